@@ -1,0 +1,303 @@
+"""The artifact: one folder that a device can run, described by ``manifest.json`` (schema slm-artifact/1).
+
+The manifest is written last. A folder without a valid one is not an artifact, so an interrupted
+conversion can never be mistaken for a finished one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from toolkit.errors import ArtifactCorrupt, ArtifactExists, NotAnArtifact
+
+SCHEMA = "slm-artifact/1"
+MANIFEST = "manifest.json"
+
+
+class Frozen(BaseModel):
+    """Base of everything that crosses a boundary: immutable, unknown fields refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FileEntry(Frozen):
+    """One file, by its path relative to the artifact."""
+
+    path: str
+    size_bytes: int
+    sha256: str
+
+
+class SourceInfo(Frozen):
+    """Where the weights came from.
+
+    ``revision`` is the hub commit, the wheel's version, or None for local files and random weights.
+    """
+
+    kind: Literal["hub", "folder", "gguf", "wheel", "random"]
+    id: str
+    revision: str | None
+    files: list[FileEntry]
+
+
+class Architecture(Frozen):
+    """Facts about the decoder that results are grouped and explained by."""
+
+    model_type: str
+    layers: int
+    hidden_size: int
+    intermediate_size: int | None
+    heads: int
+    kv_heads: int
+    head_dim: int
+    vocab_size: int
+    max_positions: int
+    sliding_window: int | None
+    tied_embeddings: bool
+    unique_parameters: int
+    stored_parameters: int
+
+
+class TensorQuantization(Frozen):
+    """How one group of tensors is stored.
+
+    ``group_size`` is 0 for one scale per output channel and None for schemes without groups (fp32, fp16).
+    """
+
+    scheme: str
+    group_size: int | None
+    symmetric: bool
+    algorithm: str
+
+
+class Quantization(Frozen):
+    """Quantization of the whole model; ``overrides`` maps tensor names to what differs from ``linear``."""
+
+    preset: str | None
+    linear: TensorQuantization
+    embedding: TensorQuantization
+    lm_head: TensorQuantization
+    overrides: dict[str, TensorQuantization] = Field(default_factory=dict)
+
+
+class Backend(Frozen):
+    """The engine that the artifact is made for."""
+
+    name: Literal["onnxruntime", "executorch"]
+    version: str
+    opset: int | None
+
+
+class Parity(Frozen):
+    """Agreement with the fp32 transformers model on a fixed prompt set.
+
+    ``mean_kl`` is KL(reference || artifact) in nats per position, ``top1_agreement`` a fraction of positions.
+    """
+
+    positions: int
+    max_abs_diff: float
+    mean_kl: float
+    top1_agreement: float
+    threshold: str
+    passed: bool
+
+
+class GreedyReference(Frozen):
+    """Greedy continuation on the converting host; every device is compared with it."""
+
+    prompt_ids: list[int]
+    token_ids: list[int]
+
+
+class Conversion(Frozen):
+    """What the conversion cost."""
+
+    seconds: float
+    peak_rss_bytes: int
+    capture_cached: bool
+    stage_seconds: dict[str, float]
+
+
+class Manifest(Frozen):
+    """``manifest.json``."""
+
+    schema_: Literal["slm-artifact/1"] = Field(alias="schema")
+    name: str
+    created_utc: str
+    source: SourceInfo
+    architecture: Architecture
+    backend: Backend
+    quantization: Quantization
+    context_length: int
+    logits: Literal["last", "all"]
+    model_file: str
+    tokenizer_files: list[str]
+    chat_template_file: str | None
+    files: list[FileEntry]
+    parity: Parity | None
+    greedy_reference: GreedyReference | None
+    conversion: Conversion
+    tools: dict[str, str]
+    recipe_sha256: str | None = None
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    @property
+    def sha256(self) -> str:
+        """Identity of the artifact: a hash over every file's path and content hash."""
+        lines = sorted(f"{entry.sha256}  {entry.path}\n" for entry in self.files)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all files, the manifest itself not counted."""
+        return sum(entry.size_bytes for entry in self.files)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """An artifact folder with its validated manifest."""
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def name(self) -> str:
+        """The artifact's name, unique per model, backend and quantization."""
+        return self.manifest.name
+
+    @classmethod
+    def load(cls, path: Path) -> Artifact:
+        """Read and validate the manifest; file contents are not hashed here, see :meth:`verify`.
+
+        Raises:
+            NotAnArtifact: no manifest, another schema, or a manifest that does not validate.
+            ArtifactCorrupt: a file is missing or has another size.
+        """
+        manifest_path = path / MANIFEST
+        again = "Convert the model again: slm convert MODEL -o DIR"
+        try:
+            raw = json.loads(manifest_path.read_text())
+        except (FileNotFoundError, NotADirectoryError):
+            raise NotAnArtifact("no manifest.json", subject=str(path), next_step=again) from None
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise NotAnArtifact(
+                f"manifest.json cannot be read: {error}", subject=str(path), next_step=again
+            ) from None
+        schema = raw.get("schema") if isinstance(raw, dict) else None
+        if schema != SCHEMA:
+            raise NotAnArtifact(
+                f"schema {schema!r} is not {SCHEMA!r}",
+                subject=str(path),
+                next_step="Use the toolkit version that wrote it, or convert the model again.",
+            )
+        try:
+            manifest = Manifest.model_validate(raw)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise NotAnArtifact(
+                f"manifest.json does not validate at {where}: {first['msg']}",
+                subject=str(path),
+                next_step=again,
+            ) from None
+        for entry in manifest.files:
+            file = path / entry.path
+            if not file.is_file():
+                raise ArtifactCorrupt(f"{entry.path} is missing", subject=str(path), next_step=again)
+            if file.stat().st_size != entry.size_bytes:
+                raise ArtifactCorrupt(
+                    f"{entry.path} has {file.stat().st_size} bytes, the manifest says {entry.size_bytes}",
+                    subject=str(path),
+                    next_step=again,
+                )
+        return cls(path, manifest)
+
+    def verify(self) -> None:
+        """Hash every file.
+
+        Raises:
+            ArtifactCorrupt: a file differs from its hash in the manifest.
+        """
+        for entry in self.manifest.files:
+            if sha256_of(self.path / entry.path) != entry.sha256:
+                raise ArtifactCorrupt(
+                    f"{entry.path} differs from its sha256 in the manifest",
+                    subject=str(self.path),
+                    next_step="Convert the model again: slm convert MODEL -o DIR",
+                )
+
+
+def sha256_of(path: Path) -> str:
+    """Hex sha256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_entries(folder: Path) -> list[FileEntry]:
+    """Every file under a folder with size and sha256, sorted by path; the manifest is left out."""
+    return [
+        FileEntry(path=str(file.relative_to(folder)), size_bytes=file.stat().st_size, sha256=sha256_of(file))
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and file.name != MANIFEST
+    ]
+
+
+@contextmanager
+def staging(target: Path, *, overwrite: bool) -> Iterator[Path]:
+    """A folder beside ``target`` to build in; it is removed when the block raises.
+
+    Raises:
+        ArtifactExists: the target exists and may not be replaced.
+    """
+    check_target(target, overwrite=overwrite)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = target.parent / f".{target.name}.partial-{os.getpid()}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_target(target: Path, *, overwrite: bool) -> None:
+    """Refuse an output folder that must not be replaced, before any work is done.
+
+    Raises:
+        ArtifactExists: the target exists and may not be replaced, or is not an artifact's folder.
+    """
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    if not overwrite:
+        raise ArtifactExists("already exists", subject=str(target), next_step="Pass --force to replace it.")
+    if not (target / MANIFEST).is_file():
+        # --force must never wipe a folder that the toolkit did not make.
+        raise ArtifactExists(
+            "exists and is not an artifact", subject=str(target), next_step="Choose another folder with -o."
+        )
+
+
+def publish(staged: Path, target: Path, manifest: Manifest) -> Artifact:
+    """Move a staged folder to its place in one rename, then write the manifest, also by rename."""
+    if target.exists():
+        retired = target.parent / f".{target.name}.replaced-{os.getpid()}"
+        target.rename(retired)
+        staged.rename(target)
+        shutil.rmtree(retired)
+    else:
+        staged.rename(target)
+    temporary = target / f".{MANIFEST}.partial"
+    temporary.write_text(manifest.model_dump_json(by_alias=True, indent=2) + "\n")
+    temporary.rename(target / MANIFEST)
+    return Artifact(target, manifest)

@@ -1,0 +1,1 @@
+"""The `slm` command: one thin file per verb."""

@@ -1,0 +1,1 @@
+"""Devices: this machine, phones over adb, and the virtual phone, behind one interface."""

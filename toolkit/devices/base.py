@@ -1,0 +1,124 @@
+"""The one interface that the profile session drives, and what it reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from toolkit.progress import ProgressCallback, silent
+
+DeviceKind = Literal["local", "adb"]
+
+
+@dataclass(frozen=True)
+class DeviceInfo:
+    """What a device is. Facts that could not be read are None, never guessed.
+
+    Attributes:
+        serial: adb serial, or "local".
+        state: adb's word ("device", "unauthorized", "offline" ...); "device" means usable.
+        abi: primary ABI in Android's words: "arm64-v8a", "x86_64".
+        os_version: "Android 14" or the Linux distribution's pretty name.
+        build: Android's build fingerprint, or the kernel release.
+        free_bytes: space left where artifacts are put.
+        emulated: a virtual phone; its results never mix with real ones.
+        advice: what to do about a state other than "device".
+    """
+
+    serial: str
+    kind: DeviceKind
+    state: str
+    manufacturer: str | None = None
+    model: str | None = None
+    soc: str | None = None
+    abi: str | None = None
+    os_version: str | None = None
+    api_level: int | None = None
+    build: str | None = None
+    cpu_cores: int | None = None
+    ram_bytes: int | None = None
+    free_bytes: int | None = None
+    emulated: bool = False
+    advice: str | None = None
+
+
+@dataclass(frozen=True)
+class Readings:
+    """Conditions at one moment; None means unreadable, never zero.
+
+    Attributes:
+        cpu_busy: fraction 0..1 over the sampling window.
+        cpu_frequencies_khz: current frequency per CPU.
+        thermal_status: Android's 0 (none) .. 6 (shutdown).
+        hottest_cpu_celsius: hottest CPU thermal zone.
+        battery_percent: charge level.
+        charging: whether external power is attached.
+    """
+
+    unix_ns: int
+    cpu_busy: float | None = None
+    cpu_frequencies_khz: tuple[int, ...] | None = None
+    available_ram_bytes: int | None = None
+    thermal_status: int | None = None
+    hottest_cpu_celsius: float | None = None
+    battery_percent: int | None = None
+    charging: bool | None = None
+
+
+@dataclass(frozen=True)
+class CommandResult:
+    """A finished command; ``returncode`` is the command's own, never adb's."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class Device(Protocol):
+    """Something that can run the bundle.
+
+    Every call takes its own timeout or scales one by bytes, and raises a DeviceError carrying the
+    serial: DeviceLost, DeviceTimeout, DeviceFull, DeviceNotReady, TransferFailed.
+    Remote paths are absolute POSIX strings; quoting them is the implementation's business.
+    """
+
+    serial: str
+    # The folder that the toolkit owns on the device, e.g. /data/local/tmp/slm-toolkit.
+    workdir: str
+
+    def info(self) -> DeviceInfo:
+        """Describe the device."""
+
+    def shell(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout_s: float,
+        on_stdout_line: Callable[[str], None] | None = None,
+    ) -> CommandResult:
+        """Run a command on the device and wait for it.
+
+        Args:
+            argv: program and arguments, unquoted.
+            timeout_s: the command is killed on the device and DeviceTimeout raised after this.
+            on_stdout_line: called with each line as it arrives.
+        """
+
+    def push(self, local: Path, remote: str, *, progress: ProgressCallback = silent) -> None:
+        """Copy one file to the device; parent folders are made. Not atomic: see devices.transfer."""
+
+    def pull(self, remote: str, local: Path, *, progress: ProgressCallback = silent) -> None:
+        """Copy one file from the device; ``local`` appears whole or not at all."""
+
+    def free_space(self) -> int:
+        """Bytes free where ``workdir`` is."""
+
+    def readings(self) -> Readings:
+        """Conditions now."""
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Keep other processes on this host off the device; DeviceBusy when one holds it."""

@@ -1,0 +1,237 @@
+"""Everything that can go wrong, as types.
+
+Each error says what failed, on which model, device or file, and what to do next. The CLI shows a
+``ToolkitError`` without a traceback and exits with its ``exit_code``; any other exception is a bug
+and keeps its traceback.
+
+::
+
+    ToolkitError                 1
+    +-- UsageError               2    an option that cannot be meant as given
+    +-- SourceError              3    where weights come from
+    |   +-- SourceNotFound            no such model, folder or file, or the network is needed
+    |   +-- SourceCorrupt             truncated or damaged weights
+    |   +-- MissingWeights            the model needs tensors that the source lacks
+    |   +-- UntrustedSource           pickle weights or remote code without --trust-remote-code
+    +-- CompressError            4    quantization that cannot be done as asked
+    |   +-- UnknownScheme
+    |   +-- BadGroupSize
+    +-- ExportError              5    capture, lowering, parity
+    |   +-- UnsupportedModel
+    |   +-- ContextTooLong
+    |   +-- ParityFailed
+    +-- ArtifactError            6    the artifact folder
+    |   +-- NotAnArtifact
+    |   +-- ArtifactCorrupt
+    |   +-- ArtifactExists
+    +-- RuntimeBundleError       7    building or finding the native runner
+    |   +-- BuildFailed
+    |   +-- EngineMismatch
+    +-- DeviceError              8    a device; carries its serial
+    |   +-- AdbNotFound
+    |   +-- DeviceNotFound
+    |   +-- DeviceNotReady            unauthorized, offline, no permissions ...
+    |   +-- DeviceLost                vanished in the middle of something
+    |   +-- DeviceTimeout
+    |   +-- DeviceFull
+    |   +-- DeviceBusy                another run holds its lock
+    |   +-- TransferFailed
+    +-- RunError                 9    the runner on the device
+    |   +-- RunnerFailed              non-zero exit, killed, crashed
+    |   +-- ResultInvalid             result file cut short, of another run, or malformed
+    +-- StoreError              10    the results database
+        +-- StoreLocked
+        +-- RunNotFound
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ToolkitError(Exception):
+    """Base of all expected errors.
+
+    Attributes:
+        what: what failed, one sentence.
+        subject: the model, file, recipe or device serial it failed on.
+        next_step: what the user can do about it.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, what: str, *, subject: str | None = None, next_step: str | None = None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.subject = subject
+        self.next_step = next_step
+
+    def __str__(self) -> str:
+        text = f"{self.subject}: {self.what}" if self.subject else self.what
+        return f"{text}\n  next: {self.next_step}" if self.next_step else text
+
+
+class UsageError(ToolkitError):
+    """An option or combination of options that cannot be meant as given."""
+
+    exit_code = 2
+
+
+class SourceError(ToolkitError):
+    """A model source cannot be read."""
+
+    exit_code = 3
+
+
+class SourceNotFound(SourceError):
+    """No such model, folder or file, or it is not cached and the network is out of reach."""
+
+
+class SourceCorrupt(SourceError):
+    """Truncated or damaged weights or configuration."""
+
+
+class MissingWeights(SourceError):
+    """The architecture needs tensors that the source does not hold."""
+
+
+class UntrustedSource(SourceError):
+    """Pickle weights or remote code, without the flag that allows them."""
+
+
+class CompressError(ToolkitError):
+    """Quantization that cannot be done as asked."""
+
+    exit_code = 4
+
+
+class UnknownScheme(CompressError):
+    """No such quantization scheme, algorithm or preset."""
+
+
+class BadGroupSize(CompressError):
+    """A group size that the scheme, the engine or the tensor's shape does not allow."""
+
+
+class ExportError(ToolkitError):
+    """Capture, lowering or parity failed."""
+
+    exit_code = 5
+
+
+class UnsupportedModel(ExportError):
+    """A model type or operator that the capture or the lowering does not know."""
+
+
+class ContextTooLong(ExportError):
+    """More context than the model was trained for."""
+
+
+class ParityFailed(ExportError):
+    """The artifact does not agree with the transformers model."""
+
+
+class ArtifactError(ToolkitError):
+    """An artifact folder cannot be used."""
+
+    exit_code = 6
+
+
+class NotAnArtifact(ArtifactError):
+    """No valid manifest.json in the folder."""
+
+
+class ArtifactCorrupt(ArtifactError):
+    """A file is missing or differs from its hash in the manifest."""
+
+
+class ArtifactExists(ArtifactError):
+    """The output folder is already there."""
+
+
+class RuntimeBundleError(ToolkitError):
+    """The runner bundle cannot be built or found."""
+
+    exit_code = 7
+
+
+class BuildFailed(RuntimeBundleError):
+    """CMake or the compiler failed."""
+
+
+class EngineMismatch(RuntimeBundleError):
+    """Runner and engine library, or bundle and device ABI, do not fit."""
+
+
+class DeviceError(ToolkitError):
+    """Something went wrong on a device; ``serial`` says which.
+
+    Attributes:
+        serial: the device's serial, or ``local``.
+    """
+
+    exit_code = 8
+
+    def __init__(self, what: str, *, serial: str | None = None, next_step: str | None = None) -> None:
+        super().__init__(what, subject=f"device {serial}" if serial else None, next_step=next_step)
+        self.serial = serial
+
+
+class AdbNotFound(DeviceError):
+    """No adb binary on PATH, in SLM_ADB or in the adbutils wheel."""
+
+
+class DeviceNotFound(DeviceError):
+    """No device with this serial, or several where one must be named."""
+
+
+class DeviceNotReady(DeviceError):
+    """Attached but unauthorized, offline, without permissions ..."""
+
+
+class DeviceLost(DeviceError):
+    """The device vanished in the middle of something."""
+
+
+class DeviceTimeout(DeviceError):
+    """A call took longer than it may."""
+
+
+class DeviceFull(DeviceError):
+    """Not enough free space on the device."""
+
+
+class DeviceBusy(DeviceError):
+    """Another process holds the device's lock."""
+
+
+class TransferFailed(DeviceError):
+    """A push or pull ended with different bytes than it began with."""
+
+
+class RunError(ToolkitError):
+    """The runner ran but brought no usable result."""
+
+    exit_code = 9
+
+
+class RunnerFailed(RunError):
+    """The runner exited with an error or was killed."""
+
+
+class ResultInvalid(RunError):
+    """The result file is cut short, malformed or of another run."""
+
+
+class StoreError(ToolkitError):
+    """The results database cannot be used as asked."""
+
+    exit_code = 10
+
+
+class StoreLocked(StoreError):
+    """Another process has held the database's write lock for too long."""
+
+
+class RunNotFound(StoreError):
+    """No run with this id."""

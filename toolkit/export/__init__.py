@@ -1,0 +1,1 @@
+"""Capture a decoder once, lower it, check parity, write the artifact."""

@@ -1,0 +1,182 @@
+"""The runner's output, schema slm-result/1: one JSON object per line, in this order.
+
+``start``, then ``greedy`` (when asked for), ``repetition`` once per repetition (warm-ups first),
+``memory``, and ``end``. ``end`` is written last: a file without it is not a result.
+All durations are nanoseconds of a monotonic clock; all sizes are bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from toolkit.errors import ResultInvalid
+
+SCHEMA = "slm-result/1"
+
+
+class Record(BaseModel):
+    """Base of all records: immutable, unknown fields refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    run_id: str
+
+
+class Start(Record):
+    """Written once the model is loaded.
+
+    ``affinity`` lists the CPUs the process may run on, or is empty when it was not restricted.
+    """
+
+    record: Literal["start"]
+    schema_: Literal["slm-result/1"] = Field(alias="schema")
+    mode: Literal["profile", "generate"]
+    engine: str
+    engine_version: str
+    runner_version: str
+    abi: str
+    threads: int
+    affinity: list[int]
+    prompt_tokens: int
+    generate_tokens: int
+    depth: int
+    prefill_chunk: int
+    context_length: int
+    warmup: int
+    repetitions: int
+    load_ns: int
+    started_unix_ns: int
+
+
+class Greedy(Record):
+    """Greedy continuation of the reference prompt, for parity between device and host."""
+
+    record: Literal["greedy"]
+    prompt_ids: list[int]
+    token_ids: list[int]
+
+
+class Repetition(Record):
+    """One prefill of ``prompt_tokens`` and the decode steps after it, on an empty KV cache.
+
+    ``prefill_ns`` ends when the first token is known, so that token belongs to prefill and
+    ``decode_ns`` holds ``generate_tokens - 1`` steps. With ``depth`` > 0, ``depth`` tokens are in the
+    KV cache before the prefill starts; filling them is not timed.
+    """
+
+    record: Literal["repetition"]
+    index: int
+    warmup: bool
+    started_unix_ns: int
+    prefill_ns: int
+    decode_ns: list[int]
+    generated_tokens: int
+
+
+class Memory(Record):
+    """Peak memory of the runner's process.
+
+    ``peak_bytes`` = max(VmHWM, max over samples of VmRSS + VmSwap); ``ru_maxrss`` alone is blind to swap.
+    """
+
+    record: Literal["memory"]
+    method: str
+    peak_bytes: int
+    vm_hwm_bytes: int
+    max_rss_swap_bytes: int
+    max_swap_bytes: int
+    after_load_bytes: int
+    major_faults: int
+    samples: int
+    interval_ms: int
+
+
+class End(Record):
+    """The last line of a whole result; ``records`` counts the lines before it."""
+
+    record: Literal["end"]
+    status: Literal["ok"]
+    records: int
+
+
+AnyRecord = Annotated[Start | Greedy | Repetition | Memory | End, Field(discriminator="record")]
+_ADAPTER: TypeAdapter[Start | Greedy | Repetition | Memory | End] = TypeAdapter(AnyRecord)
+
+
+class Result(BaseModel):
+    """A whole, validated result file."""
+
+    model_config = ConfigDict(frozen=True)
+
+    start: Start
+    greedy: Greedy | None
+    repetitions: list[Repetition]
+    memory: Memory
+
+    @property
+    def measured(self) -> list[Repetition]:
+        """Repetitions that count: without the warm-ups."""
+        return [repetition for repetition in self.repetitions if not repetition.warmup]
+
+
+def parse_result(text: str, *, run_id: str, subject: str) -> Result:
+    """Parse and check a result file.
+
+    Args:
+        text: the file's content.
+        run_id: the run that was asked for; records of any other run are refused.
+        subject: device serial or file name, for messages.
+
+    Raises:
+        ResultInvalid: cut short, malformed, of another run, or with other token counts than asked for.
+    """
+
+    def invalid(why: str) -> ResultInvalid:
+        return ResultInvalid(why, subject=subject, next_step="Run it again; the raw file is kept.")
+
+    records: list[Start | Greedy | Repetition | Memory | End] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        try:
+            record = _ADAPTER.validate_python(json.loads(line))
+        except json.JSONDecodeError:
+            raise invalid(f"line {number} is not JSON: {line[:80]!r}") from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise invalid(f"line {number}, {where}: {first['msg']}") from None
+        if record.run_id != run_id:
+            raise invalid(f"line {number} belongs to run {record.run_id!r}, not {run_id!r}")
+        records.append(record)
+
+    if not records or not isinstance(records[0], Start):
+        raise invalid("no start record")
+    end = records[-1]
+    if not isinstance(end, End):
+        raise invalid("cut short: no end record")
+    if end.records != len(records) - 1:
+        raise invalid(f"the end record counts {end.records} records, the file holds {len(records) - 1}")
+    start = records[0]
+    greedy = [record for record in records if isinstance(record, Greedy)]
+    memory = [record for record in records if isinstance(record, Memory)]
+    repetitions = [record for record in records if isinstance(record, Repetition)]
+    if len(memory) != 1 or len(greedy) > 1:
+        raise invalid(f"{len(memory)} memory and {len(greedy)} greedy records")
+    if [r.index for r in repetitions] != list(range(start.warmup + start.repetitions)) or any(
+        r.warmup != (r.index < start.warmup) for r in repetitions
+    ):
+        raise invalid(
+            f"{len(repetitions)} repetitions, {start.warmup} warm-ups + {start.repetitions} asked for"
+        )
+    for repetition in repetitions:
+        steps = len(repetition.decode_ns)
+        if repetition.generated_tokens != start.generate_tokens or steps != start.generate_tokens - 1:
+            raise invalid(
+                f"repetition {repetition.index}: {steps} decode steps for "
+                f"{start.generate_tokens} generated tokens"
+            )
+    return Result(
+        start=start, greedy=greedy[0] if greedy else None, repetitions=repetitions, memory=memory[0]
+    )

@@ -1,0 +1,81 @@
+"""Progress on stderr: a live bar on a terminal, plain lines otherwise (carriage returns flood logs)."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+# Called with (done, total); total is 0 when it is not known. Units are the caller's: bytes, layers, tokens.
+ProgressCallback = Callable[[int, int], None]
+
+
+def silent(done: int, total: int) -> None:
+    """A ProgressCallback that shows nothing."""
+
+
+@contextmanager
+def bar(label: str, *, unit: str = "bytes") -> Iterator[ProgressCallback]:
+    """Show a progress bar while the block runs; yields the callback that moves it.
+
+    Args:
+        label: what is going on, e.g. "push model.onnx.data".
+        unit: "bytes" shows sizes and speed, anything else shows counts.
+    """
+    if sys.stderr.isatty():
+        with _terminal_bar(label, unit) as callback:
+            yield callback
+    else:
+        with _plain_lines(label, unit) as callback:
+            yield callback
+
+
+@contextmanager
+def stage(label: str) -> Iterator[None]:
+    """Announce a stage on stderr and say how long it took."""
+    started = time.monotonic()
+    print(f"{label} ...", file=sys.stderr, flush=True)
+    yield
+    print(f"{label}: {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _terminal_bar(label: str, unit: str) -> Iterator[ProgressCallback]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    columns = [DownloadColumn(), TransferSpeedColumn()] if unit == "bytes" else [MofNCompleteColumn()]
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        *columns,
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as progress:
+        task = progress.add_task(label, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total or None)
+
+
+@contextmanager
+def _plain_lines(label: str, unit: str) -> Iterator[ProgressCallback]:
+    last_quarter = -1
+
+    def report(done: int, total: int) -> None:
+        nonlocal last_quarter
+        quarter = 4 * done // total if total else -1
+        if quarter > last_quarter:
+            last_quarter = quarter
+            amount = f"{done / 1e6:.1f} of {total / 1e6:.1f} MB" if unit == "bytes" else f"{done} of {total}"
+            print(f"{label}: {amount}", file=sys.stderr, flush=True)
+
+    yield report

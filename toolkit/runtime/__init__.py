@@ -1,0 +1,1 @@
+"""The runner bundle for one ABI: runner binary, engine libraries and loader."""

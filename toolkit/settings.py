@@ -1,0 +1,45 @@
+"""Where the toolkit keeps things; read once at the CLI's edge and passed down."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Paths and URLs.
+
+    Attributes:
+        cache_dir: things that can be made again: captures, bundles, downloads. ``SLM_CACHE_DIR``.
+        data_dir: things that cannot: results, raw run files, virtual phones. ``SLM_DATA_DIR``.
+        store_url: SQLAlchemy URL of the results database. ``SLM_STORE_URL``.
+        adb: path of the adb binary, or None to look on PATH and then in the adbutils wheel. ``SLM_ADB``.
+    """
+
+    cache_dir: Path
+    data_dir: Path
+    store_url: str
+    adb: Path | None = None
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
+        """Read the SLM_* variables, falling back to the XDG base directories."""
+        home = Path(environ.get("HOME") or Path.home())
+        cache = Path(
+            environ.get("SLM_CACHE_DIR")
+            or Path(environ.get("XDG_CACHE_HOME") or home / ".cache") / "slm-toolkit"
+        )
+        data = Path(
+            environ.get("SLM_DATA_DIR")
+            or Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share") / "slm-toolkit"
+        )
+        adb = environ.get("SLM_ADB")
+        return cls(
+            cache_dir=cache.absolute(),
+            data_dir=data.absolute(),
+            store_url=environ.get("SLM_STORE_URL") or f"sqlite:///{data.absolute() / 'results.db'}",
+            adb=Path(adb) if adb else None,
+        )
