@@ -1,0 +1,89 @@
+"""Turn a weight matrix into integers, scales and zero points."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+
+from toolkit.artifact import TensorQuantization
+from toolkit.compress.groups import columns_per_group
+from toolkit.compress.schemes import SCHEMES
+from toolkit.compress.tensor import QuantizedTensor
+from toolkit.errors import CompressError, UnknownScheme
+from toolkit.registry import Registry
+
+# Elements handled at once: the handful of float32 temporaries an algorithm needs then stays in a core's
+# L2 cache, which makes it several times faster than whole matrices and keeps memory flat.
+CHUNK_ELEMENTS = 1 << 17
+
+
+class Algorithm(Protocol):
+    """Chooses scale, zero point and integers of each group on its own."""
+
+    def __call__(
+        self, groups: torch.Tensor, *, bits: int, symmetric: bool
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Quantize groups.
+
+        Args:
+            groups: float32 [n, group_size], finite.
+            bits: 4 or 8.
+            symmetric: the zero point is fixed at 2**(bits - 1).
+
+        Returns:
+            Integers, float32 [n, group_size] within 0 .. 2**bits - 1; scales, float32 [n], never 0;
+            zero points, float32 [n], whole numbers within 0 .. 2**bits - 1.
+        """
+
+
+ALGORITHMS: Registry[Algorithm] = Registry("quantization algorithm", UnknownScheme)
+ALGORITHMS.register("rtn", "toolkit.compress.rtn:round_to_nearest")
+ALGORITHMS.register("hqq", "toolkit.compress.hqq:half_quadratic")
+
+
+def quantize(weight: torch.Tensor, spec: TensorQuantization, *, subject: str) -> QuantizedTensor:
+    """Quantize one matrix.
+
+    Args:
+        weight: float32 [rows, columns]; groups run along columns. Other float dtypes are widened chunk by
+            chunk, so memory stays bounded by the result.
+        spec: scheme, group size, symmetry and algorithm.
+        subject: the tensor's name, for messages.
+
+    Raises:
+        UnknownScheme: unknown scheme or algorithm, or a scheme that keeps floats.
+        BadGroupSize: the group size does not divide the columns.
+        CompressError: not a matrix, or it holds NaN or infinity.
+    """
+    scheme = SCHEMES.get(spec.scheme)
+    if not scheme.quantized:
+        raise UnknownScheme(
+            f"Scheme {scheme.name} keeps floats; there is nothing to quantize.", subject=subject
+        )
+    algorithm = ALGORITHMS.get(spec.algorithm)
+    if weight.ndim != 2:
+        raise CompressError(
+            f"Only matrices can be quantized, not shape {list(weight.shape)}.", subject=subject
+        )
+    rows, columns = weight.shape
+    group_size = columns_per_group(spec.group_size, columns, subject=subject)
+
+    values = torch.empty(rows, columns, dtype=torch.uint8)
+    scales = torch.empty(rows, columns // group_size)
+    zero_points = torch.empty_like(scales)
+    step = max(1, CHUNK_ELEMENTS // columns)
+    for first in range(0, rows, step):
+        chunk = slice(first, min(first + step, rows))
+        groups = weight[chunk].detach().to(torch.float32).reshape(-1, group_size)
+        if not torch.isfinite(groups).all():
+            raise CompressError(
+                "The weights hold NaN or infinity.",
+                subject=subject,
+                next_step="The source is damaged, or overflowed when it was cast; get it again.",
+            )
+        integers, scale, zero = algorithm(groups, bits=scheme.weight_bits, symmetric=spec.symmetric)
+        values[chunk] = integers.view(-1, columns)
+        scales[chunk] = scale.view(-1, columns // group_size)
+        zero_points[chunk] = zero.view(-1, columns // group_size)
+    return QuantizedTensor(values, scales, zero_points, scheme.weight_bits, group_size, spec.symmetric)

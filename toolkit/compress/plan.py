@@ -1,0 +1,146 @@
+"""Which tensor gets which quantization."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from toolkit.artifact import TensorQuantization
+from toolkit.compress.presets import PRESETS, Preset
+from toolkit.compress.schemes import SCHEMES
+from toolkit.compress.spec import check_tied, tensor_spec
+from toolkit.errors import UnknownScheme
+
+Role = Literal["linear", "embedding", "lm_head"]
+# `--quant source`: keep the integers that a GGUF file already holds.
+SOURCE = "source"
+DEFAULT_GROUP_SIZE = 32
+DEFAULT_ALGORITHM = "hqq"
+
+
+@dataclass(frozen=True)
+class QuantizationPlan:
+    """Specs by role, and exceptions by tensor name.
+
+    Attributes:
+        linear: matrices of the decoder layers.
+        embedding: the token embedding.
+        lm_head: the output projection.
+        overrides: (pattern, spec) pairs for linears; the first pattern that matches the tensor's name
+            (shell style, "*.v_proj.weight") wins.
+        preset: name of the preset that the plan came from.
+        carry_over: take the source's own integers wherever it holds them (``--quant source``). The specs
+            then say how linears treat activations, and how tensors without such integers are stored.
+    """
+
+    linear: TensorQuantization
+    embedding: TensorQuantization
+    lm_head: TensorQuantization
+    overrides: tuple[tuple[str, TensorQuantization], ...] = ()
+    preset: str | None = None
+    carry_over: bool = False
+
+    def spec_for(self, tensor_name: str, role: Role) -> TensorQuantization:
+        """The quantization of one tensor."""
+        if role == "embedding":
+            return self.embedding
+        if role == "lm_head":
+            return self.lm_head
+        for pattern, spec in self.overrides:
+            if fnmatchcase(tensor_name, pattern):
+                return spec
+        return self.linear
+
+
+def plan_from_flags(
+    quant: str,
+    *,
+    group_size: int | None = None,
+    algorithm: str | None = None,
+    symmetric: bool | None = None,
+    embedding: str | None = None,
+    lm_head: str | None = None,
+    tied: bool,
+    layers: int,
+) -> QuantizationPlan:
+    """Build the plan; a flag left at None takes the preset's value, or the default.
+
+    Args:
+        quant: a scheme, a preset, or "source".
+        group_size: 16 to 256, or 0 for per-channel.
+        algorithm: name in ALGORITHMS.
+        symmetric: False stores a zero point per group.
+        embedding: scheme of the token embedding; by default the lm_head's without its activation part.
+        lm_head: scheme of the output projection; by default that of ``quant``.
+        tied: embedding and lm_head are one matrix; a scheme given for one of them then holds for both.
+        layers: decoder layers of the model; presets may treat the first and last one apart.
+
+    Raises:
+        UnknownScheme: no such scheme, preset or algorithm.
+        BadGroupSize: no such group size.
+        CompressError: tied matrices with schemes that store different integers.
+    """
+    preset = _preset(quant)
+
+    def adjusted(spec: TensorQuantization, scheme: str | None = None) -> TensorQuantization:
+        return tensor_spec(
+            scheme or spec.scheme,
+            (DEFAULT_GROUP_SIZE if spec.group_size is None else spec.group_size)
+            if group_size is None
+            else group_size,
+            symmetric=spec.symmetric if symmetric is None else symmetric,
+            algorithm=algorithm or (DEFAULT_ALGORITHM if spec.group_size is None else spec.algorithm),
+        )
+
+    if tied and lm_head is None and embedding is not None:
+        lm_head = _with_activations_of(preset.vocabulary.scheme, embedding)
+    head = adjusted(preset.vocabulary, lm_head)
+    table = adjusted(preset.vocabulary, embedding or _weight_only(head.scheme))
+    if tied:
+        check_tied(table, head)
+    return QuantizationPlan(
+        linear=adjusted(preset.linear),
+        embedding=table,
+        lm_head=head,
+        overrides=tuple((pattern, adjusted(spec)) for pattern, spec in preset.overrides_for(layers)),
+        preset=quant if quant in PRESETS else None,
+        carry_over=quant == SOURCE,
+    )
+
+
+def _preset(quant: str) -> Preset:
+    """A preset by name, or the plain one that a scheme amounts to."""
+    if quant in PRESETS:
+        return PRESETS.get(quant)
+    if quant == SOURCE:
+        # What the source holds in blocks that do not fit is kept as closely as integers allow.
+        scheme = "8da8w"
+    elif quant in SCHEMES:
+        scheme = quant
+    else:
+        raise _unknown(quant)
+    spec = tensor_spec(scheme, DEFAULT_GROUP_SIZE, symmetric=True, algorithm=DEFAULT_ALGORITHM)
+    return Preset(linear=spec, vocabulary=spec)
+
+
+def _unknown(quant: str) -> UnknownScheme:
+    names = [*SCHEMES, *PRESETS, SOURCE]
+    near = difflib.get_close_matches(quant, names, n=1, cutoff=0.5)
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    return UnknownScheme(
+        f"Unknown quantization scheme or preset {quant!r}.",
+        next_step=f"{hint}Available: {', '.join(names)}",
+    )
+
+
+def _weight_only(scheme: str) -> str:
+    """The embedding is a look-up: no activations to round."""
+    return scheme.removeprefix("8da")
+
+
+def _with_activations_of(scheme: str, storage: str) -> str:
+    """The scheme that stores what ``storage`` stores and treats activations as ``scheme`` does."""
+    prefixed = f"8da{_weight_only(storage)}"
+    return prefixed if SCHEMES.get(scheme).dynamic_activation and prefixed in SCHEMES else storage

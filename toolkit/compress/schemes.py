@@ -1,0 +1,45 @@
+"""Quantization schemes, named as in torchao and ExecuTorch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from toolkit.errors import UnknownScheme
+from toolkit.registry import Registry
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """How weights are stored and how a linear computes with them.
+
+    Attributes:
+        name: "8da4w" reads: 8-bit dynamically quantized activations, 4-bit weights.
+        weight_bits: 32, 16, 8 or 4.
+        dynamic_activation: activations are rounded to int8 at run time, so that the product runs on
+            integers (MatMulNBits accuracy_level 4); otherwise weights are widened to float.
+        float_dtype: torch's name of the dtype for schemes that keep floats, else None.
+    """
+
+    name: str
+    weight_bits: int
+    dynamic_activation: bool = False
+    float_dtype: Literal["float32", "float16"] | None = None
+
+    @property
+    def quantized(self) -> bool:
+        """Whether weights become integers with scales."""
+        return self.float_dtype is None
+
+
+SCHEMES: Registry[Scheme] = Registry("quantization scheme", UnknownScheme)
+
+for _scheme in (
+    Scheme("fp32", 32, float_dtype="float32"),
+    Scheme("fp16", 16, float_dtype="float16"),
+    Scheme("8w", 8),
+    Scheme("8da8w", 8, dynamic_activation=True),
+    Scheme("4w", 4),
+    Scheme("8da4w", 4, dynamic_activation=True),
+):
+    SCHEMES.register(_scheme.name, _scheme)
