@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from stored_runs import MANIFEST, stored_run
+
+from toolkit.errors import StoreError, StoreLocked
+from toolkit.store import Store, open_store
+from toolkit.store.tables import metadata
+
+HOLD_WRITE_LOCK = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN IMMEDIATE")
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_migrations_make_exactly_the_tables_that_queries_use(store: Store) -> None:
+    with store._engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_sqlite_is_opened_with_wal(store: Store) -> None:
+    with store._engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+
+
+def test_opening_again_keeps_the_runs(store_url: str) -> None:
+    with open_store(store_url) as store:
+        store.add_run(stored_run(), MANIFEST)
+    with open_store(store_url) as store:
+        assert len(store.list_runs()) == 1
+
+
+def test_a_store_of_a_newer_toolkit_is_refused(store_url: str) -> None:
+    with open_store(store_url) as store, store._engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(StoreError, match="written by a newer slm-toolkit"):
+        open_store(store_url)
+
+
+def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE runs (x)")
+    connection.close()
+    with pytest.raises(StoreError, match="another program"):
+        open_store(f"sqlite:///{path}")
+
+
+def test_a_file_that_is_no_database_is_refused_and_kept(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("not a database " * 100)
+    with pytest.raises(StoreError, match="not a database"):
+        open_store(f"sqlite:///{path}")
+    assert path.read_text().startswith("not a database")
+
+
+@pytest.mark.parametrize("url", ["nonsense", "nosuchdialect:///x", "mysql+nosuchdriver://h/x"])
+def test_a_bad_url_is_a_clear_error(url: str) -> None:
+    with pytest.raises(StoreError, match="SLM_STORE_URL"):
+        open_store(url)
+
+
+def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="SLM_DATA_DIR"):
+        open_store(f"sqlite:///{tmp_path}/file/results.db")
+
+
+def test_a_store_locked_by_another_process_gives_up_in_bounded_time(tmp_path: Path) -> None:
+    path = tmp_path / "results.db"
+    url = f"sqlite:///{path}"
+    with open_store(url, busy_timeout_s=0.3) as store:
+        with subprocess.Popen(
+            [sys.executable, "-c", HOLD_WRITE_LOCK, str(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as holder:
+            assert holder.stdout is not None and holder.stdin is not None
+            assert holder.stdout.readline() == "locked\n"
+            started = time.monotonic()
+            with pytest.raises(StoreLocked, match="results.db"):
+                store.add_run(stored_run(), MANIFEST)
+            assert time.monotonic() - started < 5
+            # Readers are not held up, nor is opening a store that needs no migration.
+            with open_store(url, busy_timeout_s=0.3) as reader:
+                assert reader.list_runs() == []
+            holder.stdin.close()
+        assert store.add_run(stored_run(), MANIFEST)
+
+
+def test_two_processes_may_open_a_new_store_at_once(store_url: str) -> None:
+    code = "import sys; from toolkit.store import open_store; open_store(sys.argv[1]).close()"
+    openers = [subprocess.Popen([sys.executable, "-c", code, store_url]) for _ in range(3)]
+    assert [opener.wait() for opener in openers] == [0, 0, 0]
+    with open_store(store_url) as store:
+        assert sa.inspect(store._engine).has_table("repetitions")

@@ -1,0 +1,53 @@
+"""What the numbers mean: pure functions over nanoseconds, one definition each (docs/protocol.md)."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+_NS_PER_S = 1_000_000_000
+
+
+def prefill_tokens_per_second(prompt_tokens: int, prefill_ns: int) -> float:
+    """Prompt tokens / prefill time, in tokens per second.
+
+    The prefill ends when the first generated token is known. Tokens that fill the KV cache to
+    ``depth`` before it are neither counted nor timed; nor is tokenizing.
+    """
+    return prompt_tokens * _NS_PER_S / prefill_ns
+
+
+def decode_tokens_per_second(decode_ns: Sequence[int]) -> float | None:
+    """Timed decode steps / the sum of their time, in tokens per second; None when there are none.
+
+    The first generated token belongs to prefill, so ``generate_tokens`` give one step fewer.
+    """
+    return len(decode_ns) * _NS_PER_S / sum(decode_ns) if decode_ns else None
+
+
+def ttft_ns(prefill_ns: int) -> int:
+    """Time to first token with the model loaded and token ids at hand: the prefill's time, in ns.
+
+    Tokenizing and loading are left out; the model's load time is a figure of its own.
+    """
+    return prefill_ns
+
+
+def median(values: Sequence[float]) -> float | None:
+    """The middle value, or the mean of the middle two; None of nothing."""
+    return statistics.median(values) if values else None
+
+
+def sample_stdev(values: Sequence[float]) -> float | None:
+    """Sample standard deviation (divides by n - 1); None of fewer than two values."""
+    return statistics.stdev(values) if len(values) > 1 else None
+
+
+def matching_prefix(reference: Sequence[int], produced: Sequence[int]) -> int:
+    """How many leading token ids are equal."""
+    matched = 0
+    for expected, got in zip(reference, produced, strict=False):
+        if expected != got:
+            break
+        matched += 1
+    return matched

@@ -1,0 +1,97 @@
+"""llama-bench's JSON rows, so that tools written for llama.cpp read our results.
+
+llama-bench has one row per test, either prefill (``n_gen`` 0) or decode (``n_prompt`` 0), so one run
+gives two rows. Our decode steps follow the prompt; in llama-bench's words they run at a depth of
+``depth + prompt_tokens``, and there are ``generate_tokens - 1`` of them, because the first token
+belongs to prefill. What has no counterpart here is empty, zero or false.
+"""
+
+from __future__ import annotations
+
+import statistics
+from datetime import UTC, datetime
+from typing import Any
+
+from toolkit.store.rows import StoredRun
+
+
+def llama_bench_rows(stored: StoredRun) -> list[dict[str, Any]]:
+    """The prefill row and, when more than one token was generated, the decode row of a run."""
+    run = stored.run
+    measured = [repetition for repetition in stored.repetitions if not repetition.warmup]
+    rows = [
+        _row(
+            stored,
+            n_prompt=run.prompt_tokens,
+            n_gen=0,
+            n_depth=run.depth,
+            samples_ns=[repetition.prefill_ns for repetition in measured],
+        )
+    ]
+    if run.generate_tokens > 1:
+        rows.append(
+            _row(
+                stored,
+                n_prompt=0,
+                n_gen=run.generate_tokens - 1,
+                n_depth=run.depth + run.prompt_tokens,
+                samples_ns=[sum(repetition.decode_ns) for repetition in measured],
+            )
+        )
+    return rows
+
+
+def _row(
+    stored: StoredRun, *, n_prompt: int, n_gen: int, n_depth: int, samples_ns: list[int]
+) -> dict[str, Any]:
+    run, artifact = stored.run, stored.artifact
+    samples_ts = [1e9 * (n_prompt + n_gen) / ns for ns in samples_ns]
+    batch = run.prefill_chunk or run.prompt_tokens
+    started = datetime.fromtimestamp(run.created_unix_ns // 1_000_000_000, UTC)
+    return {
+        "build_commit": run.runner_version or "",
+        "build_number": 0,
+        "cpu_info": _cpu_info(stored),
+        "gpu_info": "",
+        "backends": f"{run.engine} {run.engine_version}",
+        "model_filename": artifact.name,
+        "model_type": f"{artifact.model_type} {artifact.quantization}",
+        "model_size": artifact.size_bytes,
+        "model_n_params": artifact.unique_parameters,
+        "n_batch": batch,
+        "n_ubatch": batch,
+        "n_threads": run.threads,
+        "cpu_mask": hex(sum(1 << cpu for cpu in run.affinity)),
+        "cpu_strict": False,
+        "poll": 0,
+        "type_k": "",
+        "type_v": "",
+        "n_gpu_layers": 0,
+        "split_mode": "none",
+        "main_gpu": 0,
+        "no_kv_offload": False,
+        "flash_attn": False,
+        "tensor_split": "0.00",
+        "use_mmap": False,
+        "embeddings": False,
+        "n_prompt": n_prompt,
+        "n_gen": n_gen,
+        "n_depth": n_depth,
+        "test_time": started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "avg_ns": round(statistics.fmean(samples_ns)),
+        "stddev_ns": round(_stdev(samples_ns)),
+        "avg_ts": statistics.fmean(samples_ts),
+        "stddev_ts": _stdev(samples_ts),
+        "samples_ns": samples_ns,
+        "samples_ts": samples_ts,
+    }
+
+
+def _cpu_info(stored: StoredRun) -> str:
+    device = stored.device
+    name = " ".join(part for part in (device.manufacturer, device.model, device.soc) if part) or device.serial
+    return f"emulated: {name}" if device.emulated else name
+
+
+def _stdev(samples: list[int] | list[float]) -> float:
+    return statistics.stdev(samples) if len(samples) > 1 else 0.0

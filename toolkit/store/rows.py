@@ -1,0 +1,180 @@
+"""What the store holds, as frozen dataclasses; one class per table, one field per column.
+
+Durations are nanoseconds, sizes bytes. ``None`` means not known or not measured, never zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+# Only "ok" runs enter comparisons. docs/protocol.md says when each status is given.
+Status = Literal[
+    "ok",
+    "throttled",
+    "oom_killed",
+    "token_mismatch",
+    "gate_timeout",
+    "device_lost",
+    "timeout",
+    "error",
+]
+
+STATUSES: tuple[Status, ...] = (
+    "ok",
+    "throttled",
+    "oom_killed",
+    "token_mismatch",
+    "gate_timeout",
+    "device_lost",
+    "timeout",
+    "error",
+)
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device as it was when it ran: the same phone after an OS update is another row.
+
+    ``key`` is a hash over what makes results comparable: serial, model, ABI, OS build, emulated.
+    """
+
+    key: str
+    serial: str
+    kind: str
+    emulated: bool
+    manufacturer: str | None
+    model: str | None
+    soc: str | None
+    abi: str | None
+    os_version: str | None
+    api_level: int | None
+    build: str | None
+    cpu_cores: int | None
+    ram_bytes: int | None
+
+    @property
+    def shown_kind(self) -> str:
+        """``emulated`` for a virtual phone, so that its numbers are never taken for a real one's."""
+        return "emulated" if self.emulated else self.kind
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """The facts of an artifact's manifest that results are grouped by.
+
+    ``quantization`` is the label that tables show, e.g. ``8da4w g32 hqq``.
+    """
+
+    sha256: str
+    name: str
+    model: str
+    revision: str | None
+    model_type: str
+    backend: str
+    backend_version: str
+    quantization: str
+    scheme: str
+    group_size: int | None
+    algorithm: str
+    preset: str | None
+    context_length: int
+    size_bytes: int
+    unique_parameters: int
+    stored_parameters: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """One profile run: what was asked for, how it ended, and the figures of an ended one.
+
+    The figures (everything from ``load_ns`` on) are medians over the measured repetitions, as defined
+    in docs/protocol.md, and are None unless the runner wrote a whole result.
+    """
+
+    id: str
+    device_key: str
+    artifact_sha256: str
+    status: Status
+    error: str | None
+    protocol: int
+    created_unix_ns: int
+    toolkit_version: str
+    engine: str
+    engine_version: str
+    runner_version: str | None
+    abi: str
+    bundle_sha256: str
+    argv: Sequence[str]
+    exit_code: int | None
+    prompt_tokens: int
+    generate_tokens: int
+    depth: int
+    prefill_chunk: int
+    context_length: int
+    warmup: int
+    repetitions: int
+    threads: int
+    affinity: Sequence[int]
+    load_ns: int | None = None
+    prefill_tokens_per_second: float | None = None
+    prefill_stdev: float | None = None
+    decode_tokens_per_second: float | None = None
+    decode_stdev: float | None = None
+    ttft_ns: int | None = None
+    peak_bytes: int | None = None
+    memory_method: str | None = None
+    vm_hwm_bytes: int | None = None
+    max_rss_swap_bytes: int | None = None
+    max_swap_bytes: int | None = None
+    after_load_bytes: int | None = None
+    major_faults: int | None = None
+    memory_samples: int | None = None
+    memory_interval_ms: int | None = None
+    greedy_matched: int | None = None
+    greedy_total: int | None = None
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """One repetition; ``decode_ns`` keeps the time of every decode step."""
+
+    index: int
+    warmup: bool
+    started_unix_ns: int
+    prefill_ns: int
+    decode_ns: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Readings at one moment of a run; ``repetition`` is None for readings around the whole run."""
+
+    moment: Literal["before", "after"]
+    repetition: int | None
+    unix_ns: int
+    cpu_busy: float | None = None
+    cpu_frequencies_khz: Sequence[int] | None = None
+    available_ram_bytes: int | None = None
+    thermal_status: int | None = None
+    hottest_cpu_celsius: float | None = None
+    battery_percent: int | None = None
+    charging: bool | None = None
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """A row of the listing: a run with its device and artifact."""
+
+    run: Run
+    device: Device
+    artifact: Artifact
+
+
+@dataclass(frozen=True)
+class StoredRun(RunSummary):
+    """A whole run, with all its samples."""
+
+    repetitions: Sequence[Repetition]
+    conditions: Sequence[Condition]

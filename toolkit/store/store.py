@@ -1,0 +1,261 @@
+"""The results store: add whole runs, read them back."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from toolkit.errors import RunNotFound, StoreError
+from toolkit.store import tables
+from toolkit.store.database import connect, migrate, transaction
+from toolkit.store.rows import (
+    Artifact,
+    Condition,
+    Device,
+    Repetition,
+    Run,
+    RunSummary,
+    Status,
+    StoredRun,
+)
+
+Row = TypeVar("Row", Artifact, Condition, Device, Repetition, Run)
+
+# Without i, l, o, u: ids are read aloud and typed.
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_ID_LENGTH = 16
+
+# The link was cut, or time ran out: the runner may have ended well all the same.
+UNFINISHED: tuple[Status, ...] = ("device_lost", "timeout")
+
+
+def new_run_id() -> str:
+    """A random id of 80 bits; listings show its first 8 characters and any unique prefix finds the run."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(_ID_LENGTH))
+
+
+def open_store(url: str, *, busy_timeout_s: float = 10.0) -> Store:
+    """Open the results database, creating or migrating it when needed.
+
+    Args:
+        url: an SQLAlchemy URL.
+        busy_timeout_s: how long to wait for another process's write lock.
+
+    Raises:
+        StoreError: not a results database, written by a newer toolkit, or unreachable.
+        StoreLocked: another process held the lock for longer than ``busy_timeout_s``.
+    """
+    engine = connect(url, busy_timeout_s)
+    try:
+        migrate(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+    return Store(engine)
+
+
+class Store:
+    """An open results database. Use it as a context manager, or call :meth:`close`."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    def add_run(self, stored: StoredRun, manifest: Mapping[str, Any]) -> bool:
+        """Write a run with its device, artifact, repetitions and conditions in one transaction.
+
+        A run that is already there is left alone, except one that was given up (``device_lost`` or
+        ``timeout``) and has now been brought back from the device: that one is replaced.
+
+        Args:
+            stored: the whole run.
+            manifest: the artifact's manifest as JSON data.
+
+        Returns:
+            Whether anything was written.
+        """
+        run = stored.run
+        with transaction(self._engine, writes=True) as connection:
+            known = connection.scalar(sa.select(tables.runs.c.status).where(tables.runs.c.id == run.id))
+            if known is not None:
+                if known not in UNFINISHED or run.status in UNFINISHED:
+                    return False
+                _delete_run(connection, run.id)
+            _insert_if_absent(connection, tables.devices.c.key, asdict(stored.device))
+            _insert_if_absent(
+                connection, tables.artifacts.c.sha256, {**asdict(stored.artifact), "manifest": dict(manifest)}
+            )
+            connection.execute(sa.insert(tables.runs), asdict(run))
+            for table, rows in (
+                (tables.repetitions, stored.repetitions),
+                (tables.conditions, stored.conditions),
+            ):
+                if rows:
+                    connection.execute(sa.insert(table), [{"run_id": run.id, **asdict(row)} for row in rows])
+        return True
+
+    def list_runs(
+        self,
+        *,
+        limit: int | None = None,
+        statuses: Sequence[Status] = (),
+        device: str | None = None,
+        model: str | None = None,
+    ) -> list[RunSummary]:
+        """Runs, newest first.
+
+        Args:
+            limit: at most this many.
+            statuses: only these; all when empty.
+            device: only this serial.
+            model: only models whose name holds this text, ignoring case.
+        """
+        query = _summaries().order_by(tables.runs.c.created_unix_ns.desc(), tables.runs.c.id).limit(limit)
+        if statuses:
+            query = query.where(tables.runs.c.status.in_(statuses))
+        if device is not None:
+            query = query.where(tables.devices.c.serial == device)
+        if model is not None:
+            query = query.where(tables.artifacts.c.model.icontains(model, autoescape=True))
+        with transaction(self._engine, writes=False) as connection:
+            return [_summary(row) for row in connection.execute(query).mappings()]
+
+    def find_run_id(self, prefix: str) -> str:
+        """The full id of the one run whose id starts with ``prefix``.
+
+        Raises:
+            RunNotFound: no run, or several.
+        """
+        column = tables.runs.c.id
+        query = (
+            sa.select(column)
+            .where(column.startswith(prefix.lower(), autoescape=True))
+            .order_by(column)
+            .limit(6)
+        )
+        with transaction(self._engine, writes=False) as connection:
+            found: list[str] = list(connection.scalars(query))
+        if len(found) == 1:
+            return found[0]
+        if not found or not prefix:
+            raise RunNotFound("no such run", subject=f"run {prefix!r}", next_step="See: slm results list")
+        raise RunNotFound(
+            f"matches several runs: {', '.join(found[:5])}{' ...' if len(found) > 5 else ''}",
+            subject=f"run {prefix!r}",
+            next_step="Give more characters of the id.",
+        )
+
+    def get_run(self, run_id: str) -> StoredRun:
+        """A whole run by its full id.
+
+        Raises:
+            RunNotFound: no such run.
+        """
+        return self.get_runs([run_id])[0]
+
+    def get_runs(self, run_ids: Sequence[str]) -> list[StoredRun]:
+        """Whole runs by their full ids, in that order; all read in one transaction.
+
+        Raises:
+            RunNotFound: one of them does not exist.
+        """
+        with transaction(self._engine, writes=False) as connection:
+            return [_whole_run(connection, run_id) for run_id in run_ids]
+
+    def manifest(self, artifact_sha256: str) -> dict[str, Any]:
+        """The manifest of a stored artifact, as JSON data.
+
+        Raises:
+            StoreError: no run of such an artifact was ever stored.
+        """
+        artifacts = tables.artifacts.c
+        with transaction(self._engine, writes=False) as connection:
+            found: dict[str, Any] | None = connection.scalar(
+                sa.select(artifacts.manifest).where(artifacts.sha256 == artifact_sha256)
+            )
+        if found is None:
+            raise StoreError("no such artifact in the store", subject=artifact_sha256)
+        return found
+
+
+def _delete_run(connection: sa.Connection, run_id: str) -> None:
+    for column in (tables.repetitions.c.run_id, tables.conditions.c.run_id, tables.runs.c.id):
+        connection.execute(sa.delete(column.table).where(column == run_id))
+
+
+def _insert_if_absent(connection: sa.Connection, key: sa.Column[str], values: dict[str, Any]) -> None:
+    if connection.scalar(sa.select(key).where(key == values[key.name])) is not None:
+        return
+    try:
+        with connection.begin_nested():
+            connection.execute(sa.insert(key.table), values)
+    except sa.exc.IntegrityError:
+        # On a server, another client may have written the same row between the two statements.
+        pass
+
+
+def _columns(table: sa.Table, row: type[Row]) -> list[sa.ColumnElement[Any]]:
+    """The table's columns that make up ``row``, labelled so that joined tables do not collide."""
+    return [table.c[field.name].label(f"{table.name}.{field.name}") for field in fields(row)]
+
+
+def _read(row: type[Row], table: sa.Table, values: Mapping[Any, Any]) -> Row:
+    read: dict[str, Any] = {}
+    for field in fields(row):
+        value = values[f"{table.name}.{field.name}"]
+        # JSON knows only lists; a frozen row holds tuples.
+        read[field.name] = tuple(value) if isinstance(value, list) else value
+    return row(**read)
+
+
+def _summaries() -> sa.Select[Any]:
+    return sa.select(
+        *_columns(tables.runs, Run),
+        *_columns(tables.devices, Device),
+        *_columns(tables.artifacts, Artifact),
+    ).select_from(tables.runs.join(tables.devices).join(tables.artifacts))
+
+
+def _summary(values: Mapping[Any, Any]) -> RunSummary:
+    return RunSummary(
+        run=_read(Run, tables.runs, values),
+        device=_read(Device, tables.devices, values),
+        artifact=_read(Artifact, tables.artifacts, values),
+    )
+
+
+def _whole_run(connection: sa.Connection, run_id: str) -> StoredRun:
+    values = connection.execute(_summaries().where(tables.runs.c.id == run_id)).mappings().first()
+    if values is None:
+        raise RunNotFound("no such run", subject=f"run {run_id!r}", next_step="See: slm results list")
+    summary = _summary(values)
+    repetitions = connection.execute(
+        sa.select(*_columns(tables.repetitions, Repetition))
+        .where(tables.repetitions.c.run_id == run_id)
+        .order_by(tables.repetitions.c.index)
+    ).mappings()
+    conditions = connection.execute(
+        sa.select(*_columns(tables.conditions, Condition))
+        .where(tables.conditions.c.run_id == run_id)
+        .order_by(tables.conditions.c.id)
+    ).mappings()
+    return StoredRun(
+        run=summary.run,
+        device=summary.device,
+        artifact=summary.artifact,
+        repetitions=tuple(_read(Repetition, tables.repetitions, row) for row in repetitions),
+        conditions=tuple(_read(Condition, tables.conditions, row) for row in conditions),
+    )

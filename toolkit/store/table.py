@@ -1,0 +1,63 @@
+"""The listing's columns, made to be readable at 100 characters a line."""
+
+from __future__ import annotations
+
+from toolkit.store.rows import RunSummary
+
+SHOWN_ID_LENGTH = 8
+
+HEADERS = (
+    "id",
+    "device",
+    "model",
+    "quantization",
+    "engine",
+    "thr",
+    "pp",
+    "tg",
+    "pp tok/s",
+    "tg tok/s",
+    "MB",
+    "parity",
+    "status",
+)
+
+# Columns of numbers, aligned to the right.
+NUMERIC = frozenset({"thr", "pp", "tg", "pp tok/s", "tg tok/s", "MB", "parity"})
+
+_ENGINE_SHORT = {"onnxruntime": "ort", "executorch": "et"}
+
+
+def cells(summary: RunSummary) -> tuple[str, ...]:
+    """One row of the listing, in the order of ``HEADERS``; unknown figures are a dash."""
+    run, artifact = summary.run, summary.artifact
+    depth = f"@{run.depth}" if run.depth else ""
+    parity = "-" if run.greedy_matched is None else f"{run.greedy_matched}/{run.greedy_total}"
+    return (
+        run.id[:SHOWN_ID_LENGTH],
+        _device(summary),
+        artifact.model.rsplit("/", 1)[-1],
+        artifact.quantization,
+        f"{_ENGINE_SHORT.get(run.engine, run.engine)} {run.engine_version}",
+        str(run.threads) if run.threads else "auto",
+        f"{run.prompt_tokens}{depth}",
+        f"{run.generate_tokens}{depth}",
+        _rate(run.prefill_tokens_per_second),
+        _rate(run.decode_tokens_per_second),
+        "-" if run.peak_bytes is None else f"{run.peak_bytes / 1e6:.0f}",
+        parity,
+        run.status,
+    )
+
+
+def _device(summary: RunSummary) -> str:
+    device = summary.device
+    if device.emulated:
+        return f"{device.serial} (emulated)"
+    return device.serial if device.kind == "local" else device.model or device.serial
+
+
+def _rate(tokens_per_second: float | None) -> str:
+    if tokens_per_second is None:
+        return "-"
+    return f"{tokens_per_second:.1f}" if tokens_per_second < 1000 else f"{tokens_per_second:.0f}"
