@@ -1,0 +1,52 @@
+"""A GGUF file as a model source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from toolkit.artifact import SourceInfo
+from toolkit.settings import Settings
+from toolkit.sources.base import ModelSource
+from toolkit.sources.checksums import weight_file_entries
+from toolkit.sources.gguf_config import read_config
+from toolkit.sources.gguf_header import read_header
+from toolkit.sources.gguf_tensors import TENSOR_NAMES
+from toolkit.sources.gguf_tokenizer import GgufTokenizer
+from toolkit.sources.gguf_weights import GgufWeights
+from toolkit.sources.naming import safe_name
+from toolkit.sources.parameters import check_complete, expected_parameters
+
+
+def from_gguf(
+    path: Path, settings: Settings, *, info: SourceInfo | None = None, name: str | None = None
+) -> ModelSource:
+    """Open a GGUF file.
+
+    Args:
+        path: the file.
+        settings: hashes are cached in its cache_dir.
+        info: where the file came from, when it is not a local one.
+        name: the model's name; otherwise the file's without its ending.
+
+    Raises:
+        SourceNotFound: no such file.
+        SourceCorrupt: not a GGUF file, cut short, or tensors that do not fit its metadata.
+        UnsupportedModel: an architecture that is not known.
+        MissingWeights: the architecture needs tensors that the file lacks.
+    """
+    header = read_header(path)
+    config = read_config(header)
+    expected = expected_parameters(config, subject=str(path))
+    heads = config.num_attention_heads
+    weights = GgufWeights(
+        header,
+        TENSOR_NAMES[header.architecture],
+        list(expected),
+        query_heads=heads,
+        key_heads=getattr(config, "num_key_value_heads", None) or heads,
+    )
+    check_complete(expected, {name: weights.shape(name) for name in weights.names()}, subject=str(path))
+    if info is None:
+        files = weight_file_entries([path], path.parent, settings.cache_dir)
+        info = SourceInfo(kind="gguf", id=path.name, revision=None, files=files)
+    return ModelSource(name or safe_name(path.stem), info, config, weights, GgufTokenizer(header))

@@ -1,0 +1,84 @@
+"""Write the tokenizer that a GGUF file carries as tokenizer.json, the way transformers rebuilds it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from toolkit.errors import SourceError
+from toolkit.sources.base import TokenizerFiles
+from toolkit.sources.generation import write_generation_config
+from toolkit.sources.gguf_config import end_token_ids
+from toolkit.sources.gguf_header import GgufHeader
+
+
+class GgufTokenizer:
+    """Tokenizer, chat template and generation config of one GGUF file."""
+
+    def __init__(self, header: GgufHeader) -> None:
+        self._header = header
+
+    def write(self, folder: Path) -> TokenizerFiles:
+        """Write the files; a GGUF without a vocabulary gives a generation config only.
+
+        Raises:
+            SourceError: a kind of vocabulary that transformers cannot rebuild.
+        """
+        metadata = self._header.metadata
+        names = [
+            write_generation_config(
+                folder,
+                bos_token_id=metadata.get("tokenizer.ggml.bos_token_id"),
+                end_token_ids=end_token_ids(self._header),
+                pad_token_id=metadata.get("tokenizer.ggml.padding_token_id"),
+            )
+        ]
+        if "tokenizer.ggml.tokens" not in metadata:
+            return TokenizerFiles(tuple(names), None)
+        saved = self._rebuild().save_pretrained(folder)
+        names += [Path(path).name for path in saved if Path(path).is_file()]
+        template = "chat_template.jinja" if (folder / "chat_template.jinja").is_file() else None
+        if template:
+            names.append(template)
+        _drop_local_flags(folder / "tokenizer_config.json")
+        return TokenizerFiles(tuple(sorted(set(names))), template)
+
+    def _rebuild(self) -> Any:
+        """Rebuild as ``AutoTokenizer.from_pretrained(gguf_file=...)`` does, without parsing the file again."""
+        from transformers import PreTrainedTokenizerFast
+        from transformers.integrations.gguf import GGUF_TOKENIZER_MAPPING, convert_gguf_tokenizer
+
+        fields = {
+            group: {
+                new: self._header.metadata[f"tokenizer.{old}"]
+                for old, new in names.items()
+                if f"tokenizer.{old}" in self._header.metadata
+            }
+            for group, names in GGUF_TOKENIZER_MAPPING.items()
+        }
+        tokenizer, config = fields["tokenizer"], fields["tokenizer_config"]
+        if tokenizer.get("tokenizer_type") == "llama":
+            # Older sentencepiece files have no flag; llama.cpp adds the token unless told otherwise.
+            config.setdefault("add_bos_token", True)
+        for role in ("bos", "eos", "unk", "pad"):
+            token_id = tokenizer.get(f"{role}_token_id")
+            known = isinstance(token_id, int) and token_id < len(tokenizer["tokens"])
+            config[f"{role}_token"] = tokenizer["tokens"][token_id] if known else None
+        try:
+            backend, _ = convert_gguf_tokenizer(self._header.architecture, tokenizer)
+        except (ValueError, KeyError) as error:
+            raise SourceError(
+                f"the tokenizer cannot be rebuilt: {error}",
+                subject=str(self._header.path),
+                next_step="Use the model's safetensors folder.",
+            ) from error
+        return PreTrainedTokenizerFast(tokenizer_object=backend, **config)
+
+
+def _drop_local_flags(tokenizer_config: Path) -> None:
+    """Remove what describes this process's loading instead of the tokenizer."""
+    fields = json.loads(tokenizer_config.read_text())
+    for flag in ("is_local", "local_files_only", "name_or_path"):
+        fields.pop(flag, None)
+    tokenizer_config.write_text(json.dumps(fields, indent=2, ensure_ascii=False) + "\n")

@@ -1,0 +1,92 @@
+"""Which parameters a transformers model has, asked of the model class itself without memory for weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from toolkit.errors import MissingWeights, SourceCorrupt, UnsupportedModel
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One entry of the ``state_dict()``.
+
+    Attributes:
+        shape: as in the ``state_dict()``.
+        module: class name of the module that owns it: "Linear", "Conv1D", "Embedding", "LlamaRMSNorm" ...
+    """
+
+    shape: tuple[int, ...]
+    module: str
+
+
+def expected_parameters(
+    config: PretrainedConfig, *, subject: str, trust_remote_code: bool = False
+) -> dict[str, Parameter]:
+    """Every parameter of the causal language model, tied ones once, in the model's order.
+
+    Raises:
+        UnsupportedModel: transformers has no causal language model for the config.
+    """
+    model = _empty_model(config, subject, trust_remote_code)
+    persistent = set(model.state_dict())
+    # Without duplicates: a tied lm_head is the embedding's parameter under a second name.
+    tensors = [*model.named_parameters(), *model.named_buffers()]
+    owners = {name: type(module).__name__ for name, module in model.named_modules()}
+    return {
+        name: Parameter(tuple(tensor.shape), owners[name.rpartition(".")[0]])
+        for name, tensor in tensors
+        if name in persistent
+    }
+
+
+def _empty_model(config: PretrainedConfig, subject: str, trust_remote_code: bool) -> Any:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    try:
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
+    except ValueError as error:
+        raise UnsupportedModel(
+            f"transformers has no causal language model for model type {config.model_type!r}"
+            f" ({_first_line(error)})",
+            subject=subject,
+            next_step="Choose a decoder-only model.",
+        ) from error
+    model.tie_weights()
+    return model
+
+
+def check_complete(
+    expected: dict[str, Parameter], found: dict[str, tuple[int, ...]], *, subject: str
+) -> None:
+    """Compare what the model needs with what the source holds.
+
+    Raises:
+        MissingWeights: tensors are missing; the first few are named.
+        SourceCorrupt: a tensor has another shape than the config says.
+    """
+    missing = [name for name in expected if name not in found]
+    if missing:
+        named = ", ".join(missing[:4]) + (", ..." if len(missing) > 4 else "")
+        raise MissingWeights(
+            f"{len(missing)} of {len(expected)} tensors are missing: {named}",
+            subject=subject,
+            next_step="Get all weight files of the model; check that config and weights belong together.",
+        )
+    for name, parameter in expected.items():
+        if found[name] != parameter.shape:
+            raise SourceCorrupt(
+                f"{name} has shape {list(found[name])}, the config asks for {list(parameter.shape)}",
+                subject=subject,
+                next_step="Check that config and weights belong together.",
+            )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,125 @@
+"""Random weights of an architecture: run time depends on shapes, not on values."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toolkit.artifact import SourceInfo
+from toolkit.errors import SourceCorrupt, SourceNotFound
+from toolkit.sources.base import ModelSource
+from toolkit.sources.byte_tokenizer import ByteTokenizer
+from toolkit.sources.folder_source import config_from_fields
+from toolkit.sources.naming import safe_name
+from toolkit.sources.parameters import Parameter, expected_parameters
+
+if TYPE_CHECKING:
+    import torch
+
+    from toolkit.compress.tensor import QuantizedTensor
+
+PREFIX = "random:"
+
+
+def builtin_configs() -> list[str]:
+    """Names that ``random:NAME`` accepts."""
+    folder = resources.files("toolkit.sources") / "configs"
+    return sorted(
+        entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json")
+    )
+
+
+def from_random(reference: str) -> ModelSource:
+    """Make a source from ``random:NAME`` or ``random:path/config.json``.
+
+    The same reference gives the same weights on every machine and in every order of reading.
+
+    Raises:
+        SourceNotFound: neither a built-in name nor a file.
+        SourceCorrupt: not a config.
+        UnsupportedModel: transformers does not know the model type.
+    """
+    target = reference.removeprefix(PREFIX)
+    origin = Path(target)
+    if target in builtin_configs():
+        text = (resources.files("toolkit.sources") / "configs" / f"{target}.json").read_text()
+        name = f"random-{target}"
+    elif origin.is_file():
+        text = origin.read_text(errors="replace")
+        name = f"random-{safe_name(origin.parent.resolve().name if origin.stem == 'config' else origin.stem)}"
+    else:
+        raise SourceNotFound(
+            "neither a built-in config nor a file",
+            subject=reference,
+            next_step=f"Built in: {', '.join(builtin_configs())}. Or give random:path/to/config.json.",
+        )
+    try:
+        fields = json.loads(text)
+    except ValueError as error:
+        raise SourceCorrupt(f"is not JSON: {error}", subject=str(origin)) from None
+    if not isinstance(fields, dict):
+        raise SourceCorrupt("is not a JSON object", subject=str(origin))
+    config = config_from_fields(fields, origin)
+    weights = RandomWeights(expected_parameters(config, subject=reference))
+    info = SourceInfo(kind="random", id=f"{PREFIX}{target}", revision=None, files=[])
+    return ModelSource(name, info, config, weights, ByteTokenizer.for_config(config))
+
+
+class RandomWeights:
+    """A WeightReader that makes each tensor from its name.
+
+    Scales keep activations near unit variance and logits spread over a few units: a flat or exploding
+    distribution would hide errors in parity checks.
+    """
+
+    def __init__(self, parameters: dict[str, Parameter]) -> None:
+        self._parameters = parameters
+        # Gemma multiplies by 1 + weight, everyone else by weight.
+        self._centred_norms = any(p.module.startswith("Gemma") for p in parameters.values())
+
+    def names(self) -> list[str]:
+        """All parameters, in the model's order."""
+        return list(self._parameters)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape in the ``state_dict()``'s layout."""
+        return self._parameters[name].shape
+
+    def read(self, name: str) -> torch.Tensor:
+        """The parameter as float32, always the same for the same name and shape."""
+        import torch
+
+        parameter = self._parameters[name]
+        seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little") >> 1
+        generator = torch.Generator().manual_seed(seed)
+        values = torch.empty(parameter.shape, dtype=torch.float32).normal_(generator=generator)
+        if _is_final_norm(name, parameter):
+            # Half of the channels change sign. Else a tied lm_head finds the current token's embedding in
+            # the residual stream and repeats that token for ever.
+            return values.sign_().sub_(1.0 if self._centred_norms else 0.0)
+        mean, deviation = self._distribution(name, parameter)
+        return values.mul_(deviation).add_(mean)
+
+    def read_blocks(self, name: str) -> QuantizedTensor | None:
+        """None: nothing is stored."""
+        return None
+
+    def _distribution(self, name: str, parameter: Parameter) -> tuple[float, float]:
+        """Mean and standard deviation."""
+        if "Norm" in parameter.module:
+            centred = name.endswith(".bias") or self._centred_norms
+            return (0.0 if centred else 1.0), 0.05
+        if len(parameter.shape) < 2:
+            return 0.0, 0.05
+        if "Embedding" in parameter.module or name == "lm_head.weight":
+            return 0.0, 2.0 / parameter.shape[-1] ** 0.5
+        inputs = parameter.shape[0] if parameter.module == "Conv1D" else parameter.shape[-1]
+        return 0.0, inputs**-0.5
+
+
+def _is_final_norm(name: str, parameter: Parameter) -> bool:
+    in_layer = any(part.isdigit() for part in name.split("."))
+    return "Norm" in parameter.module and name.endswith(".weight") and not in_layer
