@@ -1,0 +1,187 @@
+"""Capture a transformers decoder once, as a graph that no longer needs transformers.
+
+The capture depends on the configuration, the sources' versions and nothing else, so it is cached and
+reused for every quantization of the model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import operator
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+import toolkit
+from toolkit.errors import UnsupportedModel
+from toolkit.export.graph import SEQUENCE, DecoderGraph, Op, Ref
+from toolkit.export.patches import traced_operators
+from toolkit.export.simplify import simplify
+
+_IGNORED = ("_guards", "aten._assert", "aten.sym_constrain", "_operator.", "aten.sym_size")
+# Changes whenever the format or meaning of a captured graph does.
+_CAPTURE_VERSION = 1
+
+
+def capture(model: nn.Module, config: Any) -> DecoderGraph:
+    """Trace a skeleton built with ``attention="slm"``.
+
+    Raises:
+        UnsupportedModel: the model does something that cannot be traced or that is not a decoder's.
+    """
+    length = 7
+    sequence = torch.export.Dim("sequence", min=2, max=_context_limit(config))
+    wrapper = _Logits(model)
+    inputs = (
+        torch.zeros((1, length), dtype=torch.long, device="meta"),
+        torch.zeros((1, length), dtype=torch.long, device="meta"),
+    )
+    try:
+        with torch.no_grad(), traced_operators(model):
+            program = torch.export.export(
+                wrapper,
+                inputs,
+                dynamic_shapes={"input_ids": {1: sequence}, "position_ids": {1: sequence}},
+                strict=False,
+            )
+    except UnsupportedModel:
+        raise
+    except (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError, KeyError) as error:
+        # Whatever a model's own Python does wrong under tracing surfaces as one of these.
+        raise UnsupportedModel(
+            f"model type {config.model_type!r} cannot be traced: {str(error).splitlines()[0][:300]}",
+            subject=config.name_or_path or config.model_type,
+            next_step="Tested model types: llama, mistral, qwen2, qwen3, phi3, gemma3_text, gpt2.",
+        ) from error
+    return _to_graph(program)
+
+
+def cached_capture(model: nn.Module, config: Any, cache_dir: Path) -> tuple[DecoderGraph, bool]:
+    """Return the capture and whether it came from the cache."""
+    path = cache_dir / "captures" / f"{config.model_type}-{_cache_key(config)}.json"
+    try:
+        return DecoderGraph.from_json(path.read_text()), True
+    except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError):
+        graph = capture(model, config)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".partial")
+    with os.fdopen(descriptor, "w") as file:
+        file.write(graph.to_json())
+    os.replace(temporary, path)
+    return graph, False
+
+
+def _cache_key(config: Any) -> str:
+    import transformers
+
+    facts = config.to_dict()
+    for irrelevant in ("_name_or_path", "transformers_version", "dtype", "torch_dtype"):
+        facts.pop(irrelevant, None)
+    versions = [_CAPTURE_VERSION, toolkit.__version__, torch.__version__, transformers.__version__]
+    text = json.dumps([facts, versions], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+class _Logits(nn.Module):
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: torch.Tensor, position_ids: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.model(
+            input_ids=input_ids, position_ids=position_ids, use_cache=False, return_dict=True
+        ).logits
+        return logits
+
+
+def _context_limit(config: Any) -> int:
+    return int(getattr(config, "max_position_embeddings", 0) or 2**20)
+
+
+def _to_graph(program: torch.export.ExportedProgram) -> DecoderGraph:
+    signature = program.graph_signature
+    names: dict[str, str] = {}
+    for placeholder, target in signature.inputs_to_parameters.items():
+        names[placeholder] = target.removeprefix("model.")
+    constants: dict[str, tuple[tuple[int, ...], list[float]]] = {}
+    lifted = {**signature.inputs_to_buffers, **signature.inputs_to_lifted_tensor_constants}
+    values: Mapping[str, Any] = {**program.state_dict, **program.constants}
+    ops: list[Op] = []
+    output = ""
+    for node in program.graph.nodes:
+        if node.op == "placeholder":
+            if node.name in lifted:
+                tensor = values[lifted[node.name]]
+                names[node.name] = node.name
+                if not tensor.is_meta:
+                    constants[node.name] = (tuple(tensor.shape), tensor.flatten().to(torch.float32).tolist())
+            elif node.name not in names:
+                names[node.name] = node.name
+        elif node.op == "call_function":
+            target = _target(node.target)
+            names[node.name] = node.name
+            if node.users and not target.startswith(_IGNORED):
+                ops.append(_op(node, target, names))
+        elif node.op == "output":
+            output = node.args[0][0].name
+    parameters = {
+        names[placeholder]: tuple(program.state_dict[target].shape)
+        for placeholder, target in signature.inputs_to_parameters.items()
+    }
+    return simplify(DecoderGraph(tuple(ops), parameters, constants, output))
+
+
+def _target(target: Any) -> str:
+    if target is operator.getitem:
+        return "getitem"
+    name = str(target)
+    # "aten.linear.default" and "slm.attention.default": the overload follows from the operands.
+    parts = name.split(".")
+    return ".".join(parts[:2]) if len(parts) >= 2 else f"_operator.{name}"
+
+
+def _op(node: torch.fx.Node, target: str, names: Mapping[str, str]) -> Op:
+    value = node.meta.get("val")
+    shape = tuple(_size(size) for size in value.shape) if isinstance(value, torch.Tensor) else None
+    dtype = str(value.dtype).removeprefix("torch.") if isinstance(value, torch.Tensor) else None
+    return Op(
+        name=node.name,
+        target=target,
+        args=tuple(_operand(arg, names) for arg in node.args),
+        kwargs={key: _operand(arg, names) for key, arg in node.kwargs.items()},
+        shape=shape,
+        dtype=dtype,
+    )
+
+
+def _operand(arg: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(arg, torch.fx.Node):
+        value = arg.meta.get("val")
+        return _size(value) if isinstance(value, torch.SymInt | int) else Ref(names[arg.name])
+    if isinstance(arg, torch.SymInt):
+        return _size(arg)
+    if isinstance(arg, tuple | list):
+        return tuple(_operand(item, names) for item in arg)
+    if isinstance(arg, torch.dtype):
+        return str(arg).removeprefix("torch.")
+    if isinstance(arg, bool | int | float | str) or arg is None:
+        return math.inf if arg == math.inf else arg
+    return str(arg)
+
+
+def _size(size: Any) -> int | str:
+    if isinstance(size, int):
+        return size
+    if size.node.expr.is_symbol:
+        return SEQUENCE
+    raise UnsupportedModel(
+        f"a tensor's size is {size}, which is neither a number nor the sequence length",
+        next_step="Only decoders whose shapes depend on the sequence length alone can be exported.",
+    )

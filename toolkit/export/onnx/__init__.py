@@ -1,0 +1,1 @@
+"""Lowering of a captured decoder to ONNX with onnxruntime's fused operators."""

@@ -1,0 +1,198 @@
+"""Parameters as initializers: read one at a time, quantized, packed, written, forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from toolkit.artifact import TensorQuantization
+from toolkit.compress.algorithms import quantize
+from toolkit.compress.plan import QuantizationPlan, Role
+from toolkit.compress.schemes import SCHEMES, Scheme
+from toolkit.compress.tensor import QuantizedTensor
+from toolkit.export.onnx.builder import GraphBuilder
+from toolkit.export.onnx.packing import block_size, blocks, pack_values, pack_zero_points
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Weights(Protocol):
+    """What the lowering needs of a source's reader."""
+
+    def read(self, name: str) -> torch.Tensor:
+        """One parameter as float32."""
+
+    def read_blocks(self, name: str) -> QuantizedTensor | None:
+        """The source's own integers, if it has any that fit."""
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A parameter used as the [out, in] matrix of a linear or as a table.
+
+    Attributes:
+        name: in the state dict.
+        role: decides the quantization.
+        transposed: the state dict holds it as [in, out] (GPT-2's Conv1D).
+    """
+
+    name: str
+    role: Role
+    transposed: bool = False
+
+
+@dataclass(frozen=True)
+class StoredMatrix:
+    """Names and geometry of the initializers that hold one matrix, or several stacked along their rows."""
+
+    members: tuple[str, ...]
+    values: str
+    scales: str
+    zero_points: str
+    bits: int
+    block_size: int
+    blocks: int
+    rows: int
+    columns: int
+
+
+@dataclass
+class WeightStore:
+    """Writes parameters once each and remembers under which names.
+
+    Attributes:
+        progress: called with (matrices written so far).
+        stored: quantization that each written parameter really got, by name.
+    """
+
+    weights: Weights
+    plan: QuantizationPlan
+    builder: GraphBuilder
+    progress: Callable[[int], None] = lambda done: None
+    stored: dict[str, TensorQuantization] = field(default_factory=dict)
+    _runs: dict[tuple[str, ...], list[StoredMatrix]] = field(default_factory=dict)
+    _floats: dict[str, str] = field(default_factory=dict)
+
+    def spec(self, matrix: Matrix) -> TensorQuantization:
+        """How a matrix is stored, as the plan has it."""
+        return self.plan.spec_for(matrix.name, matrix.role)
+
+    def scheme(self, matrix: Matrix) -> Scheme:
+        """The scheme that a matrix is stored and computed with."""
+        return SCHEMES.get(self.spec(matrix).scheme)
+
+    def vector(self, name: str, *, offset: float = 0.0, part: slice = slice(None)) -> str:
+        """A bias or norm weight in float32, optionally with a constant added or cut out of a longer one."""
+        stem = name if not offset else f"{name}+{offset:g}"
+        stem = stem if part == slice(None) else f"{stem}[{part.start}:{part.stop}]"
+        if stem not in self._floats:
+            array = self.weights.read(name).numpy()[part] + np.float32(offset)
+            self._floats[stem] = self.builder.data.add(stem, [array.astype(np.float32)], array.shape)
+        return self._floats[stem]
+
+    def joined_vectors(self, names: Sequence[str]) -> str:
+        """Several biases one after the other, for a merged linear."""
+        stem = "+".join(names)
+        if stem not in self._floats:
+            arrays = [self.weights.read(name).numpy() for name in names]
+            size = sum(array.size for array in arrays)
+            self._floats[stem] = self.builder.data.add(stem, arrays, (size,))
+        return self._floats[stem]
+
+    def float_matrix(self, matrix: Matrix) -> str:
+        """An unquantized matrix [out, in] as a float32 value; fp16 is widened in the graph."""
+        if matrix.name in self._floats:
+            return self._floats[matrix.name]
+        scheme = self.scheme(matrix)
+        array = self._read(matrix).numpy().astype(scheme.float_dtype)
+        name = self.builder.data.add(matrix.name, [array], array.shape)
+        if scheme.float_dtype == "float16":
+            name = self.builder.node("Cast", [name], to=1, hint=matrix.name)[0]
+        self._written(matrix, self.spec(matrix))
+        self._floats[matrix.name] = name
+        return name
+
+    def quantized(self, matrices: Sequence[Matrix]) -> list[StoredMatrix]:
+        """Matrices that share an input, stacked along their rows where their geometry allows it.
+
+        Returns:
+            What consecutive matrices became, in order.
+        """
+        key = tuple(matrix.name for matrix in matrices)
+        if key not in self._runs:
+            tensors = [(matrix, self._quantize(matrix), self.scheme(matrix)) for matrix in matrices]
+            runs = [list(group) for _, group in groupby(tensors, key=_geometry)]
+            self._runs[key] = [self._write({matrix.name: tensor for matrix, tensor, _ in run}) for run in runs]
+        return self._runs[key]
+
+    def table(self, stored: StoredMatrix) -> StoredMatrix:
+        """The same bytes as a 2-D table for GatherBlockQuantized."""
+        width = stored.blocks * stored.block_size * stored.bits // 8
+        name = f"{stored.values}#table"
+        self.builder.data.alias(name, stored.values, (stored.rows, width))
+        return replace(stored, values=name)
+
+    def _read(self, matrix: Matrix) -> torch.Tensor:
+        weight = self.weights.read(matrix.name)
+        return weight.t().contiguous() if matrix.transposed else weight
+
+    def _quantize(self, matrix: Matrix) -> QuantizedTensor:
+        spec = self.spec(matrix)
+        carried = self.weights.read_blocks(matrix.name) if self.plan.carry_over else None
+        if carried is not None and not matrix.transposed:
+            spec = TensorQuantization(
+                scheme=f"{'8da' if self.scheme(matrix).dynamic_activation else ''}{carried.bits}w",
+                group_size=carried.group_size,
+                symmetric=carried.symmetric,
+                algorithm="source",
+            )
+            tensor = carried
+        else:
+            tensor = quantize(self._read(matrix), spec, subject=matrix.name)
+        self._written(matrix, spec)
+        return tensor
+
+    def _written(self, matrix: Matrix, spec: TensorQuantization) -> None:
+        self.stored[matrix.name] = spec
+        self.progress(len(self.stored))
+
+    def _write(self, run: dict[str, QuantizedTensor]) -> StoredMatrix:
+        stem, tensors = "+".join(run), list(run.values())
+        first = tensors[0]
+        size, count = block_size(first), blocks(first)
+        rows = sum(tensor.shape[0] for tensor in tensors)
+        data = self.builder.data
+        values = [pack_values(tensor) for tensor in tensors]
+        data.add(f"{stem}.values", values, (rows, count, size * first.bits // 8))
+        data.add(f"{stem}.scales", [tensor.scales.numpy() for tensor in tensors], (rows, count))
+        offsets = [packed for packed in map(pack_zero_points, tensors) if packed is not None]
+        if offsets:
+            data.add(f"{stem}.zero_points", offsets, (rows, offsets[0].shape[1]))
+        return StoredMatrix(
+            members=tuple(run),
+            values=f"{stem}.values",
+            scales=f"{stem}.scales",
+            zero_points=f"{stem}.zero_points" if offsets else "",
+            bits=first.bits,
+            block_size=size,
+            blocks=count,
+            rows=rows,
+            columns=first.shape[1],
+        )
+
+
+def _geometry(item: tuple[Matrix, QuantizedTensor, Scheme]) -> tuple[object, ...]:
+    """What matrices must share to be rows of one stored matrix."""
+    _, tensor, scheme = item
+    return (
+        tensor.bits,
+        tensor.group_size,
+        tensor.symmetric,
+        tensor.exact_offsets,
+        scheme.dynamic_activation,
+    )

@@ -1,0 +1,68 @@
+"""Torch operators that mark, in a captured graph, what the lowerings fuse.
+
+They carry no arithmetic of their own: a lowering replaces each by its engine's fused kernel, and a
+capture runs on fake tensors only. Semantics are defined in the docstrings and proven by the parity
+tests against transformers.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+@torch.library.custom_op("slm::rms_norm", mutates_args=())
+def rms_norm(hidden: Tensor, weight: Tensor, eps: float, unit_offset: bool) -> Tensor:
+    """``hidden / sqrt(mean(hidden**2, -1) + eps) * w`` with w = weight, or 1 + weight (Gemma)."""
+    raise NotImplementedError("slm::rms_norm exists only in captured graphs")
+
+
+@rms_norm.register_fake
+def _(hidden: Tensor, weight: Tensor, eps: float, unit_offset: bool) -> Tensor:
+    return torch.empty_like(hidden)
+
+
+@torch.library.custom_op("slm::rope_table", mutates_args=())
+def rope_table(position_ids: Tensor, table: str, dim: int) -> tuple[Tensor, Tensor]:
+    """Cosines and sines [1, S, dim] of the rotary embedding named ``table`` at ``position_ids`` [1, S]."""
+    raise NotImplementedError("slm::rope_table exists only in captured graphs")
+
+
+@rope_table.register_fake
+def _(position_ids: Tensor, table: str, dim: int) -> tuple[Tensor, Tensor]:
+    shape = (*position_ids.shape, dim)
+    return (
+        torch.empty(shape, device=position_ids.device, dtype=torch.float32),
+        torch.empty(shape, device=position_ids.device, dtype=torch.float32),
+    )
+
+
+@torch.library.custom_op("slm::rotary", mutates_args=())
+def rotary(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotate-half rotary embedding of ``states`` [B, H, S, D]; only the first cos.shape[-1] dims turn."""
+    raise NotImplementedError("slm::rotary exists only in captured graphs")
+
+
+@rotary.register_fake
+def _(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    return torch.empty_like(states)
+
+
+@torch.library.custom_op("slm::attention", mutates_args=())
+def attention(
+    query: Tensor, key: Tensor, value: Tensor, layer: int, scale: float, window: int, softcap: float
+) -> Tensor:
+    """Causal grouped-query attention over the layer's KV cache, to which key and value are appended.
+
+    query [B, H, S, D], key and value [B, KVH, S, D] -> [B, S, H, D]. ``window`` > 0: a token sees itself
+    and the ``window - 1`` tokens before it. ``softcap`` > 0: scores become softcap * tanh(score / softcap).
+    """
+    raise NotImplementedError("slm::attention exists only in captured graphs")
+
+
+@attention.register_fake
+def _(
+    query: Tensor, key: Tensor, value: Tensor, layer: int, scale: float, window: int, softcap: float
+) -> Tensor:
+    batch, heads, length, _ = query.shape
+    return query.new_empty((batch, length, heads, value.shape[-1]))

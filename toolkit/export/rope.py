@@ -1,0 +1,35 @@
+"""Tables of the model's rotary embeddings, computed by transformers' own modules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def rope_table(model: Any, name: str, context_length: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Cosines and sines, float32 [context_length, rotary_dim / 2].
+
+    Args:
+        model: a skeleton.
+        name: as in slm::rope_table: the module's name, and after a colon the layer type it is asked for.
+        context_length: rows. Scalings that depend on the length of the text (longrope, dynamic) are fixed
+            at this length, because a table has one value per position.
+    """
+    module_name, _, layer_type = name.partition(":")
+    module = model.get_submodule(module_name)
+    positions = torch.arange(context_length)[None]
+    extra = (layer_type,) if layer_type else ()
+    with torch.no_grad():
+        cos, sin = module(torch.zeros(1), positions, *extra)
+    half = cos.shape[-1] // 2
+    # Both halves of the last dimension hold the same angles; the engine wants them once.
+    return _table(cos, half), _table(sin, half)
+
+
+def _table(values: torch.Tensor, half: int) -> NDArray[np.float32]:
+    return np.ascontiguousarray(values[0, :, :half].to(torch.float32).numpy())

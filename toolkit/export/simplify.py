@@ -1,0 +1,86 @@
+"""Rewrites of a captured graph that hold for every engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from toolkit.export.graph import DecoderGraph, Op, Ref, references
+
+_NO_OPS = ("aten.alias", "aten.contiguous", "aten.clone", "aten.dropout", "aten.detach", "aten.lift_fresh_copy")
+
+
+def simplify(graph: DecoderGraph) -> DecoderGraph:
+    """Drop operations without effect, and write GPT-2's Conv1D as the linear that it is."""
+    return without_dead_code(_conv1d_to_linear(_without_no_ops(graph)))
+
+
+def without_dead_code(graph: DecoderGraph) -> DecoderGraph:
+    """Only what the output depends on."""
+    live = {graph.output}
+    kept: list[Op] = []
+    for op in reversed(graph.ops):
+        if op.name in live:
+            kept.append(op)
+            live.update(references(op))
+    return DecoderGraph(
+        tuple(reversed(kept)),
+        {name: shape for name, shape in graph.parameters.items() if name in live},
+        {name: value for name, value in graph.constants.items() if name in live},
+        graph.output,
+    )
+
+
+def _without_no_ops(graph: DecoderGraph) -> DecoderGraph:
+    same: dict[str, str] = {}
+    kept: list[Op] = []
+    for op in graph.ops:
+        op = _rename(op, lambda name: same.get(name, name))
+        source = op.args[0].name if op.args and isinstance(op.args[0], Ref) else None
+        if source is not None and (op.target in _NO_OPS or _casts_to_same(graph, op, source)):
+            same[op.name] = source
+        else:
+            kept.append(op)
+    output = same.get(graph.output, graph.output)
+    return replace(graph, ops=tuple(kept), output=output)
+
+
+def _casts_to_same(graph: DecoderGraph, op: Op, source: str) -> bool:
+    if op.target != "aten.to":
+        return False
+    before = graph.by_name.get(source)
+    # Parameters and lifted buffers are float32 in every capture.
+    return op.dtype == (before.dtype if before is not None else "float32")
+
+
+def _conv1d_to_linear(graph: DecoderGraph) -> DecoderGraph:
+    """``view(addmm(bias, view(x, [S, K]), W), [1, S, N])`` is a linear whose weight is stored [in, out]."""
+    users = graph.users()
+    kept: list[Op] = []
+    for op in graph.ops:
+        product = _source(graph, op, 0) if op.target == "aten.view" else None
+        flat = _source(graph, product, 1) if product is not None and product.target == "aten.addmm" else None
+        if product is None or flat is None or flat.target != "aten.view" or len(users[product.name]) != 1:
+            kept.append(op)
+            continue
+        bias, _, weight = product.args[:3]
+        linear = replace(op, target="aten.linear", args=(flat.args[0], weight, bias), kwargs={"transposed": True})
+        kept.append(linear)
+    return replace(graph, ops=tuple(kept))
+
+
+def _source(graph: DecoderGraph, op: Op, index: int) -> Op | None:
+    operand = op.args[index]
+    return graph.by_name.get(operand.name) if isinstance(operand, Ref) else None
+
+
+def _rename(op: Op, rename: Callable[[str], str]) -> Op:
+    def visit(value: Any) -> Any:
+        if isinstance(value, Ref):
+            return Ref(rename(value.name))
+        if isinstance(value, tuple):
+            return tuple(visit(item) for item in value)
+        return value
+
+    return replace(op, args=visit(op.args), kwargs={key: visit(value) for key, value in op.kwargs.items()})

@@ -1,0 +1,75 @@
+"""The transformers model without its weights: shapes, modules and buffers, ready to trace or to stream.
+
+Parameters live on the meta device, so a model of any size costs no memory; buffers (rotary frequencies,
+embedding scales) are real, because they are computed from the config and not stored in checkpoints.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from toolkit.errors import UnsupportedModel
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel
+
+
+def build_skeleton(config: PretrainedConfig, *, attention: str) -> PreTrainedModel:
+    """Instantiate the causal LM of a config with parameters on the meta device.
+
+    Args:
+        config: the text decoder's configuration.
+        attention: name of a registered attention implementation.
+
+    Raises:
+        UnsupportedModel: transformers has no causal LM for this configuration.
+    """
+    from transformers import AutoModelForCausalLM
+
+    # transformers writes the attention's name into the config it is given.
+    config = copy.deepcopy(config)
+    try:
+        with torch.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model: Any = AutoModelForCausalLM.from_config(
+                config, attn_implementation=attention, dtype=torch.float32
+            )
+    except ValueError as error:
+        raise UnsupportedModel(
+            f"transformers has no causal language model for model type {config.model_type!r}",
+            subject=config.name_or_path or config.model_type,
+            next_step=f"Only decoder-only language models can be converted. ({str(error).splitlines()[0][:160]})",
+        ) from None
+    _materialize_buffers(model)
+    model.eval()
+    skeleton: PreTrainedModel = model
+    return skeleton
+
+
+def _materialize_buffers(model: Any) -> None:
+    """Give every buffer its real value by transformers' own initializer; parameters stay on meta."""
+    for module in model.modules():
+        own = [name for name, buffer in module.named_buffers(recurse=False) if buffer.is_meta]
+        if not own:
+            continue
+        for name in own:
+            module._buffers[name] = torch.empty_like(module._buffers[name], device="cpu")
+        model._init_weights(module)
+
+
+def parameter_names(model: PreTrainedModel) -> list[str]:
+    """Names of all stored parameters; a tied output embedding appears under its input's name only."""
+    return [name for name, _ in model.named_parameters(remove_duplicate=False) if name not in tied_names(model)]
+
+
+def tied_names(model: PreTrainedModel) -> dict[str, str]:
+    """Parameters that are another one's alias: ``{"lm_head.weight": "model.embed_tokens.weight"}``."""
+    if not getattr(model.config, "tie_word_embeddings", False):
+        return {}
+    output, inputs = model.get_output_embeddings(), model.get_input_embeddings()
+    names = {id(module): name for name, module in model.named_modules()}
+    return {f"{names[id(output)]}.weight": f"{names[id(inputs)]}.weight"}
