@@ -1,0 +1,12 @@
+// SIGINT, SIGTERM and SIGHUP end a run between two steps, so that no half-made result looks whole.
+#pragma once
+
+#include "core/status.h"
+
+namespace slm {
+
+void InstallSignalHandlers();
+// Not ok once a signal has arrived.
+Status CheckSignals();
+
+}  // namespace slm

@@ -1,0 +1,7 @@
+#include "core/runner.h"
+#include "engines/onnxruntime/onnxruntime_engine.h"
+
+int main(int argc, char** argv) {
+  slm::OnnxRuntimeEngine engine;
+  return slm::RunnerMain(argc, argv, "slm-runner-ort", engine);
+}

@@ -1,0 +1,198 @@
+#include "engines/onnxruntime/onnxruntime_engine.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <new>
+#include <numeric>
+
+#include "engines/onnxruntime/half.h"
+
+namespace slm {
+namespace {
+
+constexpr size_t kCacheLineBytes = 64;
+
+size_t ElementBytes(ONNXTensorElementDataType type) {
+  return type == ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16 ? sizeof(uint16_t) : sizeof(float);
+}
+
+// Runs what may throw and turns an exception into a Status: none leaves the engine.
+template <typename Body>
+Status Guarded(ExitCode code, const std::string& what, Body&& body) {
+  try {
+    return body();
+  } catch (const Ort::Exception& error) {
+    // The engine ends some of its messages with line breaks; ours are one line.
+    std::string message = what + error.what();
+    message.erase(message.find_last_not_of(" \n") + 1);
+    return {code, message};
+  } catch (const std::bad_alloc&) {
+    return {code, what + "not enough memory"};
+  }
+}
+
+std::string ModelFile(const std::string& path) {
+  struct stat info = {};
+  const bool is_folder = stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+  return is_folder ? path + "/model.onnx" : path;
+}
+
+// ONNX Runtime counts CPUs from 1 here and wants an entry for every thread but the calling one.
+std::string WorkerAffinities(const std::vector<int>& cpus) {
+  std::string text;
+  for (size_t thread = 1; thread < cpus.size(); ++thread) {
+    if (!text.empty()) text += ';';
+    text += std::to_string(cpus[thread] + 1);
+  }
+  return text;
+}
+
+Ort::SessionOptions MakeSessionOptions(const EngineOptions& options) {
+  Ort::SessionOptions session;
+  session.SetIntraOpNumThreads(options.threads);
+  session.SetInterOpNumThreads(1);
+  session.SetExecutionMode(ORT_SEQUENTIAL);
+  session.SetGraphOptimizationLevel(ORT_ENABLE_ALL);
+  const std::string affinities = WorkerAffinities(options.thread_cpus);
+  if (!affinities.empty()) session.AddConfigEntry("session.intra_op_thread_affinities", affinities.c_str());
+  for (const auto& [key, value] : options.settings) session.AddConfigEntry(key.c_str(), value.c_str());
+  return session;
+}
+
+}  // namespace
+
+Status OnnxRuntimeEngine::Open(const EngineOptions& options) {
+  if (Status status = OpenOnnxRuntime(options.library, options.executable, library_); !status.ok()) return status;
+  Ort::InitApi(library_.api);
+  return {};
+}
+
+Status OnnxRuntimeEngine::Load(const EngineOptions& options) {
+  const std::string file = ModelFile(options.model);
+  Status loaded = Guarded(ExitCode::kModelLoad, file + ": ", [&] {
+    env_.emplace(ORT_LOGGING_LEVEL_ERROR, "slm-runner");
+    env_->DisableTelemetryEvents();
+    session_.emplace(*env_, file.c_str(), MakeSessionOptions(options));
+    cpu_.emplace(Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault));
+    return Status();
+  });
+  if (!loaded.ok()) return loaded;
+  Status understood = Guarded(ExitCode::kModelInterface, "", [&] {
+    return ReadModelInterface(*session_, interface_, facts_);
+  });
+  return understood.ok() ? understood : Status(ExitCode::kModelInterface, file + ": " + understood.message());
+}
+
+Ort::Value OnnxRuntimeEngine::Int64View(std::vector<int64_t>& buffer, int64_t length) const {
+  const std::array<int64_t, 2> shape{1, length};
+  return Ort::Value::CreateTensor<int64_t>(*cpu_, buffer.data(), static_cast<size_t>(length), shape.data(),
+                                           shape.size());
+}
+
+void OnnxRuntimeEngine::AllocateCache(int64_t kv_length) {
+  // Exactly as long as the run: every position costs memory that counts into the peak, and rows of
+  // head_dim elements keep their alignment whatever the length is.
+  const size_t element_bytes = ElementBytes(interface_.cache_type);
+  std::vector<size_t> sizes;
+  for (const CacheTensor& cache : interface_.caches) {
+    const size_t bytes = static_cast<size_t>(cache.kv_heads * kv_length * cache.head_dim) * element_bytes;
+    sizes.push_back((bytes + kCacheLineBytes - 1) / kCacheLineBytes * kCacheLineBytes);
+  }
+  const size_t total = std::accumulate(sizes.begin(), sizes.end(), size_t{0});
+  cache_.reset(static_cast<std::byte*>(std::aligned_alloc(kCacheLineBytes, total)));
+  if (!cache_) throw std::bad_alloc();
+  // Touching every page now keeps page faults out of the timed steps.
+  std::memset(cache_.get(), 0, total);
+
+  std::byte* memory = cache_.get();
+  for (size_t index = 0; index < sizes.size(); ++index) {
+    const CacheTensor& cache = interface_.caches[index];
+    const std::array<int64_t, 4> shape{1, cache.kv_heads, kv_length, cache.head_dim};
+    cache_values_.push_back(Ort::Value::CreateTensor(*cpu_, memory, sizes[index], shape.data(), shape.size(),
+                                                     interface_.cache_type));
+    binding_->BindInput(cache.past.c_str(), cache_values_.back());
+    binding_->BindOutput(cache.present.c_str(), cache_values_.back());
+    memory += sizes[index];
+  }
+}
+
+Status OnnxRuntimeEngine::Reserve(int64_t kv_length, int64_t max_tokens) {
+  return Guarded(ExitCode::kRunFailed, "reserving " + std::to_string(kv_length) + " positions: ", [&] {
+    binding_.emplace(*session_);
+    ids_.resize(static_cast<size_t>(max_tokens));
+    positions_.resize(static_cast<size_t>(max_tokens));
+    ones_.assign(static_cast<size_t>(kv_length), 1);
+    for (int64_t length = 0; length <= kv_length; ++length) masks_.push_back(Int64View(ones_, length));
+
+    const auto vocab = static_cast<size_t>(facts_.vocab_size);
+    logits_buffer_.resize(vocab * ElementBytes(interface_.logits_type));
+    if (interface_.logits_type == ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16) converted_logits_.resize(vocab);
+    const std::array<int64_t, 3> shape{1, 1, facts_.vocab_size};
+    logits_value_ = Ort::Value::CreateTensor(*cpu_, logits_buffer_.data(), logits_buffer_.size(), shape.data(),
+                                             shape.size(), interface_.logits_type);
+    // First among the outputs: ReadLogits finds it there.
+    binding_->BindOutput("logits", logits_value_);
+    AllocateCache(kv_length);
+    BindFeed(1);
+    return Status();
+  });
+}
+
+void OnnxRuntimeEngine::BindFeed(int64_t tokens) {
+  auto [found, missing] = feeds_.try_emplace(tokens);
+  Feed& feed = found->second;
+  if (missing) {
+    feed.ids = Int64View(ids_, tokens);
+    if (interface_.has_position_ids) feed.positions = Int64View(positions_, tokens);
+  }
+  binding_->BindInput("input_ids", feed.ids);
+  if (interface_.has_position_ids) binding_->BindInput("position_ids", feed.positions);
+  if (LogitsAreBound(tokens)) {
+    binding_->BindOutput("logits", logits_value_);
+  } else {
+    // One row per token: too large to keep around, so the engine's arena lends it.
+    binding_->BindOutput("logits", *cpu_);
+  }
+  bound_tokens_ = tokens;
+}
+
+Status OnnxRuntimeEngine::Forward(std::span<const int64_t> tokens) {
+  const auto count = static_cast<int64_t>(tokens.size());
+  const int64_t total = position_ + count;
+  if (tokens.empty() || tokens.size() > ids_.size() || static_cast<size_t>(total) >= masks_.size()) {
+    return {ExitCode::kRunFailed, std::to_string(count) + " tokens at position " + std::to_string(position_) +
+                                      " exceed what was reserved"};
+  }
+  return Guarded(ExitCode::kRunFailed, "position " + std::to_string(position_) + ": ", [&] {
+    std::copy(tokens.begin(), tokens.end(), ids_.begin());
+    std::iota(positions_.begin(), positions_.begin() + count, position_);
+    if (count != bound_tokens_) BindFeed(count);
+    binding_->BindInput("attention_mask", masks_[static_cast<size_t>(total)]);
+    session_->Run(run_options_, *binding_);
+    position_ = total;
+    ReadLogits(count);
+    return Status();
+  });
+}
+
+void OnnxRuntimeEngine::ReadLogits(int64_t tokens) {
+  const std::byte* row = logits_buffer_.data();
+  if (!LogitsAreBound(tokens)) {
+    unbound_logits_ = std::move(binding_->GetOutputValues().front());
+    const int64_t rows = unbound_logits_.GetTensorTypeAndShapeInfo().GetShape().at(1);
+    row = static_cast<const std::byte*>(unbound_logits_.GetTensorRawData()) +
+          static_cast<size_t>(rows - 1) * logits_buffer_.size();
+  }
+  if (interface_.logits_type == ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT) {
+    logits_ = {reinterpret_cast<const float*>(row), static_cast<size_t>(facts_.vocab_size)};
+    return;
+  }
+  const auto* halves = reinterpret_cast<const uint16_t*>(row);
+  std::transform(halves, halves + facts_.vocab_size, converted_logits_.begin(), HalfToFloat);
+  logits_ = converted_logits_;
+}
+
+}  // namespace slm

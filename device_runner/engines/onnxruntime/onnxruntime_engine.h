@@ -1,0 +1,75 @@
+// Decoders on ONNX Runtime, with a KV cache that is allocated once and never copied.
+#pragma once
+
+#include <onnxruntime_cxx_api.h>
+
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "core/engine.h"
+#include "engines/onnxruntime/library.h"
+#include "engines/onnxruntime/model_interface.h"
+
+namespace slm {
+
+class OnnxRuntimeEngine final : public Engine {
+ public:
+  std::string_view name() const override { return "onnxruntime"; }
+  std::string version() const override { return library_.version; }
+  int interface_version() const override { return ORT_API_VERSION; }
+  Status Open(const EngineOptions& options) override;
+  Status Load(const EngineOptions& options) override;
+  const ModelFacts& model() const override { return facts_; }
+  Status Reserve(int64_t kv_length, int64_t max_tokens) override;
+  void Clear() override { position_ = 0; }
+  Status Forward(std::span<const int64_t> tokens) override;
+  std::span<const float> logits() const override { return logits_; }
+
+ private:
+  struct Free {
+    void operator()(std::byte* memory) const { std::free(memory); }
+  };
+  // Views of the token and position buffers for one number of tokens per call.
+  struct Feed {
+    Ort::Value ids{nullptr};
+    Ort::Value positions{nullptr};
+  };
+
+  void AllocateCache(int64_t kv_length);
+  void BindFeed(int64_t tokens);
+  void ReadLogits(int64_t tokens);
+  bool LogitsAreBound(int64_t tokens) const { return interface_.last_logits_only || tokens == 1; }
+  Ort::Value Int64View(std::vector<int64_t>& buffer, int64_t length) const;
+
+  OnnxRuntimeLibrary library_;
+  ModelFacts facts_;
+  ModelInterface interface_;
+  std::optional<Ort::Env> env_;
+  std::optional<Ort::Session> session_;
+  std::optional<Ort::MemoryInfo> cpu_;
+  Ort::RunOptions run_options_{nullptr};
+
+  // Buffers come before the values that view them, values before the binding that holds them.
+  std::unique_ptr<std::byte[], Free> cache_;
+  std::vector<int64_t> ids_;
+  std::vector<int64_t> positions_;
+  std::vector<int64_t> ones_;
+  std::vector<std::byte> logits_buffer_;
+  std::vector<float> converted_logits_;
+  std::vector<Ort::Value> cache_values_;
+  // masks_[n] is the attention mask over n positions; they exist before the first step is timed.
+  std::vector<Ort::Value> masks_;
+  std::map<int64_t, Feed> feeds_;
+  Ort::Value logits_value_{nullptr};
+  Ort::Value unbound_logits_{nullptr};
+  std::optional<Ort::IoBinding> binding_;
+
+  int64_t position_ = 0;
+  int64_t bound_tokens_ = 0;
+  std::span<const float> logits_;
+};
+
+}  // namespace slm

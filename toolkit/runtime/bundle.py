@@ -1,0 +1,222 @@
+"""The bundle: everything that a device of one ABI needs to run the runner.
+
+It holds its own dynamic loader and C library, so that it starts on a machine that has nothing else:
+a virtual phone's sandbox, or an Android phone, whose own C library is another one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from toolkit.artifact import FileEntry, file_entries
+from toolkit.errors import EngineMismatch, UsageError
+from toolkit.progress import stage
+from toolkit.runtime.abi import LOADERS, check_abi
+from toolkit.runtime.compile import compile_runner, run_logged
+from toolkit.runtime.engine_library import EngineLibrary, find_onnxruntime
+from toolkit.runtime.headers import Headers, find_headers
+from toolkit.runtime.lock import exclusive
+from toolkit.runtime.runner_source import runner_source, source_sha256
+from toolkit.runtime.toolchain import Toolchain, find_toolchain
+from toolkit.settings import Settings
+
+RUNNER = "slm-runner-ort"
+ENGINES = ("onnxruntime",)
+_DESCRIPTION = "bundle.json"
+# What the runner and libonnxruntime need besides the loader.
+_SYSTEM_LIBRARIES = (
+    "libc.so.6",
+    "libm.so.6",
+    "libdl.so.2",
+    "libpthread.so.0",
+    "librt.so.1",
+    "libgcc_s.so.1",
+    "libstdc++.so.6",
+)
+
+
+class _Description(BaseModel):
+    """``bundle.json``, written last: a folder without it is not a bundle."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    abi: str
+    engine: str
+    engine_version: str
+    compiler: str
+    files: list[FileEntry]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A runner with its engine, libraries and loader, in one folder.
+
+    Attributes:
+        path: the folder on this machine; ``files`` are relative to it.
+        files: what has to be on the device.
+    """
+
+    abi: str
+    engine: str
+    engine_version: str
+    path: Path
+    files: list[FileEntry]
+
+    @property
+    def loader(self) -> str:
+        """The dynamic loader, relative to the bundle."""
+        return f"lib/{LOADERS[self.abi]}"
+
+    @property
+    def executables(self) -> tuple[str, ...]:
+        """Files that need permission to execute on the device."""
+        return (self.loader, RUNNER)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all files."""
+        return sum(entry.size_bytes for entry in self.files)
+
+    def command(self, remote_dir: str) -> list[str]:
+        """How to start the runner when the bundle lies in ``remote_dir`` on the device."""
+        library_path = f"{remote_dir}/lib"
+        return [f"{remote_dir}/{self.loader}", "--library-path", library_path, f"{remote_dir}/{RUNNER}"]
+
+
+def build_bundle(abi: str, settings: Settings, *, engine: str = "onnxruntime") -> Bundle:
+    """Return the bundle for an ABI, building it when its sources, engine or compiler are new.
+
+    Args:
+        abi: in Android's words, or "host".
+        settings: the bundle is kept under ``settings.cache_dir / "bundles"``.
+        engine: the inference engine; "onnxruntime".
+
+    Raises:
+        UsageError: unknown ABI or engine.
+        EngineMismatch: an ABI that is not built here, or an engine that is missing or too old.
+        BuildFailed: a tool is missing, a download failed, or the sources do not compile.
+    """
+    abi = check_abi(abi)
+    if engine not in ENGINES:
+        raise UsageError(f"Unknown engine {engine!r}.", next_step=f"Available: {', '.join(ENGINES)}")
+    library = find_onnxruntime()
+    headers = find_headers(settings)
+    if library.minor < headers.interface_version:
+        raise EngineMismatch(
+            f"onnxruntime {library.version} is older than the headers (1.{headers.interface_version})",
+            next_step="Install the engine: pip install 'slm-toolkit[runner]'",
+        )
+    toolchain = find_toolchain()
+    source = runner_source()
+    identity = "\n".join(
+        [abi, library.version, headers.identity, toolchain.compiler_identity, source_sha256(source)]
+    )
+    key = hashlib.sha256(identity.encode()).hexdigest()[:16]
+    path = settings.cache_dir / "bundles" / f"{abi}-{engine}-{library.version}-{key}"
+    bundle = load_bundle(path)
+    if bundle is None:
+        with exclusive(path.with_name(f".{path.name}.lock")):
+            # Another process may have built it meanwhile.
+            bundle = load_bundle(path) or _build(path, abi, library, headers, toolchain, source)
+    return bundle
+
+
+def load_bundle(path: Path) -> Bundle | None:
+    """Read a bundle's description; None when it is missing, unreadable or its files are not as described."""
+    try:
+        description = _Description.model_validate_json((path / _DESCRIPTION).read_text())
+        whole = all((path / f.path).stat().st_size == f.size_bytes for f in description.files)
+    except (OSError, ValueError, ValidationError):
+        return None
+    if not whole:
+        return None
+    return Bundle(description.abi, description.engine, description.engine_version, path, description.files)
+
+
+def list_bundles(settings: Settings) -> list[Bundle]:
+    """Whole bundles in the cache, sorted by path."""
+    found = (
+        load_bundle(path.parent)
+        for path in sorted((settings.cache_dir / "bundles").glob(f"*/{_DESCRIPTION}"))
+    )
+    return [bundle for bundle in found if bundle is not None]
+
+
+def _build(
+    path: Path, abi: str, library: EngineLibrary, headers: Headers, toolchain: Toolchain, source: Path
+) -> Bundle:
+    include_dir = headers.provide()
+    log = path.with_name(f"{path.name}.log")
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".build-") as scratch:
+        build, staged = Path(scratch) / "build", Path(scratch) / "bundle"
+        with stage(f"build the runner for {abi}"):
+            compile_runner(
+                source,
+                build,
+                toolchain,
+                log=log,
+                definitions={
+                    "CMAKE_BUILD_TYPE": "Release",
+                    "ORT_INCLUDE_DIR": str(include_dir),
+                    "SLM_WARNINGS_AS_ERRORS": "OFF",
+                },
+            )
+            install = [str(toolchain.cmake), "--install", str(build), "--strip", "--prefix", str(staged)]
+            run_logged(install, log)
+        _copy_libraries(staged / "lib", abi, library, toolchain)
+        description = _Description(
+            abi=abi,
+            engine=library.engine,
+            engine_version=library.version,
+            compiler=toolchain.compiler_identity,
+            files=file_entries(staged),
+        )
+        bundle = Bundle(abi, library.engine, library.version, staged, description.files)
+        _check_self_contained(bundle)
+        (staged / _DESCRIPTION).write_text(description.model_dump_json(indent=2) + "\n")
+        # What is there now did not load; the lock keeps other builders away.
+        shutil.rmtree(path, ignore_errors=True)
+        staged.rename(path)
+    return Bundle(abi, library.engine, library.version, path, description.files)
+
+
+def _copy_libraries(folder: Path, abi: str, library: EngineLibrary, toolchain: Toolchain) -> None:
+    folder.mkdir()
+    for name in (LOADERS[abi], *_SYSTEM_LIBRARIES):
+        shutil.copyfile(toolchain.runtime_file(name), folder / name)
+    shutil.copyfile(library.path, folder / library.soname)
+    (folder / LOADERS[abi]).chmod(0o755)
+
+
+def _check_self_contained(bundle: Bundle) -> None:
+    """Resolve every library as the loader will: one that the bundle lacks shows here, not on the device."""
+    inside = str(bundle.path)
+    loader_and_path = bundle.command(inside)[:3]
+    for name in (RUNNER, "lib/libonnxruntime.so.1"):
+        command = [*loader_and_path, "--list", f"{inside}/{name}"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        foreign = [
+            line.strip() for line in done.stdout.splitlines() if "=>" in line and f"=> {inside}/" not in line
+        ]
+        if done.returncode != 0 or foreign:
+            raise EngineMismatch(
+                f"{name} needs libraries that the bundle lacks: {', '.join(foreign) or done.stderr.strip()}",
+                subject=f"{bundle.engine} {bundle.engine_version}",
+                next_step="This is a bug of the toolkit with this engine version: please report it.",
+            )
+    done = subprocess.run(
+        [*bundle.command(inside), "info"], capture_output=True, text=True, timeout=60, check=False
+    )
+    if done.returncode != 0:
+        raise EngineMismatch(
+            f"the new bundle does not start (exit code {done.returncode}): {done.stderr.strip()[-1000:]}",
+            subject=f"{bundle.engine} {bundle.engine_version}",
+            next_step="Reinstall the engine and build again: pip install --force-reinstall onnxruntime",
+        )

@@ -1,0 +1,162 @@
+"""The ONNX Runtime C headers, which no Python wheel carries.
+
+They come from the Android archive inside an npm package, pinned by hash; only the headers are kept.
+The C interface only ever grows, so headers of 1.29 drive any later library. ``ORT_INCLUDE_DIR`` names
+a folder to use instead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.artifact import sha256_of
+from toolkit.errors import BuildFailed
+from toolkit.progress import stage
+from toolkit.runtime.lock import exclusive
+from toolkit.settings import Settings
+
+PACKAGE = "com.github.asus4.onnxruntime"
+PACKAGE_VERSION = "0.4.9"
+PACKAGE_SHA256 = "e59788788818fdde1b2e522e766a21ba0f7d8391de55737abf81e32cc801785d"
+PACKAGE_SIZE = "150 MB"
+ORT_VERSION = "1.29.0"
+_ARCHIVE = "package/Plugins/Android/onnxruntime.aar"
+_MAIN_HEADER = "onnxruntime_c_api.h"
+_DOWNLOAD_TIMEOUT_S = 1800
+_REPLACE = "Or set ORT_INCLUDE_DIR to a folder that holds onnxruntime_c_api.h and onnxruntime_cxx_api.h."
+
+
+@dataclass(frozen=True)
+class Headers:
+    """Headers that are there, or will be once :meth:`provide` has run.
+
+    Attributes:
+        identity: changes whenever the headers do; known without having them.
+        interface_version: ORT_API_VERSION, the C interface that a library must have at least.
+    """
+
+    path: Path
+    identity: str
+    interface_version: int
+    from_package: bool
+
+    def provide(self) -> Path:
+        """Download the headers unless they are there, and return their folder.
+
+        Raises:
+            BuildFailed: npm is missing, the download failed, or the package is not the expected one.
+        """
+        if self.from_package and not (self.path / _MAIN_HEADER).is_file():
+            with exclusive(self.path.with_name(f".{self.path.name}.lock")):
+                if not (self.path / _MAIN_HEADER).is_file():
+                    _download(self.path)
+        return self.path
+
+
+def find_headers(settings: Settings, environ: Mapping[str, str] = os.environ) -> Headers:
+    """Say which headers a build will use.
+
+    Raises:
+        BuildFailed: ORT_INCLUDE_DIR names a folder without them.
+    """
+    replaced = environ.get("ORT_INCLUDE_DIR")
+    if not replaced:
+        path = settings.cache_dir / "onnxruntime-headers" / ORT_VERSION
+        return Headers(path, f"{PACKAGE}@{PACKAGE_VERSION}", int(ORT_VERSION.split(".")[1]), True)
+    path = Path(replaced).absolute()
+    main = path / _MAIN_HEADER
+    found = re.search(r"#define ORT_API_VERSION (\d+)", main.read_text()) if main.is_file() else None
+    if found is None:
+        raise BuildFailed(
+            f"ORT_INCLUDE_DIR holds no {_MAIN_HEADER}",
+            subject=str(path),
+            next_step="Point it at the folder of the ONNX Runtime headers, or unset it.",
+        )
+    hashes = "".join(sha256_of(file) for file in sorted(path.glob("onnxruntime_*")) if file.is_file())
+    return Headers(path, hashlib.sha256(hashes.encode()).hexdigest(), int(found[1]), False)
+
+
+def _download(target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".download-") as scratch:
+        with stage(f"download the ONNX Runtime headers (npm package {PACKAGE}, {PACKAGE_SIZE}, once)"):
+            package = _npm_pack(Path(scratch))
+        check_package(package, PACKAGE_SHA256)
+        extracted = Path(scratch) / "headers"
+        extract_headers(package, extracted)
+        shutil.rmtree(target, ignore_errors=True)
+        extracted.rename(target)
+
+
+def _npm_pack(folder: Path) -> Path:
+    npm = shutil.which("npm")
+    if npm is None:
+        raise BuildFailed(
+            "npm is not installed; it brings the ONNX Runtime headers",
+            next_step=f"Install it (Debian: apt-get install npm). {_REPLACE}",
+        )
+    command = [npm, "pack", f"{PACKAGE}@{PACKAGE_VERSION}", "--silent", "--pack-destination", str(folder)]
+    failed = "npm could not download the package"
+    again = f"Check the network and run it again. {_REPLACE}"
+    try:
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=_DOWNLOAD_TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise BuildFailed(f"{failed} in {_DOWNLOAD_TIMEOUT_S} s", subject=PACKAGE, next_step=again) from None
+    packages = list(folder.glob("*.tgz"))
+    if done.returncode != 0 or len(packages) != 1:
+        # --silent hides npm's own error lines as well; its exit code is all there is then.
+        said = (done.stderr or done.stdout).strip()[-500:] or f"npm exit code {done.returncode}"
+        raise BuildFailed(f"{failed}: {said}", subject=PACKAGE, next_step=again)
+    return packages[0]
+
+
+def check_package(package: Path, sha256: str) -> None:
+    """Refuse a package with another content than the pinned one.
+
+    Raises:
+        BuildFailed: the hash differs.
+    """
+    actual = sha256_of(package)
+    if actual != sha256:
+        raise BuildFailed(
+            f"the downloaded package has sha256 {actual}, expected {sha256}",
+            subject=f"{PACKAGE}@{PACKAGE_VERSION}",
+            next_step=f"Do not use it: the package was changed or damaged on its way. {_REPLACE}",
+        )
+
+
+def extract_headers(package: Path, target: Path) -> None:
+    """Take the headers, and nothing else, out of the Android archive inside the npm package.
+
+    Raises:
+        BuildFailed: the package is not laid out as expected.
+    """
+    try:
+        with tarfile.open(package) as outer:
+            archive = outer.extractfile(_ARCHIVE)
+            if archive is None:
+                raise KeyError(_ARCHIVE)
+            with zipfile.ZipFile(archive) as inner:
+                target.mkdir()
+                for name in inner.namelist():
+                    folder, _, file = name.rpartition("/")
+                    if folder == "headers" and file:
+                        (target / file).write_bytes(inner.read(name))
+    except (KeyError, tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+        raise BuildFailed(
+            f"holds no readable {_ARCHIVE}: {error}", subject=package.name, next_step=_REPLACE
+        ) from None
+    if not (target / _MAIN_HEADER).is_file():
+        raise BuildFailed(f"holds no {_MAIN_HEADER}", subject=package.name, next_step=_REPLACE)

@@ -1,0 +1,120 @@
+"""The compiler, CMake and ninja that build the runner."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.errors import BuildFailed
+
+# What CMakeLists.txt asks for.
+CMAKE_MINIMUM = (3, 28)
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """Paths of the tools; ``compiler_identity`` is the compiler's version line and target."""
+
+    cmake: Path
+    ninja: Path
+    compiler: Path
+    compiler_identity: str
+
+    def runtime_file(self, name: str) -> Path:
+        """Where the compiler's own runtime keeps a library.
+
+        Raises:
+            BuildFailed: it has none of this name.
+        """
+        said = _output([str(self.compiler), f"-print-file-name={name}"])
+        path = Path(said)
+        # The compiler echoes a name it does not know.
+        if not path.is_absolute() or not path.exists():
+            raise BuildFailed(
+                f"its runtime holds no {name}",
+                subject=str(self.compiler),
+                next_step="Install the C and C++ runtime libraries (Debian: apt-get install g++).",
+            )
+        return path.resolve()
+
+
+def find_toolchain(environ: Mapping[str, str] = os.environ) -> Toolchain:
+    """Find the tools: CMake and ninja in their PyPI packages first, then on PATH.
+
+    Raises:
+        BuildFailed: a tool is missing or too old.
+    """
+    compiler = _find_compiler(environ)
+    identity = (
+        f"{_output([str(compiler), '--version']).splitlines()[0]} {_output([str(compiler), '-dumpmachine'])}"
+    )
+    return Toolchain(_find_cmake(), _find_ninja(), compiler, identity)
+
+
+def _find_compiler(environ: Mapping[str, str]) -> Path:
+    asked = environ.get("CXX")
+    for name in [asked] if asked else ["g++", "clang++"]:
+        found = shutil.which(name, path=environ.get("PATH"))
+        if found:
+            return Path(found)
+    raise BuildFailed(
+        f"no C++ compiler: {asked or 'g++'} is not on PATH",
+        next_step="Install one (Debian: apt-get install g++) or name one in CXX.",
+    )
+
+
+def _find_cmake() -> Path:
+    packaged = _package_file("cmake", "data/bin/cmake")
+    candidates = [packaged] if packaged else []
+    on_path = shutil.which("cmake")
+    if on_path:
+        candidates.append(Path(on_path))
+    for candidate in candidates:
+        if cmake_version(_output([str(candidate), "--version"])) >= CMAKE_MINIMUM:
+            return candidate
+    wanted = ".".join(str(part) for part in CMAKE_MINIMUM)
+    what = f"{on_path} is older than CMake {wanted}" if on_path else "CMake is not installed"
+    raise BuildFailed(what, next_step="Install it: pip install 'slm-toolkit[runner]'")
+
+
+def cmake_version(text: str) -> tuple[int, int]:
+    """Parse the output of ``cmake --version``; (0, 0) when it is something else."""
+    found = re.search(r"version (\d+)\.(\d+)", text)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def _find_ninja() -> Path:
+    spec = importlib.util.find_spec("ninja")
+    if spec is not None:
+        import ninja
+
+        packaged = Path(ninja.BIN_DIR) / "ninja"
+        if packaged.is_file():
+            return packaged
+    on_path = shutil.which("ninja")
+    if on_path is None:
+        raise BuildFailed("ninja is not installed", next_step="Install it: pip install 'slm-toolkit[runner]'")
+    return Path(on_path)
+
+
+def _package_file(package: str, relative: str) -> Path | None:
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        return None
+    path = Path(spec.origin).parent / relative
+    return path if path.is_file() else None
+
+
+def _output(command: list[str]) -> str:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError) as error:
+        raise BuildFailed(
+            f"does not run: {error}", subject=command[0], next_step="Reinstall it, or take it off PATH."
+        ) from None
