@@ -36,6 +36,7 @@ and keeps its traceback.
     |   +-- DeviceFull
     |   +-- DeviceBusy                another run holds its lock
     |   +-- TransferFailed
+    |   +-- VirtualPhoneFailed        a virtual phone cannot be started
     +-- RunError                 9    the runner on the device
     |   +-- RunnerFailed              non-zero exit, killed, crashed
     |   +-- ResultInvalid             result file cut short, of another run, or malformed
@@ -207,6 +208,10 @@ class DeviceBusy(DeviceError):
 
 class TransferFailed(DeviceError):
     """A push or pull ended with different bytes than it began with."""
+
+
+class VirtualPhoneFailed(DeviceError):
+    """A virtual phone cannot be started here."""
 
 
 class RunError(ToolkitError):

@@ -8,6 +8,7 @@ import sys
 import typer
 
 import toolkit
+from toolkit.cli import devices
 from toolkit.errors import ToolkitError
 
 # Nothing phones home. Set before any engine or hub client is imported, in this process and its children.
@@ -22,6 +23,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+app.add_typer(devices.app, name="devices")
 
 
 def _show_version(value: bool) -> None:

@@ -1,0 +1,125 @@
+"""slm devices: list what is attached; start and stop virtual phones."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import typer
+
+from toolkit.settings import Settings
+
+if TYPE_CHECKING:
+    from toolkit.devices.base import DeviceInfo
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="List this machine, attached phones and virtual phones; start and stop virtual phones.",
+    rich_markup_mode=None,
+)
+_JSON = typer.Option(False, "--json", help="Print JSON.")
+
+
+@app.command("list")
+def list_command(as_json: bool = _JSON) -> None:
+    """List all devices: model, ABI, Android version, free space, state, and what to do about it.
+
+    \b
+    Examples:
+      slm devices list
+      slm devices list --json | jq '.[].serial'
+    """  # noqa: D301
+    from toolkit.devices.discovery import list_devices
+
+    devices = list_devices(Settings.from_environment())
+    if as_json:
+        print(json.dumps([asdict(device) for device in devices], indent=2))
+    else:
+        _print_table(devices)
+
+
+@app.command()
+def emulate(
+    count: int = typer.Option(1, min=1, max=16, help="How many virtual phones shall run."),
+    abi: str = typer.Option("host", help="Their ABI; only the host's own for now."),
+    stop: bool = typer.Option(False, "--stop", help="Stop and delete all virtual phones instead."),
+    as_json: bool = _JSON,
+) -> None:
+    """Make sure that this many virtual phones run and are connected to adb; print their serials.
+
+    A virtual phone is a sandboxed folder of this machine behind the real adb protocol. What it measures
+    is marked as emulated and never mixes with a real phone's results.
+
+    \b
+    Examples:
+      slm devices emulate --count 2
+      slm devices emulate --stop
+    """  # noqa: D301
+    from toolkit.devices.adb.binary import find_adb
+    from toolkit.devices.adb.client import AdbClient
+    from toolkit.devices.local import host_abi
+    from toolkit.devices.virtual.emulation import emulate as emulate_phones
+    from toolkit.errors import UsageError
+
+    if stop:
+        stop_command(as_json)
+        return
+    if abi not in ("host", host_abi()):
+        raise UsageError(
+            f"Virtual phones of ABI {abi} cannot be run.", next_step=f"Use --abi host ({host_abi()})."
+        )
+    settings = Settings.from_environment()
+    phones = emulate_phones(count, settings, AdbClient(find_adb(settings)))
+    _print_serials([phone.serial for phone in phones], as_json)
+
+
+@app.command("stop")
+def stop_command(as_json: bool = _JSON) -> None:
+    """Stop and delete all virtual phones, disconnect them from adb, and print their serials.
+
+    \b
+    Examples:
+      slm devices stop
+    """  # noqa: D301
+    from toolkit.devices.adb.binary import find_adb
+    from toolkit.devices.adb.client import AdbClient
+    from toolkit.devices.virtual.emulation import stop_all
+    from toolkit.errors import AdbNotFound
+
+    settings = Settings.from_environment()
+    try:
+        client = AdbClient(find_adb(settings))
+    except AdbNotFound:
+        client = None
+    _print_serials(stop_all(settings, client), as_json)
+
+
+def _print_serials(serials: list[str], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(serials))
+    else:
+        for serial in serials:
+            print(serial)
+
+
+def _print_table(devices: list[DeviceInfo]) -> None:
+    rows = [("SERIAL", "KIND", "STATE", "MODEL", "ABI", "SYSTEM", "FREE")]
+    for device in devices:
+        free = f"{device.free_bytes / 1e9:.1f} GB" if device.free_bytes is not None else "?"
+        row = (
+            device.serial,
+            f"{device.kind}, emulated" if device.emulated else device.kind,
+            device.state,
+            " ".join(filter(None, (device.manufacturer, device.model))) or "?",
+            device.abi or "?",
+            device.os_version or "?",
+            free,
+        )
+        rows.append(row)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    for device in devices:
+        if device.advice:
+            print(f"{device.serial}: {device.advice}")

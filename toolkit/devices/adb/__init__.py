@@ -1,0 +1,5 @@
+"""Phones over the real adb binary."""
+
+from toolkit.devices.adb.device import AdbDevice
+
+__all__ = ["AdbDevice"]

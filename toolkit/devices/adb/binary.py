@@ -1,0 +1,45 @@
+"""Which adb binary to use."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from pathlib import Path
+
+from toolkit.errors import AdbNotFound
+from toolkit.settings import Settings
+
+_INSTALL = "Install adb (Debian: apt install adb), or set SLM_ADB to its path."
+
+
+def find_adb(settings: Settings) -> Path:
+    """Return SLM_ADB, else adb on PATH, else the one inside the adbutils wheel.
+
+    PATH comes before the wheel so that the toolkit shares the server that the user's own adb started:
+    two adb versions with different protocols keep killing each other's server.
+
+    Raises:
+        AdbNotFound: none of them is there, or SLM_ADB is not an executable file.
+    """
+    if settings.adb:
+        if not os.access(settings.adb, os.X_OK) or not settings.adb.is_file():
+            raise AdbNotFound(
+                f"SLM_ADB is {settings.adb}, which is not an executable file.", next_step=_INSTALL
+            )
+        return settings.adb
+    if on_path := shutil.which("adb"):
+        return Path(on_path)
+    if bundled := _wheel_adb():
+        return bundled
+    raise AdbNotFound("No adb binary on PATH, in SLM_ADB or in the adbutils package.", next_step=_INSTALL)
+
+
+def _wheel_adb() -> Path | None:
+    # Found without importing adbutils, which takes a tenth of a second for parts that we do not use.
+    spec = importlib.util.find_spec("adbutils")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        candidate = Path(folder) / "binaries" / "adb"
+        if os.access(candidate, os.X_OK):
+            return candidate
+    return None

@@ -1,0 +1,75 @@
+"""The one seam to the adb binary: argument lists, a timeout on every call, typed errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.devices.adb.parsers import AttachedDevice, ConnectOutcome, parse_connect, parse_devices
+from toolkit.devices.process import Finished, ProcessTimeout, run_process
+from toolkit.errors import AdbNotFound, DeviceTimeout
+
+# Starting adb's server, when none runs, takes a second or two.
+_SERVER_TIMEOUT_S = 20.0
+
+
+@dataclass(frozen=True)
+class AdbClient:
+    """Runs adb commands.
+
+    The server is the user's own: ANDROID_ADB_SERVER_PORT and HOME (adb's key) mean what they mean to adb.
+    adb's exit code says little (29 returns 0 when the phone dies); callers look at what was printed.
+    """
+
+    binary: Path
+
+    def execute(
+        self,
+        args: Sequence[str],
+        *,
+        timeout_s: float,
+        serial: str | None = None,
+        on_stdout: Callable[[bytes], None] | None = None,
+        on_tick: Callable[[], None] | None = None,
+        tick_s: float = 1.0,
+    ) -> Finished:
+        """Run ``adb [-s serial] args``; every adb call of the toolkit comes through here.
+
+        Raises:
+            AdbNotFound: the binary cannot be started.
+            DeviceTimeout: adb took longer than ``timeout_s``; it has been killed.
+        """
+        selector = ["-s", serial] if serial else []
+        try:
+            return run_process(
+                [str(self.binary), *selector, *args],
+                timeout_s=timeout_s,
+                on_stdout=on_stdout,
+                on_tick=on_tick,
+                tick_s=tick_s,
+            )
+        except ProcessTimeout:
+            raise DeviceTimeout(
+                f"`adb {args[0]}` got no answer within {timeout_s:.0f} s.",
+                serial=serial,
+                next_step="Check cable and phone; `adb kill-server` restarts a stuck adb server.",
+            ) from None
+        except OSError as error:
+            raise AdbNotFound(
+                f"{self.binary} cannot be run: {error.strerror}.", next_step="Set SLM_ADB to a working adb."
+            ) from error
+
+    def devices(self) -> list[AttachedDevice]:
+        """List what adb's server sees, in any state."""
+        finished = self.execute(["devices", "-l"], timeout_s=_SERVER_TIMEOUT_S)
+        return parse_devices(finished.stdout.decode(errors="replace"))
+
+    def connect(self, address: str) -> ConnectOutcome:
+        """Connect to a phone over TCP; adb's exit code is 0 even when that failed, so its text is read."""
+        finished = self.execute(["connect", address], timeout_s=_SERVER_TIMEOUT_S)
+        return parse_connect((finished.stdout + finished.stderr).decode(errors="replace"))
+
+    def disconnect(self, address: str) -> None:
+        """Forget a TCP phone; not being connected is fine."""
+        self.execute(["disconnect", address], timeout_s=_SERVER_TIMEOUT_S)

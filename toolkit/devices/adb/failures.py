@@ -1,0 +1,51 @@
+"""adb's error text turned into a typed error."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from toolkit.devices.adb.parsers import Failure, classify_failure
+from toolkit.devices.states import advice_for
+from toolkit.errors import DeviceError, DeviceFull, DeviceLost, DeviceNotReady, TransferFailed
+
+_LOST_NEXT = "Reconnect the phone, check it with `slm devices list`, and run the same command again."
+
+
+def raise_failure(text: str, *, serial: str, doing: str, otherwise: type[DeviceError]) -> NoReturn:
+    """Raise what adb's text means.
+
+    Args:
+        text: what adb printed.
+        serial: the phone.
+        doing: what failed: "pushing model.onnx".
+        otherwise: the error for a text that says nothing known.
+    """
+    said = " ".join(text.split())[-300:] or "nothing"
+    match classify_failure(text):
+        case Failure.FULL:
+            raise DeviceFull(
+                f"The phone ran out of space while {doing}.",
+                serial=serial,
+                next_step="Free some space on the phone (`adb shell df -h /data`) and run it again.",
+            )
+        case Failure.UNAUTHORIZED:
+            raise DeviceNotReady(
+                f"Not authorized while {doing}.", serial=serial, next_step=advice_for("unauthorized")
+            )
+        case Failure.NO_PERMISSIONS:
+            raise DeviceNotReady(
+                f"No permission to use the phone while {doing}.",
+                serial=serial,
+                next_step=advice_for("no permissions"),
+            )
+        case Failure.MISSING_FILE | Failure.DENIED:
+            raise TransferFailed(f"Failed while {doing}: adb said: {said}", serial=serial)
+        case Failure.LOST:
+            raise DeviceLost(
+                f"The phone vanished while {doing} (adb said: {said}).", serial=serial, next_step=_LOST_NEXT
+            )
+    if issubclass(otherwise, DeviceLost):
+        raise otherwise(
+            f"The connection broke while {doing} (adb said: {said}).", serial=serial, next_step=_LOST_NEXT
+        )
+    raise otherwise(f"Failed while {doing}: adb said: {said}", serial=serial)

@@ -1,0 +1,94 @@
+"""The shell protocol on top of ``adb shell``: an end marker with the command's own exit code.
+
+``adb shell`` of version 29 exits with 0 when the phone dies, and a connection may break at any byte. So
+the remote shell prints a first line with its pid and, after the command, a last line with the exit code,
+both carrying a token that is new for each call. Both go to stdout, whose order is kept: once the last line
+is there, all the command's output is. No last line: the command's fate is unknown.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+
+
+def remote_script(argv: Sequence[str], token: str) -> str:
+    """The text for the phone's ``sh -c``: quoting happens here and nowhere else."""
+    return (
+        f"echo {token} pid $$\n"
+        f"{shlex.join(argv)}\n"
+        "status=$?\n"
+        # The empty line before the marker keeps it at the start of a line whatever the command printed.
+        f"echo; echo {token} rc $status"
+    )
+
+
+def kill_script(pid: int, token: str) -> str:
+    """The text that kills a command which ran past its deadline, with everything it started.
+
+    The pid may belong to something else by now, so the process must carry the call's token. adbd starts
+    each command in a session of its own; the group's leader is the shell.
+    """
+    kill = f"{{ kill -9 -{pid} || kill -9 {pid}; }}"
+    return f"grep -q {token} /proc/{pid}/cmdline 2>/dev/null && {kill} 2>/dev/null"
+
+
+class MarkedOutput:
+    """Takes the stdout of a ``remote_script`` as it arrives and separates output from markers.
+
+    Attributes:
+        pid: the remote shell's pid, once known.
+        returncode: the command's exit code, once the end marker is there.
+    """
+
+    def __init__(self, token: str, on_line: Callable[[str], None] | None = None) -> None:
+        self.pid: int | None = None
+        self.returncode: int | None = None
+        self._token = token.encode()
+        self._on_line = on_line
+        self._partial = bytearray()
+        self._output = bytearray()
+        # An empty line may be the one before the end marker: it is held until the next line is known.
+        self._held_empty_line = False
+
+    @property
+    def text(self) -> str:
+        """The command's stdout; whole only when ``returncode`` is known."""
+        output = self._output if self.returncode is not None else self._output + self._partial
+        return output.decode(errors="replace")
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes."""
+        self._partial += data
+        *lines, rest = self._partial.split(b"\n")
+        self._partial = bytearray(rest)
+        for line in lines:
+            self._line(bytes(line))
+
+    def _line(self, line: bytes) -> None:
+        if self.returncode is not None:
+            return
+        if self.pid is None:
+            self.pid = self._marker(line, b"pid")
+            if self.pid is not None:
+                return
+        returncode = self._marker(line, b"rc")
+        if returncode is not None:
+            self.returncode = returncode
+            # The newline just before the marker is ours, whether or not it ended an unfinished line.
+            if self._output.endswith(b"\n"):
+                del self._output[-1:]
+            return
+        self._output += line + b"\n"
+        if self._on_line:
+            if self._held_empty_line:
+                self._on_line("")
+            self._held_empty_line = not line
+            if line:
+                self._on_line(line.decode(errors="replace"))
+
+    def _marker(self, line: bytes, name: bytes) -> int | None:
+        words = line.split()
+        if len(words) == 3 and words[:2] == [self._token, name] and words[2].isdigit():
+            return int(words[2])
+        return None

@@ -1,0 +1,190 @@
+"""This machine behind the device interface."""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from toolkit.devices import host
+from toolkit.devices.base import CommandResult, DeviceInfo, Readings
+from toolkit.devices.conditions import (
+    cpu_busy,
+    parse_cpu_times,
+    parse_frequencies_khz,
+    parse_meminfo_bytes,
+    parse_thermal_zones,
+)
+from toolkit.devices.lines import LineSplitter
+from toolkit.devices.locks import device_lock
+from toolkit.devices.process import ProcessTimeout, run_process
+from toolkit.errors import DeviceFull, DeviceTimeout, TransferFailed
+from toolkit.progress import ProgressCallback, silent
+from toolkit.settings import Settings
+
+LOCAL_SERIAL = "local"
+_COPY_BYTES = 8 << 20
+_CPU_WINDOW_S = 0.5
+_ANDROID_ABIS = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64-v8a", "arm64": "arm64-v8a"}
+
+
+def host_abi() -> str:
+    """This machine's ABI in Android's words, or the machine's own word for another architecture."""
+    machine = platform.machine().lower()
+    return _ANDROID_ABIS.get(machine, machine)
+
+
+class LocalDevice:
+    """This machine; see devices.base.Device for the contract.
+
+    Files are copied, never hard-linked: a link would let a change on either side reach the other and make
+    the proof of their bytes worthless. Where the file system can share blocks, the copy is one in name only.
+    """
+
+    serial = LOCAL_SERIAL
+
+    def __init__(self, settings: Settings) -> None:
+        self.workdir = str(settings.data_dir / "local-device")
+        self._lock_folder = settings.data_dir / "locks"
+
+    def info(self) -> DeviceInfo:
+        """Describe this machine."""
+        return DeviceInfo(
+            serial=self.serial,
+            kind="local",
+            state="device",
+            manufacturer=host.first_line("/sys/class/dmi/id/sys_vendor"),
+            # Never the host's name: it is nobody's business where results are shared.
+            model=host.first_line("/sys/class/dmi/id/product_name") or host.cpu_name(),
+            soc=host.cpu_name(),
+            abi=host_abi(),
+            os_version=host.os_name(),
+            build=platform.release(),
+            cpu_cores=os.cpu_count(),
+            ram_bytes=parse_meminfo_bytes(host.read("/proc/meminfo"), "MemTotal"),
+            free_bytes=self.free_space(),
+        )
+
+    def shell(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout_s: float,
+        on_stdout_line: Callable[[str], None] | None = None,
+    ) -> CommandResult:
+        """Run a command here, in ``workdir``; returncode 127 means no such program, 128 + N died of signal N.
+
+        Raises:
+            DeviceTimeout: past ``timeout_s``; the command and what it started have been killed.
+        """
+        Path(self.workdir).mkdir(parents=True, exist_ok=True)
+        stdout = bytearray()
+        lines = LineSplitter(on_stdout_line) if on_stdout_line else None
+
+        def arrived(data: bytes) -> None:
+            stdout.extend(data)
+            if lines:
+                lines.feed(data)
+
+        try:
+            finished = run_process(
+                argv, timeout_s=timeout_s, on_stdout=arrived, own_group=True, cwd=self.workdir
+            )
+        except ProcessTimeout:
+            raise DeviceTimeout(
+                f"`{argv[0]}` ran longer than {timeout_s:.0f} s.", serial=self.serial
+            ) from None
+        except (FileNotFoundError, PermissionError) as error:
+            # As a shell says it: 127 not found, 126 found but not executable.
+            code = 127 if isinstance(error, FileNotFoundError) else 126
+            return CommandResult(tuple(argv), code, "", f"{argv[0]}: {error.strerror}\n")
+        if lines:
+            lines.finish()
+        returncode = finished.returncode if finished.returncode >= 0 else 128 - finished.returncode
+        return CommandResult(
+            tuple(argv), returncode, stdout.decode(errors="replace"), finished.stderr.decode(errors="replace")
+        )
+
+    def push(self, local: Path, remote: str, *, progress: ProgressCallback = silent) -> None:
+        """Copy a file to a place on this machine."""
+        self._copy(local, Path(remote), progress)
+
+    def pull(self, remote: str, local: Path, *, progress: ProgressCallback = silent) -> None:
+        """Copy a file from a place on this machine; ``local`` appears whole or not at all."""
+        part = local.with_name(f"{local.name}.part")
+        try:
+            self._copy(Path(remote), part, progress)
+            part.replace(local)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def free_space(self) -> int:
+        """Bytes free where ``workdir`` is or will be."""
+        folder = Path(self.workdir)
+        while not folder.exists():
+            folder = folder.parent
+        return shutil.disk_usage(folder).free
+
+    def readings(self) -> Readings:
+        """Conditions now; sampling the CPU takes half a second."""
+        before = parse_cpu_times(host.read("/proc/stat"))
+        time.sleep(_CPU_WINDOW_S)
+        after = parse_cpu_times(host.read("/proc/stat"))
+        return Readings(
+            unix_ns=time.time_ns(),
+            cpu_busy=cpu_busy(before, after),
+            cpu_frequencies_khz=parse_frequencies_khz(host.frequencies()),
+            available_ram_bytes=parse_meminfo_bytes(host.read("/proc/meminfo"), "MemAvailable"),
+            hottest_cpu_celsius=parse_thermal_zones(host.thermal_zones()),
+            battery_percent=host.battery_percent(),
+            charging=host.external_power(),
+        )
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Keep other processes from measuring on this machine at the same time."""
+        return device_lock(self._lock_folder, self.serial)
+
+    def _copy(self, source: Path, target: Path, progress: ProgressCallback) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _copy_file(source, target, progress)
+        except FileNotFoundError as error:
+            raise TransferFailed(f"No file {error.filename}.", serial=self.serial) from error
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise DeviceFull(
+                    f"No space left while copying to {target}.",
+                    serial=self.serial,
+                    next_step="Free some space.",
+                ) from error
+            raise TransferFailed(
+                f"Copying to {target} failed: {error.strerror}.", serial=self.serial
+            ) from error
+
+
+def _copy_file(source: Path, target: Path, progress: ProgressCallback) -> None:
+    """Copy content and permissions, the blocks shared where the file system can (Btrfs, XFS)."""
+    size = source.stat().st_size
+    progress(0, size)
+    with source.open("rb") as reader, target.open("wb") as writer:
+        done = 0
+        while copied := _copy_some(reader.fileno(), writer.fileno()):
+            done += copied
+            progress(done, size)
+    shutil.copymode(source, target)
+
+
+def _copy_some(source: int, target: int) -> int:
+    if hasattr(os, "copy_file_range"):
+        try:
+            return os.copy_file_range(source, target, _COPY_BYTES)
+        except OSError as error:
+            # Not between these two file systems, or not on this kernel: both offsets are where they were.
+            if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+                raise
+    return os.write(target, os.read(source, _COPY_BYTES))

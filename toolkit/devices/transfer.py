@@ -1,0 +1,256 @@
+"""Files that arrive whole and proven, or not at all; and files that need not travel again.
+
+A file goes to ``NAME.part``, is hashed on the device, and renamed. A receipt beside it,
+``.NAME.sha256-receipt``, remembers the hash together with the file's size, modification and change time,
+so that the next push of the same file costs one shell call and no hashing: a receipt that does not fit
+the file it stands beside counts for nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from toolkit.devices.base import Device
+from toolkit.errors import DeviceError, DeviceFull, TransferFailed
+from toolkit.progress import ProgressCallback, silent
+
+PushOutcome = Literal["pushed", "unchanged"]
+
+_CALL_TIMEOUT_S = 15.0
+# A slow phone hashes several times as fast; the limit is for one that hangs.
+_SLOWEST_HASH_BYTES_PER_SECOND = 20e6
+# adb passes a command line of at most 64 KiB to its server.
+_FILES_PER_CALL = 48
+# File systems near their end fail in odd ways; this much stays free.
+_SPACE_MARGIN_BYTES = 16 << 20
+
+# What the device knows about a file that changes whenever its bytes may have.
+_FINGERPRINT = "stat -c '%s %Y %Z'"
+
+# Arguments: PATH RECEIPT SHA256 SIZE for each file. Prints "same" or "differs" for each, in order.
+_CHECK_SCRIPT = f"""
+while [ $# -ge 4 ]; do
+  answer=differs
+  if [ -f "$1" ] && [ "$(stat -c %s "$1")" = "$4" ]; then
+    receipt="$3 $({_FINGERPRINT} "$1")"
+    if [ "$(cat "$2" 2>/dev/null)" = "$receipt" ]; then
+      answer=same
+    else
+      sum=$(sha256sum < "$1")
+      if [ "${{sum%% *}}" = "$3" ]; then
+        answer=same
+        echo "$receipt" > "$2"
+      fi
+    fi
+  fi
+  echo $answer
+  shift 4
+done
+"""
+# Arguments: PATH PART RECEIPT SHA256. The old receipt goes first: there is never one for other bytes.
+_FINISH_SCRIPT = f"""
+sum=$(sha256sum < "$2") || exit 1
+if [ "${{sum%% *}}" != "$4" ]; then
+  echo "${{sum%% *}}"
+  exit 3
+fi
+rm -f "$3" && mv -f "$2" "$1" || exit 1
+echo "$4 $({_FINGERPRINT} "$1")" > "$3"
+"""
+_WRONG_HASH = 3
+
+
+class HashedFile(Protocol):
+    """One entry of a manifest's file list: path relative to the folder, hash in hex, size in bytes."""
+
+    @property
+    def path(self) -> str: ...  # noqa: D102
+
+    @property
+    def sha256(self) -> str: ...  # noqa: D102
+
+    @property
+    def size_bytes(self) -> int: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class _Delivery:
+    """One file and where it goes."""
+
+    local: Path
+    remote: str
+    sha256: str
+    size_bytes: int
+
+    @property
+    def part(self) -> str:
+        """Where it is until it is proven."""
+        return f"{self.remote}.part"
+
+    @property
+    def receipt(self) -> str:
+        """Where its hash is remembered."""
+        folder, name = posixpath.split(self.remote)
+        return posixpath.join(folder, f".{name}.sha256-receipt")
+
+
+def push_verified(
+    device: Device, local: Path, remote: str, *, sha256: str, progress: ProgressCallback = silent
+) -> PushOutcome:
+    """Push one file unless the device holds it already; see ``push_folder_verified``."""
+    delivery = _Delivery(local, remote, sha256, local.stat().st_size)
+    return "pushed" if _deliver(device, [delivery], progress) else "unchanged"
+
+
+def push_folder_verified(
+    device: Device,
+    folder: Path,
+    files: Sequence[HashedFile],
+    target: str,
+    *,
+    progress: ProgressCallback = silent,
+) -> list[str]:
+    """Push those files of a folder that the device does not hold already.
+
+    Each appears under its final name whole and with the right hash, or not at all; a failure leaves no
+    ``.part`` behind, as long as the device still answers. All files are checked in one call.
+
+    Args:
+        device: where to.
+        folder: what the files' paths are relative to.
+        files: a manifest's entries.
+        target: absolute folder on the device; made when missing.
+        progress: bytes of the files that travel, all together.
+
+    Returns:
+        Paths of the files that travelled; empty when everything was there.
+
+    Raises:
+        DeviceFull: noticed before anything is sent, where possible.
+        TransferFailed: the device's hash differs: a damaged transfer, or the local file is not what its
+            entry says.
+        DeviceLost, DeviceTimeout, DeviceNotReady: as they say.
+    """
+    deliveries = {
+        entry.path: _Delivery(
+            folder / entry.path, posixpath.join(target, entry.path), entry.sha256, entry.size_bytes
+        )
+        for entry in files
+    }
+    travelled = _deliver(device, list(deliveries.values()), progress)
+    return [path for path, delivery in deliveries.items() if delivery in travelled]
+
+
+def _deliver(device: Device, deliveries: Sequence[_Delivery], progress: ProgressCallback) -> list[_Delivery]:
+    """Push what the device lacks; returns that."""
+    same = _check(device, deliveries)
+    changed = [delivery for delivery, is_same in zip(deliveries, same, strict=True) if not is_same]
+    total = sum(delivery.size_bytes for delivery in changed)
+    if changed:
+        _require_space(device, total)
+    done = 0
+    for delivery in changed:
+
+        def moved(now: int, _size: int, before: int = done) -> None:
+            progress(before + now, total)
+
+        _push_one(device, delivery, moved)
+        done += delivery.size_bytes
+    return changed
+
+
+def pull_verified(device: Device, remote: str, local: Path, *, progress: ProgressCallback = silent) -> str:
+    """Pull one file and check it against the device's own hash of it; returns the sha256 in hex.
+
+    Raises:
+        TransferFailed: no such file, or the hashes differ; ``local`` is then not there.
+        DeviceLost, DeviceTimeout, DeviceNotReady: as they say.
+    """
+    arriving = local.with_name(f"{local.name}.unverified")
+    try:
+        device.pull(remote, arriving, progress=progress)
+        with arriving.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        result = device.shell(["sha256sum", remote], timeout_s=_hash_timeout_s(arriving.stat().st_size))
+        # A name with a newline or backslash makes sha256sum start its line with a backslash.
+        if result.returncode != 0 or result.stdout.lstrip("\\")[:64] != sha256:
+            raise TransferFailed(
+                f"{remote} arrived with another sha256 than it has on the device.",
+                serial=device.serial,
+                next_step="Run the same command again.",
+            )
+        arriving.replace(local)
+    finally:
+        arriving.unlink(missing_ok=True)
+    return sha256
+
+
+def _check(device: Device, files: Sequence[_Delivery]) -> list[bool]:
+    """Whether the device holds each file already."""
+    same: list[bool] = []
+    for start in range(0, len(files), _FILES_PER_CALL):
+        batch = files[start : start + _FILES_PER_CALL]
+        arguments = [word for f in batch for word in (f.remote, f.receipt, f.sha256, str(f.size_bytes))]
+        result = device.shell(
+            ["sh", "-c", _CHECK_SCRIPT, "sh", *arguments],
+            timeout_s=_hash_timeout_s(sum(f.size_bytes for f in batch)),
+        )
+        answers = result.stdout.split()
+        if len(answers) != len(batch):
+            raise TransferFailed(
+                f"The device could not compare files: {result.stderr.strip()[-300:]}", serial=device.serial
+            )
+        same += [answer == "same" for answer in answers]
+    return same
+
+
+def _require_space(device: Device, size_bytes: int) -> None:
+    free = device.free_space()
+    if free < size_bytes + _SPACE_MARGIN_BYTES:
+        raise DeviceFull(
+            f"{size_bytes / 1e6:.0f} MB are to be pushed, but only {free / 1e6:.0f} MB are free.",
+            serial=device.serial,
+            next_step=f"Free some space on the device, for instance old artifacts in {device.workdir}.",
+        )
+
+
+def _push_one(device: Device, file: _Delivery, progress: ProgressCallback) -> None:
+    try:
+        device.push(file.local, file.part, progress=progress)
+        result = device.shell(
+            ["sh", "-c", _FINISH_SCRIPT, "sh", file.remote, file.part, file.receipt, file.sha256],
+            timeout_s=_hash_timeout_s(file.size_bytes),
+        )
+        if result.returncode == _WRONG_HASH:
+            raise TransferFailed(
+                f"{file.local.name} arrived with sha256 {result.stdout.strip()[:64]} "
+                f"instead of {file.sha256}.",
+                serial=device.serial,
+                next_step="Check that the local file is intact, then run the same command again.",
+            )
+        if result.returncode != 0:
+            raise TransferFailed(
+                f"{file.remote} could not be put in place: {result.stderr.strip()[-300:]}",
+                serial=device.serial,
+            )
+    except BaseException:
+        # Ctrl-C included: nothing unproven stays.
+        _remove(device, file.part)
+        raise
+
+
+def _remove(device: Device, remote: str) -> None:
+    try:
+        device.shell(["rm", "-f", remote], timeout_s=_CALL_TIMEOUT_S)
+    except DeviceError:
+        # The device is gone, which the error under way says; the next push overwrites the file.
+        pass
+
+
+def _hash_timeout_s(size_bytes: int) -> float:
+    return _CALL_TIMEOUT_S + size_bytes / _SLOWEST_HASH_BYTES_PER_SECOND

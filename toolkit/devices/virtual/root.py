@@ -1,0 +1,82 @@
+"""The virtual phone's file system: Android's layout, busybox in the place of toybox."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from toolkit.devices.virtual.services import battery_text, thermal_text
+from toolkit.devices.virtual.spec import PhoneSpec
+
+# Where the dumpsys script reads, so that a test can change a phone's condition while it runs.
+STATE_FOLDER = "vendor/state"
+_FOLDERS = ("system/bin", "vendor/bin", STATE_FOLDER, "data/local/tmp", "proc", "sys", "dev", "etc")
+# Applets that would reach outside the sandbox or that no phone has.
+_LEFT_OUT = {
+    "reboot",
+    "poweroff",
+    "halt",
+    "mount",
+    "umount",
+    "chroot",
+    "unshare",
+    "insmod",
+    "rmmod",
+    "modprobe",
+}
+
+_GETPROP = """#!/system/bin/sh
+# getprop [KEY [DEFAULT]]
+if [ $# -eq 0 ]; then
+  exec sed 's/^\\([^=]*\\)=\\(.*\\)$/[\\1]: [\\2]/' /system/build.prop
+fi
+while IFS='=' read -r key value; do
+  if [ "$key" = "$1" ]; then
+    printf '%s\\n' "$value"
+    exit
+  fi
+done < /system/build.prop
+printf '%s\\n' "$2"
+"""
+_DUMPSYS = f"""#!/system/bin/sh
+if [ -r "/{STATE_FOLDER}/$1.txt" ]; then
+  exec cat "/{STATE_FOLDER}/$1.txt"
+fi
+echo "Can't find service: $1"
+"""
+
+
+def build_root(root: Path, spec: PhoneSpec, busybox: Path) -> None:
+    """Lay out a phone's root.
+
+    Args:
+        root: an empty or missing folder.
+        spec: what the phone says of itself.
+        busybox: a static busybox for the phone's ABI.
+    """
+    for folder in _FOLDERS:
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    programs = root / "system" / "bin"
+    shutil.copy(busybox, programs / "busybox")
+    (programs / "busybox").chmod(0o755)
+    listing = subprocess.run([str(busybox), "--list"], capture_output=True, text=True, check=True)
+    for applet in set(listing.stdout.split()) - _LEFT_OUT - {"busybox"}:
+        (programs / applet).symlink_to("busybox")
+    for name, script in (("getprop", _GETPROP), ("dumpsys", _DUMPSYS)):
+        (programs / name).write_text(script, encoding="utf-8")
+        (programs / name).chmod(0o755)
+    properties = "".join(f"{key}={value}\n" for key, value in spec.properties().items())
+    (root / "system" / "build.prop").write_text(properties, encoding="utf-8")
+    # Scripts elsewhere open with #!/bin/sh; on Android /bin is a link to /system/bin.
+    (root / "bin").symlink_to("system/bin")
+    set_service(root, "battery", battery_text())
+    set_service(root, "thermalservice", thermal_text())
+
+
+def set_service(root: Path, service: str, text: str) -> None:
+    """Change what ``dumpsys SERVICE`` prints, also while the phone runs."""
+    target = root / STATE_FOLDER / f"{service}.txt"
+    replacement = target.with_suffix(".new")
+    replacement.write_text(text, encoding="utf-8")
+    replacement.replace(target)

@@ -1,0 +1,94 @@
+"""The virtual phone's sandbox: mount and pid namespaces of its own, and a root that it cannot leave.
+
+Nothing of it exists outside: the kernel removes mounts and processes with the namespace's first process.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from toolkit.errors import VirtualPhoneFailed
+
+_MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REMOUNT = 1, 2, 4, 8, 32
+_MS_BIND, _MS_REC, _MS_RELATIME = 4096, 16384, 1 << 21
+_HARMLESS = _MS_NOSUID | _MS_NODEV | _MS_NOEXEC
+_DEVICES = ("null", "zero", "full", "random", "urandom")
+
+
+def sandbox_command() -> list[str]:
+    """Return the command prefix that starts a program in namespaces of its own.
+
+    Killing that command kills everything inside, as pulling a phone's battery does. Without root a user
+    namespace is added.
+
+    Raises:
+        VirtualPhoneFailed: no ``unshare``, or the kernel does not allow it.
+    """
+    unshare = shutil.which("unshare")
+    if unshare is None:
+        raise VirtualPhoneFailed(
+            "The virtual phone needs the program `unshare`.", next_step="Install Debian's package util-linux."
+        )
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    prefix = [unshare, *user, "--mount", "--pid", "--fork", "--kill-child"]
+    probe = subprocess.run([*prefix, "true"], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if probe.returncode != 0:
+        raise VirtualPhoneFailed(
+            f"The kernel refuses the namespaces that the virtual phone needs: {probe.stderr.strip()}.",
+            next_step="Allow user namespaces (sysctl kernel.unprivileged_userns_clone=1), run as root, "
+            "or start the container with the SYS_ADMIN capability.",
+        )
+    return prefix
+
+
+def mount_system_folders(root: Path, *, data_bytes: int | None) -> None:
+    """Give the root /proc, /sys (read-only) and a few devices; call it inside the namespaces.
+
+    Args:
+        root: the phone's root.
+        data_bytes: size of a /data kept in memory, so that both ``df`` and writing know its limit.
+    """
+    # df finds a path's file system by its mount point, so the root and /data have to be mount points.
+    _mount(str(root), root, None, _MS_BIND | _MS_REC)
+    if data_bytes is None:
+        _mount(str(root / "data"), root / "data", None, _MS_BIND)
+    else:
+        _mount("tmpfs", root / "data", "tmpfs", _MS_NOSUID | _MS_NODEV, f"size={data_bytes}")
+        (root / "data" / "local" / "tmp").mkdir(parents=True)
+    _mount("proc", root / "proc", "proc", _HARMLESS)
+    sys_folder = root / "sys"
+    try:
+        _mount("/sys", sys_folder, None, _MS_BIND)
+    except OSError:
+        # In a user namespace /sys comes with its submounts or not at all.
+        _mount("/sys", sys_folder, None, _MS_BIND | _MS_REC)
+    _mount(None, sys_folder, None, _MS_REMOUNT | _MS_BIND | _MS_RDONLY | _HARMLESS | _MS_RELATIME)
+    for name in _DEVICES:
+        device = root / "dev" / name
+        device.touch()
+        _mount(f"/dev/{name}", device, None, _MS_BIND)
+
+
+def enter_root(root: Path) -> None:
+    """Make ``root`` this process's root for good."""
+    os.chroot(root)
+    os.chdir("/")
+
+
+def _mount(
+    source: str | None, target: Path, kind: str | None, flags: int, options: str | None = None
+) -> None:
+    """Call mount(2).
+
+    Raises:
+        OSError: as the kernel says.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    arguments = [text.encode() if text is not None else None for text in (source, str(target), kind)]
+    if libc.mount(*arguments, ctypes.c_ulong(flags), options.encode() if options else None) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), str(target))

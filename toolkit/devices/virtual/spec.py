@@ -1,0 +1,69 @@
+"""What a virtual phone is, as written for its daemon."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from toolkit.devices.virtual.faults import Faults
+
+# Left out on purpose: brotli, lz4, zstd, delayed_ack and TLS, which this phone does not speak. Without
+# shell_v2 every exit code would be 0, without stat_v2 and ls_v2 sizes would have 32 bits.
+FEATURES = ("shell_v2", "cmd", "stat_v2", "ls_v2", "fixed_push_mkdir", "sendrecv_v2")
+
+
+@dataclass(frozen=True)
+class PhoneSpec:
+    """One virtual phone.
+
+    Attributes:
+        name: its folder's name.
+        model: what ``ro.product.model`` says.
+        abi: Android's word for the host's own ABI.
+        port: loopback port, 0 for any free one.
+        faults: misbehaviour to inject.
+    """
+
+    name: str
+    model: str
+    abi: str = "x86_64"
+    manufacturer: str = "slm-toolkit"
+    android_release: str = "14"
+    api_level: int = 34
+    port: int = 0
+    faults: Faults = field(default_factory=Faults)
+
+    def properties(self) -> dict[str, str]:
+        """What ``getprop`` shows."""
+        return {
+            "ro.product.manufacturer": self.manufacturer,
+            "ro.product.brand": self.manufacturer,
+            "ro.product.model": self.model,
+            "ro.product.name": "slm_virtual",
+            "ro.product.device": "slm_virtual",
+            "ro.product.cpu.abi": self.abi,
+            "ro.product.cpu.abilist": self.abi,
+            "ro.build.version.release": self.android_release,
+            "ro.build.version.sdk": str(self.api_level),
+            "ro.build.fingerprint": f"slm-toolkit/virtual/virtual:{self.android_release}/1:user/test-keys",
+            "ro.board.platform": "virtual",
+            "ro.slm.virtual": "1",
+        }
+
+    def banner(self) -> bytes:
+        """What the phone says of itself when a host connects; adb shows it in ``devices -l``."""
+        shown = ("ro.product.name", "ro.product.model", "ro.product.device")
+        properties = self.properties()
+        fields = [f"{key}={properties[key]}" for key in shown]
+        return f"device::{';'.join(fields)};features={','.join(FEATURES)}".encode()
+
+    def write(self, path: Path) -> None:
+        """Save as JSON."""
+        path.write_text(json.dumps(asdict(self), indent=2), encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> PhoneSpec:
+        """Load what ``write`` saved."""
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        return cls(**{**fields, "faults": Faults(**fields["faults"])})
