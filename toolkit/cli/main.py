@@ -8,7 +8,7 @@ import sys
 import typer
 
 import toolkit
-from toolkit.cli import devices
+from toolkit.cli import convert, devices
 from toolkit.errors import ToolkitError
 
 # Nothing phones home. Set before any engine or hub client is imported, in this process and its children.
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 
 
+app.command("convert")(convert.convert)
 app.add_typer(devices.app, name="devices")
 
 

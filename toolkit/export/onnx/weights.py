@@ -68,6 +68,7 @@ class WeightStore:
     Attributes:
         progress: called with (matrices written so far).
         stored: quantization that each written parameter really got, by name.
+        roles: the role each was first written in.
     """
 
     weights: Weights
@@ -75,6 +76,7 @@ class WeightStore:
     builder: GraphBuilder
     progress: Callable[[int], None] = lambda done: None
     stored: dict[str, TensorQuantization] = field(default_factory=dict)
+    roles: dict[str, Role] = field(default_factory=dict)
     _runs: dict[tuple[str, ...], list[StoredMatrix]] = field(default_factory=dict)
     _floats: dict[str, str] = field(default_factory=dict)
 
@@ -144,7 +146,7 @@ class WeightStore:
     def _quantize(self, matrix: Matrix) -> QuantizedTensor:
         spec = self.spec(matrix)
         carried = self.weights.read_blocks(matrix.name) if self.plan.carry_over else None
-        if carried is not None and not matrix.transposed:
+        if carried is not None:
             spec = TensorQuantization(
                 scheme=f"{'8da' if self.scheme(matrix).dynamic_activation else ''}{carried.bits}w",
                 group_size=carried.group_size,
@@ -159,6 +161,7 @@ class WeightStore:
 
     def _written(self, matrix: Matrix, spec: TensorQuantization) -> None:
         self.stored[matrix.name] = spec
+        self.roles[matrix.name] = matrix.role
         self.progress(len(self.stored))
 
     def _write(self, run: dict[str, QuantizedTensor]) -> StoredMatrix:

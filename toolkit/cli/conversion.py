@@ -1,0 +1,93 @@
+"""What `slm convert` does with its flags; loaded only when a conversion starts."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+from toolkit.artifact import Artifact, check_target
+from toolkit.compress.plan import plan_from_flags
+from toolkit.errors import ToolkitError
+from toolkit.settings import Settings
+
+
+def run_conversion(
+    model: str,
+    output: Path,
+    *,
+    quant: str,
+    group_size: int | None,
+    algorithm: str | None,
+    symmetric: bool | None,
+    embedding: str | None,
+    lm_head: str | None,
+    context: int | None,
+    opset: int | None,
+    all_logits: bool,
+    revision: str | None,
+    offline: bool,
+    trust_remote_code: bool,
+    parity_check: bool,
+    force: bool,
+) -> Artifact:
+    """Resolve the model, build the plan and convert.
+
+    Raises:
+        ToolkitError: anything a user can cause; see toolkit.errors.
+    """
+    check_target(output, overwrite=force)
+    # Options are checked before anything is downloaded: this refuses an unknown scheme at once.
+    plan_from_flags(
+        quant,
+        group_size=group_size,
+        algorithm=algorithm,
+        symmetric=symmetric,
+        embedding=embedding,
+        lm_head=lm_head,
+        tied=False,
+        layers=1,
+    )
+    _quiet_libraries()
+    from toolkit.export.convert import DEFAULT_OPSET, ConvertOptions, convert
+    from toolkit.sources import resolve
+
+    settings = Settings.from_environment()
+    source = resolve(
+        model, settings, revision=revision, offline=offline, trust_remote_code=trust_remote_code
+    )
+    plan = plan_from_flags(
+        quant,
+        group_size=group_size,
+        algorithm=algorithm,
+        symmetric=symmetric,
+        embedding=embedding,
+        lm_head=lm_head,
+        tied=bool(getattr(source.config, "tie_word_embeddings", False)),
+        layers=source.config.num_hidden_layers,
+    )
+    options = ConvertOptions(
+        plan=plan,
+        label=_label(quant, plan.linear.group_size, plan.linear.algorithm),
+        context_length=context,
+        logits="all" if all_logits else "last",
+        opset=DEFAULT_OPSET if opset is None else opset,
+        check_parity=parity_check,
+    )
+    return convert(source, options, output, settings, overwrite=force)
+
+
+def _label(quant: str, group_size: int | None, algorithm: str) -> str:
+    if group_size is None or quant == "source":
+        return quant
+    return f"{quant}-{f'g{group_size}' if group_size else 'channel'}-{algorithm}"
+
+
+def _quiet_libraries() -> None:
+    """Libraries warn on import about things that a user of this command cannot act on."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    logging.getLogger("torch").setLevel(logging.ERROR)
+
+
+__all__ = ["ToolkitError", "run_conversion"]

@@ -1,0 +1,76 @@
+"""genai_config.json, with which onnxruntime-genai loads the artifact's folder as it is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from toolkit.artifact import Architecture
+
+# onnxruntime-genai treats all decoder-only types alike but refuses names it does not list.
+_KNOWN_TYPES = ("gemma2", "gemma3_text", "gpt2", "granite", "llama", "mistral", "olmo", "phi", "phi3", "qwen2", "qwen3", "smollm3")  # fmt: skip
+
+
+def write_genai_config(
+    folder: Path, architecture: Architecture, *, context_length: int, has_position_ids: bool, tokens: dict[str, Any]
+) -> None:
+    """Write the file.
+
+    Args:
+        folder: the artifact's folder.
+        architecture: facts of the decoder.
+        context_length: tokens that prompt and answer may have together.
+        has_position_ids: whether the graph has that input.
+        tokens: bos_token_id, eos_token_id (one or a list) and pad_token_id, where known.
+    """
+    inputs = {
+        "input_ids": "input_ids",
+        "attention_mask": "attention_mask",
+        "past_key_names": "past_key_values.%d.key",
+        "past_value_names": "past_key_values.%d.value",
+    }
+    if has_position_ids:
+        inputs["position_ids"] = "position_ids"
+    model_type = architecture.model_type if architecture.model_type in _KNOWN_TYPES else "llama"
+    end = tokens.get("eos_token_id")
+    first_end = end[0] if isinstance(end, list) else end
+    ends = {
+        "bos_token_id": _or(tokens.get("bos_token_id"), first_end, 0),
+        "eos_token_id": _or(end, 0),
+        "pad_token_id": _or(tokens.get("pad_token_id"), first_end, 0),
+    }
+    config = {
+        "model": {
+            "type": model_type,
+            "vocab_size": architecture.vocab_size,
+            "context_length": context_length,
+            **ends,
+            "decoder": {
+                "filename": "model.onnx",
+                "session_options": {"log_id": "onnxruntime-genai", "provider_options": []},
+                "head_size": architecture.head_dim,
+                "hidden_size": architecture.hidden_size,
+                "num_attention_heads": architecture.heads,
+                "num_hidden_layers": architecture.layers,
+                "num_key_value_heads": architecture.kv_heads,
+                "inputs": inputs,
+                "outputs": {
+                    "logits": "logits",
+                    "present_key_names": "present.%d.key",
+                    "present_value_names": "present.%d.value",
+                },
+            },
+        },
+        "search": {
+            "do_sample": False,
+            "max_length": context_length,
+            "past_present_share_buffer": True,
+        },
+    }
+    (folder / "genai_config.json").write_text(json.dumps(config, indent=2) + "\n")
+
+
+def _or(*candidates: Any) -> Any:
+    """The first candidate that is set; 0 is a token id."""
+    return next(candidate for candidate in candidates if candidate is not None)
