@@ -1,0 +1,84 @@
+"""Plans made from the CLI's flags."""
+
+from __future__ import annotations
+
+import pytest
+
+from toolkit.compress.plan import plan_from_flags
+from toolkit.compress.presets import PRESETS
+from toolkit.compress.schemes import SCHEMES
+from toolkit.errors import BadGroupSize, CompressError, UnknownScheme
+
+
+def test_a_scheme_holds_for_linears_and_lm_head_and_the_embedding_drops_activations() -> None:
+    plan = plan_from_flags("8da4w", group_size=64, algorithm="rtn", symmetric=False, tied=False, layers=2)
+    assert plan.linear.model_dump() == {
+        "scheme": "8da4w",
+        "group_size": 64,
+        "symmetric": False,
+        "algorithm": "rtn",
+    }
+    assert plan.lm_head == plan.linear
+    assert plan.embedding == plan.linear.model_copy(update={"scheme": "4w"})
+    assert plan.preset is None and not plan.carry_over
+
+
+@pytest.mark.parametrize("scheme", ["fp32", "fp16"])
+def test_float_schemes_carry_no_groups(scheme: str) -> None:
+    plan = plan_from_flags(scheme, group_size=64, tied=True, layers=2)
+    assert {plan.linear.scheme, plan.embedding.scheme, plan.lm_head.scheme} == {scheme}
+    assert plan.linear.group_size is None
+
+
+@pytest.mark.parametrize("quant", [*SCHEMES, *PRESETS, "source"])
+@pytest.mark.parametrize("tied", [True, False])
+def test_every_scheme_and_preset_makes_a_plan(quant: str, tied: bool) -> None:
+    plan = plan_from_flags(quant, tied=tied, layers=30)
+    assert plan.preset == (quant if quant in PRESETS else None)
+    assert plan.carry_over == (quant == "source")
+
+
+def test_tied_lm_head_follows_the_embedding() -> None:
+    plan = plan_from_flags("8da4w", embedding="8w", tied=True, layers=2)
+    assert (plan.embedding.scheme, plan.lm_head.scheme) == ("8w", "8da8w")
+    assert plan.linear.scheme == "8da4w"
+
+
+def test_tied_embedding_follows_the_lm_head() -> None:
+    plan = plan_from_flags("8da4w", lm_head="8da8w", tied=True, layers=2)
+    assert (plan.embedding.scheme, plan.lm_head.scheme) == ("8w", "8da8w")
+
+
+def test_untied_matrices_keep_schemes_of_their_own() -> None:
+    plan = plan_from_flags("8da4w", embedding="8w", tied=False, layers=2)
+    assert (plan.embedding.scheme, plan.lm_head.scheme) == ("8w", "8da4w")
+
+
+@pytest.mark.parametrize(("embedding", "lm_head"), [("8w", "8da4w"), ("fp16", "8w"), ("fp32", "fp16")])
+def test_tied_matrices_refuse_schemes_that_store_other_integers(embedding: str, lm_head: str) -> None:
+    with pytest.raises(CompressError, match="tied") as caught:
+        plan_from_flags("8da4w", embedding=embedding, lm_head=lm_head, tied=True, layers=2)
+    assert embedding in str(caught.value) and lm_head in str(caught.value)
+
+
+def test_unknown_scheme_is_met_with_a_near_one() -> None:
+    with pytest.raises(UnknownScheme, match="Did you mean '8da8w'") as caught:
+        plan_from_flags("4da8w", tied=True, layers=2)
+    assert "source" in str(caught.value)
+
+
+@pytest.mark.parametrize("flag", ["embedding", "lm_head"])
+def test_unknown_scheme_of_the_vocabulary_is_refused(flag: str) -> None:
+    with pytest.raises(UnknownScheme, match="9w"):
+        plan_from_flags("8da4w", tied=False, layers=2, **{flag: "9w"})  # type: ignore[arg-type]
+
+
+def test_unknown_algorithm_is_refused_before_any_tensor_is_read() -> None:
+    with pytest.raises(UnknownScheme, match="rtm"):
+        plan_from_flags("8da4w", algorithm="rtm", tied=True, layers=2)
+
+
+@pytest.mark.parametrize("group_size", [8, 48, 512, -32])
+def test_group_sizes_that_no_engine_takes_are_refused(group_size: int) -> None:
+    with pytest.raises(BadGroupSize, match=str(group_size)):
+        plan_from_flags("8da4w", group_size=group_size, tied=True, layers=2)
