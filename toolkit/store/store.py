@@ -29,8 +29,8 @@ Row = TypeVar("Row", Artifact, Condition, Device, Repetition, Run)
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _ID_LENGTH = 16
 
-# The link was cut, or time ran out: the runner may have ended well all the same.
-UNFINISHED: tuple[Status, ...] = ("device_lost", "timeout")
+# The link was cut: the runner may have ended well all the same, and its result may come later.
+UNFINISHED: Status = "device_lost"
 
 
 def new_run_id() -> str:
@@ -77,8 +77,8 @@ class Store:
     def add_run(self, stored: StoredRun, manifest: Mapping[str, Any]) -> bool:
         """Write a run with its device, artifact, repetitions and conditions in one transaction.
 
-        A run that is already there is left alone, except one that was given up (``device_lost`` or
-        ``timeout``) and has now been brought back from the device: that one is replaced.
+        A run that is already there is left alone, except one that was given up (``device_lost``) and
+        whose result has now been brought back from the device: that one is replaced.
 
         Args:
             stored: the whole run.
@@ -91,7 +91,7 @@ class Store:
         with transaction(self._engine, writes=True) as connection:
             known = connection.scalar(sa.select(tables.runs.c.status).where(tables.runs.c.id == run.id))
             if known is not None:
-                if known not in UNFINISHED or run.status in UNFINISHED:
+                if known != UNFINISHED or run.status == UNFINISHED:
                     return False
                 _delete_run(connection, run.id)
             _insert_if_absent(connection, tables.devices.c.key, asdict(stored.device))

@@ -1,0 +1,67 @@
+"""`slm pull`: fetch results that runs left on a device."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import typer
+
+from toolkit.errors import ToolkitError
+from toolkit.settings import Settings
+
+if TYPE_CHECKING:
+    from toolkit.profiling.pull import LeftRun
+
+
+def pull(
+    device: list[str] = typer.Option(
+        [], "--device", "-d", help="Serial, or local; may be repeated. The attached phone by default."
+    ),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Fetch and store results of runs whose host died or whose link was cut.
+
+    Runs that are still going on are left alone. Safe to repeat: a run is stored once.
+
+    \b
+    Examples:
+      slm pull
+      slm pull --device R5CT1234567 --json
+    """  # noqa: D301
+    from toolkit.devices.discovery import open_device
+    from toolkit.profiling.pull import pull_left_runs
+    from toolkit.profiling.session import Session
+    from toolkit.profiling.targets import chosen_serials
+    from toolkit.store import open_store
+
+    settings = Settings.from_environment()
+    pulled: dict[str, list[LeftRun]] = {}
+    failures: list[ToolkitError] = []
+    with open_store(settings.store_url) as store:
+        session = Session(settings, store)
+        for serial in chosen_serials(device, settings):
+            try:
+                pulled[serial] = pull_left_runs(open_device(serial, settings), session)
+            except ToolkitError as error:
+                print(f"error: {error}", file=sys.stderr)
+                failures.append(error)
+    if as_json:
+        rows = [{"device": serial, **asdict(left)} for serial, found in pulled.items() for left in found]
+        print(json.dumps(rows, indent=2))
+    else:
+        for serial, found in pulled.items():
+            _print(serial, found)
+    if failures:
+        raise typer.Exit(failures[0].exit_code)
+
+
+def _print(serial: str, found: list[LeftRun]) -> None:
+    if not found:
+        print(f"{serial}: nothing left to pull")
+    for left in found:
+        status = f" with status {left.status}" if left.status else ""
+        detail = f": {left.detail}" if left.detail else ""
+        print(f"{serial}: run {left.run_id} {left.action.replace('_', ' ')}{status}{detail}")

@@ -1,0 +1,164 @@
+"""Stored runs as tables for people: rich on a terminal, the same text without colours elsewhere."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from toolkit.store.rows import RunSummary, StoredRun
+from toolkit.store.table import HEADERS, NUMERIC, cells
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+# Of logs and pipes, which have no width of their own.
+_PLAIN_WIDTH = 100
+_WRAPPED = frozenset({"device", "model", "quantization", "status"})
+
+
+def print_runs(runs: Sequence[RunSummary]) -> None:
+    """Print the listing; a run that is not ok has its status in red."""
+    table = _table()
+    for header in HEADERS:
+        table.add_column(
+            header,
+            justify="right" if header in NUMERIC else "left",
+            no_wrap=header not in _WRAPPED,
+            overflow="fold",
+        )
+    for summary in runs:
+        *row, status = cells(summary)
+        table.add_row(*row, status if summary.run.status == "ok" else f"[red]{status}[/red]")
+    _console().print(table)
+
+
+def print_run(stored: StoredRun) -> None:
+    """Print one run: facts, figures, repetitions, conditions."""
+    console = _console()
+    facts = _table(show_header=False)
+    for name, value in _facts(stored):
+        facts.add_row(name, value)
+    console.print(facts)
+    if stored.repetitions:
+        console.print(_repetitions(stored))
+    if stored.conditions:
+        console.print(_conditions(stored))
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else _PLAIN_WIDTH
+    return Console(width=width, highlight=False, soft_wrap=False, emoji=False)
+
+
+def _table(*, show_header: bool = True) -> Table:
+    from rich.table import Table
+
+    return Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), show_header=show_header)
+
+
+def _facts(stored: StoredRun) -> list[tuple[str, str]]:
+    run, device, artifact = stored.run, stored.device, stored.artifact
+    started = datetime.fromtimestamp(run.created_unix_ns // 1_000_000_000, UTC)
+    facts = [
+        ("run", run.id),
+        ("status", run.status),
+        ("error", run.error),
+        ("started", f"{started:%Y-%m-%d %H:%M:%S} UTC"),
+        ("device", f"{device.serial} ({device.shown_kind})"),
+        ("model", _joined(device.manufacturer, device.model, device.soc)),
+        ("system", _joined(device.os_version, device.build, device.abi)),
+        ("artifact", f"{artifact.name} ({artifact.sha256[:16]}, {artifact.size_bytes / 1e6:.1f} MB)"),
+        ("quantization", artifact.quantization),
+        ("engine", _joined(run.engine, run.engine_version)),
+        ("asked", _asked(stored)),
+        ("load", _milliseconds(run.load_ns)),
+        ("time to first token", _milliseconds(run.ttft_ns)),
+        ("prefill", _rate(run.prefill_tokens_per_second, run.prefill_stdev)),
+        ("decode", _rate(run.decode_tokens_per_second, run.decode_stdev)),
+        ("peak memory", _memory(stored)),
+        ("greedy parity", _parity(stored)),
+        ("command", " ".join(run.argv)),
+    ]
+    # Rich reads [text] as markup, which paths and serials may hold.
+    return [(name, value.replace("[", "\\[")) for name, value in facts if value]
+
+
+def _asked(stored: StoredRun) -> str:
+    run = stored.run
+    cpus = f", CPUs {','.join(map(str, run.affinity))}" if run.affinity else ""
+    return (
+        f"pp {run.prompt_tokens}, tg {run.generate_tokens}, depth {run.depth}, "
+        f"{run.warmup} warm-up + {run.repetitions} repetitions, {run.threads or 'auto'} threads{cpus}"
+    )
+
+
+def _memory(stored: StoredRun) -> str | None:
+    run = stored.run
+    if run.peak_bytes is None:
+        return None
+    return (
+        f"{run.peak_bytes / 1e6:.1f} MB ({run.memory_method}; swap {(run.max_swap_bytes or 0) / 1e6:.1f} MB, "
+        f"{run.major_faults} major faults)"
+    )
+
+
+def _parity(stored: StoredRun) -> str | None:
+    run = stored.run
+    if run.greedy_matched is None:
+        return None
+    return f"{run.greedy_matched} of {run.greedy_total} tokens as on the converting host"
+
+
+def _repetitions(stored: StoredRun) -> Table:
+    table = _table()
+    for header in ("repetition", "prefill ms", "decode ms", "median step ms", "slowest step ms"):
+        table.add_column(header, justify="right")
+    for repetition in stored.repetitions:
+        steps = repetition.decode_ns
+        table.add_row(
+            f"{repetition.index}{' (warm-up)' if repetition.warmup else ''}",
+            f"{repetition.prefill_ns / 1e6:.1f}",
+            f"{sum(steps) / 1e6:.1f}",
+            f"{statistics.median(steps) / 1e6:.2f}" if steps else "-",
+            f"{max(steps) / 1e6:.2f}" if steps else "-",
+        )
+    return table
+
+
+def _conditions(stored: StoredRun) -> Table:
+    table = _table()
+    for header in ("readings", "CPU busy", "free RAM MB", "thermal", "hottest CPU C", "battery", "charging"):
+        table.add_column(header, justify="right")
+    for condition in stored.conditions:
+        ram = condition.available_ram_bytes
+        values = (
+            None if condition.cpu_busy is None else f"{condition.cpu_busy:.0%}",
+            None if ram is None else f"{ram / 1e6:.0f}",
+            condition.thermal_status,
+            condition.hottest_cpu_celsius,
+            None if condition.battery_percent is None else f"{condition.battery_percent}%",
+            None if condition.charging is None else ("yes" if condition.charging else "no"),
+        )
+        table.add_row(condition.moment, *("-" if value is None else str(value) for value in values))
+    return table
+
+
+def _joined(*parts: str | None) -> str:
+    return " ".join(part for part in parts if part)
+
+
+def _milliseconds(ns: int | None) -> str | None:
+    return None if ns is None else f"{ns / 1e6:.1f} ms"
+
+
+def _rate(tokens_per_second: float | None, stdev: float | None) -> str | None:
+    if tokens_per_second is None:
+        return None
+    spread = "" if stdev is None else f" (stdev {stdev:.2f})"
+    return f"{tokens_per_second:.2f} tok/s median{spread}"

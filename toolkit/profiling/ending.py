@@ -1,0 +1,107 @@
+"""How a run ended: status, reason and next step, from exit codes and greedy tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from toolkit.artifact import GreedyReference
+from toolkit.errors import DeviceError, ResultInvalid, RunError, RunnerFailed, ToolkitError
+from toolkit.profiling.metrics import matching_prefix
+from toolkit.profiling.records import Result
+from toolkit.store.rows import Status
+
+# Other instruction sets sum in another order, and a late near-tie may then flip one token, after which
+# the texts part for good. A wrong computation shows in the first tokens.
+MIN_MATCHING_TOKENS = 8
+
+_SIGKILL = 128 + 9
+
+_REASONS = {
+    2: ("did not understand its options", "Runner and toolkit do not fit: slm runtime build --force"),
+    3: ("could not load the engine library", "Build the bundle again: slm runtime build --force"),
+    4: ("could not load the model", "Push it again, or check that the engine version fits the artifact."),
+    5: ("did not understand the model's inputs", "Convert the model again with this toolkit version."),
+    6: ("ran out of context", "Ask for fewer tokens, or convert with a larger --context."),
+    7: ("failed while running the model", "See the runner's message."),
+    8: ("could not write its output", "Check the free space on the device: slm devices list"),
+    126: (
+        "could not be started: not executable",
+        "Check that the device allows running files in its folder.",
+    ),
+    127: ("could not be started: not found", "Build the bundle again: slm runtime build --force"),
+}
+
+
+@dataclass(frozen=True)
+class Ending:
+    """The end of a run.
+
+    Attributes:
+        status: what the store says.
+        exit_code: the runner's, or None when nobody saw it.
+        error: what to tell the user, None when the status is ok.
+        result: the whole result, when there is one.
+        greedy_matched: leading tokens equal to the host's greedy reference.
+        greedy_total: tokens of that reference; both None when there was nothing to compare.
+    """
+
+    status: Status
+    exit_code: int | None
+    error: ToolkitError | None = None
+    result: Result | None = None
+    greedy_matched: int | None = None
+    greedy_total: int | None = None
+
+
+def ending_of_result(result: Result, reference: GreedyReference | None, *, serial: str) -> Ending:
+    """The ending of a run that wrote a whole result: ok, or token_mismatch."""
+    if result.greedy is None or reference is None:
+        return Ending("ok", 0, result=result)
+    total = len(reference.token_ids)
+    matched = matching_prefix(reference.token_ids, result.greedy.token_ids)
+    error = None
+    if matched < min(MIN_MATCHING_TOKENS, total):
+        error = RunError(
+            f"the greedy tokens part from the converting host's after {matched} of {total}",
+            subject=f"device {serial}",
+            next_step="The engine computes something else here; the figures are not used. "
+            "Compare with: slm generate ARTIFACT --device local",
+        )
+    return Ending(
+        "token_mismatch" if error else "ok",
+        0,
+        error=error,
+        result=result,
+        greedy_matched=matched,
+        greedy_total=total,
+    )
+
+
+def ending_of_exit_code(exit_code: int, stderr: str, *, serial: str) -> Ending:
+    """The ending of a runner that failed; the last line of its stderr goes into the message."""
+    said = stderr.strip().splitlines()
+    message = f": {said[-1].strip()}" if said else ""
+    if exit_code == _SIGKILL:
+        what = "the runner was killed by signal 9, as the low-memory killer does"
+        next_step = "Close apps, ask for fewer tokens, or use a smaller artifact (4-bit, smaller --context)."
+        return Ending("oom_killed", exit_code, _failed(what + message, serial, next_step))
+    if exit_code > 128:
+        what, next_step = f"the runner was killed by signal {exit_code - 128}", "See the runner's message."
+    else:
+        reason, next_step = _REASONS.get(exit_code, ("failed", "See the runner's message."))
+        what = f"the runner {reason} (exit code {exit_code})"
+    return Ending("error", exit_code, _failed(what + message, serial, next_step))
+
+
+def ending_of_device_error(error: DeviceError) -> Ending:
+    """The ending of a run whose device stopped answering; `slm pull` may still find its result."""
+    return Ending("device_lost", None, error=error)
+
+
+def ending_of_invalid(error: ResultInvalid, exit_code: int | None) -> Ending:
+    """The ending of a run that said it ended well but left no usable result."""
+    return Ending("error", exit_code, error=error)
+
+
+def _failed(what: str, serial: str, next_step: str) -> RunnerFailed:
+    return RunnerFailed(what, subject=f"device {serial}", next_step=next_step)

@@ -1,0 +1,39 @@
+"""The runner's command-line flags (device_runner/core)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from toolkit.artifact import GreedyReference
+from toolkit.profiling import remote
+from toolkit.profiling.options import ProfileOptions
+
+
+def profile_flags(
+    run_dir: str, run_id: str, options: ProfileOptions, reference: GreedyReference | None
+) -> list[str]:
+    """Flags of the mode ``profile``; what the options leave open is the runner's choice."""
+    flags = ["--run-id", run_id, "--output", f"{run_dir}/{remote.RESULT}"]
+    for name in ("prompt_tokens", "generate_tokens", "depth", "repetitions", "warmup"):
+        flags += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
+    flags += engine_flags(options.threads, options.affinity, options.prefill_chunk)
+    if reference is not None:
+        flags += ["--reference-prompt", f"{run_dir}/{remote.PROMPT}"]
+        flags += ["--reference-tokens", str(len(reference.token_ids))]
+    return flags
+
+
+def engine_flags(threads: int, affinity: Sequence[int] = (), prefill_chunk: int = 0) -> list[str]:
+    """Flags that every mode knows; zero and empty leave the choice to the runner."""
+    flags = ["--threads", str(threads)] if threads else []
+    if affinity:
+        flags += ["--affinity", ",".join(str(cpu) for cpu in affinity)]
+    if prefill_chunk:
+        flags += ["--prefill-chunk", str(prefill_chunk)]
+    return flags
+
+
+def write_token_ids(path: Path, ids: Sequence[int]) -> None:
+    """Write a token file as the runner reads it: decimal ids separated by white space."""
+    path.write_text(" ".join(str(token) for token in ids) + "\n")

@@ -1,0 +1,177 @@
+"""Text from a model on a device: tokenize here, run there, decode here as tokens arrive."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import Field
+
+from toolkit.artifact import Artifact, Frozen
+from toolkit.devices.base import Device
+from toolkit.errors import UsageError
+from toolkit.profiling import launch, remote
+from toolkit.profiling.chat import has_chat_template, render_chat
+from toolkit.profiling.ending import ending_of_exit_code
+from toolkit.profiling.flags import engine_flags, write_token_ids
+from toolkit.profiling.preflight import run_timeout_s
+from toolkit.profiling.push import Pushed, push
+from toolkit.profiling.session import abandon
+from toolkit.profiling.tokens import TextStream, load_tokenizer, stop_token_ids
+from toolkit.settings import Settings
+from toolkit.store import new_run_id
+
+
+class GenerateOptions(Frozen):
+    """How to generate; temperature 0 is greedy, ``top_k`` 0 keeps all tokens."""
+
+    max_tokens: int = Field(256, ge=1)
+    temperature: float = Field(0.0, ge=0)
+    top_k: int = Field(0, ge=0)
+    top_p: float = Field(1.0, gt=0, le=1)
+    seed: int = Field(0, ge=0)
+    threads: int = Field(0, ge=0)
+
+
+class Generated(Frozen):
+    """What was generated.
+
+    Attributes:
+        prompt_ids: the prompt as the model saw it.
+        token_ids: generated tokens, without the one that ended the generation.
+        token_ns: time of each token; the first one's is the prefill's.
+    """
+
+    prompt_ids: list[int]
+    token_ids: list[int]
+    token_ns: list[int]
+    text: str
+
+
+def prompt_ids(
+    artifact: Artifact, prompt: str, *, chat: bool | None = None, system: str | None = None
+) -> list[int]:
+    """Token ids of a prompt.
+
+    Args:
+        artifact: holds tokenizer and chat template.
+        prompt: the user's text.
+        chat: apply the chat template; None does so when there is one.
+        system: system message, only with a chat template.
+
+    Raises:
+        UsageError: nothing to say, or a chat asked of a model that has no template.
+    """
+    if not prompt:
+        raise UsageError("the prompt is empty", next_step='Pass --prompt "..."')
+    use_chat = has_chat_template(artifact) if chat is None else chat
+    if system is not None and not use_chat:
+        raise UsageError("--system needs a chat template", subject=artifact.name, next_step="Leave it out.")
+    text = render_chat(artifact, prompt, system=system) if use_chat else prompt
+    # A template writes the special tokens itself.
+    ids: list[int] = load_tokenizer(artifact).encode(text, add_special_tokens=not use_chat).ids
+    return ids
+
+
+def generate(
+    device: Device,
+    artifact: Artifact,
+    prompt: list[int],
+    options: GenerateOptions,
+    settings: Settings,
+    *,
+    on_text: Callable[[str], None],
+) -> Generated:
+    """Push what is missing, generate, and hand out the text as it comes. Nothing is stored.
+
+    Raises:
+        UsageError: the prompt fills the artifact's context.
+        RunnerFailed: the runner ended with an error.
+        DeviceError: the device failed; the runner on it is stopped.
+    """
+    room = artifact.manifest.context_length - len(prompt)
+    if room < 1:
+        raise UsageError(
+            f"the prompt has {len(prompt)} tokens, its context length is {artifact.manifest.context_length}",
+            subject=artifact.name,
+            next_step="Shorten the prompt, or convert with a larger --context.",
+        )
+    options = options.model_copy(update={"max_tokens": min(options.max_tokens, room)})
+    text_stream = TextStream(load_tokenizer(artifact))
+    token_ids: list[int] = []
+    token_ns: list[int] = []
+    pieces: list[str] = []
+
+    def on_line(line: str) -> None:
+        record = _token_record(line)
+        if record is None:
+            return
+        token_ids.append(record[0])
+        token_ns.append(record[1])
+        pieces.append(text_stream.feed(record[0]))
+        on_text(pieces[-1])
+
+    with device.lock():
+        pushed = push(device, artifact, settings)
+        _run(device, artifact, pushed, prompt, options, on_line)
+    return Generated(prompt_ids=prompt, token_ids=token_ids, token_ns=token_ns, text="".join(pieces))
+
+
+def _run(
+    device: Device,
+    artifact: Artifact,
+    pushed: Pushed,
+    prompt: list[int],
+    options: GenerateOptions,
+    on_line: Callable[[str], None],
+) -> None:
+    run_id = new_run_id()
+    run_dir = remote.run_dir(device, run_id)
+    try:
+        launch.make_run_dir(device, run_id)
+        with tempfile.TemporaryDirectory(prefix="slm-generate-") as folder:
+            local = Path(folder) / remote.PROMPT
+            write_token_ids(local, prompt)
+            device.push(local, f"{run_dir}/{remote.PROMPT}")
+        completed = launch.start_runner(
+            device,
+            run_id,
+            [
+                *pushed.command,
+                "generate",
+                *("--model", pushed.artifact_dir),
+                *("--run-id", run_id),
+                *("--prompt-file", f"{run_dir}/{remote.PROMPT}"),
+                *_sampling_flags(options, stop_token_ids(artifact)),
+            ],
+            timeout_s=run_timeout_s(artifact.manifest.size_bytes, len(prompt) + options.max_tokens),
+            on_stdout_line=on_line,
+        )
+        if completed.returncode != 0:
+            said = launch.read_remote_text(device, f"{run_dir}/{remote.STDERR}", last_bytes=4096)
+            error = ending_of_exit_code(completed.returncode, said, serial=device.serial).error
+            assert error is not None
+            raise error
+    finally:
+        abandon(device, run_id)
+
+
+def _sampling_flags(options: GenerateOptions, stop_ids: list[int]) -> list[str]:
+    flags = ["--max-tokens", str(options.max_tokens), "--temperature", str(options.temperature)]
+    flags += ["--top-k", str(options.top_k), "--top-p", str(options.top_p), "--seed", str(options.seed)]
+    if stop_ids:
+        flags += ["--stop-tokens", ",".join(str(token) for token in stop_ids)]
+    return flags + engine_flags(options.threads)
+
+
+def _token_record(line: str) -> tuple[int, int] | None:
+    """(id, ns) of a token record; None of every other line."""
+    try:
+        record = json.loads(line)
+        if record["record"] != "token":
+            return None
+        return int(record["id"]), int(record["ns"])
+    except (ValueError, KeyError, TypeError):
+        return None

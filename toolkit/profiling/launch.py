@@ -1,0 +1,145 @@
+"""Starting the runner on a device so that it outlives a cut link, and ending it for sure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from toolkit.devices.base import CommandResult, Device
+from toolkit.profiling import remote
+
+_QUICK_S = 30.0
+
+# $1 is _SUPERVISE, the rest its arguments. The supervisor gets a session of its own, and everything ignores
+# the HUP that adbd sends when the link is cut, because a cut link must not end a measurement that
+# `slm pull` can still fetch. A background job is no group leader, so setsid does not fork.
+_START = """
+trap '' HUP PIPE
+supervise=$1
+shift
+$(command -v setsid) sh -c "$supervise" slm-supervise "$@" &
+wait $!
+"""
+
+# $1 is the run's folder, the rest is the runner's command. `tee` goes on writing its file when nobody
+# reads its output any more. The exit code is renamed into place, so that it is whole or absent.
+_SUPERVISE = """
+cd "$1" || exit 8
+shift
+{
+  "$@" 2>stderr &
+  pid=$!
+  echo $pid >pid
+  wait $pid
+  echo $? >exit.part
+  mv exit.part exit
+} | tee stdout
+exit $(cat exit)
+"""
+
+# $1 is the run's folder, $2 its id. The id is on the runner's command line; checking for it keeps a
+# recycled pid safe. Where /proc cannot be read the pid alone must do.
+_ALIVE = """
+alive() {
+  [ -f "$1/pid" ] || return 1
+  pid=$(cat "$1/pid")
+  if [ -d /proc/self ]; then
+    grep -q "$2" "/proc/$pid/cmdline" 2>/dev/null
+  else
+    kill -0 "$pid" 2>/dev/null
+  fi
+}
+"""
+
+# Ends when the shell of _START has written its last file, so that the folder can be removed.
+_KILL = (
+    _ALIVE
+    + """
+alive "$1" "$2" || exit 0
+kill -9 "$pid"
+for attempt in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+  [ -f "$1/exit" ] && exit 0
+  sleep 0.1
+done
+"""
+)
+
+_STATE = (
+    _ALIVE
+    + """
+if [ -f "$1/exit" ]; then cat "$1/exit"
+elif alive "$1" "$2"; then echo running
+else echo gone
+fi
+"""
+)
+
+RunnerState = int | Literal["running", "gone"]
+
+
+def start_runner(
+    device: Device,
+    run_id: str,
+    command: Sequence[str],
+    *,
+    timeout_s: float,
+    on_stdout_line: Callable[[str], None] | None = None,
+) -> CommandResult:
+    """Run the runner in its run folder, which must exist, and wait for it.
+
+    The command line must hold the run id. When the wait is broken off, by Ctrl-C for instance, the
+    runner goes on: call :func:`kill_runner`.
+
+    Raises:
+        DeviceError: the link was lost, or the runner took longer than ``timeout_s``.
+    """
+    script = ["sh", "-c", _START, "slm-run", _SUPERVISE, remote.run_dir(device, run_id)]
+    return device.shell([*script, *command], timeout_s=timeout_s, on_stdout_line=on_stdout_line)
+
+
+def kill_runner(device: Device, run_id: str) -> None:
+    """Kill the run's runner if it still runs.
+
+    Raises:
+        DeviceError: the device cannot be reached.
+    """
+    device.shell(["sh", "-c", _KILL, "slm-kill", remote.run_dir(device, run_id), run_id], timeout_s=_QUICK_S)
+
+
+def runner_state(device: Device, run_id: str) -> RunnerState:
+    """The runner's exit code, "running", or "gone" when it vanished without leaving one."""
+    result = device.shell(
+        ["sh", "-c", _STATE, "slm-state", remote.run_dir(device, run_id), run_id], timeout_s=_QUICK_S
+    )
+    answer = result.stdout.strip()
+    if answer.isdigit():
+        return int(answer)
+    return "running" if answer == "running" else "gone"
+
+
+def make_run_dir(device: Device, run_id: str) -> None:
+    """Make a run's folder.
+
+    Raises:
+        DeviceError: the device cannot be reached.
+    """
+    device.shell(["mkdir", "-p", remote.run_dir(device, run_id)], timeout_s=_QUICK_S)
+
+
+def remove_run_dir(device: Device, run_id: str) -> None:
+    """Remove a run's folder.
+
+    Raises:
+        DeviceError: the device cannot be reached.
+    """
+    device.shell(["rm", "-rf", remote.run_dir(device, run_id)], timeout_s=_QUICK_S)
+
+
+def read_remote_text(device: Device, path: str, *, last_bytes: int) -> str:
+    """The end of a text file on the device; empty when there is none.
+
+    Raises:
+        DeviceError: the device cannot be reached.
+    """
+    result = device.shell(["tail", "-c", str(last_bytes), path], timeout_s=_QUICK_S)
+    return result.stdout if result.returncode == 0 else ""

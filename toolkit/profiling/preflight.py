@@ -1,0 +1,45 @@
+"""Can this device run this at all? Asked before anything is pushed."""
+
+from __future__ import annotations
+
+from toolkit.artifact import Artifact
+from toolkit.devices.base import DeviceInfo
+from toolkit.errors import DeviceFull
+from toolkit.profiling.options import ProfileOptions
+
+# The smallest element an engine keeps its KV cache in; the estimate must never be too high.
+_KV_BYTES_PER_ELEMENT = 2
+
+# A run slower than this is given up. It is far below any phone, so that only hung runs meet it.
+_SLOWEST_BYTES_PER_SECOND = 1e8
+_SLOWEST_SETUP_S = 300.0
+
+
+def least_ram_bytes(artifact: Artifact, options: ProfileOptions) -> int:
+    """A lower bound of the memory a run needs: the weights and the KV cache that it fills."""
+    shape = artifact.manifest.architecture
+    kv_per_token = 2 * shape.layers * shape.kv_heads * shape.head_dim * _KV_BYTES_PER_ELEMENT
+    return artifact.manifest.size_bytes + options.tokens_per_repetition * kv_per_token
+
+
+def check_ram(artifact: Artifact, options: ProfileOptions, info: DeviceInfo) -> None:
+    """Refuse what cannot fit into the device's memory.
+
+    What is merely scarce now is not refused: Android frees memory by ending apps in the background.
+
+    Raises:
+        DeviceFull: the device's whole memory is smaller than the lower bound.
+    """
+    needed = least_ram_bytes(artifact, options)
+    if info.ram_bytes is not None and needed > info.ram_bytes:
+        raise DeviceFull(
+            f"{artifact.name} needs at least {needed / 1e9:.1f} GB of memory, "
+            f"the device has {info.ram_bytes / 1e9:.1f} GB",
+            serial=info.serial,
+            next_step="Use a smaller model, fewer bits or fewer tokens.",
+        )
+
+
+def run_timeout_s(artifact_bytes: int, work_tokens: int) -> float:
+    """How long a run may take: every token as slow as reading all weights from slow memory."""
+    return _SLOWEST_SETUP_S + work_tokens * artifact_bytes / _SLOWEST_BYTES_PER_SECOND

@@ -1,0 +1,97 @@
+"""Fetching what runs left on a device because their host died or their link was cut."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from toolkit.devices.base import Device
+from toolkit.errors import ResultInvalid, RunNotFound
+from toolkit.profiling import launch, raw, remote
+from toolkit.profiling.collect import collect, pull_if_there
+from toolkit.profiling.description import RunDescription, parse_description
+from toolkit.profiling.session import Session, keep_run
+from toolkit.store.rows import Status
+
+_LIST_TIMEOUT_S = 30.0
+_RUN_ID = re.compile("[0-9a-z]{16}")
+
+Action = Literal["stored", "known", "running", "never_started", "unreadable"]
+
+
+@dataclass(frozen=True)
+class LeftRun:
+    """A run found on a device and what was done about it.
+
+    Attributes:
+        run_id: its id.
+        action: stored now; already in the store; still running, left alone; removed, because it had
+            never started; or left alone, because this version cannot read its description.
+        status: of the run in the store, when it is there.
+        detail: why, for people.
+    """
+
+    run_id: str
+    action: Action
+    status: Status | None = None
+    detail: str | None = None
+
+
+def pull_left_runs(device: Device, session: Session) -> list[LeftRun]:
+    """Store every run that ended on the device and remove it there; safe to repeat at any time.
+
+    Raises:
+        DeviceError: the device cannot be reached, or another process of this host uses it.
+        StoreError: the database cannot be written; nothing is removed from the device then.
+    """
+    with device.lock():
+        return [_pull_one(device, run_id, session) for run_id in _left_run_ids(device)]
+
+
+def _left_run_ids(device: Device) -> list[str]:
+    listing = device.shell(["ls", "-1", remote.runs_dir(device)], timeout_s=_LIST_TIMEOUT_S)
+    # The folder is not there before the first run.
+    names = listing.stdout.split() if listing.returncode == 0 else []
+    return sorted(name for name in names if _RUN_ID.fullmatch(name))
+
+
+def _pull_one(device: Device, run_id: str, session: Session) -> LeftRun:
+    state = launch.runner_state(device, run_id)
+    if state == "running":
+        return LeftRun(run_id, "running", detail="pull again when it has ended")
+    known = _status_in_store(run_id, session)
+    if known is not None and known != "device_lost":
+        launch.remove_run_dir(device, run_id)
+        return LeftRun(run_id, "known", known)
+    try:
+        description = _description(device, run_id)
+    except ResultInvalid as error:
+        return LeftRun(run_id, "unreadable", known, str(error))
+    if description is None:
+        launch.remove_run_dir(device, run_id)
+        return LeftRun(run_id, "never_started", known)
+    with raw.staged(session.settings, run_id) as folder:
+        raw.write_description(folder, description)
+        ending = collect(device, description, None if state == "gone" else state, folder)
+        keep_run(description, ending, None, folder, session)
+    launch.remove_run_dir(device, run_id)
+    return LeftRun(run_id, "stored", ending.status, str(ending.error) if ending.error else None)
+
+
+def _status_in_store(run_id: str, session: Session) -> Status | None:
+    try:
+        return session.store.get_run(run_id).run.status
+    except RunNotFound:
+        return None
+
+
+def _description(device: Device, run_id: str) -> RunDescription | None:
+    with tempfile.TemporaryDirectory(prefix="slm-pull-") as folder:
+        local = Path(folder) / remote.DESCRIPTION
+        if not pull_if_there(device, f"{remote.run_dir(device, run_id)}/{remote.DESCRIPTION}", local):
+            return None
+        text = local.read_text(errors="replace")
+    return parse_description(text, subject=f"run {run_id} on device {device.serial}")

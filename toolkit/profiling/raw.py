@@ -1,0 +1,58 @@
+"""The raw files of a run on this host: ``<data_dir>/raw/<run id>/``, whole or absent."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from toolkit.devices.base import Readings
+from toolkit.profiling import remote
+from toolkit.profiling.description import RunDescription
+from toolkit.settings import Settings
+
+READINGS = "readings.json"
+ARGV = "argv.json"
+
+
+def raw_dir(settings: Settings, run_id: str) -> Path:
+    """Where a run's raw files are."""
+    return settings.data_dir / "raw" / run_id
+
+
+@contextmanager
+def staged(settings: Settings, run_id: str) -> Iterator[Path]:
+    """A folder to collect a run's files in; it is gone when the block ends without :func:`keep`."""
+    target = raw_dir(settings, run_id)
+    folder = target.with_name(f".{run_id}.partial")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def keep(staged_folder: Path, settings: Settings, run_id: str) -> Path:
+    """Give a staged folder its final name, replacing what an earlier attempt at this run left."""
+    target = raw_dir(settings, run_id)
+    if target.exists():
+        shutil.rmtree(target)
+    return staged_folder.rename(target)
+
+
+def write_description(folder: Path, description: RunDescription) -> Path:
+    """Write ``run.json`` and, for people, ``argv.json``."""
+    (folder / ARGV).write_text(json.dumps(description.argv, indent=2) + "\n")
+    path = folder / remote.DESCRIPTION
+    path.write_text(description.to_json())
+    return path
+
+
+def write_readings(folder: Path, before: Readings, after: Readings | None) -> None:
+    """Write ``readings.json``."""
+    readings = {"before": asdict(before), "after": asdict(after) if after else None}
+    (folder / READINGS).write_text(json.dumps(readings, indent=2) + "\n")

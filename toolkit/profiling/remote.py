@@ -1,0 +1,45 @@
+"""Where things lie in the toolkit's folder on a device.
+
+::
+
+    <workdir>/artifacts/<artifact sha256, 16 characters>/...
+    <workdir>/bundles/<abi>-<bundle sha256, 16 characters>/...
+    <workdir>/runs/<run id>/run.json        the run description, pushed before the start
+                           prompt.txt       token ids of the greedy reference (or of `slm generate`)
+                           pid              of the runner
+                           result.jsonl     written by the runner; result.jsonl.part until it is whole
+                           stdout, stderr   of the runner
+                           exit             the runner's exit code, once it has ended
+"""
+
+from __future__ import annotations
+
+from toolkit.devices.base import Device
+
+_HASH_LENGTH = 16
+
+DESCRIPTION = "run.json"
+PROMPT = "prompt.txt"
+RESULT = "result.jsonl"
+STDOUT = "stdout"
+STDERR = "stderr"
+
+
+def artifact_dir(device: Device, artifact_sha256: str) -> str:
+    """Folder of an artifact."""
+    return f"{device.workdir}/artifacts/{artifact_sha256[:_HASH_LENGTH]}"
+
+
+def bundle_dir(device: Device, abi: str, bundle_sha256: str) -> str:
+    """Folder of a runner bundle."""
+    return f"{device.workdir}/bundles/{abi}-{bundle_sha256[:_HASH_LENGTH]}"
+
+
+def runs_dir(device: Device) -> str:
+    """Folder that holds one folder per run."""
+    return f"{device.workdir}/runs"
+
+
+def run_dir(device: Device, run_id: str) -> str:
+    """Folder of a run."""
+    return f"{runs_dir(device)}/{run_id}"

@@ -1,0 +1,175 @@
+"""A described and ended run as rows of the store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from typing import Any, Literal
+
+from toolkit.artifact import Manifest, TensorQuantization
+from toolkit.devices.base import DeviceInfo, Readings
+from toolkit.profiling import metrics
+from toolkit.profiling.description import RunDescription
+from toolkit.profiling.ending import Ending
+from toolkit.profiling.records import Result
+from toolkit.store.rows import Artifact, Condition, Device, Repetition, Run, StoredRun
+
+# What makes two devices different ones to compare. RAM is left out: it varies a little from boot to boot.
+_IDENTITY = (
+    "serial",
+    "kind",
+    "emulated",
+    "manufacturer",
+    "model",
+    "soc",
+    "abi",
+    "os_version",
+    "api_level",
+    "build",
+    "cpu_cores",
+)
+
+
+def stored_run(description: RunDescription, ending: Ending, after: Readings | None) -> StoredRun:
+    """Rows of a run. Figures are given only when the status is ok: no number without a valid run."""
+    device = device_row(description.device)
+    artifact = artifact_row(description.manifest)
+    asked = description.options
+    run: dict[str, Any] = {
+        "id": description.run_id,
+        "device_key": device.key,
+        "artifact_sha256": artifact.sha256,
+        "status": ending.status,
+        "error": str(ending.error) if ending.error else None,
+        "protocol": description.protocol,
+        "created_unix_ns": description.created_unix_ns,
+        "toolkit_version": description.toolkit_version,
+        "engine": description.bundle.engine,
+        "engine_version": description.bundle.engine_version,
+        "runner_version": None,
+        "abi": description.bundle.abi,
+        "bundle_sha256": description.bundle.sha256,
+        "argv": description.argv,
+        "exit_code": ending.exit_code,
+        "context_length": description.manifest.context_length,
+        "greedy_matched": ending.greedy_matched,
+        "greedy_total": ending.greedy_total,
+        **asked.model_dump(),
+    }
+    if ending.result is not None:
+        run |= _as_run(ending.result)
+        if ending.status == "ok":
+            run |= _figures(ending.result)
+    return StoredRun(
+        run=Run(**run),
+        device=device,
+        artifact=artifact,
+        repetitions=_repetitions(ending.result),
+        conditions=_conditions(description.before, after),
+    )
+
+
+def device_row(info: DeviceInfo) -> Device:
+    """The device's row, keyed by what makes it comparable."""
+    facts = asdict(info)
+    identity = json.dumps([facts[name] for name in _IDENTITY])
+    return Device(
+        key=hashlib.sha256(identity.encode()).hexdigest(),
+        ram_bytes=info.ram_bytes,
+        **{name: facts[name] for name in _IDENTITY},
+    )
+
+
+def artifact_row(manifest: Manifest) -> Artifact:
+    """The artifact's row."""
+    linear = manifest.quantization.linear
+    return Artifact(
+        sha256=manifest.sha256,
+        name=manifest.name,
+        model=manifest.source.id,
+        revision=manifest.source.revision,
+        model_type=manifest.architecture.model_type,
+        backend=manifest.backend.name,
+        backend_version=manifest.backend.version,
+        quantization=manifest.quantization.preset or quantization_label(linear),
+        scheme=linear.scheme,
+        group_size=linear.group_size,
+        algorithm=linear.algorithm,
+        preset=manifest.quantization.preset,
+        context_length=manifest.context_length,
+        size_bytes=manifest.size_bytes,
+        unique_parameters=manifest.architecture.unique_parameters,
+        stored_parameters=manifest.architecture.stored_parameters,
+    )
+
+
+def quantization_label(quantization: TensorQuantization) -> str:
+    """A short label: ``fp16``, ``8w``, ``8da4w g32 hqq``; plain rounding and per-channel go unsaid."""
+    parts = [quantization.scheme]
+    if quantization.group_size:
+        parts.append(f"g{quantization.group_size}")
+    if quantization.group_size is not None and quantization.algorithm != "rtn":
+        parts.append(quantization.algorithm)
+    return " ".join(parts)
+
+
+def _as_run(result: Result) -> dict[str, Any]:
+    """What the runner says it did, which wins over what it was asked (threads 0 means: choose)."""
+    start = result.start
+    return {
+        "engine_version": start.engine_version,
+        "runner_version": start.runner_version,
+        "threads": start.threads,
+        "affinity": tuple(start.affinity),
+        "prefill_chunk": start.prefill_chunk,
+        "context_length": start.context_length,
+    }
+
+
+def _figures(result: Result) -> dict[str, Any]:
+    start, memory, measured = result.start, result.memory, result.measured
+    prefill = [metrics.prefill_tokens_per_second(start.prompt_tokens, r.prefill_ns) for r in measured]
+    decode = [rate for r in measured if (rate := metrics.decode_tokens_per_second(r.decode_ns)) is not None]
+    ttft = metrics.median([metrics.ttft_ns(r.prefill_ns) for r in measured])
+    return {
+        "load_ns": start.load_ns,
+        "prefill_tokens_per_second": metrics.median(prefill),
+        "prefill_stdev": metrics.sample_stdev(prefill),
+        "decode_tokens_per_second": metrics.median(decode),
+        "decode_stdev": metrics.sample_stdev(decode),
+        "ttft_ns": None if ttft is None else round(ttft),
+        "peak_bytes": memory.peak_bytes,
+        "memory_method": memory.method,
+        "vm_hwm_bytes": memory.vm_hwm_bytes,
+        "max_rss_swap_bytes": memory.max_rss_swap_bytes,
+        "max_swap_bytes": memory.max_swap_bytes,
+        "after_load_bytes": memory.after_load_bytes,
+        "major_faults": memory.major_faults,
+        "memory_samples": memory.samples,
+        "memory_interval_ms": memory.interval_ms,
+    }
+
+
+def _repetitions(result: Result | None) -> tuple[Repetition, ...]:
+    if result is None:
+        return ()
+    return tuple(
+        Repetition(
+            index=r.index,
+            warmup=r.warmup,
+            started_unix_ns=r.started_unix_ns,
+            prefill_ns=r.prefill_ns,
+            decode_ns=tuple(r.decode_ns),
+        )
+        for r in result.repetitions
+    )
+
+
+def _conditions(before: Readings, after: Readings | None) -> tuple[Condition, ...]:
+    moments: list[tuple[Literal["before", "after"], Readings]] = [("before", before)]
+    if after is not None:
+        moments.append(("after", after))
+    return tuple(
+        Condition(moment=moment, repetition=None, **asdict(readings)) for moment, readings in moments
+    )

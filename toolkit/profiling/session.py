@@ -1,0 +1,197 @@
+"""The profile session: push, run, pull, validate, store; see docs/protocol.md.
+
+A run is stored once it was started, however it ended; an error before that leaves nothing. Ctrl-C at any
+stage kills the runner on the device and leaves nothing either.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import toolkit
+from toolkit.artifact import Artifact
+from toolkit.devices.base import Device, Readings
+from toolkit.errors import DeviceError, DeviceTimeout, StoreError
+from toolkit.profiling import launch, raw, remote
+from toolkit.profiling.collect import collect
+from toolkit.profiling.description import RunDescription
+from toolkit.profiling.ending import Ending, ending_of_device_error
+from toolkit.profiling.flags import profile_flags, write_token_ids
+from toolkit.profiling.options import ProfileOptions, check_context
+from toolkit.profiling.preflight import check_ram, run_timeout_s
+from toolkit.profiling.push import Pushed, push
+from toolkit.profiling.rows import stored_run
+from toolkit.progress import ProgressCallback, bar
+from toolkit.settings import Settings
+from toolkit.store import Store, new_run_id
+from toolkit.store.rows import StoredRun
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a session needs beside the device.
+
+    Attributes:
+        settings: where raw files and receipts go.
+        store: where the run goes.
+        timeout_s: limit for the runner, or None to scale it by the work.
+    """
+
+    settings: Settings
+    store: Store
+    timeout_s: float | None = None
+
+
+def profile(device: Device, artifact: Artifact, options: ProfileOptions, session: Session) -> StoredRun:
+    """Profile an artifact on a device and store the run.
+
+    Returns:
+        The stored run, whose status is ok.
+
+    Raises:
+        ToolkitError: before the start: nothing is stored. After it: the run is stored with its status
+            and without figures, unless the error is a StoreError: then `slm pull` stores it.
+    """
+    check_context(artifact, options)
+    with device.lock():
+        check_ram(artifact, options, device.info())
+        pushed = push(device, artifact, session.settings)
+        description = _describe(device, artifact, options, pushed)
+        ending, stored = _run_and_store(device, description, session)
+    if ending.error is not None:
+        raise ending.error
+    return stored
+
+
+def keep_run(
+    description: RunDescription, ending: Ending, after: Readings | None, folder: Path, session: Session
+) -> StoredRun:
+    """Give the raw files their place and write the rows, in one transaction.
+
+    The raw files come first: when the database cannot be written they stay, and `slm pull` tries again.
+
+    Raises:
+        StoreError: the database cannot be written.
+    """
+    raw.write_readings(folder, description.before, after)
+    stored = stored_run(description, ending, after)
+    kept = raw.keep(folder, session.settings, description.run_id)
+    try:
+        session.store.add_run(stored, description.manifest.model_dump(mode="json", by_alias=True))
+    except StoreError:
+        raise
+    except BaseException:
+        shutil.rmtree(kept, ignore_errors=True)
+        raise
+    return stored
+
+
+def abandon(device: Device, run_id: str) -> None:
+    """Kill a run's runner and remove its folder, as far as the device can still be reached."""
+    try:
+        launch.kill_runner(device, run_id)
+        launch.remove_run_dir(device, run_id)
+    except DeviceError:
+        # Whatever brought us here is the error to report; `slm pull` cleans up later.
+        pass
+
+
+def _describe(device: Device, artifact: Artifact, options: ProfileOptions, pushed: Pushed) -> RunDescription:
+    run_id = new_run_id()
+    flags = profile_flags(remote.run_dir(device, run_id), run_id, options, artifact.manifest.greedy_reference)
+    return RunDescription(
+        run_id=run_id,
+        # The host's clock: a phone's may be years off.
+        created_unix_ns=time.time_ns(),
+        toolkit_version=toolkit.__version__,
+        device=pushed.info,
+        options=options,
+        manifest=artifact.manifest,
+        bundle=pushed.bundle,
+        argv=(*pushed.command, "profile", "--model", pushed.artifact_dir, *flags),
+        before=device.readings(),
+    )
+
+
+def _run_and_store(device: Device, description: RunDescription, session: Session) -> tuple[Ending, StoredRun]:
+    run_id = description.run_id
+    try:
+        with raw.staged(session.settings, run_id) as folder:
+            _push_description(device, description, folder)
+            ending, after = _run(device, description, folder, session)
+            stored = keep_run(description, ending, after, folder, session)
+    except StoreError:
+        # The result stays on the device, for `slm pull`.
+        raise
+    except BaseException:
+        abandon(device, run_id)
+        raise
+    if ending.status != "device_lost":
+        abandon(device, run_id)
+    return ending, stored
+
+
+def _push_description(device: Device, description: RunDescription, folder: Path) -> None:
+    run_dir = remote.run_dir(device, description.run_id)
+    launch.make_run_dir(device, description.run_id)
+    reference = description.manifest.greedy_reference
+    if reference is not None:
+        prompt = folder / remote.PROMPT
+        write_token_ids(prompt, reference.prompt_ids)
+        device.push(prompt, f"{run_dir}/{remote.PROMPT}")
+    # Last: `slm pull` takes a folder without a description for a run that never started.
+    device.push(raw.write_description(folder, description), f"{run_dir}/{remote.DESCRIPTION}")
+
+
+def _run(
+    device: Device, description: RunDescription, folder: Path, session: Session
+) -> tuple[Ending, Readings | None]:
+    """Run the runner and bring its files home; a device that fails on the way is an ending, too."""
+    options = description.options
+    timeout_s = session.timeout_s or run_timeout_s(description.manifest.size_bytes, options.work_tokens)
+    try:
+        with bar(f"run on {device.serial}", unit="repetitions") as progress:
+            completed = launch.start_runner(
+                device,
+                description.run_id,
+                description.argv,
+                timeout_s=timeout_s,
+                on_stdout_line=_repetition_counter(progress, options.warmup + options.repetitions),
+            )
+    except DeviceTimeout as error:
+        return _timed_out(device, description, error, folder), None
+    except DeviceError as error:
+        return ending_of_device_error(error), None
+    try:
+        after = device.readings()
+        return collect(device, description, completed.returncode, folder), after
+    except DeviceError as error:
+        return ending_of_device_error(error), None
+
+
+def _timed_out(device: Device, description: RunDescription, error: DeviceTimeout, folder: Path) -> Ending:
+    """Tell a runner that is too slow from a device that does not answer."""
+    try:
+        launch.kill_runner(device, description.run_id)
+        collect(device, description, None, folder)
+    except DeviceError:
+        return ending_of_device_error(error)
+    return Ending("timeout", None, error=error)
+
+
+def _repetition_counter(progress: ProgressCallback, total: int) -> Callable[[str], None]:
+    done = 0
+
+    def on_line(line: str) -> None:
+        nonlocal done
+        # Good enough for a bar; the records that count are in the result file.
+        if '"repetition"' in line:
+            done += 1
+            progress(done, total)
+
+    progress(0, total)
+    return on_line
