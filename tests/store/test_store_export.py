@@ -18,9 +18,9 @@ RUNS = [
 
 LLAMA_BENCH_FIELDS = (
     "build_commit build_number cpu_info gpu_info backends model_filename model_type model_size "
-    "model_n_params n_batch n_ubatch n_threads cpu_mask cpu_strict poll type_k type_v n_gpu_layers split_mode main_gpu "
-    "no_kv_offload flash_attn tensor_split use_mmap embeddings n_prompt n_gen n_depth test_time avg_ns "
-    "stddev_ns avg_ts stddev_ts samples_ns samples_ts"
+    "model_n_params n_batch n_ubatch n_threads cpu_mask cpu_strict poll type_k type_v n_gpu_layers "
+    "split_mode main_gpu no_kv_offload flash_attn tensor_split use_mmap embeddings n_prompt n_gen "
+    "n_depth test_time avg_ns stddev_ns avg_ts stddev_ts samples_ns samples_ts"
 ).split()
 
 

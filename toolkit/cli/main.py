@@ -8,7 +8,7 @@ import sys
 import typer
 
 import toolkit
-from toolkit.cli import convert, devices
+from toolkit.cli import convert, devices, generate, profile, pull, push, results
 from toolkit.errors import ToolkitError
 
 # Nothing phones home. Set before any engine or hub client is imported, in this process and its children.
@@ -27,6 +27,11 @@ app = typer.Typer(
 
 app.command("convert")(convert.convert)
 app.add_typer(devices.app, name="devices")
+app.command("generate")(generate.generate)
+app.command("profile")(profile.profile)
+app.command("pull")(pull.pull)
+app.command("push")(push.push)
+app.add_typer(results.app, name="results")
 
 
 def _show_version(value: bool) -> None:
