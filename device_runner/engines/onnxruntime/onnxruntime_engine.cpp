@@ -8,8 +8,6 @@
 #include <new>
 #include <numeric>
 
-#include "engines/onnxruntime/half.h"
-
 namespace slm {
 namespace {
 
@@ -190,8 +188,9 @@ void OnnxRuntimeEngine::ReadLogits(int64_t tokens) {
     logits_ = {reinterpret_cast<const float*>(row), static_cast<size_t>(facts_.vocab_size)};
     return;
   }
-  const auto* halves = reinterpret_cast<const uint16_t*>(row);
-  std::transform(halves, halves + facts_.vocab_size, converted_logits_.begin(), HalfToFloat);
+  const auto* halves = reinterpret_cast<const Ort::Float16_t*>(row);
+  std::transform(halves, halves + facts_.vocab_size, converted_logits_.begin(),
+                 [](Ort::Float16_t half) { return half.ToFloat(); });
   logits_ = converted_logits_;
 }
 

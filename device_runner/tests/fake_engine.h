@@ -1,0 +1,62 @@
+// An engine whose next token is known: (sum of all tokens in the cache + their number) mod vocab.
+#pragma once
+
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "core/engine.h"
+
+namespace slm::test {
+
+class FakeEngine final : public Engine {
+ public:
+  static constexpr int64_t kVocab = 101;
+
+  std::string_view name() const override { return "fake"; }
+  std::string version() const override { return "1.2.3"; }
+  int interface_version() const override { return 7; }
+  Status Open(const EngineOptions& options) override {
+    opened_with = options;
+    return {};
+  }
+  Status Load(const EngineOptions&) override { return {}; }
+  const ModelFacts& model() const override { return facts; }
+  Status Reserve(int64_t kv_length, int64_t max_tokens) override {
+    reserved_positions = kv_length;
+    reserved_tokens = max_tokens;
+    return {};
+  }
+  void Clear() override {
+    cache.clear();
+    ++clears;
+  }
+  Status Forward(std::span<const int64_t> tokens) override {
+    calls.push_back(tokens.size());
+    if (fail_at_call > 0 && calls.size() == fail_at_call) return {ExitCode::kRunFailed, "told to fail"};
+    cache.insert(cache.end(), tokens.begin(), tokens.end());
+    longest_cache = std::max(longest_cache, cache.size());
+    row.assign(kVocab, nothing_but_nan ? __builtin_nanf("") : 0.0F);
+    if (!nothing_but_nan) row[static_cast<size_t>(NextToken(cache))] = 1.0F;
+    return {};
+  }
+  std::span<const float> logits() const override { return row; }
+
+  static int64_t NextToken(const std::vector<int64_t>& tokens) {
+    return std::accumulate(tokens.begin(), tokens.end(), static_cast<int64_t>(tokens.size())) % kVocab;
+  }
+
+  ModelFacts facts{.vocab_size = kVocab, .context_length = 100, .layers = 1, .inputs = {}, .outputs = {}};
+  EngineOptions opened_with;
+  int64_t reserved_positions = 0;
+  int64_t reserved_tokens = 0;
+  int clears = 0;
+  size_t fail_at_call = 0;
+  size_t longest_cache = 0;
+  bool nothing_but_nan = false;
+  std::vector<size_t> calls;
+  std::vector<int64_t> cache;
+  std::vector<float> row;
+};
+
+}  // namespace slm::test

@@ -1,0 +1,72 @@
+"""`slm runtime`: build and list runner bundles."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from toolkit.runtime.bundle import Bundle
+
+app = typer.Typer(
+    help="The runner bundle: runner, engine libraries and loader for one ABI.", no_args_is_help=True
+)
+
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+@app.command()
+def build(
+    abi: Annotated[str, typer.Option(help="ABI in Android's words, or host.")] = "host",
+    engine: Annotated[str, typer.Option(help="Inference engine.")] = "onnxruntime",
+    as_json: _Json = False,
+) -> None:
+    """Build the bundle unless an up-to-date one is cached, and print its folder.
+
+    The first build downloads the ONNX Runtime headers with npm; ORT_INCLUDE_DIR names a folder to use instead.
+
+    Examples:
+        slm runtime build
+        slm runtime build --abi x86_64 --json
+    """
+    from toolkit.runtime.bundle import build_bundle
+    from toolkit.settings import Settings
+
+    bundle = build_bundle(abi, Settings.from_environment(), engine=engine)
+    print(json.dumps(_as_dict(bundle), indent=2) if as_json else bundle.path)
+
+
+@app.command("list")
+def list_(as_json: _Json = False) -> None:
+    """List the bundles in the cache.
+
+    Examples:
+        slm runtime list
+        slm runtime list --json
+    """
+    from toolkit.runtime.bundle import list_bundles
+    from toolkit.settings import Settings
+
+    bundles = list_bundles(Settings.from_environment())
+    if as_json:
+        print(json.dumps([_as_dict(bundle) for bundle in bundles], indent=2))
+        return
+    if not bundles:
+        print("No bundle yet: slm runtime build")
+    for bundle in bundles:
+        size_mb = bundle.size_bytes / 1e6
+        print(f"{bundle.abi:<10} {bundle.engine} {bundle.engine_version:<8} {size_mb:6.1f} MB  {bundle.path}")
+
+
+def _as_dict(bundle: Bundle) -> dict[str, Any]:
+    return {
+        "abi": bundle.abi,
+        "engine": bundle.engine,
+        "engine_version": bundle.engine_version,
+        "path": str(bundle.path),
+        "size_bytes": bundle.size_bytes,
+        "command": bundle.command(str(bundle.path)),
+        "files": [entry.model_dump() for entry in bundle.files],
+    }
