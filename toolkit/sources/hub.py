@@ -114,6 +114,8 @@ class Hub:
             fetch.total_bytes = fetch.done_bytes + sum(sizes.get(name, 0) for name in weights)
             for name in weights:
                 path = fetch.file(name, sizes.get(name, 0))
+            # The branch's entry in the cache comes last: it makes the snapshot findable by name.
+            fetch.file("config.json", 0, revision=revision or "main")
         return path.parent
 
     def _model_info(self, repo_id: str, revision: str | None) -> ModelInfo:
@@ -219,8 +221,8 @@ class _Fetch:
         self.done_bytes = 0
         self.total_bytes = 0
 
-    def file(self, name: str, size_bytes: int) -> Path:
-        """Download one file into the cache; an interrupted download never gets its final name.
+    def file(self, name: str, size_bytes: int, *, revision: str | None = None) -> Path:
+        """Download one file of the commit; an interrupted download never gets its final name.
 
         Raises:
             SourceError: the download broke off.
@@ -232,7 +234,7 @@ class _Fetch:
             path = hf_hub_download(
                 self._repo_id,
                 name,
-                revision=self._commit,
+                revision=revision or self._commit,
                 cache_dir=self._hub.cache_dir,
                 endpoint=self._hub.endpoint,
                 tqdm_class=self._bar_class(),
