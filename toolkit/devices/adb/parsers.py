@@ -96,4 +96,5 @@ def classify_failure(text: str) -> Failure:
     for pattern, failure in _FAILURES:
         if re.search(pattern, lowered, re.MULTILINE):
             return failure
-    return Failure.OTHER
+    # What the phone refuses adb reports in words; of a connection that broke it may show progress only.
+    return Failure.OTHER if re.search(r"error|fail|cannot", lowered) else Failure.LOST

@@ -1,0 +1,283 @@
+"""Text captured from phones and machines of several makers; an unknown layout is unknown, never zero."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from toolkit.devices.adb.description import describe, interpret_readings
+from toolkit.devices.conditions import (
+    Battery,
+    CpuTimes,
+    Thermal,
+    cpu_busy,
+    parse_battery,
+    parse_cpu_times,
+    parse_df_free_bytes,
+    parse_frequencies_khz,
+    parse_getprop,
+    parse_meminfo_bytes,
+    parse_thermal_zones,
+    parse_thermalservice,
+)
+from toolkit.devices.virtual.services import battery_text, thermal_text
+
+DF_TOYBOX = """\
+Filesystem       1K-blocks     Used Available Use% Mounted on
+/dev/block/dm-44 113103892 47360284  65612536  42% /data
+"""
+DF_BUSYBOX_WRAPPED = """\
+Filesystem           1K-blocks      Used Available Use% Mounted on
+/dev/mapper/a-very-long-name-of-a-volume
+                      51474912  20148400  28688064  41% /data
+"""
+DF_POSIX = """\
+Filesystem     1024-blocks     Used Available Capacity Mounted on
+/dev/fuse        113103892 47360284  65612536      42% /storage/my card
+"""
+DF_TOOLBOX_2012 = """\
+Filesystem               Size     Used     Free   Blksize
+/data                   25.9G    12.3G    13.6G   4096
+"""
+DF_512 = DF_TOYBOX.replace("1K-blocks", "512-blocks")
+
+
+@pytest.mark.parametrize(
+    ("text", "kib"),
+    [
+        (DF_TOYBOX, 65612536),
+        (DF_BUSYBOX_WRAPPED, 28688064),
+        (DF_POSIX, 65612536),
+        (DF_TOOLBOX_2012, None),
+        (DF_512, None),
+        ("df: /data: Permission denied\n", None),
+        ("Filesystem 1K-blocks Used Available Use% Mounted on\n", None),
+        ("", None),
+    ],
+)
+def test_free_space(text: str, kib: int | None) -> None:
+    assert parse_df_free_bytes(text) == (kib * 1024 if kib else None)
+
+
+def test_getprop() -> None:
+    text = "[ro.product.model]: [SM-A155F]\r\n[gsm.operator]: []\n[ro.x]: [a]: [b]]\nnoise\n"
+    assert parse_getprop(text) == {"ro.product.model": "SM-A155F", "ro.x": "a]: [b]"}
+
+
+MEMINFO = "MemTotal:        7644232 kB\nMemFree:          312344 kB\nMemAvailable:    2873660 kB\n"
+
+
+def test_meminfo() -> None:
+    assert parse_meminfo_bytes(MEMINFO, "MemAvailable") == 2873660 * 1024
+    assert parse_meminfo_bytes(MEMINFO, "Mem") is None
+    assert parse_meminfo_bytes(MEMINFO, "SwapFree") is None
+    assert parse_meminfo_bytes("MemAvailable: 12 MB\n", "MemAvailable") is None
+
+
+def test_cpu_times_leave_guest_time_out_because_user_time_holds_it() -> None:
+    text = "cpu  100 20 30 400 50 6 7 8 90 10\ncpu0 1 1 1 1 1 1 1 1 1 1\n"
+    assert parse_cpu_times(text) == CpuTimes(total=621, idle=450)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "cpu", "cpu  1 2 3", "cpu0 1 2 3 4", "cat: /proc/stat: Permission denied"]
+)
+def test_unknown_cpu_times(text: str) -> None:
+    assert parse_cpu_times(text) is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "busy"),
+    [
+        (CpuTimes(100, 50), CpuTimes(200, 125), 0.25),
+        (CpuTimes(100, 50), CpuTimes(200, 150), 0.0),
+        (CpuTimes(100, 50), CpuTimes(100, 50), None),
+        (CpuTimes(200, 50), CpuTimes(100, 50), None),
+        # iowait can go backwards.
+        (CpuTimes(100, 50), CpuTimes(200, 40), 1.0),
+        (None, CpuTimes(1, 1), None),
+        (CpuTimes(1, 1), None, None),
+    ],
+)
+def test_cpu_busy(before: CpuTimes | None, after: CpuTimes | None, busy: float | None) -> None:
+    assert cpu_busy(before, after) == busy
+
+
+def test_frequencies() -> None:
+    assert parse_frequencies_khz("1704000\n2367000\n") == (1704000, 2367000)
+    assert parse_frequencies_khz("") is None
+    assert parse_frequencies_khz("1704000\n<unknown>\n") is None
+
+
+BATTERY_PIXEL = """\
+Current Battery Service state:
+  AC powered: false
+  USB powered: true
+  Wireless powered: false
+  Dock powered: false
+  Max charging current: 500000
+  Max charging voltage: 5000000
+  Charge counter: 2863000
+  status: 2
+  health: 2
+  present: true
+  level: 67
+  scale: 100
+  voltage: 4152
+  temperature: 284
+  technology: Li-ion
+  Charging state: 0
+  Charging policy: 1
+"""
+BATTERY_SAMSUNG = """\
+Current Battery Service state:
+  AC powered: false
+  USB powered: false
+  Wireless powered: false
+  Max charging current: 0
+  Max charging voltage: 0
+  Charge counter: 3141000
+  status: 3
+  health: 2
+  present: true
+  level: 81
+  scale: 100
+  voltage: 4085
+  temperature: 262
+  technology: Li-ion
+  batteryMiscEvent: 0
+  mSecPlugTypeSummary: 0
+  LED Charging: false
+  current now: -187
+  mOnline: false
+"""
+BATTERY_XIAOMI_SCALE_1000 = "  AC powered: true\n  level: 455\n  scale: 1000\n  present: true\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "battery"),
+    [
+        (BATTERY_PIXEL, Battery(67, True)),
+        (BATTERY_SAMSUNG, Battery(81, False)),
+        (BATTERY_XIAOMI_SCALE_1000, Battery(46, True)),
+        ("  AC powered: true\n  present: false\n  level: 0\n  scale: 100\n", Battery(None, True)),
+        ("  level: 50\n", Battery(None, None)),
+        ("  level: fifty\n  scale: 100\n", Battery(None, None)),
+        ("Can't find service: battery\n", Battery(None, None)),
+        ("", Battery(None, None)),
+    ],
+)
+def test_battery(text: str, battery: Battery) -> None:
+    assert parse_battery(text) == battery
+
+
+THERMAL_PIXEL = """\
+IsStatusOverride: false
+ThermalEventListeners:
+	callbacks: 1
+	killed: false
+	broadcasts count: -1
+Thermal Status: 1
+Cached temperatures:
+	Temperature{mValue=71.3, mType=0, mName=BIG, mStatus=0}
+	Temperature{mValue=29.9, mType=3, mName=VIRTUAL-SKIN, mStatus=0}
+HAL Ready: true
+HAL connection:
+	ThermalHAL AIDL 2  connected: yes
+Current temperatures from HAL:
+	Temperature{mValue=43.0, mType=0, mName=BIG, mStatus=0}
+	Temperature{mValue=44.5, mType=0, mName=LITTLE, mStatus=0}
+	Temperature{mValue=60.0, mType=1, mName=G3D, mStatus=0}
+	Temperature{mValue=31.2, mType=3, mName=VIRTUAL-SKIN, mStatus=1}
+Current cooling devices from HAL:
+	CoolingDevice{mValue=0, mType=2, mName=thermal-cpufreq-0}
+Temperature static thresholds from HAL:
+	TemperatureThreshold{mType=0, mName=BIG, mHotThrottlingThresholds=[NaN, 95.0]}
+"""
+THERMAL_SAMSUNG_NO_CPU = """\
+IsStatusOverride: false
+ThermalEventListeners:
+	callbacks: 2
+Thermal Status: 0
+Cached temperatures:
+	Temperature{mValue=30.3, mType=2, mName=BATTERY, mStatus=0}
+HAL Ready: true
+Current temperatures from HAL:
+	Temperature{mValue=33.6, mType=3, mName=SKIN, mStatus=0}
+	Temperature{mValue=30.3, mType=2, mName=BATTERY, mStatus=0}
+"""
+THERMAL_CACHED_ONLY = """\
+Thermal Status: 0
+Cached temperatures:
+ Temperature{mValue=38.5, mType=0, mName=CPU0, mStatus=0}
+HAL Ready: false
+"""
+THERMAL_SENSORS_OFF = """\
+Thermal Status: 2
+Current temperatures from HAL:
+	Temperature{mValue=0.0, mType=0, mName=CPU0, mStatus=0}
+	Temperature{mValue=-274.0, mType=0, mName=CPU1, mStatus=0}
+	Temperature{mValue=41000.0, mType=0, mName=CPU2, mStatus=0}
+"""
+THERMAL_HAL_EMPTY = (
+    THERMAL_CACHED_ONLY + "Current temperatures from HAL:\nCurrent cooling devices from HAL:\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "thermal"),
+    [
+        (THERMAL_PIXEL, Thermal(1, 44.5)),
+        (THERMAL_SAMSUNG_NO_CPU, Thermal(0, None)),
+        (THERMAL_CACHED_ONLY, Thermal(0, 38.5)),
+        (THERMAL_SENSORS_OFF, Thermal(2, None)),
+        (THERMAL_HAL_EMPTY, Thermal(0, None)),
+        ("Thermal Status: 9\n", Thermal(None, None)),
+        ("Thermal Status: NONE\n", Thermal(None, None)),
+        ("Can't find service: thermalservice\n", Thermal(None, None)),
+        ("", Thermal(None, None)),
+    ],
+)
+def test_thermalservice(text: str, thermal: Thermal) -> None:
+    assert parse_thermalservice(text) == thermal
+
+
+def test_thermal_zones_of_cpus_only() -> None:
+    text = "cpu-0-0-usr 41200\nbattery 99000\ngpuss-0 88000\ncpuss-1 39000\ncpu-1-0 -274000\ncpu-2 52\ncpu-3 None\n"
+    assert parse_thermal_zones(text) == 41.2
+    assert parse_thermal_zones("battery 30000\n") is None
+    assert parse_thermal_zones("") is None
+
+
+@pytest.mark.parametrize(
+    "parse",
+    [parse_df_free_bytes, parse_getprop, parse_cpu_times, parse_battery, parse_thermalservice, parse_thermal_zones,
+     parse_frequencies_khz, lambda text: describe("s", text), lambda text: interpret_readings(text, unix_ns=0)],
+)  # fmt: skip
+@given(text=st.text(st.sampled_from("cpu 019:[]{}=,.\n\t%-/KbkBTemperature levelscaleMm"), max_size=200))
+def test_no_text_makes_a_parser_fail(parse: Callable[[str], object], text: str) -> None:
+    parse(text)
+
+
+@given(st.integers(0, 100), st.booleans())
+def test_the_virtual_phones_battery_reads_back(percent: int, charging: bool) -> None:
+    assert parse_battery(battery_text(percent=percent, charging=charging)) == Battery(percent, charging)
+
+
+@given(st.integers(0, 6), st.floats(10, 110).map(lambda celsius: round(celsius, 1)))
+def test_the_virtual_phones_temperature_reads_back(status: int, celsius: float) -> None:
+    assert parse_thermalservice(thermal_text(status=status, cpu_celsius=celsius)) == Thermal(status, celsius)
+
+
+def test_a_phone_that_answers_nothing_has_no_facts_but_its_serial() -> None:
+    info = describe("R58", "")
+    assert (info.serial, info.model, info.abi, info.free_bytes, info.emulated) == (
+        "R58",
+        None,
+        None,
+        None,
+        False,
+    )
