@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from conftest import SMALL
+from runs import SMALL
 
 from toolkit.artifact import Artifact
 from toolkit.devices.local import LocalDevice

@@ -1,0 +1,55 @@
+"""Options of quick and of endless runs, and looking at processes from outside."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from toolkit.profiling.options import ProfileOptions
+
+T = TypeVar("T")
+
+SMALL = ProfileOptions(prompt_tokens=16, generate_tokens=4, repetitions=2, warmup=1, threads=1)
+SMALL_FLAGS = [
+    *("--prompt-tokens", "16", "--generate-tokens", "4", "--repetitions", "2", "--warmup", "1"),
+    *("--threads", "1"),
+]
+# Far longer than any test waits, unless something ends it.
+ENDLESS = SMALL.model_copy(update={"repetitions": 1_000_000})
+ENDLESS_FLAGS = [*SMALL_FLAGS, "--repetitions", "1000000"]
+
+
+def wait_for(what: Callable[[], T | None], timeout_s: float = 60) -> T:
+    """Poll until ``what`` gives something."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if found := what():
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"waited {timeout_s} s in vain for {what.__name__}")
+
+
+def runner_pids(run_id: str | None = None) -> list[int]:
+    """Runners of a run, or of any, as this host sees them, also those on virtual phones."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        # The runner itself starts with its loader; adb and shells only mention it.
+        if b"/ld-linux" in words[0] and (run_id is None or run_id.encode() in words):
+            found.append(int(entry.name))
+    return found
+
+
+def kill_runner(run_id: str) -> None:
+    """What the low-memory killer does."""
+    for pid in wait_for(lambda: runner_pids(run_id)):
+        os.kill(pid, signal.SIGKILL)
