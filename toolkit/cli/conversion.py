@@ -8,7 +8,6 @@ from pathlib import Path
 
 from toolkit.artifact import Artifact, check_target
 from toolkit.compress.plan import plan_from_flags
-from toolkit.errors import ToolkitError
 from toolkit.settings import Settings
 
 
@@ -53,9 +52,7 @@ def run_conversion(
     from toolkit.sources import resolve
 
     settings = Settings.from_environment()
-    source = resolve(
-        model, settings, revision=revision, offline=offline, trust_remote_code=trust_remote_code
-    )
+    source = resolve(model, settings, revision=revision, offline=offline, trust_remote_code=trust_remote_code)
     plan = plan_from_flags(
         quant,
         group_size=group_size,
@@ -88,6 +85,3 @@ def _quiet_libraries() -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     logging.getLogger("torch").setLevel(logging.ERROR)
-
-
-__all__ = ["ToolkitError", "run_conversion"]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 
-class Logits(str, Enum):
+class Logits(StrEnum):
     """Which positions the model answers for."""
 
     last = "last"
@@ -26,7 +26,9 @@ def convert(
     output: Annotated[Path, typer.Option("--output", "-o", help="Artifact folder to write.")],
     quant: Annotated[
         str,
-        typer.Option("--quant", help="Scheme (fp32 fp16 8w 8da8w 4w 8da4w), a preset, or 'source' (GGUF only)."),
+        typer.Option(
+            "--quant", help="Scheme (fp32 fp16 8w 8da8w 4w 8da4w), a preset, or 'source' (GGUF only)."
+        ),
     ] = "8da4w",
     group_size: Annotated[
         int | None, typer.Option(help="16 to 256, 0 for one scale per output channel. Default: 32.")
@@ -46,7 +48,8 @@ def convert(
     revision: Annotated[str | None, typer.Option(help="Hub revision.")] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Use caches only.")] = False,
     trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Allow the model's own Python code and pickle weights.")
+        bool,
+        typer.Option("--trust-remote-code", help="Allow the model's own Python code and pickle weights."),
     ] = False,
     parity_check: Annotated[
         bool, typer.Option(help="Fail when the artifact disagrees with transformers.")

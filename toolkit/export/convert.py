@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import datetime
-import importlib.metadata
-import json
-import platform
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
-
-import toolkit
 from toolkit import progress
 from toolkit.artifact import (
-    Architecture,
     Artifact,
     Backend,
     Conversion,
     GreedyReference,
     Manifest,
     Parity,
-    Quantization,
     check_target,
     file_entries,
     publish,
@@ -33,7 +25,7 @@ from toolkit.artifact import (
 )
 from toolkit.compress.plan import QuantizationPlan
 from toolkit.errors import ContextTooLong, MissingWeights, ParityFailed, UsageError
-from toolkit.export import parity
+from toolkit.export import facts, parity
 from toolkit.export.capture import cached_capture
 from toolkit.export.graph import DecoderGraph
 from toolkit.export.onnx.export import OnnxModel, write_onnx
@@ -127,28 +119,29 @@ def convert(
                 context_length=context,
             )
             tokenizer = source.write_tokenizer(folder)
-            architecture = _architecture(source, graph, onnx_model, tied)
+            architecture = facts.architecture(source.config, graph, onnx_model, tied)
             write_genai_config(
                 folder,
                 architecture,
                 context_length=context,
                 has_position_ids=onnx_model.has_position_ids,
-                tokens=_special_tokens(folder, source.config),
+                tokens=facts.special_tokens(folder, source.config),
             )
-        del model
         with stages("check parity"):
             agreement, greedy = _parity(source, folder, tied, onnx_model, context, options)
         _enforce(agreement, source, options)
         with stages("hash and publish"):
             files = file_entries(folder)
             manifest = Manifest(
-                schema="slm-artifact/1",
+                schema_="slm-artifact/1",
                 name=f"{source.name}-onnx-{options.label}",
                 created_utc=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
                 source=source.info,
                 architecture=architecture,
-                backend=Backend(name="onnxruntime", version=_version("onnxruntime"), opset=options.opset),
-                quantization=_quantization(options.plan, onnx_model, tied),
+                backend=Backend(
+                    name="onnxruntime", version=facts.version("onnxruntime"), opset=options.opset
+                ),
+                quantization=facts.quantization(options.plan, onnx_model),
                 context_length=context,
                 logits=options.logits,
                 model_file="model.onnx",
@@ -159,11 +152,11 @@ def convert(
                 greedy_reference=greedy,
                 conversion=Conversion(
                     seconds=round(time.monotonic() - started, 3),
-                    peak_rss_bytes=_peak_rss_bytes(),
+                    peak_rss_bytes=facts.peak_rss_bytes(),
                     capture_cached=cached,
                     stage_seconds=stages.seconds,
                 ),
-                tools=_tool_versions(),
+                tools=facts.tool_versions(),
             )
             return publish(folder, output, manifest)
 
@@ -235,77 +228,7 @@ def _enforce(agreement: Parity, source: ModelSource, options: ConvertOptions) ->
     )
 
 
-def _architecture(
-    source: ModelSource, graph: DecoderGraph, onnx_model: OnnxModel, tied: Mapping[str, str]
-) -> Architecture:
-    config: Any = source.config
-    cache = onnx_model.caches[0]
-    stored = {tied.get(name, name): shape for name, shape in graph.parameters.items()}
-    heads = next(op.shape[1] for op in graph.ops if op.target == "slm.rotary" or op.target == "aten.transpose" if op.shape)
-    windows = {int(op.args[5]) for op in graph.ops if op.target == "slm.attention"}
-    unique = sum(torch.Size(shape).numel() for shape in stored.values())
-    return Architecture(
-        model_type=config.model_type,
-        layers=len(onnx_model.caches),
-        hidden_size=config.hidden_size,
-        intermediate_size=getattr(config, "intermediate_size", None) or getattr(config, "n_inner", None),
-        heads=int(heads),
-        kv_heads=cache.kv_heads,
-        head_dim=cache.head_dim,
-        vocab_size=config.vocab_size,
-        max_positions=getattr(config, "max_position_embeddings", DEFAULT_CONTEXT),
-        sliding_window=max(windows) or None,
-        tied_embeddings=bool(tied),
-        unique_parameters=unique,
-        stored_parameters=unique,
-    )
-
-
-def _quantization(plan: QuantizationPlan, onnx_model: OnnxModel, tied: Mapping[str, str]) -> Quantization:
-    overrides = {
-        name: spec
-        for name, spec in onnx_model.stored.items()
-        if onnx_model.roles[name] == "linear" and spec != plan.linear
-    }
-    return Quantization(
-        preset=plan.preset,
-        linear=plan.linear,
-        embedding=plan.embedding,
-        lm_head=plan.lm_head,
-        overrides=overrides,
-    )
-
-
-def _special_tokens(folder: Path, config: Any) -> dict[str, Any]:
-    tokens = {key: getattr(config, key, None) for key in ("bos_token_id", "eos_token_id", "pad_token_id")}
-    file = folder / "generation_config.json"
-    if file.is_file():
-        tokens.update({key: value for key, value in json.loads(file.read_text()).items() if key in tokens})
-    return tokens
-
-
 def _newest_opset() -> int:
     import onnx
 
-    return int(onnx.defs.onnx_opset_version())
-
-
-def _peak_rss_bytes() -> int:
-    import resource
-
-    # Linux reports kilobytes, macOS bytes.
-    scale = 1 if platform.system() == "Darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
-
-
-def _version(package: str) -> str:
-    return importlib.metadata.version(package)
-
-
-def _tool_versions() -> dict[str, str]:
-    packages = ("torch", "transformers", "onnx", "onnxruntime")
-    return {
-        "slm-toolkit": toolkit.__version__,
-        "python": platform.python_version(),
-        **{package: _version(package) for package in packages},
-    }
+    return int(onnx.defs.onnx_opsetfacts.version())

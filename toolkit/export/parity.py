@@ -12,16 +12,16 @@ from toolkit.artifact import GreedyReference, Parity, TensorQuantization
 from toolkit.compress.schemes import SCHEMES
 from toolkit.export.onnx.session import OnnxDecoder
 
-# Written for this project: prose, dialogue, code and numbers, each well over TEXT_TOKENS tokens long.
+# Written for this project: prose, code, dialogue and numbers.
 TEXTS = (
-    "The river had risen in the night, and by morning the lower meadow was a sheet of grey water in which the "
-    "willows stood up to their knees. Nobody in the village was surprised; it happened every spring.",
+    "The river had risen in the night, and by morning the lower meadow was a sheet of grey water in which "
+    "the willows stood up to their knees. Nobody in the village was surprised; it happened every spring.",
     "def moving_average(values, window):\n    total = 0.0\n    for index, value in enumerate(values):\n"
-    "        total += value\n        if index >= window:\n            total -= values[index - window]\n    return total",
-    '"Have you seen the keys?" she asked from the hallway. "They were on the kitchen table an hour ago, next to '
-    'the bread." He looked up from the newspaper and said that he had not moved anything at all since breakfast.',
-    "In 1969 the first two people walked on the Moon. They stayed for 21 hours and 36 minutes, collected 21.5 "
-    "kilograms of rock, and returned to Earth on July 24, eight days after they had left from Florida.",
+    "        total += value\n        if index >= window:\n            total -= values[index - window]\n",
+    '"Have you seen the keys?" she asked from the hallway. "They were on the kitchen table an hour ago, next '
+    'to the bread." He looked up from the newspaper and said that he had not moved anything since breakfast.',
+    "In 1969 the first two people walked on the Moon. They stayed for 21 hours and 36 minutes, collected "
+    "21.5 kilograms of rock, and returned to Earth on July 24, eight days after they had left Florida.",
 )
 TEXT_TOKENS = 32
 DECODE_STEPS = 8
@@ -63,7 +63,9 @@ def threshold(specs: Iterable[TensorQuantization]) -> Threshold:
     }[bits]
 
 
-def measure(reference: torch.Tensor, decoder: OnnxDecoder, ids: Sequence[Sequence[int]], limit: Threshold) -> Parity:
+def measure(
+    reference: torch.Tensor, decoder: OnnxDecoder, ids: Sequence[Sequence[int]], limit: Threshold
+) -> Parity:
     """Compare prefill and DECODE_STEPS forced decode steps per text.
 
     Args:
@@ -96,7 +98,9 @@ def measure(reference: torch.Tensor, decoder: OnnxDecoder, ids: Sequence[Sequenc
     )
 
 
-def greedy_reference(decoder: OnnxDecoder, prompt: Sequence[int], tokens: int = GREEDY_TOKENS) -> GreedyReference:
+def greedy_reference(
+    decoder: OnnxDecoder, prompt: Sequence[int], tokens: int = GREEDY_TOKENS
+) -> GreedyReference:
     """Continue a prompt greedily with the artifact on this host."""
     decoder.reset()
     ids = [int(decoder.step(list(prompt))[-1].argmax())]

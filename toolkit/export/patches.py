@@ -81,7 +81,11 @@ def traced_operators(model: nn.Module) -> Iterator[None]:
 
 def rotary_modules(model: nn.Module) -> dict[str, nn.Module]:
     """The model's rotary embeddings by module name."""
-    return {name: module for name, module in model.named_modules() if type(module).__name__.endswith("RotaryEmbedding")}
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if type(module).__name__.endswith("RotaryEmbedding")
+    }
 
 
 def _replacement(name: str, module: nn.Module) -> Callable[..., Any] | None:
@@ -135,7 +139,9 @@ def _tanh_gelu(module: nn.Module) -> Callable[[Tensor], Tensor] | None:
     return lambda states: nn.functional.gelu(states, approximate="tanh")
 
 
-def _apply_rotary(query: Tensor, key: Tensor, cos: Tensor, sin: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+def _apply_rotary(
+    query: Tensor, key: Tensor, cos: Tensor, sin: Tensor, *args: Any, **kwargs: Any
+) -> tuple[Tensor, Tensor]:
     return torch.ops.slm.rotary(query, cos, sin), torch.ops.slm.rotary(key, cos, sin)
 
 

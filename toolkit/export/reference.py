@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from toolkit.export.onnx.weights import Weights
 
 
-def reference_logits(model: Any, weights: Weights, tied: Mapping[str, str], ids: Sequence[Sequence[int]]) -> torch.Tensor:
+def reference_logits(
+    model: Any, weights: Weights, tied: Mapping[str, str], ids: Sequence[Sequence[int]]
+) -> torch.Tensor:
     """Logits of the original model.
 
     Args:
@@ -35,7 +37,9 @@ def _streamed(model: nn.Module, weights: Weights, tied: Mapping[str, str]) -> It
     """Read each module's own parameters just before it runs and drop them right after."""
     handles = []
     for name, module in model.named_modules():
-        own = {key: f"{name}.{key}".lstrip(".") for key, value in module._parameters.items() if value is not None}
+        own = {
+            key: f"{name}.{key}".lstrip(".") for key, value in module._parameters.items() if value is not None
+        }
         if own:
             stored = {key: tied.get(full, full) for key, full in own.items()}
             load, drop = _hooks(weights, stored)

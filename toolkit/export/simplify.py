@@ -8,7 +8,14 @@ from typing import Any
 
 from toolkit.export.graph import DecoderGraph, Op, Ref, references
 
-_NO_OPS = ("aten.alias", "aten.contiguous", "aten.clone", "aten.dropout", "aten.detach", "aten.lift_fresh_copy")
+_NO_OPS = (
+    "aten.alias",
+    "aten.contiguous",
+    "aten.clone",
+    "aten.dropout",
+    "aten.detach",
+    "aten.lift_fresh_copy",
+)
 
 
 def simplify(graph: DecoderGraph) -> DecoderGraph:
@@ -65,7 +72,9 @@ def _conv1d_to_linear(graph: DecoderGraph) -> DecoderGraph:
             kept.append(op)
             continue
         bias, _, weight = product.args[:3]
-        linear = replace(op, target="aten.linear", args=(flat.args[0], weight, bias), kwargs={"transposed": True})
+        linear = replace(
+            op, target="aten.linear", args=(flat.args[0], weight, bias), kwargs={"transposed": True}
+        )
         kept.append(linear)
     return replace(graph, ops=tuple(kept))
 

@@ -42,7 +42,7 @@ def build_skeleton(config: PretrainedConfig, *, attention: str) -> PreTrainedMod
         raise UnsupportedModel(
             f"transformers has no causal language model for model type {config.model_type!r}",
             subject=config.name_or_path or config.model_type,
-            next_step=f"Only decoder-only language models can be converted. ({str(error).splitlines()[0][:160]})",
+            next_step=f"Only decoder-only models can be converted. ({str(error).splitlines()[0][:160]})",
         ) from None
     _materialize_buffers(model)
     model.eval()
@@ -63,7 +63,9 @@ def _materialize_buffers(model: Any) -> None:
 
 def parameter_names(model: PreTrainedModel) -> list[str]:
     """Names of all stored parameters; a tied output embedding appears under its input's name only."""
-    return [name for name, _ in model.named_parameters(remove_duplicate=False) if name not in tied_names(model)]
+    return [
+        name for name, _ in model.named_parameters(remove_duplicate=False) if name not in tied_names(model)
+    ]
 
 
 def tied_names(model: PreTrainedModel) -> dict[str, str]:

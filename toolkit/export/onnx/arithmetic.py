@@ -10,7 +10,7 @@ import numpy as np
 from toolkit.errors import UnsupportedModel
 from toolkit.export.graph import SEQUENCE, Op, Ref
 from toolkit.export.onnx.builder import MICROSOFT
-from toolkit.export.onnx.heads import follow_columns, split_widths
+from toolkit.export.onnx.heads import follow_columns
 
 if TYPE_CHECKING:
     from toolkit.export.onnx.lowering import Lowering
@@ -35,7 +35,7 @@ def binary(kind: str) -> Emitter:
     return emit
 
 
-def unary(kind: str, *, domain: str = "", **attributes: float | str) -> Emitter:
+def unary(kind: str, *, domain: str = "", **attributes: Any) -> Emitter:
     """An elementwise operator of one operand."""
 
     def emit(lowering: Lowering, op: Op) -> str:
@@ -120,5 +120,3 @@ EMITTERS: dict[str, Emitter] = {
     "aten.silu": unary("QuickGelu", domain=MICROSOFT, alpha=1.0),
     "aten.gelu": _gelu,
 }
-
-__all__ = ["EMITTERS", "LAZY", "binary", "reshape", "split_widths", "unary"]

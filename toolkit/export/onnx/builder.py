@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,9 +36,18 @@ class GraphBuilder:
         outputs: int | Sequence[str] = 1,
         domain: str = "",
         hint: str = "",
-        **attributes: int | float | str | Sequence[int],
+        **attributes: Any,
     ) -> list[str]:
-        """Append a node; returns its output names. Inputs left out in the middle are empty strings."""
+        """Append a node; returns its output names. Inputs left out in the middle are empty strings.
+
+        Args:
+            op_type: the operator.
+            inputs: value names.
+            outputs: how many, or their names.
+            domain: "" for standard operators.
+            hint: goes into the node's name, where profiles show it.
+            attributes: the operator's.
+        """
         name = self._fresh(f"/{hint}/{op_type}" if hint else f"/{op_type}")
         names = [f"{name}/{index}" for index in range(outputs)] if isinstance(outputs, int) else list(outputs)
         while inputs and not inputs[-1]:
@@ -84,4 +94,4 @@ class GraphBuilder:
         return f"{stem}_{count}" if count else stem
 
 
-FLOAT, INT64 = Tp.FLOAT, Tp.INT64
+FLOAT, INT32, INT64 = Tp.FLOAT, Tp.INT32, Tp.INT64

@@ -9,11 +9,19 @@ from typing import Any
 from toolkit.artifact import Architecture
 
 # onnxruntime-genai treats all decoder-only types alike but refuses names it does not list.
-_KNOWN_TYPES = ("gemma2", "gemma3_text", "gpt2", "granite", "llama", "mistral", "olmo", "phi", "phi3", "qwen2", "qwen3", "smollm3")  # fmt: skip
+_KNOWN_TYPES = (
+    "gemma2", "gemma3_text", "gpt2", "granite", "llama", "mistral", "olmo", "phi", "phi3", "qwen2", "qwen3",
+    "smollm3",
+)  # fmt: skip
 
 
 def write_genai_config(
-    folder: Path, architecture: Architecture, *, context_length: int, has_position_ids: bool, tokens: dict[str, Any]
+    folder: Path,
+    architecture: Architecture,
+    *,
+    context_length: int,
+    has_position_ids: bool,
+    tokens: dict[str, Any],
 ) -> None:
     """Write the file.
 

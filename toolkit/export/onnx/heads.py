@@ -12,6 +12,7 @@ from typing import Any
 
 from toolkit.export.graph import DecoderGraph, Op, Ref
 
+
 @dataclass(frozen=True)
 class HeadStates:
     """Where an attention operand comes from.
@@ -107,8 +108,8 @@ def follow_columns(graph: DecoderGraph, ref: Ref) -> Columns:
             start = inner.start + sum(widths[: op.args[1]])
             return Columns(inner.source, start, start + widths[op.args[1]])
     source = Ref(op.name) if op is not None else ref
-    width = graph.by_name[source.name].shape if source.name in graph.by_name else None
-    return Columns(source, 0, int(width[-1]) if width else 0)
+    shape = graph.by_name[source.name].shape if source.name in graph.by_name else None
+    return Columns(source, 0, int(shape[-1]) if shape else 0)
 
 
 def split_widths(op: Op, total: int) -> list[int]:

@@ -48,7 +48,9 @@ class Linears:
             else:
                 self._emit_float(op)
         span = self._spans[op.name]
-        self._lowering.set_value(op.name, span.value if span.stop - span.start == span.width else self._cut(op))
+        self._lowering.set_value(
+            op.name, span.value if span.stop - span.start == span.width else self._cut(op)
+        )
 
     def span(self, columns: Columns) -> Span | None:
         """Where columns of a linear's result ended up; None when they are not a linear's."""

@@ -10,10 +10,10 @@ from toolkit.compress.tensor import QuantizedTensor
 
 def pack_values(tensor: QuantizedTensor) -> NDArray[np.uint8]:
     """Integers [rows, columns] -> bytes [rows, columns * bits / 8], low nibble first, padded to the block."""
-    values = tensor.values.numpy()
+    values: NDArray[np.uint8] = tensor.values.numpy()
     padding = block_size(tensor) * blocks(tensor) - values.shape[1]
     if padding:
-        values = np.pad(values, ((0, 0), (0, padding)))
+        values = np.pad(values, ((0, 0), (0, padding))).astype(np.uint8, copy=False)
     return values if tensor.bits == 8 else _nibbles(values)
 
 
@@ -27,12 +27,10 @@ def pack_zero_points(tensor: QuantizedTensor) -> NDArray[np.uint8] | NDArray[np.
         return None
     if tensor.exact_offsets:
         return tensor.zero_points.numpy().astype(np.float32, copy=False)
-    whole = tensor.zero_points.numpy().astype(np.uint8)
+    whole: NDArray[np.uint8] = tensor.zero_points.numpy().astype(np.uint8)
     if tensor.bits == 8:
         return whole
-    if whole.shape[1] % 2:
-        whole = np.pad(whole, ((0, 0), (0, 1)))
-    return _nibbles(whole)
+    return _nibbles(np.pad(whole, ((0, 0), (0, whole.shape[1] % 2))).astype(np.uint8, copy=False))
 
 
 def blocks(tensor: QuantizedTensor) -> int:

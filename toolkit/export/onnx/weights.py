@@ -129,7 +129,9 @@ class WeightStore:
         if key not in self._runs:
             tensors = [(matrix, self._quantize(matrix), self.scheme(matrix)) for matrix in matrices]
             runs = [list(group) for _, group in groupby(tensors, key=_geometry)]
-            self._runs[key] = [self._write({matrix.name: tensor for matrix, tensor, _ in run}) for run in runs]
+            self._runs[key] = [
+                self._write({matrix.name: tensor for matrix, tensor, _ in run}) for run in runs
+            ]
         return self._runs[key]
 
     def table(self, stored: StoredMatrix) -> StoredMatrix:

@@ -1,0 +1,92 @@
+"""What the manifest says about a model and about the conversion."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import toolkit
+from toolkit.artifact import Architecture, Quantization
+from toolkit.compress.plan import QuantizationPlan
+from toolkit.export.graph import DecoderGraph
+from toolkit.export.onnx.export import OnnxModel
+
+
+def architecture(
+    config: Any, graph: DecoderGraph, onnx_model: OnnxModel, tied: Mapping[str, str]
+) -> Architecture:
+    """Facts about the decoder, from the graph where it knows and from the config where only that does."""
+    cache = onnx_model.caches[0]
+    stored = {tied.get(name, name): shape for name, shape in graph.parameters.items()}
+    windows = {int(op.args[5]) for op in graph.ops if op.target == "slm.attention"}
+    unique = sum(torch.Size(shape).numel() for shape in stored.values())
+    return Architecture(
+        model_type=config.model_type,
+        layers=len(onnx_model.caches),
+        hidden_size=config.hidden_size,
+        intermediate_size=getattr(config, "intermediate_size", None) or getattr(config, "n_inner", None),
+        heads=cache.heads,
+        kv_heads=cache.kv_heads,
+        head_dim=cache.head_dim,
+        vocab_size=config.vocab_size,
+        max_positions=config.max_position_embeddings,
+        sliding_window=max(windows) or None,
+        tied_embeddings=bool(tied),
+        unique_parameters=unique,
+        stored_parameters=unique,
+    )
+
+
+def quantization(plan: QuantizationPlan, onnx_model: OnnxModel) -> Quantization:
+    """The plan, with every linear that was stored differently from the rest listed by name."""
+    overrides = {
+        name: spec
+        for name, spec in onnx_model.stored.items()
+        if onnx_model.roles[name] == "linear" and spec != plan.linear
+    }
+    return Quantization(
+        preset=plan.preset,
+        linear=plan.linear,
+        embedding=plan.embedding,
+        lm_head=plan.lm_head,
+        overrides=overrides,
+    )
+
+
+def special_tokens(folder: Path, config: Any) -> dict[str, Any]:
+    """bos, eos and pad token ids; the generation config wins over the model's."""
+    tokens = {key: getattr(config, key, None) for key in ("bos_token_id", "eos_token_id", "pad_token_id")}
+    file = folder / "generation_config.json"
+    if file.is_file():
+        tokens.update({key: value for key, value in json.loads(file.read_text()).items() if key in tokens})
+    return tokens
+
+
+def peak_rss_bytes() -> int:
+    """Largest resident size of this process so far."""
+    import resource
+
+    # Linux reports kilobytes, macOS bytes.
+    scale = 1 if platform.system() == "Darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+
+
+def version(package: str) -> str:
+    """Installed version of a package."""
+    return importlib.metadata.version(package)
+
+
+def tool_versions() -> dict[str, str]:
+    """Versions of everything that has a say in the artifact's bytes."""
+    packages = ("torch", "transformers", "onnx", "onnxruntime")
+    return {
+        "slm-toolkit": toolkit.__version__,
+        "python": platform.python_version(),
+        **{package: version(package) for package in packages},
+    }
