@@ -249,3 +249,43 @@ def test_end_of_turn_tokens_of_a_chat_model_end_generation(
 
     name = write_generation_config(tmp_path, bos_token_id=1, end_token_ids=[2, 106], pad_token_id=None)
     assert json.loads((tmp_path / name).read_text()) == {"bos_token_id": 1, "eos_token_id": [2, 106]}
+
+
+def test_layers_slide_where_the_file_says_so(write_gguf: WriteGguf, settings: Settings) -> None:
+    key = "gemma3.attention.sliding_window_pattern"
+    by_period = resolve(str(write_gguf("gemma3-tiny", metadata={key: 3})), settings).config
+    assert by_period.layer_types == ["sliding_attention", "sliding_attention", "full_attention"]
+    by_layer = resolve(str(write_gguf("gemma3-tiny", metadata={key: [False, True, True]})), settings).config
+    assert by_layer.layer_types == ["full_attention", "sliding_attention", "sliding_attention"]
+
+
+SENTENCEPIECE = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
+SENTENCEPIECE += ["\u2581", "h", "e", "l", "o", "he", "ll", "hell", "hello", "\u2581hello"]
+
+
+@pytest.mark.parametrize("builtin", ["llama-tiny", "gemma3-tiny", "phi3-tiny"])
+def test_sentencepiece_tokenizer_is_the_one_transformers_makes(
+    builtin: str, write_gguf: WriteGguf, settings: Settings, tmp_path: Path
+) -> None:
+    from transformers import AutoTokenizer
+
+    tokens = SENTENCEPIECE + [f"<filler{index}>" for index in range(512 - len(SENTENCEPIECE))]
+    path = write_gguf(
+        builtin,
+        metadata={
+            "tokenizer.ggml.model": "llama",
+            "tokenizer.ggml.tokens": tokens,
+            "tokenizer.ggml.scores": [float(-index) for index in range(512)],
+            "tokenizer.ggml.token_type": [2, 3, 3, *[6] * 256, *[1] * 253],
+            "tokenizer.ggml.unknown_token_id": 0,
+        },
+    )
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    ours.mkdir()
+    resolve(str(path), settings).write_tokenizer(ours)
+    AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name).save_pretrained(theirs)
+    written = json.loads((ours / "tokenizer.json").read_text())
+    assert written == json.loads((theirs / "tokenizer.json").read_text())
+    loaded = AutoTokenizer.from_pretrained(ours)
+    assert loaded.encode("hello")[0] == 1
+    assert loaded.decode(loaded.encode("hello"), skip_special_tokens=True).strip() == "hello"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 # Tokens that end a turn in common chat formats; a file names one end token only, chats end with these.
-_END_OF_TURN = ("<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>", "<|endoftext|>")
+_END_OF_TURN = ("<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>")
 _CONTROL_TOKEN = 3
 _NO_DEFAULT: Any = object()
 
@@ -42,15 +42,12 @@ def end_token_ids(header: GgufHeader) -> list[int]:
     metadata = header.metadata
     named = [metadata.get(f"tokenizer.ggml.{key}_token_id") for key in ("eos", "eot", "eom")]
     ids = [token_id for token_id in named if isinstance(token_id, int)]
-    tokens = metadata.get("tokenizer.ggml.tokens", [])
     types = metadata.get("tokenizer.ggml.token_type", [])
-    position = (
-        {token: index for index, token in enumerate(tokens)} if "tokenizer.chat_template" in metadata else {}
-    )
-    for token in _END_OF_TURN[:-1]:
-        index = position.get(token)
-        if index is not None and index < len(types) and types[index] == _CONTROL_TOKEN:
-            ids.append(index)
+    tokens = metadata.get("tokenizer.ggml.tokens", [])
+    if "tokenizer.chat_template" in metadata:
+        position = {token: index for index, token in enumerate(tokens)}
+        turns = (position.get(token, len(types)) for token in _END_OF_TURN)
+        ids += [index for index in turns if index < len(types) and types[index] == _CONTROL_TOKEN]
     return list(dict.fromkeys(ids))
 
 
@@ -179,19 +176,35 @@ def _gemma3(metadata: _Metadata) -> dict[str, Any]:
     fields = _decoder(metadata)
     # Only 27B, with 62 layers, scales queries by the width per head; llama.cpp tells it the same way.
     wide = fields["num_hidden_layers"] == 62
-    return fields | {
-        "model_type": "gemma3_text",
-        "head_dim": head_dim,
-        "query_pre_attn_scalar": fields["hidden_size"] // fields["num_attention_heads"] if wide else head_dim,
-        "sliding_window": metadata.count("attention.sliding_window"),
-        "rope_parameters": {
-            "full_attention": fields["rope_parameters"],
-            "sliding_attention": {
-                "rope_type": "default",
-                "rope_theta": metadata.get("rope.freq_base_swa", 10000.0),
+    return (
+        fields
+        | _sliding_layers(metadata, fields["num_hidden_layers"])
+        | {
+            "model_type": "gemma3_text",
+            "head_dim": head_dim,
+            "query_pre_attn_scalar": fields["hidden_size"] // fields["num_attention_heads"]
+            if wide
+            else head_dim,
+            "sliding_window": metadata.count("attention.sliding_window"),
+            "rope_parameters": {
+                "full_attention": fields["rope_parameters"],
+                "sliding_attention": {
+                    "rope_type": "default",
+                    "rope_theta": metadata.get("rope.freq_base_swa", 10000.0),
+                },
             },
-        },
-    }
+        }
+    )
+
+
+def _sliding_layers(metadata: _Metadata, layers: int) -> dict[str, Any]:
+    """Which layers slide, where the file says so; the config's default is Gemma 3's five to one."""
+    pattern = metadata.get("attention.sliding_window_pattern", None)
+    if isinstance(pattern, int) and pattern > 0:
+        pattern = [(layer + 1) % pattern != 0 for layer in range(layers)]
+    if not isinstance(pattern, list) or len(pattern) != layers:
+        return {}
+    return {"layer_types": ["sliding_attention" if slides else "full_attention" for slides in pattern]}
 
 
 def _phi3(metadata: _Metadata) -> dict[str, Any]:
