@@ -30,12 +30,12 @@ OpenPhone = Callable[[VirtualPhone], AdbDevice]
 
 
 @pytest.fixture(scope="session")
-def adb_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdbClient]:
+def adb_client(phone_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdbClient]:
     """The real adb with a server, a key and a port of its own."""
     home = tmp_path_factory.mktemp("adb-home")
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    client = AdbClient(find_adb(Settings.from_environment()))
+    client = AdbClient(find_adb(phone_settings))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(home))
         patch.setenv("ANDROID_ADB_SERVER_PORT", str(port))
@@ -69,7 +69,7 @@ def phone_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Data of the tests' own; the cache is the user's, so that busybox is fetched once."""
     user = Settings.from_environment()
     data = tmp_path_factory.mktemp("data")
-    return Settings(cache_dir=user.cache_dir, data_dir=data, store_url="sqlite://")
+    return Settings(cache_dir=user.cache_dir, data_dir=data, store_url="sqlite://", adb=user.adb)
 
 
 @pytest.fixture

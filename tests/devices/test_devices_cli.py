@@ -16,11 +16,11 @@ from toolkit.settings import Settings
 
 
 @pytest.fixture
-def environment(tmp_path: Path, adb_client: AdbClient) -> dict[str, str]:
+def environment(tmp_path: Path, adb_client: AdbClient, phone_settings: Settings) -> dict[str, str]:
     return {
         **os.environ,
         "SLM_DATA_DIR": str(tmp_path / "data"),
-        "SLM_CACHE_DIR": str(Settings.from_environment().cache_dir),
+        "SLM_CACHE_DIR": str(phone_settings.cache_dir),
         "SLM_ADB": str(adb_client.binary),
     }
 

@@ -246,17 +246,27 @@ def test_thermalservice(text: str, thermal: Thermal) -> None:
 
 
 def test_thermal_zones_of_cpus_only() -> None:
-    text = "cpu-0-0-usr 41200\nbattery 99000\ngpuss-0 88000\ncpuss-1 39000\ncpu-1-0 -274000\ncpu-2 52\ncpu-3 None\n"
+    text = "cpu-0-0-usr 41200\nbattery 99000\ngpuss-0 88000\ncpuss-1 39000\n"
+    text += "cpu-1-0 -274000\ncpu-2 52\ncpu-3 None\n"
     assert parse_thermal_zones(text) == 41.2
     assert parse_thermal_zones("battery 30000\n") is None
     assert parse_thermal_zones("") is None
 
 
-@pytest.mark.parametrize(
-    "parse",
-    [parse_df_free_bytes, parse_getprop, parse_cpu_times, parse_battery, parse_thermalservice, parse_thermal_zones,
-     parse_frequencies_khz, lambda text: describe("s", text), lambda text: interpret_readings(text, unix_ns=0)],
-)  # fmt: skip
+PARSERS: list[Callable[[str], object]] = [
+    parse_df_free_bytes,
+    parse_getprop,
+    parse_cpu_times,
+    parse_battery,
+    parse_thermalservice,
+    parse_thermal_zones,
+    parse_frequencies_khz,
+    lambda text: describe("serial", text),
+    lambda text: interpret_readings(text, unix_ns=0),
+]
+
+
+@pytest.mark.parametrize("parse", PARSERS)
 @given(text=st.text(st.sampled_from("cpu 019:[]{}=,.\n\t%-/KbkBTemperature levelscaleMm"), max_size=200))
 def test_no_text_makes_a_parser_fail(parse: Callable[[str], object], text: str) -> None:
     parse(text)

@@ -54,6 +54,8 @@ def sha256_of(path: Path) -> str:
 
 def restart_healthy(phone: VirtualPhone, settings: Settings, client: AdbClient) -> VirtualPhone:
     """Bring a dead phone back on its port, with its files."""
+    # Its adbd is gone; the rest of it follows within a moment.
+    phone.die()
     port = int(phone.serial.rpartition(":")[2])
     well = start_phone(PhoneSpec(phone.name, model="Virtual", port=port), settings)
     bring_online(well, client)
