@@ -82,3 +82,25 @@ def test_unknown_algorithm_is_refused_before_any_tensor_is_read() -> None:
 def test_group_sizes_that_no_engine_takes_are_refused(group_size: int) -> None:
     with pytest.raises(BadGroupSize, match=str(group_size)):
         plan_from_flags("8da4w", group_size=group_size, tied=True, layers=2)
+
+
+def test_mobile_preset_keeps_sensitive_linears_in_8_bits_whatever_the_models_depth() -> None:
+    plan = plan_from_flags("mobile-4bit", tied=True, layers=12)
+    sensitive = ["model.layers.3.self_attn.v_proj.weight", "model.layers.11.mlp.down_proj.weight"]
+    plain = ["model.layers.10.mlp.down_proj.weight", "model.layers.1.mlp.down_proj.weight"]
+    assert {plan.spec_for(name, "linear").scheme for name in sensitive} == {"8da8w"}
+    assert {plan.spec_for(name, "linear").scheme for name in plain} == {"8da4w"}
+
+
+def test_overrides_touch_linears_only() -> None:
+    plan = plan_from_flags("mobile-4bit", tied=False, layers=12)
+    assert plan.spec_for("model.layers.3.self_attn.v_proj.weight", "lm_head") == plan.lm_head
+    assert plan.spec_for("model.layers.3.self_attn.v_proj.weight", "embedding") == plan.embedding
+
+
+def test_flags_adjust_a_preset() -> None:
+    plan = plan_from_flags("mobile-4bit", group_size=64, algorithm="rtn", embedding="8w", tied=True, layers=4)
+    override = plan.spec_for("model.layers.3.self_attn.v_proj.weight", "linear")
+    assert (override.scheme, override.group_size, override.algorithm) == ("8da8w", 64, "rtn")
+    assert (plan.linear.scheme, plan.linear.group_size) == ("8da4w", 64)
+    assert (plan.embedding.scheme, plan.lm_head.scheme) == ("8w", "8da8w")
