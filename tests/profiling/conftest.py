@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -75,31 +76,35 @@ def adb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdbServer]:
         server.kill()
 
 
-@pytest.fixture
-def start_virtual(
-    adb_server: AdbServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[..., VirtualPhone]]:
-    """Starts virtual phones that end with the test."""
-    started: list[VirtualPhone] = []
-    own = dataclasses.replace(
-        Settings.from_environment(), data_dir=tmp_path_factory.mktemp("phones"), store_url="sqlite://"
-    )
+@pytest.fixture(scope="session")
+def phones_home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    user = Settings.from_environment()
+    return dataclasses.replace(user, data_dir=tmp_path_factory.mktemp("phones"), store_url="sqlite://")
 
-    def start(name: str = "phone", **fields: object) -> VirtualPhone:
-        phone = start_phone(PhoneSpec(name, model=f"Virtual {name}", **fields), own)  # type: ignore[arg-type]
-        started.append(phone)
-        bring_online(phone, adb_server.client)
-        return phone
 
-    yield start
-    for phone in started:
-        adb_server.client.disconnect(phone.serial)
-        remove_phone(phone)
+@pytest.fixture(scope="session")
+def phone(adb_server: AdbServer, phones_home: Settings) -> Iterator[VirtualPhone]:
+    """One healthy phone for all tests that leave it so; pushing the runner takes its time."""
+    with running_phone(adb_server, phones_home, PhoneSpec("healthy", model="Virtual Healthy")) as started:
+        yield started
 
 
 @pytest.fixture
-def phone(start_virtual: Callable[..., VirtualPhone]) -> VirtualPhone:
-    return start_virtual()
+def doomed_phone(adb_server: AdbServer, phones_home: Settings) -> Iterator[VirtualPhone]:
+    """A phone to break."""
+    with running_phone(adb_server, phones_home, PhoneSpec("doomed", model="Virtual Doomed")) as started:
+        yield started
+
+
+@contextmanager
+def running_phone(adb_server: AdbServer, phones_home: Settings, spec: PhoneSpec) -> Iterator[VirtualPhone]:
+    started = start_phone(spec, phones_home)
+    try:
+        bring_online(started, adb_server.client)
+        yield started
+    finally:
+        adb_server.client.disconnect(started.serial)
+        remove_phone(started)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -33,20 +33,28 @@ def wait_for(what: Callable[[], T | None], timeout_s: float = 60) -> T:
     raise AssertionError(f"waited {timeout_s} s in vain for {what.__name__}")
 
 
+def processes_naming(word: str) -> list[list[str]]:
+    """Command lines, as this host sees them, that have ``word`` as one of their words or within one."""
+    return [words for _, words in _processes() if any(word in each for each in words)]
+
+
 def runner_pids(run_id: str | None = None) -> list[int]:
     """Runners of a run, or of any, as this host sees them, also those on virtual phones."""
-    found = []
+    # The runner itself starts with its loader; adb and shells only mention it.
+    return [
+        pid for pid, words in _processes() if "/ld-linux" in words[0] and (run_id is None or run_id in words)
+    ]
+
+
+def _processes() -> Iterator[tuple[int, list[str]]]:
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         try:
-            words = (entry / "cmdline").read_bytes().split(b"\0")
+            line = (entry / "cmdline").read_bytes()
         except OSError:
             continue
-        # The runner itself starts with its loader; adb and shells only mention it.
-        if b"/ld-linux" in words[0] and (run_id is None or run_id.encode() in words):
-            found.append(int(entry.name))
-    return found
+        yield int(entry.name), line.decode(errors="replace").split("\0")
 
 
 def kill_runner(run_id: str) -> None:

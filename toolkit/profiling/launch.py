@@ -8,7 +8,7 @@ from typing import Literal
 from toolkit.devices.base import CommandResult, Device
 from toolkit.profiling import remote
 
-_QUICK_S = 30.0
+_QUICK_S = 15.0
 
 # $1 is _SUPERVISE, the rest its arguments. The supervisor gets a session of its own, and everything ignores
 # the HUP that adbd sends when the link is cut, because a cut link must not end a measurement that
@@ -22,14 +22,15 @@ wait $!
 """
 
 # $1 is the run's folder, the rest is the runner's command. `tee` goes on writing its file when nobody
-# reads its output any more. The exit code is renamed into place, so that it is whole or absent.
+# reads its output any more. The exit code is renamed into place, so that it is whole or absent. Where the
+# pid cannot be written the folder is gone: the run was abandoned before it had a pid to be killed by.
 _SUPERVISE = """
 cd "$1" || exit 8
 shift
 {
   "$@" 2>stderr &
   pid=$!
-  echo $pid >pid
+  echo $pid >pid || kill -9 $pid
   wait $pid
   echo $? >exit.part
   mv exit.part exit

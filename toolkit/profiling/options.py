@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from pydantic import Field
 
 from toolkit.artifact import Artifact, Frozen
 from toolkit.errors import UsageError
+
+_CPUS = re.compile("([0-9]+)(?:-([0-9]+))?")
+# Linux counts at most 8192 CPUs.
+_LAST_CPU = 8191
 
 
 class ProfileOptions(Frozen):
@@ -50,10 +56,11 @@ def parse_affinity(text: str) -> tuple[int, ...]:
     """
     cpus: set[int] = set()
     for part in text.split(",") if text else []:
-        first, _, last = part.strip().partition("-")
-        if not first.isascii() or not first.isdigit() or (last and not last.isdigit()):
+        match = _CPUS.fullmatch(part.strip())
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
+        if not first <= last <= _LAST_CPU:
             raise UsageError(f"--affinity {text!r} is not a list of CPUs", next_step="Write it like 0,2,4-7.")
-        cpus.update(range(int(first), int(last or first) + 1))
+        cpus.update(range(first, last + 1))
     return tuple(sorted(cpus))
 
 
