@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NoReturn
 
 from toolkit.devices.adb.parsers import Failure, classify_failure
@@ -20,7 +21,7 @@ def raise_failure(text: str, *, serial: str, doing: str, otherwise: type[DeviceE
         doing: what failed: "pushing model.onnx".
         otherwise: the error for a text that says nothing known.
     """
-    said = " ".join(text.split())[-300:] or "nothing"
+    said = _complaint(text)
     match classify_failure(text):
         case Failure.FULL:
             raise DeviceFull(
@@ -49,3 +50,12 @@ def raise_failure(text: str, *, serial: str, doing: str, otherwise: type[DeviceE
             f"The connection broke while {doing} (adb said: {said}).", serial=serial, next_step=_LOST_NEXT
         )
     raise otherwise(f"Failed while {doing}: adb said: {said}", serial=serial)
+
+
+def _complaint(text: str) -> str:
+    """What adb complains of, without its progress and its premature "1 file pushed"."""
+    lines = [line.strip() for line in text.splitlines()]
+    complaints = [
+        line for line in lines if re.search(r"error|fail|cannot|unable|device", line, re.IGNORECASE)
+    ]
+    return " ".join(complaints)[-300:] or "nothing"

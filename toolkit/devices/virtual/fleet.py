@@ -61,10 +61,23 @@ class VirtualPhone:
         set_service(self.root, service, text)
 
     def die(self) -> None:
-        """Pull the battery: every process on the phone ends at once. Its files stay."""
-        if self.is_running():
-            os.kill(self.pid, signal.SIGKILL)
-        _wait_until(lambda: not self.is_running(), _STOP_TIMEOUT_S)
+        """Pull the battery: every process on the phone ends at once. Its files stay.
+
+        Raises:
+            VirtualPhoneFailed: something on it does not end.
+        """
+        if not self.is_running():
+            return
+        init = _first_child(self.pid)
+        ticks = _start_ticks(init)
+        os.kill(self.pid, signal.SIGKILL)
+        # The namespace's init ends last, when the kernel has ended all else in there.
+        if not _wait_until(lambda: ticks is None or _start_ticks(init) != ticks, _STOP_TIMEOUT_S):
+            raise VirtualPhoneFailed(
+                f"Virtual phone {self.name} does not end.",
+                serial=self.serial,
+                next_step=f"See what process {init} waits for.",
+            )
 
     def freeze(self) -> None:
         """Stop adbd: connections stay, nothing answers."""
@@ -173,10 +186,11 @@ def _first_child(pid: int) -> int:
     return int(children[0])
 
 
-def _wait_until(condition: Callable[[], bool], timeout_s: float) -> None:
+def _wait_until(condition: Callable[[], bool], timeout_s: float) -> bool:
     deadline = time.monotonic() + timeout_s
-    while not condition() and time.monotonic() < deadline:
+    while not (met := condition()) and time.monotonic() < deadline:
         time.sleep(_POLL_S)
+    return met
 
 
 def _last_line(log: Path) -> str:
