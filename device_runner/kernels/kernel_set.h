@@ -1,0 +1,61 @@
+// The kernels of one instruction set, and the choice among those that this CPU can run.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "kernels/weights.h"
+
+namespace slm::kernels {
+
+// Activations as signed bytes with one scale per block: value = scale * byte. Columns of four-bit
+// weights are reordered within each step like the weights, and blocks are filled up with zeros.
+struct QuantizedRows {
+  int64_t rows = 0;
+  // [rows][padded_columns]
+  int8_t* values = nullptr;
+  // [rows][blocks]
+  float* scales = nullptr;
+  // [rows][blocks]: what the integer sum of a block starts from, `start_factor` * the sum of its bytes.
+  int32_t* starts = nullptr;
+  // [rows][blocks]: the sum of the block's quantized activations; only for weights with zero points.
+  float* sums = nullptr;
+};
+
+// Activations left as floats, with columns ordered and filled up like those of QuantizedRows.
+struct FloatRows {
+  int64_t rows = 0;
+  // [rows][padded_columns]
+  float* values = nullptr;
+  // [rows][blocks]: the sum of the block's activations.
+  float* sums = nullptr;
+};
+
+// One product: output[row][column] = sum over k of activations[row][k] * weights[column][k] + bias[column].
+struct Product {
+  WeightLayout layout;
+  // From Pack.
+  const std::byte* weights = nullptr;
+  // [layout.rows], or null.
+  const float* bias = nullptr;
+  // [rows][layout.rows]
+  float* output = nullptr;
+};
+
+struct KernelSet {
+  const char* name;
+  bool (*is_available)();
+  // Rounds [rows][columns] to the nearest byte: scale = largest magnitude of the block / 127.
+  void (*quantize)(const WeightLayout& layout, const float* activations, const QuantizedRows& rows);
+  // Computes the output columns of tiles [first_tile, last_tile).
+  void (*multiply)(const Product& product, const QuantizedRows& rows, int64_t first_tile, int64_t last_tile);
+  void (*multiply_float)(const Product& product, const FloatRows& rows, int64_t first_tile, int64_t last_tile);
+};
+
+// Fills rows.values and rows.sums from activations [rows][columns].
+void Reorder(const WeightLayout& layout, const float* activations, const FloatRows& rows);
+
+// Every set that this CPU can run, the fastest first; the portable one is always the last.
+std::span<const KernelSet* const> AvailableKernels();
+
+}  // namespace slm::kernels
