@@ -79,4 +79,4 @@ def test_an_empty_store_exports(name: str) -> None:
 
 def test_unknown_figures_are_a_dash() -> None:
     row = dict(zip(HEADERS, cells(RUNS[1]), strict=True))
-    assert row["pp tok/s"] == "-" and row["status"] == "oom_killed"
+    assert row["prefill"] == "-" and row["status"] == "oom_killed"

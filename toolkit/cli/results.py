@@ -32,8 +32,9 @@ def list_runs(
 ) -> None:
     """List stored runs, newest first. Virtual phones are marked (emulated).
 
-    pp and tg are prompt and generated tokens, @N the depth; rates are medians over the repetitions, in
-    tokens per second; MB is the peak memory; parity says how many greedy tokens equal the host's.
+    pp and tg are prompt and generated tokens, @N the depth; prefill and decode are medians over the
+    repetitions, in tokens per second; MB is the peak memory; parity says how many greedy tokens equal the
+    converting host's.
 
     \b
     Examples:

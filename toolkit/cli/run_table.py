@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 import sys
 from collections.abc import Sequence
@@ -17,23 +18,47 @@ if TYPE_CHECKING:
 
 # Of logs and pipes, which have no width of their own.
 _PLAIN_WIDTH = 100
-_WRAPPED = frozenset({"device", "model", "quantization", "status"})
+# Widths of the columns that are wrapped when the table is wider than the line.
+_NARROW = {"device": 11, "model": 13, "quant": 8, "pp": 6, "status": 8}
+_BREAKS = re.compile(r"@?[^-_:@ ]*[-_: ]*")
 
 
 def print_runs(runs: Sequence[RunSummary]) -> None:
-    """Print the listing; a run that is not ok has its status in red."""
+    """Print the listing, wrapped to the terminal, or to 100 columns; a run that is not ok is in red."""
+    console = _console()
     table = _table()
+    rows = [cells(summary) for summary in runs]
+    too_wide = _width([HEADERS, *rows]) > console.width
     for header in HEADERS:
-        table.add_column(
-            header,
-            justify="right" if header in NUMERIC else "left",
-            no_wrap=header not in _WRAPPED,
-            overflow="fold",
-        )
-    for summary in runs:
-        *row, status = cells(summary)
-        table.add_row(*row, status if summary.run.status == "ok" else f"[red]{status}[/red]")
-    _console().print(table)
+        table.add_column(header, justify="right" if header in NUMERIC else "left", no_wrap=True)
+    for row in rows:
+        wrapped = [
+            _wrap(cell, _NARROW[header]) if too_wide and header in _NARROW else cell
+            for header, cell in zip(HEADERS, row, strict=True)
+        ]
+        *facts, status = (_unmarked(cell) for cell in wrapped)
+        table.add_row(*facts, status if row[-1] == "ok" else f"[red]{status}[/red]")
+    console.print(table)
+
+
+def _width(rows: Sequence[Sequence[str]]) -> int:
+    """Width of a table whose columns are one space apart."""
+    return sum(max(map(len, column)) + 1 for column in zip(*rows, strict=True)) - 1
+
+
+def _wrap(text: str, width: int) -> str:
+    """Break a name where people would: after a dash, underscore, colon or space."""
+    lines = [""]
+    for piece in _BREAKS.findall(text):
+        if lines[-1] and len(lines[-1] + piece.rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _unmarked(text: str) -> str:
+    """Keep rich from reading [text], which paths and serials may hold, as markup."""
+    return text.replace("[", "\\[")
 
 
 def print_run(stored: StoredRun) -> None:
@@ -85,8 +110,7 @@ def _facts(stored: StoredRun) -> list[tuple[str, str]]:
         ("greedy parity", _parity(stored)),
         ("command", " ".join(run.argv)),
     ]
-    # Rich reads [text] as markup, which paths and serials may hold.
-    return [(name, value.replace("[", "\\[")) for name, value in facts if value]
+    return [(name, _unmarked(value)) for name, value in facts if value]
 
 
 def _asked(stored: StoredRun) -> str:

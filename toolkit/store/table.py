@@ -4,44 +4,47 @@ from __future__ import annotations
 
 from toolkit.store.rows import RunSummary
 
-SHOWN_ID_LENGTH = 8
+SHOWN_ID_LENGTH = 7
 
 HEADERS = (
     "id",
     "device",
     "model",
-    "quantization",
+    "quant",
     "engine",
     "thr",
     "pp",
     "tg",
-    "pp tok/s",
-    "tg tok/s",
+    "prefill",
+    "decode",
     "MB",
     "parity",
     "status",
 )
 
 # Columns of numbers, aligned to the right.
-NUMERIC = frozenset({"thr", "pp", "tg", "pp tok/s", "tg tok/s", "MB", "parity"})
+NUMERIC = frozenset({"thr", "pp", "tg", "prefill", "decode", "MB", "parity"})
 
 _ENGINE_SHORT = {"onnxruntime": "ort", "executorch": "et"}
 
 
 def cells(summary: RunSummary) -> tuple[str, ...]:
-    """One row of the listing, in the order of ``HEADERS``; unknown figures are a dash."""
+    """One row of the listing, in the order of ``HEADERS``; unknown figures are a dash.
+
+    ``512 @1024`` prompt tokens are 512 at a depth of 1024. Rates are tokens per second.
+    """
     run, artifact = summary.run, summary.artifact
-    depth = f"@{run.depth}" if run.depth else ""
+    depth = f" @{run.depth}" if run.depth else ""
     parity = "-" if run.greedy_matched is None else f"{run.greedy_matched}/{run.greedy_total}"
     return (
         run.id[:SHOWN_ID_LENGTH],
         _device(summary),
         artifact.model.rsplit("/", 1)[-1],
         artifact.quantization,
-        f"{_ENGINE_SHORT.get(run.engine, run.engine)} {run.engine_version}",
+        f"{_ENGINE_SHORT.get(run.engine, run.engine)} {'.'.join(run.engine_version.split('.')[:2])}",
         str(run.threads) if run.threads else "auto",
         f"{run.prompt_tokens}{depth}",
-        f"{run.generate_tokens}{depth}",
+        str(run.generate_tokens),
         _rate(run.prefill_tokens_per_second),
         _rate(run.decode_tokens_per_second),
         "-" if run.peak_bytes is None else f"{run.peak_bytes / 1e6:.0f}",
