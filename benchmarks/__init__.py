@@ -1,0 +1,1 @@
+"""Side-by-side runs against peers; `python -m benchmarks --help` and docs/benchmarks.md say how."""

@@ -1,0 +1,185 @@
+"""Command line: choose the rows, run them, write the page."""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import platform
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.environments import Environment
+from benchmarks.errors import PeerFailed
+from benchmarks.machine import cpu_flags, describe_machine
+from benchmarks.peers.base import Peer, Workplace
+from benchmarks.peers.llama_cpp import LlamaCpp, LlamaCppRow, build_variables
+from benchmarks.peers.onnxruntime_genai import GenaiBuilder, GenaiEngine, GenaiOnOurArtifact
+from benchmarks.peers.ours import OurArtifact, Ours
+from benchmarks.results import Results
+from benchmarks.samples import Score
+from benchmarks.schedule import run_all
+from benchmarks.table import render
+from benchmarks.weights import TEXT, TEXT_SHA256, Weights, find_gguf, prepare_weights, reference_score
+from benchmarks.workload import WINDOW_TOKENS, Workload
+from toolkit.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+OUT = ROOT / "benchmarks" / "out"
+PUBLISHED = ROOT / "benchmarks" / "results"
+DEFAULT_QUANTIZATION = "8da4w"
+
+_EPILOG = """\
+examples:
+  python -m benchmarks                                  the full run; writes benchmarks/results/latest.md
+  python -m benchmarks --quick                          minutes, to see that everything works
+  python -m benchmarks --only 'ours-*' 'llama.cpp-q4_0' some rows
+  python -m benchmarks --quant 8da4w source             several of our quantizations; the first is compared
+"""
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line; exits with 2 on one that cannot be meant."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Run our artifact and its peers side by side, in turn, with equal threads.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    defaults = Workload()
+    parser.add_argument("--only", nargs="+", metavar="ROW", help="rows by name; * and ? match")
+    parser.add_argument("--list", action="store_true", help="print the rows' names and exit")
+    parser.add_argument("--rounds", type=_positive, default=None, help=f"default {defaults.rounds}")
+    parser.add_argument("--threads", type=_positive, default=defaults.threads, help="default %(default)s")
+    parser.add_argument(
+        "--quant",
+        nargs="+",
+        default=[DEFAULT_QUANTIZATION],
+        help="our schemes or presets (slm convert --quant); default %(default)s",
+    )
+    parser.add_argument("--model", type=Path, help="a .gguf file; default: the demo model")
+    parser.add_argument("--quick", action="store_true", help="2 rounds of little work, 2 windows of text")
+    parser.add_argument(
+        "--output", type=Path, help="page to write, with .json beside it; default: results/latest.md, "
+        "or out/latest.md when the run is quick or not of all rows"
+    )  # fmt: skip
+    return parser.parse_args(arguments)
+
+
+def workload_of(options: argparse.Namespace) -> Workload:
+    """The work that the options ask for."""
+    if options.quick:
+        return Workload(
+            prompt_tokens=64,
+            generate_tokens=16,
+            threads=options.threads,
+            rounds=options.rounds or 2,
+            repetitions=1,
+            windows=2,
+        )
+    return Workload(threads=options.threads, rounds=options.rounds or Workload.rounds)
+
+
+def output_of(options: argparse.Namespace) -> Path:
+    """Only a full run replaces the published page."""
+    if options.output is not None:
+        return Path(options.output)
+    full = not options.quick and not options.only and workload_of(options).rounds >= Workload.rounds
+    return (PUBLISHED if full else OUT) / "latest.md"
+
+
+def all_peers(quantizations: Sequence[str], genai: Environment, llama: Environment) -> list[Peer]:
+    """Every row, in the table's order."""
+    settings = Settings.from_environment()
+    engine = GenaiEngine(genai)
+    library = LlamaCpp(llama, cpu_flags())
+    artifacts = [OurArtifact(quantization, OUT) for quantization in quantizations]
+    peers: list[Peer] = [Ours(artifact, engine, settings) for artifact in artifacts]
+    peers += [GenaiOnOurArtifact(artifacts[0], engine, as_shipped=shipped) for shipped in (False, True)]
+    peers += [GenaiBuilder(engine, as_shipped=shipped, out=OUT) for shipped in (False, True)]
+    peers += [LlamaCppRow(library, file_type, OUT) for file_type in ("Q4_0", "Q4_K_M", None)]
+    return peers
+
+
+def choose(peers: Sequence[Peer], patterns: Sequence[str] | None) -> list[Peer]:
+    """Rows that match any of the patterns; all of them without patterns.
+
+    Raises:
+        PeerFailed: a pattern that matches no row.
+    """
+    if not patterns:
+        return list(peers)
+    for pattern in patterns:
+        if not any(fnmatch.fnmatch(peer.name, pattern) for peer in peers):
+            names = ", ".join(peer.name for peer in peers)
+            raise PeerFailed(f"no row is called {pattern!r}; there are: {names}")
+    return [peer for peer in peers if any(fnmatch.fnmatch(peer.name, pattern) for pattern in patterns)]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run; 0 when every row is complete, 1 when one failed, 2 when nothing could start."""
+    options = parse_arguments(arguments)
+    environments = ROOT / ".venvs"
+    genai = Environment("onnxruntime_genai", environments)
+    llama = Environment("llama_cpp", environments, build_variables(cpu_flags(), platform.machine()))
+    try:
+        peers = choose(all_peers(options.quant, genai, llama), options.only)
+        if options.list:
+            print("\n".join(peer.name for peer in peers))
+            return 0
+        workload = workload_of(options)
+        gguf = find_gguf(options.model, OUT)
+        weights = prepare_weights(gguf, OUT, workload, genai)
+    except PeerFailed as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    results = _run(peers, workload, weights, genai, quick=options.quick)
+    output = output_of(options)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.with_suffix(".json").write_text(results.model_dump_json(indent=1) + "\n")
+    page = render(results)
+    output.write_text(page)
+    print(f"\n{page}\nwritten to {output}")
+    return 1 if any(row.failure for row in results.rows) or results.reference_failure else 0
+
+
+def _run(
+    peers: Sequence[Peer], workload: Workload, weights: Weights, reference: Environment, *, quick: bool
+) -> Results:
+    place = Workplace(OUT, weights.gguf, weights.hf_folder, workload, weights.vocab_size, weights.windows)
+    rows = run_all(peers, place)
+    score: Score | None = None
+    reference_failure: str | None = None
+    try:
+        score = reference_score(weights, OUT, workload, reference)
+        print(f"transformers, fp32: perplexity: {score.perplexity:.3f}", flush=True)
+    except PeerFailed as error:
+        reference_failure = str(error)
+    return Results(
+        finished_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+        quick=quick,
+        model=weights.gguf.stem,
+        model_sha256=weights.gguf_sha256,
+        prompt_tokens=workload.prompt_tokens,
+        generate_tokens=workload.generate_tokens,
+        threads=workload.threads,
+        rounds=workload.rounds,
+        warmup=workload.warmup,
+        repetitions=workload.repetitions,
+        windows=len(weights.windows),
+        window_tokens=WINDOW_TOKENS,
+        text=TEXT.name,
+        text_sha256=TEXT_SHA256,
+        machine=describe_machine(ROOT),
+        reference=score,
+        reference_failure=reference_failure,
+        rows=rows,
+    )
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not positive")
+    return value

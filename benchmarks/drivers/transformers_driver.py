@@ -1,0 +1,68 @@
+"""The fp32 reference, and the source as others need it; runs in the environment that has transformers.
+
+Usage:
+  transformers_driver.py export     GGUF FOLDER              # fp32 safetensors for genai's builder
+  transformers_driver.py tokenize   FOLDER TEXT OUTPUT.json  # {"token_ids": [...]}
+  transformers_driver.py perplexity FOLDER REQUEST.json OUTPUT.json
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+
+def export(gguf: Path, folder: Path) -> None:
+    """Dequantize a GGUF file into an fp32 Hugging Face folder."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    source = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
+    dequantized = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
+    # The GGUF loader marks the model as quantized, though its weights are fp32 now, and such a model
+    # cannot be saved; a fresh one of the same shape can.
+    config = dequantized.config
+    del config.quantization_config
+    plain = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    plain.load_state_dict(dequantized.state_dict())
+    plain.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(**source).save_pretrained(folder)
+
+
+def tokenize(folder: Path, text: Path, output: Path) -> None:
+    """Token ids of a text, without special tokens."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    token_ids = tokenizer(text.read_text(encoding="utf-8"), add_special_tokens=False)["input_ids"]
+    output.write_text(json.dumps({"token_ids": token_ids}) + "\n")
+
+
+def perplexity(folder: Path, request_path: Path, output: Path) -> None:
+    """Score every window in fp32."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    request = json.loads(request_path.read_text())
+    torch.set_num_threads(request["threads"])
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    total = 0.0
+    scored = 0
+    with torch.inference_mode():
+        for window in request["sequences"]:
+            ids = torch.tensor([window])
+            logits = model(ids).logits[0, :-1].double()
+            total += float(torch.nn.functional.cross_entropy(logits, ids[0, 1:], reduction="sum"))
+            scored += len(window) - 1
+    output.write_text(json.dumps({"negative_log_likelihood": total, "scored_tokens": scored}) + "\n")
+
+
+def main() -> None:
+    """Dispatch on the first argument."""
+    modes = {"export": export, "tokenize": tokenize, "perplexity": perplexity}
+    modes[sys.argv[1]](*(Path(argument) for argument in sys.argv[2:]))
+
+
+if __name__ == "__main__":
+    main()

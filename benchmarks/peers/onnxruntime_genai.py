@@ -1,0 +1,147 @@
+"""onnxruntime-genai as published: on our artifact, and on what its own builder makes."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.child import run_child
+from benchmarks.environments import Environment
+from benchmarks.peers.base import (
+    CONVERSION_TIMEOUT_S,
+    PERPLEXITY_TIMEOUT_S,
+    PROFILE_TIMEOUT_S,
+    Workplace,
+    folder_bytes,
+)
+from benchmarks.samples import ConversionCost, ProfileSample, Score, read_answer
+
+if TYPE_CHECKING:
+    from benchmarks.peers.ours import OurArtifact
+
+_DRIVER = Path(__file__).parents[1] / "drivers" / "onnxruntime_genai_driver.py"
+_OFFLINE = {"HF_HUB_OFFLINE": "1", "ORT_DISABLE_TELEMETRY": "1"}
+
+
+class GenaiEngine:
+    """The engine in its environment, on any model folder."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+
+    def install(self, place: Workplace) -> None:
+        """Make the environment."""
+        self._environment.ensure(place.log(self._environment.name, "install"))
+
+    def build(self, place: Workplace, output: Path) -> ConversionCost:
+        """Run the model builder with the options nearest to ours: int4, groups of 32, int8 activations."""
+        shutil.rmtree(output, ignore_errors=True)
+        command = [self._environment.python, "-m", "onnxruntime_genai.models.builder"]
+        command += ["-i", place.hf_folder, "-o", output, "-p", "int4", "-e", "cpu"]
+        command += ["-c", place.out / "cache" / "genai"]
+        command += ["--extra_options", "block_size=32", "accuracy_level=4", "hf_token=false"]
+        usage = run_child(
+            command,
+            log=place.log("genai-builder", "convert"),
+            timeout_s=CONVERSION_TIMEOUT_S,
+            environment=_OFFLINE,
+        )
+        return ConversionCost(label="builder", seconds=usage.seconds, peak_rss_bytes=usage.peak_rss_bytes)
+
+    def profile(self, place: Workplace, name: str, folder: Path, threads: int | None) -> ProfileSample:
+        """One process; ``threads`` None leaves the engine its default."""
+        request = place.json_request(f"{name}-profile", [place.prompt()], threads)
+        output = place.answer(name, "profile")
+        self._drive("profile", folder, request, output, place.log(name, "profile"), PROFILE_TIMEOUT_S)
+        return read_answer(output, ProfileSample)
+
+    def score(self, place: Workplace, name: str, folder: Path, timeout_s: float) -> Score:
+        """Perplexity of a folder that gives logits for all positions."""
+        request = place.json_request(f"{name}-perplexity", place.windows, place.workload.threads)
+        output = place.answer(name, "perplexity")
+        self._drive("perplexity", folder, request, output, place.log(name, "perplexity"), timeout_s)
+        return read_answer(output, Score)
+
+    def versions(self, place: Workplace) -> dict[str, str]:
+        """Versions in the environment."""
+        installed = self._environment.versions(place.log(self._environment.name, "versions"))
+        return {name: installed[name] for name in ("onnxruntime-genai", "onnxruntime") if name in installed}
+
+    def _drive(
+        self, mode: str, folder: Path, request: Path, output: Path, log: Path, timeout_s: float
+    ) -> None:
+        command = [self._environment.python, _DRIVER, mode, folder, request, output]
+        run_child(command, log=log, timeout_s=timeout_s, environment=_OFFLINE)
+
+
+class GenaiOnOurArtifact:
+    """The very folder that our runner runs, in onnxruntime-genai."""
+
+    def __init__(self, artifact: OurArtifact, engine: GenaiEngine, *, as_shipped: bool) -> None:
+        self.name = "genai-same-artifact" + ("-as-shipped" if as_shipped else "")
+        self.title = "onnxruntime-genai, our artifact" + (", as shipped" if as_shipped else "")
+        self.notes = "KV cache fp32" + ("; the engine's default thread count" if as_shipped else "")
+        self._artifact = artifact
+        self._engine = engine
+        self._as_shipped = as_shipped
+
+    def prepare(self, place: Workplace) -> list[ConversionCost]:
+        """The conversion is ours and is counted there."""
+        self._engine.install(place)
+        self._artifact.convert(place)
+        return []
+
+    def files_bytes(self) -> int:
+        """The artifact folder."""
+        return folder_bytes(self._artifact.folder)
+
+    def profile(self, place: Workplace) -> ProfileSample:
+        """One process."""
+        threads = None if self._as_shipped else place.workload.threads
+        return self._engine.profile(place, self.name, self._artifact.folder, threads)
+
+    def perplexity(self, place: Workplace) -> Score:
+        """The twin with all logits."""
+        return self._engine.score(place, self.name, self._artifact.scored_twin(place), PERPLEXITY_TIMEOUT_S)
+
+    def versions(self, place: Workplace) -> dict[str, str]:
+        """Versions in the environment."""
+        return self._engine.versions(place)
+
+
+class GenaiBuilder:
+    """What the engine's own builder makes, in the engine."""
+
+    notes = "builder -p int4 -e cpu, block 32, accuracy level 4; KV cache fp32; logits of all positions"
+
+    def __init__(self, engine: GenaiEngine, *, as_shipped: bool, out: Path) -> None:
+        self.name = "genai-builder" + ("-as-shipped" if as_shipped else "")
+        self.title = "onnxruntime-genai, own builder" + (", as shipped" if as_shipped else "")
+        self._engine = engine
+        self._as_shipped = as_shipped
+        self._folder = out / "models" / "genai-int4"
+
+    def prepare(self, place: Workplace) -> list[ConversionCost]:
+        """Build once; the row "as shipped" runs the same folder."""
+        self._engine.install(place)
+        if self._as_shipped and self._folder.is_dir():
+            return []
+        return [self._engine.build(place, self._folder)]
+
+    def files_bytes(self) -> int:
+        """The model folder."""
+        return folder_bytes(self._folder)
+
+    def profile(self, place: Workplace) -> ProfileSample:
+        """One process."""
+        threads = None if self._as_shipped else place.workload.threads
+        return self._engine.profile(place, self.name, self._folder, threads)
+
+    def perplexity(self, place: Workplace) -> Score:
+        """The folder itself: it gives logits for all positions."""
+        return self._engine.score(place, self.name, self._folder, PERPLEXITY_TIMEOUT_S)
+
+    def versions(self, place: Workplace) -> dict[str, str]:
+        """Versions in the environment."""
+        return self._engine.versions(place)

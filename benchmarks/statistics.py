@@ -1,0 +1,79 @@
+"""Medians, and ratios of engines that took turns on the same machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from benchmarks.samples import ProfileSample, Repetition
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Median and range of a list of samples."""
+
+    median: float
+    low: float
+    high: float
+    samples: int
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Ours over a peer's, for figures of which more is better.
+
+    Attributes:
+        of_medians: the median of all our samples over the median of all the peer's.
+        low: the smallest ratio of medians within one round.
+        high: the largest; neighbours in time share the machine's mood, so the range of these shows how
+            much of ``of_medians`` is noise.
+    """
+
+    of_medians: float
+    low: float
+    high: float
+
+
+def prefill_rate(repetition: Repetition, prompt_tokens: int) -> float:
+    """Prompt tokens per second."""
+    return prompt_tokens / repetition.prefill_ns * 1e9
+
+
+def decode_rate(repetition: Repetition) -> float:
+    """Timed steps over their time, tokens per second."""
+    return len(repetition.decode_ns) / sum(repetition.decode_ns) * 1e9
+
+
+def prefill_rates(sample: ProfileSample, prompt_tokens: int) -> list[float]:
+    """One rate per measured repetition."""
+    return [prefill_rate(repetition, prompt_tokens) for repetition in sample.measured]
+
+
+def decode_rates(sample: ProfileSample) -> list[float]:
+    """One rate per measured repetition."""
+    return [decode_rate(repetition) for repetition in sample.measured]
+
+
+def summarize(values: Sequence[float]) -> Summary:
+    """Median, extremes and count.
+
+    Raises:
+        ValueError: no values.
+    """
+    return Summary(median(values), min(values), max(values), len(values))
+
+
+def ratio(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) -> Ratio:
+    """Compare two engines' samples, given round by round.
+
+    Raises:
+        ValueError: no rounds, or another number of them.
+    """
+    if not ours or len(ours) != len(theirs):
+        raise ValueError(f"{len(ours)} rounds against {len(theirs)}")
+    of_medians = median(value for values in ours for value in values) / median(
+        value for values in theirs for value in values
+    )
+    paired = [median(mine) / median(other) for mine, other in zip(ours, theirs, strict=True)]
+    return Ratio(of_medians, min(paired), max(paired))

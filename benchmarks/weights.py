@@ -1,0 +1,92 @@
+"""The common starting point: one GGUF file, the same weights as fp32 safetensors, the text as token ids."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.child import run_child
+from benchmarks.environments import Environment
+from benchmarks.errors import PeerFailed
+from benchmarks.samples import Score, read_answer
+from benchmarks.workload import Workload, windows
+from toolkit.artifact import sha256_of
+
+_HERE = Path(__file__).parent
+_TRANSFORMERS = _HERE / "drivers" / "transformers_driver.py"
+TEXT = _HERE / "data" / "opticks_query31.txt"
+TEXT_SHA256 = "12f7453f029c0a87ada709c534113ac92cc9504ec808c6689027c74dfc50fb5a"
+_OFFLINE = {"HF_HUB_OFFLINE": "1"}
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Where they are."""
+
+    gguf: Path
+    gguf_sha256: str
+    hf_folder: Path
+    vocab_size: int
+    windows: list[list[int]]
+
+
+def find_gguf(model: Path | None, out: Path) -> Path:
+    """The file named on the command line, or the demo model.
+
+    Raises:
+        PeerFailed: the demo model cannot be had.
+    """
+    if model is not None:
+        if not model.is_file():
+            raise PeerFailed(f"no such file: {model}")
+        return model.absolute()
+    log = out / "logs" / "demo-model.log"
+    run_child([sys.executable, _HERE / "drivers" / "demo_model.py"], log=log, timeout_s=900)
+    return Path(log.read_text().strip().splitlines()[-1])
+
+
+def prepare_weights(gguf: Path, out: Path, workload: Workload, environment: Environment) -> Weights:
+    """Dequantize and tokenize with transformers, in the environment that has it.
+
+    Raises:
+        PeerFailed: the environment, the export or the tokenizer failed.
+    """
+    if sha256_of(TEXT) != TEXT_SHA256:
+        raise PeerFailed(f"{TEXT.name} is not the text that earlier figures were taken on")
+    environment.ensure(out / "logs" / f"{environment.name}-install.log")
+    gguf_sha256 = sha256_of(gguf)
+    folder = out / "models" / f"fp32-{gguf_sha256[:12]}"
+    if not folder.is_dir():
+        print("dequantize the source to fp32 safetensors ...", flush=True)
+        partial = folder.with_name(f".{folder.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        command = [environment.python, _TRANSFORMERS, "export", gguf, partial]
+        run_child(command, log=out / "logs" / "fp32-export.log", timeout_s=900, environment=_OFFLINE)
+        partial.rename(folder)
+    tokens = out / "answers" / "tokens.json"
+    tokens.parent.mkdir(parents=True, exist_ok=True)
+    command = [environment.python, _TRANSFORMERS, "tokenize", folder, TEXT, tokens]
+    run_child(command, log=out / "logs" / "tokenize.log", timeout_s=300, environment=_OFFLINE)
+    token_ids: list[int] = json.loads(tokens.read_text())["token_ids"]
+    vocab_size: int = json.loads((folder / "config.json").read_text())["vocab_size"]
+    return Weights(gguf, gguf_sha256, folder, vocab_size, windows(token_ids, workload.windows))
+
+
+def reference_score(weights: Weights, out: Path, workload: Workload, environment: Environment) -> Score:
+    """Perplexity of the fp32 model in transformers.
+
+    Raises:
+        PeerFailed: transformers failed.
+    """
+    request = out / "requests" / "reference.json"
+    request.parent.mkdir(parents=True, exist_ok=True)
+    request.write_text(json.dumps({"threads": workload.threads, "sequences": weights.windows}))
+    answer = out / "answers" / "reference.json"
+    answer.unlink(missing_ok=True)
+    command = [environment.python, _TRANSFORMERS, "perplexity", weights.hf_folder, request, answer]
+    run_child(command, log=out / "logs" / "reference.log", timeout_s=1200, environment=_OFFLINE)
+    return read_answer(answer, Score)
