@@ -132,6 +132,15 @@ def test_stopping_leaves_no_process_no_mount_and_no_file(phone_settings: Setting
     assert phone not in known_phones(phone_settings)
 
 
+def test_removing_a_phone_ends_the_one_that_was_started_again(phone_settings: Settings) -> None:
+    spec = PhoneSpec("again", model="Again")
+    first = start_phone(spec, phone_settings)
+    first.die()
+    second = start_phone(spec, phone_settings)
+    remove_phone(first)
+    assert not second.is_running()
+
+
 def test_a_dead_phones_commands_die_with_it(start: StartPhone, open_phone: OpenPhone) -> None:
     phone = start()
     marker = f"{os.getpid()}77"

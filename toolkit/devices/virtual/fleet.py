@@ -145,8 +145,8 @@ def known_phones(settings: Settings) -> list[VirtualPhone]:
 
 
 def remove_phone(phone: VirtualPhone) -> None:
-    """Kill a phone and delete its files."""
-    phone.die()
+    """Kill a phone, also when it was started again since, and delete its files."""
+    (_read(Path(phone.folder)) or phone).die()
     # The phone's mounts went with its namespace, so that only plain files are left to delete.
     shutil.rmtree(phone.folder)
 
