@@ -69,7 +69,14 @@ class Environment:
 
     def pip_install(self, log: Path, *arguments: str) -> None:
         """Run pip inside the environment."""
-        command = [self.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        command: list[str | Path] = [
+            self.python,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+        ]
         run_child(
             [*command, *arguments],
             log=log,

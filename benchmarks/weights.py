@@ -64,12 +64,12 @@ def prepare_weights(gguf: Path, out: Path, workload: Workload, environment: Envi
         partial = folder.with_name(f".{folder.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        command = [environment.python, _TRANSFORMERS, "export", gguf, partial]
-        run_child(command, log=out / "logs" / "fp32-export.log", timeout_s=900, environment=_OFFLINE)
+        export: list[str | Path] = [environment.python, _TRANSFORMERS, "export", gguf, partial]
+        run_child(export, log=out / "logs" / "fp32-export.log", timeout_s=900, environment=_OFFLINE)
         partial.rename(folder)
     tokens = out / "answers" / "tokens.json"
     tokens.parent.mkdir(parents=True, exist_ok=True)
-    command = [environment.python, _TRANSFORMERS, "tokenize", folder, TEXT, tokens]
+    command: list[str | Path] = [environment.python, _TRANSFORMERS, "tokenize", folder, TEXT, tokens]
     run_child(command, log=out / "logs" / "tokenize.log", timeout_s=300, environment=_OFFLINE)
     token_ids: list[int] = json.loads(tokens.read_text())["token_ids"]
     vocab_size: int = json.loads((folder / "config.json").read_text())["vocab_size"]
@@ -87,6 +87,13 @@ def reference_score(weights: Weights, out: Path, workload: Workload, environment
     request.write_text(json.dumps({"threads": workload.threads, "sequences": weights.windows}))
     answer = out / "answers" / "reference.json"
     answer.unlink(missing_ok=True)
-    command = [environment.python, _TRANSFORMERS, "perplexity", weights.hf_folder, request, answer]
+    command: list[str | Path] = [
+        environment.python,
+        _TRANSFORMERS,
+        "perplexity",
+        weights.hf_folder,
+        request,
+        answer,
+    ]
     run_child(command, log=out / "logs" / "reference.log", timeout_s=1200, environment=_OFFLINE)
     return read_answer(answer, Score)

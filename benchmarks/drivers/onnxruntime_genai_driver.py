@@ -17,10 +17,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from process_memory import status_bytes
 
 # Read when the library loads, which is after this.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+
+def status_bytes(field: str) -> int:
+    """A kB field of /proc/self/status, e.g. VmRSS or VmHWM, in bytes."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name == field:
+            return int(value.split()[0]) * 1024
+    raise KeyError(f"no {field} in /proc/self/status")
 
 
 def load(folder: Path, threads: int | None) -> Any:

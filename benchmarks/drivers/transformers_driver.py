@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -60,7 +61,7 @@ def perplexity(folder: Path, request_path: Path, output: Path) -> None:
 
 def main() -> None:
     """Dispatch on the first argument."""
-    modes = {"export": export, "tokenize": tokenize, "perplexity": perplexity}
+    modes: dict[str, Callable[..., None]] = {"export": export, "tokenize": tokenize, "perplexity": perplexity}
     modes[sys.argv[1]](*(Path(argument) for argument in sys.argv[2:]))
 
 

@@ -93,7 +93,7 @@ class LlamaCpp:
 
     def _build_driver(self, place: Workplace) -> None:
         packages = self._environment.site_packages
-        command = [os.environ.get("CXX", "g++"), "-std=c++20", "-O2", "-Wall", "-Wextra"]
+        command: list[str | Path] = [os.environ.get("CXX", "g++"), "-std=c++20", "-O2", "-Wall", "-Wextra"]
         command += [f"-I{packages / 'include'}", str(_DRIVER), f"-L{packages / 'lib'}"]
         command += ["-lllama", "-lggml", "-lggml-base", f"-Wl,-rpath,{packages / 'lib'}"]
         run_child([*command, "-o", self._driver], log=place.log("llama_cpp", "driver"), timeout_s=300)
@@ -106,7 +106,7 @@ class LlamaCpp:
     def quantize(self, place: Workplace, source: Path, output: Path, file_type: str) -> ConversionCost:
         """Quantize a GGUF file."""
         output.parent.mkdir(parents=True, exist_ok=True)
-        command = [self._driver, "quantize", source, output]
+        command: list[str | Path] = [self._driver, "quantize", source, output]
         command += [str(FILE_TYPES[file_type]), str(place.workload.threads)]
         log = place.log("llama_cpp", f"quantize-{file_type}")
         usage = run_child(command, log=log, timeout_s=CONVERSION_TIMEOUT_S)
@@ -127,7 +127,7 @@ class LlamaCpp:
         output = place.answer(name, "perplexity")
         longest = max(len(window) for window in place.windows)
         request = self._request(place, f"{name}-perplexity", place.windows, longest)
-        command = [self._driver, "perplexity", model, request, output]
+        command: list[str | Path] = [self._driver, "perplexity", model, request, output]
         run_child(command, log=place.log(name, "perplexity"), timeout_s=PERPLEXITY_TIMEOUT_S)
         return read_answer(output, Score)
 

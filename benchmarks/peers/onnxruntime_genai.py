@@ -37,7 +37,7 @@ class GenaiEngine:
     def build(self, place: Workplace, output: Path) -> ConversionCost:
         """Run the model builder with the options nearest to ours: int4, groups of 32, int8 activations."""
         shutil.rmtree(output, ignore_errors=True)
-        command = [self._environment.python, "-m", "onnxruntime_genai.models.builder"]
+        command: list[str | Path] = [self._environment.python, "-m", "onnxruntime_genai.models.builder"]
         command += ["-i", place.hf_folder, "-o", output, "-p", "int4", "-e", "cpu"]
         command += ["-c", place.out / "cache" / "genai"]
         command += ["--extra_options", "block_size=32", "accuracy_level=4", "hf_token=false"]
@@ -71,7 +71,7 @@ class GenaiEngine:
     def _drive(
         self, mode: str, folder: Path, request: Path, output: Path, log: Path, timeout_s: float
     ) -> None:
-        command = [self._environment.python, _DRIVER, mode, folder, request, output]
+        command: list[str | Path] = [self._environment.python, _DRIVER, mode, folder, request, output]
         run_child(command, log=log, timeout_s=timeout_s, environment=_OFFLINE)
 
 

@@ -61,7 +61,14 @@ class OurArtifact:
         return place.out / "cache" / self.quantization
 
     def _convert(self, place: Workplace, label: str, folder: Path, *options: str) -> ConversionCost:
-        command = [sys.executable, "-m", "toolkit.cli.main", "convert", place.gguf, "--force"]
+        command: list[str | Path] = [
+            sys.executable,
+            "-m",
+            "toolkit.cli.main",
+            "convert",
+            place.gguf,
+            "--force",
+        ]
         command += ["--quant", self.quantization, "--output", folder, *options]
         usage = run_child(
             command,
@@ -121,7 +128,7 @@ class Ours:
             "--warmup": workload.warmup,
             "--repetitions": workload.repetitions,
         }
-        command = [*self._bundle.command(str(self._bundle.path)), "profile"]
+        command: list[str | Path] = [*self._bundle.command(str(self._bundle.path)), "profile"]
         command += [str(part) for flag in flags.items() for part in flag]
         run_child(command, log=place.log(self.name, "profile"), timeout_s=PROFILE_TIMEOUT_S)
         return sample_of_result(parse_result(output.read_text(), run_id=run_id, subject=self.name))
