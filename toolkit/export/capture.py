@@ -27,7 +27,7 @@ from toolkit.export.simplify import simplify
 
 _IGNORED = ("_guards", "aten._assert", "aten.sym_constrain", "_operator.", "aten.sym_size")
 # Changes whenever the format or meaning of a captured graph does.
-_CAPTURE_VERSION = 1
+_CAPTURE_VERSION = 2
 
 
 def capture(model: nn.Module, config: Any) -> DecoderGraph:

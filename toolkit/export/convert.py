@@ -231,4 +231,4 @@ def _enforce(agreement: Parity, source: ModelSource, options: ConvertOptions) ->
 def _newest_opset() -> int:
     import onnx
 
-    return int(onnx.defs.onnx_opsetfacts.version())
+    return int(onnx.defs.onnx_opset_version())

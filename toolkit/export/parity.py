@@ -78,7 +78,7 @@ def measure(
     for text, expected in zip(ids, reference, strict=True):
         prefill = len(text) - DECODE_STEPS
         decoder.reset()
-        rows = [decoder.step(text[:prefill])] + [decoder.step([token]) for token in text[prefill:]]
+        rows = [decoder.step(text[:prefill])[-1:]] + [decoder.step([token]) for token in text[prefill:]]
         ours.append(torch.cat(rows))
         theirs.append(expected[prefill - 1 :])
     actual, wanted = torch.cat(ours), torch.cat(theirs)

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from toolkit.export.graph import DecoderGraph, Op, Ref, references
+from toolkit.export.graph import SEQUENCE, DecoderGraph, Op, Ref, references
 
+_INPUT_SHAPES: dict[str, tuple[int | str, ...]] = {"input_ids": (1, SEQUENCE), "position_ids": (1, SEQUENCE)}
 _NO_OPS = (
     "aten.alias",
     "aten.contiguous",
@@ -45,7 +46,9 @@ def _without_no_ops(graph: DecoderGraph) -> DecoderGraph:
     for op in graph.ops:
         op = _rename(op, lambda name: same.get(name, name))
         source = op.args[0].name if op.args and isinstance(op.args[0], Ref) else None
-        if source is not None and (op.target in _NO_OPS or _casts_to_same(graph, op, source)):
+        if source is not None and (
+            op.target in _NO_OPS or _casts_to_same(graph, op, source) or _views_as_is(graph, op, source)
+        ):
             same[op.name] = source
         else:
             kept.append(op)
@@ -59,6 +62,13 @@ def _casts_to_same(graph: DecoderGraph, op: Op, source: str) -> bool:
     before = graph.by_name.get(source)
     # Parameters and lifted buffers are float32 in every capture.
     return op.dtype == (before.dtype if before is not None else "float32")
+
+
+def _views_as_is(graph: DecoderGraph, op: Op, source: str) -> bool:
+    if op.target not in ("aten.view", "aten.reshape"):
+        return False
+    before = graph.by_name.get(source)
+    return op.shape == (before.shape if before is not None else _INPUT_SHAPES.get(source))
 
 
 def _conv1d_to_linear(graph: DecoderGraph) -> DecoderGraph:

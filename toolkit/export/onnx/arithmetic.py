@@ -52,9 +52,6 @@ def _operand(lowering: Lowering, arg: Any) -> str:
 
 def _view(lowering: Lowering, op: Op) -> str:
     assert op.shape is not None, "a view yields one tensor"
-    source = lowering.graph.by_name.get(op.args[0].name)
-    if source is not None and source.shape == op.shape:
-        return lowering.value(op.args[0])
     # Only [1, S, ...] shapes occur in decoders of batch 1, which is what reshape() can express.
     if SEQUENCE in op.shape and op.shape[:2] != (1, SEQUENCE):
         raise UnsupportedModel(f"{op.name} reshapes to {op.shape}")

@@ -8,9 +8,10 @@ from typing import Any
 
 from toolkit.artifact import Architecture
 
-# onnxruntime-genai treats all decoder-only types alike but refuses names it does not list.
+# onnxruntime-genai treats these alike and refuses names it does not list. It lists gpt2 too, but expects
+# that type's cache in another layout than every other decoder's, so gpt2 goes by the fallback's name.
 _KNOWN_TYPES = (
-    "gemma2", "gemma3_text", "gpt2", "granite", "llama", "mistral", "olmo", "phi", "phi3", "qwen2", "qwen3",
+    "gemma2", "gemma3_text", "granite", "llama", "mistral", "olmo", "phi", "phi3", "qwen2", "qwen3",
     "smollm3",
 )  # fmt: skip
 

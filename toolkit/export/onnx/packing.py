@@ -47,5 +47,5 @@ def block_size(tensor: QuantizedTensor) -> int:
 
 
 def _nibbles(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    packed: NDArray[np.uint8] = values[:, 0::2] | (values[:, 1::2] << 4)
+    packed: NDArray[np.uint8] = np.bitwise_or(values[:, 0::2], values[:, 1::2] << 4)
     return packed

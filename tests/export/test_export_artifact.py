@@ -1,0 +1,177 @@
+"""What the artifact's model file looks like, and that the official runtime takes it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from conftest import Convert
+
+from toolkit.artifact import Artifact
+from toolkit.errors import SourceNotFound
+from toolkit.settings import Settings
+from toolkit.sources import ModelSource, resolve
+
+
+def operators(artifact: Artifact) -> Counter[str]:
+    model = onnx.load(artifact.path / "model.onnx", load_external_data=False)
+    return Counter(node.op_type for node in model.graph.node)
+
+
+def test_llama_is_fully_fused(convert_model: Convert) -> None:
+    artifact = convert_model("random:llama-tiny", "8da4w")
+    layers = artifact.manifest.architecture.layers
+    assert operators(artifact) == {
+        "GatherBlockQuantized": 1,
+        "SimplifiedLayerNormalization": 1,
+        "SkipSimplifiedLayerNormalization": 2 * layers,
+        # qkv, o, gate+up, down; and the lm_head.
+        "MatMulNBits": 4 * layers + 1,
+        "GroupQueryAttention": layers,
+        "Split": layers,
+        "QuickGelu": layers,
+        "Mul": layers,
+        "Shape": 1,
+        "Cast": 1,
+        "Sub": 1,
+        "Gather": 1,
+        "Identity": 1,
+    }
+
+
+@pytest.mark.parametrize("model_type", ["llama", "qwen2", "gemma3", "gpt2"])
+def test_four_bit_artifact_holds_no_float_copy_of_a_matrix(model_type: str, convert_model: Convert) -> None:
+    artifact = convert_model(f"random:{model_type}-tiny", "8da4w")
+    model = onnx.load(artifact.path / "model.onnx", load_external_data=False)
+    floats = {
+        tensor.name: list(tensor.dims)
+        for tensor in model.graph.initializer
+        if tensor.data_type == onnx.TensorProto.FLOAT and len(tensor.dims) > 1
+    }
+    vocabulary = artifact.manifest.architecture.vocab_size
+    hidden = artifact.manifest.architecture.hidden_size
+    assert [vocabulary, hidden] not in floats.values() and [hidden, vocabulary] not in floats.values()
+    allowed = ("scales", "cos", "sin", "wpe.weight")
+    assert not [name for name in floats if not name.endswith(allowed)]
+
+
+def test_tied_vocabulary_is_stored_once(convert_model: Convert) -> None:
+    artifact = convert_model("random:llama-tiny", "8da4w")
+    assert artifact.manifest.architecture.tied_embeddings
+    model = onnx.load(artifact.path / "model.onnx", load_external_data=False)
+    places: dict[str, set[tuple[str, str]]] = {}
+    for tensor in model.graph.initializer:
+        if "embed_tokens" in tensor.name and tensor.external_data:
+            place = {entry.key: entry.value for entry in tensor.external_data}
+            kind = tensor.name.split("#")[0]
+            places.setdefault(kind, set()).add((place["offset"], place["length"]))
+    assert places and all(len(where) == 1 for where in places.values())
+
+
+def test_logits_are_the_last_positions_unless_all_are_asked_for(
+    convert_model: Convert, tmp_path: Path
+) -> None:
+    def logits_shape(artifact: Artifact) -> list[str | int]:
+        model = onnx.load(artifact.path / "model.onnx", load_external_data=False)
+        [logits] = [output for output in model.graph.output if output.name == "logits"]
+        return [dim.dim_param or dim.dim_value for dim in logits.type.tensor_type.shape.dim]
+
+    last = convert_model("random:llama-tiny", output=tmp_path / "last")
+    every = convert_model("random:llama-tiny", logits="all", output=tmp_path / "all")
+    vocabulary = last.manifest.architecture.vocab_size
+    assert logits_shape(last) == [1, 1, vocabulary]
+    assert logits_shape(every) == [1, "sequence_length", vocabulary]
+
+
+@pytest.mark.parametrize("scheme", ["fp16", "8w", "4w"])
+def test_weight_only_schemes_keep_float_activations(scheme: str, convert_model: Convert) -> None:
+    artifact = convert_model("random:qwen3-tiny", scheme)
+    model = onnx.load(artifact.path / "model.onnx", load_external_data=False)
+    levels = {
+        attribute.i
+        for node in model.graph.node
+        if node.op_type == "MatMulNBits"
+        for attribute in node.attribute
+        if attribute.name == "accuracy_level"
+    }
+    assert levels == (set() if scheme == "fp16" else {0})
+
+
+@pytest.mark.parametrize("group_size", [0, 16, 64])
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_group_sizes_and_zero_points_reach_the_engine(
+    group_size: int, symmetric: bool, convert_model: Convert
+) -> None:
+    parity = convert_model(
+        "random:llama-tiny", "8w", group_size=group_size, symmetric=symmetric, algorithm="rtn"
+    ).manifest.parity
+    assert parity is not None and parity.mean_kl < 0.01
+
+
+@pytest.mark.parametrize("model", ["random:llama-tiny", "random:gemma3-tiny", "random:gpt2-tiny"])
+def test_onnxruntime_genai_loads_the_folder_and_generates_the_same_tokens(
+    model: str, convert_model: Convert
+) -> None:
+    artifact = convert_model(model, "8da4w")
+    assert genai_greedy(artifact) == artifact.manifest.greedy_reference.token_ids
+
+
+def genai_greedy(artifact: Artifact) -> list[int]:
+    """Greedy continuation of the manifest's prompt in the official runtime."""
+    import onnxruntime_genai as og
+
+    reference = artifact.manifest.greedy_reference
+    assert reference is not None
+    length = len(reference.prompt_ids) + len(reference.token_ids)
+    model = og.Model(str(artifact.path))
+    parameters = og.GeneratorParams(model)
+    parameters.set_search_options(max_length=length, min_length=length, do_sample=False)
+    generator = og.Generator(model, parameters)
+    generator.append_tokens(reference.prompt_ids)
+    tokens = []
+    while not generator.is_done():
+        generator.generate_next_token()
+        tokens.append(int(generator.get_next_tokens()[0]))
+    return tokens
+
+
+@pytest.fixture(scope="module")
+def smollm2() -> ModelSource:
+    """The demo model, in the user's own cache: 98 MB are downloaded once, not once per test run."""
+    try:
+        return resolve("SmolLM2-135M-Instruct", Settings.from_environment())
+    except SourceNotFound as error:
+        pytest.skip(f"the demo model cannot be had: {error.what}")
+
+
+def test_smollm2_generates_the_same_32_tokens_in_genai(smollm2: ModelSource, convert_model: Convert) -> None:
+    artifact = convert_model(smollm2, "8da4w")
+    greedy = artifact.manifest.greedy_reference
+    assert greedy is not None
+    assert len(greedy.token_ids) == 32
+    assert genai_greedy(artifact) == greedy.token_ids
+
+
+def test_blocks_of_a_gguf_are_carried_over_exactly(smollm2: ModelSource, convert_model: Convert) -> None:
+    artifact = convert_model(smollm2, "source")
+    name = "model.layers.3.mlp.down_proj.weight"
+    model = onnx.load(artifact.path / "model.onnx")
+    held = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    packed, scales = held[f"{name}.values"], held[f"{name}.scales"]
+    offsets = held[f"{name}.zero_points"]
+    values = np.stack([packed & 15, packed >> 4], axis=-1).reshape(*scales.shape, -1).astype(np.float32)
+    restored = ((values - offsets[..., None]) * scales[..., None]).reshape(scales.shape[0], -1)
+    torch.testing.assert_close(torch.from_numpy(restored), smollm2.weights.read(name), atol=1e-6, rtol=1e-6)
+    assert artifact.manifest.quantization.overrides[name].algorithm == "source"
+
+
+def test_genai_config_names_the_graphs_inputs(convert_model: Convert) -> None:
+    for model, has_positions in (("random:gpt2-tiny", True), ("random:llama-tiny", False)):
+        artifact = convert_model(model)
+        config = json.loads((artifact.path / "genai_config.json").read_text())
+        assert ("position_ids" in config["model"]["decoder"]["inputs"]) is has_positions

@@ -1,0 +1,200 @@
+"""Bad input: a typed error, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import Convert
+
+from toolkit.artifact import Artifact
+from toolkit.errors import (
+    ArtifactCorrupt,
+    ArtifactExists,
+    ContextTooLong,
+    MissingWeights,
+    ParityFailed,
+    UnknownScheme,
+    UnsupportedModel,
+    UsageError,
+)
+from toolkit.settings import Settings
+from toolkit.sources import ModelSource, resolve
+
+
+@pytest.fixture
+def llama(settings: Settings) -> ModelSource:
+    return resolve("random:llama-tiny", settings)
+
+
+class Damaged:
+    """A WeightReader with one tensor missing or replaced."""
+
+    def __init__(self, source: ModelSource, name: str, tensor: torch.Tensor | None) -> None:
+        self._weights, self._name, self._tensor = source.weights, name, tensor
+
+    def names(self) -> list[str]:
+        return [n for n in self._weights.names() if self._tensor is not None or n != self._name]
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        if name == self._name and self._tensor is not None:
+            return tuple(self._tensor.shape)
+        return self._weights.shape(name)
+
+    def read(self, name: str) -> torch.Tensor:
+        return self._tensor if name == self._name and self._tensor is not None else self._weights.read(name)
+
+    def read_blocks(self, name: str) -> None:
+        return None
+
+
+def test_missing_weights_are_named(llama: ModelSource, convert_model: Convert, tmp_path: Path) -> None:
+    broken = replace(llama, weights=Damaged(llama, "model.norm.weight", None))
+    with pytest.raises(MissingWeights, match="model.norm.weight"):
+        convert_model(broken)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_weight_of_another_shape_is_refused(llama: ModelSource, convert_model: Convert) -> None:
+    broken = replace(llama, weights=Damaged(llama, "model.norm.weight", torch.ones(3)))
+    with pytest.raises(MissingWeights, match=r"has shape \(3,\)"):
+        convert_model(broken)
+
+
+def test_wrong_weights_fail_parity_and_leave_nothing(
+    convert_model: Convert, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import toolkit.export.convert as module
+
+    honest = module.reference_logits
+    monkeypatch.setattr(module, "reference_logits", lambda *args: -honest(*args))
+    with pytest.raises(ParityFailed, match="mean KL"):
+        convert_model("random:llama-tiny")
+    assert list(tmp_path.iterdir()) == []
+    kept = convert_model("random:llama-tiny", check_parity=False)
+    assert kept.manifest.parity is not None and not kept.manifest.parity.passed
+
+
+def test_context_longer_than_the_models_is_refused(convert_model: Convert) -> None:
+    with pytest.raises(ContextTooLong, match="trained for"):
+        convert_model("random:llama-tiny", context_length=10**6)
+
+
+def test_opset_out_of_range_is_refused(convert_model: Convert) -> None:
+    with pytest.raises(UsageError, match="--opset 7"):
+        convert_model("random:llama-tiny", opset=7)
+
+
+def test_an_operator_without_lowering_is_named(
+    settings: Settings, convert_model: Convert, tmp_path: Path
+) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(
+        '{"model_type": "bloom", "architectures": ["BloomForCausalLM"], "hidden_size": 64, "n_layer": 2,'
+        ' "n_head": 4, "vocab_size": 128}'
+    )
+    with pytest.raises(UnsupportedModel):
+        convert_model(f"random:{config}")
+    assert list(tmp_path.iterdir()) == [config]
+
+
+def test_existing_artifact_stays_unless_forced(convert_model: Convert, tmp_path: Path) -> None:
+    first = convert_model("random:llama-tiny", output=tmp_path / "a")
+    with pytest.raises(ArtifactExists, match="already exists"):
+        convert_model("random:llama-tiny", output=tmp_path / "a")
+    second = convert_model("random:llama-tiny", "8w", output=tmp_path / "a", overwrite=True)
+    assert first.manifest.sha256 != second.manifest.sha256
+    Artifact.load(tmp_path / "a").verify()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a"]
+
+
+def test_force_never_wipes_a_folder_that_is_not_an_artifact(convert_model: Convert, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("important")
+    with pytest.raises(ArtifactExists, match="not an artifact"):
+        convert_model("random:llama-tiny", output=tmp_path / "mine", overwrite=True)
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "important"
+
+
+def test_a_changed_byte_is_found(convert_model: Convert) -> None:
+    artifact = convert_model("random:llama-tiny")
+    data = artifact.path / "model.onnx.data"
+    content = bytearray(data.read_bytes())
+    content[len(content) // 2] ^= 1
+    data.write_bytes(content)
+    with pytest.raises(ArtifactCorrupt, match=r"model\.onnx\.data"):
+        Artifact.load(artifact.path).verify()
+
+
+def test_second_conversion_uses_the_cached_capture_and_gives_the_same_files(
+    tmp_path: Path, convert_model: Convert
+) -> None:
+    first = convert_model("random:qwen2-tiny", "8da4w", output=tmp_path / "1")
+    second = convert_model("random:qwen2-tiny", "8da4w", output=tmp_path / "2")
+    assert second.manifest.conversion.capture_cached
+    assert first.manifest.sha256 == second.manifest.sha256
+
+
+def test_a_damaged_capture_cache_is_made_again(tmp_path: Path) -> None:
+    from conftest import options
+
+    from toolkit.export.convert import convert
+
+    settings = Settings(tmp_path / "cache", tmp_path / "data", "sqlite://")
+    source = resolve("random:gpt2-tiny", settings)
+    convert(source, options(source), tmp_path / "1", settings)
+    [cached] = (settings.cache_dir / "captures").iterdir()
+    cached.write_text(cached.read_text()[:1000])
+    again = convert(source, options(source), tmp_path / "2", settings)
+    assert not again.manifest.conversion.capture_cached
+
+
+def run_cli(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "SLM_CACHE_DIR": str(home / "cache"), "SLM_DATA_DIR": str(home / "data")}
+    command = [sys.executable, "-m", "toolkit.cli.main", "convert", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+
+
+def test_cli_shows_one_message_and_an_exit_code(tmp_path: Path) -> None:
+    result = run_cli("random:llama-tiny", "-o", str(tmp_path / "a"), "--quant", "4da8w", home=tmp_path)
+    assert result.returncode == UnknownScheme.exit_code
+    assert "Did you mean '8da4w'?" in result.stderr or "Did you mean '8da8w'?" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "a").exists()
+
+
+def test_cli_refuses_a_group_size_that_does_not_divide(tmp_path: Path) -> None:
+    result = run_cli("random:llama-tiny", "-o", str(tmp_path / "a"), "--group-size", "256", home=tmp_path)
+    assert result.returncode == 4
+    assert "256" in result.stderr and "Traceback" not in result.stderr
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("delay_s", [0.5, 4.0, 7.0])
+def test_ctrl_c_leaves_nothing(tmp_path: Path, delay_s: float) -> None:
+    environment = {**os.environ, "SLM_CACHE_DIR": str(tmp_path / "c"), "SLM_DATA_DIR": str(tmp_path / "d")}
+    output = tmp_path / "out" / "a"
+    command = [
+        sys.executable,
+        "-m",
+        "toolkit.cli.main",
+        "convert",
+        "random:tinyllama-1.1b",
+        "-o",
+        str(output),
+    ]
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    time.sleep(delay_s)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode in (130, -signal.SIGINT), stderr
+    assert "Traceback" not in stderr or process.returncode == -signal.SIGINT
+    assert not output.exists()
+    assert not output.parent.exists() or list(output.parent.iterdir()) == []

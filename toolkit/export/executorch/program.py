@@ -1,0 +1,235 @@
+"""An ExecuTorch program, instruction by instruction.
+
+ExecuTorch's own exporter gets here by retracing every delegate some forty times, which takes minutes for a
+small decoder. The lowering already knows each value's shape and each instruction's arguments, so it fills in
+the same schema directly and leaves only the encoding to ExecuTorch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from executorch.exir import schema
+from executorch.exir._serialize._named_data_store import NamedDataStore
+from executorch.exir._serialize._program import PTEFile, serialize_pte_binary
+from executorch.exir.scalar_type import ScalarType
+from numpy.typing import NDArray
+
+from toolkit.export.executorch.memory import Lifetime, pack
+
+# Planned buffer 0 is reserved for constants by the schema.
+ACTIVATIONS = 1
+KV_CACHE = 2
+PROGRAM_VERSION = 0
+ALIGNMENT = 16
+# XNNPACK reads up to this many bytes past the end of its inputs.
+OVERREAD_BYTES = 128
+
+_SCALAR_TYPES = {
+    "float32": ScalarType.FLOAT,
+    "int64": ScalarType.LONG,
+    "int8": ScalarType.CHAR,
+    "uint8": ScalarType.BYTE,
+}
+# What a constant method may return: an integer, a flag, or several integers.
+Constant = int | bool | Sequence[int]
+
+
+@dataclass(frozen=True)
+class Value:
+    """Index of a value in the method's table."""
+
+    index: int
+
+
+@dataclass
+class _Planned:
+    """A tensor that the memory plan has to place."""
+
+    tensor: schema.Tensor
+    size_bytes: int
+    first: int
+    last: int
+
+
+class Method:
+    """One method under construction; its values live in two planned buffers, activations and KV cache.
+
+    Args:
+        name: as callers see it.
+        data: receives the delegates' weights.
+    """
+
+    def __init__(self, name: str, data: NamedDataStore) -> None:
+        self.name = name
+        self.data = data
+        self._values: list[schema.EValue] = []
+        self._inputs: list[int] = []
+        self._outputs: list[int] = []
+        self._instructions: list[schema.Instruction] = []
+        self._operators: dict[tuple[str, str], int] = {}
+        self._delegates: list[schema.BackendDelegate] = []
+        self._payloads: list[bytes] = []
+        self._constants: list[bytes] = []
+        self._literals: dict[tuple[str, object], Value] = {}
+        self._planned: dict[int, _Planned] = {}
+        self._cache_bytes = 0
+
+    def input(self, shape: Sequence[int], dtype: str, *, dynamic: bool) -> Value:
+        """Declare a tensor that the caller passes in, which keeps its memory; ``shape`` is its upper bound."""
+        value = self._add(_tensor(shape, dtype, dynamic=dynamic))
+        self._inputs.append(value.index)
+        return value
+
+    def output(self, value: Value) -> None:
+        """Return a value; its memory is the program's."""
+        self._outputs.append(value.index)
+        self._planned[value.index].last = len(self._instructions) + 1
+
+    def tensor(self, shape: Sequence[int], dtype: str = "float32", *, dynamic: bool = True) -> Value:
+        """A tensor that an instruction will write; ``shape`` is its upper bound."""
+        tensor = _tensor(shape, dtype, dynamic=dynamic)
+        value = self._add(tensor)
+        start = len(self._instructions)
+        self._planned[value.index] = _Planned(tensor, _size_bytes(shape, dtype), start, start)
+        return value
+
+    def cache(self, shape: Sequence[int]) -> Value:
+        """A float32 tensor that keeps its content from call to call."""
+        tensor = _tensor(shape, "float32", dynamic=False)
+        tensor.allocation_info = _allocation(KV_CACHE, self._cache_bytes)
+        self._cache_bytes += _aligned(_size_bytes(shape, "float32"))
+        return self._add(tensor)
+
+    def constant(self, array: NDArray[np.generic]) -> Value:
+        """A tensor whose content is stored in the program."""
+        self._constants.append(np.ascontiguousarray(array).tobytes())
+        tensor = _tensor(array.shape, array.dtype.name, dynamic=False)
+        tensor.data_buffer_idx = len(self._constants)
+        return self._add(tensor)
+
+    def literal(self, value: int | float | bool | None) -> Value:
+        """A number, a flag or nothing; equal ones share an entry that no instruction may write."""
+        key = (type(value).__name__, value)
+        if key not in self._literals:
+            self._literals[key] = self._add(_literal(value))
+        return self._literals[key]
+
+    def integer(self) -> Value:
+        """An integer that an instruction will write."""
+        return self._add(schema.Int(0))
+
+    def call(self, operator: str, arguments: Sequence[Value]) -> None:
+        """Call a kernel, e.g. ``aten::slice_copy.Tensor_out``; results are among its arguments."""
+        name, _, overload = operator.partition(".")
+        index = self._operators.setdefault((name, overload), len(self._operators))
+        self._instruct(schema.KernelCall(index, [value.index for value in arguments]), arguments)
+
+    def delegate(self, backend: str, payload: bytes, arguments: Sequence[Value]) -> None:
+        """Call a backend's compiled graph: inputs first, then outputs."""
+        index = len(self._delegates)
+        reference = schema.BackendDelegateDataReference(schema.DataLocation.INLINE, len(self._payloads))
+        self._delegates.append(schema.BackendDelegate(backend, reference, []))
+        self._payloads.append(payload)
+        self._instruct(schema.DelegateCall(index, [value.index for value in arguments]), arguments)
+
+    def write(self, path: Path, constants: Mapping[str, Constant]) -> None:
+        """Write the .pte with this method and one method per constant."""
+        plans = [self._plan(), *(_constant_plan(name, value) for name, value in constants.items())]
+        program = schema.Program(
+            version=PROGRAM_VERSION,
+            execution_plan=plans,
+            # Entry 0 is reserved and means "no constant".
+            constant_buffer=[schema.Buffer(b""), *(schema.Buffer(content) for content in self._constants)],
+            backend_delegate_data=[schema.BackendDelegateInlineData(payload) for payload in self._payloads],
+            segments=[],
+            constant_segment=schema.SubsegmentOffsets(0, []),
+        )
+        file = PTEFile(program=program, named_data=self.data.get_named_data_store_output())
+        with path.open("wb") as stream:
+            serialize_pte_binary(file, extract_delegate_segments=True).write_to_file(stream)
+
+    def _plan(self) -> schema.ExecutionPlan:
+        lifetimes = [Lifetime(p.size_bytes, p.first, p.last) for p in self._planned.values()]
+        offsets, total = pack(lifetimes, alignment=ALIGNMENT)
+        for planned, offset in zip(self._planned.values(), offsets, strict=True):
+            planned.tensor.allocation_info = _allocation(ACTIVATIONS, offset)
+        sizes = [0, total + OVERREAD_BYTES]
+        if self._cache_bytes:
+            sizes.append(self._cache_bytes)
+        return schema.ExecutionPlan(
+            name=self.name,
+            container_meta_type=schema.ContainerMetadata("", ""),
+            values=self._values,
+            inputs=self._inputs,
+            outputs=self._outputs,
+            chains=[schema.Chain([], [], self._instructions, None)],
+            operators=[schema.Operator(name, overload) for name, overload in self._operators],
+            delegates=self._delegates,
+            non_const_buffer_sizes=sizes,
+        )
+
+    def _instruct(self, arguments: Any, values: Sequence[Value]) -> None:
+        for value in values:
+            if value.index in self._planned:
+                self._planned[value.index].last = len(self._instructions)
+        self._instructions.append(schema.Instruction(arguments))
+
+    def _add(self, content: Any) -> Value:
+        self._values.append(schema.EValue(content))
+        return Value(len(self._values) - 1)
+
+
+def _tensor(shape: Sequence[int], dtype: str, *, dynamic: bool) -> schema.Tensor:
+    dynamism = schema.TensorShapeDynamism
+    return schema.Tensor(
+        scalar_type=_SCALAR_TYPES[dtype],
+        storage_offset=0,
+        sizes=list(shape),
+        dim_order=list(range(len(shape))),
+        requires_grad=False,
+        layout=0,
+        data_buffer_idx=0,
+        allocation_info=None,
+        shape_dynamism=dynamism.DYNAMIC_BOUND if dynamic else dynamism.STATIC,
+    )
+
+
+def _literal(value: int | float | bool | None) -> Any:
+    if value is None:
+        return schema.Null()
+    if isinstance(value, bool):
+        return schema.Bool(value)
+    return schema.Int(value) if isinstance(value, int) else schema.Double(value)
+
+
+def _constant_plan(name: str, value: Constant) -> schema.ExecutionPlan:
+    """A method that takes nothing, does nothing and returns constants."""
+    results = [value] if isinstance(value, int) else list(value)
+    return schema.ExecutionPlan(
+        name=name,
+        container_meta_type=schema.ContainerMetadata("", ""),
+        values=[schema.EValue(_literal(result)) for result in results],
+        inputs=[],
+        outputs=list(range(len(results))),
+        chains=[schema.Chain([], [], [], None)],
+        operators=[],
+        delegates=[],
+        non_const_buffer_sizes=[0],
+    )
+
+
+def _allocation(buffer: int, offset: int) -> schema.AllocationDetails:
+    return schema.AllocationDetails(buffer, offset & 0xFFFFFFFF, offset >> 32)
+
+
+def _size_bytes(shape: Sequence[int], dtype: str) -> int:
+    return int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+
+
+def _aligned(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT

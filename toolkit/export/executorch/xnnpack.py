@@ -1,0 +1,283 @@
+"""One XNNPACK graph under construction, and its encoding as a delegate's payload."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from executorch.backends.xnnpack.serialization import xnnpack_graph_schema as schema
+from executorch.backends.xnnpack.serialization.xnnpack_graph_serialize import serialize_xnnpack_binary
+from executorch.exir._serialize._named_data_store import NamedDataStore
+from numpy.typing import NDArray
+
+from toolkit.export.graph import SEQUENCE
+
+BACKEND = "XnnpackBackend"
+_INVALID = 0xFFFFFFFF
+_INLINE = 0xFFFFFFFFFFFFFFFF
+_EXTERNAL_INPUT = 1
+_EXTERNAL_OUTPUT = 2
+_ALIGNMENT = 16
+
+Shape = tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Node:
+    """A value inside one graph.
+
+    Attributes:
+        id: in the graph's table.
+        shape: with SEQUENCE for the sequence length.
+    """
+
+    id: int
+    shape: Shape
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A linear's weight [out, in] as XNNPACK stores it.
+
+    Attributes:
+        key: of the values in the named data; the scales', if any, are under ``scale_`` + key.
+        size_bytes: of the values.
+        rows: output features.
+        columns: input features.
+        bits: 32, 8 or 4.
+        groups: scales per row; 0 for one float32 scale per row, else bfloat16 ones.
+        dynamic_activation: the input is rounded to int8 row by row.
+    """
+
+    key: str
+    size_bytes: int
+    rows: int
+    columns: int
+    bits: int
+    groups: int
+    dynamic_activation: bool
+
+
+class XnnpackGraph:
+    """Collects nodes; shapes may hold SEQUENCE, which is serialized as its upper bound.
+
+    Args:
+        data: receives constants, under keys that are hashes of their content.
+        longest: largest sequence length of one call.
+    """
+
+    def __init__(self, data: NamedDataStore, longest: int) -> None:
+        self._data = data
+        self._longest = longest
+        self._tensors: list[Any] = []
+        self._nodes: list[Any] = []
+        self._inputs: list[int] = []
+        self._stored = [schema.ConstantDataOffset(0, 0)]
+        self._constants: dict[bytes, Node] = {}
+        self._rounded: dict[int, int] = {}
+
+    def input(self, shape: Shape) -> Node:
+        """A tensor that the delegate is called with; order is the order of the call's arguments."""
+        node = self._tensor(shape)
+        self._inputs.append(node.id)
+        return node
+
+    def constant(self, array: NDArray[np.float32]) -> Node:
+        """A float32 constant; equal ones are stored once in the program."""
+        content = array.tobytes()
+        key = content + str(array.shape).encode()
+        if key not in self._constants:
+            buffer = self._store(hashlib.sha256(content).hexdigest(), len(content), content)
+            self._constants[key] = self._tensor(array.shape, buffer=buffer)
+        return self._constants[key]
+
+    def scalar(self, number: float) -> Node:
+        """A float32 constant of one element."""
+        return self.constant(np.array([number], np.float32))
+
+    def unary(self, kind: str, operand: Node) -> Node:
+        """An elementwise operator by its name in XNNPACK's schema: Sigmoid, Tanh, Square ..."""
+        return self._result(
+            operand.shape,
+            lambda output: getattr(schema, f"XNN{kind}")(input_id=operand.id, output_id=output, flags=0),
+        )
+
+    def binary(self, kind: str, left: Node, right: Node) -> Node:
+        """An elementwise operator with broadcasting: Add, Subtract, Multiply, Div, Maximum."""
+        return self._result(
+            broadcast(left.shape, right.shape),
+            lambda output: getattr(schema, f"XNN{kind}")(
+                input1_id=left.id, input2_id=right.id, output_id=output, flags=0
+            ),
+        )
+
+    def reshape(self, operand: Node, shape: Shape) -> Node:
+        """The same elements in another shape; the sequence length is inferred."""
+        if operand.shape == shape:
+            return operand
+        sizes = [0 if size == SEQUENCE else int(size) for size in shape]
+        return self._result(
+            shape, lambda output: schema.XNNStaticReshape(len(sizes), sizes, operand.id, output, 0)
+        )
+
+    def transpose(self, operand: Node, order: Sequence[int]) -> Node:
+        """Dimensions in another order."""
+        return self._result(
+            tuple(operand.shape[dim] for dim in order),
+            lambda output: schema.XNNStaticTranspose(len(order), list(order), operand.id, output, 0),
+        )
+
+    def columns(self, operand: Node, start: int, stop: int) -> Node:
+        """Columns ``start:stop`` of the last dimension."""
+        if (start, stop) == (0, operand.shape[-1]):
+            return operand
+        rank = len(operand.shape)
+        offsets = [0] * (rank - 1) + [start]
+        # Size 0 is "all of it", whatever the sequence length.
+        sizes = [0] * (rank - 1) + [stop - start]
+        return self._result(
+            (*operand.shape[:-1], stop - start),
+            lambda output: schema.XNNStaticSlice(rank, offsets, sizes, operand.id, output, 0),
+        )
+
+    def concatenate(self, left: Node, right: Node) -> Node:
+        """Side by side along the last dimension."""
+        width = int(left.shape[-1]) + int(right.shape[-1])
+        return self._result(
+            (*left.shape[:-1], width),
+            lambda output: schema.XNNConcatenate2(
+                axis=len(left.shape) - 1,
+                input1_id=left.id,
+                input2_id=right.id,
+                input3_id=_INVALID,
+                input4_id=_INVALID,
+                input5_id=_INVALID,
+                output_id=output,
+                flags=0,
+            ),
+        )
+
+    def linear(self, operand: Node, weight: Filter, bias: Node | None) -> Node:
+        """``operand @ weight.T + bias`` over the last dimension."""
+        source = self._round(operand) if weight.dynamic_activation else operand.id
+        stored = self._filter(weight)
+        return self.product(source, stored, bias, (*operand.shape[:-1], weight.rows))
+
+    def weighted_sum(self, operand: Node, weights: NDArray[np.float32], offset: float) -> Node:
+        """``operand @ weights + offset`` over the last dimension, which becomes 1.
+
+        As a linear with one output it is faster than XNNPACK's pooling and needs no reshapes.
+        """
+        stored = self.constant(weights[None])
+        bias = self.scalar(offset) if offset else None
+        return self.product(operand.id, stored.id, bias, (*operand.shape[:-1], 1))
+
+    def product(self, source: int, stored: int, bias: Node | None, shape: Shape) -> Node:
+        """A fully connected node over ids."""
+        return self._result(
+            shape,
+            lambda output: schema.XNNFullyConnected(
+                input1_id=source,
+                filter_id=stored,
+                bias_id=_INVALID if bias is None else bias.id,
+                output_id=output,
+                flags=0,
+            ),
+        )
+
+    def payload(self, outputs: Sequence[Node]) -> bytes:
+        """Encode the graph; ``outputs`` are the call's last arguments, in order."""
+        for position, identifier in enumerate(self._inputs):
+            self._expose(identifier, position, _EXTERNAL_INPUT)
+        for position, node in enumerate(outputs, start=len(self._inputs)):
+            self._expose(node.id, position, _EXTERNAL_OUTPUT)
+        graph = schema.XNNGraph(
+            version="0",
+            xnodes=[schema.XNode(xnode_union=node, debug_handle=0) for node in self._nodes],
+            xvalues=[schema.XValue(xvalue_union=tensor) for tensor in self._tensors],
+            num_externs=len(self._inputs) + len(outputs),
+            input_ids=self._inputs,
+            output_ids=[node.id for node in outputs],
+            constant_data=self._stored,
+        )
+        encoded: bytes = serialize_xnnpack_binary(graph, bytearray())
+        return encoded
+
+    def _expose(self, identifier: int, position: int, flag: int) -> None:
+        tensor = self._tensors[identifier]
+        tensor.external_id, tensor.flags = position, flag
+
+    def _result(self, shape: Shape, make: Any) -> Node:
+        node = self._tensor(shape)
+        self._nodes.append(make(node.id))
+        return node
+
+    def _tensor(self, shape: Shape, *, buffer: int = 0) -> Node:
+        self._tensors.append(self._value(shape, schema.XNNDatatype.xnn_datatype_fp32, buffer))
+        return Node(len(self._tensors) - 1, shape)
+
+    def _value(self, shape: Shape, datatype: Any, buffer: int = 0) -> Any:
+        dims = [self._longest if size == SEQUENCE else int(size) for size in shape]
+        return schema.XNNTensorValue(
+            datatype=datatype,
+            num_dims=len(dims),
+            dims=dims,
+            constant_buffer_idx=buffer,
+            external_id=_INVALID,
+            flags=0,
+            id_out=len(self._tensors),
+        )
+
+    def _store(self, key: str, size_bytes: int, content: bytes | None) -> int:
+        if content is not None:
+            self._data.add_named_data(key, content, _ALIGNMENT)
+        self._stored.append(schema.ConstantDataOffset(_INLINE, size_bytes, key))
+        return len(self._stored) - 1
+
+    def _round(self, operand: Node) -> int:
+        """The operand rounded to int8 with one scale per row; linears over one input share it."""
+        if operand.id not in self._rounded:
+            value = self._value(operand.shape, schema.XNNDatatype.xnn_datatype_qdint8)
+            identifier = len(self._tensors)
+            self._tensors.append(
+                schema.XNNQuantizedTensorValue(value, schema.PerTokenDynamicQuant(num_nonbatch_dims=1))
+            )
+            self._nodes.append(schema.XNNConvert(input_id=operand.id, output_id=identifier, flags=0))
+            self._rounded[operand.id] = identifier
+        return self._rounded[operand.id]
+
+    def _filter(self, weight: Filter) -> int:
+        buffer = self._store(weight.key, weight.size_bytes, None)
+        types = schema.XNNDatatype
+        if weight.bits == 32:
+            return self._tensor((weight.rows, weight.columns), buffer=buffer).id
+        scales = weight.rows * max(weight.groups, 1)
+        scale_buffer = self._store(f"scale_{weight.key}", scales * (2 if weight.groups else 4), None)
+        quantization: Any
+        if weight.groups:
+            datatype = types.xnn_datatype_qbint4
+            quantization = schema.PerChannelGroupQuant(
+                scale=[],
+                channel_dim=0,
+                group_size=weight.columns // weight.groups,
+                scale_buffer_idx=scale_buffer,
+                num_scales=scales,
+            )
+        else:
+            datatype = types.xnn_datatype_qcint4 if weight.bits == 4 else types.xnn_datatype_qcint8
+            quantization = schema.PerChannelQuant(
+                scale=[], channel_dim=0, scale_buffer_idx=scale_buffer, num_scales=scales
+            )
+        value = self._value((weight.rows, weight.columns), datatype, buffer)
+        self._tensors.append(schema.XNNQuantizedTensorValue(value, quantization))
+        return len(self._tensors) - 1
+
+
+def broadcast(left: Shape, right: Shape) -> Shape:
+    """The shape of an elementwise result."""
+    rank = max(len(left), len(right))
+    padded = [(1,) * (rank - len(shape)) + shape for shape in (left, right)]
+    return tuple(b if a == 1 else a for a, b in zip(*padded, strict=True))
