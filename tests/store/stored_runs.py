@@ -54,6 +54,7 @@ RUN = Run(
     engine="onnxruntime",
     engine_version="1.31.1",
     runner_version="0.1.0",
+    kernels="own",
     abi="x86_64",
     bundle_sha256="b" * 64,
     argv=("slm-runner-ort", "profile"),

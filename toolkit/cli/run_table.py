@@ -100,7 +100,7 @@ def _facts(stored: StoredRun) -> list[tuple[str, str]]:
         ("system", _joined(device.os_version, device.build, device.abi)),
         ("artifact", f"{artifact.name} ({artifact.sha256[:16]}, {artifact.size_bytes / 1e6:.1f} MB)"),
         ("quantization", artifact.quantization),
-        ("engine", _joined(run.engine, run.engine_version)),
+        ("engine", _joined(run.engine, run.engine_version, run.kernels and f"({run.kernels} kernels)")),
         ("asked", _asked(stored)),
         ("load", _milliseconds(run.load_ns)),
         ("time to first token", _milliseconds(run.ttft_ns)),

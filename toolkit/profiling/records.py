@@ -29,6 +29,7 @@ class Start(Record):
     """Written once the model is loaded.
 
     ``affinity`` lists the CPUs the process may run on, or is empty when it was not restricted.
+    ``kernels`` says whose kernels multiply with quantized weights: "own" or "engine".
     """
 
     record: Literal["start"]
@@ -36,6 +37,7 @@ class Start(Record):
     mode: Literal["profile", "generate"]
     engine: str
     engine_version: str
+    kernels: str | None = None
     runner_version: str
     abi: str
     threads: int

@@ -48,6 +48,7 @@ def stored_run(description: RunDescription, ending: Ending, after: Readings | No
         "engine": description.bundle.engine,
         "engine_version": description.bundle.engine_version,
         "runner_version": None,
+        "kernels": None,
         "abi": description.bundle.abi,
         "bundle_sha256": description.bundle.sha256,
         "argv": description.argv,
@@ -120,6 +121,7 @@ def _as_run(result: Result) -> dict[str, Any]:
     return {
         "engine_version": start.engine_version,
         "runner_version": start.runner_version,
+        "kernels": start.kernels,
         "threads": start.threads,
         "affinity": tuple(start.affinity),
         "prefill_chunk": start.prefill_chunk,

@@ -104,6 +104,7 @@ class Run:
     engine: str
     engine_version: str
     runner_version: str | None
+    kernels: str | None
     abi: str
     bundle_sha256: str
     argv: Sequence[str]

@@ -74,6 +74,7 @@ runs = Table(
     Column("engine", String(32), nullable=False),
     Column("engine_version", String(32), nullable=False),
     Column("runner_version", String(32)),
+    Column("kernels", String(32)),
     Column("abi", String(32), nullable=False),
     Column("bundle_sha256", String(64), nullable=False),
     Column("argv", JSON, nullable=False),

@@ -60,6 +60,7 @@ def upgrade() -> None:
         sa.Column("engine", sa.String(32), nullable=False),
         sa.Column("engine_version", sa.String(32), nullable=False),
         sa.Column("runner_version", sa.String(32)),
+        sa.Column("kernels", sa.String(32)),
         sa.Column("abi", sa.String(32), nullable=False),
         sa.Column("bundle_sha256", sa.String(64), nullable=False),
         sa.Column("argv", sa.JSON, nullable=False),
