@@ -1,0 +1,144 @@
+"""Perplexity and size of quantization plans, without exporting anything.
+
+Weights are quantized and widened again while the transformers model streams them in, so what is measured
+is the quantization alone: int8 activations, whose share is small, are left out.
+
+    python -m benchmarks.quantization_study MODEL
+    python -m benchmarks.quantization_study MODEL --plan linears=8da4w:32:sym:rtn,vocabulary=fp32
+    python -m benchmarks.quantization_study MODEL --plan preset=mobile-4bit --windows 8
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from toolkit.artifact import TensorQuantization
+from toolkit.compress.algorithms import quantize
+from toolkit.compress.plan import QuantizationPlan, Role, plan_from_flags
+from toolkit.compress.schemes import SCHEMES
+from toolkit.compress.spec import tensor_spec
+from toolkit.export.reference import reference_logits
+from toolkit.export.skeleton import build_skeleton, tied_names
+from toolkit.settings import Settings
+from toolkit.sources import ModelSource, resolve
+
+TEXT = Path(__file__).parent / "data" / "opticks_query31.txt"
+WINDOW_TOKENS = 512
+PLANS = (
+    "preset=fp32",
+    "linears=8da4w:32:sym:rtn,vocabulary=fp32",
+    "linears=8da4w:32:asym:rtn,vocabulary=fp32",
+    "linears=8da4w:32:sym:hqq,vocabulary=fp32",
+    "linears=8da4w:32:asym:hqq,vocabulary=fp32",
+    "linears=8da4w:16:asym:hqq,vocabulary=fp32",
+    "linears=fp32,vocabulary=8da4w:32:asym:hqq",
+    "preset=mobile-4bit",
+    "preset=mobile-8bit",
+)
+
+
+@dataclass
+class RoundTrip:
+    """Reads weights as the artifact would hold them, and adds up the bytes they would take there."""
+
+    source: ModelSource
+    plan: QuantizationPlan
+    vocabulary: frozenset[str]
+    stored_bytes: dict[str, float] = field(default_factory=dict)
+
+    def read(self, name: str) -> torch.Tensor:
+        """One parameter, quantized and back."""
+        weight = self.source.weights.read(name)
+        spec = self.plan.spec_for(name, self._role(name))
+        scheme = SCHEMES.get(spec.scheme)
+        if weight.ndim != 2 or not scheme.quantized:
+            self.stored_bytes[name] = weight.numel() * (scheme.weight_bits / 8 if weight.ndim == 2 else 4)
+            return weight
+        tensor = quantize(weight, spec, subject=name)
+        zero_point_bits = 0 if tensor.symmetric else tensor.bits
+        bits = weight.numel() * tensor.bits + tensor.scales.numel() * (32 + zero_point_bits)
+        self.stored_bytes[name] = bits / 8
+        return tensor.dequantize()
+
+    def read_blocks(self, name: str) -> None:
+        """Nothing is carried over here."""
+
+    def _role(self, name: str) -> Role:
+        return "lm_head" if name in self.vocabulary else "linear"
+
+
+def parse_plan(text: str, *, tied: bool, layers: int) -> QuantizationPlan:
+    """``preset=NAME``, or ``linears=SPEC,vocabulary=SPEC`` with SPEC as scheme:group:sym|asym:algorithm."""
+    parts = dict(part.split("=", 1) for part in text.split(","))
+    if "preset" in parts:
+        return plan_from_flags(parts["preset"], tied=tied, layers=layers)
+    linear, vocabulary = _spec(parts["linears"]), _spec(parts["vocabulary"])
+    return QuantizationPlan(linear=linear, embedding=vocabulary, lm_head=vocabulary)
+
+
+def _spec(text: str) -> TensorQuantization:
+    scheme, group, symmetry, algorithm = (text.split(":") + ["32", "sym", "hqq"])[:4]
+    return tensor_spec(scheme, int(group), symmetric=symmetry == "sym", algorithm=algorithm)
+
+
+def main() -> None:
+    """Print one Markdown row per plan; KL is taken against the first, fp32."""
+    arguments = _arguments()
+    source = resolve(arguments.model, Settings.from_environment())
+    ids = _windows(source, arguments.text, arguments.windows)
+    model = build_skeleton(source.config, attention="sdpa")
+    tied = tied_names(model)
+    output = next(name for name, module in model.named_modules() if module is model.get_output_embeddings())
+    vocabulary = frozenset({f"{output}.weight", *tied.values(), "model.embed_tokens.weight"})
+    reference: torch.Tensor | None = None
+    print("plan | weights, MB | perplexity | vs fp32 | KL, nats\n--- | ---: | ---: | ---: | ---:", flush=True)
+    for text in ("preset=fp32", *(arguments.plan or PLANS[1:])):
+        plan = parse_plan(text, tied=bool(tied), layers=source.config.num_hidden_layers)
+        weights = RoundTrip(source, plan, vocabulary)
+        logs = torch.cat([_log_probabilities(model, weights, tied, row) for row in ids])
+        targets = torch.tensor([row[1:] for row in ids]).flatten()
+        perplexity = math.exp(-logs.gather(1, targets[:, None]).mean().item())
+        if reference is None:
+            reference, base = logs.half(), perplexity
+        expected = reference.float()
+        divergence = (expected.exp() * (expected - logs)).sum(dim=1).mean().item()
+        size = sum(weights.stored_bytes.values()) / 1e6
+        change = 100 * (perplexity / base - 1)
+        print(f"{text} | {size:.1f} | {perplexity:.2f} | {change:+.1f} % | {divergence:.4f}", flush=True)
+
+
+def _log_probabilities(
+    model: object, weights: RoundTrip, tied: dict[str, str], ids: list[int]
+) -> torch.Tensor:
+    return reference_logits(model, weights, tied, [ids])[0, :-1].log_softmax(dim=-1)
+
+
+def _windows(source: ModelSource, text: Path, count: int) -> list[list[int]]:
+    from tokenizers import Tokenizer
+
+    with tempfile.TemporaryDirectory() as folder:
+        source.write_tokenizer(Path(folder))
+        ids = Tokenizer.from_file(str(Path(folder) / "tokenizer.json")).encode(text.read_text()).ids
+    whole = min(count, len(ids) // WINDOW_TOKENS)
+    return [ids[first * WINDOW_TOKENS : (first + 1) * WINDOW_TOKENS] for first in range(whole)]
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", help="hub id, folder or .gguf file")
+    parser.add_argument("--plan", action="append", help="may be repeated; default: the documented study")
+    parser.add_argument("--text", type=Path, default=TEXT)
+    parser.add_argument("--windows", type=int, default=4, help=f"windows of {WINDOW_TOKENS} tokens")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
