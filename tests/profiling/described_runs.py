@@ -36,7 +36,8 @@ def result_records(run: RunDescription) -> list[dict[str, Any]]:
     assert reference is not None
     start = {
         "record": "start", "schema": "slm-result/1", "mode": "profile", "engine": "onnxruntime",
-        "engine_version": "1.31.1", "kernels": "own", "runner_version": "0.1.0", "abi": "x86_64", "threads": 1, "affinity": [],
+        "engine_version": "1.31.1", "kernels": "own",
+        "runner_version": "0.1.0", "abi": "x86_64", "threads": 1, "affinity": [],
         "prompt_tokens": options.prompt_tokens, "generate_tokens": options.generate_tokens,
         "depth": options.depth, "prefill_chunk": 512, "context_length": 256, "warmup": options.warmup,
         "repetitions": options.repetitions, "load_ns": 1_000_000, "started_unix_ns": 1,
