@@ -25,7 +25,7 @@ def build(
 ) -> None:
     """Build the bundle unless an up-to-date one is cached, and print its folder.
 
-    The first build downloads the ONNX Runtime headers with npm; ORT_INCLUDE_DIR names a folder to use instead.
+    The first build downloads the ONNX Runtime headers with npm; ORT_INCLUDE_DIR replaces it.
 
     Examples:
         slm runtime build

@@ -16,7 +16,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from toolkit.artifact import FileEntry, file_entries
-from toolkit.errors import EngineMismatch, UsageError
+from toolkit.errors import BuildFailed, EngineMismatch, UsageError
 from toolkit.progress import stage
 from toolkit.runtime.abi import LOADERS, check_abi
 from toolkit.runtime.compile import compile_runner, run_logged
@@ -103,28 +103,12 @@ def build_bundle(abi: str, settings: Settings, *, engine: str = "onnxruntime") -
         EngineMismatch: an ABI that is not built here, or an engine that is missing or too old.
         BuildFailed: a tool is missing, a download failed, or the sources do not compile.
     """
-    abi = check_abi(abi)
-    if engine not in ENGINES:
-        raise UsageError(f"Unknown engine {engine!r}.", next_step=f"Available: {', '.join(ENGINES)}")
-    library = find_onnxruntime()
-    headers = find_headers(settings)
-    if library.minor < headers.interface_version:
-        raise EngineMismatch(
-            f"onnxruntime {library.version} is older than the headers (1.{headers.interface_version})",
-            next_step="Install the engine: pip install 'slm-toolkit[runner]'",
-        )
-    toolchain = find_toolchain()
-    source = runner_source()
-    identity = "\n".join(
-        [abi, library.version, headers.identity, toolchain.compiler_identity, source_sha256(source)]
-    )
-    key = hashlib.sha256(identity.encode()).hexdigest()[:16]
-    path = settings.cache_dir / "bundles" / f"{abi}-{engine}-{library.version}-{key}"
-    bundle = load_bundle(path)
+    plan = _plan(check_abi(abi), settings, engine)
+    bundle = load_bundle(plan.path)
     if bundle is None:
-        with exclusive(path.with_name(f".{path.name}.lock")):
+        with exclusive(plan.path.with_name(f".{plan.path.name}.lock")):
             # Another process may have built it meanwhile.
-            bundle = load_bundle(path) or _build(path, abi, library, headers, toolchain, source)
+            bundle = load_bundle(plan.path) or _build(plan)
     return bundle
 
 
@@ -149,50 +133,88 @@ def list_bundles(settings: Settings) -> list[Bundle]:
     return [bundle for bundle in found if bundle is not None]
 
 
-def _build(
-    path: Path, abi: str, library: EngineLibrary, headers: Headers, toolchain: Toolchain, source: Path
-) -> Bundle:
-    include_dir = headers.provide()
-    log = path.with_name(f"{path.name}.log")
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".build-") as scratch:
-        build, staged = Path(scratch) / "build", Path(scratch) / "bundle"
-        with stage(f"build the runner for {abi}"):
-            compile_runner(
-                source,
-                build,
-                toolchain,
-                log=log,
-                definitions={
-                    "CMAKE_BUILD_TYPE": "Release",
-                    "ORT_INCLUDE_DIR": str(include_dir),
-                    "SLM_WARNINGS_AS_ERRORS": "OFF",
-                },
-            )
-            install = [str(toolchain.cmake), "--install", str(build), "--strip", "--prefix", str(staged)]
-            run_logged(install, log)
-        _copy_libraries(staged / "lib", abi, library, toolchain)
+@dataclass(frozen=True)
+class _Plan:
+    """What a bundle is built from; ``path``, where it will be, follows from all of it."""
+
+    abi: str
+    library: EngineLibrary
+    headers: Headers
+    toolchain: Toolchain
+    source: Path
+    source_sha256: str
+    path: Path
+
+
+def _plan(abi: str, settings: Settings, engine: str) -> _Plan:
+    if engine not in ENGINES:
+        raise UsageError(f"Unknown engine {engine!r}.", next_step=f"Available: {', '.join(ENGINES)}")
+    library = find_onnxruntime()
+    headers = find_headers(settings)
+    if library.minor < headers.interface_version:
+        raise EngineMismatch(
+            f"onnxruntime {library.version} is older than the headers (1.{headers.interface_version})",
+            next_step="Install the engine: pip install 'slm-toolkit[runner]'",
+        )
+    toolchain = find_toolchain()
+    source = runner_source()
+    sources = source_sha256(source)
+    identity = "\n".join([abi, library.version, headers.identity, toolchain.compiler_identity, sources])
+    key = hashlib.sha256(identity.encode()).hexdigest()[:16]
+    path = settings.cache_dir / "bundles" / f"{abi}-{engine}-{library.version}-{key}"
+    return _Plan(abi, library, headers, toolchain, source, sources, path)
+
+
+def _build(plan: _Plan) -> Bundle:
+    include_dir = plan.headers.provide()
+    log = plan.path.with_name(f"{plan.path.name}.log")
+    with tempfile.TemporaryDirectory(dir=plan.path.parent, prefix=".build-") as scratch:
+        staged = Path(scratch) / "bundle"
+        with stage(f"build the runner for {plan.abi}"):
+            _compile(plan, include_dir, Path(scratch) / "build", staged, log)
+        _copy_libraries(staged / "lib", plan)
         description = _Description(
-            abi=abi,
-            engine=library.engine,
-            engine_version=library.version,
-            compiler=toolchain.compiler_identity,
+            abi=plan.abi,
+            engine=plan.library.engine,
+            engine_version=plan.library.version,
+            compiler=plan.toolchain.compiler_identity,
             files=file_entries(staged),
         )
-        bundle = Bundle(abi, library.engine, library.version, staged, description.files)
-        _check_self_contained(bundle)
+        _check_self_contained(_bundle(staged, description))
         (staged / _DESCRIPTION).write_text(description.model_dump_json(indent=2) + "\n")
         # What is there now did not load; the lock keeps other builders away.
-        shutil.rmtree(path, ignore_errors=True)
-        staged.rename(path)
-    return Bundle(abi, library.engine, library.version, path, description.files)
+        shutil.rmtree(plan.path, ignore_errors=True)
+        staged.rename(plan.path)
+    return _bundle(plan.path, description)
 
 
-def _copy_libraries(folder: Path, abi: str, library: EngineLibrary, toolchain: Toolchain) -> None:
+def _bundle(path: Path, description: _Description) -> Bundle:
+    return Bundle(description.abi, description.engine, description.engine_version, path, description.files)
+
+
+def _compile(plan: _Plan, include_dir: Path, build: Path, staged: Path, log: Path) -> None:
+    definitions = {
+        "CMAKE_BUILD_TYPE": "Release",
+        "ORT_INCLUDE_DIR": str(include_dir),
+        "SLM_WARNINGS_AS_ERRORS": "OFF",
+    }
+    compile_runner(plan.source, build, plan.toolchain, log=log, definitions=definitions)
+    install = [str(plan.toolchain.cmake), "--install", str(build), "--strip", "--prefix", str(staged)]
+    run_logged(install, log)
+    if source_sha256(plan.source) != plan.source_sha256:
+        # Published, it would stand for sources that it was not built from.
+        raise BuildFailed(
+            "the sources changed during the build", subject=str(plan.source), next_step="Build again."
+        )
+
+
+def _copy_libraries(folder: Path, plan: _Plan) -> None:
     folder.mkdir()
-    for name in (LOADERS[abi], *_SYSTEM_LIBRARIES):
-        shutil.copyfile(toolchain.runtime_file(name), folder / name)
-    shutil.copyfile(library.path, folder / library.soname)
-    (folder / LOADERS[abi]).chmod(0o755)
+    loader = LOADERS[plan.abi]
+    for name in (loader, *_SYSTEM_LIBRARIES):
+        shutil.copyfile(plan.toolchain.runtime_file(name), folder / name)
+    shutil.copyfile(plan.library.path, folder / plan.library.soname)
+    (folder / loader).chmod(0o755)
 
 
 def _check_self_contained(bundle: Bundle) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from toolkit.artifact import sha256_of
 from toolkit.errors import BuildFailed
 
-# What goes into the executable; tests and benchmarks may change without a new bundle.
-_SOURCES = ("CMakeLists.txt", "core", "engines")
+# What does not go into the executable: a change in them needs no new bundle.
+_LEFT_OUT = ("tests", "benchmarks", "build")
 
 
 def runner_source() -> Path:
@@ -32,10 +32,8 @@ def runner_source() -> Path:
 def source_sha256(folder: Path) -> str:
     """Hash over names and contents of everything that goes into the executable."""
     digest = hashlib.sha256()
-    for name in _SOURCES:
-        path = folder / name
-        files = sorted(path.rglob("*")) if path.is_dir() else [path]
-        for file in files:
-            if file.is_file():
-                digest.update(f"{sha256_of(file)}  {file.relative_to(folder)}\n".encode())
+    for file in sorted(folder.rglob("*")):
+        relative = file.relative_to(folder)
+        if file.is_file() and not relative.parts[0].startswith((*_LEFT_OUT, ".")):
+            digest.update(f"{sha256_of(file)}  {relative}\n".encode())
     return digest.hexdigest()

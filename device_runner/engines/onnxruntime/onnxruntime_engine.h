@@ -50,7 +50,8 @@ class OnnxRuntimeEngine final : public Engine {
   std::optional<Ort::Env> env_;
   std::optional<Ort::Session> session_;
   std::optional<Ort::MemoryInfo> cpu_;
-  Ort::RunOptions run_options_{nullptr};
+  // Optional like all that the library makes: until it is open, even an empty Ort object cannot be destroyed.
+  std::optional<Ort::RunOptions> run_options_;
 
   // Buffers come before the values that view them, values before the binding that holds them.
   std::unique_ptr<std::byte[], Free> cache_;
@@ -63,8 +64,8 @@ class OnnxRuntimeEngine final : public Engine {
   // masks_[n] is the attention mask over n positions; they exist before the first step is timed.
   std::vector<Ort::Value> masks_;
   std::map<int64_t, Feed> feeds_;
-  Ort::Value logits_value_{nullptr};
-  Ort::Value unbound_logits_{nullptr};
+  std::optional<Ort::Value> logits_value_;
+  std::optional<Ort::Value> unbound_logits_;
   std::optional<Ort::IoBinding> binding_;
 
   int64_t position_ = 0;

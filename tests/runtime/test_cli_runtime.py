@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from toolkit.cli.main import app
+from toolkit.runtime.bundle import Bundle
+
+
+def test_build_prints_the_folder(bundle: Bundle) -> None:
+    done = CliRunner().invoke(app, ["runtime", "build"])
+    assert done.exit_code == 0
+    assert done.stdout.strip() == str(bundle.path)
+
+
+def test_build_as_json(bundle: Bundle) -> None:
+    done = CliRunner().invoke(app, ["runtime", "build", "--abi", bundle.abi, "--json"])
+    described = json.loads(done.stdout)
+    assert described["path"] == str(bundle.path)
+    assert described["command"] == bundle.command(str(bundle.path))
+
+
+def test_list_shows_the_bundle(bundle: Bundle) -> None:
+    assert str(bundle.path) in CliRunner().invoke(app, ["runtime", "list"]).stdout
+    listed = json.loads(CliRunner().invoke(app, ["runtime", "list", "--json"]).stdout)
+    assert str(bundle.path) in [each["path"] for each in listed]
+
+
+def test_an_empty_cache_lists_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLM_CACHE_DIR", str(tmp_path))
+    assert CliRunner().invoke(app, ["runtime", "list"]).stdout == "No bundle yet: slm runtime build\n"
+    assert json.loads(CliRunner().invoke(app, ["runtime", "list", "--json"]).stdout) == []

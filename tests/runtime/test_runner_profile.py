@@ -1,0 +1,190 @@
+"""Mode profile of the real runner, on a decoder whose tokens are known."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import Runner
+from tiny_decoder import VOCAB, TinyDecoder
+
+from toolkit.profiling.records import parse_result
+from toolkit.runtime.bundle import Bundle
+
+PROMPT = [3, 77, 210, 5, 9, 12, 300, 1, 2, 44]
+
+
+@pytest.fixture
+def prompt(tmp_path: Path) -> Path:
+    path = tmp_path / "ids.txt"
+    path.write_text(" ".join(map(str, PROMPT)))
+    return path
+
+
+def profile(model: Path, output: Path, *more: str | Path, repetitions: int = 2) -> list[str | Path]:
+    return [
+        *("profile", "--model", model, "--run-id", "r1", "--output", output, "--threads", "2"),
+        *("--prompt-tokens", "40", "--generate-tokens", "6", "--repetitions", str(repetitions), *more),
+    ]
+
+
+VARIANTS = {
+    "rotary": TinyDecoder(),
+    "position_ids": TinyDecoder(position_ids=True),
+    "all_logits": TinyDecoder(all_logits=True),
+    "float16": TinyDecoder(half=True),
+    "float16_all_logits": TinyDecoder(half=True, all_logits=True),
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_greedy_tokens_equal_numpy_for_every_chunk_size(
+    runner: Runner, prompt: Path, tmp_path: Path, variant: str
+) -> None:
+    decoder = VARIANTS[variant]
+    model = decoder.save(tmp_path / "model")
+    expected = decoder.greedy(PROMPT, 24)
+    for chunk in ("1", "3", "512"):
+        output = tmp_path / f"result-{chunk}"
+        reference = ("--reference-prompt", prompt, "--reference-tokens", "24", "--prefill-chunk", chunk)
+        done = runner(*profile(model, output, *reference))
+        assert done.returncode == 0, done.stderr
+        greedy = parse_result(output.read_text(), run_id="r1", subject="test").greedy
+        assert greedy is not None
+        assert greedy.prompt_ids == PROMPT
+        assert greedy.token_ids == expected
+
+
+def test_result_is_whole_and_says_how_it_was_made(runner: Runner, model: Path, tmp_path: Path) -> None:
+    output = tmp_path / "result"
+    done = runner(
+        *profile(model, output, "--depth", "30", "--warmup", "2", "--prefill-chunk", "16", "--affinity", "0")
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == output.read_text()
+    assert list(tmp_path.iterdir()) == [output]
+    result = parse_result(done.stdout, run_id="r1", subject="test")
+    start = result.start
+    assert (start.mode, start.engine, start.threads, start.affinity) == ("profile", "onnxruntime", 2, [0])
+    assert (start.prompt_tokens, start.generate_tokens, start.depth) == (40, 6, 30)
+    assert (start.prefill_chunk, start.context_length) == (16, 1024)
+    assert (start.warmup, start.repetitions) == (2, 2)
+    assert start.load_ns > 0
+    assert all(step > 0 for repetition in result.repetitions for step in repetition.decode_ns)
+    memory = result.memory
+    assert memory.peak_bytes >= memory.after_load_bytes > 10_000_000
+    assert memory.peak_bytes == max(memory.vm_hwm_bytes, memory.max_rss_swap_bytes)
+    assert memory.samples > 1
+
+
+def test_context_length_is_refused_before_anything_runs(runner: Runner, model: Path, tmp_path: Path) -> None:
+    output = tmp_path / "result"
+    exactly = ("--depth", str(1024 - 46))
+    assert runner(*profile(model, output, *exactly)).returncode == 0
+    output.unlink()
+    done = runner(*profile(model, output, "--depth", str(1024 - 45)))
+    assert done.returncode == 6
+    assert "need 1025 positions, the context length is 1024" in done.stderr
+    assert done.stdout == ""
+    assert not output.exists()
+
+
+def test_models_without_a_context_length_need_the_flag(runner: Runner, tmp_path: Path) -> None:
+    model = TinyDecoder(context_length=None).save(tmp_path / "model")
+    done = runner(*profile(model, tmp_path / "result"))
+    assert done.returncode == 5
+    assert "pass --context" in done.stderr
+    assert runner(*profile(model, tmp_path / "result", "--context", "64")).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "message"),
+    [
+        (["--model", "/absent"], 4, "/absent"),
+        (["--engine-library", "/absent.so"], 3, "/absent.so"),
+        (["--engine-library", "libm.so.6"], 3, "libm.so.6: is not ONNX Runtime"),
+        (["--output", "/absent/result"], 8, "/absent/result.part: cannot be written"),
+        (["--prompt-tokens", "0"], 2, "--prompt-tokens: '0' is not an integer of at least 1"),
+        (["--run-id", "a b"], 2, "--run-id"),
+        (["--wrong", "1"], 2, "unknown flag '--wrong'"),
+        (["--affinity", "900"], 2, "--affinity"),
+        (["--reference-prompt", "/absent.txt"], 2, "/absent.txt: cannot be read"),
+    ],
+)
+def test_each_failure_has_its_exit_code_and_one_line(
+    runner: Runner, model: Path, tmp_path: Path, change: list[str], code: int, message: str
+) -> None:
+    flags = {"--model": str(model), "--output": str(tmp_path / "result")}
+    flags |= dict(zip(change[::2], change[1::2], strict=True))
+    done = runner("profile", *(part for flag in flags.items() for part in flag))
+    assert done.returncode == code
+    assert message in done.stderr
+    assert done.stderr.startswith("slm-runner-ort: error: ")
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_damaged_models_cannot_be_loaded(runner: Runner, decoder: TinyDecoder, tmp_path: Path) -> None:
+    model = decoder.save(tmp_path / "model")
+    (model / "model.onnx").write_bytes((model / "model.onnx").read_bytes()[:1000])
+    assert runner(*profile(model, tmp_path / "result")).returncode == 4
+
+
+def test_models_that_are_no_decoders_are_not_understood(runner: Runner, tmp_path: Path) -> None:
+    import onnx
+    from onnx import TensorProto, helper
+
+    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Neg", ["x"], ["y"])], "g", value[:1], value[1:])
+    path = tmp_path / "neg.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), path)
+    done = runner(*profile(path, tmp_path / "result"))
+    assert done.returncode == 5
+    assert "x is float32 [ 1 ], expected only input_ids" in done.stderr
+
+
+def test_reference_tokens_outside_the_vocabulary_are_refused(
+    runner: Runner, model: Path, tmp_path: Path
+) -> None:
+    ids = tmp_path / "ids.txt"
+    ids.write_text(f"1 {VOCAB}")
+    done = runner(*profile(model, tmp_path / "result", "--reference-prompt", ids))
+    assert done.returncode == 2
+    assert "outside the vocabulary" in done.stderr
+
+
+def test_a_full_disk_is_an_output_error(runner: Runner, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "result.part").symlink_to("/dev/full")
+    done = runner(*profile(model, tmp_path / "result"))
+    assert done.returncode == 8
+    assert "No space left on device" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_the_run_without_an_end_record(
+    bundle: Bundle, model: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    output = tmp_path / "result"
+    arguments = profile(model, output, repetitions=1_000_000)
+    command = [*bundle.command(str(bundle.path)), *map(str, arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        first = json.loads(process.stdout.readline())
+        assert first["record"] == "start"
+        process.send_signal(number)
+        rest, error = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert f"stopped by signal {number.value}" in error
+    assert '"record":"end"' not in rest
+    assert not output.exists()
+    assert (tmp_path / "result.part").exists()
+
+
+def test_engine_options_reach_the_engine(runner: Runner, model: Path, tmp_path: Path) -> None:
+    spinning = ("--engine-option", "session.intra_op.allow_spinning=0")
+    assert runner(*profile(model, tmp_path / "result", *spinning)).returncode == 0
+    refused = ("--engine-option", "session.intra_op_thread_affinities=nonsense")
+    assert runner(*profile(model, tmp_path / "result2", *refused)).returncode == 4
