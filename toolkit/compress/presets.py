@@ -46,5 +46,5 @@ PRESETS.register(
         ),
     ),
 )
-# For quality first: half again as large, indistinguishable from fp32.
+# For quality first: 1.7 times as large, within 1 % of fp32's perplexity.
 PRESETS.register("mobile-8bit", Preset(linear=_EIGHT_BIT, vocabulary=_EIGHT_BIT))
