@@ -36,6 +36,8 @@ struct EngineOptions {
   int threads = 1;
   // One CPU per engine thread, the calling thread first; empty leaves placement to the system.
   std::vector<int> thread_cpus;
+  // The runner's own kernels where it has them; the engine's otherwise.
+  bool own_kernels = true;
   // Passed on as they are; what they mean is the engine's business.
   std::vector<std::pair<std::string, std::string>> settings;
 };
@@ -58,6 +60,8 @@ class Engine {
   // Loads the model and reads model().
   virtual Status Load(const EngineOptions& options) = 0;
   virtual const ModelFacts& model() const = 0;
+  // Whose kernels the loaded model runs on: "engine", or "own:" and an instruction set.
+  virtual std::string kernels() const { return "engine"; }
 
   // Allocates everything that Forward needs for kv_length positions, fed at most max_tokens at a time.
   virtual Status Reserve(int64_t kv_length, int64_t max_tokens) = 0;

@@ -67,6 +67,7 @@ Status RunInfo(Engine& engine, const InfoOptions& options) {
   if (!options.session.model.empty()) {
     if (Status status = engine.Load(engine_options); !status.ok()) return status;
     const ModelFacts& model = engine.model();
+    info.Add("kernels", engine.kernels());
     info.Raw("model", JsonObject()
                           .Add("vocab_size", model.vocab_size)
                           .Add("context_length", model.context_length)

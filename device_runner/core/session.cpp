@@ -14,6 +14,7 @@ void SessionOptions::AddEngineFlags(Flags& flags) {
   flags.Text("--engine-library", engine_library, "PATH",
              "the engine's shared library; looked for beside the runner, in lib/ and on the loader's path");
   flags.KeyValues("--engine-option", engine_settings, "setting passed to the engine as it is; repeatable");
+  flags.Choice("--kernels", kernels, {"own", "engine"}, "whose kernels multiply with quantized weights");
   flags.Integer("--threads", threads, 1, 1024, "engine threads, the calling one included");
 }
 
@@ -33,6 +34,7 @@ EngineOptions SessionOptions::ForEngine() const {
   engine.executable = executable;
   engine.model = model;
   engine.threads = static_cast<int>(threads);
+  engine.own_kernels = kernels == "own";
   engine.settings = engine_settings;
   // With more or fewer CPUs than threads, which thread belongs where is the scheduler's to say.
   if (static_cast<int64_t>(affinity.size()) == threads) {
@@ -95,6 +97,7 @@ Status WriteStart(RecordFile& records, Session& session, const SessionOptions& o
                            .Add("mode", facts.mode)
                            .Add("engine", session.engine().name())
                            .Add("engine_version", session.engine().version())
+                           .Add("kernels", session.engine().kernels())
                            .Add("runner_version", RunnerVersion())
                            .Add("abi", Abi())
                            .Add("threads", options.threads)

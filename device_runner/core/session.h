@@ -19,6 +19,7 @@ struct SessionOptions {
   std::string model;
   std::string engine_library;
   std::vector<std::pair<std::string, std::string>> engine_settings;
+  std::string kernels = "own";
   int64_t threads = 1;
   std::vector<int64_t> affinity;
   // 0 takes the model's own.

@@ -71,12 +71,34 @@ Status OnnxRuntimeEngine::Open(const EngineOptions& options) {
   return {};
 }
 
+void OnnxRuntimeEngine::CreateSession(const std::string& file, const EngineOptions& options) {
+  if (options.own_kernels) {
+    try {
+      own_kernels_ = std::make_unique<OwnKernels>(options.threads);
+      Ort::SessionOptions with_own = MakeSessionOptions(options);
+      own_kernels_->AddTo(with_own);
+      session_.emplace(*env_, file.c_str(), with_own);
+      own_kernels_->ReleaseSources();
+      return;
+    } catch (const Ort::Exception&) {
+      // A node that they do not cover; or the model is damaged, and the next attempt says how.
+      own_kernels_.reset();
+    }
+  }
+  session_.emplace(*env_, file.c_str(), MakeSessionOptions(options));
+}
+
+std::string OnnxRuntimeEngine::kernels() const {
+  const bool own = own_kernels_ != nullptr && own_kernels_->nodes() > 0;
+  return own ? "own:" + OwnKernels::InstructionSet() : "engine";
+}
+
 Status OnnxRuntimeEngine::Load(const EngineOptions& options) {
   const std::string file = ModelFile(options.model);
   Status loaded = Guarded(ExitCode::kModelLoad, file + ": ", [&] {
     env_.emplace(ORT_LOGGING_LEVEL_ERROR, "slm-runner");
     env_->DisableTelemetryEvents();
-    session_.emplace(*env_, file.c_str(), MakeSessionOptions(options));
+    CreateSession(file, options);
     cpu_.emplace(Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault));
     return Status();
   });

@@ -12,6 +12,7 @@
 #include "core/engine.h"
 #include "engines/onnxruntime/library.h"
 #include "engines/onnxruntime/model_interface.h"
+#include "engines/onnxruntime/own_kernels.h"
 
 namespace slm {
 
@@ -23,6 +24,7 @@ class OnnxRuntimeEngine final : public Engine {
   Status Open(const EngineOptions& options) override;
   Status Load(const EngineOptions& options) override;
   const ModelFacts& model() const override { return facts_; }
+  std::string kernels() const override;
   Status Reserve(int64_t kv_length, int64_t max_tokens) override;
   void Clear() override { position_ = 0; }
   Status Forward(std::span<const int64_t> tokens) override;
@@ -38,6 +40,7 @@ class OnnxRuntimeEngine final : public Engine {
     Ort::Value positions{nullptr};
   };
 
+  void CreateSession(const std::string& file, const EngineOptions& options);
   void AllocateCache(int64_t kv_length);
   void BindFeed(int64_t tokens);
   void ReadLogits(int64_t tokens);
@@ -48,6 +51,8 @@ class OnnxRuntimeEngine final : public Engine {
   ModelFacts facts_;
   ModelInterface interface_;
   std::optional<Ort::Env> env_;
+  // Before the session, which uses it.
+  std::unique_ptr<OwnKernels> own_kernels_;
   std::optional<Ort::Session> session_;
   std::optional<Ort::MemoryInfo> cpu_;
   // Optional like all that the library makes: until it is open, even an empty Ort object cannot be destroyed.
