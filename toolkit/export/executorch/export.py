@@ -1,0 +1,87 @@
+"""Write model.pte from a captured graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from executorch.exir._serialize._named_data_store import NamedDataStore
+
+from toolkit import progress
+from toolkit.artifact import TensorQuantization
+from toolkit.compress.plan import QuantizationPlan, Role
+from toolkit.export.executorch.attention import CacheGeometry, RopeTables
+from toolkit.export.executorch.lowering import Lowering
+from toolkit.export.executorch.program import Constant, Method
+from toolkit.export.executorch.weights import WeightStore
+from toolkit.export.graph import DecoderGraph
+from toolkit.export.onnx.weights import Weights
+
+MODEL_FILE = "model.pte"
+# Tokens of one prefill call. More would only enlarge the buffers: the kernels are saturated long before.
+LONGEST_CHUNK = 512
+
+
+@dataclass(frozen=True)
+class ExecutorchModel:
+    """What was written.
+
+    Attributes:
+        caches: KV cache geometry by layer.
+        stored: quantization that each matrix really got, by parameter name.
+        roles: the role of each of these.
+    """
+
+    caches: Mapping[int, CacheGeometry]
+    stored: Mapping[str, TensorQuantization]
+    roles: Mapping[str, Role]
+
+
+def write_executorch(
+    folder: Path,
+    graph: DecoderGraph,
+    weights: Weights,
+    plan: QuantizationPlan,
+    *,
+    rope_tables: RopeTables,
+    tied: Mapping[str, str],
+    all_logits: bool,
+    context_length: int,
+    vocab_size: int,
+    bos: int | None,
+    eos: Sequence[int],
+) -> ExecutorchModel:
+    """Lower the graph into ``folder``."""
+    matrices = sum(len(shape) == 2 for shape in graph.parameters.values())
+    longest = min(LONGEST_CHUNK, context_length)
+    data = NamedDataStore()
+    method = Method("forward", data)
+    with progress.bar("quantize", unit="matrices") as report:
+        store = WeightStore(weights, plan, data, progress=lambda done: report(done, matrices))
+        lowering = Lowering(
+            graph,
+            method,
+            store,
+            rope_tables,
+            tied=dict(tied),
+            all_logits=all_logits,
+            longest=longest,
+            context_length=context_length,
+        )
+        lowering.run()
+    constants: dict[str, Constant] = {
+        "get_max_seq_len": longest,
+        "get_max_context_len": context_length,
+        "get_vocab_size": vocab_size,
+        "get_n_layers": len(lowering.caches),
+        "use_kv_cache": True,
+        "use_sdpa_with_kv_cache": True,
+        "enable_dynamic_shape": True,
+    }
+    if bos is not None:
+        constants["get_bos_id"] = bos
+    if eos:
+        constants["get_eos_ids"] = tuple(eos)
+    method.write(folder / MODEL_FILE, constants)
+    return ExecutorchModel(caches=lowering.caches, stored=store.stored, roles=store.roles)

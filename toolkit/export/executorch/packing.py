@@ -1,0 +1,49 @@
+"""Layouts in which XNNPACK and ExecuTorch's embedding kernels store quantized matrices."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from toolkit.compress.tensor import QuantizedTensor
+
+
+def filter_values(tensor: QuantizedTensor) -> NDArray[np.uint8] | NDArray[np.int8]:
+    """A linear's integers: int8 [rows, columns], or two 4-bit ones per byte, the even column low."""
+    values: NDArray[np.uint8] = tensor.values.numpy()
+    if tensor.bits == 8:
+        return _signed(values)
+    nibbles: NDArray[np.uint8] = values[:, 0::2] | (values[:, 1::2] << 4)
+    return nibbles
+
+
+def filter_scales(tensor: QuantizedTensor, *, grouped: bool) -> bytes:
+    """A linear's scales: float32 per row, or bfloat16 per group, which is all that XNNPACK takes."""
+    if not grouped:
+        return tensor.scales.numpy().astype(np.float32).tobytes()
+    return tensor.scales.to(torch.bfloat16).view(torch.int16).numpy().tobytes()
+
+
+def table_values(tensor: QuantizedTensor) -> NDArray[np.uint8] | NDArray[np.int8]:
+    """A token table's integers: int8 [rows, columns], or two 4-bit ones per byte, the even column high."""
+    values: NDArray[np.uint8] = tensor.values.numpy()
+    if tensor.bits == 8:
+        return _signed(values)
+    nibbles: NDArray[np.uint8] = (values[:, 0::2] << 4) | values[:, 1::2]
+    return nibbles
+
+
+def table_zero_points(tensor: QuantizedTensor) -> NDArray[np.float32] | None:
+    """A token table's zero points, float32 [rows, groups], for integers counted from -2**(bits - 1)."""
+    if tensor.symmetric:
+        return None
+    middle = np.float32(2 ** (tensor.bits - 1))
+    shifted: NDArray[np.float32] = tensor.zero_points.numpy().astype(np.float32) - middle
+    return shifted
+
+
+def _signed(values: NDArray[np.uint8]) -> NDArray[np.int8]:
+    # Flipping the top bit subtracts 128.
+    signed: NDArray[np.int8] = (values ^ np.uint8(128)).view(np.int8)
+    return signed

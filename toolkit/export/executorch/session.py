@@ -1,0 +1,42 @@
+"""An ExecuTorch artifact in ExecuTorch's Python runtime, for parity on the converting host."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+class ExecutorchDecoder:
+    """A decoder with its own KV cache, batch 1.
+
+    Args:
+        program: the .pte file.
+    """
+
+    def __init__(self, program: Path) -> None:
+        # Importing these registers llama's and the embedding's kernels with the runtime.
+        from executorch.extension.llm.custom_ops import custom_ops  # noqa: F401
+        from executorch.extension.pybindings.portable_lib import _load_for_executorch
+        from executorch.kernels import quantized  # noqa: F401
+
+        self._module: Any = _load_for_executorch(str(program))
+        [self._longest] = self._module.run_method("get_max_seq_len", [])
+        self._length = 0
+
+    def reset(self) -> None:
+        """Forget everything seen; positions not yet written are never attended to."""
+        self._length = 0
+
+    def step(self, ids: Sequence[int]) -> torch.Tensor:
+        """Feed tokens; returns logits, float32 [1 or len(ids), vocab]."""
+        rows = []
+        for start in range(0, len(ids), self._longest):
+            chunk = list(ids[start : start + self._longest])
+            inputs = (torch.tensor([chunk]), torch.tensor([self._length]))
+            # The runtime reuses its output's memory.
+            rows.append(self._module.forward(inputs)[0][0].clone())
+            self._length += len(chunk)
+        return torch.cat(rows) if rows[-1].shape[0] > 1 else rows[-1]
