@@ -16,7 +16,8 @@
 namespace {
 
 int64_t NowNs() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
       .count();
 }
 
@@ -27,7 +28,8 @@ void InitApi(const char* library) {
     std::fprintf(stderr, "bare_loop: %s\n", dlerror());
     std::exit(3);
   }
-  Ort::InitApi(reinterpret_cast<const OrtApiBase* (*)()>(dlsym(handle, "OrtGetApiBase"))()->GetApi(ORT_API_VERSION));
+  Ort::InitApi(
+      reinterpret_cast<const OrtApiBase* (*)()>(dlsym(handle, "OrtGetApiBase"))()->GetApi(ORT_API_VERSION));
 }
 
 Ort::SessionOptions MakeOptions(int threads) {
@@ -41,12 +43,17 @@ Ort::SessionOptions MakeOptions(int threads) {
 class Loop {
  public:
   Loop(Ort::Session& session, int64_t prompt, int64_t length)
-      : session_(session), binding_(session), ids_(static_cast<size_t>(prompt), 1),
-        positions_(static_cast<size_t>(prompt)), ones_(static_cast<size_t>(length), 1) {
+      : session_(session),
+        binding_(session),
+        ids_(static_cast<size_t>(prompt), 1),
+        positions_(static_cast<size_t>(prompt)),
+        ones_(static_cast<size_t>(length), 1) {
     Ort::AllocatorWithDefaultOptions allocator;
-    logits_.resize(static_cast<size_t>(session.GetOutputTypeInfo(0).GetTensorTypeAndShapeInfo().GetShape().back()));
+    logits_.resize(
+        static_cast<size_t>(session.GetOutputTypeInfo(0).GetTensorTypeAndShapeInfo().GetShape().back()));
     const int64_t shape[] = {1, 1, static_cast<int64_t>(logits_.size())};
-    binding_.BindOutput("logits", Ort::Value::CreateTensor<float>(cpu_, logits_.data(), logits_.size(), shape, 3));
+    binding_.BindOutput("logits",
+                        Ort::Value::CreateTensor<float>(cpu_, logits_.data(), logits_.size(), shape, 3));
     for (size_t index = 0; index < session.GetInputCount(); ++index) {
       const std::string name = session.GetInputNameAllocated(index, allocator).get();
       has_positions_ |= name == "position_ids";
@@ -55,8 +62,8 @@ class Loop {
       cache_shape[0] = 1;
       cache_shape[2] = length;
       auto& buffer = caches_.emplace_back(static_cast<size_t>(cache_shape[1] * length * cache_shape[3]));
-      const auto cache =
-          Ort::Value::CreateTensor<float>(cpu_, buffer.data(), buffer.size(), cache_shape.data(), cache_shape.size());
+      const auto cache = Ort::Value::CreateTensor<float>(cpu_, buffer.data(), buffer.size(),
+                                                         cache_shape.data(), cache_shape.size());
       binding_.BindInput(name.c_str(), cache);
       binding_.BindOutput(("present." + name.substr(std::strlen("past_key_values."))).c_str(), cache);
     }
@@ -67,7 +74,8 @@ class Loop {
     if (has_positions_) binding_.BindInput("position_ids", View(positions_, tokens));
   }
   void Step(int64_t position, int64_t tokens) {
-    for (int64_t index = 0; index < tokens; ++index) positions_[static_cast<size_t>(index)] = position + index;
+    for (int64_t index = 0; index < tokens; ++index)
+      positions_[static_cast<size_t>(index)] = position + index;
     binding_.BindInput("attention_mask", View(ones_, position + tokens));
     session_.Run(run_, binding_);
   }
@@ -94,7 +102,8 @@ class Loop {
 
 int main(int argc, char** argv) {
   if (argc != 7) {
-    std::fprintf(stderr, "usage: bare_loop LIBRARY MODEL THREADS PROMPT_TOKENS GENERATE_TOKENS REPETITIONS\n");
+    std::fprintf(stderr,
+                 "usage: bare_loop LIBRARY MODEL THREADS PROMPT_TOKENS GENERATE_TOKENS REPETITIONS\n");
     return 2;
   }
   InitApi(argv[1]);

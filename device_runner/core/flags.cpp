@@ -33,36 +33,40 @@ Status ParseInteger(std::string_view text, int64_t minimum, int64_t maximum, int
 
 void Flags::Integer(std::string name, int64_t& variable, int64_t minimum, int64_t maximum, std::string help) {
   help += " [" + std::to_string(variable) + "]";
-  flags_.push_back({std::move(name), "N", std::move(help), [&variable, minimum, maximum](std::string_view text) {
-                      return ParseInteger(text, minimum, maximum, variable);
-                    }});
+  flags_.push_back(
+      {std::move(name), "N", std::move(help), [&variable, minimum, maximum](std::string_view text) {
+         return ParseInteger(text, minimum, maximum, variable);
+       }});
 }
 
 void Flags::Number(std::string name, double& variable, double minimum, double maximum, std::string help) {
   help += " [" + Short(variable) + "]";
-  flags_.push_back({std::move(name), "X", std::move(help), [&variable, minimum, maximum](std::string_view text) {
-                      double parsed = 0;
-                      const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), parsed);
-                      // Negated, so that NaN is refused.
-                      if (error != std::errc{} || end != text.data() + text.size() ||
-                          !(parsed >= minimum && parsed <= maximum)) {
-                        return Bad(text, "a number from " + Short(minimum) + " to " + Short(maximum));
-                      }
-                      variable = parsed;
-                      return Status();
-                    }});
+  flags_.push_back(
+      {std::move(name), "X", std::move(help), [&variable, minimum, maximum](std::string_view text) {
+         double parsed = 0;
+         const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), parsed);
+         // Negated, so that NaN is refused.
+         if (error != std::errc{} || end != text.data() + text.size() ||
+             !(parsed >= minimum && parsed <= maximum)) {
+           return Bad(text, "a number from " + Short(minimum) + " to " + Short(maximum));
+         }
+         variable = parsed;
+         return Status();
+       }});
 }
 
 void Flags::Text(std::string name, std::string& variable, std::string value_name, std::string help) {
   if (!variable.empty()) help += " [" + variable + "]";
-  flags_.push_back({std::move(name), std::move(value_name), std::move(help), [&variable](std::string_view text) {
-                      if (text.empty()) return Bad(text, "a value");
-                      variable = text;
-                      return Status();
-                    }});
+  flags_.push_back(
+      {std::move(name), std::move(value_name), std::move(help), [&variable](std::string_view text) {
+         if (text.empty()) return Bad(text, "a value");
+         variable = text;
+         return Status();
+       }});
 }
 
-void Flags::Choice(std::string name, std::string& variable, std::vector<std::string> choices, std::string help) {
+void Flags::Choice(std::string name, std::string& variable, std::vector<std::string> choices,
+                   std::string help) {
   std::string value_name;
   for (const std::string& choice : choices) value_name += (value_name.empty() ? "" : "|") + choice;
   help += " [" + variable + "]";
@@ -108,7 +112,8 @@ Status Flags::Parse(std::span<const std::string_view> arguments) {
     const size_t equals = name.starts_with("--") ? name.find('=') : std::string_view::npos;
     const bool joined = equals != std::string_view::npos;
     if (joined) name = name.substr(0, equals);
-    const auto flag = std::find_if(flags_.begin(), flags_.end(), [&](const Flag& f) { return f.name == name; });
+    const auto flag =
+        std::find_if(flags_.begin(), flags_.end(), [&](const Flag& f) { return f.name == name; });
     if (flag == flags_.end()) return {ExitCode::kUsage, "unknown flag '" + std::string(name) + "'"};
     if (flag->given && !flag->repeatable) return {ExitCode::kUsage, flag->name + " is given twice"};
     if (!joined && index + 1 == arguments.size()) return {ExitCode::kUsage, flag->name + " needs a value"};

@@ -28,7 +28,8 @@ class Flags {
   // Comma-separated non-negative integers.
   void IntegerList(std::string name, std::vector<int64_t>& variable, std::string help);
   // KEY=VALUE, may be given several times.
-  void KeyValues(std::string name, std::vector<std::pair<std::string, std::string>>& variable, std::string help);
+  void KeyValues(std::string name, std::vector<std::pair<std::string, std::string>>& variable,
+                 std::string help);
   // The flag added last must be given.
   void Required() { flags_.back().required = true; }
 

@@ -18,10 +18,12 @@ Status WriteTokens(Session& session, RecordFile& records, const GenerateOptions&
     const int64_t token = sampler.Choose(session.engine().logits());
     if (token < 0) return {ExitCode::kRunFailed, "the logits hold no number"};
     const int64_t after = MonotonicNs();
-    if (std::find(options.stop_tokens.begin(), options.stop_tokens.end(), token) != options.stop_tokens.end()) {
+    if (std::find(options.stop_tokens.begin(), options.stop_tokens.end(), token) !=
+        options.stop_tokens.end()) {
       return {};
     }
-    const Status written = records.Write(records.NewRecord("token").Add("id", token).Add("ns", after - before));
+    const Status written =
+        records.Write(records.NewRecord("token").Add("id", token).Add("ns", after - before));
     if (!written.ok() || ++count == options.max_tokens) return written;
     before = MonotonicNs();
     if (Status status = session.Feed({&token, 1}); !status.ok()) return status;

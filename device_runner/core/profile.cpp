@@ -107,11 +107,13 @@ void ProfileOptions::AddFlags(Flags& flags) {
   flags.Text("--output", output, "FILE", "result file, written as FILE.part until it is whole");
   flags.Required();
   flags.Integer("--prompt-tokens", prompt_tokens, 1, kMostTokens, "tokens in the timed prefill");
-  flags.Integer("--generate-tokens", generate_tokens, 1, kMostTokens, "tokens generated; the first belongs to prefill");
+  flags.Integer("--generate-tokens", generate_tokens, 1, kMostTokens,
+                "tokens generated; the first belongs to prefill");
   flags.Integer("--depth", depth, 0, kMostTokens, "tokens in the KV cache before the timed prefill");
   flags.Integer("--repetitions", repetitions, 1, 1 << 20, "measured repetitions");
   flags.Integer("--warmup", warmup, 0, 1 << 20, "repetitions before them that do not count");
-  flags.Text("--reference-prompt", reference_prompt, "FILE", "token ids whose greedy continuation is recorded");
+  flags.Text("--reference-prompt", reference_prompt, "FILE",
+             "token ids whose greedy continuation is recorded");
   flags.Integer("--reference-tokens", reference_tokens, 1, kMostTokens, "length of that continuation");
 }
 
@@ -127,17 +129,19 @@ Status RunProfile(Engine& engine, const ProfileOptions& options) {
   Session session(engine, options.session);
   if (Status status = session.Load(); !status.ok()) return status;
   const int64_t after_load_bytes = memory.CurrentBytes();
-  if (Status status = CheckTokens(reference, engine.model().vocab_size, options.reference_prompt); !status.ok()) {
+  if (Status status = CheckTokens(reference, engine.model().vocab_size, options.reference_prompt);
+      !status.ok()) {
     return status;
   }
   const int64_t timed = options.depth + options.prompt_tokens + options.generate_tokens;
-  const int64_t greedy = reference.empty() ? 0 : static_cast<int64_t>(reference.size()) + options.reference_tokens;
-  const std::string needed_for = greedy > timed ? "the reference prompt and its continuation"
-                                                : "depth, prompt and generated tokens";
+  const int64_t greedy =
+      reference.empty() ? 0 : static_cast<int64_t>(reference.size()) + options.reference_tokens;
+  const std::string needed_for =
+      greedy > timed ? "the reference prompt and its continuation" : "depth, prompt and generated tokens";
   if (Status status = session.Reserve(std::max(timed, greedy), needed_for); !status.ok()) return status;
 
-  StartFacts facts{"profile", options.prompt_tokens, options.generate_tokens, options.depth, options.warmup,
-                   options.repetitions};
+  StartFacts facts{"profile",     options.prompt_tokens, options.generate_tokens,
+                   options.depth, options.warmup,        options.repetitions};
   if (Status status = WriteStart(records, session, options.session, facts); !status.ok()) return status;
   if (!reference.empty()) {
     const Status status = WriteGreedy(session, records, reference, options.reference_tokens);

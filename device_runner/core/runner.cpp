@@ -58,8 +58,8 @@ Status Dispatch(std::span<const std::string_view> arguments, std::string_view pr
                 Engine& engine) {
   const std::string_view mode = arguments.empty() ? "" : arguments.front();
   if (mode == "--help" || mode == "help") {
-    std::printf("usage: %s profile|generate|info [flags]; --help after a mode lists its flags\n%s", name.data(),
-                kExitCodes.data());
+    std::printf("usage: %s profile|generate|info [flags]; --help after a mode lists its flags\n%s",
+                name.data(), kExitCodes.data());
     return {};
   }
   const auto flags = arguments.subspan(arguments.empty() ? 0 : 1);

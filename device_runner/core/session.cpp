@@ -24,7 +24,8 @@ void SessionOptions::AddRunFlags(Flags& flags) {
   flags.Text("--run-id", run_id, "ID", "goes into every record");
   AddEngineFlags(flags);
   flags.IntegerList("--affinity", affinity, "CPUs that the process may use; one per thread pins each thread");
-  flags.Integer("--context", context_length, 0, Flags::kNoLimit, "most positions to allow; 0 = the model's own");
+  flags.Integer("--context", context_length, 0, Flags::kNoLimit,
+                "most positions to allow; 0 = the model's own");
   flags.Integer("--prefill-chunk", prefill_chunk, 1, 1 << 20, "most tokens fed to the engine at once");
 }
 
@@ -63,10 +64,12 @@ Status Session::SettleContextLength() {
   const int64_t of_model = engine_.model().context_length;
   const int64_t asked = options_.context_length;
   if (of_model == 0 && asked == 0) {
-    return {ExitCode::kModelInterface, options_.model + ": does not say its context length; pass --context N"};
+    return {ExitCode::kModelInterface,
+            options_.model + ": does not say its context length; pass --context N"};
   }
   if (of_model != 0 && asked > of_model) {
-    return {ExitCode::kContextExceeded, "--context " + std::to_string(asked) + " exceeds the model's context length " +
+    return {ExitCode::kContextExceeded, "--context " + std::to_string(asked) +
+                                            " exceeds the model's context length " +
                                             std::to_string(of_model)};
   }
   context_length_ = asked != 0 ? asked : of_model;
@@ -76,7 +79,8 @@ Status Session::SettleContextLength() {
 Status Session::Reserve(int64_t positions, const std::string& needed_for) {
   if (positions > context_length_) {
     return {ExitCode::kContextExceeded, needed_for + " need " + std::to_string(positions) +
-                                            " positions, the context length is " + std::to_string(context_length_)};
+                                            " positions, the context length is " +
+                                            std::to_string(context_length_)};
   }
   return engine_.Reserve(positions, std::min(positions, options_.prefill_chunk));
 }
@@ -91,7 +95,8 @@ Status Session::Feed(std::span<const int64_t> tokens) {
   return {};
 }
 
-Status WriteStart(RecordFile& records, Session& session, const SessionOptions& options, const StartFacts& facts) {
+Status WriteStart(RecordFile& records, Session& session, const SessionOptions& options,
+                  const StartFacts& facts) {
   return records.Write(records.NewRecord("start")
                            .Add("schema", "slm-result/1")
                            .Add("mode", facts.mode)

@@ -67,6 +67,7 @@ struct StartFacts {
 
 class RecordFile;
 // Writes the `start` record.
-Status WriteStart(RecordFile& records, Session& session, const SessionOptions& options, const StartFacts& facts);
+Status WriteStart(RecordFile& records, Session& session, const SessionOptions& options,
+                  const StartFacts& facts);
 
 }  // namespace slm

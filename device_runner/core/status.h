@@ -22,7 +22,8 @@ enum class ExitCode : int {
 class [[nodiscard]] Status {
  public:
   Status() = default;
-  Status(ExitCode code, std::string message) : exit_code_(static_cast<int>(code)), message_(std::move(message)) {}
+  Status(ExitCode code, std::string message)
+      : exit_code_(static_cast<int>(code)), message_(std::move(message)) {}
 
   static Status Signal(int signal) {
     Status status;

@@ -25,7 +25,8 @@ Status ReadTokenFile(const std::string& path, std::vector<int64_t>& tokens) {
   for (std::string word; file >> word;) {
     int64_t token = 0;
     const Status status = ParseInteger(word, 0, Flags::kNoLimit, token);
-    if (!status.ok()) return {ExitCode::kUsage, path + ": token " + std::to_string(tokens.size()) + ": " + status.message()};
+    if (!status.ok())
+      return {ExitCode::kUsage, path + ": token " + std::to_string(tokens.size()) + ": " + status.message()};
     tokens.push_back(token);
   }
   if (file.bad()) return {ExitCode::kUsage, path + ": cannot be read"};

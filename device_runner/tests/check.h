@@ -36,9 +36,9 @@ inline void Check(bool holds, const char* expression, const char* file, int line
 
 }  // namespace slm::test
 
-#define TEST(name)                                                    \
-  static void name();                                                 \
-  static const slm::test::Register register_##name(#name, name);      \
+#define TEST(name)                                               \
+  static void name();                                            \
+  static const slm::test::Register register_##name(#name, name); \
   static void name()
 
 #define CHECK(...) slm::test::Check(static_cast<bool>(__VA_ARGS__), #__VA_ARGS__, __FILE__, __LINE__)

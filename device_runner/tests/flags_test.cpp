@@ -62,10 +62,14 @@ TEST(KeyValuesRepeatAndMayHoldEqualsSigns) {
 
 TEST(RefusesWhatCannotBeMeant) {
   const std::vector<Arguments> bad = {
-      {"--unknown", "1"},   {"stray"},           {"--count"},          {"--count", "0"},
-      {"--count", "11"},    {"--count", "7x"},   {"--count", ""},      {"--count", "1", "--count", "2"},
-      {"--share", "1.5"},   {"--share", "nan"},  {"--share", "-0.1"},  {"--list", "1,,2"},
-      {"--list", "1,-2"},   {"--list", ""},      {"--set", "novalue"}, {"--set", "=value"},
+      {"--unknown", "1"},   {"stray"},
+      {"--count"},          {"--count", "0"},
+      {"--count", "11"},    {"--count", "7x"},
+      {"--count", ""},      {"--count", "1", "--count", "2"},
+      {"--share", "1.5"},   {"--share", "nan"},
+      {"--share", "-0.1"},  {"--list", "1,,2"},
+      {"--list", "1,-2"},   {"--list", ""},
+      {"--set", "novalue"}, {"--set", "=value"},
       {"--name", ""},       {"--count", "99999999999999999999"},
   };
   for (const Arguments& arguments : bad) {

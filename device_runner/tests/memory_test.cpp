@@ -11,7 +11,8 @@ namespace {
 
 TEST(ParsesProcStatus) {
   const auto reading = slm::ParseProcStatus(
-      "Name:\tVmRSS: 1 kB\nVmPeak:\t  900 kB\nVmHWM:\t     300 kB\nVmRSS:\t     200 kB\nVmSwap:\t      50 kB\n");
+      "Name:\tVmRSS: 1 kB\nVmPeak:\t  900 kB\nVmHWM:\t     300 kB\nVmRSS:\t     200 kB\nVmSwap:\t      50 "
+      "kB\n");
   CHECK(reading.has_value());
   CHECK(reading->rss_bytes == 200 * 1024);
   CHECK(reading->hwm_bytes == 300 * 1024);
@@ -44,7 +45,6 @@ TEST(PeakHoldsWhatWasFreedAgain) {
   CHECK(peaks.samples >= 3);
   CHECK(peaks.method == "max(VmHWM, max(VmRSS+VmSwap))");
 }
-
 
 TEST(SamplesByItself) {
   slm::MemorySampler sampler;

@@ -43,7 +43,8 @@ TEST(FeedsDepthAndPromptInChunksThenSingleTokens) {
   // Depth 5 = 4 + 1, prompt 10 = 4 + 4 + 2, then two decode steps: the first token came with the prefill.
   const std::vector<size_t> once = {4, 1, 4, 4, 2, 1, 1};
   std::vector<size_t> expected;
-  for (int repetition = 0; repetition < 3; ++repetition) expected.insert(expected.end(), once.begin(), once.end());
+  for (int repetition = 0; repetition < 3; ++repetition)
+    expected.insert(expected.end(), once.begin(), once.end());
   CHECK(run.engine.calls == expected);
   CHECK(run.engine.clears == 3);
   CHECK(run.engine.longest_cache == 17);

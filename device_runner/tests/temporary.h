@@ -27,7 +27,9 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-inline void WriteFile(const std::string& path, const std::string& text) { std::ofstream(path) << text; }
+inline void WriteFile(const std::string& path, const std::string& text) {
+  std::ofstream(path) << text;
+}
 
 inline std::string ReadFile(const std::string& path) {
   std::ostringstream text;

@@ -33,7 +33,7 @@ def run_unit_tests(build: Path, **definitions: str) -> None:
 
 @pytest.mark.timeout(900)
 def test_unit_tests_pass_without_any_compiler_warning(tmp_path: Path) -> None:
-    run_unit_tests(tmp_path / "build", CMAKE_BUILD_TYPE="Debug")
+    run_unit_tests(tmp_path / "build", CMAKE_BUILD_TYPE="Debug", CMAKE_CXX_FLAGS_DEBUG="-O0")
 
 
 @pytest.mark.soak

@@ -41,8 +41,8 @@ Status OpenOnnxRuntime(const std::string& path, const std::string& executable, O
   library.api = base->GetApi(ORT_API_VERSION);
   if (library.api == nullptr) {
     return {ExitCode::kEngineLibrary, candidate + ": ONNX Runtime " + library.version +
-                                          " is too old, the runner needs 1." + std::to_string(ORT_API_VERSION) +
-                                          " or newer"};
+                                          " is too old, the runner needs 1." +
+                                          std::to_string(ORT_API_VERSION) + " or newer"};
   }
   return {};
 }

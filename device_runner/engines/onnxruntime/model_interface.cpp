@@ -63,13 +63,15 @@ bool IsFloat(ONNXTensorElementDataType type) {
 Status NotUnderstood(const Tensor& tensor, const std::string& expected) {
   std::string shape;
   for (const int64_t dimension : tensor.facts.shape) shape += ' ' + std::to_string(dimension);
-  return {ExitCode::kModelInterface, tensor.facts.name + " is " + tensor.facts.type + " [" + shape + " ], expected " + expected};
+  return {ExitCode::kModelInterface,
+          tensor.facts.name + " is " + tensor.facts.type + " [" + shape + " ], expected " + expected};
 }
 
 Status AddCache(const Tensor& input, const std::vector<Tensor>& outputs, ModelInterface& interface) {
   if (!IsFloat(input.type) || input.facts.shape.size() != 4 || input.facts.shape[1] < 1 ||
       input.facts.shape[3] < 1) {
-    return NotUnderstood(input, "float32 or float16 [batch, kv_heads, length, head_dim] with fixed kv_heads and head_dim");
+    return NotUnderstood(
+        input, "float32 or float16 [batch, kv_heads, length, head_dim] with fixed kv_heads and head_dim");
   }
   if (interface.cache_type == ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED) interface.cache_type = input.type;
   const std::string present = "present." + input.facts.name.substr(kPast.size());
@@ -82,7 +84,8 @@ Status AddCache(const Tensor& input, const std::vector<Tensor>& outputs, ModelIn
   return {};
 }
 
-Status ReadInputs(const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs, ModelInterface& interface) {
+Status ReadInputs(const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs,
+                  ModelInterface& interface) {
   bool has_ids = false;
   bool has_mask = false;
   for (const Tensor& input : inputs) {
@@ -96,21 +99,23 @@ Status ReadInputs(const std::vector<Tensor>& inputs, const std::vector<Tensor>& 
     interface.has_position_ids |= name == "position_ids";
     const bool known = name == "input_ids" || name == "attention_mask" || name == "position_ids";
     if (!known) {
-      return NotUnderstood(input, "only input_ids, attention_mask, position_ids and past_key_values.N.key|value");
+      return NotUnderstood(input,
+                           "only input_ids, attention_mask, position_ids and past_key_values.N.key|value");
     }
     if (input.type != ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64 || input.facts.shape.size() != 2) {
       return NotUnderstood(input, "int64 [batch, length]");
     }
   }
   if (!has_ids || !has_mask || interface.caches.empty()) {
-    return {ExitCode::kModelInterface, "the model lacks input_ids, attention_mask or past_key_values.N.key|value"};
+    return {ExitCode::kModelInterface,
+            "the model lacks input_ids, attention_mask or past_key_values.N.key|value"};
   }
   return {};
 }
 
 Status ReadLogits(const std::vector<Tensor>& outputs, ModelInterface& interface, ModelFacts& facts) {
-  const auto logits =
-      std::find_if(outputs.begin(), outputs.end(), [](const Tensor& tensor) { return tensor.facts.name == "logits"; });
+  const auto logits = std::find_if(outputs.begin(), outputs.end(),
+                                   [](const Tensor& tensor) { return tensor.facts.name == "logits"; });
   if (logits == outputs.end()) return {ExitCode::kModelInterface, "the model has no output logits"};
   if (!IsFloat(logits->type) || logits->facts.shape.size() != 3 || logits->facts.shape[2] < 1) {
     return NotUnderstood(*logits, "float32 or float16 [batch, length, vocab] with a fixed vocab");
@@ -123,10 +128,12 @@ Status ReadLogits(const std::vector<Tensor>& outputs, ModelInterface& interface,
 
 Status ReadContextLength(const Ort::Session& session, ModelFacts& facts) {
   Ort::AllocatorWithDefaultOptions allocator;
-  const auto value = session.GetModelMetadata().LookupCustomMetadataMapAllocated("slm.context_length", allocator);
+  const auto value =
+      session.GetModelMetadata().LookupCustomMetadataMapAllocated("slm.context_length", allocator);
   if (!value) return {};
   const Status status = ParseInteger(value.get(), 1, Flags::kNoLimit, facts.context_length);
-  return status.ok() ? Status() : Status(ExitCode::kModelInterface, "metadata slm.context_length: " + status.message());
+  return status.ok() ? Status()
+                     : Status(ExitCode::kModelInterface, "metadata slm.context_length: " + status.message());
 }
 
 }  // namespace

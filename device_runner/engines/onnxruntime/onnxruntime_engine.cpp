@@ -66,7 +66,8 @@ Ort::SessionOptions MakeSessionOptions(const EngineOptions& options) {
 }  // namespace
 
 Status OnnxRuntimeEngine::Open(const EngineOptions& options) {
-  if (Status status = OpenOnnxRuntime(options.library, options.executable, library_); !status.ok()) return status;
+  if (Status status = OpenOnnxRuntime(options.library, options.executable, library_); !status.ok())
+    return status;
   Ort::InitApi(library_.api);
   return {};
 }
@@ -103,9 +104,8 @@ Status OnnxRuntimeEngine::Load(const EngineOptions& options) {
     return Status();
   });
   if (!loaded.ok()) return loaded;
-  Status understood = Guarded(ExitCode::kModelInterface, "", [&] {
-    return ReadModelInterface(*session_, interface_, facts_);
-  });
+  Status understood = Guarded(ExitCode::kModelInterface, "",
+                              [&] { return ReadModelInterface(*session_, interface_, facts_); });
   return understood.ok() ? understood : Status(ExitCode::kModelInterface, file + ": " + understood.message());
 }
 
@@ -154,8 +154,8 @@ Status OnnxRuntimeEngine::Reserve(int64_t kv_length, int64_t max_tokens) {
     logits_buffer_.resize(vocab * ElementBytes(interface_.logits_type));
     if (interface_.logits_type == ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16) converted_logits_.resize(vocab);
     const std::array<int64_t, 3> shape{1, 1, facts_.vocab_size};
-    logits_value_ = Ort::Value::CreateTensor(*cpu_, logits_buffer_.data(), logits_buffer_.size(), shape.data(),
-                                             shape.size(), interface_.logits_type);
+    logits_value_ = Ort::Value::CreateTensor(*cpu_, logits_buffer_.data(), logits_buffer_.size(),
+                                             shape.data(), shape.size(), interface_.logits_type);
     run_options_.emplace();
     // First among the outputs: ReadLogits finds it there.
     binding_->BindOutput("logits", *logits_value_);
