@@ -72,12 +72,15 @@ class TensorQuantization(Frozen):
     """How one group of tensors is stored.
 
     ``group_size`` is 0 for one scale per output channel and None for schemes without groups (fp32, fp16).
+    ``positive_scales`` keeps symmetric grids to scales above zero, which XNNPACK insists on; otherwise the
+    sign is chosen per group, which costs nothing and loses less.
     """
 
     scheme: str
     group_size: int | None
     symmetric: bool
     algorithm: str
+    positive_scales: bool = False
 
 
 class Quantization(Frozen):

@@ -24,7 +24,7 @@ class Algorithm(Protocol):
     """Chooses scale, zero point and integers of each group on its own."""
 
     def __call__(
-        self, groups: torch.Tensor, *, bits: int, symmetric: bool
+        self, groups: torch.Tensor, *, bits: int, symmetric: bool, positive: bool = False
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Quantize groups.
 
@@ -32,6 +32,7 @@ class Algorithm(Protocol):
             groups: float32 [n, group_size], finite.
             bits: 4 or 8.
             symmetric: the zero point is fixed at 2**(bits - 1).
+            positive: no scale may be below zero.
 
         Returns:
             Integers, float32 [n, group_size] within 0 .. 2**bits - 1; scales, float32 [n], never 0;
@@ -88,7 +89,9 @@ def quantize(weight: torch.Tensor, spec: TensorQuantization, *, subject: str) ->
                 subject=subject,
                 next_step="The source is damaged, or overflowed when it was cast; get it again.",
             )
-        levels, scales, zero_points = algorithm(groups, bits=scheme.weight_bits, symmetric=spec.symmetric)
+        levels, scales, zero_points = algorithm(
+            groups, bits=scheme.weight_bits, symmetric=spec.symmetric, positive=spec.positive_scales
+        )
         quantized.values[chunk] = levels.view(-1, columns)
         quantized.scales[chunk] = scales.view(-1, columns // group_size)
         quantized.zero_points[chunk] = zero_points.view(-1, columns // group_size)
@@ -96,6 +99,18 @@ def quantize(weight: torch.Tensor, spec: TensorQuantization, *, subject: str) ->
     step = max(1, CHUNK_ELEMENTS // columns)
     _in_parallel(fill, [slice(first, min(first + step, rows)) for first in range(0, rows, step)])
     return quantized
+
+
+def _in_half_precision(scales: torch.Tensor) -> torch.Tensor:
+    """Round scales to what float16 can hold, so that lowerings may store them in two bytes.
+
+    The relative error of 2**-12 moves a weight by at most 1/250 of a step. Scales that float16 holds only
+    as subnormals, and infinities, stay as they are.
+    """
+    rounded = scales.to(torch.float16).to(torch.float32)
+    magnitude = rounded.abs()
+    normal = (magnitude >= torch.finfo(torch.float16).smallest_normal) & magnitude.isfinite()
+    return torch.where(normal, rounded, scales)
 
 
 def _in_parallel(fill: Callable[[slice], None], chunks: list[slice]) -> None:

@@ -22,10 +22,11 @@ REFITS = 4
 
 
 def half_quadratic(
-    groups: torch.Tensor, *, bits: int, symmetric: bool
+    groups: torch.Tensor, *, bits: int, symmetric: bool, positive: bool = False
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Quantize each group; see :class:`toolkit.compress.algorithms.Algorithm`."""
-    scales, zero_points = extreme_grid(groups, bits=bits, symmetric=symmetric)
+    # Refits keep a scale's sign: where it is positive, steps and weights agree in theirs.
+    scales, zero_points = extreme_grid(groups, bits=bits, symmetric=symmetric, positive=positive)
     error = squared_error(groups, nearest(groups, scales, zero_points, bits=bits), scales, zero_points)
     full_scales, full_zeros = scales, zero_points
     for start in STARTS:

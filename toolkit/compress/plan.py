@@ -31,8 +31,10 @@ class QuantizationPlan:
         overrides: (pattern, spec) pairs for linears; the first pattern that matches the tensor's name
             (shell style, "*.v_proj.weight") wins.
         preset: name of the preset that the plan came from.
-        carry_over: take the source's own integers wherever it holds them (``--quant source``). The specs
-            then say how linears treat activations, and how tensors without such integers are stored.
+        carry_over: what to take over from a source that holds integers itself, instead of quantizing again:
+            "all" of it, exactly (``--quant source``); its 4-bit "linears", in the form that the engine runs
+            fastest; or "nothing". The specs then say how linears treat activations, and how everything else
+            is stored.
     """
 
     linear: TensorQuantization
@@ -40,7 +42,7 @@ class QuantizationPlan:
     lm_head: TensorQuantization
     overrides: tuple[tuple[str, TensorQuantization], ...] = ()
     preset: str | None = None
-    carry_over: bool = False
+    carry_over: Literal["nothing", "linears", "all"] = "nothing"
 
     def spec_for(self, tensor_name: str, role: Role) -> TensorQuantization:
         """The quantization of one tensor."""
@@ -106,7 +108,7 @@ def plan_from_flags(
         lm_head=head,
         overrides=tuple((pattern, adjusted(spec)) for pattern, spec in preset.overrides_for(layers)),
         preset=quant if quant in PRESETS else None,
-        carry_over=quant == SOURCE,
+        carry_over=preset.carry_over,
     )
 
 
@@ -122,7 +124,7 @@ def _preset(quant: str) -> Preset:
     else:
         raise _unknown(quant)
     spec = tensor_spec(scheme, DEFAULT_GROUP_SIZE, symmetric=True, algorithm=DEFAULT_ALGORITHM)
-    return Preset(linear=spec, vocabulary=spec)
+    return Preset(linear=spec, vocabulary=spec, carry_over="all" if quant == SOURCE else "nothing")
 
 
 def _unknown(quant: str) -> UnknownScheme:

@@ -6,24 +6,29 @@ import torch
 
 
 def round_to_nearest(
-    groups: torch.Tensor, *, bits: int, symmetric: bool
+    groups: torch.Tensor, *, bits: int, symmetric: bool, positive: bool = False
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Quantize each group by its extremes; see :class:`toolkit.compress.algorithms.Algorithm`."""
-    scales, zero_points = extreme_grid(groups, bits=bits, symmetric=symmetric)
+    scales, zero_points = extreme_grid(groups, bits=bits, symmetric=symmetric, positive=positive)
     return nearest(groups, scales, zero_points, bits=bits), scales, zero_points
 
 
-def extreme_grid(groups: torch.Tensor, *, bits: int, symmetric: bool) -> tuple[torch.Tensor, torch.Tensor]:
+def extreme_grid(
+    groups: torch.Tensor, *, bits: int, symmetric: bool, positive: bool = False
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Scales and zero points, float32 [n], that just span each group.
 
     Symmetric grids have one level more below zero than above it. The scale takes the sign that puts the
     group's largest magnitude on that level, as GGUF's Q4_0 and ONNX Runtime's own quantizer do; scales of
-    symmetric groups can therefore be negative.
+    symmetric groups can therefore be negative. ``positive`` gives that up: the grid spans both extremes.
     """
     low, high = torch.aminmax(groups, dim=1)
     if symmetric:
         half = 2 ** (bits - 1)
-        scales = torch.where(high > -low, high, low) / -half
+        if positive:
+            scales = torch.maximum(high / (half - 1), low / -half)
+        else:
+            scales = torch.where(high > -low, high, low) / -half
         zero_points = torch.full_like(scales, half)
     else:
         low, high = low.clamp_(max=0), high.clamp_(min=0)
