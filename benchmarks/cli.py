@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import fnmatch
 import platform
+import signal
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -28,14 +29,14 @@ from toolkit.settings import Settings
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "benchmarks" / "out"
 PUBLISHED = ROOT / "benchmarks" / "results"
-DEFAULT_QUANTIZATION = "8da4w"
+DEFAULT_QUANTIZATION = "mobile-4bit"
 
 _EPILOG = """\
 examples:
   python -m benchmarks                                  the full run; writes benchmarks/results/latest.md
   python -m benchmarks --quick                          minutes, to see that everything works
   python -m benchmarks --only 'ours-*' 'llama.cpp-q4_0' some rows
-  python -m benchmarks --quant 8da4w source             several of our quantizations; the first is compared
+  python -m benchmarks --quant mobile-4bit source       several of our quantizations; the first is compared
 """
 
 
@@ -96,6 +97,7 @@ def all_peers(quantizations: Sequence[str], genai: Environment, llama: Environme
     library = LlamaCpp(llama, cpu_flags())
     artifacts = [OurArtifact(quantization, OUT) for quantization in quantizations]
     peers: list[Peer] = [Ours(artifact, engine, settings) for artifact in artifacts]
+    peers.append(Ours(artifacts[0], engine, settings, kernels="engine"))
     peers += [GenaiOnOurArtifact(artifacts[0], engine, as_shipped=shipped) for shipped in (False, True)]
     peers += [GenaiBuilder(engine, as_shipped=shipped, out=OUT) for shipped in (False, True)]
     peers += [LlamaCppRow(library, file_type, OUT) for file_type in ("Q4_0", "Q4_K_M", None)]
@@ -119,6 +121,8 @@ def choose(peers: Sequence[Peer], patterns: Sequence[str] | None) -> list[Peer]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run; 0 when every row is complete, 1 when one failed, 2 when nothing could start."""
+    # As an exception, so that a child that is running is ended too.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     options = parse_arguments(arguments)
     environments = ROOT / ".venvs"
     genai = Environment("onnxruntime_genai", environments)

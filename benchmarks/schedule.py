@@ -67,7 +67,8 @@ def _attempt(state: _Progress, stage: str, action: Callable[[_Progress], str]) -
     try:
         said = action(state)
     except (PeerFailed, ToolkitError) as error:
-        state.failure = f"{stage}: {error}"
+        # The rest, such as a compiler's output, is for the terminal.
+        state.failure = f"{stage}: {str(error).splitlines()[0]}"
         said = f"FAILED: {error}"
     print(f"{state.peer.title}: {stage}: {said}", flush=True)
 

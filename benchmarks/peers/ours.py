@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
+from typing import Literal
 from uuid import uuid4
 
 from benchmarks.child import run_child
@@ -91,11 +92,20 @@ class OurArtifact:
 class Ours:
     """Our artifact on our runner, straight from the bundle: no device layer in between."""
 
-    notes = "KV cache fp32; logits of the last position"
-
-    def __init__(self, artifact: OurArtifact, scorer: GenaiEngine, settings: Settings) -> None:
-        self.name = f"ours-{artifact.quantization}"
-        self.title = f"slm-toolkit, {artifact.quantization}"
+    def __init__(
+        self,
+        artifact: OurArtifact,
+        scorer: GenaiEngine,
+        settings: Settings,
+        *,
+        kernels: Literal["own", "engine"] = "own",
+    ) -> None:
+        own = kernels == "own"
+        self.name = f"ours-{artifact.quantization}" + ("" if own else "-engine-kernels")
+        self.title = f"slm-toolkit, {artifact.quantization}" + ("" if own else ", the engine's kernels")
+        whose = "the runner's own" if own else "the engine's"
+        self.notes = f"{whose} kernels for quantized weights; KV cache fp32; logits of the last position"
+        self._kernels = kernels
         self._artifact = artifact
         self._scorer = scorer
         self._settings = settings
@@ -127,11 +137,15 @@ class Ours:
             "--threads": workload.threads,
             "--warmup": workload.warmup,
             "--repetitions": workload.repetitions,
+            "--kernels": self._kernels,
         }
         command: list[str | Path] = [*self._bundle.command(str(self._bundle.path)), "profile"]
         command += [str(part) for flag in flags.items() for part in flag]
         run_child(command, log=place.log(self.name, "profile"), timeout_s=PROFILE_TIMEOUT_S)
-        return sample_of_result(parse_result(output.read_text(), run_id=run_id, subject=self.name))
+        result = parse_result(output.read_text(), run_id=run_id, subject=self.name)
+        if result.start.kernels != self._kernels:
+            raise PeerFailed(f"{result.start.kernels} kernels ran, not {self._kernels}")
+        return sample_of_result(result)
 
     def perplexity(self, place: Workplace) -> Score:
         """The twin with all logits, read back through onnxruntime-genai: the same kernels."""

@@ -12,7 +12,8 @@ from benchmarks.errors import PeerFailed
 from benchmarks.peers.llama_cpp import build_variables, missing_instruction_sets
 
 _ROWS = [
-    "ours-8da4w",
+    "ours-mobile-4bit",
+    "ours-mobile-4bit-engine-kernels",
     "genai-same-artifact",
     "genai-same-artifact-as-shipped",
     "genai-builder",
@@ -25,7 +26,7 @@ _ROWS = [
 
 def peers(tmp_path: Path, *quantizations: str) -> list:
     genai, llama = (Environment(name, tmp_path) for name in ("onnxruntime_genai", "llama_cpp"))
-    return cli.all_peers(quantizations or ("8da4w",), genai, llama)
+    return cli.all_peers(quantizations or (cli.DEFAULT_QUANTIZATION,), genai, llama)
 
 
 def test_rows_and_their_order(tmp_path):
@@ -33,14 +34,14 @@ def test_rows_and_their_order(tmp_path):
 
 
 def test_each_quantization_is_a_row_of_ours(tmp_path):
-    names = [peer.name for peer in peers(tmp_path, "8da4w", "source")]
-    assert names[:2] == ["ours-8da4w", "ours-source"]
+    names = [peer.name for peer in peers(tmp_path, "mobile-4bit", "source")]
+    assert names[:2] == ["ours-mobile-4bit", "ours-source"]
     assert names[2:] == _ROWS[1:]
 
 
 def test_rows_are_chosen_by_pattern(tmp_path):
-    chosen = cli.choose(peers(tmp_path), ["llama.cpp-*", "ours-8da4w"])
-    assert [peer.name for peer in chosen] == [_ROWS[0], *_ROWS[5:]]
+    chosen = cli.choose(peers(tmp_path), ["llama.cpp-*", "ours-mobile-4bit"])
+    assert [peer.name for peer in chosen] == [_ROWS[0], *_ROWS[6:]]
 
 
 def test_an_unknown_row_lists_the_known_ones(tmp_path):
