@@ -2,6 +2,7 @@
 #include <immintrin.h>
 
 #include "kernels/portable.h"
+#include "kernels/portable_attention.h"
 #include "kernels/sets.h"
 
 namespace slm::kernels {
@@ -98,6 +99,6 @@ void Quantize(const WeightLayout& layout, const float* activations, const Quanti
 
 }  // namespace
 
-const KernelSet kAvx2{"avx2", IsAvailable, Quantize, Multiply, MultiplyFloatPortable};
+const KernelSet kAvx2{"avx2", IsAvailable, Quantize, Multiply, MultiplyFloatPortable, Attend};
 
 }  // namespace slm::kernels

@@ -3,6 +3,7 @@
 #include <immintrin.h>
 
 #include "kernels/portable.h"
+#include "kernels/portable_attention.h"
 #include "kernels/sets.h"
 
 namespace slm::kernels {
@@ -143,6 +144,6 @@ void Quantize(const WeightLayout& layout, const float* activations, const Quanti
 
 }  // namespace
 
-const KernelSet kAvx512Vnni{"avx512vnni", IsAvailable, Quantize, Multiply, MultiplyFloatPortable};
+const KernelSet kAvx512Vnni{"avx512vnni", IsAvailable, Quantize, Multiply, MultiplyFloatPortable, Attend};
 
 }  // namespace slm::kernels

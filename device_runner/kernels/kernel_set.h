@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 
+#include "kernels/attention.h"
 #include "kernels/weights.h"
 
 namespace slm::kernels {
@@ -50,6 +51,7 @@ struct KernelSet {
   // Computes the output columns of tiles [first_tile, last_tile).
   void (*multiply)(const Product& product, const QuantizedRows& rows, int64_t first_tile, int64_t last_tile);
   void (*multiply_float)(const Product& product, const FloatRows& rows, int64_t first_tile, int64_t last_tile);
+  void (*attend)(const AttentionBlock& block);
 };
 
 // Fills rows.values and rows.sums from activations [rows][columns].

@@ -4,6 +4,7 @@
 #include <sys/auxv.h>
 
 #include "kernels/portable.h"
+#include "kernels/portable_attention.h"
 #include "kernels/sets.h"
 
 namespace slm::kernels {
@@ -12,8 +13,8 @@ namespace {
 constexpr int64_t kWordsBytes = kTileRows * int64_t{sizeof(uint32_t)};
 constexpr int64_t kLanes = 4;
 constexpr int kQuarters = 4;
-// Bytes of activations in a register: enough for four dot products.
-constexpr int64_t kVectorBytes = 16;
+// A register of activations is enough for four dot products.
+constexpr int64_t kRegisterBytes = 16;
 constexpr int kRowsAtOnce = 4;
 // HWCAP_ASIMDDP of Linux, by value: old headers lack the name.
 constexpr unsigned long kDotProductCapability = 1UL << 20;
@@ -52,8 +53,8 @@ void MultiplyTile(const Product& product, const Loop& loop, const QuantizedRows&
         for (int index = 0; index < kRows; ++index) {
           totals[index] = vdupq_n_s32(rows.starts[(row + index) * loop.blocks + block]);
         }
-        const uint8_t* source = words + quarter * kVectorBytes;
-        for (int64_t at = 0; at < block_bytes; at += kVectorBytes, source += kLoadsPerVector * kWordsBytes) {
+        const uint8_t* source = words + quarter * kRegisterBytes;
+        for (int64_t at = 0; at < block_bytes; at += kRegisterBytes, source += kLoadsPerVector * kWordsBytes) {
           int8x16_t weights[4];
           LoadWeights<kBits>(source, weights);
           for (int index = 0; index < kRows; ++index) {
@@ -110,6 +111,6 @@ void Quantize(const WeightLayout& layout, const float* activations, const Quanti
 
 }  // namespace
 
-const KernelSet kNeonDotProduct{"neon-dotprod", IsAvailable, Quantize, Multiply, MultiplyFloatPortable};
+const KernelSet kNeonDotProduct{"neon-dotprod", IsAvailable, Quantize, Multiply, MultiplyFloatPortable, Attend};
 
 }  // namespace slm::kernels

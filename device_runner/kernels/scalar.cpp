@@ -1,5 +1,6 @@
 // The set that runs on any CPU.
 #include "kernels/portable.h"
+#include "kernels/portable_attention.h"
 #include "kernels/sets.h"
 
 namespace slm::kernels {
@@ -21,6 +22,6 @@ void Multiply(const Product& product, const QuantizedRows& rows, int64_t first_t
 
 }  // namespace
 
-const KernelSet kScalar{"portable", Always, Quantize, Multiply, MultiplyFloatPortable};
+const KernelSet kScalar{"portable", Always, Quantize, Multiply, MultiplyFloatPortable, Attend};
 
 }  // namespace slm::kernels

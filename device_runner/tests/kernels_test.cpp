@@ -195,7 +195,7 @@ const Shape kShapes[] = {{16, 32, 32},   {1, 16, 16},   {33, 48, 16},   {50, 64,
                          {24, 576, 1024}};
 const int64_t kRowCounts[] = {1, 2, 3, 8, 11, 33};
 
-TEST(four_bit_products_match_a_double_reference) {
+TEST(FourBitProductsMatchADoubleReference) {
   for (const Shape& shape : kShapes) {
     for (const int64_t rows : kRowCounts) {
       for (const Zeros zeros : {Zeros::kNone, Zeros::kInteger, Zeros::kFloat}) CheckShape(shape, rows, 4, zeros);
@@ -203,7 +203,7 @@ TEST(four_bit_products_match_a_double_reference) {
   }
 }
 
-TEST(eight_bit_products_match_a_double_reference) {
+TEST(EightBitProductsMatchADoubleReference) {
   for (const Shape& shape : kShapes) {
     for (const int64_t rows : kRowCounts) {
       for (const Zeros zeros : {Zeros::kNone, Zeros::kInteger, Zeros::kFloat}) CheckShape(shape, rows, 8, zeros);
@@ -211,10 +211,10 @@ TEST(eight_bit_products_match_a_double_reference) {
   }
 }
 
-TEST(more_rows_than_one_sweep_match) { CheckShape({20, 64, 32}, 517, 4, Zeros::kNone); }
+TEST(MoreRowsThanOneSweepMatch) { CheckShape({20, 64, 32}, 517, 4, Zeros::kNone); }
 
 // With scales of one and activations whose largest is 127, every step of the sum is an integer.
-TEST(integer_parts_are_exact_at_the_ends_of_the_range) {
+TEST(IntegerPartsAreExactAtTheEndsOfTheRange) {
   for (const int bits : {4, 8}) {
     std::mt19937 random(1);
     for (const uint8_t fill : {uint8_t{0}, uint8_t{0xFF}}) {
@@ -234,7 +234,7 @@ TEST(integer_parts_are_exact_at_the_ends_of_the_range) {
   }
 }
 
-TEST(all_zero_activations_give_the_bias) {
+TEST(AllZeroActivationsGiveTheBias) {
   std::mt19937 random(2);
   const Matrix matrix({20, 64, 32}, 4, Zeros::kInteger, random);
   const std::vector<float> bias = RandomFloats(20, random);
@@ -243,21 +243,21 @@ TEST(all_zero_activations_give_the_bias) {
   }
 }
 
-TEST(zero_points_in_the_middle_need_no_correction) {
+TEST(ZeroPointsInTheMiddleNeedNoCorrection) {
   std::mt19937 random(3);
   CHECK(!Matrix({20, 64, 32}, 4, Zeros::kMiddle, random).layout.has_zeros);
   CHECK(!Matrix({20, 64, 32}, 8, Zeros::kMiddle, random).layout.has_zeros);
   CHECK(Matrix({20, 64, 32}, 8, Zeros::kInteger, random).layout.has_zeros);
 }
 
-TEST(layouts_without_kernels_are_told) {
+TEST(LayoutsWithoutKernelsAreTold) {
   CHECK(IsSupported({1, 1, 4, 16, false}));
   CHECK(!IsSupported({1, 64, 2, 32, false}));
   CHECK(!IsSupported({1, 64, 4, 8, false}));
   CHECK(!IsSupported({1, 64, 4, 48, false}));
 }
 
-TEST(the_portable_set_is_always_there_and_last) {
+TEST(ThePortableSetIsAlwaysThereAndLast) {
   CHECK(!AvailableKernels().empty());
   CHECK(std::string(AvailableKernels().back()->name) == "portable");
 }

@@ -73,16 +73,18 @@ Status OnnxRuntimeEngine::Open(const EngineOptions& options) {
 }
 
 void OnnxRuntimeEngine::CreateSession(const std::string& file, const EngineOptions& options) {
-  if (options.own_kernels) {
+  using enum OwnKernels::Operators;
+  for (const OwnKernels::Operators operators : {kMatMulAndAttention, kMatMul}) {
+    if (!options.own_kernels) break;
     try {
-      own_kernels_ = std::make_unique<OwnKernels>(options.threads);
+      own_kernels_ = std::make_unique<OwnKernels>(options.threads, operators);
       Ort::SessionOptions with_own = MakeSessionOptions(options);
       own_kernels_->AddTo(with_own);
       session_.emplace(*env_, file.c_str(), with_own);
       own_kernels_->ReleaseSources();
       return;
     } catch (const Ort::Exception&) {
-      // A node that they do not cover; or the model is damaged, and the next attempt says how.
+      // A node that they do not cover; or the model is damaged, and the last attempt says how.
       own_kernels_.reset();
     }
   }

@@ -1,7 +1,8 @@
 // The runner's own kernels in place of the engine's, for models that stay standard ONNX files.
 //
 // ONNX Runtime looks for an operator among registered custom ones first, also under the name of one of
-// its own. So com.microsoft::MatMulNBits is registered again, with the same inputs and attributes.
+// its own. So com.microsoft::MatMulNBits and GroupQueryAttention are registered again, with the same
+// inputs and attributes.
 #pragma once
 
 #include <onnxruntime_cxx_api.h>
@@ -15,8 +16,10 @@ namespace slm {
 // Must outlive the sessions that use it. Those may not run at the same time: they share buffers.
 class OwnKernels {
  public:
+  enum class Operators { kMatMul, kMatMulAndAttention };
+
   // `threads` is the size of the session's thread pool, which the kernels work on.
-  explicit OwnKernels(int threads);
+  OwnKernels(int threads, Operators operators);
   ~OwnKernels();
   OwnKernels(const OwnKernels&) = delete;
   OwnKernels& operator=(const OwnKernels&) = delete;

@@ -1,0 +1,222 @@
+#include "engines/onnxruntime/own_attention.h"
+
+#include <array>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+
+namespace slm::own {
+namespace {
+
+using kernels::kAttentionLanes;
+using kernels::kAttentionRows;
+using kernels::kAttentionWorkspaceRows;
+using kernels::kMostAttentionRows;
+
+float AttributeOr(const Ort::ConstKernelInfo& info, const char* name, float otherwise) {
+  float value = 0;
+  const Ort::Status status(Ort::GetApi().KernelInfoGetAttribute_float(info, name, &value));
+  return status.IsOK() ? value : otherwise;
+}
+
+bool HasText(const Ort::ConstKernelInfo& info, const char* name) {
+  size_t size = 0;
+  const Ort::Status status(Ort::GetApi().KernelInfoGetAttribute_string(info, name, nullptr, &size));
+  return status.IsOK() && size > 1;
+}
+
+}  // namespace
+
+// What one call of a node works on.
+struct AttentionKernel::Step {
+  int64_t tokens;
+  // Positions in the cache before this step.
+  int64_t past;
+  int64_t head_dim;
+  // Positions that the cache has room for.
+  int64_t capacity;
+  HeadRows queries;
+  HeadRows keys;
+  HeadRows values;
+  const float* past_keys;
+  const float* past_values;
+  int64_t past_capacity;
+  float* present_keys;
+  float* present_values;
+  const float* cosines;
+  const float* sines;
+  int64_t rotated;
+  float* output;
+};
+
+AttentionKernel::AttentionKernel(Shared& shared, const Ort::ConstKernelInfo& info)
+    : shared_(shared),
+      heads_(info.GetAttribute<int64_t>("num_heads")),
+      kv_heads_(info.GetAttribute<int64_t>("kv_num_heads")),
+      window_(own::AttributeOr(info, "local_window_size", -1)),
+      scale_(AttributeOr(info, "scale", 0.0F)),
+      softcap_(AttributeOr(info, "softcap", 0.0F)),
+      rotary_(own::AttributeOr(info, "do_rotary", 0) != 0) {
+  if (heads_ % kv_heads_ != 0 || heads_ / kv_heads_ > kMostAttentionRows) ThrowNotCovered(info, "these heads");
+  if (IsGiven(info, kPositions) || IsGiven(info, kBias) || IsGiven(info, kSink)) {
+    ThrowNotCovered(info, "position_ids, attention_bias or head_sink");
+  }
+  if (IsGiven(info, kKey) != IsGiven(info, kValue) || !IsGiven(info, kPastKey) || !IsGiven(info, kPastValue)) {
+    ThrowNotCovered(info, "a node without a KV cache");
+  }
+  if (rotary_ && !(IsGiven(info, kCosines) && IsGiven(info, kSines))) ThrowNotCovered(info, "a missing table");
+  if (info.GetInputCount() > kInputs || info.GetOutputCount() != kOutputs) ThrowNotCovered(info, "more tensors");
+  if (own::AttributeOr(info, "rotary_interleaved", 0) != 0 || own::AttributeOr(info, "smooth_softmax", 0) > 0 ||
+      own::AttributeOr(info, "qk_output", 0) != 0) {
+    ThrowNotCovered(info, "rotary_interleaved, smooth_softmax or qk_output");
+  }
+  for (const char* quantized : {"k_quant_type", "v_quant_type"}) {
+    if (HasText(info, quantized)) ThrowNotCovered(info, "a quantized cache");
+  }
+}
+
+OrtStatusPtr AttentionKernel::ComputeV2(OrtKernelContext* context) {
+  return AsStatus([&] {
+    Ort::KernelContext wrapped(context);
+    Compute(wrapped);
+  });
+}
+
+AttentionKernel::Step AttentionKernel::ReadStep(Ort::KernelContext& context) const {
+  Step step = {};
+  const Ort::ConstValue query = context.GetInput(kQuery);
+  const std::vector<int64_t> shape = query.GetTensorTypeAndShapeInfo().GetShape();
+  const Ort::ConstValue past_key = context.GetInput(kPastKey);
+  std::vector<int64_t> cache_shape = past_key.GetTensorTypeAndShapeInfo().GetShape();
+  step.tokens = shape.at(1);
+  step.head_dim = cache_shape.at(3);
+  const int64_t total = context.GetInput(kLastPosition).GetTensorData<int32_t>()[0] + int64_t{1};
+  step.past = total - step.tokens;
+  if (shape[0] != 1 || cache_shape[0] != 1 || step.past < 0 || step.head_dim % kAttentionLanes != 0) {
+    ORT_CXX_API_THROW("GroupQueryAttention: only one sequence and heads of a multiple of 16", ORT_NOT_IMPLEMENTED);
+  }
+  const float* packed = query.GetTensorData<float>();
+  const Ort::ConstValue key = context.GetInput(kKey);
+  step.queries = {packed, shape.at(2)};
+  if (key != nullptr) {
+    step.keys = {key.GetTensorData<float>(), kv_heads_ * step.head_dim};
+    step.values = {context.GetInput(kValue).GetTensorData<float>(), kv_heads_ * step.head_dim};
+  } else {
+    step.keys = {packed + heads_ * step.head_dim, shape[2]};
+    step.values = {packed + (heads_ + kv_heads_) * step.head_dim, shape[2]};
+  }
+  step.past_capacity = cache_shape[2];
+  step.past_keys = past_key.GetTensorData<float>();
+  step.past_values = context.GetInput(kPastValue).GetTensorData<float>();
+  cache_shape[2] = step.capacity = std::max(step.past_capacity, total);
+  step.present_keys = context.GetOutput(kPresentKey, cache_shape).GetTensorMutableData<float>();
+  step.present_values = context.GetOutput(kPresentValue, cache_shape).GetTensorMutableData<float>();
+  const std::array<int64_t, 3> output_shape{1, step.tokens, heads_ * step.head_dim};
+  step.output = context.GetOutput(kAttended, output_shape.data(), output_shape.size()).GetTensorMutableData<float>();
+  if (rotary_) {
+    const Ort::ConstValue cosines = context.GetInput(kCosines);
+    const std::vector<int64_t> table = cosines.GetTensorTypeAndShapeInfo().GetShape();
+    if (total > table.at(0)) ORT_CXX_API_THROW("GroupQueryAttention: a position beyond its tables", ORT_FAIL);
+    step.rotated = 2 * table.at(1);
+    step.cosines = cosines.GetTensorData<float>();
+    step.sines = context.GetInput(kSines).GetTensorData<float>();
+  }
+  return step;
+}
+
+void AttentionKernel::Rotate(const Step& step, int64_t position, float* head) const {
+  const int64_t half = step.rotated / 2;
+  const float* cosines = step.cosines + position * half;
+  const float* sines = step.sines + position * half;
+  for (int64_t at = 0; at < half; ++at) {
+    const float first = head[at];
+    const float second = head[at + half];
+    head[at] = first * cosines[at] - second * sines[at];
+    head[at + half] = second * cosines[at] + first * sines[at];
+  }
+}
+
+void AttentionKernel::AppendToCache(const Step& step, int64_t kv_head) const {
+  const auto row_bytes = static_cast<size_t>(step.head_dim) * sizeof(float);
+  float* keys = step.present_keys + kv_head * step.capacity * step.head_dim;
+  float* values = step.present_values + kv_head * step.capacity * step.head_dim;
+  if (step.present_keys != step.past_keys) {
+    const int64_t past_head = kv_head * step.past_capacity * step.head_dim;
+    std::memcpy(keys, step.past_keys + past_head, static_cast<size_t>(step.past) * row_bytes);
+    std::memcpy(values, step.past_values + past_head, static_cast<size_t>(step.past) * row_bytes);
+  }
+  for (int64_t token = 0; token < step.tokens; ++token) {
+    const int64_t position = step.past + token;
+    float* key = keys + position * step.head_dim;
+    std::memcpy(key, step.keys.start + token * step.keys.stride + kv_head * step.head_dim, row_bytes);
+    if (rotary_) Rotate(step, position, key);
+    std::memcpy(values + position * step.head_dim,
+                step.values.start + token * step.values.stride + kv_head * step.head_dim, row_bytes);
+  }
+}
+
+void AttentionKernel::AttendBlock(const Step& step, int64_t kv_head, int64_t first_token, int64_t last_token) const {
+  const int64_t group = heads_ / kv_heads_;
+  const int64_t used_rows = (last_token - first_token) * group;
+  const int64_t rows = (used_rows + kAttentionRows - 1) / kAttentionRows * kAttentionRows;
+  std::vector<float> buffer(static_cast<size_t>((2 * rows + kAttentionWorkspaceRows) * step.head_dim));
+  float* queries = buffer.data();
+  float* attended = queries + rows * step.head_dim;
+  const float scale = scale_ != 0.0F ? scale_ : 1.0F / std::sqrt(static_cast<float>(step.head_dim));
+  for (int64_t row = 0; row < used_rows; ++row) {
+    const int64_t token = first_token + row / group;
+    const int64_t head = kv_head * group + row % group;
+    float* query = queries + row * step.head_dim;
+    std::memcpy(query, step.queries.start + token * step.queries.stride + head * step.head_dim,
+                static_cast<size_t>(step.head_dim) * sizeof(float));
+    if (rotary_) Rotate(step, step.past + token, query);
+    for (int64_t at = 0; at < step.head_dim; ++at) query[at] *= scale;
+  }
+  const int64_t cache_head = kv_head * step.capacity * step.head_dim;
+  kernels::AttentionBlock block;
+  block.rows = rows;
+  block.rows_per_position = group;
+  block.first_position = step.past + first_token;
+  block.last_position = step.past + last_token - 1;
+  block.head_dim = step.head_dim;
+  block.window = std::max<int64_t>(window_, 0);
+  block.softcap = softcap_;
+  block.queries = queries;
+  block.keys = step.present_keys + cache_head;
+  block.values = step.present_values + cache_head;
+  block.workspace = attended + rows * step.head_dim;
+  block.output = attended;
+  Kernels().attend(block);
+  for (int64_t row = 0; row < used_rows; ++row) {
+    const int64_t token = first_token + row / group;
+    const int64_t head = kv_head * group + row % group;
+    std::memcpy(step.output + (token * heads_ + head) * step.head_dim, attended + row * step.head_dim,
+                static_cast<size_t>(step.head_dim) * sizeof(float));
+  }
+}
+
+void AttentionKernel::Compute(Ort::KernelContext& context) const {
+  const Step step = ReadStep(context);
+  const int64_t group = heads_ / kv_heads_;
+  const int64_t tokens_per_block = std::min(step.tokens, std::max<int64_t>(kMostAttentionRows / group, 1));
+  const int64_t blocks = (step.tokens + tokens_per_block - 1) / tokens_per_block;
+  // One KV head after the other on one thread; with more, each appends its part before any is read.
+  InParallel(context, shared_.threads == 1 ? 1 : kv_heads_, [&](int64_t task) {
+    const int64_t end = shared_.threads == 1 ? kv_heads_ : task + 1;
+    for (int64_t head = task; head < end; ++head) AppendToCache(step, head);
+  });
+  const int64_t tasks = kv_heads_ * blocks;
+  const auto attend = [&](int64_t task) {
+    // The longest blocks first, so that no thread is left with one at the end.
+    const int64_t first = (blocks - 1 - task / kv_heads_) * tokens_per_block;
+    AttendBlock(step, task % kv_heads_, first, std::min(first + tokens_per_block, step.tokens));
+  };
+  if (shared_.threads == 1) {
+    for (int64_t task = 0; task < tasks; ++task) attend(task);
+  } else {
+    InParallel(context, tasks, attend);
+  }
+}
+
+}  // namespace slm::own

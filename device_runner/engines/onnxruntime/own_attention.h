@@ -1,0 +1,82 @@
+// com.microsoft::GroupQueryAttention: rotary embedding, KV cache and attention of one sequence, in float.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "engines/onnxruntime/own_operator.h"
+
+namespace slm::own {
+
+// One node of the model.
+class AttentionKernel {
+ public:
+  enum Input : size_t {
+    kQuery,
+    kKey,
+    kValue,
+    kPastKey,
+    kPastValue,
+    kLastPosition,
+    kTotalLength,
+    kCosines,
+    kSines,
+    kPositions,
+    kBias,
+    kSink,
+    kInputs
+  };
+  enum Output : size_t { kAttended, kPresentKey, kPresentValue, kOutputs };
+
+  AttentionKernel(Shared& shared, const Ort::ConstKernelInfo& info);
+  OrtStatusPtr ComputeV2(OrtKernelContext* context);
+
+ private:
+  // Where rows of heads lie: packed as [query heads, key heads, value heads], or each on its own.
+  struct HeadRows {
+    const float* start;
+    int64_t stride;
+  };
+  struct Step;
+
+  void Compute(Ort::KernelContext& context) const;
+  Step ReadStep(Ort::KernelContext& context) const;
+  void Rotate(const Step& step, int64_t position, float* head) const;
+  void AppendToCache(const Step& step, int64_t kv_head) const;
+  void AttendBlock(const Step& step, int64_t kv_head, int64_t first_token, int64_t last_token) const;
+
+  Shared& shared_;
+  int64_t heads_;
+  int64_t kv_heads_;
+  int64_t window_;
+  float scale_;
+  float softcap_;
+  bool rotary_;
+};
+
+struct AttentionOperator : OwnOperator<AttentionOperator, AttentionKernel> {
+  using OwnOperator::OwnOperator;
+
+  const char* GetName() const { return "GroupQueryAttention"; }
+  size_t GetInputTypeCount() const { return AttentionKernel::kInputs; }
+  size_t GetOutputTypeCount() const { return AttentionKernel::kOutputs; }
+  ONNXTensorElementDataType GetOutputType(size_t) const { return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT; }
+  ONNXTensorElementDataType GetInputType(size_t input) const {
+    switch (input) {
+      case AttentionKernel::kLastPosition:
+      case AttentionKernel::kTotalLength:
+        return ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32;
+      case AttentionKernel::kPositions:
+        return ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64;
+      default:
+        return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
+    }
+  }
+  OrtCustomOpInputOutputCharacteristic GetInputCharacteristic(size_t input) const {
+    const bool required = input == AttentionKernel::kQuery || input == AttentionKernel::kLastPosition ||
+                          input == AttentionKernel::kTotalLength;
+    return required ? INPUT_OUTPUT_REQUIRED : INPUT_OUTPUT_OPTIONAL;
+  }
+};
+
+}  // namespace slm::own

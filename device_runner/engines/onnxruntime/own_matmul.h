@@ -1,0 +1,173 @@
+// com.microsoft::MatMulNBits: activations times weights of 4 or 8 bits.
+#pragma once
+
+#include "engines/onnxruntime/own_operator.h"
+
+namespace slm::own {
+
+// One node of the model.
+class MatMulKernel {
+ public:
+  enum Input : size_t { kActivations, kValues, kScales, kZeroPoints, kGroupIndex, kBias, kInputs };
+
+  MatMulKernel(Shared& shared, const Ort::ConstKernelInfo& info) : shared_(shared) {
+    layout_ = {info.GetAttribute<int64_t>("N"), info.GetAttribute<int64_t>("K"),
+               static_cast<int>(AttributeOr(info, "bits", 4)), info.GetAttribute<int64_t>("block_size"), false};
+    quantize_ = AttributeOr(info, "accuracy_level", 0) == kInt8AccuracyLevel;
+    const bool plain = AttributeOr(info, "weight_prepacked", 0) == 0 && !IsGiven(info, kGroupIndex);
+    if (!plain || !kernels::IsSupported(layout_)) ThrowNotCovered(info, "this layout of weights");
+    PackWeights(info);
+    if (IsGiven(info, kBias)) {
+      const float* bias = Constant(info, kBias).GetTensorData<float>();
+      bias_.assign(bias, bias + layout_.rows);
+    }
+  }
+
+  OrtStatusPtr ComputeV2(OrtKernelContext* raw_context) {
+    return AsStatus([&] {
+      Ort::KernelContext context(raw_context);
+      Compute(context);
+    });
+  }
+
+ private:
+  // The operator's word for activations rounded to bytes.
+  static constexpr int64_t kInt8AccuracyLevel = 4;
+
+  static Ort::ConstValue Constant(const Ort::ConstKernelInfo& info, size_t input) {
+    int is_constant = 0;
+    const Ort::ConstValue value = info.GetTensorConstantInput(input, &is_constant);
+    if (is_constant == 0) {
+      ThrowNotCovered(info, "weights that are not constant");
+    }
+    return value;
+  }
+
+  void PackWeights(const Ort::ConstKernelInfo& info) {
+    const Ort::ConstValue values = Constant(info, kValues);
+    const Ort::ConstValue scales = Constant(info, kScales);
+    kernels::OperatorWeights weights{values.GetTensorData<uint8_t>(), scales.GetTensorData<float>(), nullptr, nullptr};
+    if (IsGiven(info, kZeroPoints)) {
+      const Ort::ConstValue zeros = Constant(info, kZeroPoints);
+      switch (zeros.GetTensorTypeAndShapeInfo().GetElementType()) {
+        case ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT:
+          weights.float_zeros = zeros.GetTensorData<float>();
+          break;
+        case ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8:
+          weights.integer_zeros = zeros.GetTensorData<uint8_t>();
+          break;
+        default:
+          ThrowNotCovered(info, "zero points of this type");
+      }
+    }
+    layout_.has_zeros = kernels::NeedsZeros(layout_, weights);
+    std::byte* packed = shared_.memory.Allocate(static_cast<size_t>(layout_.bytes()));
+    kernels::Pack(layout_, weights, packed);
+    packed_ = packed;
+    shared_.sources.Add(weights.values, values.GetTensorSizeInBytes());
+    shared_.sources.Add(weights.scales, scales.GetTensorSizeInBytes());
+  }
+
+  int64_t Tasks(int64_t work_bytes, int64_t most) const {
+    if (shared_.threads == 1) return 1;
+    return std::clamp<int64_t>(work_bytes / kLeastTaskBytes, 1, std::min(most, shared_.threads * kTasksPerThread));
+  }
+
+  void Compute(Ort::KernelContext& context) {
+    const Ort::ConstValue activations = context.GetInput(kActivations);
+    std::vector<int64_t> shape = activations.GetTensorTypeAndShapeInfo().GetShape();
+    int64_t rows = 1;
+    for (size_t axis = 0; axis + 1 < shape.size(); ++axis) rows *= shape[axis];
+    shape.back() = layout_.rows;
+    Ort::UnownedValue output = context.GetOutput(0, shape);
+    if (rows == 0) return;
+    const kernels::Product product{layout_, packed_, bias_.empty() ? nullptr : bias_.data(),
+                          output.GetTensorMutableData<float>()};
+    const float* input = activations.GetTensorData<float>();
+    if (quantize_) {
+      Multiply(context, product, Kernels().multiply, Quantized(context, input, rows), rows);
+    } else {
+      Multiply(context, product, Kernels().multiply_float, Reordered(context, input, rows), rows);
+    }
+  }
+
+  // The last rows may be fewer: the part of `rows` that the task works on.
+  template <typename Body>
+  void OverRows(Ort::KernelContext& context, int64_t rows, Body&& body) const {
+    const int64_t tasks = Tasks(rows * layout_.columns * int64_t{sizeof(float)}, rows);
+    InParallel(context, tasks, [&](int64_t task) {
+      const int64_t first = rows * task / tasks;
+      body(first, rows * (task + 1) / tasks - first);
+    });
+  }
+
+  kernels::QuantizedRows Quantized(Ort::KernelContext& context, const float* input, int64_t rows) {
+    const int64_t blocks = layout_.blocks();
+    Scratch& scratch = shared_.scratch;
+    const kernels::QuantizedRows all{rows, Resized(scratch.bytes, rows * layout_.padded_columns()),
+                                     Resized(scratch.scales, rows * blocks), Resized(scratch.starts, rows * blocks),
+                                     Resized(scratch.sums, rows * blocks)};
+    OverRows(context, rows, [&](int64_t first, int64_t count) {
+      const kernels::QuantizedRows part{count, all.values + first * layout_.padded_columns(),
+                                        all.scales + first * blocks, all.starts + first * blocks,
+                                        all.sums + first * blocks};
+      Kernels().quantize(layout_, input + first * layout_.columns, part);
+    });
+    return all;
+  }
+
+  kernels::FloatRows Reordered(Ort::KernelContext& context, const float* input, int64_t rows) {
+    const int64_t blocks = layout_.blocks();
+    const kernels::FloatRows all{rows, Resized(shared_.scratch.floats, rows * layout_.padded_columns()),
+                                 Resized(shared_.scratch.sums, rows * blocks)};
+    OverRows(context, rows, [&](int64_t first, int64_t count) {
+      kernels::Reorder(layout_, input + first * layout_.columns,
+                       {count, all.values + first * layout_.padded_columns(), all.sums + first * blocks});
+    });
+    return all;
+  }
+
+  template <typename Rows>
+  void Multiply(Ort::KernelContext& context, const kernels::Product& product,
+                void (*multiply)(const kernels::Product&, const Rows&, int64_t, int64_t), const Rows& activations,
+                int64_t rows) const {
+    const int64_t tiles = layout_.tiles();
+    const int64_t tasks = Tasks(layout_.bytes() * rows, tiles);
+    InParallel(context, tasks, [&](int64_t task) {
+      multiply(product, activations, tiles * task / tasks, tiles * (task + 1) / tasks);
+    });
+  }
+
+  Shared& shared_;
+  kernels::WeightLayout layout_;
+  bool quantize_ = false;
+  const std::byte* packed_ = nullptr;
+  std::vector<float> bias_;
+};
+
+struct MatMulOperator : OwnOperator<MatMulOperator, MatMulKernel> {
+  using OwnOperator::OwnOperator;
+
+  const char* GetName() const { return "MatMulNBits"; }
+  size_t GetInputTypeCount() const { return MatMulKernel::kInputs; }
+  size_t GetOutputTypeCount() const { return 1; }
+  ONNXTensorElementDataType GetOutputType(size_t) const { return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT; }
+  ONNXTensorElementDataType GetInputType(size_t input) const {
+    switch (input) {
+      case MatMulKernel::kValues:
+        return ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8;
+      case MatMulKernel::kZeroPoints:
+        // Any: they are integers or floats.
+        return ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
+      case MatMulKernel::kGroupIndex:
+        return ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32;
+      default:
+        return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
+    }
+  }
+  OrtCustomOpInputOutputCharacteristic GetInputCharacteristic(size_t input) const {
+    return input < MatMulKernel::kZeroPoints ? INPUT_OUTPUT_REQUIRED : INPUT_OUTPUT_OPTIONAL;
+  }
+};
+
+}  // namespace slm::own

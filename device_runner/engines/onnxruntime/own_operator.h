@@ -1,0 +1,97 @@
+// What the runner's operators share: the session's threads, memory, and the way to report errors.
+#pragma once
+
+#include <onnxruntime_cxx_api.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "engines/onnxruntime/weight_memory.h"
+#include "kernels/kernel_set.h"
+
+namespace slm::own {
+
+// Below this much weight per task, handing the task to another thread costs more than doing it.
+constexpr int64_t kLeastTaskBytes = 32 << 10;
+// More tasks than threads, so that fast cores take over from slow ones.
+constexpr int64_t kTasksPerThread = 4;
+inline const kernels::KernelSet& Kernels() { return *kernels::AvailableKernels().front(); }
+
+inline int64_t AttributeOr(const Ort::ConstKernelInfo& info, const char* name, int64_t otherwise) {
+  int64_t value = 0;
+  const Ort::Status status(Ort::GetApi().KernelInfoGetAttribute_int64(info, name, &value));
+  return status.IsOK() ? value : otherwise;
+}
+
+// Runs body(task) for every task on the session's threads, or here when there is one task.
+template <typename Body>
+void InParallel(Ort::KernelContext& context, int64_t tasks, const Body& body) {
+  if (tasks <= 1) return body(0);
+  context.ParallelFor([](void* data, size_t task) { (*static_cast<const Body*>(data))(static_cast<int64_t>(task)); },
+                      static_cast<size_t>(tasks), 0, const_cast<Body*>(&body));
+}
+
+template <typename Element>
+Element* Resized(std::vector<Element>& buffer, int64_t size) {
+  if (buffer.size() < static_cast<size_t>(size)) buffer.resize(static_cast<size_t>(size));
+  return buffer.data();
+}
+
+// Activations in the form the kernels read; one for all nodes, as they run one after the other.
+struct Scratch {
+  std::vector<int8_t> bytes;
+  std::vector<float> floats;
+  std::vector<float> scales;
+  std::vector<float> sums;
+  std::vector<int32_t> starts;
+};
+
+struct Shared {
+  int64_t threads;
+  int64_t nodes = 0;
+  WeightMemory memory;
+  MappedSources sources;
+  Scratch scratch;
+};
+
+inline bool IsGiven(const Ort::ConstKernelInfo& info, size_t input) {
+  return input < info.GetInputCount() && !info.GetInputName(input).empty();
+}
+
+// Runs what may throw and turns an exception into the engine's status: none may cross into the engine.
+template <typename Body>
+OrtStatusPtr AsStatus(Body&& body) {
+  try {
+    body();
+  } catch (const Ort::Exception& error) {
+    return Ort::GetApi().CreateStatus(error.GetOrtErrorCode(), error.what());
+  } catch (const std::bad_alloc&) {
+    return Ort::GetApi().CreateStatus(ORT_FAIL, "not enough memory");
+  }
+  return nullptr;
+}
+
+// Operators of ours throw this for a node that is theirs by name but not by what it asks for.
+[[noreturn]] inline void ThrowNotCovered(const Ort::ConstKernelInfo& info, const std::string& reason) {
+  ORT_CXX_API_THROW(info.GetNodeName() + ": the runner's kernels do not cover " + reason, ORT_NOT_IMPLEMENTED);
+}
+
+// The part of the interface that all operators of ours have in common.
+template <typename Operator, typename Kernel>
+struct OwnOperator : Ort::CustomOpBase<Operator, Kernel, true> {
+  explicit OwnOperator(Shared& shared_state) : shared(shared_state) {}
+
+  OrtStatusPtr CreateKernelV2(const OrtApi&, const OrtKernelInfo* info, void** kernel) const {
+    return AsStatus([&] {
+      *kernel = new Kernel(shared, Ort::ConstKernelInfo(info));
+      ++shared.nodes;
+    });
+  }
+
+  Shared& shared;
+};
+
+}  // namespace slm::own

@@ -1,0 +1,40 @@
+// Attention of one block of query rows over the keys and values of one KV head, in float.
+#pragma once
+
+#include <cstdint>
+
+namespace slm::kernels {
+
+// Rows of queries are worked on in fours; callers fill up the last four.
+inline constexpr int64_t kAttentionRows = 4;
+inline constexpr int64_t kMostAttentionRows = 192;
+// Head sizes are multiples of this.
+inline constexpr int64_t kAttentionLanes = 16;
+
+struct AttentionBlock {
+  // A multiple of kAttentionRows, kMostAttentionRows at most. Row r is at position min(first_position + r / rows_per_position,
+  // last_position): heads that share keys lie side by side.
+  int64_t rows = 0;
+  int64_t rows_per_position = 1;
+  int64_t first_position = 0;
+  int64_t last_position = 0;
+  int64_t head_dim = 0;
+  // Most keys that a row sees, its own position included; 0 for all.
+  int64_t window = 0;
+  // Scores become softcap * tanh(score / softcap); 0 leaves them.
+  float softcap = 0.0F;
+  // [rows][head_dim], already multiplied with the scale of the scores.
+  const float* queries = nullptr;
+  // [positions][head_dim]
+  const float* keys = nullptr;
+  const float* values = nullptr;
+  // [kAttentionWorkspaceRows][head_dim]
+  float* workspace = nullptr;
+  // [rows][head_dim]
+  float* output = nullptr;
+};
+
+// Transposed keys.
+inline constexpr int64_t kAttentionWorkspaceRows = 64;
+
+}  // namespace slm::kernels

@@ -1,0 +1,132 @@
+// Attention of every kernel set against a softmax in double.
+#include "kernels/attention.h"
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <vector>
+
+#include "kernels/kernel_set.h"
+#include "tests/check.h"
+
+namespace slm::kernels {
+namespace {
+
+struct Problem {
+  int64_t head_dim = 64;
+  int64_t heads_per_kv_head = 3;
+  int64_t past = 0;
+  int64_t tokens = 1;
+  int64_t window = 0;
+  float softcap = 0.0F;
+};
+
+size_t Size(int64_t count) { return static_cast<size_t>(count); }
+
+std::vector<float> RandomFloats(int64_t count, float deviation, std::mt19937& random) {
+  std::normal_distribution<float> normal(0.0F, deviation);
+  std::vector<float> floats(Size(count));
+  for (float& value : floats) value = normal(random);
+  return floats;
+}
+
+double Score(const Problem& problem, const float* query, const float* key) {
+  double score = 0;
+  for (int64_t at = 0; at < problem.head_dim; ++at) score += static_cast<double>(query[at]) * static_cast<double>(key[at]);
+  const auto cap = static_cast<double>(problem.softcap);
+  return cap > 0 ? cap * std::tanh(score / cap) : score;
+}
+
+std::vector<double> Expected(const Problem& problem, const float* query, const float* keys, const float* values,
+                             int64_t position) {
+  const int64_t oldest = problem.window > 0 ? std::max<int64_t>(position + 1 - problem.window, 0) : 0;
+  std::vector<double> scores;
+  for (int64_t key = oldest; key <= position; ++key) scores.push_back(Score(problem, query, keys + key * problem.head_dim));
+  const double largest = *std::max_element(scores.begin(), scores.end());
+  double sum = 0;
+  std::vector<double> result(Size(problem.head_dim));
+  for (int64_t key = oldest; key <= position; ++key) {
+    const double weight = std::exp(scores[Size(key - oldest)] - largest);
+    sum += weight;
+    for (int64_t at = 0; at < problem.head_dim; ++at) {
+      result[Size(at)] += weight * static_cast<double>(values[key * problem.head_dim + at]);
+    }
+  }
+  for (double& value : result) value /= sum;
+  return result;
+}
+
+// Outputs are means of values near 1, so this is some ten roundings.
+constexpr double kTolerance = 2e-6;
+
+bool Matches(const KernelSet& set, const Problem& problem, float query_deviation) {
+  std::mt19937 random(static_cast<uint32_t>(problem.past * 7 + problem.tokens));
+  const int64_t used = problem.tokens * problem.heads_per_kv_head;
+  const int64_t rows = (used + kAttentionRows - 1) / kAttentionRows * kAttentionRows;
+  const int64_t length = problem.past + problem.tokens;
+  const std::vector<float> queries = RandomFloats(rows * problem.head_dim, query_deviation, random);
+  const std::vector<float> keys = RandomFloats(length * problem.head_dim, 1.0F, random);
+  const std::vector<float> values = RandomFloats(length * problem.head_dim, 1.0F, random);
+  std::vector<float> workspace(Size(kAttentionWorkspaceRows * problem.head_dim), NAN);
+  std::vector<float> output(Size(rows * problem.head_dim), NAN);
+  AttentionBlock block;
+  block.rows = rows;
+  block.rows_per_position = problem.heads_per_kv_head;
+  block.first_position = problem.past;
+  block.last_position = length - 1;
+  block.head_dim = problem.head_dim;
+  block.window = problem.window;
+  block.softcap = problem.softcap;
+  block.queries = queries.data();
+  block.keys = keys.data();
+  block.values = values.data();
+  block.workspace = workspace.data();
+  block.output = output.data();
+  set.attend(block);
+  for (int64_t row = 0; row < used; ++row) {
+    const std::vector<double> expected = Expected(problem, queries.data() + row * problem.head_dim, keys.data(),
+                                                  values.data(), problem.past + row / problem.heads_per_kv_head);
+    for (int64_t at = 0; at < problem.head_dim; ++at) {
+      const double difference = static_cast<double>(output[Size(row * problem.head_dim + at)]) - expected[Size(at)];
+      if (!(std::fabs(difference) <= kTolerance)) {
+        std::fprintf(stderr, "%s: head_dim %ld past %ld tokens %ld row %ld: off by %g\n", set.name,
+                     static_cast<long>(problem.head_dim), static_cast<long>(problem.past),
+                     static_cast<long>(problem.tokens), static_cast<long>(row), difference);
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+TEST(AttentionMatchesADoubleReferenceAtEveryLength) {
+  for (const KernelSet* set : AvailableKernels()) {
+    for (const int64_t past : {0, 1, 15, 63, 64, 200}) {
+      for (const int64_t tokens : {1, 2, 21, 64}) {
+        CHECK(Matches(*set, {.past = past, .tokens = tokens}, 0.2F));
+        CHECK(Matches(*set, {.past = past, .tokens = tokens, .window = 37, .softcap = 5.0F}, 0.2F));
+      }
+    }
+  }
+}
+
+TEST(AttentionTakesEveryHeadSize) {
+  for (const KernelSet* set : AvailableKernels()) {
+    for (const int64_t head_dim : {16, 32, 80, 96, 128, 256}) {
+      CHECK(Matches(*set, {.head_dim = head_dim, .heads_per_kv_head = 1, .past = 70, .tokens = 9}, 0.1F));
+      CHECK(Matches(*set, {.head_dim = head_dim, .heads_per_kv_head = 4, .past = 70, .tokens = 1}, 0.1F));
+    }
+  }
+}
+
+// Scores of several hundred: all weight goes to one key, and no power may overflow.
+TEST(AttentionSurvivesLargeScores) {
+  for (const KernelSet* set : AvailableKernels()) CHECK(Matches(*set, {.past = 100, .tokens = 30}, 10.0F));
+}
+
+TEST(AttentionWithAWindowOfOneSeesItselfOnly) {
+  for (const KernelSet* set : AvailableKernels()) CHECK(Matches(*set, {.past = 128, .tokens = 30, .window = 1}, 0.2F));
+}
+
+}  // namespace
+}  // namespace slm::kernels
