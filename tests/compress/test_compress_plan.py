@@ -17,10 +17,11 @@ def test_a_scheme_holds_for_linears_and_lm_head_and_the_embedding_drops_activati
         "group_size": 64,
         "symmetric": False,
         "algorithm": "rtn",
+        "positive_scales": False,
     }
     assert plan.lm_head == plan.linear
     assert plan.embedding == plan.linear.model_copy(update={"scheme": "4w"})
-    assert plan.preset is None and not plan.carry_over
+    assert plan.preset is None and plan.carry_over == "nothing"
 
 
 @pytest.mark.parametrize("scheme", ["fp32", "fp16"])
@@ -35,7 +36,7 @@ def test_float_schemes_carry_no_groups(scheme: str) -> None:
 def test_every_scheme_and_preset_makes_a_plan(quant: str, tied: bool) -> None:
     plan = plan_from_flags(quant, tied=tied, layers=30)
     assert plan.preset == (quant if quant in PRESETS else None)
-    assert plan.carry_over == (quant == "source")
+    assert (plan.carry_over == "all") == (quant == "source")
 
 
 def test_tied_lm_head_follows_the_embedding() -> None:

@@ -13,6 +13,9 @@ from toolkit.compress.hqq import half_quadratic, squared_error
 from toolkit.compress.rtn import round_to_nearest
 from toolkit.errors import BadGroupSize, CompressError, UnknownScheme
 
+# Relative rounding error of a scale stored in float16.
+HALF_PRECISION = 2**-11
+
 
 def spec(
     scheme: str = "8da4w", group_size: int = 32, symmetric: bool = True, algorithm: str = "rtn"
@@ -74,9 +77,10 @@ def test_rtn_errs_by_half_a_step_at_most(weight: torch.Tensor, bits: int, symmet
     if symmetric:
         # The level that the positive end lacks: there the error is up to one step.
         clipped = tensor.values == 2**bits - 1
-        assert (error[clipped] <= 1.001).all()
+        assert (error[clipped] <= 1.001 + HALF_PRECISION * 2**bits).all()
         error = error[~clipped]
-    assert (error <= 0.501).all()
+    # A scale rounded to half precision moves the ends of the grid.
+    assert (error <= 0.501 + HALF_PRECISION * 2**bits).all()
 
 
 @settings(deadline=None)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from toolkit.artifact import Artifact, check_target
 from toolkit.compress.plan import plan_from_flags
+from toolkit.compress.schemes import SCHEMES
 from toolkit.settings import Settings
 
 
@@ -75,7 +76,8 @@ def run_conversion(
 
 
 def _label(quant: str, group_size: int | None, algorithm: str) -> str:
-    if group_size is None or quant == "source":
+    """Names the quantization in the artifact's name; a preset's name says it all."""
+    if group_size is None or quant not in SCHEMES:
         return quant
     return f"{quant}-{f'g{group_size}' if group_size else 'channel'}-{algorithm}"
 

@@ -92,6 +92,11 @@ def quantize(weight: torch.Tensor, spec: TensorQuantization, *, subject: str) ->
         levels, scales, zero_points = algorithm(
             groups, bits=scheme.weight_bits, symmetric=spec.symmetric, positive=spec.positive_scales
         )
+        stored = _in_half_precision(scales)
+        if not torch.equal(stored, scales):
+            highest = 2**scheme.weight_bits - 1
+            steps = (groups / stored[:, None]).add_(zero_points[:, None])
+            levels, scales = steps.round_().clamp_(0, highest).to(torch.uint8), stored
         quantized.values[chunk] = levels.view(-1, columns)
         quantized.scales[chunk] = scales.view(-1, columns // group_size)
         quantized.zero_points[chunk] = zero_points.view(-1, columns // group_size)
@@ -104,8 +109,7 @@ def quantize(weight: torch.Tensor, spec: TensorQuantization, *, subject: str) ->
 def _in_half_precision(scales: torch.Tensor) -> torch.Tensor:
     """Round scales to what float16 can hold, so that lowerings may store them in two bytes.
 
-    The relative error of 2**-12 moves a weight by at most 1/250 of a step. Scales that float16 holds only
-    as subnormals, and infinities, stay as they are.
+    Scales that float16 holds only as subnormals, and infinities, stay as they are.
     """
     rounded = scales.to(torch.float16).to(torch.float32)
     magnitude = rounded.abs()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,18 +45,18 @@ def architecture(
 
 
 def quantization(plan: QuantizationPlan, onnx_model: OnnxModel) -> Quantization:
-    """The plan, with every linear that was stored differently from the rest listed by name."""
-    overrides = {
-        name: spec
-        for name, spec in onnx_model.stored.items()
-        if onnx_model.roles[name] == "linear" and spec != plan.linear
+    """What was really stored: the most common spec of the linears, and by name those that differ from it."""
+    linears = {name: spec for name, spec in onnx_model.stored.items() if onnx_model.roles[name] == "linear"}
+    vocabulary = {
+        role: onnx_model.stored[name] for name, role in onnx_model.roles.items() if role != "linear"
     }
+    common = Counter(linears.values()).most_common(1)[0][0] if linears else plan.linear
     return Quantization(
         preset=plan.preset,
-        linear=plan.linear,
-        embedding=plan.embedding,
-        lm_head=plan.lm_head,
-        overrides=overrides,
+        linear=common,
+        embedding=vocabulary.get("embedding", plan.embedding),
+        lm_head=vocabulary.get("lm_head", plan.lm_head),
+        overrides={name: spec for name, spec in linears.items() if spec != common},
     )
 
 

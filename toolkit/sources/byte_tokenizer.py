@@ -98,4 +98,4 @@ class ByteTokenizer:
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         tokenizer.decoder = decoders.ByteLevel()
         tokenizer.add_special_tokens([AddedToken(special[index], special=True) for index in sorted(special)])
-        tokenizer.save(str(path))
+        tokenizer.save(str(path), pretty=False)

@@ -119,13 +119,23 @@ class Linears:
         by_name = {lowering.matrix(op).name: op for op in group}
         for stored in lowering.weights.quantized([lowering.matrix(op) for op in group]):
             members = [by_name[name] for name in stored.members]
-            value = self._product(source, stored, members)
+            inputs = self._with_group_sums(source, stored) if stored.group_sums else source
+            value = self._product(inputs, stored, members)
             start = 0
             for member in members:
                 width = self._width(member)
                 self._spans[member.name] = Span(value, stored.rows, start, start + width)
                 self._members[member.name] = members
                 start += width
+
+    def _with_group_sums(self, source: str, stored: StoredMatrix) -> str:
+        """The inputs followed by the sum of each group of them."""
+        builder = self._lowering.builder
+        shape = builder.constant(np.array([1, -1, stored.group_sums, stored.block_size], np.int64))
+        groups = builder.node("Reshape", [source, shape])[0]
+        last = builder.constant(np.array([-1], np.int64))
+        sums = builder.node("ReduceSum", [groups, last], keepdims=0)[0]
+        return builder.node("Concat", [source, sums], axis=-1)[0]
 
     def _product(self, source: str, stored: StoredMatrix, members: list[Op]) -> str:
         biases = [bias.name for bias in map(_bias, members) if bias is not None]

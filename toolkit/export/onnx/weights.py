@@ -14,8 +14,9 @@ from toolkit.compress.algorithms import quantize
 from toolkit.compress.plan import QuantizationPlan, Role
 from toolkit.compress.schemes import SCHEMES, Scheme
 from toolkit.compress.tensor import QuantizedTensor
-from toolkit.export.onnx.builder import GraphBuilder
-from toolkit.export.onnx.packing import block_size, blocks, pack_values, pack_zero_points
+from toolkit.export.onnx.builder import FLOAT, GraphBuilder
+from toolkit.export.onnx.offset_columns import with_offset_columns
+from toolkit.export.onnx.packing import block_size, blocks, pack_scales, pack_values, pack_zero_points
 
 if TYPE_CHECKING:
     import torch
@@ -48,7 +49,11 @@ class Matrix:
 
 @dataclass(frozen=True)
 class StoredMatrix:
-    """Names and geometry of the initializers that hold one matrix, or several stacked along their rows."""
+    """Names and geometry of the initializers that hold one matrix, or several stacked along their rows.
+
+    ``columns`` counts the inputs; the last ``group_sums`` of them are sums of groups of the others, see
+    offset_columns.py.
+    """
 
     members: tuple[str, ...]
     values: str
@@ -59,6 +64,7 @@ class StoredMatrix:
     blocks: int
     rows: int
     columns: int
+    group_sums: int
 
 
 @dataclass
@@ -114,7 +120,7 @@ class WeightStore:
         array = self._read(matrix).numpy().astype(scheme.float_dtype)
         name = self.builder.data.add(matrix.name, [array], array.shape)
         if scheme.float_dtype == "float16":
-            name = self.builder.node("Cast", [name], to=1, hint=matrix.name)[0]
+            name = self.builder.node("Cast", [name], to=FLOAT, hint=matrix.name)[0]
         self._written(matrix, self.spec(matrix))
         self._floats[matrix.name] = name
         return name
@@ -127,11 +133,9 @@ class WeightStore:
         """
         key = tuple(matrix.name for matrix in matrices)
         if key not in self._runs:
-            tensors = [(matrix, self._quantize(matrix), self.scheme(matrix)) for matrix in matrices]
-            runs = [list(group) for _, group in groupby(tensors, key=_geometry)]
-            self._runs[key] = [
-                self._write({matrix.name: tensor for matrix, tensor, _ in run}) for run in runs
-            ]
+            quantized = [self._quantize(matrix) for matrix in matrices]
+            runs = [list(group) for _, group in groupby(quantized, key=lambda item: item.geometry)]
+            self._runs[key] = [self._write(run) for run in runs]
         return self._runs[key]
 
     def table(self, stored: StoredMatrix) -> StoredMatrix:
@@ -145,59 +149,96 @@ class WeightStore:
         weight = self.weights.read(matrix.name)
         return weight.t().contiguous() if matrix.transposed else weight
 
-    def _quantize(self, matrix: Matrix) -> QuantizedTensor:
+    def _quantize(self, matrix: Matrix) -> _Quantized:
         spec = self.spec(matrix)
-        carried = self.weights.read_blocks(matrix.name) if self.plan.carry_over else None
-        if carried is not None:
+        dynamic = self.scheme(matrix).dynamic_activation
+        tensor = self._carried(matrix)
+        group_sums = 0
+        if tensor is None:
+            tensor = quantize(self._read(matrix), spec, subject=matrix.name)
+        else:
             spec = TensorQuantization(
-                scheme=f"{'8da' if self.scheme(matrix).dynamic_activation else ''}{carried.bits}w",
-                group_size=carried.group_size,
-                symmetric=carried.symmetric,
+                scheme=f"{'8da' if dynamic else ''}{tensor.bits}w",
+                group_size=tensor.group_size,
+                symmetric=tensor.symmetric,
                 algorithm="source",
             )
-            tensor = carried
-        else:
-            tensor = quantize(self._read(matrix), spec, subject=matrix.name)
+            if tensor.exact_offsets and self.plan.carry_over == "linears":
+                group_sums = tensor.scales.shape[1]
+                tensor = with_offset_columns(tensor, subject=matrix.name)
         self._written(matrix, spec)
-        return tensor
+        return _Quantized(matrix.name, tensor, group_sums, dynamic)
+
+    def _carried(self, matrix: Matrix) -> QuantizedTensor | None:
+        """The source's own integers, where the plan takes them over."""
+        plan = self.plan
+        if plan.carry_over == "nothing" or (plan.carry_over == "linears" and matrix.role != "linear"):
+            return None
+        tensor = self.weights.read_blocks(matrix.name)
+        return tensor if tensor is not None and (plan.carry_over == "all" or tensor.bits == 4) else None
 
     def _written(self, matrix: Matrix, spec: TensorQuantization) -> None:
         self.stored[matrix.name] = spec
         self.roles[matrix.name] = matrix.role
         self.progress(len(self.stored))
 
-    def _write(self, run: dict[str, QuantizedTensor]) -> StoredMatrix:
-        stem, tensors = "+".join(run), list(run.values())
-        first = tensors[0]
+    def _write(self, run: Sequence[_Quantized]) -> StoredMatrix:
+        names, tensors = [item.name for item in run], [item.tensor for item in run]
+        stem, first = "+".join(names), tensors[0]
         size, count = block_size(first), blocks(first)
         rows = sum(tensor.shape[0] for tensor in tensors)
         data = self.builder.data
         values = [pack_values(tensor) for tensor in tensors]
         data.add(f"{stem}.values", values, (rows, count, size * first.bits // 8))
-        data.add(f"{stem}.scales", [tensor.scales.numpy() for tensor in tensors], (rows, count))
         offsets = [packed for packed in map(pack_zero_points, tensors) if packed is not None]
         if offsets:
             data.add(f"{stem}.zero_points", offsets, (rows, offsets[0].shape[1]))
         return StoredMatrix(
-            members=tuple(run),
+            members=tuple(names),
             values=f"{stem}.values",
-            scales=f"{stem}.scales",
+            scales=self._write_scales(f"{stem}.scales", tensors, (rows, count)),
             zero_points=f"{stem}.zero_points" if offsets else "",
             bits=first.bits,
             block_size=size,
             blocks=count,
             rows=rows,
-            columns=first.shape[1],
+            columns=run[0].inputs,
+            group_sums=run[0].group_sums,
         )
 
+    def _write_scales(self, name: str, tensors: Sequence[QuantizedTensor], shape: tuple[int, int]) -> str:
+        """Scales in two bytes each where that is exact; the engine widens them once, when it loads."""
+        scales = [pack_scales(tensor) for tensor in tensors]
+        if any(part.dtype != np.float16 for part in scales):
+            return self.builder.data.add(name, [part.astype(np.float32) for part in scales], shape)
+        stored = self.builder.data.add(f"{name}.half", scales, shape)
+        return self.builder.node("Cast", [stored], outputs=[name], to=FLOAT)[0]
 
-def _geometry(item: tuple[Matrix, QuantizedTensor, Scheme]) -> tuple[object, ...]:
-    """What matrices must share to be rows of one stored matrix."""
-    _, tensor, scheme = item
-    return (
-        tensor.bits,
-        tensor.group_size,
-        tensor.symmetric,
-        tensor.exact_offsets,
-        scheme.dynamic_activation,
-    )
+
+@dataclass(frozen=True)
+class _Quantized:
+    """One matrix on its way to the file.
+
+    Attributes:
+        group_sums: columns at the end that belong to sums of the other inputs.
+        dynamic: activations are rounded to int8.
+    """
+
+    name: str
+    tensor: QuantizedTensor
+    group_sums: int
+    dynamic: bool
+
+    @property
+    def inputs(self) -> int:
+        """Columns that have an input; what follows is padding."""
+        if not self.group_sums:
+            return self.tensor.shape[1]
+        return self.group_sums * self.tensor.group_size + self.group_sums
+
+    @property
+    def geometry(self) -> tuple[object, ...]:
+        """What matrices must share to be rows of one stored matrix."""
+        tensor = self.tensor
+        facts = (tensor.bits, tensor.group_size, tensor.symmetric, tensor.exact_offsets)
+        return (*facts, self.group_sums, self.dynamic)
