@@ -57,9 +57,9 @@ std::vector<double> Expected(const Problem& problem, const float* query, const f
 }
 
 // Outputs are means of values near 1, so this is some roundings of their own; and a rounding of a
-// score, relative to the score, is one of the weight, relative to 1.
+// score, relative to the score, is one of the weight, relative to 1. Without fused multiply-add, 1.5e-7.
 constexpr double kTolerance = 3e-6;
-constexpr double kTolerancePerScore = 1e-7;
+constexpr double kTolerancePerScore = 4e-7;
 
 bool Matches(const KernelSet& set, const Problem& problem, float query_deviation) {
   std::mt19937 random(static_cast<uint32_t>(problem.past * 7 + problem.tokens));

@@ -21,19 +21,27 @@ constexpr size_t kReleaseBytes = size_t{16} << 20;
 
 size_t RoundUp(size_t value, size_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 
-// Address ranges of the process that show a file.
-std::vector<std::pair<uintptr_t, uintptr_t>> FileMappings() {
+// Address ranges of the process that show a file as it is: no page in them was written to, which would
+// have become memory of its own ("Anonymous") and be lost.
+std::vector<std::pair<uintptr_t, uintptr_t>> UnchangedFileMappings() {
   std::vector<std::pair<uintptr_t, uintptr_t>> mappings;
-  std::ifstream maps("/proc/self/maps");
-  for (std::string line; std::getline(maps, line);) {
-    unsigned long start = 0;
-    unsigned long end = 0;
-    unsigned long inode = 0;
-    char access[5] = {};
-    // A writable private page may hold what the file does not.
-    if (std::sscanf(line.c_str(), "%lx-%lx %4s %*x %*s %lu", &start, &end, access, &inode) == 4 && inode != 0 &&
-        access[1] == '-') {
-      mappings.emplace_back(start, end);
+  std::ifstream smaps("/proc/self/smaps");
+  unsigned long start = 0;
+  unsigned long end = 0;
+  unsigned long inode = 0;
+  for (std::string line; std::getline(smaps, line);) {
+    unsigned long anonymous_kb = 0;
+    if (std::sscanf(line.c_str(), "Anonymous: %lu kB", &anonymous_kb) == 1) {
+      if (inode != 0 && anonymous_kb == 0) mappings.emplace_back(start, end);
+    } else {
+      unsigned long from = 0;
+      unsigned long to = 0;
+      unsigned long file = 0;
+      if (std::sscanf(line.c_str(), "%lx-%lx %*s %*x %*s %lu", &from, &to, &file) == 3) {
+        start = from;
+        end = to;
+        inode = file;
+      }
     }
   }
   return mappings;
@@ -70,7 +78,7 @@ void MappedSources::Add(const void* data, size_t bytes) {
 
 void MappedSources::Release() {
   const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  const auto mappings = FileMappings();
+  const auto mappings = UnchangedFileMappings();
   for (const auto& [start, end] : ranges_) {
     for (const auto& [mapped_start, mapped_end] : mappings) {
       // Whole pages around the range: a neighbour's bytes come back from the file when they are read.
