@@ -172,7 +172,7 @@ def test_blocks_of_a_gguf_are_carried_over_exactly(smollm2: ModelSource, convert
     values = np.stack([packed & 15, packed >> 4], axis=-1).reshape(*scales.shape, -1).astype(np.float32)
     restored = ((values - offsets[..., None]) * scales[..., None]).reshape(scales.shape[0], -1)
     torch.testing.assert_close(torch.from_numpy(restored), smollm2.weights.read(name), atol=1e-6, rtol=1e-6)
-    assert artifact.manifest.quantization.overrides[name].algorithm == "source"
+    assert artifact.manifest.quantization.linear.algorithm == "source"
 
 
 def test_the_preset_keeps_a_ggufs_linears_and_stays_close_to_it(
