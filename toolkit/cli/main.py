@@ -51,15 +51,12 @@ def _root(
 
 
 def main() -> None:
-    """Run the CLI; a ToolkitError becomes one message and its exit code, Ctrl-C becomes 130."""
+    """Run the CLI; a ToolkitError becomes one message and its exit code. Typer turns Ctrl-C into 130."""
     try:
         app()
     except ToolkitError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
 
 
 if __name__ == "__main__":
