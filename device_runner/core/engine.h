@@ -60,7 +60,7 @@ class Engine {
   // Loads the model and reads model().
   virtual Status Load(const EngineOptions& options) = 0;
   virtual const ModelFacts& model() const = 0;
-  // Whose kernels the loaded model runs on: "engine", or "own:" and an instruction set.
+  // Whose kernels the loaded model runs on: "engine", or e.g. "own:avx512vnni".
   virtual std::string kernels() const { return "engine"; }
 
   // Allocates everything that Forward needs for kv_length positions, fed at most max_tokens at a time.

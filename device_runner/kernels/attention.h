@@ -25,9 +25,15 @@ struct AttentionBlock {
   float softcap = 0.0F;
   // [rows][head_dim], already multiplied with the scale of the scores.
   const float* queries = nullptr;
-  // [positions][head_dim]
+  // [positions][head_dim], with `stride` elements from one position to the next; 0 for head_dim.
   const float* keys = nullptr;
   const float* values = nullptr;
+  int64_t stride = 0;
+  // [bias_rows][bias_stride], added to the scores of all keys from the first on; null for none. Row r reads
+  // min(r / rows_per_position, bias_rows - 1).
+  const float* bias = nullptr;
+  int64_t bias_rows = 0;
+  int64_t bias_stride = 0;
   // [kAttentionWorkspaceRows][head_dim]
   float* workspace = nullptr;
   // [rows][head_dim]

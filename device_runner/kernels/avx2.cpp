@@ -99,6 +99,6 @@ void Quantize(const WeightLayout& layout, const float* activations, const Quanti
 
 }  // namespace
 
-const KernelSet kAvx2{"avx2", IsAvailable, Quantize, Multiply, MultiplyFloatPortable, Attend};
+const KernelSet kAvx2{"avx2", IsAvailable, Quantize, Multiply, Attend};
 
 }  // namespace slm::kernels

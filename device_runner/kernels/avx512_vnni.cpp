@@ -144,6 +144,6 @@ void Quantize(const WeightLayout& layout, const float* activations, const Quanti
 
 }  // namespace
 
-const KernelSet kAvx512Vnni{"avx512vnni", IsAvailable, Quantize, Multiply, MultiplyFloatPortable, Attend};
+const KernelSet kAvx512Vnni{"avx512vnni", IsAvailable, Quantize, Multiply, Attend};
 
 }  // namespace slm::kernels

@@ -23,15 +23,6 @@ struct QuantizedRows {
   float* sums = nullptr;
 };
 
-// Activations left as floats, with columns ordered and filled up like those of QuantizedRows.
-struct FloatRows {
-  int64_t rows = 0;
-  // [rows][padded_columns]
-  float* values = nullptr;
-  // [rows][blocks]: the sum of the block's activations.
-  float* sums = nullptr;
-};
-
 // One product: output[row][column] = sum over k of activations[row][k] * weights[column][k] + bias[column].
 struct Product {
   WeightLayout layout;
@@ -50,12 +41,8 @@ struct KernelSet {
   void (*quantize)(const WeightLayout& layout, const float* activations, const QuantizedRows& rows);
   // Computes the output columns of tiles [first_tile, last_tile).
   void (*multiply)(const Product& product, const QuantizedRows& rows, int64_t first_tile, int64_t last_tile);
-  void (*multiply_float)(const Product& product, const FloatRows& rows, int64_t first_tile, int64_t last_tile);
   void (*attend)(const AttentionBlock& block);
 };
-
-// Fills rows.values and rows.sums from activations [rows][columns].
-void Reorder(const WeightLayout& layout, const float* activations, const FloatRows& rows);
 
 // Every set that this CPU can run, the fastest first; the portable one is always the last.
 std::span<const KernelSet* const> AvailableKernels();

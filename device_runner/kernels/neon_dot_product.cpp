@@ -111,6 +111,6 @@ void Quantize(const WeightLayout& layout, const float* activations, const Quanti
 
 }  // namespace
 
-const KernelSet kNeonDotProduct{"neon-dotprod", IsAvailable, Quantize, Multiply, MultiplyFloatPortable, Attend};
+const KernelSet kNeonDotProduct{"neon-dotprod", IsAvailable, Quantize, Multiply, Attend};
 
 }  // namespace slm::kernels

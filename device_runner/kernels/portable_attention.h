@@ -146,11 +146,13 @@ struct Running {
   float sum[kRows];
 };
 
+inline int64_t Stride(const AttentionBlock& block) { return block.stride > 0 ? block.stride : block.head_dim; }
+
 // scores[row][key] for keys that are not transposed: cheaper when only one group of rows needs them.
 inline void DirectScores(const AttentionBlock& block, const float* queries, int64_t first_key, int64_t count,
                          float* scores) {
   for (int64_t key = 0; key < count; ++key) {
-    const float* from = block.keys + (first_key + key) * block.head_dim;
+    const float* from = block.keys + (first_key + key) * Stride(block);
     Floats products[kRows] = {};
     for (int64_t at = 0; at < block.head_dim; at += kLanesPerVector) {
       const Floats part = Load(from + at);
@@ -163,7 +165,7 @@ inline void DirectScores(const AttentionBlock& block, const float* queries, int6
 
 inline void TransposeKeys(const AttentionBlock& block, int64_t first_key, int64_t count, float* transposed) {
   for (int64_t key = 0; key < count; ++key) {
-    const float* from = block.keys + (first_key + key) * block.head_dim;
+    const float* from = block.keys + (first_key + key) * Stride(block);
     for (int64_t at = 0; at < block.head_dim; ++at) transposed[at * kKeys + key] = from[at];
   }
 }
@@ -207,6 +209,13 @@ inline int64_t PositionOf(const AttentionBlock& block, int64_t row) {
   return position < block.last_position ? position : block.last_position;
 }
 
+inline void AddBias(const AttentionBlock& block, int64_t row, int64_t first_key, int64_t count, float* scores) {
+  const int64_t asked = row / block.rows_per_position;
+  const int64_t bias_row = asked < block.bias_rows ? asked : block.bias_rows - 1;
+  const float* bias = block.bias + bias_row * block.bias_stride + first_key;
+  for (int64_t key = 0; key < count; ++key) scores[key] += bias[key];
+}
+
 inline void AttendRows(const AttentionBlock& block, int64_t first_row, int64_t first_key, int64_t count,
                        const float* transposed, Running& running) {
   alignas(64) float scores[kRows * kKeys] = {};
@@ -218,12 +227,13 @@ inline void AttendRows(const AttentionBlock& block, int64_t first_row, int64_t f
     MultiplyAddColumns(queries, block.head_dim, transposed, kKeys, block.head_dim, kKeys, scores, kKeys);
   }
   for (int64_t row = 0; row < kRows; ++row) {
+    if (block.bias != nullptr) AddBias(block, first_row + row, first_key, count, scores + row * kKeys);
     const float correction = Normalize(block, PositionOf(block, first_row + row), first_key, count,
                                        scores + row * kKeys, running.largest[row], running.sum[row]);
     if (correction == 1.0F) continue;
     for (int64_t at = 0; at < block.head_dim; ++at) output[row * block.head_dim + at] *= correction;
   }
-  MultiplyAddColumns(scores, kKeys, block.values + first_key * block.head_dim, block.head_dim, count, block.head_dim,
+  MultiplyAddColumns(scores, kKeys, block.values + first_key * Stride(block), Stride(block), count, block.head_dim,
                      output, block.head_dim);
 }
 

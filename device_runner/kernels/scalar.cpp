@@ -22,6 +22,6 @@ void Multiply(const Product& product, const QuantizedRows& rows, int64_t first_t
 
 }  // namespace
 
-const KernelSet kScalar{"portable", Always, Quantize, Multiply, MultiplyFloatPortable, Attend};
+const KernelSet kScalar{"portable", Always, Quantize, Multiply, Attend};
 
 }  // namespace slm::kernels

@@ -74,11 +74,13 @@ Status OnnxRuntimeEngine::Open(const EngineOptions& options) {
 
 void OnnxRuntimeEngine::CreateSession(const std::string& file, const EngineOptions& options) {
   using enum OwnKernels::Operators;
-  for (const OwnKernels::Operators operators : {kMatMulAndAttention, kMatMul}) {
+  for (const OwnKernels::Operators operators : {kMatMulAndAttention, kMatMul, kAttention}) {
     if (!options.own_kernels) break;
     try {
       own_kernels_ = std::make_unique<OwnKernels>(options.threads, operators);
       Ort::SessionOptions with_own = MakeSessionOptions(options);
+      // Failures come as exceptions; the engine would print those that only lead to the next attempt.
+      with_own.SetLogSeverityLevel(ORT_LOGGING_LEVEL_FATAL);
       own_kernels_->AddTo(with_own);
       session_.emplace(*env_, file.c_str(), with_own);
       own_kernels_->ReleaseSources();
@@ -93,7 +95,7 @@ void OnnxRuntimeEngine::CreateSession(const std::string& file, const EngineOptio
 
 std::string OnnxRuntimeEngine::kernels() const {
   const bool own = own_kernels_ != nullptr && own_kernels_->nodes() > 0;
-  return own ? "own:" + OwnKernels::InstructionSet() : "engine";
+  return own ? own_kernels_->description() : "engine";
 }
 
 Status OnnxRuntimeEngine::Load(const EngineOptions& options) {

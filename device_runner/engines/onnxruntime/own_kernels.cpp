@@ -15,9 +15,10 @@ struct OwnKernels::State {
   Ort::CustomOpDomain domain{"com.microsoft"};
 };
 
-OwnKernels::OwnKernels(int threads, Operators operators) : state_(std::make_unique<State>(threads)) {
-  state_->domain.Add(&state_->matmul);
-  if (operators == Operators::kMatMulAndAttention) state_->domain.Add(&state_->attention);
+OwnKernels::OwnKernels(int threads, Operators operators)
+    : operators_(operators), state_(std::make_unique<State>(threads)) {
+  if (operators != Operators::kAttention) state_->domain.Add(&state_->matmul);
+  if (operators != Operators::kMatMul) state_->domain.Add(&state_->attention);
 }
 
 OwnKernels::~OwnKernels() = default;
@@ -28,6 +29,11 @@ void OwnKernels::ReleaseSources() { state_->shared.sources.Release(); }
 
 int64_t OwnKernels::nodes() const { return state_->shared.nodes; }
 
-std::string OwnKernels::InstructionSet() { return own::Kernels().name; }
+std::string OwnKernels::description() const {
+  const std::string which = operators_ == Operators::kMatMul ? "own-matmul:"
+                            : operators_ == Operators::kAttention ? "own-attention:"
+                                                                  : "own:";
+  return which + own::Kernels().name;
+}
 
 }  // namespace slm

@@ -16,7 +16,7 @@ namespace slm {
 // Must outlive the sessions that use it. Those may not run at the same time: they share buffers.
 class OwnKernels {
  public:
-  enum class Operators { kMatMul, kMatMulAndAttention };
+  enum class Operators { kMatMulAndAttention, kMatMul, kAttention };
 
   // `threads` is the size of the session's thread pool, which the kernels work on.
   OwnKernels(int threads, Operators operators);
@@ -34,11 +34,12 @@ class OwnKernels {
   // Nodes of the models that run on these kernels.
   int64_t nodes() const;
 
-  // The instruction set in use, e.g. "avx512vnni".
-  static std::string InstructionSet();
+  // "own:" and the instruction set; "own-matmul:" or "own-attention:" where only that operator is.
+  std::string description() const;
 
  private:
   struct State;
+  Operators operators_;
   std::unique_ptr<State> state_;
 };
 

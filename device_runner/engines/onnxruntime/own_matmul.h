@@ -13,7 +13,7 @@ class MatMulKernel {
   MatMulKernel(Shared& shared, const Ort::ConstKernelInfo& info) : shared_(shared) {
     layout_ = {info.GetAttribute<int64_t>("N"), info.GetAttribute<int64_t>("K"),
                static_cast<int>(AttributeOr(info, "bits", 4)), info.GetAttribute<int64_t>("block_size"), false};
-    quantize_ = AttributeOr(info, "accuracy_level", 0) == kInt8AccuracyLevel;
+    if (AttributeOr(info, "accuracy_level", 0) != kInt8AccuracyLevel) ThrowNotCovered(info, "float activations");
     const bool plain = AttributeOr(info, "weight_prepacked", 0) == 0 && !IsGiven(info, kGroupIndex);
     if (!plain || !kernels::IsSupported(layout_)) ThrowNotCovered(info, "this layout of weights");
     PackWeights(info);
@@ -83,21 +83,11 @@ class MatMulKernel {
     if (rows == 0) return;
     const kernels::Product product{layout_, packed_, bias_.empty() ? nullptr : bias_.data(),
                           output.GetTensorMutableData<float>()};
-    const float* input = activations.GetTensorData<float>();
-    if (quantize_) {
-      Multiply(context, product, Kernels().multiply, Quantized(context, input, rows), rows);
-    } else {
-      Multiply(context, product, Kernels().multiply_float, Reordered(context, input, rows), rows);
-    }
-  }
-
-  // The last rows may be fewer: the part of `rows` that the task works on.
-  template <typename Body>
-  void OverRows(Ort::KernelContext& context, int64_t rows, Body&& body) const {
-    const int64_t tasks = Tasks(rows * layout_.columns * int64_t{sizeof(float)}, rows);
+    const kernels::QuantizedRows quantized = Quantized(context, activations.GetTensorData<float>(), rows);
+    const int64_t tiles = layout_.tiles();
+    const int64_t tasks = Tasks(layout_.bytes() * rows, tiles);
     InParallel(context, tasks, [&](int64_t task) {
-      const int64_t first = rows * task / tasks;
-      body(first, rows * (task + 1) / tasks - first);
+      Kernels().multiply(product, quantized, tiles * task / tasks, tiles * (task + 1) / tasks);
     });
   }
 
@@ -107,8 +97,10 @@ class MatMulKernel {
     const kernels::QuantizedRows all{rows, Resized(scratch.bytes, rows * layout_.padded_columns()),
                                      Resized(scratch.scales, rows * blocks), Resized(scratch.starts, rows * blocks),
                                      Resized(scratch.sums, rows * blocks)};
-    OverRows(context, rows, [&](int64_t first, int64_t count) {
-      const kernels::QuantizedRows part{count, all.values + first * layout_.padded_columns(),
+    const int64_t tasks = Tasks(rows * layout_.columns * int64_t{sizeof(float)}, rows);
+    InParallel(context, tasks, [&](int64_t task) {
+      const int64_t first = rows * task / tasks;
+      const kernels::QuantizedRows part{rows * (task + 1) / tasks - first, all.values + first * layout_.padded_columns(),
                                         all.scales + first * blocks, all.starts + first * blocks,
                                         all.sums + first * blocks};
       Kernels().quantize(layout_, input + first * layout_.columns, part);
@@ -116,31 +108,8 @@ class MatMulKernel {
     return all;
   }
 
-  kernels::FloatRows Reordered(Ort::KernelContext& context, const float* input, int64_t rows) {
-    const int64_t blocks = layout_.blocks();
-    const kernels::FloatRows all{rows, Resized(shared_.scratch.floats, rows * layout_.padded_columns()),
-                                 Resized(shared_.scratch.sums, rows * blocks)};
-    OverRows(context, rows, [&](int64_t first, int64_t count) {
-      kernels::Reorder(layout_, input + first * layout_.columns,
-                       {count, all.values + first * layout_.padded_columns(), all.sums + first * blocks});
-    });
-    return all;
-  }
-
-  template <typename Rows>
-  void Multiply(Ort::KernelContext& context, const kernels::Product& product,
-                void (*multiply)(const kernels::Product&, const Rows&, int64_t, int64_t), const Rows& activations,
-                int64_t rows) const {
-    const int64_t tiles = layout_.tiles();
-    const int64_t tasks = Tasks(layout_.bytes() * rows, tiles);
-    InParallel(context, tasks, [&](int64_t task) {
-      multiply(product, activations, tiles * task / tasks, tiles * (task + 1) / tasks);
-    });
-  }
-
   Shared& shared_;
   kernels::WeightLayout layout_;
-  bool quantize_ = false;
   const std::byte* packed_ = nullptr;
   std::vector<float> bias_;
 };

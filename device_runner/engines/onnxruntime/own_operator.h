@@ -43,7 +43,6 @@ Element* Resized(std::vector<Element>& buffer, int64_t size) {
 // Activations in the form the kernels read; one for all nodes, as they run one after the other.
 struct Scratch {
   std::vector<int8_t> bytes;
-  std::vector<float> floats;
   std::vector<float> scales;
   std::vector<float> sums;
   std::vector<int32_t> starts;
