@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from pathlib import Path
+from unittest import mock
 
 from toolkit.artifact import Artifact, check_target
-from toolkit.compress.plan import plan_from_flags
+from toolkit.compress.plan import QuantizationPlan, plan_from_flags
 from toolkit.compress.schemes import SCHEMES
+from toolkit.export.backends import BackendName
+from toolkit.export.executorch.schemes import adapt, check_supported
 from toolkit.settings import Settings
 
 
@@ -16,6 +20,7 @@ def run_conversion(
     model: str,
     output: Path,
     *,
+    backend: BackendName,
     quant: str,
     group_size: int | None,
     algorithm: str | None,
@@ -37,39 +42,43 @@ def run_conversion(
         ToolkitError: anything a user can cause; see toolkit.errors.
     """
     check_target(output, overwrite=force)
+
+    def plan_for(*, tied: bool, layers: int) -> QuantizationPlan:
+        plan = plan_from_flags(
+            quant,
+            group_size=group_size,
+            algorithm=algorithm,
+            symmetric=symmetric,
+            embedding=embedding,
+            lm_head=lm_head,
+            tied=tied,
+            layers=layers,
+        )
+        if backend != "executorch":
+            return plan
+        plan = adapt(plan, keep_groups=group_size is not None, keep_grid=symmetric is not None)
+        check_supported(plan)
+        return plan
+
     # Options are checked before anything is downloaded: this refuses an unknown scheme at once.
-    plan_from_flags(
-        quant,
-        group_size=group_size,
-        algorithm=algorithm,
-        symmetric=symmetric,
-        embedding=embedding,
-        lm_head=lm_head,
-        tied=False,
-        layers=1,
-    )
+    plan_for(tied=False, layers=1)
     _quiet_libraries()
-    from toolkit.export.convert import DEFAULT_OPSET, ConvertOptions, convert
+    from toolkit.export.convert import ConvertOptions, convert
     from toolkit.sources import resolve
 
     settings = Settings.from_environment()
     source = resolve(model, settings, revision=revision, offline=offline, trust_remote_code=trust_remote_code)
-    plan = plan_from_flags(
-        quant,
-        group_size=group_size,
-        algorithm=algorithm,
-        symmetric=symmetric,
-        embedding=embedding,
-        lm_head=lm_head,
+    plan = plan_for(
         tied=bool(getattr(source.config, "tie_word_embeddings", False)),
         layers=source.config.num_hidden_layers,
     )
     options = ConvertOptions(
         plan=plan,
         label=_label(quant, plan.linear.group_size, plan.linear.algorithm),
+        backend=backend,
         context_length=context,
         logits="all" if all_logits else "last",
-        opset=DEFAULT_OPSET if opset is None else opset,
+        opset=opset,
         check_parity=parity_check,
     )
     return convert(source, options, output, settings, overwrite=force)
@@ -87,3 +96,14 @@ def _quiet_libraries() -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     logging.getLogger("torch").setLevel(logging.ERROR)
+    logging.getLogger("torchao").setLevel(logging.ERROR)
+    _hide_torchao()
+
+
+def _hide_torchao() -> None:
+    """Keep transformers from importing torchao, which ExecuTorch brings along: seconds, for nothing."""
+    from transformers.utils import is_torchao_available
+
+    # transformers asks once and remembers the answer.
+    with mock.patch.dict(sys.modules, {"torchao": None}):
+        is_torchao_available()

@@ -9,6 +9,13 @@ from typing import Annotated
 import typer
 
 
+class Backend(StrEnum):
+    """The engine that the artifact is made for."""
+
+    onnxruntime = "onnxruntime"
+    executorch = "executorch"
+
+
 class Logits(StrEnum):
     """Which positions the model answers for."""
 
@@ -24,6 +31,7 @@ def convert(
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Artifact folder to write.")],
+    backend: Annotated[Backend, typer.Option(help="Engine to convert for.")] = Backend.onnxruntime,
     quant: Annotated[
         str,
         typer.Option(
@@ -57,19 +65,21 @@ def convert(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing artifact.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest.")] = False,
 ) -> None:
-    """Convert a Hugging Face model to a quantized ONNX artifact.
+    """Convert a Hugging Face model to a quantized artifact for ONNX Runtime or ExecuTorch.
 
     Examples:
       slm convert SmolLM2-135M-Instruct -o artifacts/smollm2
       slm convert Qwen/Qwen3-0.6B --quant 8da4w --group-size 32 --algorithm hqq -o artifacts/qwen3
       slm convert model.gguf --quant source -o artifacts/model
-      slm convert random:llama --quant 8da8w -o artifacts/random
+      slm convert SmolLM2-135M-Instruct --backend executorch --quant 8da4w -o artifacts/smollm2-et
+      slm convert random:llama-tiny --quant 8da8w -o artifacts/random
     """
     from toolkit.cli.conversion import run_conversion
 
     artifact = run_conversion(
         model,
         output,
+        backend=backend.value,
         quant=quant,
         group_size=group_size,
         algorithm=algorithm,

@@ -1,10 +1,10 @@
-"""The conversion: source -> capture -> quantized ONNX -> parity -> artifact folder."""
+"""The conversion: source -> capture -> quantized model of one engine -> parity -> artifact folder."""
 
 from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,11 +26,9 @@ from toolkit.artifact import (
 from toolkit.compress.plan import QuantizationPlan
 from toolkit.errors import ContextTooLong, MissingWeights, ParityFailed, UsageError
 from toolkit.export import facts, parity
+from toolkit.export.backends import BACKENDS, BackendName, Decoder, LoweringJob
 from toolkit.export.capture import cached_capture
 from toolkit.export.graph import DecoderGraph
-from toolkit.export.onnx.export import OnnxModel, write_onnx
-from toolkit.export.onnx.genai_config import write_genai_config
-from toolkit.export.onnx.session import OnnxDecoder
 from toolkit.export.patches import register_attention
 from toolkit.export.reference import reference_logits
 from toolkit.export.rope import rope_table
@@ -42,8 +40,7 @@ if TYPE_CHECKING:
 
 # Long enough for a chat on a phone; models trained for less get less.
 DEFAULT_CONTEXT = 4096
-DEFAULT_OPSET = 21
-OLDEST_OPSET = 20
+_SHORT_NAMES: dict[BackendName, str] = {"onnxruntime": "onnx", "executorch": "executorch"}
 
 
 @dataclass(frozen=True)
@@ -53,17 +50,19 @@ class ConvertOptions:
     Attributes:
         plan: quantization of every tensor.
         label: names the quantization in the artifact's name, e.g. ``8da4w-g32-hqq``.
+        backend: the engine.
         context_length: tokens of prompt and answer together; None means DEFAULT_CONTEXT or the model's limit.
         logits: "all" keeps every position, for evaluation.
-        opset: ONNX operator set.
+        opset: ONNX operator set; None means the backend's default.
         check_parity: whether a failed threshold fails the conversion.
     """
 
     plan: QuantizationPlan
     label: str
+    backend: BackendName = "onnxruntime"
     context_length: int | None = None
     logits: Literal["last", "all"] = "last"
-    opset: int = DEFAULT_OPSET
+    opset: int | None = None
     check_parity: bool = True
 
 
@@ -94,8 +93,8 @@ def convert(
     """
     started = time.monotonic()
     check_target(output, overwrite=overwrite)
-    if not OLDEST_OPSET <= options.opset <= _newest_opset():
-        raise UsageError(f"--opset {options.opset}: {OLDEST_OPSET} to {_newest_opset()} are possible")
+    backend = BACKENDS.get(options.backend)
+    opset = backend.check(options.plan, options.opset)
     context = _context_length(source, options.context_length)
     stages = _Stages()
     with stages("capture"):
@@ -106,45 +105,40 @@ def convert(
         _check_weights(source, graph, tied)
     with staging(output, overwrite=overwrite) as folder:
         with stages("quantize and write"):
-            onnx_model = write_onnx(
-                folder,
-                graph,
-                source.weights,
-                options.plan,
+            tokenizer = source.write_tokenizer(folder)
+            job = LoweringJob(
+                name=source.name,
+                config=source.config,
+                graph=graph,
+                weights=source.weights,
+                plan=options.plan,
                 rope_tables=lambda name: rope_table(model, name, context),
                 tied=tied,
                 all_logits=options.logits == "all",
-                opset=options.opset,
-                name=source.name,
                 context_length=context,
-            )
-            tokenizer = source.write_tokenizer(folder)
-            architecture = facts.architecture(source.config, graph, onnx_model, tied)
-            write_genai_config(
-                folder,
-                architecture,
-                context_length=context,
-                has_position_ids=onnx_model.has_position_ids,
+                opset=opset,
                 tokens=facts.special_tokens(folder, source.config),
             )
+            lowered = backend.write(folder, job)
         with stages("check parity"):
-            agreement, greedy = _parity(source, folder, tied, onnx_model, context, options)
+            limit = parity.threshold(lowered.stored.values())
+            agreement, greedy = _parity(source, folder, tied, context, limit, backend.decoder)
         _enforce(agreement, source, options)
         with stages("hash and publish"):
             files = file_entries(folder)
             manifest = Manifest(
                 schema_="slm-artifact/1",
-                name=f"{source.name}-onnx-{options.label}",
+                name=f"{source.name}-{_SHORT_NAMES[options.backend]}-{options.label}",
                 created_utc=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
                 source=source.info,
-                architecture=architecture,
+                architecture=facts.architecture(source.config, graph, lowered, tied),
                 backend=Backend(
-                    name="onnxruntime", version=facts.version("onnxruntime"), opset=options.opset
+                    name=options.backend, version=facts.version(backend.packages[0]), opset=opset
                 ),
-                quantization=facts.quantization(options.plan, onnx_model),
+                quantization=facts.quantization(options.plan, lowered),
                 context_length=context,
                 logits=options.logits,
-                model_file="model.onnx",
+                model_file=backend.model_file,
                 tokenizer_files=list(tokenizer.names),
                 chat_template_file=tokenizer.chat_template,
                 files=files,
@@ -156,7 +150,7 @@ def convert(
                     capture_cached=cached,
                     stage_seconds=stages.seconds,
                 ),
-                tools=facts.tool_versions(),
+                tools=facts.tool_versions(backend.packages),
             )
             return publish(folder, output, manifest)
 
@@ -201,9 +195,9 @@ def _parity(
     source: ModelSource,
     folder: Path,
     tied: Mapping[str, str],
-    onnx_model: OnnxModel,
     context: int,
-    options: ConvertOptions,
+    limit: parity.Threshold,
+    load: Callable[[Path, int], Decoder],
 ) -> tuple[Parity, GreedyReference]:
     ids, prompt = parity.parity_ids(folder, source.config.vocab_size)
     length = min(len(ids[0]), context)
@@ -212,8 +206,8 @@ def _parity(
     expected = reference_logits(judge, source.weights, tied, ids)
     del judge
     tokens = min(parity.GREEDY_TOKENS, context - len(prompt))
-    decoder = OnnxDecoder(folder / "model.onnx", max(length, len(prompt) + tokens))
-    agreement = parity.measure(expected, decoder, ids, parity.threshold(onnx_model.stored.values()))
+    decoder = load(folder, max(length, len(prompt) + tokens))
+    agreement = parity.measure(expected, decoder, ids, limit)
     return agreement, parity.greedy_reference(decoder, prompt, tokens)
 
 
@@ -226,9 +220,3 @@ def _enforce(agreement: Parity, source: ModelSource, options: ConvertOptions) ->
         subject=source.name,
         next_step="Use more bits or smaller groups, or pass --no-parity-check to keep the artifact anyway.",
     )
-
-
-def _newest_opset() -> int:
-    import onnx
-
-    return int(onnx.defs.onnx_opset_version())

@@ -6,7 +6,7 @@ import importlib.metadata
 import json
 import platform
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +15,22 @@ import torch
 import toolkit
 from toolkit.artifact import Architecture, Quantization
 from toolkit.compress.plan import QuantizationPlan
+from toolkit.export.backends import LoweredModel
 from toolkit.export.graph import DecoderGraph
-from toolkit.export.onnx.export import OnnxModel
 
 
 def architecture(
-    config: Any, graph: DecoderGraph, onnx_model: OnnxModel, tied: Mapping[str, str]
+    config: Any, graph: DecoderGraph, model: LoweredModel, tied: Mapping[str, str]
 ) -> Architecture:
     """Facts about the decoder, from the graph where it knows and from the config where only that does."""
-    cache = onnx_model.caches[0]
+    cache = model.caches[0]
     stored = {tied.get(name, name): shape for name, shape in graph.parameters.items()}
     windows = {int(op.args[5]) for op in graph.ops if op.target == "slm.attention"}
+    sizes = {name: torch.Size(shape).numel() for name, shape in graph.parameters.items()}
     unique = sum(torch.Size(shape).numel() for shape in stored.values())
     return Architecture(
         model_type=config.model_type,
-        layers=len(onnx_model.caches),
+        layers=len(model.caches),
         hidden_size=config.hidden_size,
         intermediate_size=getattr(config, "intermediate_size", None) or getattr(config, "n_inner", None),
         heads=cache.heads,
@@ -40,16 +41,14 @@ def architecture(
         sliding_window=max(windows) or None,
         tied_embeddings=bool(tied),
         unique_parameters=unique,
-        stored_parameters=unique,
+        stored_parameters=unique + sum(sizes[alias] for alias in tied if alias in model.stored),
     )
 
 
-def quantization(plan: QuantizationPlan, onnx_model: OnnxModel) -> Quantization:
+def quantization(plan: QuantizationPlan, model: LoweredModel) -> Quantization:
     """What was really stored: the most common spec of the linears, and by name those that differ from it."""
-    linears = {name: spec for name, spec in onnx_model.stored.items() if onnx_model.roles[name] == "linear"}
-    vocabulary = {
-        role: onnx_model.stored[name] for name, role in onnx_model.roles.items() if role != "linear"
-    }
+    linears = {name: spec for name, spec in model.stored.items() if model.roles[name] == "linear"}
+    vocabulary = {role: model.stored[name] for name, role in model.roles.items() if role != "linear"}
     common = Counter(linears.values()).most_common(1)[0][0] if linears else plan.linear
     return Quantization(
         preset=plan.preset,
@@ -83,9 +82,9 @@ def version(package: str) -> str:
     return importlib.metadata.version(package)
 
 
-def tool_versions() -> dict[str, str]:
-    """Versions of everything that has a say in the artifact's bytes."""
-    packages = ("torch", "transformers", "onnx", "onnxruntime")
+def tool_versions(backend: Sequence[str]) -> dict[str, str]:
+    """Versions of everything that has a say in the artifact's bytes, the backend's packages included."""
+    packages = ("torch", "transformers", *backend)
     return {
         "slm-toolkit": toolkit.__version__,
         "python": platform.python_version(),

@@ -10,7 +10,7 @@ import torch
 
 from toolkit.artifact import GreedyReference, Parity, TensorQuantization
 from toolkit.compress.schemes import SCHEMES
-from toolkit.export.onnx.session import OnnxDecoder
+from toolkit.export.backends import Decoder
 
 # Written for this project: prose, code, dialogue and numbers.
 TEXTS = (
@@ -64,7 +64,7 @@ def threshold(specs: Iterable[TensorQuantization]) -> Threshold:
 
 
 def measure(
-    reference: torch.Tensor, decoder: OnnxDecoder, ids: Sequence[Sequence[int]], limit: Threshold
+    reference: torch.Tensor, decoder: Decoder, ids: Sequence[Sequence[int]], limit: Threshold
 ) -> Parity:
     """Compare prefill and DECODE_STEPS forced decode steps per text.
 
@@ -98,9 +98,7 @@ def measure(
     )
 
 
-def greedy_reference(
-    decoder: OnnxDecoder, prompt: Sequence[int], tokens: int = GREEDY_TOKENS
-) -> GreedyReference:
+def greedy_reference(decoder: Decoder, prompt: Sequence[int], tokens: int = GREEDY_TOKENS) -> GreedyReference:
     """Continue a prompt greedily with the artifact on this host."""
     decoder.reset()
     ids = [int(decoder.step(list(prompt))[-1].argmax())]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,17 +48,27 @@ def write_executorch(
     tied: Mapping[str, str],
     all_logits: bool,
     context_length: int,
-    vocab_size: int,
-    bos: int | None,
-    eos: Sequence[int],
+    metadata: Mapping[str, Constant],
 ) -> ExecutorchModel:
-    """Lower the graph into ``folder``."""
-    matrices = sum(len(shape) == 2 for shape in graph.parameters.values())
+    """Lower the graph into ``folder``.
+
+    Args:
+        folder: exists.
+        graph: the captured decoder.
+        weights: reads parameters as float32.
+        plan: quantization of every tensor; within :func:`toolkit.export.executorch.schemes.check_supported`.
+        rope_tables: yields the tables of a rotary embedding.
+        tied: parameter that is an alias -> the parameter that is stored.
+        all_logits: logits of every position instead of the last one only.
+        context_length: tokens that the KV cache holds.
+        metadata: further constant methods.
+    """
+    matrices = sum(len(shape) == 2 for shape in graph.parameters.values()) + len(tied)
     longest = min(LONGEST_CHUNK, context_length)
     data = NamedDataStore()
     method = Method("forward", data)
     with progress.bar("quantize", unit="matrices") as report:
-        store = WeightStore(weights, plan, data, progress=lambda done: report(done, matrices))
+        store = WeightStore(weights, plan, data, tied, progress=lambda done: report(done, matrices))
         lowering = Lowering(
             graph,
             method,
@@ -73,15 +83,10 @@ def write_executorch(
     constants: dict[str, Constant] = {
         "get_max_seq_len": longest,
         "get_max_context_len": context_length,
-        "get_vocab_size": vocab_size,
-        "get_n_layers": len(lowering.caches),
         "use_kv_cache": True,
         "use_sdpa_with_kv_cache": True,
         "enable_dynamic_shape": True,
+        **metadata,
     }
-    if bos is not None:
-        constants["get_bos_id"] = bos
-    if eos:
-        constants["get_eos_ids"] = tuple(eos)
     method.write(folder / MODEL_FILE, constants)
     return ExecutorchModel(caches=lowering.caches, stored=store.stored, roles=store.roles)

@@ -1,14 +1,14 @@
 """From a captured graph to a program: XNNPACK delegates between the kernels that XNNPACK lacks.
 
 Operations are visited in order. Those that XNNPACK can run go into the delegate that is open; a kernel that
-needs one of its results closes it. Heads stay where the projections leave them, [1, S, heads, head_dim], which
-is also what the attention kernel takes: transformers' transposes to [1, heads, S, head_dim] cost nothing.
+needs one of its results closes it. Heads stay where the projections leave them, [1, S, heads, head_dim],
+which is also what the attention kernel takes: transposes to [1, heads, S, head_dim] cost nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 

@@ -12,10 +12,7 @@ from toolkit.compress.tensor import QuantizedTensor
 def filter_values(tensor: QuantizedTensor) -> NDArray[np.uint8] | NDArray[np.int8]:
     """A linear's integers: int8 [rows, columns], or two 4-bit ones per byte, the even column low."""
     values: NDArray[np.uint8] = tensor.values.numpy()
-    if tensor.bits == 8:
-        return _signed(values)
-    nibbles: NDArray[np.uint8] = values[:, 0::2] | (values[:, 1::2] << 4)
-    return nibbles
+    return _signed(values) if tensor.bits == 8 else _nibbles(low=values[:, 0::2], high=values[:, 1::2])
 
 
 def filter_scales(tensor: QuantizedTensor, *, grouped: bool) -> bytes:
@@ -28,10 +25,7 @@ def filter_scales(tensor: QuantizedTensor, *, grouped: bool) -> bytes:
 def table_values(tensor: QuantizedTensor) -> NDArray[np.uint8] | NDArray[np.int8]:
     """A token table's integers: int8 [rows, columns], or two 4-bit ones per byte, the even column high."""
     values: NDArray[np.uint8] = tensor.values.numpy()
-    if tensor.bits == 8:
-        return _signed(values)
-    nibbles: NDArray[np.uint8] = (values[:, 0::2] << 4) | values[:, 1::2]
-    return nibbles
+    return _signed(values) if tensor.bits == 8 else _nibbles(low=values[:, 1::2], high=values[:, 0::2])
 
 
 def table_zero_points(tensor: QuantizedTensor) -> NDArray[np.float32] | None:
@@ -47,3 +41,8 @@ def _signed(values: NDArray[np.uint8]) -> NDArray[np.int8]:
     # Flipping the top bit subtracts 128.
     signed: NDArray[np.int8] = (values ^ np.uint8(128)).view(np.int8)
     return signed
+
+
+def _nibbles(*, low: NDArray[np.uint8], high: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    packed: NDArray[np.uint8] = np.bitwise_or(low, np.left_shift(high, 4, dtype=np.uint8))
+    return packed

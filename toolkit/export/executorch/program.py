@@ -80,7 +80,7 @@ class Method:
         self._cache_bytes = 0
 
     def input(self, shape: Sequence[int], dtype: str, *, dynamic: bool) -> Value:
-        """Declare a tensor that the caller passes in, which keeps its memory; ``shape`` is its upper bound."""
+        """Declare a tensor that the caller passes in and keeps; ``shape`` is its upper bound."""
         value = self._add(_tensor(shape, dtype, dynamic=dynamic))
         self._inputs.append(value.index)
         return value

@@ -1,4 +1,4 @@
-"""What XNNPACK can store and multiply, and how a plan is brought within it."""
+"""What XNNPACK can store and multiply, and how presets and defaults are brought within it."""
 
 from __future__ import annotations
 
@@ -7,73 +7,82 @@ from dataclasses import replace
 from toolkit.artifact import TensorQuantization
 from toolkit.compress.groups import PER_CHANNEL
 from toolkit.compress.plan import QuantizationPlan
-from toolkit.compress.schemes import SCHEMES
 from toolkit.errors import UnknownScheme
 
-# Group sizes by scheme; None where there are none. Per-channel is 0.
-SUPPORTED: dict[str, tuple[int | None, ...]] = {
-    "fp32": (None,),
+# Group sizes by scheme; per-channel is 0.
+SUPPORTED: dict[str, tuple[int, ...]] = {
+    "fp32": (),
     "8w": (PER_CHANNEL,),
     "8da8w": (PER_CHANNEL,),
     "4w": (PER_CHANNEL,),
     "8da4w": (32, 64, 128, 256, PER_CHANNEL),
 }
+TABLES = ("fp32", "8w", "4w")
 
 
-def fit(plan: QuantizationPlan, *, explicit_group_size: bool, explicit_asymmetric: bool) -> QuantizationPlan:
-    """The plan with every linear as XNNPACK can have it.
+def adapt(plan: QuantizationPlan, *, keep_groups: bool, keep_grid: bool) -> QuantizationPlan:
+    """Bring a preset or a default within what XNNPACK has; anything else is left for :func:`check_supported`.
 
-    Presets and defaults give way: asymmetric groups become symmetric ones, and where XNNPACK has no groups
-    (8 bits, and weight-only) they become one scale per output channel. What was asked for by a flag does not.
-    The embedding is looked up by another kernel, which takes any group size and zero points.
+    Linears get the next larger group size that XNNPACK has, at last one scale per output channel. Grids
+    become symmetric with positive scales. A source's own 4-bit blocks are quantized again. The embedding is
+    looked up by another kernel, which takes any groups; it is stored apart from a tied lm_head in any case,
+    because the two kernels want different layouts.
 
-    Raises:
-        UnknownScheme: XNNPACK has no such linear, or the flags ask for what it lacks.
+    Args:
+        plan: as the flags gave it.
+        keep_groups: the group size was asked for.
+        keep_grid: the symmetry was asked for.
     """
-    if plan.carry_over:
-        raise UnknownScheme(
-            "ExecuTorch cannot take over a GGUF file's integers: XNNPACK has neither zero points per group nor"
-            " 8-bit groups.",
-            next_step=_next_step(),
-        )
 
-    def fitted(spec: TensorQuantization) -> TensorQuantization:
-        groups = SUPPORTED.get(spec.scheme, ())
-        asymmetric = explicit_asymmetric and not spec.symmetric
-        if not groups or asymmetric or (explicit_group_size and spec.group_size not in groups):
-            grid = "" if spec.group_size is None else f" with group size {spec.group_size}"
-            kind = "asymmetric " if asymmetric else ""
-            raise UnknownScheme(
-                f"ExecuTorch's XNNPACK backend has no {kind}{spec.scheme} linears{grid}.", next_step=_next_step()
-            )
-        if not SCHEMES.get(spec.scheme).quantized:
+    def adapted(spec: TensorQuantization) -> TensorQuantization:
+        groups = SUPPORTED.get(spec.scheme)
+        if not groups:
             return spec
-        size = spec.group_size if spec.group_size in groups else PER_CHANNEL
-        return spec.model_copy(update={"group_size": size, "symmetric": True, "positive_scales": True})
+        changes: dict[str, object] = {"positive_scales": True}
+        if spec.group_size not in groups and not keep_groups:
+            larger = [size for size in groups if size >= (spec.group_size or PER_CHANNEL)]
+            changes["group_size"] = min(larger, default=PER_CHANNEL)
+        if not keep_grid:
+            changes["symmetric"] = True
+        return spec.model_copy(update=changes)
 
+    table = plan.embedding if keep_grid else plan.embedding.model_copy(update={"symmetric": True})
     return replace(
         plan,
-        linear=fitted(plan.linear),
-        lm_head=fitted(plan.lm_head),
-        embedding=_table(plan.embedding),
-        overrides=tuple((pattern, fitted(spec)) for pattern, spec in plan.overrides),
+        carry_over="nothing" if plan.carry_over == "linears" else plan.carry_over,
+        linear=adapted(plan.linear),
+        embedding=table,
+        lm_head=adapted(plan.lm_head),
+        overrides=tuple((pattern, adapted(spec)) for pattern, spec in plan.overrides),
     )
 
 
-def _table(spec: TensorQuantization) -> TensorQuantization:
-    """The token table is stored apart from a tied lm_head, in another layout; only fp16 has no kernel."""
-    if spec.scheme == "fp16":
-        raise UnknownScheme("ExecuTorch's embedding kernels have no fp16 table.", next_step=_next_step())
-    return spec
+def check_supported(plan: QuantizationPlan) -> None:
+    """Refuse a plan that XNNPACK or the embedding kernels cannot run.
+
+    Raises:
+        UnknownScheme: with the list of what they can.
+    """
+    if plan.carry_over != "nothing":
+        raise _refusal("cannot take over a GGUF file's integers: XNNPACK has no offsets per group")
+    for spec in (plan.linear, plan.lm_head, *(spec for _, spec in plan.overrides)):
+        groups = SUPPORTED.get(spec.scheme)
+        if groups is None or (groups and spec.group_size not in groups):
+            size = "" if spec.group_size is None else f" with group size {spec.group_size}"
+            raise _refusal(f"has no {spec.scheme} linears{size}")
+        if groups and not (spec.symmetric and spec.positive_scales):
+            raise _refusal("has no asymmetric linears")
+    if plan.embedding.scheme not in TABLES:
+        raise _refusal(f"has no {plan.embedding.scheme} embedding")
 
 
-def _next_step() -> str:
-    listed = ", ".join(f"{scheme} ({_listed(groups)})" for scheme, groups in SUPPORTED.items())
-    return f"Supported with --backend executorch: {listed}; --group-size 0 is per-channel."
+def _refusal(what: str) -> UnknownScheme:
+    linears = ", ".join(scheme + _sizes(groups) for scheme, groups in SUPPORTED.items())
+    return UnknownScheme(
+        f"The ExecuTorch backend {what}.",
+        next_step=f"Linears can be {linears}, all symmetric; the embedding {', '.join(TABLES)}.",
+    )
 
 
-def _listed(groups: tuple[int | None, ...]) -> str:
-    sizes = [group for group in groups if group is not None]
-    if not sizes:
-        return "floats"
-    return "symmetric, group size " + " or ".join(", ".join(map(str, sizes)).rsplit(", ", 1))
+def _sizes(groups: tuple[int, ...]) -> str:
+    return f" (group size {' '.join(map(str, groups))})" if groups else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -29,15 +29,19 @@ _ALIGNMENT = 16
 class WeightStore:
     """Writes parameters once each and remembers under which keys.
 
+    A tied lm_head is written a second time: XNNPACK and the embedding kernels want other layouts.
+
     Attributes:
+        tied: parameter that is an alias -> the parameter that the source stores.
         progress: called with (matrices written so far).
-        stored: quantization that each written parameter really got, by name.
-        roles: the role each was first written in.
+        stored: quantization that each written parameter really got, by name; a tied lm_head under its own.
+        roles: the role of each of these.
     """
 
     weights: Weights
     plan: QuantizationPlan
     data: NamedDataStore
+    tied: Mapping[str, str]
     progress: Callable[[int], None] = lambda done: None
     stored: dict[str, TensorQuantization] = field(default_factory=dict)
     roles: dict[str, Role] = field(default_factory=dict)
@@ -92,13 +96,16 @@ class WeightStore:
         values = np.ascontiguousarray(self._read(matrix).numpy())
         self.data.add_named_data(matrix.name, values.tobytes(), _ALIGNMENT)
         self._written(matrix, self.plan.spec_for(matrix.name, matrix.role))
-        return Filter(matrix.name, values.nbytes, *values.shape, 32, 0, False)
+        rows, columns = values.shape
+        return Filter(matrix.name, values.nbytes, rows, columns, 32, 0, False)
 
     def _read(self, matrix: Matrix) -> torch.Tensor:
         weight = self.weights.read(matrix.name)
         return weight.t().contiguous() if matrix.transposed else weight
 
     def _written(self, matrix: Matrix, spec: TensorQuantization) -> None:
-        self.stored[matrix.name] = spec
-        self.roles.setdefault(matrix.name, matrix.role)
+        aliases = [alias for alias, stored in self.tied.items() if stored == matrix.name]
+        name = aliases[0] if aliases and matrix.role == "lm_head" else matrix.name
+        self.stored[name] = spec
+        self.roles[name] = matrix.role
         self.progress(len(self.stored))

@@ -22,7 +22,7 @@ class OnnxBackend:
     """Writes model.onnx with external data, and a genai_config.json."""
 
     model_file = MODEL_FILE
-    packages = ("onnxruntime", "onnx")
+    packages: tuple[str, ...] = ("onnxruntime", "onnx")
 
     def check(self, plan: QuantizationPlan, opset: int | None) -> int:
         """Every scheme is supported; the opset must be one that the engine and this toolkit know."""

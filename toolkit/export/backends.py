@@ -1,0 +1,138 @@
+"""The engines that a captured decoder can be lowered to, behind one interface."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from toolkit.errors import UsageError
+from toolkit.registry import Registry
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+    from toolkit.artifact import TensorQuantization
+    from toolkit.compress.plan import QuantizationPlan, Role
+    from toolkit.export.graph import DecoderGraph
+    from toolkit.export.onnx.weights import Weights
+
+
+@dataclass(frozen=True)
+class LoweringJob:
+    """Everything that a lowering is given.
+
+    Attributes:
+        name: the model's, for the file's metadata.
+        config: the decoder's configuration.
+        graph: the captured decoder.
+        weights: reads parameters as float32.
+        plan: quantization of every tensor.
+        rope_tables: yields cosines and sines, float32 [context, rotary_dim / 2], by the embedding's name.
+        tied: parameter that is an alias -> the parameter that is stored.
+        all_logits: logits of every position instead of the last one only.
+        context_length: tokens of prompt and answer together.
+        opset: ONNX operator set; None means the backend's default.
+        tokens: bos, eos and pad token ids, as in a generation config.
+    """
+
+    name: str
+    config: Any
+    graph: DecoderGraph
+    weights: Weights
+    plan: QuantizationPlan
+    rope_tables: Callable[[str], tuple[NDArray[np.float32], NDArray[np.float32]]]
+    tied: Mapping[str, str]
+    all_logits: bool
+    context_length: int
+    opset: int | None
+    tokens: Mapping[str, Any]
+
+
+class AttentionGeometry(Protocol):
+    """One layer's attention."""
+
+    @property
+    def heads(self) -> int:
+        """Query heads."""
+        ...
+
+    @property
+    def kv_heads(self) -> int:
+        """Key and value heads."""
+        ...
+
+    @property
+    def head_dim(self) -> int:
+        """Elements of one head."""
+        ...
+
+
+class LoweredModel(Protocol):
+    """What a lowering has written."""
+
+    @property
+    def caches(self) -> Mapping[int, AttentionGeometry]:
+        """Attention by layer."""
+        ...
+
+    @property
+    def stored(self) -> Mapping[str, TensorQuantization]:
+        """Quantization that each matrix really got, by parameter name."""
+        ...
+
+    @property
+    def roles(self) -> Mapping[str, Role]:
+        """The role of each of these."""
+        ...
+
+
+class Decoder(Protocol):
+    """An artifact in its engine's Python runtime, with its own KV cache, batch 1."""
+
+    def reset(self) -> None:
+        """Forget everything seen."""
+        ...
+
+    def step(self, ids: Sequence[int]) -> torch.Tensor:
+        """Feed tokens; returns logits, float32 [1 or len(ids), vocab]."""
+        ...
+
+
+class ExportBackend(Protocol):
+    """Lowers decoders to one engine.
+
+    Attributes:
+        model_file: name of the model in the artifact.
+        packages: Python packages whose versions decide about the artifact's bytes; the first is the engine.
+    """
+
+    model_file: str
+    packages: tuple[str, ...]
+
+    def check(self, plan: QuantizationPlan, opset: int | None) -> int | None:
+        """Refuse what the engine cannot do, before any work is done; returns the opset to use, if any.
+
+        Raises:
+            UsageError: an option that the engine does not have.
+            CompressError: a scheme that it does not have.
+        """
+        ...
+
+    def write(self, folder: Path, job: LoweringJob) -> LoweredModel:
+        """Lower into an existing folder that already holds the tokenizer."""
+        ...
+
+    def decoder(self, folder: Path, capacity: int) -> Decoder:
+        """Load what was written; ``capacity`` is the number of tokens that it will be fed."""
+        ...
+
+
+BackendName = Literal["onnxruntime", "executorch"]
+
+BACKENDS: Registry[ExportBackend] = Registry("backend", UsageError)
+BACKENDS.register("onnxruntime", "toolkit.export.onnx.backend:BACKEND")
+BACKENDS.register("executorch", "toolkit.export.executorch.backend:BACKEND")
