@@ -1,0 +1,240 @@
+#include "engines/executorch/executorch_engine.h"
+
+#include <algorithm>
+#include <numeric>
+#include <new>
+
+#include "engines/executorch/engine_log.h"
+#include "engines/executorch/program_file.h"
+#include "engines/executorch/threads.h"
+
+namespace slm {
+namespace {
+
+using executorch::aten::ScalarType;
+using executorch::extension::MmapDataLoader;
+using executorch::runtime::EValue;
+using executorch::runtime::MethodMeta;
+using executorch::runtime::Program;
+using executorch::runtime::TensorInfo;
+
+constexpr const char* kMethod = "forward";
+constexpr const char* kLongest = "get_max_seq_len";
+constexpr const char* kContext = "get_max_context_len";
+constexpr const char* kLayers = "get_n_layers";
+
+std::string TypeName(ScalarType type) {
+  switch (type) {
+    case ScalarType::Float:
+      return "float32";
+    case ScalarType::Half:
+      return "float16";
+    case ScalarType::BFloat16:
+      return "bfloat16";
+    case ScalarType::Long:
+      return "int64";
+    default:
+      return executorch::runtime::toString(type);
+  }
+}
+
+// Dimensions are upper bounds: which of them vary is not recorded where it can be read.
+TensorFacts Describe(const std::string& name, const TensorInfo& info) {
+  return {name, TypeName(info.scalar_type()), {info.sizes().begin(), info.sizes().end()}};
+}
+
+Status NotUnderstood(const std::string& what) { return {ExitCode::kModelInterface, what}; }
+
+}  // namespace
+
+std::string ExecutorchEngine::version() const { return SLM_EXECUTORCH_VERSION; }
+
+Status ExecutorchEngine::Open(const EngineOptions& options) {
+  KeepEngineMessages();
+  if (!options.library.empty()) {
+    return {ExitCode::kUsage, "--engine-library: this runner is linked with ExecuTorch; the loader finds it"};
+  }
+  if (!options.settings.empty()) {
+    return {ExitCode::kUsage, "--engine-option: ExecuTorch has none, got '" + options.settings.front().first + "'"};
+  }
+  return SetThreads(options.threads, options.thread_cpus);
+}
+
+Status ExecutorchEngine::Load(const EngineOptions& options) {
+  const std::string file = ProgramFile(options.model);
+  if (Status status = CheckProgramFile(file); !status.ok()) return status;
+  try {
+    if (Status status = OpenProgram(file); !status.ok()) return status;
+    if (Status status = ReadInterface(); !status.ok()) {
+      return {static_cast<ExitCode>(status.exit_code()), file + ": " + status.message()};
+    }
+    Status loaded = LoadMethod();
+    return loaded.ok() ? loaded : Status(ExitCode::kModelLoad, file + ": " + loaded.message());
+  } catch (const std::bad_alloc&) {
+    return {ExitCode::kModelLoad, file + ": not enough memory"};
+  }
+}
+
+Status ExecutorchEngine::OpenProgram(const std::string& file) {
+  auto loader = MmapDataLoader::from(file.c_str(), MmapDataLoader::MlockConfig::NoMlock);
+  if (!loader.ok()) return {ExitCode::kModelLoad, EngineFailure(file + ": ", loader.error())};
+  loader_.emplace(std::move(*loader));
+  auto program = Program::load(&*loader_, Program::Verification::InternalConsistency);
+  if (!program.ok()) return {ExitCode::kModelLoad, EngineFailure(file + ": ", program.error())};
+  program_.emplace(std::move(*program));
+  return {};
+}
+
+int64_t ExecutorchEngine::Constant(const char* name, int64_t missing) {
+  const auto meta = program_->method_meta(name);
+  int64_t value = missing;
+  if (meta.ok() && meta->num_inputs() == 0 && meta->num_outputs() == 1) {
+    ProgramMemory memory(*meta);
+    executorch::extension::MallocMemoryAllocator allocator;
+    executorch::runtime::MemoryManager manager(&allocator, &memory.allocator());
+    auto method = program_->load_method(name, &manager);
+    if (method.ok() && method->execute() == Error::Ok && method->get_output(0).isInt()) {
+      value = method->get_output(0).toInt();
+    }
+  }
+  // A method that is not there is no failure.
+  EngineFailure("", Error::Ok);
+  return value;
+}
+
+Status ExecutorchEngine::ReadInterface() {
+  const auto meta = program_->method_meta(kMethod);
+  if (!meta.ok()) return NotUnderstood(EngineFailure("has no method forward: ", meta.error()));
+  if (Status status = ReadTensors(*meta); !status.ok()) return status;
+  longest_ = std::min(Constant(kLongest, facts_.inputs[0].shape[1]), facts_.inputs[0].shape[1]);
+  facts_.context_length = Constant(kContext, Constant(kLongest, 0));
+  facts_.layers = Constant(kLayers, 0);
+  if (longest_ < 1) return NotUnderstood("takes no tokens at once");
+  return {};
+}
+
+Status ExecutorchEngine::ReadTensors(const MethodMeta& meta) {
+  if (meta.num_inputs() != 2 || meta.num_outputs() != 1) {
+    return NotUnderstood("forward takes " + std::to_string(meta.num_inputs()) + " inputs and gives " +
+                         std::to_string(meta.num_outputs()) + " outputs, not 2 and 1");
+  }
+  const auto ids = meta.input_tensor_meta(0);
+  const auto positions = meta.input_tensor_meta(1);
+  const auto logits = meta.output_tensor_meta(0);
+  if (!ids.ok() || !positions.ok() || !logits.ok()) return NotUnderstood("forward takes or gives more than tensors");
+  facts_.inputs = {Describe("input_ids", *ids), Describe("input_pos", *positions)};
+  facts_.outputs = {Describe("logits", *logits)};
+  if (ids->scalar_type() != ScalarType::Long || ids->sizes().size() != 2 || ids->sizes()[0] != 1) {
+    return NotUnderstood("forward's first input is not int64 [1, tokens]");
+  }
+  if (positions->scalar_type() != ScalarType::Long || positions->sizes().size() != 1) {
+    return NotUnderstood("forward's second input is not int64 [1] or [tokens]");
+  }
+  const bool is_float = logits->scalar_type() == ScalarType::Float || logits->scalar_type() == ScalarType::Half;
+  if (!is_float || logits->sizes().size() != 3 || logits->sizes()[0] != 1) {
+    return NotUnderstood("forward's output is not float32 or float16 [1, tokens, vocabulary]");
+  }
+  every_position_ = positions->sizes()[0] != 1;
+  logits_are_planned_ = logits->is_memory_planned();
+  if (!logits_are_planned_) logits_buffer_.resize(logits->nbytes());
+  facts_.vocab_size = logits->sizes()[2];
+  return {};
+}
+
+Status ExecutorchEngine::LoadMethod() {
+  const auto meta = program_->method_meta(kMethod);
+  memory_.emplace(*meta);
+  manager_.emplace(&method_allocator_, &memory_->allocator(), &scratch_allocator_);
+  auto method = program_->load_method(kMethod, &*manager_);
+  if (!method.ok()) return {ExitCode::kModelLoad, EngineFailure("", method.error())};
+  method_.emplace(std::move(*method));
+  return {};
+}
+
+Status ExecutorchEngine::Reserve(int64_t kv_length, int64_t) {
+  const auto longest = static_cast<size_t>(longest_);
+  ids_.assign(longest, 0);
+  positions_.assign(every_position_ ? longest : 1, 0);
+  const auto view = [](std::vector<int64_t>& buffer, std::vector<executorch::aten::SizesType> shape) {
+    return executorch::extension::from_blob(buffer.data(), std::move(shape), ScalarType::Long,
+                                            executorch::aten::Device(executorch::aten::DeviceType::CPU),
+                                            executorch::aten::TensorShapeDynamism::DYNAMIC_BOUND);
+  };
+  const auto bound = static_cast<executorch::aten::SizesType>(longest);
+  ids_tensor_ = view(ids_, {1, bound});
+  positions_tensor_ = view(positions_, {every_position_ ? bound : 1});
+  fed_tokens_ = longest;
+  if (facts_.outputs[0].type == "float16") converted_logits_.resize(static_cast<size_t>(facts_.vocab_size));
+  if (!logits_are_planned_) {
+    if (const Error error = method_->set_output_data_ptr(logits_buffer_.data(), logits_buffer_.size(), 0);
+        error != Error::Ok) {
+      return {ExitCode::kRunFailed, EngineFailure("reserving the logits: ", error)};
+    }
+  }
+  reserved_ = kv_length;
+  return {};
+}
+
+Status ExecutorchEngine::Forward(std::span<const int64_t> tokens) {
+  const auto count = static_cast<int64_t>(tokens.size());
+  if (tokens.empty() || position_ + count > reserved_) {
+    return {ExitCode::kRunFailed, std::to_string(count) + " tokens at position " + std::to_string(position_) +
+                                      " exceed what was reserved"};
+  }
+  while (!tokens.empty()) {
+    const size_t length = std::min(tokens.size(), static_cast<size_t>(longest_));
+    if (Status status = Step(tokens.first(length)); !status.ok()) return status;
+    tokens = tokens.subspan(length);
+  }
+  return {};
+}
+
+Status ExecutorchEngine::Step(std::span<const int64_t> tokens) {
+  for (const int64_t token : tokens) {
+    // The lookup kernels trust their indices.
+    if (token < 0 || token >= facts_.vocab_size) {
+      return {ExitCode::kRunFailed, "token " + std::to_string(token) + " is outside the vocabulary"};
+    }
+  }
+  std::copy(tokens.begin(), tokens.end(), ids_.begin());
+  std::iota(positions_.begin(), every_position_ ? positions_.begin() + static_cast<int64_t>(tokens.size()) : positions_.begin() + 1,
+            position_);
+  if (const Error error = Run(tokens.size()); error != Error::Ok) {
+    return {ExitCode::kRunFailed, EngineFailure("position " + std::to_string(position_) + ": ", error)};
+  }
+  position_ += static_cast<int64_t>(tokens.size());
+  return ReadLogits();
+}
+
+ExecutorchEngine::Error ExecutorchEngine::Run(size_t tokens) {
+  if (tokens != fed_tokens_) {
+    const auto count = static_cast<executorch::aten::SizesType>(tokens);
+    if (Error error = executorch::extension::resize_tensor_ptr(ids_tensor_, {1, count}); error != Error::Ok) return error;
+    if (every_position_) {
+      if (Error error = executorch::extension::resize_tensor_ptr(positions_tensor_, {count}); error != Error::Ok) return error;
+    }
+    fed_tokens_ = tokens;
+  }
+  if (Error error = method_->set_input(EValue(*ids_tensor_), 0); error != Error::Ok) return error;
+  if (Error error = method_->set_input(EValue(*positions_tensor_), 1); error != Error::Ok) return error;
+  return method_->execute();
+}
+
+Status ExecutorchEngine::ReadLogits() {
+  const auto& tensor = method_->get_output(0).toTensor();
+  const auto vocab = static_cast<size_t>(facts_.vocab_size);
+  const auto rows = static_cast<size_t>(tensor.size(1));
+  if (tensor.dim() != 3 || static_cast<size_t>(tensor.size(2)) != vocab || rows == 0) {
+    return {ExitCode::kRunFailed, "forward gave logits of another shape than it declares"};
+  }
+  if (tensor.scalar_type() == ScalarType::Float) {
+    logits_ = {tensor.const_data_ptr<float>() + (rows - 1) * vocab, vocab};
+    return {};
+  }
+  const auto* halves = tensor.const_data_ptr<executorch::aten::Half>() + (rows - 1) * vocab;
+  std::transform(halves, halves + vocab, converted_logits_.begin(), [](auto half) { return static_cast<float>(half); });
+  logits_ = converted_logits_;
+  return {};
+}
+
+}  // namespace slm

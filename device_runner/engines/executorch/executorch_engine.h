@@ -1,0 +1,73 @@
+// Decoders on ExecuTorch: programs with a method `forward(input_ids, position)` that keep their KV cache.
+#pragma once
+
+#include <executorch/extension/data_loader/mmap_data_loader.h>
+#include <executorch/extension/memory_allocator/malloc_memory_allocator.h>
+#include <executorch/extension/tensor/tensor.h>
+#include <executorch/runtime/executor/memory_manager.h>
+#include <executorch/runtime/executor/program.h>
+
+#include <optional>
+#include <vector>
+
+#include "core/engine.h"
+#include "engines/executorch/program_memory.h"
+
+namespace slm {
+
+class ExecutorchEngine final : public Engine {
+ public:
+  std::string_view name() const override { return "executorch"; }
+  std::string version() const override;
+  // Its C++ interface has no version apart from the library's.
+  int interface_version() const override { return 0; }
+  Status Open(const EngineOptions& options) override;
+  Status Load(const EngineOptions& options) override;
+  const ModelFacts& model() const override { return facts_; }
+  Status Reserve(int64_t kv_length, int64_t max_tokens) override;
+  void Clear() override { position_ = 0; }
+  Status Forward(std::span<const int64_t> tokens) override;
+  std::span<const float> logits() const override { return logits_; }
+
+ private:
+  using Error = executorch::runtime::Error;
+
+  Status OpenProgram(const std::string& file);
+  Status ReadInterface();
+  Status ReadTensors(const executorch::runtime::MethodMeta& meta);
+  Status LoadMethod();
+  // The integer that a method without inputs returns; `missing` when there is no such method.
+  int64_t Constant(const char* name, int64_t missing);
+  Status Step(std::span<const int64_t> tokens);
+  Error Run(size_t tokens);
+  Status ReadLogits();
+
+  ModelFacts facts_;
+  // Most tokens that one call takes.
+  int64_t longest_ = 0;
+  // The method wants the position of every token, not only of the first.
+  bool every_position_ = false;
+  bool logits_are_planned_ = true;
+
+  // Each is used by those below it, down to the method.
+  std::optional<executorch::extension::MmapDataLoader> loader_;
+  std::optional<executorch::runtime::Program> program_;
+  executorch::extension::MallocMemoryAllocator method_allocator_;
+  executorch::extension::MallocMemoryAllocator scratch_allocator_;
+  std::optional<ProgramMemory> memory_;
+  std::optional<executorch::runtime::MemoryManager> manager_;
+  std::optional<executorch::runtime::Method> method_;
+
+  std::vector<int64_t> ids_;
+  std::vector<int64_t> positions_;
+  std::vector<std::byte> logits_buffer_;
+  std::vector<float> converted_logits_;
+  executorch::extension::TensorPtr ids_tensor_;
+  executorch::extension::TensorPtr positions_tensor_;
+  size_t fed_tokens_ = 0;
+  int64_t reserved_ = 0;
+  int64_t position_ = 0;
+  std::span<const float> logits_;
+};
+
+}  // namespace slm
