@@ -12,7 +12,7 @@ import pytest
 
 from toolkit.artifact import sha256_of
 from toolkit.errors import BuildFailed, EngineMismatch, UsageError
-from toolkit.runtime import bundle as bundle_module
+from toolkit.runtime import engine_build
 from toolkit.runtime.abi import check_abi, host_abi
 from toolkit.runtime.bundle import Bundle, build_bundle, list_bundles, load_bundle
 from toolkit.runtime.compile import compile_runner
@@ -111,7 +111,7 @@ def test_unknown_engines_are_refused(tmp_path: Path) -> None:
 
 def test_engines_older_than_the_headers_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old = EngineLibrary("onnxruntime", "1.20.1", tmp_path / "lib.so", "libonnxruntime.so.1")
-    monkeypatch.setattr(bundle_module, "find_onnxruntime", lambda: old)
+    monkeypatch.setattr(engine_build, "find_onnxruntime", lambda: old)
     with pytest.raises(EngineMismatch, match=r"1\.20\.1 is older than the headers"):
         build_bundle("host", settings_in(tmp_path))
 

@@ -20,16 +20,18 @@ _Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.
 @app.command()
 def build(
     abi: Annotated[str, typer.Option(help="ABI in Android's words, or host.")] = "host",
-    engine: Annotated[str, typer.Option(help="Inference engine.")] = "onnxruntime",
+    engine: Annotated[str, typer.Option(help="Inference engine: onnxruntime or executorch.")] = "onnxruntime",
     as_json: _Json = False,
 ) -> None:
     """Build the bundle unless an up-to-date one is cached, and print its folder.
 
-    The first build downloads the ONNX Runtime headers with npm; ORT_INCLUDE_DIR replaces it.
+    The first build for ONNX Runtime downloads its headers with npm; ORT_INCLUDE_DIR replaces it.
+    ExecuTorch's come with its package: pip install 'slm-toolkit[executorch]'.
 
     Examples:
         slm runtime build
         slm runtime build --abi x86_64 --json
+        slm runtime build --engine executorch
     """
     from toolkit.runtime.bundle import build_bundle
     from toolkit.settings import Settings

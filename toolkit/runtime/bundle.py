@@ -20,17 +20,14 @@ from toolkit.errors import BuildFailed, EngineMismatch, UsageError
 from toolkit.progress import stage
 from toolkit.runtime.abi import LOADERS, check_abi
 from toolkit.runtime.compile import compile_runner, run_logged
-from toolkit.runtime.engine_library import EngineLibrary, find_onnxruntime
-from toolkit.runtime.headers import Headers, find_headers
+from toolkit.runtime.engine_build import RUNNERS, EngineBuild, find_engine
 from toolkit.runtime.lock import exclusive
 from toolkit.runtime.runner_source import runner_source, source_sha256
 from toolkit.runtime.toolchain import Toolchain, find_toolchain
 from toolkit.settings import Settings
 
-RUNNER = "slm-runner-ort"
-ENGINES = ("onnxruntime",)
 _DESCRIPTION = "bundle.json"
-# What the runner and libonnxruntime need besides the loader.
+# What the runners and their engines need besides the loader.
 _SYSTEM_LIBRARIES = (
     "libc.so.6",
     "libm.so.6",
@@ -75,9 +72,14 @@ class Bundle:
         return f"lib/{LOADERS[self.abi]}"
 
     @property
+    def runner(self) -> str:
+        """The runner, relative to the bundle."""
+        return RUNNERS[self.engine]
+
+    @property
     def executables(self) -> tuple[str, ...]:
         """Files that need permission to execute on the device."""
-        return (self.loader, RUNNER)
+        return (self.loader, self.runner)
 
     @property
     def size_bytes(self) -> int:
@@ -87,7 +89,7 @@ class Bundle:
     def command(self, remote_dir: str) -> list[str]:
         """How to start the runner when the bundle lies in ``remote_dir`` on the device."""
         library_path = f"{remote_dir}/lib"
-        return [f"{remote_dir}/{self.loader}", "--library-path", library_path, f"{remote_dir}/{RUNNER}"]
+        return [f"{remote_dir}/{self.loader}", "--library-path", library_path, f"{remote_dir}/{self.runner}"]
 
 
 def build_bundle(abi: str, settings: Settings, *, engine: str = "onnxruntime") -> Bundle:
@@ -96,7 +98,7 @@ def build_bundle(abi: str, settings: Settings, *, engine: str = "onnxruntime") -
     Args:
         abi: in Android's words, or "host".
         settings: the bundle is kept under ``settings.cache_dir / "bundles"``.
-        engine: the inference engine; "onnxruntime".
+        engine: the inference engine; "onnxruntime" or "executorch".
 
     Raises:
         UsageError: unknown ABI or engine.
@@ -138,8 +140,7 @@ class _Plan:
     """What a bundle is built from; ``path``, where it will be, follows from all of it."""
 
     abi: str
-    library: EngineLibrary
-    headers: Headers
+    engine: EngineBuild
     toolchain: Toolchain
     source: Path
     source_sha256: str
@@ -147,40 +148,34 @@ class _Plan:
 
 
 def _plan(abi: str, settings: Settings, engine: str) -> _Plan:
-    if engine not in ENGINES:
-        raise UsageError(f"Unknown engine {engine!r}.", next_step=f"Available: {', '.join(ENGINES)}")
-    library = find_onnxruntime()
-    headers = find_headers(settings)
-    if library.minor < headers.interface_version:
-        raise EngineMismatch(
-            f"onnxruntime {library.version} is older than the headers (1.{headers.interface_version})",
-            next_step="Install the engine: pip install 'slm-toolkit[runner]'",
-        )
+    if engine not in RUNNERS:
+        raise UsageError(f"Unknown engine {engine!r}.", next_step=f"Available: {', '.join(RUNNERS)}")
+    found = find_engine(engine, settings)
     toolchain = find_toolchain()
     source = runner_source()
     sources = source_sha256(source)
-    identity = "\n".join([abi, library.version, headers.identity, toolchain.compiler_identity, sources])
+    identity = "\n".join([abi, found.version, found.identity, toolchain.compiler_identity, sources])
     key = hashlib.sha256(identity.encode()).hexdigest()[:16]
-    path = settings.cache_dir / "bundles" / f"{abi}-{engine}-{library.version}-{key}"
-    return _Plan(abi, library, headers, toolchain, source, sources, path)
+    path = settings.cache_dir / "bundles" / f"{abi}-{engine}-{found.version}-{key}"
+    return _Plan(abi, found, toolchain, source, sources, path)
 
 
 def _build(plan: _Plan) -> Bundle:
-    include_dir = plan.headers.provide()
+    definitions = plan.engine.definitions()
     log = plan.path.with_name(f"{plan.path.name}.log")
     with tempfile.TemporaryDirectory(dir=plan.path.parent, prefix=".build-") as scratch:
         staged = Path(scratch) / "bundle"
         with stage(f"build the runner for {plan.abi}"):
-            _compile(plan, include_dir, Path(scratch) / "build", staged, log)
+            _compile(plan, definitions, Path(scratch) / "build", staged, log)
         _copy_libraries(staged / "lib", plan)
         description = _Description(
             abi=plan.abi,
-            engine=plan.library.engine,
-            engine_version=plan.library.version,
+            engine=plan.engine.engine,
+            engine_version=plan.engine.version,
             compiler=plan.toolchain.compiler_identity,
             files=file_entries(staged),
         )
-        _check_self_contained(_bundle(staged, description))
+        _check_self_contained(_bundle(staged, description), plan.engine)
         (staged / _DESCRIPTION).write_text(description.model_dump_json(indent=2) + "\n")
         # What is there now did not load; the lock keeps other builders away.
         shutil.rmtree(plan.path, ignore_errors=True)
@@ -192,12 +187,8 @@ def _bundle(path: Path, description: _Description) -> Bundle:
     return Bundle(description.abi, description.engine, description.engine_version, path, description.files)
 
 
-def _compile(plan: _Plan, include_dir: Path, build: Path, staged: Path, log: Path) -> None:
-    definitions = {
-        "CMAKE_BUILD_TYPE": "Release",
-        "ORT_INCLUDE_DIR": str(include_dir),
-        "SLM_WARNINGS_AS_ERRORS": "OFF",
-    }
+def _compile(plan: _Plan, definitions: dict[str, str], build: Path, staged: Path, log: Path) -> None:
+    definitions = {"CMAKE_BUILD_TYPE": "Release", "SLM_WARNINGS_AS_ERRORS": "OFF", **definitions}
     compile_runner(plan.source, build, plan.toolchain, log=log, definitions=definitions)
     install = [str(plan.toolchain.cmake), "--install", str(build), "--strip", "--prefix", str(staged)]
     run_logged(install, log)
@@ -213,15 +204,16 @@ def _copy_libraries(folder: Path, plan: _Plan) -> None:
     loader = LOADERS[plan.abi]
     for name in (loader, *_SYSTEM_LIBRARIES):
         shutil.copyfile(plan.toolchain.runtime_file(name), folder / name)
-    shutil.copyfile(plan.library.path, folder / plan.library.soname)
+    for name, library in plan.engine.libraries.items():
+        shutil.copyfile(library, folder / name)
     (folder / loader).chmod(0o755)
 
 
-def _check_self_contained(bundle: Bundle) -> None:
+def _check_self_contained(bundle: Bundle, engine: EngineBuild) -> None:
     """Resolve every library as the loader will: one that the bundle lacks shows here, not on the device."""
     inside = str(bundle.path)
     loader_and_path = bundle.command(inside)[:3]
-    for name in (RUNNER, "lib/libonnxruntime.so.1"):
+    for name in (bundle.runner, *(f"lib/{library}" for library in engine.libraries)):
         command = [*loader_and_path, "--list", f"{inside}/{name}"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         foreign = [
@@ -240,5 +232,5 @@ def _check_self_contained(bundle: Bundle) -> None:
         raise EngineMismatch(
             f"the new bundle does not start (exit code {done.returncode}): {done.stderr.strip()[-1000:]}",
             subject=f"{bundle.engine} {bundle.engine_version}",
-            next_step="Reinstall the engine and build again: pip install --force-reinstall onnxruntime",
+            next_step=f"Reinstall the engine and build again: pip install --force-reinstall {bundle.engine}",
         )

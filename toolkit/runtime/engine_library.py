@@ -1,4 +1,4 @@
-"""The engine's shared library, taken out of the installed wheel without importing it."""
+"""The engines' shared libraries, taken out of the installed wheels without importing them."""
 
 from __future__ import annotations
 
@@ -46,3 +46,53 @@ def find_onnxruntime() -> EngineLibrary:
     if not libraries:
         raise EngineMismatch("holds no libonnxruntime.so", subject=str(capi), next_step=install)
     return EngineLibrary("onnxruntime", version, libraries[-1], "libonnxruntime.so.1")
+
+
+# What a decoder needs; the wheel holds other backends as well.
+_EXECUTORCH_LIBRARIES = (
+    "libexecutorch.so",
+    "libexecutorch_threadpool.so",
+    "libexecutorch_kernels_optimized.so",
+    "libexecutorch_kernels_quantized.so",
+    "libexecutorch_backend_xnnpack.so",
+)
+
+
+@dataclass(frozen=True)
+class ExecutorchPackage:
+    """The installed executorch package: ``path`` holds its CMake files, headers and libraries."""
+
+    version: str
+    path: Path
+
+    @property
+    def libraries(self) -> list[Path]:
+        """The shared libraries that the runner is linked with."""
+        return [self.path / "lib" / name for name in _EXECUTORCH_LIBRARIES]
+
+
+def find_executorch() -> ExecutorchPackage:
+    """Locate the executorch package with its libraries.
+
+    Raises:
+        EngineMismatch: it is not installed, or its wheel has no C++ libraries.
+    """
+    install = "Install the engine: pip install 'slm-toolkit[executorch]'"
+    spec = importlib.util.find_spec("executorch")
+    try:
+        version = importlib.metadata.version("executorch")
+    except importlib.metadata.PackageNotFoundError:
+        version = None
+    # A namespace package: it may have several folders, of which one came with the wheel.
+    folders = [Path(folder) for folder in (spec.submodule_search_locations or [])] if spec else []
+    if version is None or not folders:
+        raise EngineMismatch("the executorch package is not installed", next_step=install)
+    for folder in folders:
+        package = ExecutorchPackage(version, folder)
+        if all(library.is_file() for library in package.libraries):
+            return package
+    raise EngineMismatch(
+        f"executorch {version} holds no {_EXECUTORCH_LIBRARIES[0]} or not all libraries beside it",
+        subject=str(folders[0]),
+        next_step=install,
+    )
