@@ -51,16 +51,26 @@ Status Repeat(Session& session, std::span<const int64_t> depth, std::span<const 
   return {};
 }
 
-Status WriteGreedy(Session& session, RecordFile& records, const std::vector<int64_t>& prompt, int64_t count) {
+struct Reference {
+  std::vector<int64_t> prompt;
+  std::vector<int64_t> continuation;
+
+  int64_t size() const { return static_cast<int64_t>(prompt.size() + continuation.size()); }
+};
+
+// The greedy token at every position of the reference. What is fed is the reference's own token, not ours: one
+// near tie that falls the other way must not make every later token differ as well.
+Status WriteGreedy(Session& session, RecordFile& records, const Reference& reference) {
   Engine& engine = session.engine();
   engine.Clear();
-  if (Status status = session.Feed(prompt); !status.ok()) return status;
-  std::vector<int64_t> tokens(static_cast<size_t>(count));
+  if (Status status = session.Feed(reference.prompt); !status.ok()) return status;
+  std::vector<int64_t> tokens(reference.continuation.size());
   for (size_t index = 0; index < tokens.size(); ++index) {
     if (Status status = GreedyToken(engine, tokens[index]); !status.ok()) return status;
     if (index + 1 == tokens.size()) break;
-    if (Status status = session.Feed({&tokens[index], 1}); !status.ok()) return status;
+    if (Status status = session.Feed({&reference.continuation[index], 1}); !status.ok()) return status;
   }
+  const std::vector<int64_t>& prompt = reference.prompt;
   return records.Write(records.NewRecord("greedy").Add("prompt_ids", prompt).Add("token_ids", tokens));
 }
 
@@ -84,6 +94,15 @@ Status WriteRepetitions(Session& session, RecordFile& records, const ProfileOpti
     if (!status.ok()) return status;
   }
   return {};
+}
+
+Status ReadReference(const ProfileOptions& options, Reference& reference) {
+  if (options.reference_prompt.empty() != options.reference_continuation.empty()) {
+    return {ExitCode::kUsage, "--reference-prompt and --reference-continuation go together"};
+  }
+  if (options.reference_prompt.empty()) return {};
+  if (Status status = ReadTokenFile(options.reference_prompt, reference.prompt); !status.ok()) return status;
+  return ReadTokenFile(options.reference_continuation, reference.continuation);
 }
 
 Status WriteMemory(MemorySampler& memory, RecordFile& records, int64_t after_load_bytes) {
@@ -113,15 +132,14 @@ void ProfileOptions::AddFlags(Flags& flags) {
   flags.Integer("--repetitions", repetitions, 1, 1 << 20, "measured repetitions");
   flags.Integer("--warmup", warmup, 0, 1 << 20, "repetitions before them that do not count");
   flags.Text("--reference-prompt", reference_prompt, "FILE",
-             "token ids whose greedy continuation is recorded");
-  flags.Integer("--reference-tokens", reference_tokens, 1, kMostTokens, "length of that continuation");
+             "token ids of the reference text's beginning");
+  flags.Text("--reference-continuation", reference_continuation, "FILE",
+             "token ids of the rest; the greedy token at each of their positions is recorded");
 }
 
 Status RunProfile(Engine& engine, const ProfileOptions& options) {
-  std::vector<int64_t> reference;
-  if (!options.reference_prompt.empty()) {
-    if (Status status = ReadTokenFile(options.reference_prompt, reference); !status.ok()) return status;
-  }
+  Reference reference;
+  if (Status status = ReadReference(options, reference); !status.ok()) return status;
   RecordFile records(options.output, options.session.run_id);
   if (Status status = records.Open(); !status.ok()) return status;
 
@@ -129,23 +147,24 @@ Status RunProfile(Engine& engine, const ProfileOptions& options) {
   Session session(engine, options.session);
   if (Status status = session.Load(); !status.ok()) return status;
   const int64_t after_load_bytes = memory.CurrentBytes();
-  if (Status status = CheckTokens(reference, engine.model().vocab_size, options.reference_prompt);
+  const int64_t vocab_size = engine.model().vocab_size;
+  if (Status status = CheckTokens(reference.prompt, vocab_size, options.reference_prompt); !status.ok()) {
+    return status;
+  }
+  if (Status status = CheckTokens(reference.continuation, vocab_size, options.reference_continuation);
       !status.ok()) {
     return status;
   }
   const int64_t timed = options.depth + options.prompt_tokens + options.generate_tokens;
-  const int64_t greedy =
-      reference.empty() ? 0 : static_cast<int64_t>(reference.size()) + options.reference_tokens;
-  const std::string needed_for =
-      greedy > timed ? "the reference prompt and its continuation" : "depth, prompt and generated tokens";
-  if (Status status = session.Reserve(std::max(timed, greedy), needed_for); !status.ok()) return status;
+  const std::string needed_for = reference.size() > timed ? "the reference prompt and its continuation"
+                                                          : "depth, prompt and generated tokens";
+  if (Status status = session.Reserve(std::max(timed, reference.size()), needed_for); !status.ok()) return status;
 
   StartFacts facts{"profile",     options.prompt_tokens, options.generate_tokens,
                    options.depth, options.warmup,        options.repetitions};
   if (Status status = WriteStart(records, session, options.session, facts); !status.ok()) return status;
-  if (!reference.empty()) {
-    const Status status = WriteGreedy(session, records, reference, options.reference_tokens);
-    if (!status.ok()) return status;
+  if (reference.size() > 0) {
+    if (Status status = WriteGreedy(session, records, reference); !status.ok()) return status;
   }
   if (Status status = WriteRepetitions(session, records, options); !status.ok()) return status;
   if (Status status = WriteMemory(memory, records, after_load_bytes); !status.ok()) return status;

@@ -15,7 +15,7 @@ struct ProfileOptions {
   int64_t repetitions = 5;
   int64_t warmup = 1;
   std::string reference_prompt;
-  int64_t reference_tokens = 32;
+  std::string reference_continuation;
 
   void AddFlags(Flags& flags);
 };

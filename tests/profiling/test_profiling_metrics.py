@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.profiling.metrics import (
+    agreement,
     decode_tokens_per_second,
-    matching_prefix,
     median,
     prefill_tokens_per_second,
     sample_stdev,
@@ -50,7 +50,7 @@ def test_median_and_stdev() -> None:
 
 @pytest.mark.parametrize(
     ("reference", "produced", "matched"),
-    [([1, 2, 3], [1, 2, 3], 3), ([1, 2, 3], [1, 9, 3], 1), ([1, 2], [1], 1), ([1], [2], 0), ([], [1], 0)],
+    [([1, 2, 3], [1, 2, 3], 3), ([1, 2, 3], [1, 9, 3], 2), ([1, 2], [1], 1), ([1], [2], 0), ([], [1], 0)],
 )
-def test_matching_prefix(reference: list[int], produced: list[int], matched: int) -> None:
-    assert matching_prefix(reference, produced) == matched
+def test_agreement(reference: list[int], produced: list[int], matched: int) -> None:
+    assert agreement(reference, produced) == matched

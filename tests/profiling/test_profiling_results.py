@@ -118,9 +118,11 @@ def test_a_result_that_does_not_answer_the_question(artifact: Artifact, change: 
 
 
 @pytest.mark.parametrize(
-    ("matched", "status"), [(0, "token_mismatch"), (3, "token_mismatch"), (4, "ok"), (11, "ok"), (12, "ok")]
+    ("matched", "status"), [(0, "token_mismatch"), (5, "token_mismatch"), (6, "ok"), (11, "ok"), (12, "ok")]
 )
-def test_greedy_tokens_that_part_early_make_a_mismatch(artifact: Artifact, matched: int, status: str) -> None:
+def test_agreement_with_the_host_below_half_makes_a_mismatch(
+    artifact: Artifact, matched: int, status: str
+) -> None:
     run = description(artifact)
     records = result_records(run)
     tokens = list(records[1]["token_ids"])

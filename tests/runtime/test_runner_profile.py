@@ -47,10 +47,12 @@ def test_greedy_tokens_equal_numpy_for_every_chunk_size(
     decoder = VARIANTS[variant]
     model = decoder.save(tmp_path / "model")
     expected = decoder.greedy(PROMPT, 24)
+    continuation = tmp_path / "continuation.txt"
+    continuation.write_text(" ".join(map(str, expected)))
+    reference = ("--reference-prompt", prompt, "--reference-continuation", continuation)
     for chunk in ("1", "3", "512"):
         output = tmp_path / f"result-{chunk}"
-        reference = ("--reference-prompt", prompt, "--reference-tokens", "24", "--prefill-chunk", chunk)
-        done = runner(*profile(model, output, *reference))
+        done = runner(*profile(model, output, *reference, "--prefill-chunk", chunk))
         assert done.returncode == 0, done.stderr
         greedy = parse_result(output.read_text(), run_id="r1", subject="test").greedy
         assert greedy is not None
@@ -111,7 +113,12 @@ def test_models_without_a_context_length_need_the_flag(runner: Runner, tmp_path:
         (["--run-id", "a b"], 2, "--run-id"),
         (["--wrong", "1"], 2, "unknown flag '--wrong'"),
         (["--affinity", "900"], 2, "--affinity"),
-        (["--reference-prompt", "/absent.txt"], 2, "/absent.txt: cannot be read"),
+        (
+            ["--reference-prompt", "/absent.txt", "--reference-continuation", "/absent.txt"],
+            2,
+            "/absent.txt: cannot be read",
+        ),
+        (["--reference-prompt", "/absent.txt"], 2, "go together"),
     ],
 )
 def test_each_failure_has_its_exit_code_and_one_line(
@@ -151,9 +158,24 @@ def test_reference_tokens_outside_the_vocabulary_are_refused(
 ) -> None:
     ids = tmp_path / "ids.txt"
     ids.write_text(f"1 {VOCAB}")
-    done = runner(*profile(model, tmp_path / "result", "--reference-prompt", ids))
+    reference = ("--reference-prompt", ids, "--reference-continuation", ids)
+    done = runner(*profile(model, tmp_path / "result", *reference))
     assert done.returncode == 2
     assert "outside the vocabulary" in done.stderr
+
+
+def test_the_reference_is_fed_whatever_the_model_prefers(
+    runner: Runner, decoder: TinyDecoder, model: Path, prompt: Path, tmp_path: Path
+) -> None:
+    wrong = [(token + 1) % VOCAB for token in decoder.greedy(PROMPT, 6)]
+    continuation = tmp_path / "continuation.txt"
+    continuation.write_text(" ".join(map(str, wrong)))
+    output = tmp_path / "result"
+    reference = ("--reference-prompt", prompt, "--reference-continuation", continuation)
+    assert runner(*profile(model, output, *reference)).returncode == 0
+    greedy = parse_result(output.read_text(), run_id="r1", subject="test").greedy
+    assert greedy is not None
+    assert greedy.token_ids == [decoder.greedy(PROMPT + wrong[:index], 1)[0] for index in range(6)]
 
 
 def test_a_full_disk_is_an_output_error(runner: Runner, model: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def profile_flags(
     flags += engine_flags(options.threads, options.affinity, options.prefill_chunk)
     if reference is not None:
         flags += ["--reference-prompt", f"{run_dir}/{remote.PROMPT}"]
-        flags += ["--reference-tokens", str(len(reference.token_ids))]
+        flags += ["--reference-continuation", f"{run_dir}/{remote.CONTINUATION}"]
     return flags
 
 

@@ -43,11 +43,6 @@ def sample_stdev(values: Sequence[float]) -> float | None:
     return statistics.stdev(values) if len(values) > 1 else None
 
 
-def matching_prefix(reference: Sequence[int], produced: Sequence[int]) -> int:
-    """How many leading token ids are equal."""
-    matched = 0
-    for expected, got in zip(reference, produced, strict=False):
-        if expected != got:
-            break
-        matched += 1
-    return matched
+def agreement(reference: Sequence[int], produced: Sequence[int]) -> int:
+    """At how many positions two token sequences are equal."""
+    return sum(expected == got for expected, got in zip(reference, produced, strict=False))

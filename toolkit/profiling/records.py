@@ -29,7 +29,8 @@ class Start(Record):
     """Written once the model is loaded.
 
     ``affinity`` lists the CPUs the process may run on, or is empty when it was not restricted.
-    ``kernels`` says whose kernels multiply with quantized weights: "own" or "engine".
+    ``kernels`` says whose kernels run the quantized products and the attention: "engine", or for instance
+    "own:avx512vnni"; see docs/kernels.md.
     """
 
     record: Literal["start"]
@@ -54,7 +55,11 @@ class Start(Record):
 
 
 class Greedy(Record):
-    """Greedy continuation of the reference prompt, for parity between device and host."""
+    """Greedy token at each position of the reference continuation, for parity between device and host.
+
+    The reference's own tokens are fed, so one near tie that falls the other way costs one position and not
+    all that follow.
+    """
 
     record: Literal["greedy"]
     prompt_ids: list[int]

@@ -5,7 +5,8 @@
     <workdir>/artifacts/<artifact sha256, 16 characters>/...
     <workdir>/bundles/<abi>-<bundle sha256, 16 characters>/...
     <workdir>/runs/<run id>/run.json        the run description, pushed before the start
-                           prompt.txt       token ids of the greedy reference (or of `slm generate`)
+                           prompt.txt       token ids of the greedy reference's prompt (or of `slm generate`)
+                           continuation.txt token ids of its continuation
                            pid              of the runner
                            result.jsonl     written by the runner; result.jsonl.part until it is whole
                            stdout, stderr   of the runner
@@ -20,6 +21,7 @@ _HASH_LENGTH = 16
 
 DESCRIPTION = "run.json"
 PROMPT = "prompt.txt"
+CONTINUATION = "continuation.txt"
 RESULT = "result.jsonl"
 STDOUT = "stdout"
 STDERR = "stderr"

@@ -140,9 +140,12 @@ def _push_description(device: Device, description: RunDescription, folder: Path)
     launch.make_run_dir(device, description.run_id)
     reference = description.manifest.greedy_reference
     if reference is not None:
-        prompt = folder / remote.PROMPT
-        write_token_ids(prompt, reference.prompt_ids)
-        device.push(prompt, f"{run_dir}/{remote.PROMPT}")
+        for name, ids in (
+            (remote.PROMPT, reference.prompt_ids),
+            (remote.CONTINUATION, reference.token_ids),
+        ):
+            write_token_ids(folder / name, ids)
+            device.push(folder / name, f"{run_dir}/{name}")
     # Last: `slm pull` takes a folder without a description for a run that never started.
     device.push(raw.write_description(folder, description), f"{run_dir}/{remote.DESCRIPTION}")
 
