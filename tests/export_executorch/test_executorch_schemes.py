@@ -1,0 +1,54 @@
+"""What the backend refuses, and what it makes of presets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from toolkit.cli.main import app
+from toolkit.compress.plan import plan_from_flags
+from toolkit.errors import UnknownScheme
+from toolkit.export.executorch.schemes import adapt, check_supported
+
+
+@pytest.mark.parametrize(
+    ("quant", "flags", "reason"),
+    [
+        ("fp16", {}, "no fp16 linears"),
+        ("8da8w", {"group_size": 32}, "no 8da8w linears with group size 32"),
+        ("4w", {"group_size": 32}, "no 4w linears with group size 32"),
+        ("8da4w", {"group_size": 16}, "no 8da4w linears with group size 16"),
+        ("8da4w", {"symmetric": False}, "no asymmetric linears"),
+        ("source", {}, "cannot take over a GGUF file's integers"),
+        ("8da4w", {"embedding": "fp16"}, "no fp16 embedding"),
+    ],
+)
+def test_what_xnnpack_lacks_is_refused_with_what_it_has(
+    quant: str, flags: dict[str, Any], reason: str
+) -> None:
+    plan = plan_from_flags(quant, **flags, tied=False, layers=2)
+    plan = adapt(plan, keep_groups="group_size" in flags, keep_grid="symmetric" in flags)
+    with pytest.raises(UnknownScheme, match=reason) as caught:
+        check_supported(plan)
+    assert "8da4w (group size 32 64 128 256 0)" in str(caught.value)
+
+
+@pytest.mark.parametrize("quant", ["fp32", "8w", "8da8w", "4w", "8da4w", "mobile-4bit", "mobile-8bit"])
+def test_names_alone_are_adapted(quant: str) -> None:
+    plan = plan_from_flags(quant, tied=True, layers=2)
+    check_supported(adapt(plan, keep_groups=False, keep_grid=False))
+
+
+def test_presets_take_the_next_larger_group(convert_model: object) -> None:
+    plan = adapt(plan_from_flags("mobile-4bit", tied=True, layers=2), keep_groups=False, keep_grid=False)
+    assert (plan.lm_head.group_size, plan.embedding.group_size) == (32, 16)
+
+
+def test_refusal_comes_before_the_model_is_looked_for(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    arguments = ["convert", "no/such-model", "--backend", "executorch", "--quant", "fp16", "-o", str(target)]
+    result = CliRunner().invoke(app, arguments)
+    assert isinstance(result.exception, UnknownScheme) and not target.exists()
