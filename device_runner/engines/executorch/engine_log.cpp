@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <string_view>
 
 #include "core/status.h"
 
@@ -23,9 +24,11 @@ void Keep(et_timestamp_t, et_pal_log_level_t level, const char*, const char*, si
           size_t length) {
   if (level != kError && level != kFatal) return;
   std::string& messages = Messages();
-  if (messages.size() + length > kMostBytes) return;
+  const std::string_view text(message, length);
+  // Each instruction that needs a missing kernel says so.
+  if (messages.size() + length > kMostBytes || messages.find(text) != std::string::npos) return;
   if (!messages.empty()) messages += "; ";
-  messages.append(message, length);
+  messages += text;
 }
 
 [[noreturn]] void End() {
