@@ -1,18 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conversions import Convert, options
 
 from toolkit.artifact import Artifact
-from toolkit.compress.plan import plan_from_flags
-from toolkit.export.convert import ConvertOptions, convert
+from toolkit.export.convert import convert
 from toolkit.settings import Settings
 from toolkit.sources import ModelSource, resolve
-
-Convert = Callable[..., Artifact]
 
 
 @pytest.fixture(scope="session")
@@ -20,17 +17,6 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Captures are shared by the whole session, as they are between a user's conversions."""
     home = tmp_path_factory.mktemp("home")
     return Settings(home / "cache", home / "data", "sqlite://")
-
-
-def options(source: ModelSource, quant: str = "fp32", **flags: Any) -> ConvertOptions:
-    keys = ("group_size", "algorithm", "symmetric", "embedding", "lm_head")
-    plan = plan_from_flags(
-        quant,
-        **{key: flags.pop(key) for key in keys if key in flags},
-        tied=source.config.tie_word_embeddings,
-        layers=source.config.num_hidden_layers,
-    )
-    return ConvertOptions(plan=plan, label=quant, **flags)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from conftest import Convert
+from conversions import Convert
 
 from toolkit.artifact import Artifact
 from toolkit.errors import SourceNotFound

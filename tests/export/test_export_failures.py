@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import Convert
+from conversions import Convert, options
 
 from toolkit.artifact import Artifact
 from toolkit.errors import (
@@ -143,8 +143,6 @@ def test_second_conversion_uses_the_cached_capture_and_gives_the_same_files(
 
 
 def test_a_damaged_capture_cache_is_made_again(tmp_path: Path) -> None:
-    from conftest import options
-
     from toolkit.export.convert import convert
 
     settings = Settings(tmp_path / "cache", tmp_path / "data", "sqlite://")

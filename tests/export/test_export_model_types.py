@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conftest import Convert
+from conversions import Convert
 
 from toolkit.export.onnx.session import OnnxDecoder
 from toolkit.settings import Settings

@@ -205,7 +205,8 @@ def _parity(
     judge = build_skeleton(source.config, attention="sdpa")
     expected = reference_logits(judge, source.weights, tied, ids)
     del judge
-    tokens = min(parity.GREEDY_TOKENS, context - len(prompt))
+    prompt = prompt[: max(1, context - 1)]
+    tokens = max(1, min(parity.GREEDY_TOKENS, context - len(prompt)))
     decoder = load(folder, max(length, len(prompt) + tokens))
     agreement = parity.measure(expected, decoder, ids, limit)
     return agreement, parity.greedy_reference(decoder, prompt, tokens)

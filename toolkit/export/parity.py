@@ -76,7 +76,7 @@ def measure(
     """
     ours, theirs = [], []
     for text, expected in zip(ids, reference, strict=True):
-        prefill = len(text) - DECODE_STEPS
+        prefill = max(1, len(text) - DECODE_STEPS)
         decoder.reset()
         rows = [decoder.step(text[:prefill])[-1:]] + [decoder.step([token]) for token in text[prefill:]]
         ours.append(torch.cat(rows))
@@ -108,18 +108,21 @@ def greedy_reference(decoder: Decoder, prompt: Sequence[int], tokens: int = GREE
 
 
 def parity_ids(folder: Path, vocab_size: int) -> tuple[list[list[int]], list[int]]:
-    """Token ids of the texts and of the greedy prompt, by the artifact's own tokenizer.
+    """TEXT_TOKENS token ids of each text, and those of the greedy prompt, by the artifact's own tokenizer.
 
-    A model without a tokenizer gets fixed pseudo-random ids instead.
+    A model whose tokenizer is missing or cannot say these texts gets fixed pseudo-random ids instead.
     """
     file = folder / "tokenizer.json"
-    if not file.is_file():
-        generator = torch.Generator().manual_seed(0)
-        ids = torch.randint(vocab_size, (len(TEXTS) + 1, TEXT_TOKENS), generator=generator).tolist()
-        return ids[:-1], ids[-1][:8]
-    from tokenizers import Tokenizer
+    if file.is_file():
+        from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(str(file))
-    texts = [tokenizer.encode(text).ids[:TEXT_TOKENS] for text in TEXTS]
-    length = min(map(len, texts))
-    return [ids[:length] for ids in texts], tokenizer.encode(GREEDY_PROMPT).ids
+        tokenizer = Tokenizer.from_file(str(file))
+        texts = [tokenizer.encode(text).ids[:TEXT_TOKENS] for text in TEXTS]
+        prompt = tokenizer.encode(GREEDY_PROMPT).ids
+        if prompt and all(len(ids) == TEXT_TOKENS for ids in texts):
+            return texts, prompt
+    generator = torch.Generator().manual_seed(0)
+    ids: list[list[int]] = torch.randint(
+        vocab_size, (len(TEXTS) + 1, TEXT_TOKENS), generator=generator
+    ).tolist()
+    return ids[:-1], ids[-1][:8]
