@@ -131,7 +131,7 @@ def test_unknown_operator_is_named(convert_model: Callable[..., Artifact], setti
     from toolkit.export.executorch.weights import WeightStore
     from toolkit.export.patches import register_attention
     from toolkit.export.rope import rope_table
-    from toolkit.export.skeleton import build_skeleton
+    from toolkit.export.skeleton import build_skeleton, tied_names
 
     register_attention()
     source = resolve("random:llama-tiny", settings)
@@ -139,14 +139,15 @@ def test_unknown_operator_is_named(convert_model: Callable[..., Artifact], setti
     graph, _ = cached_capture(model, source.config, settings.cache_dir)
     ops = tuple(replace(op, target="aten.cumsum") if op.target == "aten.silu" else op for op in graph.ops)
     data = NamedDataStore()
-    store = WeightStore(source.weights, plan_from_flags("fp32", tied=True, layers=2), data, {})
+    tied = tied_names(model)
+    store = WeightStore(source.weights, plan_from_flags("fp32", tied=True, layers=2), data, tied)
     with pytest.raises(UnsupportedModel, match=r"operator aten\.cumsum \(silu\) has no ExecuTorch lowering"):
         Lowering(
             replace(graph, ops=ops),
             Method("forward", data),
             store,
             lambda name: rope_table(model, name, 64),
-            tied={},
+            tied=tied,
             all_logits=False,
             longest=64,
             context_length=64,

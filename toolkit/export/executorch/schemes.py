@@ -23,10 +23,9 @@ TABLES = ("fp32", "8w", "4w")
 def adapt(plan: QuantizationPlan, *, keep_groups: bool, keep_grid: bool) -> QuantizationPlan:
     """Bring a preset or a default within what XNNPACK has; anything else is left for :func:`check_supported`.
 
-    Linears get the next larger group size that XNNPACK has, at last one scale per output channel. Grids
-    become symmetric with positive scales. A source's own 4-bit blocks are quantized again. The embedding is
-    looked up by another kernel, which takes any groups; it is stored apart from a tied lm_head in any case,
-    because the two kernels want different layouts.
+    Matrices get the next larger group size that XNNPACK has, at last one scale per output channel. Grids
+    become symmetric with positive scales. A source's own 4-bit blocks are quantized again. The embedding's
+    kernels would take more, but it follows the linears, so that a tied vocabulary has one set of integers.
 
     Args:
         plan: as the flags gave it.
@@ -34,8 +33,7 @@ def adapt(plan: QuantizationPlan, *, keep_groups: bool, keep_grid: bool) -> Quan
         keep_grid: the symmetry was asked for.
     """
 
-    def adapted(spec: TensorQuantization) -> TensorQuantization:
-        groups = SUPPORTED.get(spec.scheme)
+    def adapted(spec: TensorQuantization, groups: tuple[int, ...]) -> TensorQuantization:
         if not groups:
             return spec
         changes: dict[str, object] = {"positive_scales": True}
@@ -46,14 +44,17 @@ def adapt(plan: QuantizationPlan, *, keep_groups: bool, keep_grid: bool) -> Quan
             changes["symmetric"] = True
         return spec.model_copy(update=changes)
 
-    table = plan.embedding if keep_grid else plan.embedding.model_copy(update={"symmetric": True})
+    def linear(spec: TensorQuantization) -> TensorQuantization:
+        return adapted(spec, SUPPORTED.get(spec.scheme, ()))
+
+    table_groups = SUPPORTED.get(f"8da{plan.embedding.scheme}", ())
     return replace(
         plan,
         carry_over="nothing" if plan.carry_over == "linears" else plan.carry_over,
-        linear=adapted(plan.linear),
-        embedding=table,
-        lm_head=adapted(plan.lm_head),
-        overrides=tuple((pattern, adapted(spec)) for pattern, spec in plan.overrides),
+        linear=linear(plan.linear),
+        embedding=adapted(plan.embedding, table_groups),
+        lm_head=linear(plan.lm_head),
+        overrides=tuple((pattern, linear(spec)) for pattern, spec in plan.overrides),
     )
 
 

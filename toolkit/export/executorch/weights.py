@@ -29,7 +29,7 @@ _ALIGNMENT = 16
 class WeightStore:
     """Writes parameters once each and remembers under which keys.
 
-    A tied lm_head is written a second time: XNNPACK and the embedding kernels want other layouts.
+    A tied vocabulary is quantized once and written twice: XNNPACK and the embedding kernels differ in layout.
 
     Attributes:
         tied: parameter that is an alias -> the parameter that the source stores.
@@ -46,6 +46,7 @@ class WeightStore:
     stored: dict[str, TensorQuantization] = field(default_factory=dict)
     roles: dict[str, Role] = field(default_factory=dict)
     _filters: dict[str, Filter] = field(default_factory=dict)
+    _shared: dict[tuple[str, TensorQuantization], QuantizedTensor] = field(default_factory=dict)
 
     def scheme(self, matrix: Matrix) -> Scheme:
         """The scheme that a matrix is stored and computed with."""
@@ -76,7 +77,12 @@ class WeightStore:
     def quantize(self, matrix: Matrix) -> QuantizedTensor:
         """The integers and scales of a matrix, the same for every engine."""
         spec = self.plan.spec_for(matrix.name, matrix.role)
-        tensor = quantize(self._read(matrix), spec, subject=matrix.name)
+        storage = spec.model_copy(update={"scheme": spec.scheme.removeprefix("8da")})
+        tensor = self._shared.pop((matrix.name, storage), None)
+        if tensor is None:
+            tensor = quantize(self._read(matrix), spec, subject=matrix.name)
+            if matrix.name in self.tied.values():
+                self._shared[matrix.name, storage] = tensor
         self._written(matrix, spec)
         return tensor
 
