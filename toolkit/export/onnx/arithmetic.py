@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from toolkit.errors import UnsupportedModel
 from toolkit.export.graph import SEQUENCE, Op, Ref
 from toolkit.export.onnx.builder import MICROSOFT
+from toolkit.export.onnx.context import LoweringContext
 from toolkit.export.onnx.heads import follow_columns
 
-if TYPE_CHECKING:
-    from toolkit.export.onnx.lowering import Lowering
-
-Emitter = Callable[["Lowering", Op], str]
+Emitter = Callable[[LoweringContext, Op], str]
 
 
-def reshape(lowering: Lowering, value: str, shape: tuple[int | str, ...]) -> str:
+def reshape(lowering: LoweringContext, value: str, shape: tuple[int | str, ...]) -> str:
     """Reshape; the sequence length is copied from its position or inferred."""
     sizes = [(0 if index == 1 else -1) if size == SEQUENCE else int(size) for index, size in enumerate(shape)]
     return lowering.builder.node("Reshape", [value, lowering.builder.constant(np.array(sizes, np.int64))])[0]
@@ -27,7 +25,7 @@ def reshape(lowering: Lowering, value: str, shape: tuple[int | str, ...]) -> str
 def binary(kind: str) -> Emitter:
     """An elementwise operator of two operands, either of which may be a number."""
 
-    def emit(lowering: Lowering, op: Op) -> str:
+    def emit(lowering: LoweringContext, op: Op) -> str:
         if op.kwargs.get("alpha", 1) != 1:
             raise UnsupportedModel(f"{op.target} with alpha={op.kwargs['alpha']}")
         return lowering.builder.node(kind, [_operand(lowering, arg) for arg in op.args[:2]])[0]
@@ -38,19 +36,19 @@ def binary(kind: str) -> Emitter:
 def unary(kind: str, *, domain: str = "", **attributes: Any) -> Emitter:
     """An elementwise operator of one operand."""
 
-    def emit(lowering: Lowering, op: Op) -> str:
+    def emit(lowering: LoweringContext, op: Op) -> str:
         return lowering.builder.node(kind, [lowering.value(op.args[0])], domain=domain, **attributes)[0]
 
     return emit
 
 
-def _operand(lowering: Lowering, arg: Any) -> str:
+def _operand(lowering: LoweringContext, arg: Any) -> str:
     if isinstance(arg, Ref):
         return lowering.value(arg)
     return lowering.builder.constant(np.array(arg, np.float32))
 
 
-def _view(lowering: Lowering, op: Op) -> str:
+def _view(lowering: LoweringContext, op: Op) -> str:
     assert op.shape is not None, "a view yields one tensor"
     # Only [1, S, ...] shapes occur in decoders of batch 1, which is what reshape() can express.
     if SEQUENCE in op.shape and op.shape[:2] != (1, SEQUENCE):
@@ -58,7 +56,7 @@ def _view(lowering: Lowering, op: Op) -> str:
     return reshape(lowering, lowering.value(op.args[0]), op.shape)
 
 
-def _transpose(lowering: Lowering, op: Op) -> str:
+def _transpose(lowering: LoweringContext, op: Op) -> str:
     rank = len(op.shape or ())
     order = list(range(rank))
     first, second = (int(dim) % rank for dim in op.args[1:3])
@@ -66,7 +64,7 @@ def _transpose(lowering: Lowering, op: Op) -> str:
     return lowering.builder.node("Transpose", [lowering.value(op.args[0])], perm=order)[0]
 
 
-def _cut(lowering: Lowering, op: Op) -> str:
+def _cut(lowering: LoweringContext, op: Op) -> str:
     """slice, and one part of split or chunk, of the last dimension."""
     columns = follow_columns(lowering.graph, Ref(op.name))
     if columns.source == Ref(op.name):
@@ -76,17 +74,17 @@ def _cut(lowering: Lowering, op: Op) -> str:
     return lowering.builder.node("Slice", inputs)[0]
 
 
-def _cat(lowering: Lowering, op: Op) -> str:
+def _cat(lowering: LoweringContext, op: Op) -> str:
     axis = int(op.args[1]) if len(op.args) > 1 else 0
     return lowering.builder.node("Concat", [lowering.value(ref) for ref in op.args[0]], axis=axis)[0]
 
 
-def _gelu(lowering: Lowering, op: Op) -> str:
+def _gelu(lowering: LoweringContext, op: Op) -> str:
     approximate = op.kwargs.get("approximate", "none")
     return unary("Gelu", approximate=str(approximate))(lowering, op)
 
 
-def _unsupported(lowering: Lowering, op: Op) -> str:
+def _unsupported(lowering: LoweringContext, op: Op) -> str:
     raise UnsupportedModel(f"{op.target} ({op.name}) is not followed by the attention that would fuse it")
 
 

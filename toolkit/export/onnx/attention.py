@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +12,9 @@ from toolkit.errors import UnsupportedModel
 from toolkit.export.graph import SEQUENCE, Op, Ref
 from toolkit.export.onnx.arithmetic import reshape
 from toolkit.export.onnx.builder import INT32, MICROSOFT
+from toolkit.export.onnx.context import LoweringContext
 from toolkit.export.onnx.heads import HeadStates, follow_columns, follow_heads
-
-if TYPE_CHECKING:
-    from toolkit.export.onnx.lowering import Lowering
+from toolkit.export.onnx.linears import Linears
 
 # Cosines and sines, float32 [context, rotary_dim / 2], of the rotary embedding of that name.
 RopeTables = Callable[[str], tuple[NDArray[np.float32], NDArray[np.float32]]]
@@ -38,9 +36,10 @@ class Attention:
         caches: geometry by layer, of the layers emitted so far.
     """
 
-    def __init__(self, lowering: Lowering, rope_tables: RopeTables) -> None:
+    def __init__(self, lowering: LoweringContext, linears: Linears, rope_tables: RopeTables) -> None:
         self.caches: dict[int, CacheGeometry] = {}
         self._lowering = lowering
+        self._linears = linears
         self._rope_tables = rope_tables
         self._tables: dict[str, tuple[str, str]] = {}
         self._lengths: tuple[str, str] | None = None
@@ -119,10 +118,9 @@ class Attention:
         if query.norm is not None or key.norm is not None:
             return None
         spans = [
-            self._lowering.linears.span(follow_columns(self._lowering.graph, s.source))
-            for s in (query, key, value)
+            self._linears.span(follow_columns(self._lowering.graph, s.source)) for s in (query, key, value)
         ]
-        return self._lowering.linears.whole(spans)
+        return self._linears.whole(spans)
 
     def _states(self, states: HeadStates) -> str:
         """Flat value [1, S, heads * head_dim], normalized per head if the model does."""

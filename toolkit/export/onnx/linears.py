@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from toolkit.export.graph import Op, Ref
 from toolkit.export.onnx.builder import MICROSOFT
+from toolkit.export.onnx.context import LoweringContext
 from toolkit.export.onnx.heads import Columns
 from toolkit.export.onnx.weights import Matrix, StoredMatrix
-
-if TYPE_CHECKING:
-    from toolkit.export.onnx.lowering import Lowering
 
 
 @dataclass(frozen=True)
@@ -34,7 +31,7 @@ class Linears:
     loop for the threads to share.
     """
 
-    def __init__(self, lowering: Lowering) -> None:
+    def __init__(self, lowering: LoweringContext) -> None:
         self._lowering = lowering
         self._spans: dict[str, Span] = {}
         self._members: dict[str, list[Op]] = {}

@@ -51,8 +51,8 @@ class Lowering:
         self._tied = tied
         self._all_logits = all_logits
         self._values: dict[str, str] = {}
-        self.linears = Linears(self)
-        self._attention = Attention(self, rope_tables)
+        self._linears = Linears(self)
+        self._attention = Attention(self, self._linears, rope_tables)
 
     def run(self) -> None:
         """Emit all nodes, then declare inputs and outputs in onnxruntime-genai's names."""
@@ -125,7 +125,7 @@ class Lowering:
 
     def _emit(self, op: Op) -> None:
         emitters: dict[str, Callable[[Op], None]] = {
-            "aten.linear": self.linears.emit,
+            "aten.linear": self._linears.emit,
             "aten.embedding": self._embedding,
             "aten.add": self._add,
             "slm.rms_norm": self._rms_norm,
@@ -152,7 +152,7 @@ class Lowering:
             values = self.weights.float_matrix(matrix)
             self.set_value(op.name, self.builder.node("Gather", [values, indices], hint="embedding")[0])
         else:
-            self.set_value(op.name, self.linears.gather(matrix, indices))
+            self.set_value(op.name, self._linears.gather(matrix, indices))
 
     def _add(self, op: Op) -> None:
         left, right = op.args[:2]
