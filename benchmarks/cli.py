@@ -15,9 +15,11 @@ from benchmarks.environments import Environment
 from benchmarks.errors import PeerFailed
 from benchmarks.machine import cpu_flags, describe_machine
 from benchmarks.peers.base import Peer, Workplace
+from benchmarks.peers.genai_our_artifact import GenaiOnOurArtifact
 from benchmarks.peers.llama_cpp import LlamaCpp, LlamaCppRow, build_variables
-from benchmarks.peers.onnxruntime_genai import GenaiBuilder, GenaiEngine, GenaiOnOurArtifact
+from benchmarks.peers.onnxruntime_genai import GenaiBuilder, GenaiEngine
 from benchmarks.peers.ours import OurArtifact, Ours
+from benchmarks.readme import show_in_readme
 from benchmarks.results import Results
 from benchmarks.samples import Score
 from benchmarks.schedule import run_all
@@ -144,6 +146,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     output.with_suffix(".json").write_text(results.model_dump_json(indent=1) + "\n")
     page = render(results)
     output.write_text(page)
+    if output == PUBLISHED / "latest.md":
+        show_in_readme(ROOT / "README.md", results)
     print(f"\n{page}\nwritten to {output}")
     return 1 if any(row.failure for row in results.rows) or results.reference_failure else 0
 

@@ -32,6 +32,18 @@ def render(results: Results) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def render_summary(results: Results) -> str:
+    """Figures and ratios alone, for the README."""
+    machine = results.machine
+    ours = [row for row in results.rows if row.name.startswith("ours-")]
+    where = (
+        f"{results.model}, prefill {results.prompt_tokens}, decode {results.generate_tokens}, "
+        f"{results.threads} threads on {machine.cpu}, {machine.cores} cores, {machine.operating_system}. "
+        f"Medians and ranges over {results.rounds} alternating rounds."
+    )
+    return "\n\n".join([where, _figures(results), *([_ratios(results, ours[0])] if ours else [])])
+
+
 def _heading(results: Results) -> str:
     lines = ["# Side by side", ""]
     if results.quick:
@@ -95,7 +107,7 @@ def _ratios(results: Results, ours: Row) -> str:
         return ""
     explained = "Ratio of medians; in brackets the lowest and highest ratio within one round."
     table = markdown_table(("against", "prefill", "decode"), rows)
-    return f"## {ours.title} over the others\n\n{explained}\n\n{table}"
+    return f"### {ours.title} over the others\n\n{explained}\n\n{table}"
 
 
 def _targets(ours: Row, verdicts: Sequence[Verdict]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from benchmarks.child import run_child
 from benchmarks.environments import Environment
@@ -16,9 +15,6 @@ from benchmarks.peers.base import (
     folder_bytes,
 )
 from benchmarks.samples import ConversionCost, ProfileSample, Score, read_answer
-
-if TYPE_CHECKING:
-    from benchmarks.peers.ours import OurArtifact
 
 _DRIVER = Path(__file__).parents[1] / "drivers" / "onnxruntime_genai_driver.py"
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "ORT_DISABLE_TELEMETRY": "1"}
@@ -73,41 +69,6 @@ class GenaiEngine:
     ) -> None:
         command: list[str | Path] = [self._environment.python, _DRIVER, mode, folder, request, output]
         run_child(command, log=log, timeout_s=timeout_s, environment=_OFFLINE)
-
-
-class GenaiOnOurArtifact:
-    """The very folder that our runner runs, in onnxruntime-genai."""
-
-    def __init__(self, artifact: OurArtifact, engine: GenaiEngine, *, as_shipped: bool) -> None:
-        self.name = "genai-same-artifact" + ("-as-shipped" if as_shipped else "")
-        self.title = "onnxruntime-genai, our artifact" + (", as shipped" if as_shipped else "")
-        self.notes = "KV cache fp32" + ("; the engine's default thread count" if as_shipped else "")
-        self._artifact = artifact
-        self._engine = engine
-        self._as_shipped = as_shipped
-
-    def prepare(self, place: Workplace) -> list[ConversionCost]:
-        """The conversion is ours and is counted there."""
-        self._engine.install(place)
-        self._artifact.convert(place)
-        return []
-
-    def files_bytes(self) -> int:
-        """The artifact folder."""
-        return folder_bytes(self._artifact.folder)
-
-    def profile(self, place: Workplace) -> ProfileSample:
-        """One process."""
-        threads = None if self._as_shipped else place.workload.threads
-        return self._engine.profile(place, self.name, self._artifact.folder, threads)
-
-    def perplexity(self, place: Workplace) -> Score:
-        """The twin with all logits."""
-        return self._engine.score(place, self.name, self._artifact.scored_twin(place), PERPLEXITY_TIMEOUT_S)
-
-    def versions(self, place: Workplace) -> dict[str, str]:
-        """Versions in the environment."""
-        return self._engine.versions(place)
 
 
 class GenaiBuilder:
