@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 namespace slm::kernels {
 
@@ -42,5 +43,30 @@ struct AttentionBlock {
 
 // Transposed keys.
 inline constexpr int64_t kAttentionWorkspaceRows = 64;
+
+// Attention of one position over some of the keys it sees. Parts of the same rows are put together by MergeParts.
+struct AttentionPart {
+  // Query heads that share the keys.
+  int64_t rows = 0;
+  int64_t head_dim = 0;
+  // Keys [first_key, end_key), at least one.
+  int64_t first_key = 0;
+  int64_t end_key = 0;
+  // As in AttentionBlock.
+  float softcap = 0.0F;
+  // [rows][head_dim], already multiplied with the scale of the scores.
+  const float* queries = nullptr;
+  // [positions][head_dim]
+  const float* keys = nullptr;
+  const float* values = nullptr;
+  // [rows]: the largest score, and the sum of e^(score - largest).
+  float* largest = nullptr;
+  float* sums = nullptr;
+  // [rows][head_dim]: the sum of e^(score - largest) * value.
+  float* output = nullptr;
+};
+
+// Writes the attention over the keys of all parts, which are of the same rows, to output[rows][head_dim].
+void MergeParts(std::span<const AttentionPart> parts, float* output);
 
 }  // namespace slm::kernels

@@ -3,6 +3,7 @@
 
 #include "kernels/portable.h"
 #include "kernels/portable_attention.h"
+#include "kernels/portable_decode.h"
 #include "kernels/sets.h"
 
 namespace slm::kernels {
@@ -99,6 +100,6 @@ void Quantize(const WeightLayout& layout, const float* activations, const Quanti
 
 }  // namespace
 
-const KernelSet kAvx2{"avx2", IsAvailable, Quantize, Multiply, Attend};
+const KernelSet kAvx2{"avx2", IsAvailable, Quantize, Multiply, Attend, AttendPart};
 
 }  // namespace slm::kernels

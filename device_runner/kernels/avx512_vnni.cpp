@@ -4,6 +4,7 @@
 
 #include "kernels/portable.h"
 #include "kernels/portable_attention.h"
+#include "kernels/portable_decode.h"
 #include "kernels/sets.h"
 
 namespace slm::kernels {
@@ -144,6 +145,6 @@ void Quantize(const WeightLayout& layout, const float* activations, const Quanti
 
 }  // namespace
 
-const KernelSet kAvx512Vnni{"avx512vnni", IsAvailable, Quantize, Multiply, Attend};
+const KernelSet kAvx512Vnni{"avx512vnni", IsAvailable, Quantize, Multiply, Attend, AttendPart};
 
 }  // namespace slm::kernels

@@ -42,6 +42,7 @@ struct KernelSet {
   // Computes the output columns of tiles [first_tile, last_tile).
   void (*multiply)(const Product& product, const QuantizedRows& rows, int64_t first_tile, int64_t last_tile);
   void (*attend)(const AttentionBlock& block);
+  void (*attend_part)(const AttentionPart& part);
 };
 
 // Every set that this CPU can run, the fastest first; the portable one is always the last.

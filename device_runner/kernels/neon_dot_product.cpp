@@ -5,6 +5,7 @@
 
 #include "kernels/portable.h"
 #include "kernels/portable_attention.h"
+#include "kernels/portable_decode.h"
 #include "kernels/sets.h"
 
 namespace slm::kernels {
@@ -111,6 +112,6 @@ void Quantize(const WeightLayout& layout, const float* activations, const Quanti
 
 }  // namespace
 
-const KernelSet kNeonDotProduct{"neon-dotprod", IsAvailable, Quantize, Multiply, Attend};
+const KernelSet kNeonDotProduct{"neon-dotprod", IsAvailable, Quantize, Multiply, Attend, AttendPart};
 
 }  // namespace slm::kernels

@@ -1,6 +1,7 @@
 // The set that runs on any CPU.
 #include "kernels/portable.h"
 #include "kernels/portable_attention.h"
+#include "kernels/portable_decode.h"
 #include "kernels/sets.h"
 
 namespace slm::kernels {
@@ -22,6 +23,6 @@ void Multiply(const Product& product, const QuantizedRows& rows, int64_t first_t
 
 }  // namespace
 
-const KernelSet kScalar{"portable", Always, Quantize, Multiply, Attend};
+const KernelSet kScalar{"portable", Always, Quantize, Multiply, Attend, AttendPart};
 
 }  // namespace slm::kernels

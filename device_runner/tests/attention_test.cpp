@@ -138,5 +138,84 @@ TEST(AttentionWithAWindowOfOneSeesItselfOnly) {
   for (const KernelSet* set : AvailableKernels()) CHECK(Matches(*set, {.past = 128, .tokens = 30, .window = 1}, 0.2F));
 }
 
+// One token, its keys cut into `count` parts as evenly as they go.
+bool MatchesInParts(const KernelSet& set, const Problem& problem, int64_t count, float query_deviation) {
+  std::mt19937 random(static_cast<uint32_t>(problem.past * 7 + count));
+  const int64_t rows = problem.heads_per_kv_head;
+  const int64_t dim = problem.head_dim;
+  const int64_t length = problem.past + 1;
+  const std::vector<float> queries = RandomFloats(rows * dim, query_deviation, random);
+  const std::vector<float> keys = RandomFloats(length * dim, 1.0F, random);
+  const std::vector<float> values = RandomFloats(length * dim, 1.0F, random);
+  const int64_t oldest = problem.window > 0 ? std::max<int64_t>(length - problem.window, 0) : 0;
+  const int64_t part_floats = rows * (dim + 2);
+  std::vector<float> results(Size(count * part_floats), NAN);
+  std::vector<AttentionPart> parts;
+  for (int64_t index = 0; index < count; ++index) {
+    float* result = results.data() + index * part_floats;
+    parts.push_back({.rows = rows,
+                     .head_dim = dim,
+                     .first_key = oldest + (length - oldest) * index / count,
+                     .end_key = oldest + (length - oldest) * (index + 1) / count,
+                     .softcap = problem.softcap,
+                     .queries = queries.data(),
+                     .keys = keys.data(),
+                     .values = values.data(),
+                     .largest = result + rows * dim,
+                     .sums = result + rows * (dim + 1),
+                     .output = result});
+    set.attend_part(parts.back());
+  }
+  std::vector<float> output(Size(rows * dim), NAN);
+  MergeParts(parts, output.data());
+  for (int64_t row = 0; row < rows; ++row) {
+    const float* query = queries.data() + row * dim;
+    double largest_score = 0;
+    for (int64_t key = 0; key < length; ++key) {
+      largest_score = std::max(largest_score, std::fabs(Score(problem, query, keys.data() + key * dim)));
+    }
+    const std::vector<double> expected = Expected(problem, query, keys.data(), values.data(), problem.past);
+    for (int64_t at = 0; at < dim; ++at) {
+      const double difference = static_cast<double>(output[Size(row * dim + at)]) - expected[Size(at)];
+      if (!(std::fabs(difference) <= kTolerance + kTolerancePerScore * largest_score)) {
+        std::fprintf(stderr, "%s: head_dim %ld past %ld rows %ld parts %ld: off by %g\n", set.name,
+                     static_cast<long>(dim), static_cast<long>(problem.past), static_cast<long>(rows),
+                     static_cast<long>(count), difference);
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+TEST(AttentionInPartsMatchesADoubleReferenceAtEveryLength) {
+  for (const KernelSet* set : AvailableKernels()) {
+    for (const int64_t past : {0, 1, 3, 15, 16, 63, 64, 200, 639}) {
+      for (const int64_t count : {1, 2, 5}) {
+        if (count > past + 1) continue;
+        CHECK(MatchesInParts(*set, {.past = past}, count, 0.2F));
+        CHECK(MatchesInParts(*set, {.past = past, .softcap = 5.0F}, count, 0.2F));
+        CHECK(MatchesInParts(*set, {.past = past, .window = 37, .softcap = 5.0F}, count, 0.2F));
+        CHECK(MatchesInParts(*set, {.past = past, .window = 129}, count, 0.2F));
+      }
+    }
+  }
+}
+
+TEST(AttentionInPartsTakesEveryHeadSizeAndGroup) {
+  for (const KernelSet* set : AvailableKernels()) {
+    for (const int64_t head_dim : {16, 32, 80, 96, 128, 256}) {
+      for (const int64_t rows : {1, 2, 3, 4, 7, 8}) {
+        CHECK(MatchesInParts(*set, {.head_dim = head_dim, .heads_per_kv_head = rows, .past = 140}, 3, 0.1F));
+      }
+    }
+  }
+}
+
+// The largest score of most parts is far below that of another: their share must vanish, not overflow.
+TEST(AttentionInPartsSurvivesLargeScores) {
+  for (const KernelSet* set : AvailableKernels()) CHECK(MatchesInParts(*set, {.past = 300}, 4, 10.0F));
+}
+
 }  // namespace
 }  // namespace slm::kernels

@@ -14,6 +14,9 @@ using kernels::kAttentionRows;
 using kernels::kAttentionWorkspaceRows;
 using kernels::kMostAttentionRows;
 
+// Fewer keys are not worth a part of their own.
+constexpr int64_t kLeastPartKeys = 64;
+
 float AttributeOr(const Ort::ConstKernelInfo& info, const char* name, float otherwise) {
   float value = 0;
   const Ort::Status status(Ort::GetApi().KernelInfoGetAttribute_float(info, name, &value));
@@ -156,6 +159,14 @@ void AttentionKernel::AppendToCache(const Step& step, int64_t kv_head) const {
   }
 }
 
+void AttentionKernel::RotateQuery(const Step& step, int64_t token, int64_t head, float* query) const {
+  std::memcpy(query, step.queries.start + token * step.queries.stride + head * step.head_dim,
+              static_cast<size_t>(step.head_dim) * sizeof(float));
+  if (rotary_) Rotate(step, step.past + token, query);
+  const float scale = scale_ != 0.0F ? scale_ : 1.0F / std::sqrt(static_cast<float>(step.head_dim));
+  for (int64_t at = 0; at < step.head_dim; ++at) query[at] *= scale;
+}
+
 void AttentionKernel::AttendBlock(const Step& step, int64_t kv_head, int64_t first_token, int64_t last_token) const {
   const int64_t group = heads_ / kv_heads_;
   const int64_t used_rows = (last_token - first_token) * group;
@@ -163,15 +174,8 @@ void AttentionKernel::AttendBlock(const Step& step, int64_t kv_head, int64_t fir
   std::vector<float> buffer(static_cast<size_t>((2 * rows + kAttentionWorkspaceRows) * step.head_dim));
   float* queries = buffer.data();
   float* attended = queries + rows * step.head_dim;
-  const float scale = scale_ != 0.0F ? scale_ : 1.0F / std::sqrt(static_cast<float>(step.head_dim));
   for (int64_t row = 0; row < used_rows; ++row) {
-    const int64_t token = first_token + row / group;
-    const int64_t head = kv_head * group + row % group;
-    float* query = queries + row * step.head_dim;
-    std::memcpy(query, step.queries.start + token * step.queries.stride + head * step.head_dim,
-                static_cast<size_t>(step.head_dim) * sizeof(float));
-    if (rotary_) Rotate(step, step.past + token, query);
-    for (int64_t at = 0; at < step.head_dim; ++at) query[at] *= scale;
+    RotateQuery(step, first_token + row / group, kv_head * group + row % group, queries + row * step.head_dim);
   }
   const int64_t cache_head = kv_head * step.capacity * step.head_dim;
   kernels::AttentionBlock block;
@@ -196,8 +200,7 @@ void AttentionKernel::AttendBlock(const Step& step, int64_t kv_head, int64_t fir
   }
 }
 
-void AttentionKernel::Compute(Ort::KernelContext& context) const {
-  const Step step = ReadStep(context);
+void AttentionKernel::Prefill(Ort::KernelContext& context, const Step& step) const {
   const int64_t group = heads_ / kv_heads_;
   const int64_t tokens_per_block = std::min(step.tokens, std::max<int64_t>(kMostAttentionRows / group, 1));
   const int64_t blocks = (step.tokens + tokens_per_block - 1) / tokens_per_block;
@@ -216,6 +219,62 @@ void AttentionKernel::Compute(Ort::KernelContext& context) const {
     for (int64_t task = 0; task < tasks; ++task) attend(task);
   } else {
     InParallel(context, tasks, attend);
+  }
+}
+
+int64_t AttentionKernel::PartsPerHead(int64_t keys) const {
+  if (shared_.threads == 1) return 1;
+  const int64_t wanted = (shared_.threads * kTasksPerThread + kv_heads_ - 1) / kv_heads_;
+  return std::clamp<int64_t>(keys / kLeastPartKeys, 1, wanted);
+}
+
+// The keys of every KV head are cut into parts, as KV heads alone rarely divide evenly among threads.
+void AttentionKernel::Decode(Ort::KernelContext& context, const Step& step) const {
+  const int64_t group = heads_ / kv_heads_;
+  const int64_t oldest = window_ > 0 ? std::max<int64_t>(step.past + 1 - window_, 0) : 0;
+  const int64_t visible = step.past + 1 - oldest;
+  const int64_t per_head = PartsPerHead(visible);
+  const int64_t tasks = kv_heads_ * per_head;
+  const int64_t group_floats = group * step.head_dim;
+  // Largest scores and sums take a whole number of cache lines, which threads should not share.
+  const int64_t row_floats = (2 * group + kAttentionLanes - 1) / kAttentionLanes * kAttentionLanes;
+  float* queries = Resized(shared_.scratch.attention, heads_ * step.head_dim + tasks * (group_floats + row_floats));
+  float* results = queries + heads_ * step.head_dim;
+  kernels::AttentionPart* parts = Resized(shared_.scratch.parts, tasks);
+  for (int64_t head = 0; head < heads_; ++head) RotateQuery(step, 0, head, queries + head * step.head_dim);
+  for (int64_t head = 0; head < kv_heads_; ++head) {
+    AppendToCache(step, head);
+    const int64_t cache_head = head * step.capacity * step.head_dim;
+    for (int64_t index = 0; index < per_head; ++index, results += group_floats + row_floats) {
+      parts[head * per_head + index] = {group,
+                                        step.head_dim,
+                                        oldest + visible * index / per_head,
+                                        oldest + visible * (index + 1) / per_head,
+                                        softcap_,
+                                        queries + head * group_floats,
+                                        step.present_keys + cache_head,
+                                        step.present_values + cache_head,
+                                        results + group_floats,
+                                        results + group_floats + group,
+                                        results};
+    }
+  }
+  if (shared_.threads == 1) {
+    for (int64_t task = 0; task < tasks; ++task) Kernels().attend_part(parts[task]);
+  } else {
+    InParallel(context, tasks, [&](int64_t task) { Kernels().attend_part(parts[task]); });
+  }
+  for (int64_t head = 0; head < kv_heads_; ++head) {
+    kernels::MergeParts({parts + head * per_head, static_cast<size_t>(per_head)}, step.output + head * group_floats);
+  }
+}
+
+void AttentionKernel::Compute(Ort::KernelContext& context) const {
+  const Step step = ReadStep(context);
+  if (step.tokens == 1) {
+    Decode(context, step);
+  } else {
+    Prefill(context, step);
   }
 }
 

@@ -40,12 +40,15 @@ Element* Resized(std::vector<Element>& buffer, int64_t size) {
   return buffer.data();
 }
 
-// Activations in the form the kernels read; one for all nodes, as they run one after the other.
+// What nodes work in, such as activations in the form the kernels read; one for all, as they run one after the other.
 struct Scratch {
   std::vector<int8_t> bytes;
   std::vector<float> scales;
   std::vector<float> sums;
   std::vector<int32_t> starts;
+  // Of attention with one token: rotated queries, then what every part found.
+  std::vector<float> attention;
+  std::vector<kernels::AttentionPart> parts;
 };
 
 struct Shared {
