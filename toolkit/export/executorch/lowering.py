@@ -17,7 +17,7 @@ from toolkit.compress.tensor import QuantizedTensor
 from toolkit.errors import UnsupportedModel
 from toolkit.export.executorch import arithmetic
 from toolkit.export.executorch.attention import Attention, CacheGeometry, RopeTables
-from toolkit.export.executorch.packing import table_values, table_zero_points
+from toolkit.export.executorch.packing import table_scales, table_values, table_zero_points
 from toolkit.export.executorch.program import Method, Value
 from toolkit.export.executorch.weights import WeightStore
 from toolkit.export.executorch.xnnpack import BACKEND, Node, Shape, XnnpackGraph
@@ -242,15 +242,17 @@ class Lowering:
         name = "embedding_4bit" if table.bits == 4 else "embedding_byte"
         arguments = [
             method.constant(table_values(table)),
-            method.constant(table.scales.numpy()),
+            method.constant(table_scales(table)),
             method.literal(None) if zero_points is None else method.constant(zero_points),
             method.literal(-half),
             method.literal(half - 1),
             self.input_ids,
+            method.literal(None),
             output,
             output,
         ]
-        method.call(f"quantized_decomposed::{name}.out", arguments)
+        # The plain overload wants scales of the output's type; this one does not.
+        method.call(f"quantized_decomposed::{name}.dtype_out", arguments)
 
     def _linear(self, op: Op) -> None:
         if op is self._last_position:

@@ -28,6 +28,15 @@ def table_values(tensor: QuantizedTensor) -> NDArray[np.uint8] | NDArray[np.int8
     return _signed(values) if tensor.bits == 8 else _nibbles(low=values[:, 1::2], high=values[:, 0::2])
 
 
+def table_scales(tensor: QuantizedTensor) -> NDArray[np.float16] | NDArray[np.float32]:
+    """A token table's scales [rows, groups], in two bytes each where that is exact."""
+    scales: NDArray[np.float32] = tensor.scales.numpy()
+    half = scales.astype(np.float16)
+    # The kernel would read zero points as the scales' type, and they are float32.
+    exact = tensor.symmetric and np.array_equal(half.astype(np.float32), scales)
+    return half if exact else scales
+
+
 def table_zero_points(tensor: QuantizedTensor) -> NDArray[np.float32] | None:
     """A token table's zero points, float32 [rows, groups], for integers counted from -2**(bits - 1)."""
     if tensor.symmetric:

@@ -30,6 +30,7 @@ ALIGNMENT = 16
 OVERREAD_BYTES = 128
 
 _SCALAR_TYPES = {
+    "float16": ScalarType.HALF,
     "float32": ScalarType.FLOAT,
     "int64": ScalarType.LONG,
     "int8": ScalarType.CHAR,
