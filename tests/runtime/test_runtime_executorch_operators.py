@@ -1,4 +1,4 @@
-"""The runner's llama::update_cache and llama::custom_sdpa against torch, called by name like by ExecuTorch."""
+"""The runner's llama::update_cache and llama::custom_sdpa against torch, called by name."""
 
 from __future__ import annotations
 
