@@ -20,8 +20,9 @@ constexpr int kKeysAtOnce = 4;
 constexpr int kVectorLanes = static_cast<int>(kLanesPerVector);
 constexpr int64_t kLineFloats = 16;
 
+// Into the second-level cache: a step's keys and values need not fit the first.
 inline void PrefetchRow(const float* row, int64_t head_dim) {
-  for (int64_t at = 0; at < head_dim; at += kLineFloats) __builtin_prefetch(row + at);
+  for (int64_t at = 0; at < head_dim; at += kLineFloats) __builtin_prefetch(row + at, 0, 2);
 }
 
 // Sums of neighbours: of the first operand in the lower half, of the second in the upper half.
@@ -121,7 +122,7 @@ inline float Weigh(float softcap, int64_t count, float* scores, Floats& largest,
 // output[row][columns] = output * corrections[row] + sum over keys of weights[row][key] * values[key][columns]
 template <int kCount, int kVectors>
 inline void AddValues(const AttentionPart& part, const float* weights, const float* corrections, const float* values,
-                      int64_t count, float* output) {
+                      const float* next_keys, int64_t count, float* output) {
   Floats totals[kCount][kVectors];
 #pragma GCC unroll 4
   for (int row = 0; row < kCount; ++row) {
@@ -131,6 +132,7 @@ inline void AddValues(const AttentionPart& part, const float* weights, const flo
     }
   }
   for (int64_t key = 0; key < count; ++key, values += part.head_dim) {
+    if (next_keys != nullptr) PrefetchRow(next_keys + key * part.head_dim, part.head_dim);
 #pragma GCC unroll 4
     for (int row = 0; row < kCount; ++row) {
       const Floats weight = Splat(weights[row * kKeys + key]);
@@ -172,12 +174,15 @@ void AttendPartRows(const AttentionPart& part, int64_t first_row) {
       corrections[row] = Weigh(part.softcap, count, scores + row * kKeys, largest[row], sums[row]);
     }
     const float* values = part.values + first_key * part.head_dim;
+    const float* next_keys = left > kKeys ? part.keys + (first_key + kKeys) * part.head_dim : nullptr;
     int64_t column = 0;
     for (; column + kColumnsAtOnce <= part.head_dim; column += kColumnsAtOnce) {
-      AddValues<kCount, kVectorsAtOnce>(part, scores, corrections, values + column, count, output + column);
+      AddValues<kCount, kVectorsAtOnce>(part, scores, corrections, values + column, next_keys, count, output + column);
+      next_keys = nullptr;
     }
     for (; column < part.head_dim; column += kLanesPerVector) {
-      AddValues<kCount, 1>(part, scores, corrections, values + column, count, output + column);
+      AddValues<kCount, 1>(part, scores, corrections, values + column, next_keys, count, output + column);
+      next_keys = nullptr;
     }
   }
   for (int row = 0; row < kCount; ++row) {
