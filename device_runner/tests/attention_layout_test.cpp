@@ -1,0 +1,101 @@
+// Keys that lie between those of other heads, and a bias in the place of a window: what ExecuTorch's caches
+// and masks look like. The same problem in the plain layout says what is right.
+#include <cmath>
+#include <random>
+#include <vector>
+
+#include "kernels/attention.h"
+#include "kernels/kernel_set.h"
+#include "tests/check.h"
+
+namespace slm::kernels {
+namespace {
+
+constexpr int64_t kHeadDim = 48;
+constexpr int64_t kPast = 90;
+constexpr int64_t kTokens = 8;
+constexpr int64_t kLength = kPast + kTokens;
+constexpr int64_t kWindow = 37;
+constexpr int64_t kInterleaved = 3;
+
+size_t Size(int64_t count) { return static_cast<size_t>(count); }
+
+std::vector<float> RandomFloats(int64_t count, std::mt19937& random) {
+  std::normal_distribution<float> normal;
+  std::vector<float> floats(Size(count));
+  for (float& value : floats) value = normal(random);
+  return floats;
+}
+
+// Every position's row, followed by numbers that nobody may read.
+std::vector<float> Interleave(const std::vector<float>& rows) {
+  std::vector<float> spread(rows.size() * Size(kInterleaved), NAN);
+  for (int64_t position = 0; position < kLength; ++position) {
+    for (int64_t at = 0; at < kHeadDim; ++at) {
+      spread[Size(position * kInterleaved * kHeadDim + at)] = rows[Size(position * kHeadDim + at)];
+    }
+  }
+  return spread;
+}
+
+std::vector<float> WindowAsBias(int64_t stride) {
+  std::vector<float> bias(Size(kTokens * stride), NAN);
+  for (int64_t token = 0; token < kTokens; ++token) {
+    for (int64_t key = 0; key < kLength; ++key) {
+      const int64_t distance = kPast + token - key;
+      bias[Size(token * stride + key)] = distance >= 0 && distance < kWindow ? 0.0F : -1e9F;
+    }
+  }
+  return bias;
+}
+
+std::vector<float> Attended(const KernelSet& set, AttentionBlock block) {
+  std::vector<float> workspace(Size(kAttentionWorkspaceRows * kHeadDim), NAN);
+  std::vector<float> output(Size(block.rows * kHeadDim), NAN);
+  block.workspace = workspace.data();
+  block.output = output.data();
+  set.attend(block);
+  return output;
+}
+
+TEST(StridesAndBiasesEqualThePlainLayoutWithAWindow) {
+  std::mt19937 random(1);
+  for (const int64_t heads : {1, 2, 3}) {
+    const int64_t rows = (kTokens * heads + kAttentionRows - 1) / kAttentionRows * kAttentionRows;
+    const std::vector<float> queries = RandomFloats(rows * kHeadDim, random);
+    const std::vector<float> keys = RandomFloats(kLength * kHeadDim, random);
+    const std::vector<float> values = RandomFloats(kLength * kHeadDim, random);
+    AttentionBlock plain;
+    plain.rows = rows;
+    plain.rows_per_position = heads;
+    plain.first_position = kPast;
+    plain.last_position = kLength - 1;
+    plain.head_dim = kHeadDim;
+    plain.window = kWindow;
+    plain.queries = queries.data();
+    plain.keys = keys.data();
+    plain.values = values.data();
+
+    const std::vector<float> spread_keys = Interleave(keys);
+    const std::vector<float> spread_values = Interleave(values);
+    const std::vector<float> bias = WindowAsBias(kLength + 5);
+    AttentionBlock spread = plain;
+    spread.window = 0;
+    // Without the bias every row would see everything.
+    spread.first_position = spread.last_position;
+    spread.keys = spread_keys.data();
+    spread.values = spread_values.data();
+    spread.stride = kInterleaved * kHeadDim;
+    spread.bias = bias.data();
+    spread.bias_rows = kTokens;
+    spread.bias_stride = kLength + 5;
+    for (const KernelSet* set : AvailableKernels()) {
+      const std::vector<float> expected = Attended(*set, plain);
+      const std::vector<float> actual = Attended(*set, spread);
+      for (size_t at = 0; at < Size(kTokens * heads * kHeadDim); ++at) CHECK(std::fabs(actual[at] - expected[at]) <= 2e-6F);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace slm::kernels
