@@ -17,8 +17,14 @@ MIN_AGREEMENT = 0.5
 _SIGKILL = 128 + 9
 
 _REASONS = {
-    2: ("did not understand its options", "Runner and toolkit do not fit: slm runtime build --force"),
-    3: ("could not load the engine library", "Build the bundle again: slm runtime build --force"),
+    2: (
+        "did not understand its options",
+        "Runner and toolkit do not fit. Delete the bundle (slm runtime list) and build it: slm runtime build",
+    ),
+    3: (
+        "could not load the engine library",
+        "Delete the bundle (slm runtime list) and build it again: slm runtime build",
+    ),
     4: ("could not load the model", "Push it again, or check that the engine version fits the artifact."),
     5: ("did not understand the model's inputs", "Convert the model again with this toolkit version."),
     6: ("ran out of context", "Ask for fewer tokens, or convert with a larger --context."),
@@ -28,7 +34,10 @@ _REASONS = {
         "could not be started: not executable",
         "Check that the device allows running files in its folder.",
     ),
-    127: ("could not be started: not found", "Build the bundle again: slm runtime build --force"),
+    127: (
+        "could not be started: not found",
+        "Delete the bundle (slm runtime list) and build it again: slm runtime build",
+    ),
 }
 
 
