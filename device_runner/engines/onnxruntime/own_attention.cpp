@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <numeric>
 
 namespace slm::own {
 namespace {
@@ -89,11 +90,16 @@ OrtStatusPtr AttentionKernel::ComputeV2(OrtKernelContext* context) {
 AttentionKernel::Step AttentionKernel::ReadStep(Ort::KernelContext& context) const {
   Step step = {};
   const Ort::ConstValue query = context.GetInput(kQuery);
-  const std::vector<int64_t> shape = query.GetTensorTypeAndShapeInfo().GetShape();
+  const std::span<const int64_t> shape = ShapeOf(query);
   const Ort::ConstValue past_key = context.GetInput(kPastKey);
-  std::vector<int64_t> cache_shape = past_key.GetTensorTypeAndShapeInfo().GetShape();
-  step.tokens = shape.at(1);
-  step.head_dim = cache_shape.at(3);
+  std::array<int64_t, 4> cache_shape;
+  const std::span<const int64_t> past_shape = ShapeOf(past_key);
+  if (shape.size() != 3 || past_shape.size() != cache_shape.size()) {
+    ORT_CXX_API_THROW("GroupQueryAttention: inputs of other ranks than 3 and 4", ORT_INVALID_ARGUMENT);
+  }
+  std::copy(past_shape.begin(), past_shape.end(), cache_shape.begin());
+  step.tokens = shape[1];
+  step.head_dim = cache_shape[3];
   const int64_t total = context.GetInput(kLastPosition).GetTensorData<int32_t>()[0] + int64_t{1};
   step.past = total - step.tokens;
   if (shape[0] != 1 || cache_shape[0] != 1 || step.past < 0 || step.head_dim % kAttentionLanes != 0) {
@@ -101,7 +107,7 @@ AttentionKernel::Step AttentionKernel::ReadStep(Ort::KernelContext& context) con
   }
   const float* packed = query.GetTensorData<float>();
   const Ort::ConstValue key = context.GetInput(kKey);
-  step.queries = {packed, shape.at(2)};
+  step.queries = {packed, shape[2]};
   if (key != nullptr) {
     step.keys = {key.GetTensorData<float>(), kv_heads_ * step.head_dim};
     step.values = {context.GetInput(kValue).GetTensorData<float>(), kv_heads_ * step.head_dim};
@@ -113,15 +119,19 @@ AttentionKernel::Step AttentionKernel::ReadStep(Ort::KernelContext& context) con
   step.past_keys = past_key.GetTensorData<float>();
   step.past_values = context.GetInput(kPastValue).GetTensorData<float>();
   cache_shape[2] = step.capacity = std::max(step.past_capacity, total);
-  step.present_keys = context.GetOutput(kPresentKey, cache_shape).GetTensorMutableData<float>();
-  step.present_values = context.GetOutput(kPresentValue, cache_shape).GetTensorMutableData<float>();
+  const auto present = [&](size_t output) {
+    return context.GetOutput(output, cache_shape.data(), cache_shape.size()).GetTensorMutableData<float>();
+  };
+  step.present_keys = present(kPresentKey);
+  step.present_values = present(kPresentValue);
   const std::array<int64_t, 3> output_shape{1, step.tokens, heads_ * step.head_dim};
   step.output = context.GetOutput(kAttended, output_shape.data(), output_shape.size()).GetTensorMutableData<float>();
   if (rotary_) {
     const Ort::ConstValue cosines = context.GetInput(kCosines);
-    const std::vector<int64_t> table = cosines.GetTensorTypeAndShapeInfo().GetShape();
-    if (total > table.at(0)) ORT_CXX_API_THROW("GroupQueryAttention: a position beyond its tables", ORT_FAIL);
-    step.rotated = 2 * table.at(1);
+    const std::span<const int64_t> table = ShapeOf(cosines);
+    if (table.size() != 2) ORT_CXX_API_THROW("GroupQueryAttention: tables of another rank than 2", ORT_INVALID_ARGUMENT);
+    if (total > table[0]) ORT_CXX_API_THROW("GroupQueryAttention: a position beyond its tables", ORT_FAIL);
+    step.rotated = 2 * table[1];
     step.cosines = cosines.GetTensorData<float>();
     step.sines = context.GetInput(kSines).GetTensorData<float>();
   }
@@ -225,7 +235,9 @@ void AttentionKernel::Prefill(Ort::KernelContext& context, const Step& step) con
 int64_t AttentionKernel::PartsPerHead(int64_t keys) const {
   if (shared_.threads == 1) return 1;
   const int64_t wanted = (shared_.threads * kTasksPerThread + kv_heads_ - 1) / kv_heads_;
-  return std::clamp<int64_t>(keys / kLeastPartKeys, 1, wanted);
+  // Rounded up to where the parts of all heads together divide evenly among the threads.
+  const int64_t multiple = shared_.threads / std::gcd(shared_.threads, kv_heads_);
+  return std::clamp<int64_t>(keys / kLeastPartKeys, 1, (wanted + multiple - 1) / multiple * multiple);
 }
 
 // The keys of every KV head are cut into parts, as KV heads alone rarely divide evenly among threads.

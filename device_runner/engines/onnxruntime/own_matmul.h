@@ -75,11 +75,12 @@ class MatMulKernel {
 
   void Compute(Ort::KernelContext& context) {
     const Ort::ConstValue activations = context.GetInput(kActivations);
-    std::vector<int64_t> shape = activations.GetTensorTypeAndShapeInfo().GetShape();
+    const std::span<const int64_t> shape = ShapeOf(activations);
+    output_shape_.assign(shape.begin(), shape.end());
+    output_shape_.back() = layout_.rows;
     int64_t rows = 1;
-    for (size_t axis = 0; axis + 1 < shape.size(); ++axis) rows *= shape[axis];
-    shape.back() = layout_.rows;
-    Ort::UnownedValue output = context.GetOutput(0, shape);
+    for (const int64_t size : shape.first(shape.size() - 1)) rows *= size;
+    Ort::UnownedValue output = context.GetOutput(0, output_shape_);
     if (rows == 0) return;
     const kernels::Product product{layout_, packed_, bias_.empty() ? nullptr : bias_.data(),
                           output.GetTensorMutableData<float>()};
@@ -112,6 +113,8 @@ class MatMulKernel {
   kernels::WeightLayout layout_;
   const std::byte* packed_ = nullptr;
   std::vector<float> bias_;
+  // Kept for its memory only.
+  std::vector<int64_t> output_shape_;
 };
 
 struct MatMulOperator : OwnOperator<MatMulOperator, MatMulKernel> {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <new>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,15 @@ void InParallel(Ort::KernelContext& context, int64_t tasks, const Body& body) {
   if (tasks <= 1) return body(0);
   context.ParallelFor([](void* data, size_t task) { (*static_cast<const Body*>(data))(static_cast<int64_t>(task)); },
                       static_cast<size_t>(tasks), 0, const_cast<Body*>(&body));
+}
+
+// The dimensions of a tensor where the engine keeps them; reading a copy would take two allocations per call.
+inline std::span<const int64_t> ShapeOf(const Ort::ConstValue& tensor) {
+  ONNXTensorElementDataType type = ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
+  const int64_t* sizes = nullptr;
+  size_t rank = 0;
+  Ort::ThrowOnError(Ort::GetApi().GetTensorElementTypeAndShapeDataReference(tensor, &type, &sizes, &rank));
+  return {sizes, rank};
 }
 
 template <typename Element>
