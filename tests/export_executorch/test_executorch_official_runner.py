@@ -8,8 +8,12 @@ import pytest
 
 from toolkit.artifact import Artifact
 from toolkit.errors import SourceNotFound
+from toolkit.export.executorch.session import ExecutorchDecoder
+from toolkit.export.parity import greedy_reference
 from toolkit.settings import Settings
 from toolkit.sources.demo_wheel import DEMO
+
+PROMPT = "Once upon a time, in a small village by the sea, there"
 
 
 def test_it_generates_the_same_32_greedy_tokens(convert_model: Callable[..., Artifact]) -> None:
@@ -19,8 +23,6 @@ def test_it_generates_the_same_32_greedy_tokens(convert_model: Callable[..., Art
     except SourceNotFound as error:
         pytest.skip(f"the demo model cannot be had: {error.what}")
     artifact = convert_model(source, "8da4w", context_length=512)
-    reference = artifact.manifest.greedy_reference
-    assert reference is not None and len(reference.token_ids) == 32
 
     from executorch.extension.llm.custom_ops import custom_ops  # noqa: F401  registers llama's kernels
     from executorch.extension.llm.runner import GenerationConfig, TextLLMRunner
@@ -29,9 +31,14 @@ def test_it_generates_the_same_32_greedy_tokens(convert_model: Callable[..., Art
 
     tokenizer_file = str(artifact.path / "tokenizer.json")
     tokenizer = Tokenizer.from_file(tokenizer_file)
+    decoder = ExecutorchDecoder(artifact.path / "model.pte")
+    reference = greedy_reference(decoder, tokenizer.encode(PROMPT).ids, 32).token_ids
+    # The runner stops at an end of text, which would make the comparison shorter than it claims to be.
+    assert tokenizer.token_to_id("<|im_end|>") not in reference
+
     pieces: list[str] = []
     runner = TextLLMRunner(str(artifact.path / "model.pte"), tokenizer_file)
     config = GenerationConfig(max_new_tokens=32, temperature=0.0, echo=False, num_bos=0, num_eos=0)
-    runner.generate(tokenizer.decode(reference.prompt_ids), config, token_callback=pieces.append)
-    assert "".join(pieces) == tokenizer.decode(reference.token_ids)
-    assert tokenizer.encode("".join(pieces)).ids == reference.token_ids
+    runner.generate(PROMPT, config, token_callback=pieces.append)
+    assert len(pieces) == len(reference)
+    assert "".join(pieces) == tokenizer.decode(reference)

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 from executorch.backends.xnnpack.serialization import xnnpack_graph_schema as schema
-from executorch.backends.xnnpack.serialization.xnnpack_graph_serialize import serialize_xnnpack_binary
 from executorch.exir._serialize._named_data_store import NamedDataStore
 from numpy.typing import NDArray
 
+from toolkit.export.executorch.payload import encode
 from toolkit.export.graph import SEQUENCE
 
 BACKEND = "XnnpackBackend"
@@ -203,8 +203,7 @@ class XnnpackGraph:
             output_ids=[node.id for node in outputs],
             constant_data=self._stored,
         )
-        encoded: bytes = serialize_xnnpack_binary(graph, bytearray())
-        return encoded
+        return encode(graph)
 
     def _expose(self, identifier: int, position: int, flag: int) -> None:
         tensor = self._tensors[identifier]
