@@ -20,6 +20,6 @@ def one_cache() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def interruptible() -> None:
-    """Shells start background jobs with Ctrl-C ignored, which children would inherit: tests send it to them."""
+    """Shells start background jobs with Ctrl-C ignored; children, to which tests send it, would inherit that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
