@@ -20,6 +20,6 @@ def one_cache() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def interruptible() -> None:
-    """Shells start background jobs with Ctrl-C ignored; children, to which tests send it, would inherit that."""
+    """Undo a shell that starts background jobs with Ctrl-C ignored: tests send it to their children."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
