@@ -63,16 +63,19 @@ TEST(WritesEveryRecordAndTheEndLast) {
   CHECK(run.result.ends_with("\"status\":\"ok\",\"records\":5}\n"));
 }
 
-TEST(GreedyContinuesTheReferencePrompt) {
+TEST(GreedyTokensFollowTheReference) {
   Run run;
   slm::test::WriteFile(run.folder / "ids", "7 8 9");
+  slm::test::WriteFile(run.folder / "rest", "3 1 4 1");
   run.options.reference_prompt = run.folder / "ids";
-  run.options.reference_tokens = 4;
+  run.options.reference_continuation = run.folder / "rest";
   CHECK(run.Go().ok());
-  std::vector<int64_t> tokens = {7, 8, 9};
-  for (int i = 0; i < 4; ++i) tokens.push_back(FakeEngine::NextToken(tokens));
+  std::vector<int64_t> fed = {7, 8, 9};
   std::string expected = "\"prompt_ids\":[7,8,9],\"token_ids\":[";
-  for (size_t i = 3; i < tokens.size(); ++i) expected += (i > 3 ? "," : "") + std::to_string(tokens[i]);
+  for (const int64_t next : {3, 1, 4, 1}) {
+    expected += (fed.size() > 3 ? "," : "") + std::to_string(FakeEngine::NextToken(fed));
+    fed.push_back(next);
+  }
   CHECK(run.result.find(expected + "]") != std::string::npos);
 }
 
@@ -88,7 +91,10 @@ TEST(TheContextLengthIsALimit) {
   Run reference;
   slm::test::WriteFile(reference.folder / "ids", "7");
   reference.options.reference_prompt = reference.folder / "ids";
-  reference.options.reference_tokens = 100;
+  std::string hundred;
+  for (int i = 0; i < 100; ++i) hundred += "7 ";
+  slm::test::WriteFile(reference.folder / "rest", hundred);
+  reference.options.reference_continuation = reference.folder / "rest";
   CHECK(reference.Go().exit_code() == static_cast<int>(slm::ExitCode::kContextExceeded));
 }
 
@@ -127,6 +133,7 @@ TEST(ReferenceTokensOutsideTheVocabularyAreRefused) {
   Run run;
   slm::test::WriteFile(run.folder / "ids", "101");
   run.options.reference_prompt = run.folder / "ids";
+  run.options.reference_continuation = run.folder / "ids";
   CHECK(run.Go().exit_code() == static_cast<int>(slm::ExitCode::kUsage));
   CHECK(run.engine.calls.empty());
 }
