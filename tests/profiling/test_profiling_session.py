@@ -32,6 +32,7 @@ def test_raw_files_are_kept_and_the_device_is_left_clean(
     assert [folder.name for folder in raw.iterdir()] == [run.id]
     kept = {file.name for file in (raw / run.id).iterdir()}
     assert kept == {
-        "run.json", "argv.json", "readings.json", "prompt.txt", "continuation.txt", "result.jsonl", "stdout", "stderr"
+        "run.json", "argv.json", "readings.json", "prompt.txt", "continuation.txt", "result.jsonl",
+        "stdout", "stderr",
     }  # fmt: skip
     assert list(Path(local.workdir, "runs").iterdir()) == []
