@@ -67,13 +67,14 @@ def convert(
 ) -> None:
     """Convert a Hugging Face model to a quantized artifact for ONNX Runtime or ExecuTorch.
 
+    \b
     Examples:
       slm convert SmolLM2-135M-Instruct -o artifacts/smollm2
       slm convert Qwen/Qwen3-0.6B --quant 8da4w --group-size 32 --algorithm hqq -o artifacts/qwen3
       slm convert model.gguf --quant source -o artifacts/model
       slm convert SmolLM2-135M-Instruct --backend executorch --quant 8da4w -o artifacts/smollm2-et
       slm convert random:llama-tiny --quant 8da8w -o artifacts/random
-    """
+    """  # noqa: D301
     from toolkit.cli.conversion import run_conversion
 
     artifact = run_conversion(
