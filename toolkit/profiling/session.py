@@ -46,8 +46,23 @@ class Session:
     timeout_s: float | None = None
 
 
-def profile(device: Device, artifact: Artifact, options: ProfileOptions, session: Session) -> StoredRun:
+def profile(
+    device: Device,
+    artifact: Artifact,
+    options: ProfileOptions,
+    session: Session,
+    *,
+    run_id: str | None = None,
+) -> StoredRun:
     """Profile an artifact on a device and store the run.
+
+    Args:
+        device: where to run.
+        artifact: what to run.
+        options: how much work.
+        session: where results go.
+        run_id: the run's id, for a caller that noted it down before the start and so can tell, when it was
+            killed, whether the run was stored. A new random one by default.
 
     Returns:
         The stored run, whose status is ok.
@@ -60,7 +75,7 @@ def profile(device: Device, artifact: Artifact, options: ProfileOptions, session
     with device.lock():
         check_ram(artifact, options, device.info())
         pushed = push(device, artifact, session.settings)
-        description = _describe(device, artifact, options, pushed)
+        description = _describe(device, artifact, options, pushed, run_id or new_run_id())
         ending, stored = _run_and_store(device, description, session)
     if ending.error is not None:
         raise ending.error
@@ -100,8 +115,9 @@ def abandon(device: Device, run_id: str) -> None:
         pass
 
 
-def _describe(device: Device, artifact: Artifact, options: ProfileOptions, pushed: Pushed) -> RunDescription:
-    run_id = new_run_id()
+def _describe(
+    device: Device, artifact: Artifact, options: ProfileOptions, pushed: Pushed, run_id: str
+) -> RunDescription:
     flags = profile_flags(remote.run_dir(device, run_id), run_id, options, artifact.manifest.greedy_reference)
     return RunDescription(
         run_id=run_id,
