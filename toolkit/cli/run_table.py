@@ -147,7 +147,7 @@ def _repetitions(stored: StoredRun) -> Table:
         steps = repetition.decode_ns
         table.add_row(
             f"{repetition.index}{' (warm-up)' if repetition.warmup else ''}",
-            f"{repetition.prefill_ns / 1e6:.1f}",
+            "-" if repetition.prefill_ns is None else f"{repetition.prefill_ns / 1e6:.1f}",
             f"{sum(steps) / 1e6:.1f}",
             f"{statistics.median(steps) / 1e6:.2f}" if steps else "-",
             f"{max(steps) / 1e6:.2f}" if steps else "-",

@@ -20,6 +20,8 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 
 # Execution option of connections that are going to write.
 _WRITES = "slm_writes"
+# Any number will do that no other program locks: "slm" in ASCII.
+_MIGRATION_LOCK = 0x736C6D
 
 
 def connect(url: str, busy_timeout_s: float) -> sa.Engine:
@@ -131,6 +133,9 @@ def migrate(engine: sa.Engine) -> None:
             next_step="Upgrade slm-toolkit, or point SLM_STORE_URL to another database.",
         )
     with transaction(engine, writes=True) as connection:
+        if engine.dialect.name == "postgresql":
+            # SQLite's write lock has kept others out already; a server has to be asked to.
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
         config.attributes["connection"] = connection
         # Under the write lock alembic reads the revision again: a second process finds nothing to do.
         command.upgrade(config, "head")

@@ -16,18 +16,15 @@ from toolkit.store.rows import StoredRun
 
 
 def llama_bench_rows(stored: StoredRun) -> list[dict[str, Any]]:
-    """The prefill row and, when more than one token was generated, the decode row of a run."""
+    """The prefill row and the decode row of a run, as far as it timed them."""
     run = stored.run
     measured = [repetition for repetition in stored.repetitions if not repetition.warmup]
-    rows = [
-        _row(
-            stored,
-            n_prompt=run.prompt_tokens,
-            n_gen=0,
-            n_depth=run.depth,
-            samples_ns=[repetition.prefill_ns for repetition in measured],
+    rows = []
+    prefills_ns = [repetition.prefill_ns for repetition in measured if repetition.prefill_ns is not None]
+    if prefills_ns:
+        rows.append(
+            _row(stored, n_prompt=run.prompt_tokens, n_gen=0, n_depth=run.depth, samples_ns=prefills_ns)
         )
-    ]
     if run.generate_tokens > 1:
         rows.append(
             _row(

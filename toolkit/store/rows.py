@@ -139,12 +139,15 @@ class Run:
 
 @dataclass(frozen=True)
 class Repetition:
-    """One repetition; ``decode_ns`` keeps the time of every decode step."""
+    """One repetition; ``decode_ns`` keeps the time of every decode step.
+
+    ``prefill_ns`` is None where only decode was timed, as in an imported llama-bench test.
+    """
 
     index: int
     warmup: bool
     started_unix_ns: int
-    prefill_ns: int
+    prefill_ns: int | None
     decode_ns: Sequence[int]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, fields
 from typing import Any, TypeVar
 
@@ -74,6 +75,14 @@ class Store:
         """Close all connections."""
         self._engine.dispose()
 
+    def reading(self) -> AbstractContextManager[sa.Connection]:
+        """A connection in one read transaction, for the queries of this package's other modules."""
+        return transaction(self._engine, writes=False)
+
+    def writing(self) -> AbstractContextManager[sa.Connection]:
+        """A connection in one write transaction; on SQLite it holds the write lock from the start."""
+        return transaction(self._engine, writes=True)
+
     def add_run(self, stored: StoredRun, manifest: Mapping[str, Any]) -> bool:
         """Write a run with its device, artifact, repetitions and conditions in one transaction.
 
@@ -88,7 +97,7 @@ class Store:
             Whether anything was written.
         """
         run = stored.run
-        with transaction(self._engine, writes=True) as connection:
+        with self.writing() as connection:
             known = connection.scalar(sa.select(tables.runs.c.status).where(tables.runs.c.id == run.id))
             if known is not None:
                 if known != UNFINISHED or run.status == UNFINISHED:
@@ -99,12 +108,19 @@ class Store:
                 connection, tables.artifacts.c.sha256, {**asdict(stored.artifact), "manifest": dict(manifest)}
             )
             connection.execute(sa.insert(tables.runs), asdict(run))
-            for table, rows in (
-                (tables.repetitions, stored.repetitions),
-                (tables.conditions, stored.conditions),
-            ):
-                if rows:
-                    connection.execute(sa.insert(table), [{"run_id": run.id, **asdict(row)} for row in rows])
+            if stored.repetitions:
+                connection.execute(
+                    sa.insert(tables.repetitions),
+                    [
+                        {"run_id": run.id, "decode_total_ns": sum(row.decode_ns), **asdict(row)}
+                        for row in stored.repetitions
+                    ],
+                )
+            if stored.conditions:
+                connection.execute(
+                    sa.insert(tables.conditions),
+                    [{"run_id": run.id, **asdict(row)} for row in stored.conditions],
+                )
         return True
 
     def list_runs(
@@ -130,7 +146,7 @@ class Store:
             query = query.where(tables.devices.c.serial == device)
         if model is not None:
             query = query.where(tables.artifacts.c.model.icontains(model, autoescape=True))
-        with transaction(self._engine, writes=False) as connection:
+        with self.reading() as connection:
             return [_summary(row) for row in connection.execute(query).mappings()]
 
     def find_run_id(self, prefix: str) -> str:
@@ -146,7 +162,7 @@ class Store:
             .order_by(column)
             .limit(6)
         )
-        with transaction(self._engine, writes=False) as connection:
+        with self.reading() as connection:
             found: list[str] = list(connection.scalars(query))
         if len(found) == 1:
             return found[0]
@@ -172,7 +188,7 @@ class Store:
         Raises:
             RunNotFound: one of them does not exist.
         """
-        with transaction(self._engine, writes=False) as connection:
+        with self.reading() as connection:
             return [_whole_run(connection, run_id) for run_id in run_ids]
 
     def manifest(self, artifact_sha256: str) -> dict[str, Any]:
@@ -182,7 +198,7 @@ class Store:
             StoreError: no run of such an artifact was ever stored.
         """
         artifacts = tables.artifacts.c
-        with transaction(self._engine, writes=False) as connection:
+        with self.reading() as connection:
             found: dict[str, Any] | None = connection.scalar(
                 sa.select(artifacts.manifest).where(artifacts.sha256 == artifact_sha256)
             )

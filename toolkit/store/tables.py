@@ -108,6 +108,8 @@ runs = Table(
     Index("ix_runs_created_unix_ns", "created_unix_ns"),
     Index("ix_runs_artifact_sha256", "artifact_sha256"),
     Index("ix_runs_device_key", "device_key"),
+    Index("ix_runs_decode", "decode_tokens_per_second"),
+    Index("ix_runs_prefill", "prefill_tokens_per_second"),
 )
 
 repetitions = Table(
@@ -117,8 +119,10 @@ repetitions = Table(
     Column("index", Integer, primary_key=True, autoincrement=False),
     Column("warmup", Boolean, nullable=False),
     Column("started_unix_ns", BigInteger, nullable=False),
-    Column("prefill_ns", BigInteger, nullable=False),
+    Column("prefill_ns", BigInteger),
     Column("decode_ns", JSON, nullable=False),
+    # The sum of decode_ns, so that comparisons need not parse every step.
+    Column("decode_total_ns", BigInteger, nullable=False, server_default="0"),
 )
 
 conditions = Table(
@@ -138,4 +142,12 @@ conditions = Table(
     Column("battery_percent", Integer),
     Column("charging", Boolean),
     Index("ix_conditions_run_id", "run_id"),
+)
+
+tags = Table(
+    "tags",
+    metadata,
+    Column("run_id", String(32), ForeignKey("runs.id"), primary_key=True),
+    Column("tag", String(64), primary_key=True),
+    Index("ix_tags_tag", "tag"),
 )

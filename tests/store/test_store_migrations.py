@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+from toolkit.store import open_store
+from toolkit.store.database import MIGRATIONS, connect, transaction
+
+
+def migrate_to(url: str, revision: str, rows: list[tuple[str, dict[str, object]]]) -> None:
+    """A store as an older toolkit left it, holding ``rows`` of (table, values)."""
+    engine = connect(url, busy_timeout_s=5)
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with transaction(engine, writes=True) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        metadata = sa.MetaData()
+        metadata.reflect(connection)
+        for table, values in rows:
+            connection.execute(sa.insert(metadata.tables[table]), values)
+    engine.dispose()
+
+
+FIRST = [
+    ("devices", {"key": "d", "serial": "s", "kind": "adb", "emulated": False}),
+    (
+        "artifacts",
+        dict(sha256="a", name="n", model="m", model_type="llama", backend="onnxruntime", backend_version="1",
+             quantization="8w", scheme="8w", algorithm="rtn", context_length=8, size_bytes=1,
+             unique_parameters=1, stored_parameters=1, manifest={"kept": True}),
+    ),
+    (
+        "runs",
+        dict(id="r", device_key="d", artifact_sha256="a", status="ok", protocol=1, created_unix_ns=1,
+             toolkit_version="0", engine="onnxruntime", engine_version="1", abi="x", bundle_sha256="b",
+             argv=[], prompt_tokens=4, generate_tokens=3, depth=0, prefill_chunk=0, context_length=8,
+             warmup=1, repetitions=1, threads=1, affinity=[]),
+    ),
+    ("repetitions", {"run_id": "r", "index": 0, "warmup": True, "started_unix_ns": 1, "prefill_ns": 5,
+                     "decode_ns": [3, 4]}),
+    ("repetitions", {"run_id": "r", "index": 1, "warmup": False, "started_unix_ns": 2, "prefill_ns": 6,
+                     "decode_ns": []}),
+]  # fmt: skip
+
+
+def test_a_store_of_the_first_version_keeps_its_runs_and_gains_decode_totals(store_url: str) -> None:
+    migrate_to(store_url, "0001", FIRST)
+    with open_store(store_url) as store:
+        repetitions = store.get_run("r").repetitions
+        with store.reading() as connection:
+            totals = connection.execute(
+                sa.text('SELECT decode_total_ns FROM repetitions ORDER BY "index"')
+            ).scalars()
+            assert list(totals) == [7, 0]
+            assert store.manifest("a") == {"kept": True}
+    assert [(row.prefill_ns, tuple(row.decode_ns)) for row in repetitions] == [(5, (3, 4)), (6, ())]
