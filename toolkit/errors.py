@@ -8,6 +8,7 @@ and keeps its traceback.
 
     ToolkitError                 1
     +-- UsageError               2    an option that cannot be meant as given
+    |   +-- BadFilter                 a --where, --sort or --axis that cannot be read
     +-- SourceError              3    where weights come from
     |   +-- SourceNotFound            no such model, folder or file, or the network is needed
     |   +-- SourceCorrupt             truncated or damaged weights
@@ -41,8 +42,16 @@ and keeps its traceback.
     |   +-- RunnerFailed              non-zero exit, killed, crashed
     |   +-- ResultInvalid             result file cut short, of another run, or malformed
     +-- StoreError              10    the results database
-        +-- StoreLocked
-        +-- RunNotFound
+    |   +-- StoreLocked
+    |   +-- RunNotFound
+    +-- RecipeError             11    a recipe that cannot be planned
+    |   +-- RecipeInvalid             what is wrong in the file, each with line and column
+    +-- BatchError              12    a batch of steps that did not come to its end
+        +-- StepsFailed               some steps failed; the others are done and are not done again
+        +-- BatchBusy                 another process runs this recipe
+        +-- ClusterUnusable           the Ray cluster cannot be reached or lacks what the steps need
+        +-- ConditionsDiffer          runs that must not be ranked against each other
+        +-- ImportInvalid             a file that cannot be imported; nothing of it was
 """
 
 from __future__ import annotations
@@ -76,6 +85,10 @@ class UsageError(ToolkitError):
     """An option or combination of options that cannot be meant as given."""
 
     exit_code = 2
+
+
+class BadFilter(UsageError):
+    """A filter, sort order or comparison axis that cannot be read."""
 
 
 class SourceError(ToolkitError):
@@ -240,3 +253,39 @@ class StoreLocked(StoreError):
 
 class RunNotFound(StoreError):
     """No run with this id."""
+
+
+class ConditionsDiffer(StoreError):
+    """Runs under different conditions, which must not be ranked against each other."""
+
+
+class ImportInvalid(StoreError):
+    """A file that cannot be imported; nothing of it was."""
+
+
+class RecipeError(ToolkitError):
+    """A recipe cannot be planned."""
+
+    exit_code = 11
+
+
+class RecipeInvalid(RecipeError):
+    """The recipe file is wrong; the message lists every problem with its line and column."""
+
+
+class BatchError(ToolkitError):
+    """A batch of recipe steps did not come to its end."""
+
+    exit_code = 12
+
+
+class StepsFailed(BatchError):
+    """Some steps failed; the others are done and are not done again."""
+
+
+class BatchBusy(BatchError):
+    """Another process runs this recipe."""
+
+
+class ClusterUnusable(BatchError):
+    """The Ray cluster cannot be reached, or no node of it has what the steps need."""
