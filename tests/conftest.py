@@ -6,7 +6,9 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from private_adb import AdbServer, adb_binary
 
+from toolkit.devices.adb.client import AdbClient
 from toolkit.settings import Settings
 
 
@@ -23,3 +25,22 @@ def interruptible() -> None:
     """Undo a shell that starts background jobs with Ctrl-C ignored: tests send it to their children."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def adb_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[AdbServer]:
+    """The real adb with a server, a key and a port of its own, for all that the tests start as well.
+
+    ``@pytest.mark.parametrize("adb_server", ["path", "wheel"], indirect=True)`` chooses among adb versions.
+    """
+    binary = adb_binary(getattr(request, "param", "default"))
+    server = AdbServer(AdbClient(binary), tmp_path_factory.mktemp("adb-home"))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in server.environ.items():
+            patch.setenv(name, value)
+        patch.delenv("ANDROID_SERIAL", raising=False)
+        server.start()
+        yield server
+        server.kill()

@@ -1,20 +1,17 @@
-"""A private adb server and virtual phones; all of it is gone when the session ends."""
+"""Virtual phones on a private adb server; all of it is gone when the session ends."""
 
 from __future__ import annotations
 
 import os
-import socket
-import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from private_adb import AdbServer
+from virtual_phones import IMPATIENT, OpenPhone, StartPhone, running_phone
 
 from toolkit.devices.adb import AdbDevice
-from toolkit.devices.adb.binary import find_adb
 from toolkit.devices.adb.client import AdbClient
-from toolkit.devices.adb.device import Patience
 from toolkit.devices.base import Device
 from toolkit.devices.local import LocalDevice
 from toolkit.devices.virtual.emulation import bring_online
@@ -22,54 +19,18 @@ from toolkit.devices.virtual.fleet import VirtualPhone, remove_phone, start_phon
 from toolkit.devices.virtual.spec import PhoneSpec
 from toolkit.settings import Settings
 
-# A frozen phone is noticed after stall_s + at most two polls.
-IMPATIENT = Patience(call_s=3.0, stall_s=1.5, poll_s=0.2)
 
-StartPhone = Callable[..., VirtualPhone]
-OpenPhone = Callable[[VirtualPhone], AdbDevice]
+@pytest.fixture(scope="session")
+def adb_client(adb_server: AdbServer) -> AdbClient:
+    return adb_server.client
 
 
 @pytest.fixture(scope="session")
-def adb_client(phone_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdbClient]:
-    """The real adb with a server, a key and a port of its own."""
-    home = tmp_path_factory.mktemp("adb-home")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    client = AdbClient(find_adb(phone_settings))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HOME", str(home))
-        patch.setenv("ANDROID_ADB_SERVER_PORT", str(port))
-        patch.setenv("ADB_MDNS_AUTO_CONNECT", "0")
-        patch.delenv("ANDROID_SERIAL", raising=False)
-        with (home / "server.log").open("wb") as log:
-            server = subprocess.Popen(
-                [client.binary, "nodaemon", "server"], stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
-        try:
-            _wait_for_port(port)
-            yield client
-        finally:
-            server.kill()
-            server.wait()
-
-
-def _wait_for_port(port: int) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.05)
-    raise AssertionError("the adb server did not start")
-
-
-@pytest.fixture(scope="session")
-def phone_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def phone_settings(adb_client: AdbClient, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Data of the tests' own; the cache is the user's, so that busybox is fetched once."""
     user = Settings.from_environment()
     data = tmp_path_factory.mktemp("data")
-    return Settings(cache_dir=user.cache_dir, data_dir=data, store_url="sqlite://", adb=user.adb)
+    return Settings(cache_dir=user.cache_dir, data_dir=data, store_url="sqlite://", adb=adb_client.binary)
 
 
 @pytest.fixture
@@ -93,14 +54,11 @@ def start(
         remove_phone(phone)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared_phone(adb_client: AdbClient, phone_settings: Settings) -> Iterator[VirtualPhone]:
     """One healthy phone for the tests that do it no harm."""
-    phone = start_phone(PhoneSpec("shared", model="Virtual Shared"), phone_settings)
-    bring_online(phone, adb_client)
-    yield phone
-    adb_client.disconnect(phone.serial)
-    remove_phone(phone)
+    with running_phone(adb_client, phone_settings, PhoneSpec("shared", model="Virtual Shared")) as phone:
+        yield phone
 
 
 @pytest.fixture(scope="session")

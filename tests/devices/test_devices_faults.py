@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from conftest import IMPATIENT, OpenPhone, StartPhone
+from virtual_phones import IMPATIENT, OpenPhone, StartPhone
 
 from toolkit.devices.adb import AdbDevice
 from toolkit.devices.adb.client import AdbClient

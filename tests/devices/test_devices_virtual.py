@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import OpenPhone, StartPhone
 from hypothesis import given
 from hypothesis import strategies as st
+from virtual_phones import OpenPhone, StartPhone
 
 import toolkit
 from toolkit.devices.adb.client import AdbClient

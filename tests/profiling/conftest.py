@@ -4,31 +4,23 @@ import dataclasses
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from private_adb import AdbServer
+from slm_process import SlmProcess
+from tiny_artifact import CONTEXT_LENGTH, make_artifact
+from tiny_decoder import TinyDecoder
+from virtual_phones import running_phone
 
-# The tiny decoder belongs to the runner's tests.
-sys.path.insert(0, str(Path(__file__).parents[1] / "runtime"))
-
-from private_adb import AdbServer  # noqa: E402
-from tiny_artifact import CONTEXT_LENGTH, make_artifact  # noqa: E402
-from tiny_decoder import TinyDecoder  # noqa: E402
-
-from toolkit.artifact import Artifact  # noqa: E402
-from toolkit.devices.adb.binary import find_adb  # noqa: E402
-from toolkit.devices.adb.client import AdbClient  # noqa: E402
-from toolkit.devices.local import LocalDevice  # noqa: E402
-from toolkit.devices.virtual.emulation import bring_online  # noqa: E402
-from toolkit.devices.virtual.fleet import VirtualPhone, remove_phone, start_phone  # noqa: E402
-from toolkit.devices.virtual.spec import PhoneSpec  # noqa: E402
-from toolkit.profiling.session import Session  # noqa: E402
-from toolkit.settings import Settings  # noqa: E402
-from toolkit.store import open_store  # noqa: E402
-
-SlmProcess = Callable[..., "subprocess.Popen[str]"]
+from toolkit.artifact import Artifact
+from toolkit.devices.local import LocalDevice
+from toolkit.devices.virtual.fleet import VirtualPhone
+from toolkit.devices.virtual.spec import PhoneSpec
+from toolkit.profiling.session import Session
+from toolkit.settings import Settings
+from toolkit.store import open_store
 
 
 @pytest.fixture(scope="session")
@@ -62,21 +54,6 @@ def local(settings: Settings) -> LocalDevice:
 
 
 @pytest.fixture(scope="session")
-def adb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdbServer]:
-    user = Settings.from_environment()
-    server = AdbServer(AdbClient(find_adb(user)), tmp_path_factory.mktemp("adb-home"))
-    with pytest.MonkeyPatch.context() as patch:
-        # HOME moves with adb's key; the cache does not.
-        patch.setenv("SLM_CACHE_DIR", str(user.cache_dir))
-        for name, value in server.environ.items():
-            patch.setenv(name, value)
-        patch.delenv("ANDROID_SERIAL", raising=False)
-        server.start()
-        yield server
-        server.kill()
-
-
-@pytest.fixture(scope="session")
 def phones_home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     user = Settings.from_environment()
     return dataclasses.replace(user, data_dir=tmp_path_factory.mktemp("phones"), store_url="sqlite://")
@@ -85,26 +62,19 @@ def phones_home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 @pytest.fixture(scope="session")
 def phone(adb_server: AdbServer, phones_home: Settings) -> Iterator[VirtualPhone]:
     """One healthy phone for all tests that leave it so; pushing the runner takes its time."""
-    with running_phone(adb_server, phones_home, PhoneSpec("healthy", model="Virtual Healthy")) as started:
+    with running_phone(
+        adb_server.client, phones_home, PhoneSpec("healthy", model="Virtual Healthy")
+    ) as started:
         yield started
 
 
 @pytest.fixture
 def doomed_phone(adb_server: AdbServer, phones_home: Settings) -> Iterator[VirtualPhone]:
     """A phone to break."""
-    with running_phone(adb_server, phones_home, PhoneSpec("doomed", model="Virtual Doomed")) as started:
+    with running_phone(
+        adb_server.client, phones_home, PhoneSpec("doomed", model="Virtual Doomed")
+    ) as started:
         yield started
-
-
-@contextmanager
-def running_phone(adb_server: AdbServer, phones_home: Settings, spec: PhoneSpec) -> Iterator[VirtualPhone]:
-    started = start_phone(spec, phones_home)
-    try:
-        bring_online(started, adb_server.client)
-        yield started
-    finally:
-        adb_server.client.disconnect(started.serial)
-        remove_phone(started)
 
 
 @pytest.fixture

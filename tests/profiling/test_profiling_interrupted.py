@@ -7,8 +7,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from conftest import SlmProcess
 from runs import ENDLESS_FLAGS, runner_pids, wait_for
+from slm_process import SlmProcess
 
 from toolkit.artifact import Artifact, FileEntry, Manifest, sha256_of
 from toolkit.devices.virtual.fleet import VirtualPhone

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
-from conftest import SlmProcess, running_phone
+import pytest
 from private_adb import AdbServer
 from runs import ENDLESS_FLAGS, SMALL_FLAGS, kill_runner, runner_pids, wait_for
+from slm_process import SlmProcess
+from virtual_phones import running_phone
 
 from toolkit.artifact import Artifact
 from toolkit.devices.virtual.emulation import bring_online
@@ -60,9 +63,23 @@ def test_phone_and_host_in_one_command(
     assert json.loads(out)["sent"] == []
 
 
+@pytest.fixture
+def empty_server(
+    adb_server: AdbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[AdbServer]:
+    """An adb server that knows no phone yet."""
+    server = AdbServer(adb_server.client, tmp_path)
+    for name, value in server.environ.items():
+        monkeypatch.setenv(name, value)
+    server.start()
+    yield server
+    server.kill()
+
+
 def test_the_only_phone_is_the_default(
-    slm: SlmProcess, phone: VirtualPhone, artifact: Artifact, settings: Settings
+    slm: SlmProcess, phone: VirtualPhone, artifact: Artifact, settings: Settings, empty_server: AdbServer
 ) -> None:
+    bring_online(phone, empty_server.client)
     process = slm("profile", artifact.path, *SMALL_FLAGS)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
@@ -124,7 +141,7 @@ def test_a_full_phone_is_refused_before_anything_is_pushed(
     slm: SlmProcess, adb_server: AdbServer, phones_home: Settings, artifact: Artifact, settings: Settings
 ) -> None:
     spec = PhoneSpec("full", model="Virtual Full", faults=Faults(space_bytes=30_000_000))
-    with running_phone(adb_server, phones_home, spec) as full_phone:
+    with running_phone(adb_server.client, phones_home, spec) as full_phone:
         process = slm("profile", artifact.path, "-d", full_phone.serial, *SMALL_FLAGS)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 8

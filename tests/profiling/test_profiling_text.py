@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import SlmProcess
+from slm_process import SlmProcess
 from tiny_artifact import CONTEXT_LENGTH, EOS
 from tiny_decoder import TinyDecoder
 

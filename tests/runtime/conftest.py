@@ -2,17 +2,15 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from runner_process import Runner
 from tiny_decoder import TinyDecoder
 
 from toolkit.runtime.abi import host_abi
 from toolkit.runtime.bundle import Bundle, build_bundle
 from toolkit.settings import Settings
-
-Runner = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="session")

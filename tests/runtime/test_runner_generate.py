@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Runner
+from runner_process import Runner
 from tiny_decoder import LAYERS, VOCAB, TinyDecoder
 
 PROMPT = [3, 77, 210, 5, 9]

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import Runner
+from runner_process import Runner
 
 from toolkit.artifact import Artifact
 from toolkit.compress.plan import plan_from_flags

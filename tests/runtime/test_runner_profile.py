@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Runner
+from runner_process import Runner
 from tiny_decoder import VOCAB, TinyDecoder
 
 from toolkit.profiling.records import parse_result

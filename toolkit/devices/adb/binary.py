@@ -30,12 +30,13 @@ def find_adb(settings: Settings) -> Path:
         return settings.adb
     if on_path := shutil.which("adb"):
         return Path(on_path)
-    if bundled := _wheel_adb():
+    if bundled := wheel_adb():
         return bundled
     raise AdbNotFound("No adb binary on PATH, in SLM_ADB or in the adbutils package.", next_step=_INSTALL)
 
 
-def _wheel_adb() -> Path | None:
+def wheel_adb() -> Path | None:
+    """The adb inside the adbutils package, when there is one for this machine."""
     # Found without importing adbutils, which takes a tenth of a second for parts that we do not use.
     spec = importlib.util.find_spec("adbutils")
     for folder in (spec.submodule_search_locations or []) if spec else []:

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import time
 from pathlib import Path
 
+import pytest
+
+from toolkit.devices.adb.binary import find_adb, wheel_adb
 from toolkit.devices.adb.client import AdbClient
+from toolkit.settings import Settings
+
+
+def adb_binary(which: str) -> Path:
+    """The adb that a user would get, the one on PATH (Debian's 29), or the one in adbutils (36)."""
+    if which == "default":
+        return find_adb(Settings.from_environment())
+    found = wheel_adb() if which == "wheel" else shutil.which("adb")
+    if not found:
+        pytest.skip(f"no adb for {which!r}; Debian's package `adb` brings one to PATH")
+    return Path(found)
 
 
 class AdbServer:
@@ -23,6 +38,7 @@ class AdbServer:
             "HOME": str(home),
             "ANDROID_ADB_SERVER_PORT": str(self._port),
             "ADB_MDNS_AUTO_CONNECT": "0",
+            "SLM_ADB": str(client.binary),
         }
         self._process: subprocess.Popen[bytes] | None = None
 
