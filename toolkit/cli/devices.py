@@ -95,6 +95,27 @@ def stop_command(as_json: bool = _JSON) -> None:
     _print_serials(stop_all(settings, client), as_json)
 
 
+@app.command("set")
+def set_command(
+    serial: str = typer.Argument(help="A virtual phone's serial, as `slm devices emulate` prints it."),
+    assignments: list[str] = typer.Argument(None, metavar="[NAME=VALUE]...", help="Conditions to change."),
+) -> None:
+    """Change what a virtual phone reports while it runs, and print all its conditions as JSON.
+
+    \b
+    Examples:
+      slm devices set 127.0.0.1:40123
+      slm devices set 127.0.0.1:40123 thermal_status=3 zones.cpu-0-0=81.5
+      slm devices set 127.0.0.1:40123 battery_percent=12 charging=true current_ua=none
+    """  # noqa: D301
+    from toolkit.devices.virtual.conditions import parse_assignments, set_conditions
+    from toolkit.devices.virtual.fleet import find_phone
+
+    phone = find_phone(serial, Settings.from_environment())
+    conditions = set_conditions(phone, **parse_assignments(assignments or []))
+    print(conditions.model_dump_json(indent=2))
+
+
 def _print_serials(serials: list[str], as_json: bool) -> None:
     if as_json:
         print(json.dumps(serials))

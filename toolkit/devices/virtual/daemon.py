@@ -13,6 +13,8 @@ import socket
 import sys
 from pathlib import Path
 
+from toolkit.devices.virtual.conditions import CONDITIONS_FILE, PROC_FOLDER
+from toolkit.devices.virtual.cpu_time import keep_cpu_time
 from toolkit.devices.virtual.faults import FaultClock
 from toolkit.devices.virtual.sandbox import enter_root, mount_system_folders
 from toolkit.devices.virtual.shell_service import serve_shell
@@ -27,7 +29,7 @@ _READ_BUFFER_BYTES = 4 << 20
 def main(spec_path: Path, root: Path, ready_path: Path) -> None:
     """Serve one phone until it is killed."""
     spec = PhoneSpec.read(spec_path)
-    mount_system_folders(root, data_bytes=spec.faults.space_bytes)
+    mount_system_folders(root, root / PROC_FOLDER, data_bytes=spec.faults.space_bytes)
     # Loopback only: this shell asks for no password.
     listener = socket.create_server(("127.0.0.1", spec.port))
     announcement = ready_path.with_suffix(".new")
@@ -64,9 +66,12 @@ async def _serve(spec: PhoneSpec, listener: socket.socket) -> None:
         )
         await connection.run()
 
+    stat = Path("/", PROC_FOLDER, "stat")
+    cpu_time = asyncio.create_task(keep_cpu_time(stat, Path("/", CONDITIONS_FILE), spec.cores))
     server = await asyncio.start_server(connected, sock=listener, limit=_READ_BUFFER_BYTES)
     async with server:
-        await server.serve_forever()
+        # An error of either ends the phone, and its log says why.
+        await asyncio.gather(server.serve_forever(), cpu_time)
 
 
 async def _run_service(stream: Stream, name: str) -> None:

@@ -18,10 +18,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from toolkit.devices.virtual.busybox import find_busybox
-from toolkit.devices.virtual.root import build_root, set_service
+from toolkit.devices.virtual.conditions import render_conditions, set_service
+from toolkit.devices.virtual.root import build_root
 from toolkit.devices.virtual.sandbox import sandbox_command
 from toolkit.devices.virtual.spec import PhoneSpec
-from toolkit.errors import VirtualPhoneFailed
+from toolkit.errors import DeviceNotFound, VirtualPhoneFailed
 from toolkit.settings import Settings
 
 _START_TIMEOUT_S = 20.0
@@ -57,7 +58,7 @@ class VirtualPhone:
         return _start_ticks(self.pid) == self.started_ticks
 
     def set_service(self, service: str, text: str) -> None:
-        """Change what ``dumpsys SERVICE`` prints on the phone."""
+        """Change what ``dumpsys SERVICE`` prints; for what a phone usually says see ``set_conditions``."""
         set_service(self.root, service, text)
 
     def die(self) -> None:
@@ -68,9 +69,14 @@ class VirtualPhone:
         """
         if not self.is_running():
             return
-        init = _first_child(self.pid)
-        ticks = _start_ticks(init)
-        os.kill(self.pid, signal.SIGKILL)
+        try:
+            init = _first_child(self.pid)
+            ticks = _start_ticks(init)
+            os.kill(self.pid, signal.SIGKILL)
+        except (FileNotFoundError, IndexError, ProcessLookupError):
+            # Dying by itself just now: what is inside has ended, unshare follows.
+            _wait_until(lambda: not self.is_running(), _STOP_TIMEOUT_S)
+            return
         # The namespace's init ends last, when the kernel has ended all else in there.
         if not _wait_until(lambda: ticks is None or _start_ticks(init) != ticks, _STOP_TIMEOUT_S):
             raise VirtualPhoneFailed(
@@ -117,6 +123,7 @@ def start_phone(spec: PhoneSpec, settings: Settings) -> VirtualPhone:
     spec.write(folder / "spec.json")
     if not root.exists():
         build_root(root, spec, busybox)
+    render_conditions(root, spec)
     daemon = [
         sys.executable,
         "-m",
@@ -142,6 +149,24 @@ def known_phones(settings: Settings) -> list[VirtualPhone]:
     folder = phones_folder(settings)
     found = (_read(child) for child in sorted(folder.iterdir())) if folder.is_dir() else ()
     return [phone for phone in found if phone]
+
+
+def find_phone(serial: str, settings: Settings) -> VirtualPhone:
+    """Return the running virtual phone of that serial.
+
+    Raises:
+        DeviceNotFound: none has it; a real phone's conditions cannot be set.
+    """
+    running = [phone for phone in known_phones(settings) if phone.is_running()]
+    for phone in running:
+        if phone.serial == serial:
+            return phone
+    serials = ", ".join(phone.serial for phone in running)
+    raise DeviceNotFound(
+        "No virtual phone of this serial runs here.",
+        serial=serial,
+        next_step=f"Running: {serials or 'none; start one with `slm devices emulate`'}.",
+    )
 
 
 def remove_phone(phone: VirtualPhone) -> None:

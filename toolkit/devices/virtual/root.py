@@ -6,11 +6,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from toolkit.devices.virtual.services import battery_text, thermal_text
+from toolkit.devices.virtual.conditions import STATE_FOLDER
 from toolkit.devices.virtual.spec import PhoneSpec
 
-# Where the dumpsys script reads, so that a test can change a phone's condition while it runs.
-STATE_FOLDER = "vendor/state"
 _FOLDERS = ("system/bin", "vendor/bin", STATE_FOLDER, "data/local/tmp", "proc", "sys", "dev", "etc")
 # Applets that would reach outside the sandbox or that no phone has.
 _LEFT_OUT = {
@@ -45,6 +43,13 @@ if [ -r "/{STATE_FOLDER}/$1.txt" ]; then
 fi
 echo "Can't find service: $1"
 """
+_GETCONF = """#!/system/bin/sh
+case "$1" in
+  PAGE_SIZE | PAGESIZE) echo {page_size} ;;
+  _NPROCESSORS_ONLN | _NPROCESSORS_CONF) echo {cores} ;;
+  *) echo "getconf: Unknown name '$1'" >&2; exit 1 ;;
+esac
+"""
 
 
 def build_root(root: Path, spec: PhoneSpec, busybox: Path) -> None:
@@ -63,20 +68,11 @@ def build_root(root: Path, spec: PhoneSpec, busybox: Path) -> None:
     listing = subprocess.run([str(busybox), "--list"], capture_output=True, text=True, check=True)
     for applet in set(listing.stdout.split()) - _LEFT_OUT - {"busybox"}:
         (programs / applet).symlink_to("busybox")
-    for name, script in (("getprop", _GETPROP), ("dumpsys", _DUMPSYS)):
+    getconf = _GETCONF.format(page_size=spec.page_size_bytes, cores=spec.cores)
+    for name, script in (("getprop", _GETPROP), ("dumpsys", _DUMPSYS), ("getconf", getconf)):
         (programs / name).write_text(script, encoding="utf-8")
         (programs / name).chmod(0o755)
     properties = "".join(f"{key}={value}\n" for key, value in spec.properties().items())
     (root / "system" / "build.prop").write_text(properties, encoding="utf-8")
     # Scripts elsewhere open with #!/bin/sh; on Android /bin is a link to /system/bin.
     (root / "bin").symlink_to("system/bin")
-    set_service(root, "battery", battery_text())
-    set_service(root, "thermalservice", thermal_text())
-
-
-def set_service(root: Path, service: str, text: str) -> None:
-    """Change what ``dumpsys SERVICE`` prints, also while the phone runs."""
-    target = root / STATE_FOLDER / f"{service}.txt"
-    replacement = target.with_suffix(".new")
-    replacement.write_text(text, encoding="utf-8")
-    replacement.replace(target)

@@ -45,11 +45,12 @@ def sandbox_command() -> list[str]:
     return prefix
 
 
-def mount_system_folders(root: Path, *, data_bytes: int | None) -> None:
-    """Give the root /proc, /sys (read-only) and a few devices; call it inside the namespaces.
+def mount_system_folders(root: Path, proc_files: Path, *, data_bytes: int | None) -> None:
+    """Give the root /proc, its own /sys (read-only) and a few devices; call it inside the namespaces.
 
     Args:
         root: the phone's root.
+        proc_files: files that take the place of those in /proc.
         data_bytes: size of a /data kept in memory, so that both ``df`` and writing know its limit.
     """
     # df finds a path's file system by its mount point, so the root and /data have to be mount points.
@@ -60,13 +61,10 @@ def mount_system_folders(root: Path, *, data_bytes: int | None) -> None:
         _mount("tmpfs", root / "data", "tmpfs", _MS_NOSUID | _MS_NODEV, f"size={data_bytes}")
         (root / "data" / "local" / "tmp").mkdir(parents=True)
     _mount("proc", root / "proc", "proc", _HARMLESS)
-    sys_folder = root / "sys"
-    try:
-        _mount("/sys", sys_folder, None, _MS_BIND)
-    except OSError:
-        # In a user namespace /sys comes with its submounts or not at all.
-        _mount("/sys", sys_folder, None, _MS_BIND | _MS_REC)
-    _mount(None, sys_folder, None, _MS_REMOUNT | _MS_BIND | _MS_RDONLY | _HARMLESS | _MS_RELATIME)
+    for file in proc_files.iterdir():
+        _mount(str(file), root / "proc" / file.name, None, _MS_BIND)
+    _mount(str(root / "sys"), root / "sys", None, _MS_BIND)
+    _mount(None, root / "sys", None, _MS_REMOUNT | _MS_BIND | _MS_RDONLY | _HARMLESS | _MS_RELATIME)
     for name in _DEVICES:
         device = root / "dev" / name
         device.touch()

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from toolkit.devices.virtual.faults import Faults
+from toolkit.devices.virtual.hardware import FEATURES_ARMV8_2, CpuCluster, default_clusters
 
 # Left out on purpose: brotli, lz4, zstd, delayed_ack and TLS, which this phone does not speak. Without
 # shell_v2 every exit code would be 0, without stat_v2 and ls_v2 sizes would have 32 bits.
@@ -22,6 +23,10 @@ class PhoneSpec:
         model: what ``ro.product.model`` says.
         abi: Android's word for the host's own ABI.
         port: loopback port, 0 for any free one.
+        clusters: its cores; as many as the host's by default.
+        cpu_features: an arm64 phone's processor features, as /proc/cpuinfo names them.
+        ram_bytes: MemTotal.
+        page_size_bytes: what ``getconf PAGE_SIZE`` says.
         faults: misbehaviour to inject.
     """
 
@@ -33,6 +38,20 @@ class PhoneSpec:
     api_level: int = 34
     port: int = 0
     faults: Faults = field(default_factory=Faults)
+    clusters: tuple[CpuCluster, ...] = ()
+    cpu_features: str = FEATURES_ARMV8_2
+    ram_bytes: int = 8 << 30
+    page_size_bytes: int = 4096
+
+    def __post_init__(self) -> None:
+        """Fill in the cores."""
+        if not self.clusters:
+            object.__setattr__(self, "clusters", default_clusters(self.abi))
+
+    @property
+    def cores(self) -> int:
+        """Number of cores."""
+        return sum(cluster.cores for cluster in self.clusters)
 
     def properties(self) -> dict[str, str]:
         """What ``getprop`` shows."""
@@ -66,4 +85,6 @@ class PhoneSpec:
     def read(cls, path: Path) -> PhoneSpec:
         """Load what ``write`` saved."""
         fields = json.loads(path.read_text(encoding="utf-8"))
-        return cls(**{**fields, "faults": Faults(**fields["faults"])})
+        faults = Faults(**fields.pop("faults"))
+        clusters = tuple(CpuCluster(**cluster) for cluster in fields.pop("clusters", ()))
+        return cls(**fields, faults=faults, clusters=clusters)
