@@ -44,14 +44,14 @@ and keeps its traceback.
     +-- StoreError              10    the results database
     |   +-- StoreLocked
     |   +-- RunNotFound
+    |   +-- ConditionsDiffer          runs that must not be ranked against each other
+    |   +-- ImportInvalid             a file that cannot be imported; nothing of it was
     +-- RecipeError             11    a recipe that cannot be planned
     |   +-- RecipeInvalid             what is wrong in the file, each with line and column
     +-- BatchError              12    a batch of steps that did not come to its end
         +-- StepsFailed               some steps failed; the others are done and are not done again
         +-- BatchBusy                 another process runs this recipe
         +-- ClusterUnusable           the Ray cluster cannot be reached or lacks what the steps need
-        +-- ConditionsDiffer          runs that must not be ranked against each other
-        +-- ImportInvalid             a file that cannot be imported; nothing of it was
 """
 
 from __future__ import annotations
