@@ -1,0 +1,194 @@
+"""What a recipe's words must mean: schemes, algorithms, models and devices that exist, runs that fit."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from toolkit.compress.groups import GROUP_SIZES, PER_CHANNEL
+from toolkit.compress.presets import PRESETS
+from toolkit.compress.schemes import SCHEMES
+from toolkit.errors import UsageError
+from toolkit.profiling.options import parse_affinity
+from toolkit.recipes import matrix
+from toolkit.recipes.document import Document, PathInFile
+from toolkit.recipes.problems import did_you_mean
+from toolkit.recipes.schema import Recipe, Section
+from toolkit.recipes.targets import DEVICE_WORDS, is_device_word
+
+# The registry of algorithms imports torch; a test keeps these equal to it.
+ALGORITHMS = ("rtn", "hqq")
+SOURCE = "source"
+REPORT_SUFFIXES = (".html", ".md", ".png")
+# More combinations than this are a mistake, not a plan.
+MOST_STEPS = 100_000
+_HUB_ID = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*")
+
+
+def check_words(document: Document, folder: Path) -> None:
+    """Add a problem for every word that means nothing, also where the file around it is not well formed."""
+    for path, value in document.scalars():
+        axis = _axis(path)
+        if axis is not None:
+            _check_value(axis, value, document.position(path), document, folder)
+
+
+def check_plan(recipe: Recipe, document: Document) -> None:
+    """Add problems of a recipe whose words are all known: what it stands for as a whole."""
+    _check_reports(recipe, document)
+    if not document.problems:
+        _check_combinations(recipe, document)
+
+
+def _axis(path: PathInFile) -> str | None:
+    """The axis that a value belongs to, wherever it stands: convert.quant, profile.exclude.0.quant.1 ..."""
+    if path[:1] not in (("convert",), ("profile",)):
+        return None
+    fields = [part for part in path[1:] if isinstance(part, str) and part not in ("include", "exclude")]
+    if fields[:1] == ["model"] and fields[1:] not in ([], ["id"]):
+        return None
+    return fields[0] if fields else None
+
+
+def _check_value(axis: str, value: Any, at: tuple[int, int], document: Document, folder: Path) -> None:
+    problems = document.problems
+    if axis == "group_size":
+        if isinstance(value, int) and value not in (*GROUP_SIZES, PER_CHANNEL):
+            sizes = ", ".join(map(str, GROUP_SIZES))
+            problems.add(at, f"no group size {value}", f"Use one of {sizes}, or 0 for per channel.")
+    elif not isinstance(value, str) or not value:
+        return
+    elif axis == "model":
+        _check_model(value, at, document, folder)
+    elif axis == "quant":
+        _check_word(value, [*SCHEMES, *PRESETS, SOURCE], "scheme or preset", at, document)
+    elif axis in ("embedding", "lm_head"):
+        _check_word(value, list(SCHEMES), "scheme", at, document)
+    elif axis == "algorithm":
+        _check_word(value, ALGORITHMS, "algorithm", at, document)
+    elif axis == "device" and not is_device_word(value):
+        near = difflib.get_close_matches(value, DEVICE_WORDS, n=1, cutoff=0.5)
+        hint = f"Did you mean {near[0]!r}? " if near else ""
+        text = "Write local, virtual, virtual:N (1 to 16), phones, or a serial."
+        problems.add(at, f"{value!r} names no device", hint + text)
+    elif axis == "affinity":
+        try:
+            parse_affinity(value)
+        except UsageError:
+            problems.add(at, f"{value!r} is not a list of CPUs", "Write it like '0,2,4-7'.")
+
+
+def _check_word(
+    word: str, choices: Sequence[str], kind: str, at: tuple[int, int], document: Document
+) -> None:
+    if word not in choices:
+        document.problems.add(at, f"unknown {kind} {word!r}", did_you_mean(word, choices))
+
+
+def _check_model(model: str, at: tuple[int, int], document: Document, folder: Path) -> None:
+    """Models on this machine must be there; whether the hub has one shows when it is fetched."""
+    from toolkit.sources.random_source import builtin_configs
+
+    problems = document.problems
+    if "\0" in model:
+        problems.add(at, "the model's name holds a NUL character")
+    elif model.startswith("random:"):
+        name = model.removeprefix("random:")
+        if name not in builtin_configs() and not _is_file(folder / name):
+            problems.add(
+                at, f"no built-in config and no file {name!r}", did_you_mean(name, builtin_configs())
+            )
+    elif model.endswith(".gguf"):
+        if not _is_file(folder / Path(model).expanduser()):
+            problems.add(at, f"no file {model!r}", "Paths start from the recipe's folder.")
+    elif not _HUB_ID.fullmatch(model) and not _is_folder(folder / Path(model).expanduser()):
+        problems.add(at, f"{model!r} is no folder, and no hub id either", "Hub ids are owner/name.")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long for the file system
+        return False
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def _check_reports(recipe: Recipe, document: Document) -> None:
+    for index, name in enumerate(recipe.report):
+        at = document.position(("report", index))
+        if Path(name).suffix not in REPORT_SUFFIXES or "\0" in name:
+            document.problems.add(
+                at, f"report {name!r} has no known format", f"End it with {' '.join(REPORT_SUFFIXES)}."
+            )
+        elif recipe.profile is None:
+            document.problems.add(at, "a report without a profile section has nothing to show")
+
+
+def _check_combinations(recipe: Recipe, document: Document) -> None:
+    """Whether the matrix holds something, every exclude meets something, and every run has room."""
+    size = _matrix_size(recipe)
+    if size > MOST_STEPS:
+        document.problems.add((1, 1), f"{size} combinations; a recipe may have {MOST_STEPS}", "Split it.")
+        return
+    convert = recipe.convert
+    everything = matrix.conversions(convert.model_copy(update={"exclude": []}))
+    _check_excludes(("convert", "exclude"), convert.exclude, [vars(one) for one in everything], document)
+    converted = matrix.conversions(convert)
+    if not converted:
+        document.problems.add(document.key_position(("convert", "exclude")), "nothing is left to convert")
+    if recipe.profile is None:
+        return
+    runs = matrix.profile_runs(recipe.profile.model_copy(update={"exclude": []}), converted)
+    candidates = [{**vars(run.conversion), **vars(run)} for run in runs]
+    _check_excludes(("profile", "exclude"), recipe.profile.exclude, candidates, document)
+    at = document.key_position(("profile",))
+    for work in dict.fromkeys(_work(run) for run in matrix.profile_runs(recipe.profile, converted)):
+        prompt, generated, depth, context = work
+        if context is not None and prompt + generated + depth > context:
+            text = (
+                f"depth {depth} + prompt {prompt} + generated {generated} do not fit into context {context}"
+            )
+            document.problems.add(at, text, "Ask for fewer tokens or raise convert.context.")
+
+
+def _work(run: matrix.ProfileRun) -> tuple[int, int, int, int | None]:
+    return run.prompt_tokens, run.generate_tokens, run.depth, run.conversion.context
+
+
+def _matrix_size(recipe: Recipe) -> int:
+    """Combinations before anything is left out, includes counted generously."""
+    sections: list[tuple[Section, Sequence[str]]] = [(recipe.convert, matrix.CONVERT_AXES)]
+    if recipe.profile is not None:
+        sections.append((recipe.profile, matrix.PROFILE_AXES))
+    total = 1
+    for section, axes in sections:
+        size = _product(section, axes)
+        total *= size + sum(_product(more, axes) for more in getattr(section, "include"))  # noqa: B009
+    return total
+
+
+def _product(section: Section, axes: Sequence[str]) -> int:
+    size = 1
+    for axis in axes:
+        size *= len(getattr(section, axis) or [None])
+    return size
+
+
+def _check_excludes(
+    path: PathInFile, excludes: Sequence[Section], candidates: list[dict[str, Any]], document: Document
+) -> None:
+    for index, out in enumerate(excludes):
+        if not any(matrix.matches(values, out) for values in candidates):
+            at = document.position((*path, index))
+            document.problems.add(
+                at, "excludes nothing: no combination is like this", "Remove it, or fix it."
+            )

@@ -1,0 +1,136 @@
+"""Reading a recipe: everything that is wrong with it is reported at once, with line and column."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from toolkit.recipes.choices import check_plan, check_words
+from toolkit.recipes.document import Document, PathInFile, parse_document, read_document
+from toolkit.recipes.problems import did_you_mean
+from toolkit.recipes.schema import SCHEMA, Convert, ConvertAxes, Limits, Model, Profile, ProfileMatch, Recipe
+
+# Sections by where they are in the file; * stands for an index in a list.
+_SECTIONS: dict[tuple[str, ...], type[BaseModel]] = {
+    (): Recipe,
+    ("convert",): Convert,
+    ("convert", "model", "*"): Model,
+    ("convert", "include", "*"): ConvertAxes,
+    ("convert", "exclude", "*"): ConvertAxes,
+    ("profile",): Profile,
+    ("profile", "include", "*"): ProfileMatch,
+    ("profile", "exclude", "*"): ProfileMatch,
+    ("limits",): Limits,
+}
+
+
+@dataclass(frozen=True)
+class LoadedRecipe:
+    """A valid recipe and the file that it came from.
+
+    Attributes:
+        path: the file; relative paths in the recipe start from its folder.
+        sha256: of the file's content.
+    """
+
+    recipe: Recipe
+    path: Path
+    sha256: str
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths of the recipe start from."""
+        return self.path.parent
+
+
+def load_recipe(path: Path) -> LoadedRecipe:
+    """Read and check a recipe file.
+
+    Raises:
+        RecipeInvalid: with every problem that it has.
+    """
+    document = read_document(path)
+    recipe = checked(document, path.parent)
+    document.problems.raise_if_any(str(path))
+    assert recipe is not None, "a file without problems makes a recipe"
+    return LoadedRecipe(recipe, path.absolute(), hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def recipe_from_text(text: str, folder: Path, name: str = "recipe.yaml") -> Recipe:
+    """A recipe from text, as :func:`load_recipe` would read it from a file in ``folder``.
+
+    Raises:
+        RecipeInvalid: with every problem that it has.
+    """
+    document = parse_document(text)
+    recipe = checked(document, folder)
+    document.problems.raise_if_any(name)
+    assert recipe is not None, "a text without problems makes a recipe"
+    return recipe
+
+
+def checked(document: Document, folder: Path) -> Recipe | None:
+    """Check parsed data; problems are added to the document's, None is returned when there is no recipe."""
+    if document.data is None:
+        return None
+    if not isinstance(document.data, dict):
+        document.problems.add((1, 1), "a recipe is a mapping of fields", f"Start with: schema: {SCHEMA}")
+        return None
+    check_words(document, folder)
+    try:
+        recipe = Recipe.model_validate(document.data)
+    except ValidationError as error:
+        for one in error.errors(include_url=False, include_context=True):
+            _add(document, one)
+        return None
+    check_plan(recipe, document)
+    return recipe
+
+
+def _add(document: Document, error: Any) -> None:
+    path: PathInFile = tuple(error["loc"])
+    kind, name = error["type"], path[-1] if path else ""
+    # What could not be read is None in the data, and its own problem has been noted already.
+    if document.problems.has(document.position(path)):
+        return
+    if kind == "extra_forbidden":
+        at = document.key_position(path)
+        document.problems.add(at, f"unknown field {name!r}", did_you_mean(str(name), _fields(path[:-1])))
+    elif kind == "missing":
+        document.problems.add(document.position(path[:-1]), f"field {name!r} is missing")
+    elif kind == "string_pattern_mismatch":
+        hint = "Use small letters, digits, dots, dashes and underscores, at most 64, beginning with one of the first two."
+        document.problems.add(document.position(path), f"{_noun(path)} {_shown(error)} is no name", hint)
+    elif kind == "literal_error" and isinstance(error["input"], str):
+        choices = [word.strip(" '") for word in error["ctx"]["expected"].replace(" or ", ",").split(",")]
+        hint = did_you_mean(error["input"], choices)
+        document.problems.add(document.position(path), f"unknown {_noun(path)} {error['input']!r}", hint)
+    else:
+        document.problems.add(document.position(path), f"{_noun(path)}: {_message(error)}")
+
+
+def _fields(section: PathInFile) -> list[str]:
+    shape = tuple("*" if isinstance(part, int) else part for part in section)
+    model = _SECTIONS.get(shape)
+    if model is None:
+        return []
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _noun(path: PathInFile) -> str:
+    """The field that an error is about: list indices are left to the column."""
+    return ".".join(str(part) for part in path if not isinstance(part, int)) or "recipe"
+
+
+def _message(error: Any) -> str:
+    message = str(error["msg"]).removeprefix("Input ").removeprefix("Value error, ")
+    return f"{_shown(error)} {message}" if message.startswith("should") else message
+
+
+def _shown(error: Any) -> str:
+    shown = repr(error["input"])
+    return shown if len(shown) <= 60 else f"{shown[:57]}..."
