@@ -61,10 +61,10 @@ def test_runs_are_listed_newest_first_and_filtered(store: Store) -> None:
 
     assert ids() == ["run2", "run1", "run0"]
     assert ids(limit=1) == ["run2"]
-    assert ids(statuses=["ok"]) == ["run2", "run0"]
-    assert ids(device="p1") == ["run1", "run0"]
-    assert ids(model="smollm2") == ["run2", "run1", "run0"]
-    assert ids(model="%") == []
+    assert ids(where="status = 'ok'") == ["run2", "run0"]
+    assert ids(where="serial = 'p1'") == ["run1", "run0"]
+    assert ids(where="model contains 'SMOLLM2'") == ["run2", "run1", "run0"]
+    assert ids(where="model contains '%'") == []
 
 
 def test_a_unique_prefix_finds_a_run(store: Store) -> None:

@@ -13,6 +13,8 @@ import sqlalchemy as sa
 from toolkit.errors import RunNotFound, StoreError
 from toolkit.store import tables
 from toolkit.store.database import connect, migrate, transaction
+from toolkit.store.filters import Filter
+from toolkit.store.query import matching, order_by
 from toolkit.store.rows import (
     Artifact,
     Condition,
@@ -124,30 +126,36 @@ class Store:
         return True
 
     def list_runs(
-        self,
-        *,
-        limit: int | None = None,
-        statuses: Sequence[Status] = (),
-        device: str | None = None,
-        model: str | None = None,
+        self, *, where: Filter | str | None = None, sort: Sequence[str] = (), limit: int | None = None
     ) -> list[RunSummary]:
-        """Runs, newest first.
+        """Runs that pass a filter.
 
         Args:
+            where: a filter as :mod:`toolkit.store.filters` reads it, or one it has made.
+            sort: columns, the first one deciding, with a leading ``-`` for descending; newest first if none.
             limit: at most this many.
-            statuses: only these; all when empty.
-            device: only this serial.
-            model: only models whose name holds this text, ignoring case.
+
+        Raises:
+            BadFilter: a filter or sort order that cannot be read.
         """
-        query = _summaries().order_by(tables.runs.c.created_unix_ns.desc(), tables.runs.c.id).limit(limit)
-        if statuses:
-            query = query.where(tables.runs.c.status.in_(statuses))
-        if device is not None:
-            query = query.where(tables.devices.c.serial == device)
-        if model is not None:
-            query = query.where(tables.artifacts.c.model.icontains(model, autoescape=True))
+        order = order_by(sort)
+        # Choose first, read whole rows then: sorting carries ids around, not sixty columns.
+        chosen = matching(where, order, limit).subquery()
+        query = _summaries().join(chosen, chosen.c.id == tables.runs.c.id).order_by(*order)
         with self.reading() as connection:
             return [_summary(row) for row in connection.execute(query).mappings()]
+
+    def count_runs(self, where: Filter | str | None = None) -> int:
+        """How many runs pass a filter.
+
+        Raises:
+            BadFilter: a filter that cannot be read.
+        """
+        with self.reading() as connection:
+            counted: int = connection.execute(
+                sa.select(sa.func.count()).select_from(matching(where).subquery())
+            ).scalar_one()
+        return counted
 
     def find_run_id(self, prefix: str) -> str:
         """The full id of the one run whose id starts with ``prefix``.

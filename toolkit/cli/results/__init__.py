@@ -1,0 +1,15 @@
+"""`slm results`: everything that is done with stored runs."""
+
+from __future__ import annotations
+
+import typer
+
+from toolkit.cli.results import columns, export, listing, show
+
+app = typer.Typer(
+    help="List, compare, tag, export and import stored runs.", no_args_is_help=True, rich_markup_mode=None
+)
+app.command("columns")(columns.columns)
+app.command("export")(export.export_runs)
+app.command("list")(listing.list_runs)
+app.command("show")(show.show)

@@ -1,0 +1,55 @@
+"""`slm results list`."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import typer
+
+from toolkit.cli.results import selection
+from toolkit.settings import Settings
+
+
+def list_runs(
+    limit: int = typer.Option(50, "--limit", "-n", min=1, help="Show at most N runs."),
+    where: str | None = selection.WHERE,
+    sort: list[str] = selection.SORT,
+    status: list[str] = selection.STATUS,
+    device: str | None = selection.DEVICE,
+    model: str | None = selection.MODEL,
+    as_json: bool = selection.JSON,
+) -> None:
+    """List stored runs, newest first. Virtual phones are marked (emulated).
+
+    pp and tg are prompt and generated tokens, @N the depth; prefill and decode are medians over the
+    repetitions, in tokens per second; MB is the peak memory; parity says how many greedy tokens equal the
+    converting host's. `slm results columns` names all that runs can be filtered and sorted by.
+
+    \b
+    Examples:
+      slm results list
+      slm results list --status ok --model smollm2 --json
+      slm results list --where "decode > 50 and backend = 'executorch'" --sort -decode --limit 10
+      slm results list --where "tag = 'nightly' and created >= '2026-11-01'"
+    """  # noqa: D301
+    from toolkit.store import open_store
+    from toolkit.store.export import flat
+
+    chosen = selection.chosen(where, status, device, model)
+    with open_store(Settings.from_environment().store_url) as store:
+        runs = store.list_runs(where=chosen, sort=selection.sort_columns(sort), limit=limit)
+        found = len(runs) if len(runs) < limit else store.count_runs(chosen)
+        empty = not runs and not as_json and store.count_runs() == 0
+    if as_json:
+        print(json.dumps([flat(summary) for summary in runs], indent=2))
+    elif empty:
+        print("No runs yet. Make one with: slm profile ARTIFACT", file=sys.stderr)
+    elif not runs:
+        print("No run passes the filter.", file=sys.stderr)
+    else:
+        from toolkit.cli.results.run_table import print_runs
+
+        print_runs(runs)
+        if found > len(runs):
+            print(f"{len(runs)} of {found} runs; --limit shows more", file=sys.stderr)

@@ -1,0 +1,34 @@
+"""`slm results show`."""
+
+from __future__ import annotations
+
+import json
+
+import typer
+
+from toolkit.cli.results import selection
+from toolkit.settings import Settings
+
+
+def show(
+    run_id: str = typer.Argument(help="Id of the run, or its first characters.", metavar="ID"),
+    as_json: bool = selection.JSON,
+) -> None:
+    """Show one run with its repetitions and conditions.
+
+    \b
+    Examples:
+      slm results show 7k2m
+      slm results show 7k2m --json
+    """  # noqa: D301
+    from toolkit.store import open_store
+    from toolkit.store.export import as_json_data
+
+    with open_store(Settings.from_environment().store_url) as store:
+        stored = store.get_run(store.find_run_id(run_id))
+    if as_json:
+        print(json.dumps(as_json_data(stored), indent=2))
+    else:
+        from toolkit.cli.results.run_table import print_run
+
+        print_run(stored)
