@@ -5,10 +5,22 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 # Called with (done, total); total is 0 when it is not known. Units are the caller's: bytes, layers, tokens.
 ProgressCallback = Callable[[int, int], None]
+
+
+class ShowProgress(Protocol):
+    """Opens a progress display with a label; :func:`bar` is one, :func:`shared_bars` gives another."""
+
+    def __call__(  # noqa: D102 - as bar()
+        self, label: str, *, unit: str = "bytes"
+    ) -> AbstractContextManager[ProgressCallback]: ...
 
 
 def silent(done: int, total: int) -> None:
@@ -32,6 +44,27 @@ def bar(label: str, *, unit: str = "bytes") -> Iterator[ProgressCallback]:
 
 
 @contextmanager
+def shared_bars() -> Iterator[ShowProgress]:
+    """One display for several bars that move at the same time, each from a thread of its own."""
+    if not sys.stderr.isatty():
+        # Whole lines, each with its label, may mix as they come.
+        yield bar
+        return
+    progress = _terminal_display(unit="mixed")
+
+    @contextmanager
+    def show(label: str, *, unit: str = "bytes") -> Iterator[ProgressCallback]:
+        task = progress.add_task(label, total=None)
+        try:
+            yield lambda done, total: progress.update(task, completed=done, total=total or None)
+        finally:
+            progress.remove_task(task)
+
+    with progress:
+        yield show
+
+
+@contextmanager
 def stage(label: str) -> Iterator[None]:
     """Announce a stage on stderr and say how long it took."""
     started = time.monotonic()
@@ -42,28 +75,37 @@ def stage(label: str) -> Iterator[None]:
 
 @contextmanager
 def _terminal_bar(label: str, unit: str) -> Iterator[ProgressCallback]:
+    with _terminal_display(unit) as progress:
+        task = progress.add_task(label, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total or None)
+
+
+def _terminal_display(unit: str) -> Progress:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
         DownloadColumn,
         MofNCompleteColumn,
         Progress,
+        ProgressColumn,
+        TaskProgressColumn,
         TextColumn,
         TimeRemainingColumn,
         TransferSpeedColumn,
     )
 
-    columns = [DownloadColumn(), TransferSpeedColumn()] if unit == "bytes" else [MofNCompleteColumn()]
-    with Progress(
+    amounts: dict[str, list[ProgressColumn]] = {
+        "bytes": [DownloadColumn(), TransferSpeedColumn()],
+        "mixed": [TaskProgressColumn()],
+    }
+    return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        *columns,
+        *amounts.get(unit, [MofNCompleteColumn()]),
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
-    ) as progress:
-        task = progress.add_task(label, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total or None)
+    )
 
 
 @contextmanager
@@ -76,6 +118,8 @@ def _plain_lines(label: str, unit: str) -> Iterator[ProgressCallback]:
         if quarter > last_quarter:
             last_quarter = quarter
             amount = f"{done / 1e6:.1f} of {total / 1e6:.1f} MB" if unit == "bytes" else f"{done} of {total}"
-            print(f"{label}: {amount}", file=sys.stderr, flush=True)
+            # In one piece, so that lines of several threads do not mix.
+            sys.stderr.write(f"{label}: {amount}\n")
+            sys.stderr.flush()
 
     yield report

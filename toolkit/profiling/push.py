@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from toolkit.artifact import Artifact
@@ -14,12 +12,9 @@ from toolkit.errors import DeviceNotReady
 from toolkit.profiling import remote
 from toolkit.profiling.description import BundleIdentity
 from toolkit.profiling.verified import verify_artifact
-from toolkit.progress import ProgressCallback, bar
+from toolkit.progress import ShowProgress, bar
 from toolkit.runtime.bundle import Bundle, build_bundle
 from toolkit.settings import Settings
-
-# Opens a progress bar with this label.
-ShowProgress = Callable[[str], AbstractContextManager[ProgressCallback]]
 
 
 @dataclass(frozen=True)

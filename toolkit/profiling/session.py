@@ -25,7 +25,7 @@ from toolkit.profiling.options import ProfileOptions, check_context
 from toolkit.profiling.preflight import check_ram, run_timeout_s
 from toolkit.profiling.push import Pushed, push
 from toolkit.profiling.rows import stored_run
-from toolkit.progress import ProgressCallback, bar
+from toolkit.progress import ProgressCallback, ShowProgress, bar
 from toolkit.settings import Settings
 from toolkit.store import Store, new_run_id
 from toolkit.store.rows import StoredRun
@@ -39,11 +39,13 @@ class Session:
         settings: where raw files and receipts go.
         store: where the run goes.
         timeout_s: limit for the runner, or None to scale it by the work.
+        show_progress: opens a progress bar.
     """
 
     settings: Settings
     store: Store
     timeout_s: float | None = None
+    show_progress: ShowProgress = bar
 
 
 def profile(
@@ -74,7 +76,7 @@ def profile(
     check_context(artifact, options)
     with device.lock():
         check_ram(artifact, options, device.info())
-        pushed = push(device, artifact, session.settings)
+        pushed = push(device, artifact, session.settings, show_progress=session.show_progress)
         description = _describe(device, artifact, options, pushed, run_id or new_run_id())
         ending, stored = _run_and_store(device, description, session)
     if ending.error is not None:
@@ -173,7 +175,7 @@ def _run(
     options = description.options
     timeout_s = session.timeout_s or run_timeout_s(description.manifest.size_bytes, options.work_tokens)
     try:
-        with bar(f"run on {device.serial}", unit="repetitions") as progress:
+        with session.show_progress(f"run on {device.serial}", unit="repetitions") as progress:
             completed = launch.start_runner(
                 device,
                 description.run_id,
