@@ -8,22 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.devices.adb.description import describe, interpret_readings
+from toolkit.devices.adb.description import describe
+from toolkit.devices.base import Readings
+from toolkit.devices.battery import Battery, parse_battery
 from toolkit.devices.conditions import (
-    Battery,
     CpuTimes,
-    Thermal,
     cpu_busy,
-    parse_battery,
     parse_cpu_times,
     parse_df_free_bytes,
     parse_frequencies_khz,
     parse_getprop,
     parse_meminfo_bytes,
-    parse_thermal_zones,
-    parse_thermalservice,
 )
-from toolkit.devices.virtual.services import battery_text, thermal_text
+from toolkit.devices.readings import interpret_readings
+from toolkit.devices.screen import parse_screen_on
+from toolkit.devices.sections import split_sections
+from toolkit.devices.thermal import Thermal, parse_thermal_zones, parse_thermalservice
+from toolkit.devices.virtual.services import battery_text, power_text, thermal_text
 
 DF_TOYBOX = """\
 Filesystem       1K-blocks     Used Available Use% Mounted on
@@ -154,20 +155,83 @@ Current Battery Service state:
   current now: -187
   mOnline: false
 """
-BATTERY_XIAOMI_SCALE_1000 = "  AC powered: true\n  level: 455\n  scale: 1000\n  present: true\n"
+# Android 7 on a Samsung: lines before the plugs, lines without indentation behind them.
+BATTERY_SAMSUNG_OLD = """\
+Current Battery Service state:
+  mBootCompleted: true
+  AC powered: false
+  USB powered: true
+  Wireless powered: false
+  Max charging current: 0
+  Charge counter: 0
+  status: 2
+  health: 2
+  present: true
+  level: 84
+  scale: 100
+  voltage: 4063
+  temperature: 326
+  technology: Li-ion
+  current now: 321
+USE_FAKE_BATTERY: false
+BatteryInfoBackUp
+  mSavedBatteryAsoc: 77
+"""
+# HyperOS writes more lines with the same words in them.
+BATTERY_XIAOMI = """\
+Current Battery Service state:
+  AC powered: true
+  USB powered: false
+  Wireless powered: false
+  Dock powered: false
+  Max charging current: 3000000
+  Max charging voltage: 9000000
+  Charge counter: 2310000
+  status: 2
+  health: 2
+  present: true
+  level: 46
+  scale: 100
+  voltage: 4218
+  temperature: 341
+  technology: Li-poly
+  Quick charge type: 3
+  Adapter level: 7
+"""
+BATTERY_SCALE_1000 = "  AC powered: true\n  level: 455\n  scale: 1000\n  present: true\n"
+# A television box: a battery that is not one.
+BATTERY_BOX = """\
+Current Battery Service state:
+  AC powered: true
+  USB powered: false
+  Wireless powered: false
+  status: 5
+  present: false
+  level: 0
+  scale: 100
+  voltage: 0
+  temperature: 0
+"""
+# After `dumpsys battery unplug`: what it says is what it was told.
+BATTERY_FROZEN = BATTERY_SAMSUNG.replace(":\n", ":\n  (UPDATES STOPPED -- use 'reset' to restart)\n", 1)
 
 
 @pytest.mark.parametrize(
     ("text", "battery"),
     [
-        (BATTERY_PIXEL, Battery(67, True)),
-        (BATTERY_SAMSUNG, Battery(81, False)),
-        (BATTERY_XIAOMI_SCALE_1000, Battery(46, True)),
-        ("  AC powered: true\n  present: false\n  level: 0\n  scale: 100\n", Battery(None, True)),
-        ("  level: 50\n", Battery(None, None)),
-        ("  level: fifty\n  scale: 100\n", Battery(None, None)),
-        ("Can't find service: battery\n", Battery(None, None)),
-        ("", Battery(None, None)),
+        (BATTERY_PIXEL, Battery(67, True, "usb", 28.4)),
+        (BATTERY_SAMSUNG, Battery(81, False, "battery", 26.2)),
+        (BATTERY_SAMSUNG_OLD, Battery(84, True, "usb", 32.6)),
+        (BATTERY_XIAOMI, Battery(46, True, "ac", 34.1)),
+        (BATTERY_SCALE_1000, Battery(46, True, "ac", None)),
+        (BATTERY_BOX, Battery(None, True, "ac", None)),
+        (BATTERY_FROZEN, Battery()),
+        ("  AC powered: false\n  level: 50\n  scale: 100\n", Battery(50, None, None, None)),
+        ("  level: 120\n  scale: 100\n", Battery()),
+        ("  level: 50\n", Battery()),
+        ("  level: fifty\n  scale: 100\n", Battery()),
+        ("Can't find service: battery\n", Battery()),
+        ("", Battery()),
     ],
 )
 def test_battery(text: str, battery: Battery) -> None:
@@ -209,6 +273,41 @@ Current temperatures from HAL:
 	Temperature{mValue=33.6, mType=3, mName=SKIN, mStatus=0}
 	Temperature{mValue=30.3, mType=2, mName=BATTERY, mStatus=0}
 """
+# Samsung's own HAL of Android 10: types are numbered otherwise, names say what they mean.
+THERMAL_SAMSUNG_SDHMS = """\
+IsStatusOverride: false
+Thermal Status: 0
+Cached temperatures:
+ Temperature{mValue=-99.9, mType=6, mName=TYPE_POWER_AMPLIFIER, mStatus=0}
+	Temperature{mValue=25.3, mType=4, mName=TYPE_SKIN, mStatus=0}
+HAL Ready: true
+HAL connection:
+	Sdhms connected: yes
+Current temperatures from HAL:
+	Temperature{mValue=24.0, mType=1, mName=TYPE_CPU, mStatus=0}
+	Temperature{mValue=24.4, mType=3, mName=TYPE_BATTERY, mStatus=0}
+	Temperature{mValue=25.3, mType=4, mName=TYPE_SKIN, mStatus=0}
+Current cooling devices from HAL:
+	CoolingDevice{mValue=0, mType=2, mName=TYPE_CPU}
+"""
+# HyperOS on a Qualcomm: an old cache above live values.
+THERMAL_XIAOMI = """\
+IsStatusOverride: false
+Thermal Status: 0
+Cached temperatures:
+	Temperature{mValue=88.1, mType=0, mName=CPU7, mStatus=0}
+HAL Ready: true
+HAL connection:
+	ThermalHAL AIDL 2  connected: yes
+Current temperatures from HAL:
+	Temperature{mValue=32.4, mType=2, mName=battery, mStatus=0}
+	Temperature{mValue=37.2, mType=3, mName=skin, mStatus=0}
+	Temperature{mValue=45.7, mType=0, mName=CPU0, mStatus=0}
+	Temperature{mValue=52.3, mType=0, mName=CPU7, mStatus=0}
+	Temperature{mValue=47.0, mType=1, mName=GPU0, mStatus=0}
+Current cooling devices from HAL:
+	CoolingDevice{mValue=3, mType=2, mName=cpufreq-cpu7}
+"""
 THERMAL_CACHED_ONLY = """\
 Thermal Status: 0
 Cached temperatures:
@@ -232,6 +331,8 @@ THERMAL_HAL_EMPTY = (
     [
         (THERMAL_PIXEL, Thermal(1, 44.5)),
         (THERMAL_SAMSUNG_NO_CPU, Thermal(0, None)),
+        (THERMAL_SAMSUNG_SDHMS, Thermal(0, 24.0)),
+        (THERMAL_XIAOMI, Thermal(0, 52.3)),
         (THERMAL_CACHED_ONLY, Thermal(0, 38.5)),
         (THERMAL_SENSORS_OFF, Thermal(2, None)),
         (THERMAL_HAL_EMPTY, Thermal(0, None)),
@@ -249,8 +350,42 @@ def test_thermal_zones_of_cpus_only() -> None:
     text = "cpu-0-0-usr 41200\nbattery 99000\ngpuss-0 88000\ncpuss-1 39000\n"
     text += "cpu-1-0 -274000\ncpu-2 52\ncpu-3 None\n"
     assert parse_thermal_zones(text) == 41.2
-    assert parse_thermal_zones("battery 30000\n") is None
+    assert parse_thermal_zones("battery 30000\ncpu-1-max-step 95000\n") is None
+    assert parse_thermal_zones("BIG 43000\nLITTLE 41000\nG3D 60000\n") == 43.0
     assert parse_thermal_zones("") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "on"),
+    [
+        (power_text(screen_on=True), True),
+        (power_text(screen_on=False), False),
+        ("  mWakefulness=Awake\nDisplay Power: state=OFF\n", False),
+        ("Display Power: state=DOZE_SUSPEND\n", False),
+        # A Pixel with Android 15 prints an object in the display's place.
+        (
+            "  mWakefulness=Awake\nDisplay Power: com.android.server.power.PowerManagerService$1@ec9ada9\n",
+            True,
+        ),
+        ("  mWakefulness=Dozing\n", False),
+        ("  mWakefulness=1\n", None),
+        ("Display Power: state=UNKNOWN\n", None),
+        ("mWakefulnessChanging=false\n", None),
+        ("Can't find service: power\n", None),
+        ("", None),
+    ],
+)
+def test_screen(text: str, on: bool | None) -> None:
+    assert parse_screen_on(text) is on
+
+
+def test_a_section_without_a_last_newline_costs_no_other() -> None:
+    text = "noise\n\n@@slm-section one\nno newline\n@@slm-section two\n\n@@slm-section three\na\nb\n"
+    assert split_sections(text) == {"one": "no newline", "two": "", "three": "a\nb\n"}
+
+
+def test_a_device_that_answers_nothing_has_no_readings() -> None:
+    assert interpret_readings("", unix_ns=7) == Readings(unix_ns=7)
 
 
 PARSERS: list[Callable[[str], object]] = [
@@ -261,6 +396,7 @@ PARSERS: list[Callable[[str], object]] = [
     parse_thermalservice,
     parse_thermal_zones,
     parse_frequencies_khz,
+    parse_screen_on,
     lambda text: describe("serial", text),
     lambda text: interpret_readings(text, unix_ns=0),
 ]
@@ -274,7 +410,8 @@ def test_no_text_makes_a_parser_fail(parse: Callable[[str], object], text: str) 
 
 @given(st.integers(0, 100), st.booleans())
 def test_the_virtual_phones_battery_reads_back(percent: int, charging: bool) -> None:
-    assert parse_battery(battery_text(percent=percent, charging=charging)) == Battery(percent, charging)
+    battery = Battery(percent, charging, "usb" if charging else "battery", 27.0)
+    assert parse_battery(battery_text(percent=percent, charging=charging)) == battery
 
 
 @given(st.integers(0, 6), st.floats(10, 110).map(lambda celsius: round(celsius, 1)))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from toolkit.devices.battery import PowerSource
 from toolkit.progress import ProgressCallback, silent
 
 DeviceKind = Literal["local", "adb"]
@@ -50,22 +51,32 @@ class Readings:
     """Conditions at one moment; None means unreadable, never zero.
 
     Attributes:
-        cpu_busy: fraction 0..1 over the sampling window.
+        unix_ns: when, by the host's clock.
+        cpu_busy: fraction 0..1 over the sampling window; None also when none was asked for.
         cpu_frequencies_khz: current frequency per CPU.
+        cpu_frequency_caps_khz: highest frequency allowed now per CPU; thermal drivers lower it.
+        available_ram_bytes: memory that can be had without swapping.
         thermal_status: Android's 0 (none) .. 6 (shutdown).
         hottest_cpu_celsius: hottest CPU thermal zone.
         battery_percent: charge level.
+        battery_celsius: the battery's own sensor.
         charging: whether external power is attached.
+        power_source: what powers the device.
+        screen_on: whether the screen is lit.
     """
 
     unix_ns: int
     cpu_busy: float | None = None
     cpu_frequencies_khz: tuple[int, ...] | None = None
+    cpu_frequency_caps_khz: tuple[int, ...] | None = None
     available_ram_bytes: int | None = None
     thermal_status: int | None = None
     hottest_cpu_celsius: float | None = None
     battery_percent: int | None = None
+    battery_celsius: float | None = None
     charging: bool | None = None
+    power_source: PowerSource | None = None
+    screen_on: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -117,8 +128,12 @@ class Device(Protocol):
     def free_space(self) -> int:
         """Bytes free where ``workdir`` is."""
 
-    def readings(self) -> Readings:
-        """Conditions now."""
+    def readings(self, *, cpu_window_s: float = 0.5) -> Readings:
+        """Conditions now.
+
+        Args:
+            cpu_window_s: how long to watch the CPU's load; 0 leaves it out and answers at once.
+        """
 
     def lock(self) -> AbstractContextManager[None]:
         """Keep other processes on this host off the device; DeviceBusy when one holds it."""

@@ -6,6 +6,8 @@ import platform
 import re
 from pathlib import Path
 
+from toolkit.devices.battery import PowerSource
+
 _POWER_SUPPLIES = Path("/sys/class/power_supply")
 
 
@@ -36,9 +38,9 @@ def os_name() -> str | None:
         return platform.system() or None
 
 
-def frequencies() -> str:
-    """One current frequency in kHz per line and CPU."""
-    paths = Path("/sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_cur_freq")
+def frequencies(attribute: str = "scaling_cur_freq") -> str:
+    """One frequency in kHz per line and CPU: the current one, or another of cpufreq's attributes."""
+    paths = Path("/sys/devices/system/cpu").glob(f"cpu[0-9]*/cpufreq/{attribute}")
     return "".join(read(path) for path in sorted(paths, key=lambda path: int(path.parts[-3][3:])))
 
 
@@ -57,12 +59,15 @@ def battery_percent() -> int | None:
     return None
 
 
-def external_power() -> bool | None:
-    """Whether mains power is attached; None when the machine does not say."""
-    online = [
-        first_line(supply / "online")
+def power_source() -> PowerSource | None:
+    """What powers this machine; None when it does not say, as most desktops and servers do not."""
+    kinds: dict[str, PowerSource] = {"Mains": "ac", "USB": "usb"}
+    online = {
+        kind: first_line(supply / "online")
         for supply in _POWER_SUPPLIES.glob("*")
-        if first_line(supply / "type") in ("Mains", "USB")
-    ]
-    known = [value == "1" for value in online if value in ("0", "1")]
-    return any(known) if known else None
+        if (kind := first_line(supply / "type") or "") in kinds
+    }
+    attached = [source for kind, source in kinds.items() if online.get(kind) == "1"]
+    if attached:
+        return attached[0]
+    return "battery" if "0" in online.values() else None

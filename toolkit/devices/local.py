@@ -18,18 +18,17 @@ from toolkit.devices.conditions import (
     parse_cpu_times,
     parse_frequencies_khz,
     parse_meminfo_bytes,
-    parse_thermal_zones,
 )
 from toolkit.devices.lines import LineSplitter
 from toolkit.devices.locks import device_lock
 from toolkit.devices.process import ProcessTimeout, run_process
+from toolkit.devices.thermal import parse_thermal_zones
 from toolkit.errors import DeviceFull, DeviceTimeout, TransferFailed
 from toolkit.progress import ProgressCallback, silent
 from toolkit.settings import Settings
 
 LOCAL_SERIAL = "local"
 _COPY_BYTES = 8 << 20
-_CPU_WINDOW_S = 0.5
 _ANDROID_ABIS = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64-v8a", "arm64": "arm64-v8a"}
 
 
@@ -130,19 +129,24 @@ class LocalDevice:
             folder = folder.parent
         return shutil.disk_usage(folder).free
 
-    def readings(self) -> Readings:
-        """Conditions now; sampling the CPU takes half a second."""
-        before = parse_cpu_times(host.read("/proc/stat"))
-        time.sleep(_CPU_WINDOW_S)
-        after = parse_cpu_times(host.read("/proc/stat"))
+    def readings(self, *, cpu_window_s: float = 0.5) -> Readings:
+        """Conditions now; watching the CPU's load takes ``cpu_window_s``."""
+        before = after = None
+        if cpu_window_s > 0:
+            before = parse_cpu_times(host.read("/proc/stat"))
+            time.sleep(cpu_window_s)
+            after = parse_cpu_times(host.read("/proc/stat"))
+        source = host.power_source()
         return Readings(
             unix_ns=time.time_ns(),
             cpu_busy=cpu_busy(before, after),
             cpu_frequencies_khz=parse_frequencies_khz(host.frequencies()),
+            cpu_frequency_caps_khz=parse_frequencies_khz(host.frequencies("scaling_max_freq")),
             available_ram_bytes=parse_meminfo_bytes(host.read("/proc/meminfo"), "MemAvailable"),
             hottest_cpu_celsius=parse_thermal_zones(host.thermal_zones()),
             battery_percent=host.battery_percent(),
-            charging=host.external_power(),
+            charging=None if source is None else source != "battery",
+            power_source=source,
         )
 
     def lock(self) -> AbstractContextManager[None]:

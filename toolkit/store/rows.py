@@ -89,8 +89,14 @@ class Artifact:
 class Run:
     """One profile run: what was asked for, how it ended, and the figures of an ended one.
 
-    The figures (everything from ``load_ns`` on) are medians over the measured repetitions, as defined
-    in docs/protocol.md, and are None unless the runner wrote a whole result.
+    The figures (``load_ns`` to ``greedy_total``, and those in watts and joules) are medians over the measured
+    repetitions, as defined in docs/protocol.md and docs/energy.md, and are None unless the run is ok.
+
+    ``gate`` is the gate that every repetition really passed: "off", "default", "strict", or "unattended" when
+    the host was gone for some; None where nobody knows. The ``gate_*`` limits are None where nothing was
+    asked; ``gate_unreadable`` names, separated by commas, what was asked but could not be read.
+    ``power_source`` is None when unreadable and "changed" when it did. ``energy_*`` say how the joules were
+    measured, and ``energy_note`` why there are none, or what to know about them.
     """
 
     id: str
@@ -135,13 +141,42 @@ class Run:
     memory_interval_ms: int | None = None
     greedy_matched: int | None = None
     greedy_total: int | None = None
+    gate: str | None = None
+    gate_max_thermal_status: int | None = None
+    gate_max_celsius: float | None = None
+    gate_max_cpu_busy: float | None = None
+    gate_min_battery_percent: int | None = None
+    gate_screen_off: bool | None = None
+    gate_unreadable: str | None = None
+    throttled_repetitions: int | None = None
+    power_source: str | None = None
+    energy_source: str | None = None
+    energy_interval_ms: int | None = None
+    energy_samples: int | None = None
+    energy_gauge_ms: int | None = None
+    energy_current_unit: str | None = None
+    energy_voltage_unit: str | None = None
+    energy_discharge_sign: int | None = None
+    energy_sign_from: str | None = None
+    energy_charging: bool | None = None
+    energy_note: str | None = None
+    baseline_watts: float | None = None
+    mean_watts: float | None = None
+    net_watts: float | None = None
+    joules_per_prompt: float | None = None
+    prefill_joules_per_token: float | None = None
+    decode_joules_per_token: float | None = None
+    battery_rise_celsius: float | None = None
+    cpu_rise_celsius: float | None = None
 
 
 @dataclass(frozen=True)
 class Repetition:
     """One repetition; ``decode_ns`` keeps the time of every decode step.
 
-    ``prefill_ns`` is None where only decode was timed, as in an imported llama-bench test.
+    ``prefill_ns`` is None where only decode was timed, as in an imported llama-bench test. ``gate`` is "off",
+    "opened" or "unattended"; ``throttled`` says, where known, whether the device slowed itself down
+    meanwhile, and ``throttle_sign`` how that showed. Joules are net of the idle baseline.
     """
 
     index: int
@@ -149,6 +184,12 @@ class Repetition:
     started_unix_ns: int
     prefill_ns: int | None
     decode_ns: Sequence[int]
+    gate: str | None = None
+    gate_wait_ns: int | None = None
+    throttled: bool | None = None
+    throttle_sign: str | None = None
+    prefill_joules: float | None = None
+    decode_joules: float | None = None
 
 
 @dataclass(frozen=True)
@@ -160,11 +201,15 @@ class Condition:
     unix_ns: int
     cpu_busy: float | None = None
     cpu_frequencies_khz: Sequence[int] | None = None
+    cpu_frequency_caps_khz: Sequence[int] | None = None
     available_ram_bytes: int | None = None
     thermal_status: int | None = None
     hottest_cpu_celsius: float | None = None
     battery_percent: int | None = None
+    battery_celsius: float | None = None
     charging: bool | None = None
+    power_source: str | None = None
+    screen_on: bool | None = None
 
 
 @dataclass(frozen=True)

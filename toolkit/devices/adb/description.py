@@ -1,49 +1,26 @@
-"""One round trip each for a phone's facts and its conditions, and what the answers mean."""
+"""A phone's facts in one round trip, and what its answer means."""
 
 from __future__ import annotations
 
-from toolkit.devices.base import DeviceInfo, Readings
-from toolkit.devices.conditions import (
-    cpu_busy,
-    parse_battery,
-    parse_cpu_times,
-    parse_df_free_bytes,
-    parse_frequencies_khz,
-    parse_getprop,
-    parse_meminfo_bytes,
-    parse_thermal_zones,
-    parse_thermalservice,
-)
+from toolkit.devices.base import DeviceInfo
+from toolkit.devices.conditions import parse_df_free_bytes, parse_getprop, parse_meminfo_bytes
+from toolkit.devices.sections import section, split_sections
 
 # Set by the virtual phone and by nothing else.
 VIRTUAL_PROPERTY = "ro.slm.virtual"
-_SECTION = "@@slm-section "
 
 # Each part may fail or be forbidden on some phone without taking the others with it.
 INFO_SCRIPT = f"""
-echo '{_SECTION}getprop'; getprop
-echo '{_SECTION}df'; df -k "$1"
-echo '{_SECTION}nproc'; grep -c '^processor' /proc/cpuinfo
-echo '{_SECTION}meminfo'; cat /proc/meminfo
-"""
-READINGS_SCRIPT = f"""
-echo '{_SECTION}stat-before'; head -n 1 /proc/stat
-sleep 0.5
-echo '{_SECTION}stat-after'; head -n 1 /proc/stat
-echo '{_SECTION}frequencies'; cat /sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq 2>/dev/null
-echo '{_SECTION}meminfo'; cat /proc/meminfo
-echo '{_SECTION}zones'
-for zone in /sys/class/thermal/thermal_zone*; do
-  [ -r "$zone/temp" ] && echo "$(cat "$zone/type") $(cat "$zone/temp")"
-done 2>/dev/null
-echo '{_SECTION}thermalservice'; dumpsys thermalservice 2>/dev/null
-echo '{_SECTION}battery'; dumpsys battery 2>/dev/null
+{section("getprop")}; getprop
+{section("df")}; df -k "$1"
+{section("nproc")}; grep -c '^processor' /proc/cpuinfo
+{section("meminfo")}; cat /proc/meminfo
 """
 
 
 def describe(serial: str, text: str) -> DeviceInfo:
     """Read the output of INFO_SCRIPT."""
-    sections = _sections(text)
+    sections = split_sections(text)
     properties = parse_getprop(sections.get("getprop", ""))
     release, sdk = properties.get("ro.build.version.release"), properties.get("ro.build.version.sdk", "")
     cores = sections.get("nproc", "").strip()
@@ -64,35 +41,3 @@ def describe(serial: str, text: str) -> DeviceInfo:
         free_bytes=parse_df_free_bytes(sections.get("df", "")),
         emulated=properties.get(VIRTUAL_PROPERTY) == "1",
     )
-
-
-def interpret_readings(text: str, *, unix_ns: int) -> Readings:
-    """Read the output of READINGS_SCRIPT."""
-    sections = _sections(text)
-    thermal = parse_thermalservice(sections.get("thermalservice", ""))
-    battery = parse_battery(sections.get("battery", ""))
-    celsius = thermal.hottest_cpu_celsius
-    return Readings(
-        unix_ns=unix_ns,
-        cpu_busy=cpu_busy(
-            parse_cpu_times(sections.get("stat-before", "")), parse_cpu_times(sections.get("stat-after", ""))
-        ),
-        cpu_frequencies_khz=parse_frequencies_khz(sections.get("frequencies", "")),
-        available_ram_bytes=parse_meminfo_bytes(sections.get("meminfo", ""), "MemAvailable"),
-        thermal_status=thermal.status,
-        # Android's own list first: the kernel's zones have vendor names and are often forbidden to the shell.
-        hottest_cpu_celsius=celsius
-        if celsius is not None
-        else parse_thermal_zones(sections.get("zones", "")),
-        battery_percent=battery.percent,
-        charging=battery.charging,
-    )
-
-
-def _sections(text: str) -> dict[str, str]:
-    """Split at the marker lines."""
-    sections = {}
-    for part in f"\n{text}".split(f"\n{_SECTION}")[1:]:
-        name, _, body = part.partition("\n")
-        sections[name.strip()] = body
-    return sections

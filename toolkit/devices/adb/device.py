@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.devices.adb.client import AdbClient
-from toolkit.devices.adb.description import INFO_SCRIPT, READINGS_SCRIPT, describe, interpret_readings
+from toolkit.devices.adb.description import INFO_SCRIPT, describe
 from toolkit.devices.adb.failures import raise_failure
 from toolkit.devices.adb.shell import MarkedOutput, kill_script, remote_script
 from toolkit.devices.adb.stall import StallWatch
 from toolkit.devices.base import CommandResult, DeviceInfo, Readings
 from toolkit.devices.conditions import parse_df_free_bytes
 from toolkit.devices.locks import device_lock
+from toolkit.devices.readings import interpret_readings, readings_command
 from toolkit.errors import DeviceError, DeviceLost, TransferFailed
 from toolkit.progress import ProgressCallback, silent
 
@@ -72,9 +73,9 @@ class AdbDevice:
         """Describe the phone."""
         return describe(self.serial, self._run(["sh", "-c", INFO_SCRIPT, "sh", _SCRATCH]).stdout)
 
-    def readings(self) -> Readings:
-        """Conditions now; sampling the CPU takes half a second."""
-        return interpret_readings(self._run(["sh", "-c", READINGS_SCRIPT]).stdout, unix_ns=time.time_ns())
+    def readings(self, *, cpu_window_s: float = 0.5) -> Readings:
+        """Conditions now; watching the CPU's load takes ``cpu_window_s``."""
+        return interpret_readings(self._run(readings_command(cpu_window_s)).stdout, unix_ns=time.time_ns())
 
     def free_space(self) -> int:
         """Bytes free where artifacts are put."""
