@@ -8,23 +8,31 @@ import platform
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.environments import Environment
 from benchmarks.errors import PeerFailed
+from benchmarks.kept import KeptAnswers
 from benchmarks.machine import cpu_flags, describe_machine
 from benchmarks.peers.base import Peer, Workplace
+from benchmarks.peers.executorch import (
+    CONTEXT_LENGTH,
+    ExecutorchEngine,
+    ExecutorchOnOurArtifact,
+    OptimumExecutorch,
+)
 from benchmarks.peers.genai_our_artifact import GenaiOnOurArtifact
 from benchmarks.peers.llama_cpp import LlamaCpp, LlamaCppRow, build_variables
 from benchmarks.peers.onnxruntime_genai import GenaiBuilder, GenaiEngine
-from benchmarks.peers.ours import OurArtifact, Ours
+from benchmarks.peers.ours import ENGINE_KERNELS, EXECUTORCH, OurArtifact, Ours
 from benchmarks.readme import show_in_readme
 from benchmarks.results import Results
 from benchmarks.samples import Score
 from benchmarks.schedule import run_all
 from benchmarks.table import render
-from benchmarks.weights import TEXT, TEXT_SHA256, Weights, find_gguf, prepare_weights, reference_score
+from benchmarks.weights import TEXT, TEXT_SHA256, find_gguf, prepare_weights, reference_score
 from benchmarks.workload import WINDOW_TOKENS, Workload
 from toolkit.settings import Settings
 
@@ -39,6 +47,7 @@ examples:
   python -m benchmarks                                  the full run; writes benchmarks/results/latest.md
   python -m benchmarks --quick                          minutes, to see that everything works
   python -m benchmarks --only 'ours-*' 'llama.cpp-q4_0' some rows
+  python -m benchmarks --only '*executorch*'            all that runs on ExecuTorch
   python -m benchmarks --quant mobile-4bit source       several of our quantizations; the first is compared
 """
 
@@ -64,6 +73,11 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     )
     parser.add_argument("--model", type=Path, help="a .gguf file; default: the demo model")
     parser.add_argument("--quick", action="store_true", help="2 rounds of little work, 2 windows of text")
+    parser.add_argument(
+        "--fresh",
+        action="store_true",
+        help="take peers' conversions and perplexities anew, though nothing has changed since they were kept",
+    )
     parser.add_argument(
         "--output", type=Path, help="page to write, with .json beside it; default: results/latest.md, "
         "or out/latest.md when the run is quick or not of all rows"
@@ -93,16 +107,39 @@ def output_of(options: argparse.Namespace) -> Path:
     return (PUBLISHED if full else OUT) / "latest.md"
 
 
-def all_peers(quantizations: Sequence[str], genai: Environment, llama: Environment) -> list[Peer]:
+@dataclass(frozen=True)
+class Environments:
+    """Where the peers live."""
+
+    genai: Environment
+    executorch: Environment
+    llama_cpp: Environment
+
+    @classmethod
+    def under(cls, root: Path) -> Environments:
+        """One folder each; nothing is made yet."""
+        build = build_variables(cpu_flags(), platform.machine())
+        return cls(
+            Environment("onnxruntime_genai", root),
+            Environment("optimum_executorch", root),
+            Environment("llama_cpp", root, build),
+        )
+
+
+def all_peers(quantizations: Sequence[str], environments: Environments) -> list[Peer]:
     """Every row, in the table's order."""
     settings = Settings.from_environment()
-    engine = GenaiEngine(genai)
-    library = LlamaCpp(llama, cpu_flags())
+    genai = GenaiEngine(environments.genai)
     artifacts = [OurArtifact(quantization, OUT) for quantization in quantizations]
-    peers: list[Peer] = [Ours(artifact, engine, settings) for artifact in artifacts]
-    peers.append(Ours(artifacts[0], engine, settings, kernels="engine"))
-    peers += [GenaiOnOurArtifact(artifacts[0], engine, as_shipped=shipped) for shipped in (False, True)]
-    peers += [GenaiBuilder(engine, as_shipped=shipped, out=OUT) for shipped in (False, True)]
+    peers: list[Peer] = [Ours(artifact, genai, settings) for artifact in artifacts]
+    peers.append(Ours(artifacts[0], genai, settings, ENGINE_KERNELS))
+    peers += [GenaiOnOurArtifact(artifacts[0], genai, as_shipped=shipped) for shipped in (False, True)]
+    peers += [GenaiBuilder(genai, as_shipped=shipped, out=OUT) for shipped in (False, True)]
+    executorch = ExecutorchEngine(environments.executorch)
+    program = OurArtifact(quantizations[0], OUT, backend="executorch", context_length=CONTEXT_LENGTH)
+    peers.append(Ours(program, executorch, settings, EXECUTORCH))
+    peers += [ExecutorchOnOurArtifact(program, executorch), OptimumExecutorch(executorch, OUT)]
+    library = LlamaCpp(environments.llama_cpp, cpu_flags())
     peers += [LlamaCppRow(library, file_type, OUT) for file_type in ("Q4_0", "Q4_K_M", None)]
     return peers
 
@@ -127,21 +164,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # As an exception, so that a child that is running is ended too.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     options = parse_arguments(arguments)
-    environments = ROOT / ".venvs"
-    genai = Environment("onnxruntime_genai", environments)
-    llama = Environment("llama_cpp", environments, build_variables(cpu_flags(), platform.machine()))
+    environments = Environments.under(ROOT / ".venvs")
+    kept = KeptAnswers(OUT / "kept", fresh=options.fresh)
     try:
-        peers = choose(all_peers(options.quant, genai, llama), options.only)
+        peers = choose(all_peers(options.quant, environments), options.only)
         if options.list:
             print("\n".join(peer.name for peer in peers))
             return 0
         workload = workload_of(options)
         gguf = find_gguf(options.model, OUT)
-        weights = prepare_weights(gguf, OUT, workload, genai)
+        weights = prepare_weights(gguf, OUT, workload, environments.genai)
     except PeerFailed as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    results = _run(peers, workload, weights, genai, quick=options.quick)
+    place = Workplace(
+        OUT,
+        weights.gguf,
+        weights.gguf_sha256,
+        weights.hf_folder,
+        workload,
+        weights.vocab_size,
+        weights.windows,
+        kept,
+    )
+    results = _run(peers, place, environments.genai, quick=options.quick)
     output = output_of(options)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.with_suffix(".json").write_text(results.model_dump_json(indent=1) + "\n")
@@ -153,30 +199,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if any(row.failure for row in results.rows) or results.reference_failure else 0
 
 
-def _run(
-    peers: Sequence[Peer], workload: Workload, weights: Weights, reference: Environment, *, quick: bool
-) -> Results:
-    place = Workplace(OUT, weights.gguf, weights.hf_folder, workload, weights.vocab_size, weights.windows)
+def _run(peers: Sequence[Peer], place: Workplace, reference: Environment, *, quick: bool) -> Results:
+    workload = place.workload
     rows = run_all(peers, place)
     score: Score | None = None
     reference_failure: str | None = None
     try:
-        score = reference_score(weights, OUT, workload, reference)
+        score = reference_score(place, reference)
         print(f"transformers, fp32: perplexity: {score.perplexity:.3f}", flush=True)
     except PeerFailed as error:
         reference_failure = str(error)
     return Results(
         finished_utc=datetime.now(UTC).isoformat(timespec="seconds"),
         quick=quick,
-        model=weights.gguf.stem,
-        model_sha256=weights.gguf_sha256,
+        model=place.gguf.stem,
+        model_sha256=place.gguf_sha256,
         prompt_tokens=workload.prompt_tokens,
         generate_tokens=workload.generate_tokens,
         threads=workload.threads,
         rounds=workload.rounds,
         warmup=workload.warmup,
         repetitions=workload.repetitions,
-        windows=len(weights.windows),
+        windows=len(place.windows),
         window_tokens=WINDOW_TOKENS,
         text=TEXT.name,
         text_sha256=TEXT_SHA256,

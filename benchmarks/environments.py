@@ -59,13 +59,13 @@ class Environment:
             PeerFailed: venv or pip failed.
         """
         stamp = self.path / ".installed"
-        if stamp.is_file() and stamp.read_text() == self._identity():
+        if stamp.is_file() and stamp.read_text() == self.identity + "\n":
             return
         shutil.rmtree(self.path, ignore_errors=True)
         print(f"install {self.name} (once) ...", flush=True)
         run_child([sys.executable, "-m", "venv", self.path], log=log, timeout_s=300)
         self.pip_install(log, "-r", str(self.requirements))
-        stamp.write_text(self._identity())
+        stamp.write_text(self.identity + "\n")
 
     def pip_install(self, log: Path, *arguments: str) -> None:
         """Run pip inside the environment."""
@@ -92,6 +92,8 @@ class Environment:
                 return {entry["name"]: entry["version"] for entry in json.loads(line)}
         raise PeerFailed(f"pip list said nothing about {self.name}")
 
-    def _identity(self) -> str:
+    @property
+    def identity(self) -> str:
+        """Hash of the pins and of what shapes a build."""
         text = self.requirements.read_text() + json.dumps(self.build_variables, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest() + "\n"
+        return hashlib.sha256(text.encode()).hexdigest()

@@ -26,14 +26,10 @@ class Machine(Frozen):
 
 def describe_machine(root: Path) -> Machine:
     """Read /proc, /etc/os-release and git."""
-    cpu = next(
-        (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
-        platform.machine(),
-    )
     memory = next(line for line in _lines("/proc/meminfo") if line.startswith("MemTotal"))
     release = dict(line.partition("=")[::2] for line in _lines("/etc/os-release"))
     return Machine(
-        cpu=cpu,
+        cpu=describe_cpu(),
         cores=len(os.sched_getaffinity(0)),
         ram_bytes=int(memory.split()[1]) * 1024,
         kernel=platform.release(),
@@ -42,6 +38,12 @@ def describe_machine(root: Path) -> Machine:
         commit=_git(root, "rev-parse", "HEAD") or "unknown",
         uncommitted_changes=bool(_git(root, "status", "--porcelain", "--untracked-files=no")),
     )
+
+
+def describe_cpu() -> str:
+    """The CPU's name, or its architecture where the kernel does not tell."""
+    names = (line.partition(":")[2] for line in _lines("/proc/cpuinfo") if line.startswith("model name"))
+    return next(names, platform.machine()).strip()
 
 
 def cpu_flags() -> frozenset[str]:

@@ -22,6 +22,7 @@ class Row(Frozen):
 
     name: str
     title: str
+    engine: str = "onnxruntime"
     notes: str
     files_bytes: int | None = None
     conversions: list[ConversionCost] = []

@@ -32,6 +32,7 @@ class _Progress:
         return Row(
             name=peer.name,
             title=peer.title,
+            engine=peer.engine,
             notes=peer.notes,
             files_bytes=self.files_bytes,
             conversions=self.conversions,

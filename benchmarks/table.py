@@ -7,7 +7,15 @@ from statistics import median
 
 from benchmarks.results import Results, Row
 from benchmarks.statistics import Ratio, Summary, decode_rates, prefill_rates, summarize
-from benchmarks.targets import Verdict, check_targets, compare
+from benchmarks.targets import (
+    COSTS,
+    check_limits,
+    check_targets,
+    compare,
+    compare_cost,
+    leading_rows,
+    opponents,
+)
 
 _MISSING = "-"
 # Above this share of CPU time taken by others, figures are not worth keeping.
@@ -23,11 +31,9 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def render(results: Results) -> str:
     """The whole page."""
-    ours = [row for row in results.rows if row.name.startswith("ours-")]
     parts = [_heading(results), _figures(results)]
-    if ours:
-        parts.append(_ratios(results, ours[0]))
-        parts.append(_targets(ours[0], check_targets(results, ours[0])))
+    for ours in leading_rows(results):
+        parts += [_ratios(results, ours), _cost_ratios(results, ours), _targets(results, ours)]
     parts += [_conversions(results), _failures(results), _conditions(results)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -35,13 +41,13 @@ def render(results: Results) -> str:
 def render_summary(results: Results) -> str:
     """Figures and ratios alone, for the README."""
     machine = results.machine
-    ours = [row for row in results.rows if row.name.startswith("ours-")]
     where = (
         f"{results.model}, prefill {results.prompt_tokens}, decode {results.generate_tokens}, "
         f"{results.threads} threads on {machine.cpu}, {machine.cores} cores, {machine.operating_system}. "
         f"Medians and ranges over {results.rounds} alternating rounds."
     )
-    return "\n\n".join([where, _figures(results), *([_ratios(results, ours[0])] if ours else [])])
+    ratios = [_ratios(results, ours) for ours in leading_rows(results)]
+    return "\n\n".join([where, _figures(results), *ratios])
 
 
 def _heading(results: Results) -> str:
@@ -99,10 +105,9 @@ def _figure_row(results: Results, row: Row) -> list[str]:
 
 def _ratios(results: Results, ours: Row) -> str:
     rows = []
-    for row in results.rows:
-        if row.name != ours.name and row.rounds:
-            ratios = [compare(results, ours, row, metric) for metric in ("prefill", "decode")]
-            rows.append([row.title, *(_ratio(ratio) for ratio in ratios)])
+    for row in opponents(results, ours):
+        ratios = [compare(results, ours, row, metric) for metric in ("prefill", "decode")]
+        rows.append([row.title, *(_ratio(ratio) for ratio in ratios)])
     if not rows:
         return ""
     explained = "Ratio of medians; in brackets the lowest and highest ratio within one round."
@@ -110,15 +115,34 @@ def _ratios(results: Results, ours: Row) -> str:
     return f"### {ours.title} over the others\n\n{explained}\n\n{table}"
 
 
-def _targets(ours: Row, verdicts: Sequence[Verdict]) -> str:
+def _cost_ratios(results: Results, ours: Row) -> str:
     rows = []
-    for verdict in verdicts:
-        target = verdict.target
-        state = "not measured" if verdict.ratio is None else "met" if verdict.met else "missed"
+    for row in opponents(results, ours):
+        ratios = [compare_cost(ours, row, metric) for metric in COSTS]
+        rows.append([row.title, *(_MISSING if ratio is None else f"{ratio:.2f}x" for ratio in ratios)])
+    if not rows:
+        return ""
+    return "Costs, ours over theirs: below 1 is less.\n\n" + markdown_table(("against", *COSTS), rows)
+
+
+def _targets(results: Results, ours: Row) -> str:
+    rows = []
+    for verdict in check_targets(results, ours):
+        target, state = verdict.target, _state(verdict.ratio is not None, verdict.met)
         figure = _ratio(verdict.ratio)
         rows.append([f"{target.metric} against {target.peer}", f">= {target.least}x", figure, state])
+    for kept in check_limits(ours):
+        limit, state = kept.limit, _state(kept.measured is not None, kept.met)
+        figure = _MISSING if kept.measured is None else f"{kept.measured:.1f} {limit.unit}"
+        rows.append([limit.metric, f"<= {limit.most:g} {limit.unit}", figure, state])
+    if not rows:
+        return ""
     header = ("target", "wanted", "measured", "verdict")
     return f"## Targets, {ours.title}\n\n" + markdown_table(header, rows)
+
+
+def _state(measured: bool, met: bool) -> str:
+    return "not measured" if not measured else "met" if met else "missed"
 
 
 def _conversions(results: Results) -> str:

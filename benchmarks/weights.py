@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmarks.child import run_child
 from benchmarks.environments import Environment
 from benchmarks.errors import PeerFailed
+from benchmarks.peers.base import PERPLEXITY_TIMEOUT_S, Workplace
 from benchmarks.samples import Score, read_answer
 from benchmarks.workload import Workload, windows
 from toolkit.artifact import sha256_of
@@ -76,24 +77,20 @@ def prepare_weights(gguf: Path, out: Path, workload: Workload, environment: Envi
     return Weights(gguf, gguf_sha256, folder, vocab_size, windows(token_ids, workload.windows))
 
 
-def reference_score(weights: Weights, out: Path, workload: Workload, environment: Environment) -> Score:
+def reference_score(place: Workplace, environment: Environment) -> Score:
     """Perplexity of the fp32 model in transformers.
 
     Raises:
         PeerFailed: transformers failed.
     """
-    request = out / "requests" / "reference.json"
-    request.parent.mkdir(parents=True, exist_ok=True)
-    request.write_text(json.dumps({"threads": workload.threads, "sequences": weights.windows}))
-    answer = out / "answers" / "reference.json"
-    answer.unlink(missing_ok=True)
-    command: list[str | Path] = [
-        environment.python,
-        _TRANSFORMERS,
-        "perplexity",
-        weights.hf_folder,
-        request,
-        answer,
-    ]
-    run_child(command, log=out / "logs" / "reference.log", timeout_s=1200, environment=_OFFLINE)
+    engine = f"{environment.identity} {sha256_of(_TRANSFORMERS)}"
+    return place.kept_score(place.hf_folder, engine, lambda: _reference_score(place, environment))
+
+
+def _reference_score(place: Workplace, environment: Environment) -> Score:
+    request = place.json_request("reference", place.windows, place.workload.threads)
+    answer = place.answer("reference", "perplexity")
+    command: list[str | Path] = [environment.python, _TRANSFORMERS, "perplexity", place.hf_folder, request]
+    log = place.log("reference", "perplexity")
+    run_child([*command, answer], log=log, timeout_s=PERPLEXITY_TIMEOUT_S, environment=_OFFLINE)
     return read_answer(answer, Score)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from benchmarks.kept import KeptAnswers, digest_of_files, digest_of_windows
 from benchmarks.samples import ConversionCost, ProfileSample, Score
 from benchmarks.workload import Workload, synthetic_tokens
 
@@ -22,16 +24,20 @@ class Workplace:
     Attributes:
         out: folder for everything that this run makes.
         gguf: the weights that every engine starts from.
+        gguf_sha256: of that file.
         hf_folder: the same weights as fp32 safetensors.
         windows: token windows of the text.
+        kept: answers of earlier runs.
     """
 
     out: Path
     gguf: Path
+    gguf_sha256: str
     hf_folder: Path
     workload: Workload
     vocab_size: int
     windows: list[list[int]]
+    kept: KeptAnswers
 
     def log(self, peer: str, stage: str) -> Path:
         """Where a child's output goes."""
@@ -62,6 +68,22 @@ class Workplace:
         path.write_text(json.dumps(request))
         return path
 
+    def kept_score(self, model: Path, engine: str, make: Callable[[], Score]) -> Score:
+        """Score the windows, unless this engine has scored them on these very files before.
+
+        Args:
+            model: file or folder.
+            engine: everything that the score depends on beside model and windows.
+            make: takes the score.
+        """
+        question = {
+            "asked": "perplexity",
+            "model": digest_of_files(model),
+            "windows": digest_of_windows(self.windows),
+            "engine": engine,
+        }
+        return self.kept.answer(question, Score, make)
+
 
 class Peer(Protocol):
     """One row. Every method raises PeerFailed or a ToolkitError when it cannot do its part.
@@ -69,11 +91,13 @@ class Peer(Protocol):
     Attributes:
         name: for --only and file names.
         title: for the table.
+        engine: whose rows are compared with each other: onnxruntime, executorch or llama.cpp.
         notes: settings that a reader must know to judge the row.
     """
 
     name: str
     title: str
+    engine: str
     notes: str
 
     def prepare(self, place: Workplace) -> list[ConversionCost]:
@@ -90,6 +114,16 @@ class Peer(Protocol):
 
     def versions(self, place: Workplace) -> dict[str, str]:
         """Packages that matter for the figures."""
+
+
+class Scorer(Protocol):
+    """An engine that takes the perplexity of a model folder with logits for all positions."""
+
+    def install(self, place: Workplace) -> None:
+        """Make its environment."""
+
+    def score(self, place: Workplace, name: str, folder: Path) -> Score:
+        """Score the windows; ``name`` is for file names."""
 
 
 def folder_bytes(folder: Path) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.peers.base import PERPLEXITY_TIMEOUT_S, Workplace, folder_bytes
+from benchmarks.peers.base import Workplace, folder_bytes
 from benchmarks.peers.onnxruntime_genai import GenaiEngine
 from benchmarks.peers.ours import OurArtifact
 from benchmarks.samples import ConversionCost, ProfileSample, Score
@@ -10,6 +10,8 @@ from benchmarks.samples import ConversionCost, ProfileSample, Score
 
 class GenaiOnOurArtifact:
     """The very folder that our runner runs, in onnxruntime-genai."""
+
+    engine = "onnxruntime"
 
     def __init__(self, artifact: OurArtifact, engine: GenaiEngine, *, as_shipped: bool) -> None:
         self.name = "genai-same-artifact" + ("-as-shipped" if as_shipped else "")
@@ -36,7 +38,7 @@ class GenaiOnOurArtifact:
 
     def perplexity(self, place: Workplace) -> Score:
         """The twin with all logits."""
-        return self._engine.score(place, self.name, self._artifact.scored_twin(place), PERPLEXITY_TIMEOUT_S)
+        return self._engine.score(place, self.name, self._artifact.scored_twin(place))
 
     def versions(self, place: Workplace) -> dict[str, str]:
         """Versions in the environment."""

@@ -124,6 +124,11 @@ class LlamaCpp:
 
     def score(self, place: Workplace, name: str, model: Path) -> Score:
         """Perplexity."""
+        # The driver's name holds its hash.
+        engine = f"{self._environment.identity} {self._driver.name}"
+        return place.kept_score(model, engine, lambda: self._score(place, name, model))
+
+    def _score(self, place: Workplace, name: str, model: Path) -> Score:
         output = place.answer(name, "perplexity")
         longest = max(len(window) for window in place.windows)
         request = self._request(place, f"{name}-perplexity", place.windows, longest)
@@ -160,6 +165,7 @@ class LlamaCpp:
 class LlamaCppRow:
     """One GGUF file: quantized by llama.cpp from fp32, or the source file as it is."""
 
+    engine = "llama.cpp"
     notes = (
         "whole prompt in one batch, flash attention on, weights repacked at load, mmap, KV cache fp16 "
         "(llama.cpp's defaults and fastest settings)"

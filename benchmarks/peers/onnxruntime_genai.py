@@ -15,6 +15,7 @@ from benchmarks.peers.base import (
     folder_bytes,
 )
 from benchmarks.samples import ConversionCost, ProfileSample, Score, read_answer
+from toolkit.artifact import sha256_of
 
 _DRIVER = Path(__file__).parents[1] / "drivers" / "onnxruntime_genai_driver.py"
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "ORT_DISABLE_TELEMETRY": "1"}
@@ -52,11 +53,16 @@ class GenaiEngine:
         self._drive("profile", folder, request, output, place.log(name, "profile"), PROFILE_TIMEOUT_S)
         return read_answer(output, ProfileSample)
 
-    def score(self, place: Workplace, name: str, folder: Path, timeout_s: float) -> Score:
+    def score(self, place: Workplace, name: str, folder: Path) -> Score:
         """Perplexity of a folder that gives logits for all positions."""
+        engine = f"{self._environment.identity} {sha256_of(_DRIVER)}"
+        return place.kept_score(folder, engine, lambda: self._score(place, name, folder))
+
+    def _score(self, place: Workplace, name: str, folder: Path) -> Score:
         request = place.json_request(f"{name}-perplexity", place.windows, place.workload.threads)
         output = place.answer(name, "perplexity")
-        self._drive("perplexity", folder, request, output, place.log(name, "perplexity"), timeout_s)
+        log = place.log(name, "perplexity")
+        self._drive("perplexity", folder, request, output, log, PERPLEXITY_TIMEOUT_S)
         return read_answer(output, Score)
 
     def versions(self, place: Workplace) -> dict[str, str]:
@@ -74,6 +80,7 @@ class GenaiEngine:
 class GenaiBuilder:
     """What the engine's own builder makes, in the engine."""
 
+    engine = "onnxruntime"
     notes = "builder -p int4 -e cpu, block 32, accuracy level 4; KV cache fp32; logits of all positions"
 
     def __init__(self, engine: GenaiEngine, *, as_shipped: bool, out: Path) -> None:
@@ -101,7 +108,7 @@ class GenaiBuilder:
 
     def perplexity(self, place: Workplace) -> Score:
         """The folder itself: it gives logits for all positions."""
-        return self._engine.score(place, self.name, self._folder, PERPLEXITY_TIMEOUT_S)
+        return self._engine.score(place, self.name, self._folder)
 
     def versions(self, place: Workplace) -> dict[str, str]:
         """Versions in the environment."""

@@ -32,12 +32,18 @@ def sample(prefill_ms: int, step_ms: int, *, repetitions: int = 2) -> ProfileSam
 
 
 def row(
-    name: str, samples: list[ProfileSample], *, score: Score | None = None, failure: str | None = None
+    name: str,
+    samples: list[ProfileSample],
+    *,
+    engine: str = "onnxruntime",
+    score: Score | None = None,
+    failure: str | None = None,
 ) -> Row:
     rounds = [Round(round=i, position=0, busy_before=0.01, sample=s) for i, s in enumerate(samples)]
     return Row(
         name=name,
         title=f"title of {name}",
+        engine=engine,
         notes="notes",
         files_bytes=90_000_000,
         rounds=rounds,

@@ -18,6 +18,9 @@ _ROWS = [
     "genai-same-artifact-as-shipped",
     "genai-builder",
     "genai-builder-as-shipped",
+    "ours-mobile-4bit-executorch",
+    "executorch-same-artifact",
+    "executorch-optimum",
     "llama.cpp-q4_0",
     "llama.cpp-q4_k_m",
     "llama.cpp-source-file",
@@ -25,8 +28,7 @@ _ROWS = [
 
 
 def peers(tmp_path: Path, *quantizations: str) -> list:
-    genai, llama = (Environment(name, tmp_path) for name in ("onnxruntime_genai", "llama_cpp"))
-    return cli.all_peers(quantizations or ("mobile-4bit",), genai, llama)
+    return cli.all_peers(quantizations or ("mobile-4bit",), cli.Environments.under(tmp_path))
 
 
 def test_rows_and_their_order(tmp_path):
@@ -41,7 +43,15 @@ def test_each_quantization_is_a_row_of_ours(tmp_path):
 
 def test_rows_are_chosen_by_pattern(tmp_path):
     chosen = cli.choose(peers(tmp_path), ["llama.cpp-*", "ours-mobile-4bit"])
-    assert [peer.name for peer in chosen] == [_ROWS[0], *_ROWS[6:]]
+    assert [peer.name for peer in chosen] == [_ROWS[0], *_ROWS[9:]]
+
+
+def test_what_runs_on_executorch_can_be_run_alone(tmp_path):
+    chosen = cli.choose(peers(tmp_path), ["*executorch*"])
+    assert [peer.name for peer in chosen] == _ROWS[6:9]
+    assert {peer.engine for peer in chosen} == {"executorch"}
+    others = [peer for peer in peers(tmp_path) if peer.name not in _ROWS[6:9]]
+    assert all(peer.engine != "executorch" for peer in others)
 
 
 def test_an_unknown_row_lists_the_known_ones(tmp_path):
@@ -107,7 +117,7 @@ def test_the_module_lists_its_rows():
 
 
 def test_requirements_are_pinned(tmp_path):
-    for name in ("onnxruntime_genai", "llama_cpp"):
+    for name in ("onnxruntime_genai", "optimum_executorch", "llama_cpp"):
         text = Environment(name, tmp_path).requirements.read_text()
         pins = [line for line in text.splitlines() if line and not line.startswith("#")]
         assert pins and all("==" in line for line in pins)

@@ -7,6 +7,7 @@ from benchmark_samples import sample
 
 from benchmarks import schedule
 from benchmarks.errors import PeerFailed
+from benchmarks.kept import KeptAnswers
 from benchmarks.peers.base import Workplace
 from benchmarks.samples import ConversionCost, ProfileSample, Score
 from benchmarks.schedule import order_of_round, run_all
@@ -17,6 +18,7 @@ from toolkit.errors import BuildFailed
 class FakePeer:
     """A peer that does the work at once, or fails where it is told to."""
 
+    engine = "onnxruntime"
     notes = "none"
 
     def __init__(
@@ -56,7 +58,10 @@ class FakePeer:
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workplace:
     monkeypatch.setattr(schedule, "cpu_busy", lambda: 0.0)
     workload = Workload(prompt_tokens=100, generate_tokens=4, rounds=3, warmup=1, repetitions=2)
-    return Workplace(tmp_path, tmp_path / "m.gguf", tmp_path / "hf", workload, 1000, [[1, 2, 3]])
+    kept = KeptAnswers(tmp_path / "kept")
+    return Workplace(
+        tmp_path, tmp_path / "m.gguf", "ab" * 32, tmp_path / "hf", workload, 1000, [[1, 2, 3]], kept
+    )
 
 
 def test_engines_take_turns_and_every_round_starts_with_another(place):

@@ -5,8 +5,16 @@ from benchmark_samples import results, row, sample
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.samples import ConversionCost
 from benchmarks.statistics import decode_rates, prefill_rates, ratio, summarize
-from benchmarks.targets import check_targets, compare
+from benchmarks.targets import (
+    check_limits,
+    check_targets,
+    compare,
+    compare_cost,
+    leading_rows,
+    opponents,
+)
 
 _RATES = st.lists(st.floats(1.0, 1e4), min_size=1, max_size=5)
 
@@ -65,3 +73,39 @@ def test_targets_say_met_missed_and_not_measured():
     assert missed.ratio is not None and not missed.met
     unmeasured = verdicts["decode", "genai-same-artifact-as-shipped"]
     assert unmeasured.ratio is None and not unmeasured.met
+
+
+def test_each_engine_has_a_leading_row_and_its_own_targets():
+    ours = row("ours-8da4w", [sample(100, 5)])
+    program = row("ours-8da4w-executorch", [sample(100, 5)], engine="executorch")
+    theirs = row("executorch-optimum", [sample(250, 6)], engine="executorch")
+    run = results(ours, row("ours-mobile-4bit", [sample(1, 1)]), program, theirs)
+    assert [leading.name for leading in leading_rows(run)] == ["ours-8da4w", "ours-8da4w-executorch"]
+    verdicts = {verdict.target.metric: verdict for verdict in check_targets(run, program)}
+    assert verdicts["prefill"].met and not verdicts["decode"].met
+    assert [row.name for row in opponents(run, program)] == ["executorch-optimum"]
+    assert len(opponents(run, ours)) == 3
+
+
+def test_costs_are_compared_and_held_against_limits():
+    conversion = ConversionCost(label="cold", seconds=60.0, peak_rss_bytes=2_500_000_000)
+    update = {"conversions": [conversion], "files_bytes": 99_000_000}
+    ours = row("ours-8da4w-executorch", [sample(100, 5)], engine="executorch").model_copy(update=update)
+    verdicts = {verdict.limit.metric: verdict for verdict in check_limits(ours)}
+    assert verdicts["conversion"].met and verdicts["files"].met
+    assert verdicts["conversion memory"].measured == pytest.approx(2500.0)
+    assert not verdicts["conversion memory"].met
+    theirs = row("executorch-optimum", []).model_copy(update={"conversions": [conversion]})
+    assert compare_cost(ours, theirs, "conversion") == pytest.approx(1.0)
+    assert compare_cost(ours, theirs, "files") == pytest.approx(1.1)
+    assert compare_cost(ours, theirs, "load") is None
+    assert not check_limits(row("ours-8da4w", []))
+
+
+def test_a_limit_without_a_figure_is_not_met():
+    verdicts = check_limits(row("ours-8da4w-executorch", [], engine="executorch"))
+    assert [verdict.limit.metric for verdict in verdicts if verdict.measured is None] == [
+        "conversion",
+        "conversion memory",
+    ]
+    assert not verdicts[0].met

@@ -69,3 +69,23 @@ def test_the_json_holds_every_sample_and_gives_the_same_page():
     again = Results.model_validate_json(original.model_dump_json())
     assert again == original
     assert render(again) == render(original)
+
+
+def test_the_page_holds_our_costs_against_theirs_and_against_the_limits():
+    cost = ConversionCost(label="cold", seconds=40.0, peak_rss_bytes=900_000_000)
+    slower = ConversionCost(label="optimum-cli", seconds=400.0, peak_rss_bytes=3_600_000_000)
+    page = render(
+        results(
+            row("ours-8da4w-executorch", [sample(200, 5)] * 2, engine="executorch").model_copy(
+                update={"conversions": [cost]}
+            ),
+            row("executorch-optimum", [sample(400, 10)] * 2, engine="executorch").model_copy(
+                update={"conversions": [slower]}
+            ),
+        )
+    )
+    assert "| title of executorch-optimum | 1.00x | 1.00x | 1.00x | 0.10x | 0.25x |" in page
+    assert "| decode against executorch-optimum | >= 1.3x | 2.00x (2.00-2.00) | met |" in page
+    assert "| conversion | <= 120 s | 40.0 s | met |" in page
+    assert "| conversion memory | <= 2000 MB | 900.0 MB | met |" in page
+    assert "| files | <= 100 MB | 90.0 MB | met |" in page
