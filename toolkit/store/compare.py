@@ -1,0 +1,241 @@
+"""Comparing groups of runs along an axis, and refusing to where anything else differs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from toolkit.errors import ConditionsDiffer
+from toolkit.store.condition_key import (
+    NEVER,
+    ConditionKey,
+    Difference,
+    axis_parts,
+    differences,
+    shown,
+    without,
+)
+from toolkit.store.figures import Figure
+from toolkit.store.filters import Filter
+from toolkit.store.groups import SEED, Group, load_groups
+from toolkit.store.noise import NoiseFloor, NoiseFloors, load_noise
+from toolkit.store.statistics import Interval, cliffs_delta, percentile_interval
+from toolkit.store.store import Store
+
+Verdict = Literal["better", "worse", "no difference", "unknown"]
+
+# More would be a page that nobody reads.
+_NAMED_DIFFERENCES = 5
+# Among how many groups the nearest partner of a lonely one is looked for.
+_NEAREST_AMONG = 200
+
+
+@dataclass(frozen=True)
+class Change:
+    """How one group differs from another.
+
+    Attributes:
+        relative: its median over the other's, less one; -0.05 is 5 % less.
+        interval: of that.
+        cliffs_delta: effect size; 1 when every repetition exceeds all of the other's, -1 the other way round.
+        noise: the A/A noise floor, or None when no conditions of these devices were ever repeated.
+        verdict: better or worse only when the interval leaves out zero and the change exceeds the floor;
+            unknown for single numbers without a floor.
+    """
+
+    relative: float
+    interval: Interval
+    cliffs_delta: float
+    noise: NoiseFloor | None
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A place in a ranking; ``change`` is against the best group, and None for that one itself."""
+
+    label: str
+    group: Group
+    noise: NoiseFloor | None
+    change: Change | None
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Groups that differ in the axis asked for only, best first.
+
+    Attributes:
+        axes: what was asked.
+        conditions: the key of the best one; all others share it but for ``varying``.
+        varying: the parts that do differ: the axis, and what follows from it.
+        places: at least two.
+    """
+
+    axes: tuple[str, ...]
+    conditions: ConditionKey
+    varying: tuple[str, ...]
+    places: tuple[Ranked, ...]
+
+
+@dataclass(frozen=True)
+class Unranked:
+    """A group without a partner.
+
+    Attributes:
+        group: it.
+        nearest: the group that comes closest, or None when there is no other.
+        differences: what keeps the two apart.
+    """
+
+    group: Group
+    nearest: Group | None
+    differences: tuple[Difference, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All rankings of a figure, and what could not be ranked."""
+
+    figure: Figure
+    rankings: tuple[Ranking, ...]
+    unranked: tuple[Unranked, ...]
+
+
+def compare(
+    store: Store,
+    figure: Figure,
+    axes: Sequence[str],
+    *,
+    where: Filter | str | None = None,
+    run_ids: Sequence[str] = (),
+    seed: int = SEED,
+) -> Comparison:
+    """Rank the chosen runs along axes.
+
+    Args:
+        store: where the runs are.
+        figure: what to compare.
+        axes: of :data:`toolkit.store.condition_key.AXES`; everything else must be equal.
+        where: only runs that pass this filter. Runs without a partner are listed as unranked.
+        run_ids: compare exactly these runs; all must be comparable.
+        seed: of the bootstrap.
+
+    Raises:
+        BadFilter: a filter or axis that cannot be read.
+        ConditionsDiffer: ``run_ids`` are given and differ in more than the axes.
+    """
+    allowed = axis_parts(axes)
+    groups = load_groups(store, figure, where=where, run_ids=run_ids, seed=seed)
+    if run_ids:
+        refuse_to_mix(groups, allowed)
+    return rank(groups, axes, load_noise(store, figure, [group.key for group in groups]), figure)
+
+
+def rank(groups: Sequence[Group], axes: Sequence[str], noise: NoiseFloors, figure: Figure) -> Comparison:
+    """Rank groups that are comparable along axes; see :func:`compare`."""
+    allowed = axis_parts(axes)
+    comparable: dict[Any, list[Group]] = defaultdict(list)
+    for group in groups:
+        comparable[without(group.key, allowed)].append(group)
+    rankings = [
+        _ranking(members, tuple(axes), allowed, noise) for members in comparable.values() if len(members) > 1
+    ]
+    alone = [members[0] for members in comparable.values() if len(members) == 1]
+    return Comparison(figure, tuple(rankings), tuple(_unranked(group, groups, allowed) for group in alone))
+
+
+def refuse_to_mix(groups: Sequence[Group], allowed: Sequence[str]) -> None:
+    """Make sure that all groups may be ranked in one list.
+
+    Raises:
+        ConditionsDiffer: names the parts in which two of them differ, and both values.
+    """
+    for group in groups[1:]:
+        found = differences(groups[0].key, group.key, allowed)
+        if found:
+            named = "; ".join(map(str, found[:_NAMED_DIFFERENCES]))
+            more = f"; and {len(found) - _NAMED_DIFFERENCES} more" if len(found) > _NAMED_DIFFERENCES else ""
+            raise ConditionsDiffer(
+                f"must not be ranked: they differ in {named}{more}",
+                subject=f"runs {groups[0].runs[0].run_id} and {group.runs[0].run_id}",
+                next_step=_how_to_compare(found[0].part),
+            )
+
+
+def _how_to_compare(part: str) -> str:
+    if part in NEVER:
+        return "Choose runs of one side: the two are never compared."
+    return f"Ask for that difference with --axis {part}, or choose runs that share it."
+
+
+def change(group: Group, base: Group, noise: NoiseFloor | None) -> Change:
+    """How ``group`` differs from ``base``."""
+    relative = group.median / base.median - 1
+    replicates = [
+        one / other - 1 for one, other in zip(group.replicates, base.replicates, strict=False)
+    ]  # of equal length but for very large groups
+    interval = percentile_interval(replicates)
+    return Change(
+        relative=relative,
+        interval=interval,
+        cliffs_delta=cliffs_delta(group.values, base.values),
+        noise=noise,
+        verdict=_verdict(group, base, relative, interval, noise),
+    )
+
+
+def _verdict(
+    group: Group, base: Group, relative: float, interval: Interval, noise: NoiseFloor | None
+) -> Verdict:
+    if noise is None and min(len(group.values), len(base.values)) < 2:
+        # Two single numbers: nothing says how far apart equal ones would be.
+        return "unknown"
+    if interval.holds(0.0) or not exceeds(relative, noise.relative if noise else 0.0):
+        return "no difference"
+    return "better" if group.figure.is_better(group.median, base.median) else "worse"
+
+
+def exceeds(relative: float, floor: float) -> bool:
+    """Whether a change is larger than a relative gap; a drop of 10 % is a gap of 11 %, like its reverse."""
+    gap = relative if relative >= 0 else 1 / (1 + relative) - 1
+    return gap > floor
+
+
+def _ranking(
+    members: Sequence[Group], axes: tuple[str, ...], allowed: Sequence[str], noise: NoiseFloors
+) -> Ranking:
+    ordered = sorted(members, key=lambda group: group.median, reverse=members[0].figure.higher_is_better)
+    best = ordered[0]
+    varying = tuple(part for part in allowed if len({getattr(group.key, part) for group in ordered}) > 1)
+    labels = _labels([group.key for group in ordered], varying)
+    places = [
+        Ranked(
+            label=label,
+            group=group,
+            noise=noise.floor(group.key),
+            change=None if group is best else change(group, best, noise.floor(group.key, best.key)),
+        )
+        for label, group in zip(labels, ordered, strict=True)
+    ]
+    return Ranking(axes, best.key, varying, tuple(places))
+
+
+def _labels(keys: Sequence[ConditionKey], varying: Sequence[str]) -> list[str]:
+    """As few of the varying parts as tell the keys apart, the asked ones first."""
+    labels = ["" for _ in keys]
+    for count in range(1, len(varying) + 1):
+        labels = [" ".join(shown(getattr(key, part)) for part in varying[:count]) for key in keys]
+        if len(set(labels)) == len(keys):
+            break
+    return labels
+
+
+def _unranked(group: Group, groups: Sequence[Group], allowed: Sequence[str]) -> Unranked:
+    others = [other for other in groups[:_NEAREST_AMONG] if other is not group]
+    if not others:
+        return Unranked(group, None, ())
+    apart = [differences(group.key, other.key, allowed) for other in others]
+    closest = min(range(len(others)), key=lambda index: len(apart[index]))
+    return Unranked(group, others[closest], tuple(apart[closest]))

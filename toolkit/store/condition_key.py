@@ -1,0 +1,188 @@
+"""The condition key: everything that can move a figure, and that two runs must share to be compared.
+
+An axis is what a comparison asks about. It names the parts of the key that may differ for it: the first is
+what is asked, the others follow from it (another backend has another artifact, runner and kernels). What
+really differed is always shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import sqlalchemy as sa
+
+from toolkit.errors import BadFilter
+from toolkit.registry import Registry
+from toolkit.store.tables import artifacts, devices, runs
+
+
+@dataclass(frozen=True)
+class ConditionKey:
+    """The conditions of a run. Fields are in the order in which differences are named."""
+
+    emulated: bool
+    protocol: int
+    model: str
+    revision: str | None
+    quantization: str
+    backend: str
+    backend_version: str
+    engine: str
+    engine_version: str
+    runner_version: str | None
+    kernels: str | None
+    context_length: int
+    prompt_tokens: int
+    generate_tokens: int
+    depth: int
+    prefill_chunk: int
+    warmup: int
+    threads: int
+    affinity: tuple[int, ...]
+    device_serial: str
+    device_model: str | None
+    device_soc: str | None
+    device_os_version: str | None
+    device_build: str | None
+    abi: str
+    power_source: str | None
+    gate: str | None
+    gate_max_thermal_status: int | None
+    gate_max_celsius: float | None
+    gate_max_cpu_busy: float | None
+    gate_min_battery_percent: int | None
+    gate_screen_off: bool | None
+    gate_unreadable: str | None
+    # Hashes last: they say least. The device's covers what is not a part of its own, such as its cores.
+    artifact_sha256: str
+    bundle_sha256: str
+    device_key: str
+
+
+_COLUMNS: Mapping[str, sa.ColumnElement[Any]] = {
+    "emulated": devices.c.emulated,
+    "model": artifacts.c.model,
+    "revision": artifacts.c.revision,
+    "quantization": artifacts.c.quantization,
+    "backend": artifacts.c.backend,
+    "backend_version": artifacts.c.backend_version,
+    "device_serial": devices.c.serial,
+    "device_model": devices.c.model,
+    "device_soc": devices.c.soc,
+    "device_os_version": devices.c.os_version,
+    "device_build": devices.c.build,
+}
+
+PARTS: tuple[str, ...] = tuple(part.name for part in fields(ConditionKey))
+
+KEY_COLUMNS: tuple[sa.ColumnElement[Any], ...] = tuple(
+    (_COLUMNS[part] if part in _COLUMNS else runs.c[part]).label(f"key_{part}") for part in PARTS
+)
+
+# No question makes these comparable: a virtual phone measures nothing, and another protocol measures
+# something else.
+NEVER = ("emulated", "protocol")
+
+_DEVICE = (
+    "device_serial",
+    "device_model",
+    "device_soc",
+    "device_os_version",
+    "device_build",
+    "device_key",
+    "abi",
+    "bundle_sha256",
+    "kernels",
+)
+_GATE = tuple(part for part in PARTS if part.startswith("gate"))
+_VERSION = (
+    "runner_version",
+    "engine_version",
+    "backend_version",
+    "kernels",
+    "artifact_sha256",
+    "bundle_sha256",
+)
+
+AXES: Registry[tuple[str, ...]] = Registry("axis", BadFilter)
+for _name, _parts in {
+    "backend": ("backend", "engine", *_VERSION, "prefill_chunk"),
+    "quantization": ("quantization", "artifact_sha256", "kernels"),
+    "model": ("model", "revision", "artifact_sha256"),
+    "artifact": ("artifact_sha256",),
+    "version": _VERSION,
+    "device": _DEVICE,
+    "context": ("context_length", "artifact_sha256"),
+    "threads": ("threads", "affinity"),
+    "power": ("power_source",),
+    "gate": _GATE,
+}.items():
+    AXES.register(_name, _parts)
+for _part in PARTS:
+    if _part not in AXES and _part not in NEVER:
+        AXES.register(_part, (_part,))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A part of the key in which two differ."""
+
+    part: str
+    left: Any
+    right: Any
+
+    def __str__(self) -> str:
+        return f"{self.part}: {shown(self.left)} and {shown(self.right)}"
+
+
+def read_key(values: Mapping[Any, Any]) -> ConditionKey:
+    """The key from a row that was selected with ``KEY_COLUMNS``."""
+    parts = {part: values[f"key_{part}"] for part in PARTS}
+    parts["affinity"] = tuple(parts["affinity"])
+    return ConditionKey(**parts)
+
+
+def axis_parts(axes: Sequence[str]) -> tuple[str, ...]:
+    """The parts that may differ for some axes, each an entry of ``AXES``; the asked ones first.
+
+    Raises:
+        BadFilter: an unknown axis, or one along which nothing can be compared.
+    """
+    for axis in axes:
+        if axis in NEVER:
+            raise BadFilter(
+                f"runs that differ in {axis!r} are never compared",
+                subject=f"axis {axis!r}",
+                next_step="Choose one side with --where.",
+            )
+    named = [AXES.get(axis) for axis in axes]
+    asked, implied = [parts[0] for parts in named], [part for parts in named for part in parts[1:]]
+    return tuple(dict.fromkeys([*asked, *implied]))
+
+
+def differences(left: ConditionKey, right: ConditionKey, allowed: Sequence[str] = ()) -> list[Difference]:
+    """The parts in which two keys differ, without those that are allowed to."""
+    return [
+        Difference(part, getattr(left, part), getattr(right, part))
+        for part in PARTS
+        if part not in allowed and getattr(left, part) != getattr(right, part)
+    ]
+
+
+def without(key: ConditionKey, parts: Sequence[str]) -> tuple[Any, ...]:
+    """What is left of a key, to sort runs into those that may be compared along an axis."""
+    return tuple(getattr(key, part) for part in PARTS if part not in parts)
+
+
+def shown(value: Any) -> str:
+    """A part's value for people; hashes cut short."""
+    if value is None:
+        return "unknown"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ",".join(map(str, value)) or "any"
+    text = str(value)
+    return text[:12] if len(text) == 64 else text

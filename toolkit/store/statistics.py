@@ -1,0 +1,106 @@
+"""Medians, bootstrap intervals and effect sizes over runs of repetitions, in plain Python.
+
+Repetitions of one run share a process, its memory layout and the device's mood of that minute, so they are
+not independent samples. The bootstrap therefore resamples runs first and repetitions within them second, and
+a group's figure is the median of its runs' medians.
+
+Sources: T. Kalibera and R. Jones, "Rigorous benchmarking in reasonable time" (ISMM 2013), for the levels;
+B. Efron and R. Tibshirani, "An introduction to the bootstrap" (1993), chapter 13, for the percentile
+interval; N. Cliff, "Dominance statistics" (1993), for the effect size.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+RESAMPLES = 2000
+LEVEL = 0.95
+# From here on, resampling runs alone carries the variation within them as well.
+_MANY_RUNS = 20
+# Bounds the time for large groups, whose intervals are narrow anyway.
+_MAX_DRAWS = 4_000_000
+_FEWEST_RESAMPLES = 200
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A confidence interval; ``level`` is its confidence, e.g. 0.95."""
+
+    low: float
+    high: float
+    level: float = LEVEL
+
+    def holds(self, value: float) -> bool:
+        """Whether a value lies inside."""
+        return self.low <= value <= self.high
+
+
+def median_of_medians(samples: Sequence[Sequence[float]]) -> float:
+    """The median over runs of the median over a run's repetitions.
+
+    Args:
+        samples: one sequence of repetitions for each run; none of them empty.
+    """
+    return median(median(repetitions) for repetitions in samples)
+
+
+def resample(samples: Sequence[Sequence[float]], seed: str, resamples: int = RESAMPLES) -> list[float]:
+    """Bootstrap replicates of :func:`median_of_medians`; the same for the same samples and seed.
+
+    Args:
+        samples: as there.
+        seed: any text.
+        resamples: how many replicates; fewer for very large groups.
+    """
+    generator = random.Random(seed)
+    ordered = [sorted(repetitions) for repetitions in samples]
+    if len(ordered) >= _MANY_RUNS:
+        ordered = [[median(repetitions)] for repetitions in ordered]
+    draws = sum(map(len, ordered))
+    count = max(min(resamples, _MAX_DRAWS // draws), min(resamples, _FEWEST_RESAMPLES))
+    return [
+        median(_middle(generator, repetitions) for repetitions in generator.choices(ordered, k=len(ordered)))
+        for _ in range(count)
+    ]
+
+
+def _middle(generator: random.Random, repetitions: Sequence[float]) -> float:
+    """The median of one resample of a run's repetitions."""
+    if len(repetitions) == 1:
+        return repetitions[0]
+    return median(generator.choices(repetitions, k=len(repetitions)))
+
+
+def percentile_interval(replicates: Sequence[float], level: float = LEVEL) -> Interval:
+    """The range that holds the middle ``level`` of bootstrap replicates."""
+    ordered = sorted(replicates)
+    outside = (1 - level) / 2
+    last = len(ordered) - 1
+    return Interval(ordered[round(outside * last)], ordered[round((1 - outside) * last)], level)
+
+
+def cliffs_delta(values: Sequence[float], others: Sequence[float]) -> float:
+    """How often a value of the first group exceeds one of the second, less how often it falls short.
+
+    1 when all do, -1 when none does, 0 when the two overlap evenly.
+    """
+    ordered = sorted(others)
+    wins = sum(bisect_left(ordered, value) for value in values)
+    losses = sum(len(ordered) - bisect_right(ordered, value) for value in values)
+    return (wins - losses) / (len(values) * len(ordered))
+
+
+def relative_gap(value: float, other: float) -> float:
+    """How far two positive figures are apart, whichever is the larger: 0.1 when one is 10 % more."""
+    return max(value, other) / min(value, other) - 1
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that at least ``share`` of all do not exceed (nearest rank)."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
