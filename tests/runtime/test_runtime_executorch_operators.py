@@ -69,7 +69,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder / "build",
         find_toolchain(),
         log=folder / "build.log",
-        definitions={"SLM_BUILD_TESTS": "ON", **engine.definitions()},
+        definitions={"SLM_BUILD_TESTS": "ON", **engine.provide().definitions},
         targets=["executorch_operators"],
     )
     return folder / "build" / "tests" / "executorch_operators"

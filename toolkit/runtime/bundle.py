@@ -18,9 +18,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from toolkit.artifact import FileEntry, file_entries
 from toolkit.errors import BuildFailed, EngineMismatch, UsageError
 from toolkit.progress import stage
-from toolkit.runtime.abi import LOADERS, check_abi
+from toolkit.runtime.abi import LOADERS, check_abi, host_abi
 from toolkit.runtime.compile import compile_runner, run_logged
-from toolkit.runtime.engine_build import RUNNERS, EngineBuild, find_engine
+from toolkit.runtime.elf_check import check_elf_files
+from toolkit.runtime.engine_build import RUNNERS, EngineBuild, EngineFiles, find_engine
+from toolkit.runtime.licenses import system_licenses
 from toolkit.runtime.lock import exclusive
 from toolkit.runtime.runner_source import runner_source, source_sha256
 from toolkit.runtime.toolchain import Toolchain, find_toolchain
@@ -48,7 +50,10 @@ class _Description(BaseModel):
     engine: str
     engine_version: str
     compiler: str
+    size_bytes: int
+    sha256: str
     files: list[FileEntry]
+    licenses: list[FileEntry]
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ class Bundle:
     Attributes:
         path: the folder on this machine; ``files`` are relative to it.
         files: what has to be on the device.
+        licenses: texts to pass on with a copy; not needed on the device.
     """
 
     abi: str
@@ -65,6 +71,7 @@ class Bundle:
     engine_version: str
     path: Path
     files: list[FileEntry]
+    licenses: list[FileEntry]
 
     @property
     def loader(self) -> str:
@@ -86,6 +93,12 @@ class Bundle:
         """Bytes of all files."""
         return sum(entry.size_bytes for entry in self.files)
 
+    @property
+    def sha256(self) -> str:
+        """Over the hashes and names of all files: the same wherever the same bundle was built."""
+        lines = sorted(f"{entry.sha256}  {entry.path}\n" for entry in self.files)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
     def command(self, remote_dir: str) -> list[str]:
         """How to start the runner when the bundle lies in ``remote_dir`` on the device."""
         library_path = f"{remote_dir}/lib"
@@ -96,7 +109,7 @@ def build_bundle(abi: str, settings: Settings, *, engine: str = "onnxruntime") -
     """Return the bundle for an ABI, building it when its sources, engine or compiler are new.
 
     Args:
-        abi: in Android's words, or "host".
+        abi: in Android's words, or "host". Another ABI than the host's needs its cross compiler.
         settings: the bundle is kept under ``settings.cache_dir / "bundles"``.
         engine: the inference engine; "onnxruntime" or "executorch".
 
@@ -118,12 +131,13 @@ def load_bundle(path: Path) -> Bundle | None:
     """Read a bundle's description; None when it is missing, unreadable or its files are not as described."""
     try:
         description = _Description.model_validate_json((path / _DESCRIPTION).read_text())
-        whole = all((path / f.path).stat().st_size == f.size_bytes for f in description.files)
+        described = [*description.files, *description.licenses]
+        whole = all((path / f.path).stat().st_size == f.size_bytes for f in described)
     except (OSError, ValueError, ValidationError):
         return None
     if not whole:
         return None
-    return Bundle(description.abi, description.engine, description.engine_version, path, description.files)
+    return _bundle(path, description)
 
 
 def list_bundles(settings: Settings) -> list[Bundle]:
@@ -150,8 +164,8 @@ class _Plan:
 def _plan(abi: str, settings: Settings, engine: str) -> _Plan:
     if engine not in RUNNERS:
         raise UsageError(f"Unknown engine {engine!r}.", next_step=f"Available: {', '.join(RUNNERS)}")
-    found = find_engine(engine, settings)
-    toolchain = find_toolchain()
+    found = find_engine(engine, settings, abi=abi)
+    toolchain = find_toolchain(abi=abi)
     source = runner_source()
     sources = source_sha256(source)
     identity = "\n".join([abi, found.version, found.identity, toolchain.compiler_identity, sources])
@@ -161,21 +175,28 @@ def _plan(abi: str, settings: Settings, engine: str) -> _Plan:
 
 
 def _build(plan: _Plan) -> Bundle:
-    definitions = plan.engine.definitions()
+    engine = plan.engine.provide()
     log = plan.path.with_name(f"{plan.path.name}.log")
     with tempfile.TemporaryDirectory(dir=plan.path.parent, prefix=".build-") as scratch:
         staged = Path(scratch) / "bundle"
         with stage(f"build the runner for {plan.abi}"):
-            _compile(plan, definitions, Path(scratch) / "build", staged, log)
-        _copy_libraries(staged / "lib", plan)
+            _compile(plan, engine.definitions, Path(scratch) / "build", staged, log)
+        _copy_libraries(staged / "lib", plan, engine)
+        files = file_entries(staged)
+        _copy_licenses(staged / "licenses", plan, engine)
+        licenses = [entry for entry in file_entries(staged) if entry not in files]
+        bundle = Bundle(plan.abi, plan.engine.engine, plan.engine.version, staged, files, licenses)
+        _check_starts(bundle)
         description = _Description(
-            abi=plan.abi,
-            engine=plan.engine.engine,
-            engine_version=plan.engine.version,
+            abi=bundle.abi,
+            engine=bundle.engine,
+            engine_version=bundle.engine_version,
             compiler=plan.toolchain.compiler_identity,
-            files=file_entries(staged),
+            size_bytes=bundle.size_bytes,
+            sha256=bundle.sha256,
+            files=files,
+            licenses=licenses,
         )
-        _check_self_contained(_bundle(staged, description), plan.engine)
         (staged / _DESCRIPTION).write_text(description.model_dump_json(indent=2) + "\n")
         # What is there now did not load; the lock keeps other builders away.
         shutil.rmtree(plan.path, ignore_errors=True)
@@ -184,7 +205,14 @@ def _build(plan: _Plan) -> Bundle:
 
 
 def _bundle(path: Path, description: _Description) -> Bundle:
-    return Bundle(description.abi, description.engine, description.engine_version, path, description.files)
+    return Bundle(
+        description.abi,
+        description.engine,
+        description.engine_version,
+        path,
+        description.files,
+        description.licenses,
+    )
 
 
 def _compile(plan: _Plan, definitions: dict[str, str], build: Path, staged: Path, log: Path) -> None:
@@ -199,38 +227,36 @@ def _compile(plan: _Plan, definitions: dict[str, str], build: Path, staged: Path
         )
 
 
-def _copy_libraries(folder: Path, plan: _Plan) -> None:
+def _copy_libraries(folder: Path, plan: _Plan, engine: EngineFiles) -> None:
     folder.mkdir()
     loader = LOADERS[plan.abi]
     for name in (loader, *_SYSTEM_LIBRARIES):
         shutil.copyfile(plan.toolchain.runtime_file(name), folder / name)
-    for name, library in plan.engine.libraries.items():
+    for name, library in engine.libraries.items():
         shutil.copyfile(library, folder / name)
     (folder / loader).chmod(0o755)
 
 
-def _check_self_contained(bundle: Bundle, engine: EngineBuild) -> None:
-    """Resolve every library as the loader will: one that the bundle lacks shows here, not on the device."""
-    inside = str(bundle.path)
-    loader_and_path = bundle.command(inside)[:3]
-    for name in (bundle.runner, *(f"lib/{library}" for library in engine.libraries)):
-        command = [*loader_and_path, "--list", f"{inside}/{name}"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        foreign = [
-            line.strip() for line in done.stdout.splitlines() if "=>" in line and f"=> {inside}/" not in line
-        ]
-        if done.returncode != 0 or foreign:
-            raise EngineMismatch(
-                f"{name} needs libraries that the bundle lacks: {', '.join(foreign) or done.stderr.strip()}",
-                subject=f"{bundle.engine} {bundle.engine_version}",
-                next_step="This is a bug of the toolkit with this engine version: please report it.",
-            )
+def _copy_licenses(folder: Path, plan: _Plan, engine: EngineFiles) -> None:
+    folder.mkdir()
+    system = [plan.toolchain.runtime_file(name) for name in (LOADERS[plan.abi], *_SYSTEM_LIBRARIES)]
+    for name, text in {**system_licenses(system), **engine.licenses}.items():
+        shutil.copyfile(text, folder / name)
+
+
+def _check_starts(bundle: Bundle) -> None:
+    """See that the loader will find all it needs; what is missing shows here, not on the device."""
+    subject = f"{bundle.engine} {bundle.engine_version}"
+    files = {Path(entry.path).name: bundle.path / entry.path for entry in bundle.files}
+    check_elf_files(files, bundle.abi, subject=subject)
+    if bundle.abi != host_abi():
+        return
     done = subprocess.run(
-        [*bundle.command(inside), "info"], capture_output=True, text=True, timeout=60, check=False
+        [*bundle.command(str(bundle.path)), "info"], capture_output=True, text=True, timeout=60, check=False
     )
     if done.returncode != 0:
         raise EngineMismatch(
             f"the new bundle does not start (exit code {done.returncode}): {done.stderr.strip()[-1000:]}",
-            subject=f"{bundle.engine} {bundle.engine_version}",
+            subject=subject,
             next_step=f"Reinstall the engine and build again: pip install --force-reinstall {bundle.engine}",
         )

@@ -41,6 +41,8 @@ def compile_runner(
         f"-DCMAKE_CXX_COMPILER={toolchain.compiler}",
         *(f"-D{name}={value}" for name, value in definitions.items()),
     ]
+    if toolchain.cmake_file:
+        configure.append(f"-DCMAKE_TOOLCHAIN_FILE={source / toolchain.cmake_file}")
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("")
     run_logged(configure, log)

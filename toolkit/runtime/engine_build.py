@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.errors import EngineMismatch
-from toolkit.runtime.engine_library import find_executorch, find_onnxruntime
+from toolkit.runtime.abi import host_abi
+from toolkit.runtime.engine_library import engine_libraries, engine_licenses, find_installed
+from toolkit.runtime.engine_wheel import find_wheel
 from toolkit.runtime.headers import find_headers
 from toolkit.settings import Settings
 
@@ -15,63 +17,99 @@ RUNNERS = {"onnxruntime": "slm-runner-ort", "executorch": "slm-runner-et"}
 
 
 @dataclass(frozen=True)
+class EngineFiles:
+    """An engine's files on this machine.
+
+    Attributes:
+        libraries: name in the bundle's ``lib`` -> file.
+        licenses: name in the bundle's ``licenses`` -> file.
+        definitions: CMake cache entries that build its runner.
+    """
+
+    libraries: Mapping[str, Path]
+    licenses: Mapping[str, Path]
+    definitions: dict[str, str]
+
+
+@dataclass(frozen=True)
 class EngineBuild:
-    """One engine, found on this machine.
+    """One engine for one ABI, known before anything of it is downloaded.
 
     Attributes:
         engine: its name in manifests and flags.
         version: of its libraries.
-        libraries: name in the bundle's ``lib`` -> file on this machine.
-        identity: changes whenever what the runner is compiled against does.
-        definitions: returns the CMake cache entries; may download what is missing.
+        identity: changes whenever what the runner is compiled against or linked with does.
+        provide: returns its files; may download them.
     """
 
     engine: str
     version: str
-    libraries: Mapping[str, Path]
     identity: str
-    definitions: Callable[[], dict[str, str]]
-
-    @property
-    def runner(self) -> str:
-        """File name of the runner."""
-        return RUNNERS[self.engine]
+    provide: Callable[[], EngineFiles]
 
 
-def find_engine(engine: str, settings: Settings) -> EngineBuild:
+def find_engine(engine: str, settings: Settings, *, abi: str | None = None) -> EngineBuild:
     """Find what a runner for ``engine`` (a key of RUNNERS) is built from.
 
+    Its version is the installed one, for every ABI: an artifact is converted and checked with it.
+
+    Args:
+        engine: its name.
+        settings: downloads are kept in the cache.
+        abi: None for this machine's own.
+
     Raises:
-        EngineMismatch: the engine is missing or too old.
+        EngineMismatch: the engine is missing or too old, or has no known wheel for ``abi``.
         BuildFailed: ORT_INCLUDE_DIR names a folder without headers.
     """
-    return _onnxruntime(settings) if engine == "onnxruntime" else _executorch()
-
-
-def _onnxruntime(settings: Settings) -> EngineBuild:
-    library = find_onnxruntime()
+    installed = find_installed(engine)
+    if abi in (None, host_abi()):
+        # Its folder alone may hold more than the wheel's libraries, so these are looked for at once.
+        engine_libraries(engine, installed.site)
+        site: Callable[[], Path] = lambda: installed.site  # noqa: E731
+        origin = "installed"
+    else:
+        wheel = find_wheel(engine, installed.version, str(abi), settings)
+        site, origin = wheel.provide, wheel.sha256
+    if engine == "executorch":
+        # The wheel carries headers and CMake targets of the same version.
+        return _build(engine, installed.version, origin, site, _executorch_definitions)
     headers = find_headers(settings)
-    if library.minor < headers.interface_version:
+    if installed.minor < headers.interface_version:
         raise EngineMismatch(
-            f"onnxruntime {library.version} is older than the headers (1.{headers.interface_version})",
+            f"onnxruntime {installed.version} is older than the headers (1.{headers.interface_version})",
             next_step="Install the engine: pip install 'slm-toolkit[runner]'",
         )
-    return EngineBuild(
-        library.engine,
-        library.version,
-        {library.soname: library.path},
-        headers.identity,
-        lambda: {"ORT_INCLUDE_DIR": str(headers.provide())},
+    return _build(
+        engine,
+        installed.version,
+        f"{origin} {headers.identity}",
+        site,
+        lambda _: {"ORT_INCLUDE_DIR": str(headers.provide())},
     )
 
 
-def _executorch() -> EngineBuild:
-    package = find_executorch()
-    # The wheel carries headers and CMake targets of the same version.
-    definitions = {
+def _build(
+    engine: str,
+    version: str,
+    identity: str,
+    site: Callable[[], Path],
+    definitions: Callable[[Path], dict[str, str]],
+) -> EngineBuild:
+    def provide() -> EngineFiles:
+        folder = site()
+        return EngineFiles(
+            engine_libraries(engine, folder),
+            engine_licenses(engine, version, folder),
+            definitions(folder),
+        )
+
+    return EngineBuild(engine, version, identity, provide)
+
+
+def _executorch_definitions(site: Path) -> dict[str, str]:
+    return {
         "SLM_ENGINE_ONNXRUNTIME": "OFF",
         "SLM_ENGINE_EXECUTORCH": "ON",
-        "CMAKE_PREFIX_PATH": str(package.path),
+        "CMAKE_PREFIX_PATH": str(site / "executorch"),
     }
-    libraries = {library.name: library for library in package.libraries}
-    return EngineBuild("executorch", package.version, libraries, package.version, lambda: definitions)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.errors import BuildFailed
+from toolkit.runtime.abi import CROSS_COMPILERS, host_abi
 
 # What CMakeLists.txt asks for.
 CMAKE_MINIMUM = (3, 28)
@@ -19,12 +20,23 @@ CMAKE_MINIMUM = (3, 28)
 
 @dataclass(frozen=True)
 class Toolchain:
-    """Paths of the tools; ``compiler_identity`` is the compiler's version line and target."""
+    """Paths of the tools.
+
+    Attributes:
+        cmake: CMake.
+        ninja: ninja.
+        compiler: the C++ compiler.
+        compiler_identity: the compiler's version line and target.
+        cmake_file: what CMake is told of a cross compiler, relative to the runner's sources.
+        install: how to get the compiler.
+    """
 
     cmake: Path
     ninja: Path
     compiler: Path
     compiler_identity: str
+    cmake_file: str | None = None
+    install: str = "apt-get install g++"
 
     def runtime_file(self, name: str) -> Path:
         """Where the compiler's own runtime keeps a library.
@@ -39,33 +51,42 @@ class Toolchain:
             raise BuildFailed(
                 f"its runtime holds no {name}",
                 subject=str(self.compiler),
-                next_step="Install the C and C++ runtime libraries (Debian: apt-get install g++).",
+                next_step=f"Install the C and C++ runtime libraries (Debian: {self.install}).",
             )
         return path.resolve()
 
 
-def find_toolchain(environ: Mapping[str, str] = os.environ) -> Toolchain:
+def find_toolchain(environ: Mapping[str, str] = os.environ, *, abi: str | None = None) -> Toolchain:
     """Find the tools: CMake and ninja in their PyPI packages first, then on PATH.
+
+    Args:
+        environ: ``PATH``, and ``CXX`` for this machine's own ABI.
+        abi: what the compiler compiles for; None for this machine's own.
 
     Raises:
         BuildFailed: a tool is missing or too old.
     """
-    compiler = _find_compiler(environ)
+    cross = CROSS_COMPILERS[abi] if abi not in (None, host_abi()) else None
+    install = f"apt-get install {cross.package if cross else 'g++'}"
+    compiler = _find_compiler(environ, [cross.program] if cross else None, install)
     identity = (
         f"{_output([str(compiler), '--version']).splitlines()[0]} {_output([str(compiler), '-dumpmachine'])}"
     )
-    return Toolchain(_find_cmake(), _find_ninja(), compiler, identity)
+    cmake_file = cross.toolchain_file if cross else None
+    return Toolchain(_find_cmake(), _find_ninja(), compiler, identity, cmake_file, install)
 
 
-def _find_compiler(environ: Mapping[str, str]) -> Path:
+def _find_compiler(environ: Mapping[str, str], programs: list[str] | None, install: str) -> Path:
     asked = environ.get("CXX")
-    for name in [asked] if asked else ["g++", "clang++"]:
+    # A cross compiler has one name, and CXX names the host's.
+    names = programs or ([asked] if asked else ["g++", "clang++"])
+    for name in names:
         found = shutil.which(name, path=environ.get("PATH"))
         if found:
             return Path(found)
     raise BuildFailed(
-        f"no C++ compiler: {asked or 'g++'} is not on PATH",
-        next_step="Install one (Debian: apt-get install g++) or name one in CXX.",
+        f"no C++ compiler: {names[0]} is not on PATH",
+        next_step=f"Install it (Debian: {install})" + ("." if programs else " or name one in CXX."),
     )
 
 

@@ -1,0 +1,168 @@
+"""The engines' wheels for ABIs other than the host's, fetched with pip and unpacked, not installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.artifact import sha256_of
+from toolkit.errors import BuildFailed, EngineMismatch
+from toolkit.progress import stage
+from toolkit.runtime.lock import exclusive
+from toolkit.settings import Settings
+
+# sha256 of the wheel for Python 3.12, whichever Python runs here: its C++ libraries serve without Python.
+_PYTHON = "3.12"
+_PINNED = {
+    (
+        "onnxruntime",
+        "1.31.1",
+        "arm64-v8a",
+    ): "0b9a492176886992e0e875f06bc0367e333f5fff11711a2d642e18b02f3009cc",
+    ("executorch", "1.5.1", "arm64-v8a"): "2c177f7922354a8a0d6111628c954519b87549598640e5e0042bef137b4cb83c",
+}
+_PLATFORMS = {"arm64-v8a": ("manylinux_2_28_aarch64", "manylinux2014_aarch64")}
+# What a bundle is made of; the rest of a wheel is Python.
+_WANTED = (
+    "onnxruntime/LICENSE",
+    "onnxruntime/ThirdPartyNotices.txt",
+    "onnxruntime/capi/libonnxruntime.so.",
+    "executorch/include/",
+    "executorch/lib/",
+    "executorch/share/cmake/",
+)
+_WANTED_ANYWHERE = ".dist-info/licenses/"
+_COMPLETE = ".complete"
+_TIMEOUT_S = 1800
+
+
+@dataclass(frozen=True)
+class EngineWheel:
+    """A wheel that is unpacked, or will be once :meth:`provide` has run.
+
+    Attributes:
+        path: where its files are or will be, laid out as in site-packages.
+        sha256: of the wheel.
+    """
+
+    package: str
+    version: str
+    abi: str
+    sha256: str
+    path: Path
+
+    def provide(self) -> Path:
+        """Download and unpack the wheel unless that is done, and return its folder.
+
+        pip downloads it from wherever the user's pip is configured to.
+
+        Raises:
+            BuildFailed: pip is missing, the download failed, or the wheel is not the pinned one.
+        """
+        if not (self.path / _COMPLETE).is_file():
+            with exclusive(self.path.with_name(f".{self.path.name}.lock")):
+                if not (self.path / _COMPLETE).is_file():
+                    self._download()
+        return self.path
+
+    def _download(self) -> None:
+        with tempfile.TemporaryDirectory(dir=self.path.parent, prefix=".download-") as scratch:
+            with stage(f"download {self.package} {self.version} for {self.abi}"):
+                wheel = _pip_download(self, Path(scratch))
+            check_wheel(wheel, self.sha256)
+            unpacked = Path(scratch) / "unpacked"
+            unpack_wheel(wheel, unpacked)
+            (unpacked / _COMPLETE).touch()
+            shutil.rmtree(self.path, ignore_errors=True)
+            unpacked.rename(self.path)
+
+
+def find_wheel(package: str, version: str, abi: str, settings: Settings) -> EngineWheel:
+    """Say which wheel holds the libraries of ``version`` for ``abi``; nothing is downloaded yet.
+
+    Raises:
+        EngineMismatch: no wheel of this version is pinned.
+    """
+    sha256 = _PINNED.get((package, version, abi))
+    if sha256 is None:
+        known = sorted(v for p, v, a in _PINNED if (p, a) == (package, abi))
+        raise EngineMismatch(
+            f"no wheel of {package} {version} for {abi} is known to this version of the toolkit",
+            next_step=f"Install a version with one: pip install {package}=={known[-1] if known else '?'}",
+        )
+    path = settings.cache_dir / "engines" / f"{package}-{version}-{abi}-{sha256[:16]}"
+    return EngineWheel(package, version, abi, sha256, path)
+
+
+def _pip_download(wheel: EngineWheel, folder: Path) -> Path:
+    subject = f"{wheel.package}=={wheel.version}"
+    if importlib.util.find_spec("pip") is None:
+        raise BuildFailed(
+            "pip, which downloads the engine, is not installed in this environment",
+            subject=subject,
+            next_step=f"Install it: {sys.executable} -m ensurepip",
+        )
+    requirements = folder / "requirements.txt"
+    requirements.write_text(f"{subject} --hash=sha256:{wheel.sha256}\n")
+    platforms = [word for name in _PLATFORMS[wheel.abi] for word in ("--platform", name)]
+    command = [
+        *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
+        *("--no-deps", "--only-binary", ":all:", "--require-hashes", "--requirement", str(requirements)),
+        *("--implementation", "cp", "--python-version", _PYTHON, *platforms, "--dest", str(folder)),
+    ]
+    again = "Check the network and pip's configuration, and run it again."
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired:
+        raise BuildFailed(f"no download in {_TIMEOUT_S} s", subject=subject, next_step=again) from None
+    wheels = list(folder.glob("*.whl"))
+    if done.returncode != 0 or len(wheels) != 1:
+        said = done.stderr.strip()[-500:] or f"pip exit code {done.returncode}"
+        raise BuildFailed(f"pip could not download it: {said}", subject=subject, next_step=again)
+    return wheels[0]
+
+
+def check_wheel(wheel: Path, sha256: str) -> None:
+    """Refuse a wheel with another content than the pinned one.
+
+    Raises:
+        BuildFailed: the hash differs.
+    """
+    actual = sha256_of(wheel)
+    if actual != sha256:
+        raise BuildFailed(
+            f"has sha256 {actual}, expected {sha256}",
+            subject=wheel.name,
+            next_step="Do not use it: it was changed or damaged on its way.",
+        )
+
+
+def unpack_wheel(wheel: Path, target: Path) -> None:
+    """Unpack what a bundle is made of, and nothing else.
+
+    Raises:
+        BuildFailed: not a wheel of an engine.
+    """
+    target.mkdir()
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            wanted = [
+                name
+                for name in archive.namelist()
+                if name.startswith(_WANTED) or _WANTED_ANYWHERE in name and not name.endswith("/")
+            ]
+            archive.extractall(target, wanted)
+    except zipfile.BadZipFile as error:
+        raise BuildFailed(f"is damaged: {error}", subject=wheel.name, next_step="Build again.") from None
+    if not wanted:
+        raise BuildFailed(
+            "holds no engine library",
+            subject=wheel.name,
+            next_step="This is a bug of the toolkit with this engine version: please report it.",
+        )
