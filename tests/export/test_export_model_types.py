@@ -6,30 +6,11 @@ import numpy as np
 import pytest
 import torch
 from conversions import Convert
+from transformers_reference import MODEL_TYPES, PREFILL, STEPS, check_prefill_and_decode
 
 from toolkit.export.onnx.session import OnnxDecoder
 from toolkit.settings import Settings
-from toolkit.sources import ModelSource, resolve
-
-MODEL_TYPES = ["llama", "mistral", "qwen2", "qwen3", "phi3", "gemma3", "gpt2"]
-PREFILL, STEPS = 40, 8
-
-
-def transformers_logits(source: ModelSource, ids: list[int]) -> torch.Tensor:
-    """Prefill and single steps through transformers' own KV cache; logits of each last position."""
-    from transformers import AutoModelForCausalLM
-
-    model = AutoModelForCausalLM.from_config(source.config, dtype=torch.float32, attn_implementation="eager")
-    model.load_state_dict({name: source.weights.read(name) for name in source.weights.names()}, strict=False)
-    model.tie_weights()
-    model.eval()
-    rows, cache = [], None
-    with torch.no_grad():
-        for chunk in [ids[:PREFILL], *([token] for token in ids[PREFILL:])]:
-            output = model(torch.tensor([chunk]), past_key_values=cache, use_cache=True)
-            cache = output.past_key_values
-            rows.append(output.logits[0, -1])
-    return torch.stack(rows)
+from toolkit.sources import resolve
 
 
 @pytest.mark.parametrize("model_type", MODEL_TYPES)
@@ -37,17 +18,9 @@ def test_fp32_logits_equal_transformers_over_prefill_and_decode(
     model_type: str, convert_model: Convert, settings: Settings
 ) -> None:
     source = resolve(f"random:{model_type}-tiny", settings)
-    window = getattr(source.config, "sliding_window", None)
-    assert window is None or window < PREFILL, "the text must be longer than the window to test it"
-    ids = np.random.default_rng(7).integers(3, source.config.vocab_size, PREFILL + STEPS).tolist()
-    expected = transformers_logits(source, ids)
-
-    artifact = convert_model(source)
-    decoder = OnnxDecoder(artifact.path / "model.onnx", PREFILL + STEPS)
-    rows = [decoder.step(ids[:PREFILL]), *(decoder.step([token]) for token in ids[PREFILL:])]
-
-    assert expected.std() > 0.1, "flat logits would agree whatever the weights"
-    torch.testing.assert_close(torch.cat(rows), expected, atol=1e-3, rtol=0)
+    check_prefill_and_decode(
+        source, lambda: OnnxDecoder(convert_model(source).path / "model.onnx", PREFILL + STEPS)
+    )
 
 
 @pytest.mark.parametrize("model_type", MODEL_TYPES)

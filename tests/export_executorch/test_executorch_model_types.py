@@ -3,36 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from transformers_reference import MODEL_TYPES, PREFILL, check_prefill_and_decode
 
 from toolkit.artifact import Artifact
 from toolkit.errors import UnsupportedModel
 from toolkit.export.executorch.session import ExecutorchDecoder
 from toolkit.settings import Settings
-from toolkit.sources import ModelSource, resolve
-
-MODEL_TYPES = ["llama", "mistral", "qwen2", "qwen3", "phi3", "gemma3", "gpt2"]
-PREFILL, STEPS = 40, 8
-
-
-def transformers_logits(source: ModelSource, ids: list[int]) -> torch.Tensor:
-    """Prefill and single steps through transformers' own KV cache; logits of each last position."""
-    from transformers import AutoModelForCausalLM
-
-    model = AutoModelForCausalLM.from_config(source.config, dtype=torch.float32, attn_implementation="eager")
-    model.load_state_dict({name: source.weights.read(name) for name in source.weights.names()}, strict=False)
-    model.tie_weights()
-    model.eval()
-    rows, cache = [], None
-    with torch.no_grad():
-        for chunk in [ids[:PREFILL], *([token] for token in ids[PREFILL:])]:
-            output = model(torch.tensor([chunk]), past_key_values=cache, use_cache=True)
-            cache = output.past_key_values
-            rows.append(output.logits[0, -1])
-    return torch.stack(rows)
+from toolkit.sources import resolve
 
 
 @pytest.mark.parametrize("model_type", MODEL_TYPES)
@@ -40,16 +22,7 @@ def test_fp32_logits_equal_transformers_over_prefill_and_decode(
     model_type: str, convert_model: Callable[..., Artifact], settings: Settings
 ) -> None:
     source = resolve(f"random:{model_type}-tiny", settings)
-    window = getattr(source.config, "sliding_window", None)
-    assert window is None or window < PREFILL, "the text must be longer than the window to test it"
-    ids = np.random.default_rng(7).integers(3, source.config.vocab_size, PREFILL + STEPS).tolist()
-    expected = transformers_logits(source, ids)
-
-    decoder = ExecutorchDecoder(convert_model(source).path / "model.pte")
-    rows = [decoder.step(ids[:PREFILL]), *(decoder.step([token]) for token in ids[PREFILL:])]
-
-    assert expected.std() > 0.1, "flat logits would agree whatever the weights"
-    torch.testing.assert_close(torch.cat(rows), expected, atol=1e-3, rtol=0)
+    check_prefill_and_decode(source, lambda: ExecutorchDecoder(convert_model(source).path / "model.pte"))
 
 
 @pytest.mark.parametrize("model_type", MODEL_TYPES)
@@ -119,36 +92,13 @@ def test_a_text_beyond_the_context_is_refused_by_the_runtime(convert_model: Call
         decoder.step([5])
 
 
-def test_unknown_operator_is_named(convert_model: Callable[..., Artifact], settings: Settings) -> None:
-    from dataclasses import replace
+def test_unknown_operator_is_named_with_its_module(
+    convert_model: Callable[..., Artifact], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from toolkit.export.executorch import lowering
 
-    from executorch.exir._serialize._named_data_store import NamedDataStore
-
-    from toolkit.compress.plan import plan_from_flags
-    from toolkit.export.capture import cached_capture
-    from toolkit.export.executorch.lowering import Lowering
-    from toolkit.export.executorch.program import Method
-    from toolkit.export.executorch.weights import WeightStore
-    from toolkit.export.patches import register_attention
-    from toolkit.export.rope import rope_table
-    from toolkit.export.skeleton import build_skeleton, tied_names
-
-    register_attention()
-    source = resolve("random:llama-tiny", settings)
-    model = build_skeleton(source.config, attention="slm")
-    graph, _ = cached_capture(model, source.config, settings.cache_dir)
-    ops = tuple(replace(op, target="aten.cumsum") if op.target == "aten.silu" else op for op in graph.ops)
-    data = NamedDataStore()
-    tied = tied_names(model)
-    store = WeightStore(source.weights, plan_from_flags("fp32", tied=True, layers=2), data, tied)
-    with pytest.raises(UnsupportedModel, match=r"operator aten\.cumsum \(silu\) has no ExecuTorch lowering"):
-        Lowering(
-            replace(graph, ops=ops),
-            Method("forward", data),
-            store,
-            lambda name: rope_table(model, name, 64),
-            tied=tied,
-            all_logits=False,
-            longest=64,
-            context_length=64,
-        ).run()
+    known = {name: emitter for name, emitter in lowering._EMITTERS.items() if name != "aten.silu"}
+    monkeypatch.setattr(lowering, "_EMITTERS", known)
+    with pytest.raises(UnsupportedModel, match=r"aten\.silu \(silu in model\.layers\.0\.mlp\.act_fn\)"):
+        convert_model("random:llama-tiny")
+    assert list(tmp_path.iterdir()) == []

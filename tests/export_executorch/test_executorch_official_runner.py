@@ -16,13 +16,14 @@ from toolkit.sources.demo_wheel import DEMO
 PROMPT = "Once upon a time, in a small village by the sea, there"
 
 
-def test_it_generates_the_same_32_greedy_tokens(convert_model: Callable[..., Artifact]) -> None:
+@pytest.mark.parametrize("quant", ["8da4w", "mobile-4bit", "mobile-8bit"])
+def test_it_generates_the_same_32_greedy_tokens(quant: str, convert_model: Callable[..., Artifact]) -> None:
     try:
         # The user's own cache: 98 MB are downloaded once, not once per test run.
         source = DEMO.open(Settings.from_environment())
     except SourceNotFound as error:
         pytest.skip(f"the demo model cannot be had: {error.what}")
-    artifact = convert_model(source, "8da4w", context_length=512)
+    artifact = convert_model(source, quant, context_length=512)
 
     from executorch.extension.llm.custom_ops import custom_ops  # noqa: F401  registers llama's kernels
     from executorch.extension.llm.runner import GenerationConfig, TextLLMRunner

@@ -21,8 +21,9 @@ from toolkit.export.executorch.schemes import adapt, check_supported
         ("8da8w", {"group_size": 32}, "no 8da8w linears with group size 32"),
         ("4w", {"group_size": 32}, "no 4w linears with group size 32"),
         ("8da4w", {"group_size": 16}, "no 8da4w linears with group size 16"),
-        ("8da4w", {"symmetric": False}, "no asymmetric linears"),
-        ("source", {}, "cannot take over a GGUF file's integers"),
+        ("8da8w", {"symmetric": False}, "asymmetric linears in groups only"),
+        ("8da4w", {"symmetric": False, "group_size": 0}, "asymmetric linears in groups only"),
+        ("source", {}, "cannot keep all of a GGUF file's integers"),
         ("8da4w", {"embedding": "fp16"}, "no fp16 embedding"),
     ],
 )
@@ -42,9 +43,18 @@ def test_names_alone_are_adapted(quant: str) -> None:
     check_supported(adapt(plan, keep_groups=False, keep_grid=False))
 
 
-def test_presets_take_the_next_larger_group() -> None:
+def test_a_vocabulary_in_finer_groups_than_there_are_gets_eight_bits() -> None:
     plan = adapt(plan_from_flags("mobile-4bit", tied=True, layers=2), keep_groups=False, keep_grid=False)
-    assert (plan.lm_head.group_size, plan.embedding.group_size) == (32, 32)
+    assert (plan.lm_head.scheme, plan.embedding.scheme) == ("8da8w", "8w")
+    assert plan.lm_head.group_size == plan.embedding.group_size == 0
+    assert plan.lm_head.symmetric and plan.embedding.symmetric
+
+
+def test_asymmetric_groups_stay_as_they_are_asked_for() -> None:
+    plan = plan_from_flags("8da4w", symmetric=False, tied=True, layers=2)
+    adapted = adapt(plan, keep_groups=False, keep_grid=True)
+    check_supported(adapted)
+    assert adapted == plan
 
 
 def test_refusal_comes_before_the_model_is_looked_for(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -14,6 +13,9 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from toolkit.artifact import Artifact
+from toolkit.errors import SourceNotFound
+from toolkit.settings import Settings
+from toolkit.sources.demo_wheel import DEMO
 
 Integers = dict[str, tuple[NDArray[np.int64], NDArray[np.float32]]]
 
@@ -94,15 +96,58 @@ def test_both_backends_hold_the_same_integers_and_scales(
             np.testing.assert_array_equal(ours[name][1][:, 0], scales[:, 0], err_msg=name)
 
 
-def test_a_tied_vocabulary_is_counted_twice(convert_model: Callable[..., Artifact]) -> None:
-    facts = convert_model("random:llama-tiny", "8da4w").manifest.architecture
+def test_asymmetric_groups_are_the_same_integers_and_scales_too(
+    convert_model: Callable[..., Artifact],
+) -> None:
+    theirs = onnx_matrices(convert_model("random:llama-tiny", "mobile-4bit", "onnxruntime"))
+    artifact = convert_model("random:llama-tiny", "mobile-4bit")
+    assert not artifact.manifest.quantization.linear.symmetric
+    names = [name for name in theirs if name.split(".")[-2] in ("q_proj", "o_proj", "gate_proj")]
+    ours = program_matrices(artifact, {name: theirs[name][0].shape[1] for name in names})
+    assert ours
+    for name, (values, scales) in ours.items():
+        np.testing.assert_array_equal(values, theirs[name][0], err_msg=name)
+        np.testing.assert_allclose(scales, theirs[name][1], rtol=2**-8, err_msg=name)
+
+
+@pytest.mark.parametrize("quant", ["fp32", "8da8w", "8da4w"])
+def test_a_tied_vocabulary_is_stored_once(quant: str, convert_model: Callable[..., Artifact]) -> None:
+    artifact = convert_model("random:llama-tiny", quant)
+    facts = artifact.manifest.architecture
     assert facts.tied_embeddings
-    assert facts.stored_parameters == facts.unique_parameters + facts.vocab_size * facts.hidden_size
+    file = deserialize_pte_binary((artifact.path / "model.pte").read_bytes())
+    assert file.named_data is not None
+    entry = file.named_data.pte_data["model.embed_tokens.weight"]
+    vocabulary = bytes(file.named_data.buffers[entry.buffer_index])
+    bits = {"fp32": 32, "8da8w": 8, "8da4w": 4}[quant]
+    assert len(vocabulary) == facts.vocab_size * facts.hidden_size * bits // 8
+    content = (artifact.path / "model.pte").read_bytes()
+    assert content.count(vocabulary) == 1
 
 
 def test_manifest_says_what_was_stored(convert_model: Callable[..., Artifact]) -> None:
     stored = convert_model("random:llama-tiny", "mobile-4bit").manifest.quantization
-    assert (stored.linear.scheme, stored.linear.group_size, stored.linear.symmetric) == ("8da4w", 32, True)
+    assert (stored.linear.scheme, stored.linear.group_size, stored.linear.symmetric) == ("8da4w", 32, False)
     assert {(spec.scheme, spec.group_size) for spec in stored.overrides.values()} == {("8da8w", 0)}
-    assert stored.lm_head.group_size == stored.embedding.group_size == 32
-    assert all(spec.positive_scales for spec in itertools.chain([stored.linear], stored.overrides.values()))
+    assert (stored.lm_head.scheme, stored.embedding.scheme) == ("8da8w", "8w")
+    assert all(spec.positive_scales for spec in stored.overrides.values())
+
+
+def test_the_preset_keeps_a_ggufs_linears_and_stays_close_to_it(
+    convert_model: Callable[..., Artifact],
+) -> None:
+    try:
+        source = DEMO.open(Settings.from_environment())
+    except SourceNotFound as error:
+        pytest.skip(f"the demo model cannot be had: {error.what}")
+    artifact = convert_model(source, "mobile-4bit")
+    parity = artifact.manifest.parity
+    assert artifact.manifest.quantization.linear.algorithm == "source"
+    assert artifact.manifest.size_bytes <= 100e6
+    assert parity is not None and parity.mean_kl < 0.05, "twice quantized linears diverge by 0.4"
+    name = "model.layers.3.mlp.down_proj.weight"
+    blocks = source.weights.read_blocks(name)
+    assert blocks is not None
+    [(values, scales)] = program_matrices(artifact, {name: blocks.shape[1]}).values()
+    np.testing.assert_array_equal(values + 8, blocks.values.numpy())
+    np.testing.assert_allclose(scales, blocks.scales.numpy(), rtol=2**-8)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -11,14 +11,12 @@ from toolkit.errors import UsageError
 from toolkit.registry import Registry
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
-    from numpy.typing import NDArray
 
     from toolkit.artifact import TensorQuantization
     from toolkit.compress.plan import QuantizationPlan, Role
     from toolkit.export.graph import DecoderGraph
-    from toolkit.export.onnx.weights import Weights
+    from toolkit.export.parameters import CacheGeometry, RopeTables, Weights
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class LoweringJob:
     graph: DecoderGraph
     weights: Weights
     plan: QuantizationPlan
-    rope_tables: Callable[[str], tuple[NDArray[np.float32], NDArray[np.float32]]]
+    rope_tables: RopeTables
     tied: Mapping[str, str]
     all_logits: bool
     context_length: int
@@ -52,30 +50,11 @@ class LoweringJob:
     tokens: Mapping[str, Any]
 
 
-class AttentionGeometry(Protocol):
-    """One layer's attention."""
-
-    @property
-    def heads(self) -> int:
-        """Query heads."""
-        ...
-
-    @property
-    def kv_heads(self) -> int:
-        """Key and value heads."""
-        ...
-
-    @property
-    def head_dim(self) -> int:
-        """Elements of one head."""
-        ...
-
-
 class LoweredModel(Protocol):
     """What a lowering has written."""
 
     @property
-    def caches(self) -> Mapping[int, AttentionGeometry]:
+    def caches(self) -> Mapping[int, CacheGeometry]:
         """Attention by layer."""
         ...
 

@@ -27,7 +27,7 @@ from toolkit.export.simplify import simplify
 
 _IGNORED = ("_guards", "aten._assert", "aten.sym_constrain", "_operator.", "aten.sym_size")
 # Changes whenever the format or meaning of a captured graph does.
-_CAPTURE_VERSION = 2
+_CAPTURE_VERSION = 3
 
 
 def capture(model: nn.Module, config: Any) -> DecoderGraph:
@@ -158,7 +158,15 @@ def _op(node: torch.fx.Node, target: str, names: Mapping[str, str]) -> Op:
         kwargs={key: _operand(arg, names) for key, arg in node.kwargs.items()},
         shape=shape,
         dtype=dtype,
+        module=_module(node),
     )
+
+
+def _module(node: torch.fx.Node) -> str:
+    """Path of the innermost module that an operation was traced in, as the model names it."""
+    stack = node.meta.get("nn_module_stack") or {}
+    path = next(reversed(stack.values()))[0] if stack else ""
+    return str(path).removeprefix("model").lstrip(".")
 
 
 def _operand(arg: Any, names: Mapping[str, str]) -> Any:

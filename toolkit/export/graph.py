@@ -33,6 +33,7 @@ class Op:
         kwargs: named operands.
         shape: of the result, with SEQUENCE for the sequence length; None for several results.
         dtype: of the result, e.g. ``float32``; None for several results.
+        module: path of the model's module that it belongs to, e.g. ``model.layers.3.mlp``.
     """
 
     name: str
@@ -41,6 +42,11 @@ class Op:
     kwargs: dict[str, Any]
     shape: tuple[int | str, ...] | None
     dtype: str | None
+    module: str = ""
+
+    def __str__(self) -> str:
+        where = f" in {self.module}" if self.module else ""
+        return f"{self.target} ({self.name}{where})"
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,7 @@ class DecoderGraph:
                 kwargs=_decode(op["kwargs"]),
                 shape=None if op["shape"] is None else tuple(op["shape"]),
                 dtype=op["dtype"],
+                module=op["module"],
             )
             for op in raw["ops"]
         )

@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import UnsupportedModel
+from toolkit.export.executorch.partition import Partition, Result
 from toolkit.export.executorch.program import Value
 from toolkit.export.graph import SEQUENCE, Op, Ref
+from toolkit.export.parameters import CacheGeometry
+from toolkit.export.patterns import rope_table
 
 if TYPE_CHECKING:
-    from toolkit.export.executorch.lowering import Lowering, Result
-
-# Cosines and sines, float32 [context, rotary_dim / 2], of the rotary embedding of that name.
-RopeTables = Callable[[str], tuple[NDArray[np.float32], NDArray[np.float32]]]
+    from toolkit.export.parameters import RopeTables
 
 # Added to a score per position outside the window: far below any score, and finite, so that a row can never
 # turn into NaN.
 _OUTSIDE = -1e9
-
-
-@dataclass(frozen=True)
-class CacheGeometry:
-    """One layer's attention: its KV cache is [1, length, kv_heads, head_dim]."""
-
-    heads: int
-    kv_heads: int
-    head_dim: int
 
 
 class Attention:
@@ -40,20 +29,19 @@ class Attention:
         caches: geometry by layer, of the layers emitted so far.
     """
 
-    def __init__(self, lowering: Lowering, rope_tables: RopeTables, input_pos: Value) -> None:
+    def __init__(self, partition: Partition, rope_tables: RopeTables) -> None:
         self.caches: dict[int, CacheGeometry] = {}
-        self._lowering = lowering
+        self._partition = partition
         self._rope_tables = rope_tables
-        self._input_pos = input_pos
         self._span: tuple[Value, Value] | None = None
         self._tables: dict[str, tuple[Result, Result]] = {}
         self._masks: dict[int, Result] = {}
 
-    def emit(self, op: Op) -> None:
+    def emit(self, op: Op) -> Result:
         """Append keys and values to the layer's cache and attend over it."""
         layer, scale, window, softcap = op.args[3:7]
-        lowering, method = self._lowering, self._lowering.method
-        query, key, value = (lowering.result(ref) for ref in op.args[:3])
+        partition, method = self._partition, self._partition.method
+        query, key, value = (partition.result(ref) for ref in op.args[:3])
         geometry = self._geometry(layer, query, key, value)
         if softcap:
             raise UnsupportedModel(
@@ -63,56 +51,58 @@ class Attention:
         self.caches[layer] = geometry
         start, _ = self._positions()
         mask = method.literal(None)
-        if window and window < lowering.context_length:
-            mask = lowering.tensor(self._mask(window))
-        shape = [1, lowering.context_length, geometry.kv_heads, geometry.head_dim]
+        if window and window < partition.context_length:
+            mask = partition.tensor(self._mask(window))
+        shape = [1, partition.context_length, geometry.kv_heads, geometry.head_dim]
         caches = [method.cache(shape), method.cache(shape)]
         for states, cache in zip((key, value), caches, strict=True):
             # The kernel writes the cache in place; what it returns is not meant to be read.
             unread = method.tensor([1], dynamic=False)
-            method.call("llama::update_cache.out", [lowering.tensor(states), cache, start, unread, unread])
+            method.call("llama::update_cache.out", [partition.tensor(states), cache, start, unread, unread])
         output_shape = (1, SEQUENCE, geometry.heads, geometry.head_dim)
-        output = method.tensor(lowering.bound(output_shape))
+        output = method.tensor(partition.bound(output_shape))
         numbers = map(method.literal, (0.0, mask == method.literal(None), float(scale)))
-        arguments = [lowering.tensor(query), *caches, start, mask, *numbers, output, output]
+        arguments = [partition.tensor(query), *caches, start, mask, *numbers, output, output]
         method.call("llama::custom_sdpa.out", arguments)
-        lowering.set_result(op, lowering.from_value(output, output_shape))
+        return partition.from_value(output, output_shape)
 
-    def rotary(self, op: Op) -> None:
+    def rotary(self, op: Op) -> Result:
         """Rotate halves: states * cos + (second half, first half) * (-sin, sin)."""
-        lowering = self._lowering
-        states = lowering.result(op.args[0])
-        table = _table(lowering, op.args[1])
-        cos, sin = (lowering.node(result) for result in self._rotation(table.args[1]))
-        node, graph = lowering.node(states), lowering.delegate()
+        partition = self._partition
+        states = partition.result(op.args[0])
+        table = rope_table(partition.graph, op.args[1])
+        if table is None or table.args[0] != Ref("position_ids"):
+            raise UnsupportedModel(f"the angles {op.args[1].name} of {op.name} are computed, not looked up")
+        cos, sin = (partition.node(result) for result in self._rotation(table.args[1]))
+        node, graph = partition.node(states), partition.delegate()
         if not states.heads_second or cos.shape[-1] != node.shape[-1]:
             raise UnsupportedModel(f"{op.name} rotates {cos.shape[-1]} of {states.shape} dimensions")
         size = int(node.shape[-1])
         halves = graph.columns(node, size // 2, size), graph.columns(node, 0, size // 2)
         turned = graph.binary("Multiply", graph.concatenate(*halves), sin)
         rotated = graph.binary("Add", graph.binary("Multiply", node, cos), turned)
-        lowering.set_result(op, lowering.from_node(rotated, heads_second=True))
+        return partition.from_node(rotated, heads_second=True)
 
     def rows(self, table: NDArray[np.float32], subject: str) -> Result:
         """Rows ``start .. start + S`` of a table with one row per position, as [1, S, ...]."""
-        lowering, method = self._lowering, self._lowering.method
-        if len(table) < lowering.context_length:
+        partition, method = self._partition, self._partition.method
+        if len(table) < partition.context_length:
             raise UnsupportedModel(f"the {subject} has {len(table)} positions only")
         start, end = self._positions()
-        constant = method.constant(np.ascontiguousarray(table[None, : lowering.context_length]))
+        constant = method.constant(np.ascontiguousarray(table[None, : partition.context_length]))
         shape = (1, SEQUENCE, *table.shape[1:])
-        output = method.tensor(lowering.bound(shape))
+        output = method.tensor(partition.bound(shape))
         arguments = [constant, method.literal(1), start, end, method.literal(1), output, output]
         method.call("aten::slice_copy.Tensor_out", arguments)
-        return lowering.from_value(output, shape)
+        return partition.from_value(output, shape)
 
     def _positions(self) -> tuple[Value, Value]:
         """The call's first position and the one after its last, as integers."""
         if self._span is None:
-            method = self._lowering.method
+            method = self._partition.method
             start, length, end = method.integer(), method.integer(), method.integer()
-            method.call("aten::_local_scalar_dense", [self._input_pos, start])
-            method.call("aten::sym_size.int", [self._lowering.input_ids, method.literal(1), length])
+            method.call("aten::_local_scalar_dense", [self._partition.input_pos, start])
+            method.call("aten::sym_size.int", [self._partition.input_ids, method.literal(1), length])
             method.call("executorch_prim::add.Scalar", [start, length, end])
             self._span = start, end
         return self._span
@@ -141,24 +131,15 @@ class Attention:
         With d = own position - seen position, a position is seen when 0 <= d < window.
         """
         if window not in self._masks:
-            lowering = self._lowering
-            positions = np.arange(lowering.context_length, dtype=np.float32)
-            own = lowering.node(self.rows(positions[:, None], "window"))
-            graph = lowering.delegate()
+            partition = self._partition
+            positions = np.arange(partition.context_length, dtype=np.float32)
+            own = partition.node(self.rows(positions[:, None], "window"))
+            graph = partition.delegate()
             own = graph.reshape(own, (SEQUENCE, 1))
             distance = graph.binary("Subtract", own, graph.constant(positions[None]))
             ahead = graph.binary("Subtract", graph.scalar(0.0), distance)
             behind = graph.binary("Subtract", distance, graph.scalar(float(window - 1)))
             excess = graph.binary("Maximum", graph.binary("Maximum", ahead, behind), graph.scalar(0.0))
             mask = graph.binary("Multiply", excess, graph.scalar(_OUTSIDE))
-            self._masks[window] = lowering.from_node(mask)
+            self._masks[window] = partition.from_node(mask)
         return self._masks[window]
-
-
-def _table(lowering: Lowering, cos: Ref) -> Op:
-    """The slm.rope_table behind a rotary embedding's cosines."""
-    item = lowering.graph.by_name.get(cos.name)
-    table = lowering.graph.by_name.get(item.args[0].name) if item and item.target == "getitem" else None
-    if table is None or table.target != "slm.rope_table" or table.args[0] != Ref("position_ids"):
-        raise UnsupportedModel(f"the rotary embedding's angles {cos.name} are computed, not looked up")
-    return table

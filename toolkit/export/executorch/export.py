@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-from executorch.exir._serialize._named_data_store import NamedDataStore
+from typing import TYPE_CHECKING
 
 from toolkit import progress
 from toolkit.artifact import TensorQuantization
 from toolkit.compress.plan import QuantizationPlan, Role
-from toolkit.export.executorch.attention import CacheGeometry, RopeTables
 from toolkit.export.executorch.lowering import Lowering
+from toolkit.export.executorch.partition import Partition
 from toolkit.export.executorch.program import Constant, Method
+from toolkit.export.executorch.segments import Segments
 from toolkit.export.executorch.weights import WeightStore
 from toolkit.export.graph import DecoderGraph
-from toolkit.export.onnx.weights import Weights
+from toolkit.export.parameters import CacheGeometry, Weights
+
+if TYPE_CHECKING:
+    from toolkit.export.parameters import RopeTables
 
 MODEL_FILE = "model.pte"
 # Tokens of one prefill call. More would only enlarge the buffers: the kernels are saturated long before.
@@ -65,21 +68,6 @@ def write_executorch(
     """
     matrices = sum(len(shape) == 2 for shape in graph.parameters.values()) + len(tied)
     longest = min(LONGEST_CHUNK, context_length)
-    data = NamedDataStore()
-    method = Method("forward", data)
-    with progress.bar("quantize", unit="matrices") as report:
-        store = WeightStore(weights, plan, data, tied, progress=lambda done: report(done, matrices))
-        lowering = Lowering(
-            graph,
-            method,
-            store,
-            rope_tables,
-            tied=dict(tied),
-            all_logits=all_logits,
-            longest=longest,
-            context_length=context_length,
-        )
-        lowering.run()
     constants: dict[str, Constant] = {
         "get_max_seq_len": longest,
         "get_max_context_len": context_length,
@@ -88,5 +76,10 @@ def write_executorch(
         "enable_dynamic_shape": True,
         **metadata,
     }
-    method.write(folder / MODEL_FILE, constants)
-    return ExecutorchModel(caches=lowering.caches, stored=store.stored, roles=store.roles)
+    with Segments(folder) as segments, progress.bar("quantize", unit="matrices") as report:
+        method = Method("forward", segments)
+        store = WeightStore(weights, plan, segments, tied, progress=lambda done: report(done, matrices))
+        partition = Partition(graph, method, store, longest=longest, context_length=context_length)
+        caches = Lowering(partition, rope_tables, tied=tied, all_logits=all_logits).run()
+        method.write(folder / MODEL_FILE, constants)
+    return ExecutorchModel(caches=caches, stored=store.stored, roles=store.roles)

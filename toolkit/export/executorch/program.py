@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 from executorch.exir import schema
-from executorch.exir._serialize._named_data_store import NamedDataStore
-from executorch.exir._serialize._program import PTEFile, serialize_pte_binary
 from executorch.exir.scalar_type import ScalarType
 from numpy.typing import NDArray
 
 from toolkit.export.executorch.memory import Lifetime, pack
+from toolkit.export.executorch.segments import Segments
 
 # Planned buffer 0 is reserved for constants by the schema.
 ACTIVATIONS = 1
@@ -62,20 +61,19 @@ class Method:
 
     Args:
         name: as callers see it.
-        data: receives the delegates' weights.
+        segments: receive the constants and what delegates read.
     """
 
-    def __init__(self, name: str, data: NamedDataStore) -> None:
+    def __init__(self, name: str, segments: Segments) -> None:
         self.name = name
-        self.data = data
+        self.segments = segments
         self._values: list[schema.EValue] = []
         self._inputs: list[int] = []
         self._outputs: list[int] = []
         self._instructions: list[schema.Instruction] = []
         self._operators: dict[tuple[str, str], int] = {}
         self._delegates: list[schema.BackendDelegate] = []
-        self._payloads: list[bytes] = []
-        self._constants: list[bytes] = []
+        self._constants: list[tuple[bytes, str | None]] = []
         self._literals: dict[tuple[str, object], Value] = {}
         self._planned: dict[int, _Planned] = {}
         self._cache_bytes = 0
@@ -106,9 +104,9 @@ class Method:
         self._cache_bytes += _aligned(_size_bytes(shape, "float32"))
         return self._add(tensor)
 
-    def constant(self, array: NDArray[np.generic]) -> Value:
-        """A tensor whose content is stored in the program."""
-        self._constants.append(np.ascontiguousarray(array).tobytes())
+    def constant(self, array: NDArray[np.generic], *, key: str | None = None) -> Value:
+        """A tensor whose content is stored in the program; with a key, for delegates to share."""
+        self._constants.append((np.ascontiguousarray(array).tobytes(), key))
         tensor = _tensor(array.shape, array.dtype.name, dynamic=False)
         tensor.data_buffer_idx = len(self._constants)
         return self._add(tensor)
@@ -133,9 +131,9 @@ class Method:
     def delegate(self, backend: str, payload: bytes, arguments: Sequence[Value]) -> None:
         """Call a backend's compiled graph: inputs first, then outputs."""
         index = len(self._delegates)
-        reference = schema.BackendDelegateDataReference(schema.DataLocation.INLINE, len(self._payloads))
+        segment = self.segments.append(payload)
+        reference = schema.BackendDelegateDataReference(schema.DataLocation.SEGMENT, segment)
         self._delegates.append(schema.BackendDelegate(backend, reference, []))
-        self._payloads.append(payload)
         self._instruct(schema.DelegateCall(index, [value.index for value in arguments]), arguments)
 
     def write(self, path: Path, constants: Mapping[str, Constant]) -> None:
@@ -144,15 +142,12 @@ class Method:
         program = schema.Program(
             version=PROGRAM_VERSION,
             execution_plan=plans,
-            # Entry 0 is reserved and means "no constant".
-            constant_buffer=[schema.Buffer(b""), *(schema.Buffer(content) for content in self._constants)],
-            backend_delegate_data=[schema.BackendDelegateInlineData(payload) for payload in self._payloads],
+            constant_buffer=[],
+            backend_delegate_data=[],
             segments=[],
-            constant_segment=schema.SubsegmentOffsets(0, []),
+            constant_segment=self.segments.constants(self._constants),
         )
-        file = PTEFile(program=program, named_data=self.data.get_named_data_store_output())
-        with path.open("wb") as stream:
-            serialize_pte_binary(file, extract_delegate_segments=True).write_to_file(stream)
+        self.segments.write(path, program)
 
     def _plan(self) -> schema.ExecutionPlan:
         lifetimes = [Lifetime(p.size_bytes, p.first, p.last) for p in self._planned.values()]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from executorch.exir._serialize._named_data_store import NamedDataStore
 from numpy.typing import NDArray
 
 from toolkit.artifact import TensorQuantization
@@ -15,21 +13,16 @@ from toolkit.compress.algorithms import quantize
 from toolkit.compress.plan import QuantizationPlan, Role
 from toolkit.compress.schemes import SCHEMES, Scheme
 from toolkit.compress.tensor import QuantizedTensor
+from toolkit.export.executorch.offsets import offset_matrix, with_positive_scales
 from toolkit.export.executorch.packing import filter_scales, filter_values
+from toolkit.export.executorch.segments import Segments
 from toolkit.export.executorch.xnnpack import Filter
-from toolkit.export.onnx.weights import Matrix, Weights
-
-if TYPE_CHECKING:
-    import torch
-
-_ALIGNMENT = 16
+from toolkit.export.parameters import Matrix, Weights, carried_spec
 
 
 @dataclass
 class WeightStore:
     """Writes parameters once each and remembers under which keys.
-
-    A tied vocabulary is quantized once and written twice: XNNPACK and the embedding kernels differ in layout.
 
     Attributes:
         tied: parameter that is an alias -> the parameter that the source stores.
@@ -40,17 +33,17 @@ class WeightStore:
 
     weights: Weights
     plan: QuantizationPlan
-    data: NamedDataStore
+    segments: Segments
     tied: Mapping[str, str]
     progress: Callable[[int], None] = lambda done: None
     stored: dict[str, TensorQuantization] = field(default_factory=dict)
     roles: dict[str, Role] = field(default_factory=dict)
     _filters: dict[str, Filter] = field(default_factory=dict)
-    _shared: dict[tuple[str, TensorQuantization], QuantizedTensor] = field(default_factory=dict)
+    _shared: dict[str, Filter] = field(default_factory=dict)
 
     def scheme(self, matrix: Matrix) -> Scheme:
         """The scheme that a matrix is stored and computed with."""
-        return SCHEMES.get(self.plan.spec_for(matrix.name, matrix.role).scheme)
+        return SCHEMES.get(self._spec(matrix).scheme)
 
     def vector(self, name: str, *, offset: float = 0.0) -> NDArray[np.float32]:
         """A bias or norm weight in float32, optionally with a constant added."""
@@ -60,54 +53,73 @@ class WeightStore:
     def filter(self, matrix: Matrix) -> Filter:
         """A linear's weight, written when it is first asked for."""
         if matrix.name not in self._filters:
-            scheme = self.scheme(matrix)
-            self._filters[matrix.name] = (
-                self._quantized_filter(matrix, scheme) if scheme.quantized else self._float_filter(matrix)
-            )
+            self._filters[matrix.name] = self._shared.get(matrix.name) or self._new_filter(matrix)
+            if matrix.name in self._shared:
+                self._written(matrix, self._spec(matrix))
         return self._filters[matrix.name]
 
     def table(self, matrix: Matrix) -> QuantizedTensor | NDArray[np.float32]:
-        """A token table, as integers or floats as its scheme has it."""
-        if self.scheme(matrix).quantized:
-            return self.quantize(matrix)
-        self._written(matrix, self.plan.spec_for(matrix.name, matrix.role))
-        values: NDArray[np.float32] = self._read(matrix).numpy()
-        return values
+        """A token table, as integers or floats as its scheme has it; the caller writes it.
 
-    def quantize(self, matrix: Matrix) -> QuantizedTensor:
-        """The integers and scales of a matrix, the same for every engine."""
-        spec = self.plan.spec_for(matrix.name, matrix.role)
-        storage = spec.model_copy(update={"scheme": spec.scheme.removeprefix("8da")})
-        tensor = self._shared.pop((matrix.name, storage), None)
-        if tensor is None:
-            tensor = quantize(self._read(matrix), spec, subject=matrix.name)
-            if matrix.name in self.tied.values():
-                self._shared[matrix.name, storage] = tensor
+        One that :meth:`is_shared` must be written under its name, where the output projection looks for it.
+        """
+        spec = self._spec(matrix)
         self._written(matrix, spec)
+        dynamic = SCHEMES.get(self.plan.lm_head.scheme).dynamic_activation
+        if not self.scheme(matrix).quantized:
+            values: NDArray[np.float32] = matrix.read(self.weights).numpy()
+            if self.is_shared(matrix):
+                self._shared[matrix.name] = _float_filter(matrix, values)
+            return values
+        tensor = self._quantized(matrix)
+        if self.is_shared(matrix):
+            described = self._describe(matrix.name, tensor, dynamic_activation=dynamic)
+            # The embedding kernel finds the first of two columns in a byte's high half, XNNPACK in its low.
+            self._shared[matrix.name] = replace(described, pairs_swapped=tensor.bits == 4)
         return tensor
 
-    def _quantized_filter(self, matrix: Matrix, scheme: Scheme) -> Filter:
-        tensor = self.quantize(matrix)
+    def is_shared(self, matrix: Matrix) -> bool:
+        """Whether a token table is also the output projection, with the same integers."""
+        tied = matrix.name in self.tied.values()
+        return tied and _storage(self.plan.embedding) == _storage(self.plan.lm_head)
+
+    def _new_filter(self, matrix: Matrix) -> Filter:
+        spec, scheme = self._spec(matrix), self.scheme(matrix)
+        if not scheme.quantized:
+            values = np.ascontiguousarray(matrix.read(self.weights).numpy())
+            self.segments.name(matrix.name, values.tobytes())
+            self._written(matrix, spec)
+            return _float_filter(matrix, values)
+        tensor = matrix.carried_over(self.weights, self.plan)
+        if tensor is None:
+            tensor = self._quantized(matrix)
+        else:
+            spec = carried_spec(tensor, dynamic_activation=scheme.dynamic_activation)
+            tensor = with_positive_scales(tensor)
+        self.segments.name(matrix.name, filter_values(tensor).tobytes())
+        self._written(matrix, spec)
+        return self._describe(matrix.name, tensor, dynamic_activation=scheme.dynamic_activation)
+
+    def _quantized(self, matrix: Matrix) -> QuantizedTensor:
+        """The integers and scales of a matrix, the same for every engine."""
+        tensor = quantize(matrix.read(self.weights), self._spec(matrix), subject=matrix.name)
+        return tensor if tensor.symmetric else with_positive_scales(tensor)
+
+    def _describe(self, name: str, tensor: QuantizedTensor, *, dynamic_activation: bool) -> Filter:
+        """Write a matrix's scales and offsets, and say where all of it is."""
         rows, columns = tensor.shape
         groups = tensor.scales.shape[1] if tensor.scales.shape[1] > 1 else 0
-        values = filter_values(tensor)
-        self.data.add_named_data(matrix.name, values.tobytes(), _ALIGNMENT)
-        scales = filter_scales(tensor, grouped=bool(groups))
-        self.data.add_named_data(f"scale_{matrix.name}", scales, _ALIGNMENT)
-        return Filter(
-            matrix.name, values.nbytes, rows, columns, tensor.bits, groups, scheme.dynamic_activation
-        )
+        self.segments.name(f"scale_{name}", filter_scales(tensor, grouped=bool(groups)))
+        offsets = None
+        if not tensor.symmetric:
+            added = offset_matrix(tensor, subject=name)
+            self.segments.name(f"{name}.offsets", filter_values(added).tobytes())
+            offsets = self._describe(f"{name}.offsets", added, dynamic_activation=dynamic_activation)
+        size = rows * columns * tensor.bits // 8
+        return Filter(name, size, rows, columns, tensor.bits, groups, dynamic_activation, offsets=offsets)
 
-    def _float_filter(self, matrix: Matrix) -> Filter:
-        values = np.ascontiguousarray(self._read(matrix).numpy())
-        self.data.add_named_data(matrix.name, values.tobytes(), _ALIGNMENT)
-        self._written(matrix, self.plan.spec_for(matrix.name, matrix.role))
-        rows, columns = values.shape
-        return Filter(matrix.name, values.nbytes, rows, columns, 32, 0, False)
-
-    def _read(self, matrix: Matrix) -> torch.Tensor:
-        weight = self.weights.read(matrix.name)
-        return weight.t().contiguous() if matrix.transposed else weight
+    def _spec(self, matrix: Matrix) -> TensorQuantization:
+        return self.plan.spec_for(matrix.name, matrix.role)
 
     def _written(self, matrix: Matrix, spec: TensorQuantization) -> None:
         aliases = [alias for alias, stored in self.tied.items() if stored == matrix.name]
@@ -115,3 +127,13 @@ class WeightStore:
         self.stored[name] = spec
         self.roles[name] = matrix.role
         self.progress(len(self.stored))
+
+
+def _storage(spec: TensorQuantization) -> TensorQuantization:
+    """The spec without the activation part, which the stored integers do not depend on."""
+    return spec.model_copy(update={"scheme": spec.scheme.removeprefix("8da")})
+
+
+def _float_filter(matrix: Matrix, values: NDArray[np.float32]) -> Filter:
+    rows, columns = values.shape
+    return Filter(matrix.name, values.nbytes, rows, columns, 32, 0, False)

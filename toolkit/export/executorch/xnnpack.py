@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 from executorch.backends.xnnpack.serialization import xnnpack_graph_schema as schema
-from executorch.exir._serialize._named_data_store import NamedDataStore
 from numpy.typing import NDArray
 
 from toolkit.export.executorch.payload import encode
+from toolkit.export.executorch.segments import Segments
 from toolkit.export.graph import SEQUENCE
 
 BACKEND = "XnnpackBackend"
@@ -20,7 +20,6 @@ _INVALID = 0xFFFFFFFF
 _INLINE = 0xFFFFFFFFFFFFFFFF
 _EXTERNAL_INPUT = 1
 _EXTERNAL_OUTPUT = 2
-_ALIGNMENT = 16
 
 Shape = tuple[int | str, ...]
 
@@ -50,6 +49,8 @@ class Filter:
         bits: 32, 8 or 4.
         groups: scales per row; 0 for one float32 scale per row, else bfloat16 ones.
         dynamic_activation: the input is rounded to int8 row by row.
+        pairs_swapped: of each two columns the second comes first, as in a 4-bit token table.
+        offsets: what every weight of a group has on top of its own value, [rows, groups]; None for zero.
     """
 
     key: str
@@ -59,18 +60,20 @@ class Filter:
     bits: int
     groups: int
     dynamic_activation: bool
+    pairs_swapped: bool = False
+    offsets: Filter | None = None
 
 
 class XnnpackGraph:
     """Collects nodes; shapes may hold SEQUENCE, which is serialized as its upper bound.
 
     Args:
-        data: receives constants, under keys that are hashes of their content.
+        segments: receive constants, under keys that are hashes of their content.
         longest: largest sequence length of one call.
     """
 
-    def __init__(self, data: NamedDataStore, longest: int) -> None:
-        self._data = data
+    def __init__(self, segments: Segments, longest: int) -> None:
+        self._segments = segments
         self._longest = longest
         self._tensors: list[Any] = []
         self._nodes: list[Any] = []
@@ -78,6 +81,7 @@ class XnnpackGraph:
         self._stored = [schema.ConstantDataOffset(0, 0)]
         self._constants: dict[bytes, Node] = {}
         self._rounded: dict[int, int] = {}
+        self._sums: dict[int, Node] = {}
 
     def input(self, shape: Shape) -> Node:
         """A tensor that the delegate is called with; order is the order of the call's arguments."""
@@ -162,9 +166,13 @@ class XnnpackGraph:
 
     def linear(self, operand: Node, weight: Filter, bias: Node | None) -> Node:
         """``operand @ weight.T + bias`` over the last dimension."""
-        source = self._round(operand) if weight.dynamic_activation else operand.id
-        stored = self._filter(weight)
-        return self.product(source, stored, bias, (*operand.shape[:-1], weight.rows))
+        columns = self._swap_pairs(operand) if weight.pairs_swapped else operand
+        source = self._round(columns) if weight.dynamic_activation else columns.id
+        product = self.product(source, self._filter(weight), bias, (*operand.shape[:-1], weight.rows))
+        if weight.offsets is None:
+            return product
+        sums = self._group_sums(operand, weight.columns // weight.groups)
+        return self.binary("Add", product, self.linear(sums, weight.offsets, None))
 
     def weighted_sum(self, operand: Node, weights: NDArray[np.float32], offset: float) -> Node:
         """``operand @ weights + offset`` over the last dimension, which becomes 1.
@@ -174,6 +182,21 @@ class XnnpackGraph:
         stored = self.constant(weights[None])
         bias = self.scalar(offset) if offset else None
         return self.product(operand.id, stored.id, bias, (*operand.shape[:-1], 1))
+
+    def _swap_pairs(self, operand: Node) -> Node:
+        """Columns 1 0 3 2 5 4 ..."""
+        pairs = self.reshape(operand, (*operand.shape[:-1], int(operand.shape[-1]) // 2, 2))
+        swapped = self.concatenate(self.columns(pairs, 1, 2), self.columns(pairs, 0, 1))
+        return self.reshape(swapped, operand.shape)
+
+    def _group_sums(self, operand: Node, size: int) -> Node:
+        """The sum of each ``size`` consecutive columns; linears over one input share them."""
+        if operand.id not in self._sums:
+            groups = int(operand.shape[-1]) // size
+            split = self.reshape(operand, (*operand.shape[:-1], groups, size))
+            sums = self.weighted_sum(split, np.ones(size, np.float32), 0.0)
+            self._sums[operand.id] = self.reshape(sums, (*operand.shape[:-1], groups))
+        return self._sums[operand.id]
 
     def product(self, source: int, stored: int, bias: Node | None, shape: Shape) -> Node:
         """A fully connected node over ids."""
@@ -232,7 +255,7 @@ class XnnpackGraph:
 
     def _store(self, key: str, size_bytes: int, content: bytes | None) -> int:
         if content is not None:
-            self._data.add_named_data(key, content, _ALIGNMENT)
+            self._segments.name(key, content)
         self._stored.append(schema.ConstantDataOffset(_INLINE, size_bytes, key))
         return len(self._stored) - 1
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from toolkit.errors import UnsupportedModel
 from toolkit.export.graph import SEQUENCE, Op, Ref
@@ -15,18 +13,10 @@ from toolkit.export.onnx.builder import INT32, MICROSOFT
 from toolkit.export.onnx.context import LoweringContext
 from toolkit.export.onnx.heads import HeadStates, follow_columns, follow_heads
 from toolkit.export.onnx.linears import Linears
+from toolkit.export.parameters import CacheGeometry
 
-# Cosines and sines, float32 [context, rotary_dim / 2], of the rotary embedding of that name.
-RopeTables = Callable[[str], tuple[NDArray[np.float32], NDArray[np.float32]]]
-
-
-@dataclass(frozen=True)
-class CacheGeometry:
-    """One layer's attention: its KV cache is [1, kv_heads, length, head_dim]."""
-
-    heads: int
-    kv_heads: int
-    head_dim: int
+if TYPE_CHECKING:
+    from toolkit.export.parameters import RopeTables
 
 
 class Attention:

@@ -6,7 +6,8 @@ from typing import Protocol
 
 from toolkit.export.graph import DecoderGraph, Op, Ref
 from toolkit.export.onnx.builder import GraphBuilder
-from toolkit.export.onnx.weights import Matrix, WeightStore
+from toolkit.export.onnx.weights import WeightStore
+from toolkit.export.parameters import Matrix
 
 
 class LoweringContext(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import onnx
 
@@ -13,11 +14,14 @@ from toolkit import progress
 from toolkit.artifact import TensorQuantization
 from toolkit.compress.plan import QuantizationPlan, Role
 from toolkit.export.graph import DecoderGraph
-from toolkit.export.onnx.attention import CacheGeometry, RopeTables
 from toolkit.export.onnx.builder import GraphBuilder
 from toolkit.export.onnx.external_data import ExternalData
 from toolkit.export.onnx.lowering import Lowering
-from toolkit.export.onnx.weights import Weights, WeightStore
+from toolkit.export.onnx.weights import WeightStore
+from toolkit.export.parameters import CacheGeometry, Weights
+
+if TYPE_CHECKING:
+    from toolkit.export.parameters import RopeTables
 
 MODEL_FILE = "model.onnx"
 

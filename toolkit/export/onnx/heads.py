@@ -8,9 +8,9 @@ and does the rest itself.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from toolkit.export.graph import DecoderGraph, Op, Ref
+from toolkit.export.patterns import resolve, rope_table, split_widths
 
 
 @dataclass(frozen=True)
@@ -66,29 +66,18 @@ def _rotation(graph: DecoderGraph, op: Op | None) -> tuple[Ref, Op] | None:
         return None
     if op.target == "slm.rotary":
         states, cos = op.args[0], op.args[1]
-        table = _table(graph, cos)
+        table = rope_table(graph, cos)
         return (states, table) if table else None
     if op.target == "aten.cat" and len(op.args[0]) == 2:
         turned, rest = (resolve(graph, ref) for ref in op.args[0])
         if turned is None or rest is None or turned.target != "slm.rotary" or rest.target != "aten.slice":
             return None
         head = resolve(graph, turned.args[0])
-        table = _table(graph, turned.args[1])
+        table = rope_table(graph, turned.args[1])
         if head is None or table is None or head.target != "aten.slice" or head.args[0] != rest.args[0]:
             return None
         return head.args[0], table
     return None
-
-
-def _table(graph: DecoderGraph, cos: Ref) -> Op | None:
-    item = resolve(graph, cos)
-    table = resolve(graph, item.args[0]) if item is not None and item.target == "getitem" else None
-    return table if table is not None and table.target == "slm.rope_table" else None
-
-
-def resolve(graph: DecoderGraph, ref: Any) -> Op | None:
-    """The operation behind a reference; None for inputs, parameters and constants."""
-    return graph.by_name.get(ref.name) if isinstance(ref, Ref) else None
 
 
 def follow_columns(graph: DecoderGraph, ref: Ref) -> Columns:
@@ -110,14 +99,6 @@ def follow_columns(graph: DecoderGraph, ref: Ref) -> Columns:
     source = Ref(op.name) if op is not None else ref
     shape = graph.by_name[source.name].shape if source.name in graph.by_name else None
     return Columns(source, 0, int(shape[-1]) if shape else 0)
-
-
-def split_widths(op: Op, total: int) -> list[int]:
-    """Widths that aten.split (by size) or aten.chunk (by count) cuts ``total`` columns into."""
-    if op.target == "aten.split" and isinstance(op.args[1], tuple):
-        return [int(width) for width in op.args[1]]
-    size = int(op.args[1]) if op.target == "aten.split" else -(-total // int(op.args[1]))
-    return [min(size, total - start) for start in range(0, total, size)]
 
 
 def _is_last(op: Op, dim: int) -> bool:

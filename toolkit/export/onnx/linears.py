@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toolkit.export.graph import Op, Ref
+from toolkit.export.graph import Op
 from toolkit.export.onnx.builder import MICROSOFT
 from toolkit.export.onnx.context import LoweringContext
 from toolkit.export.onnx.heads import Columns
-from toolkit.export.onnx.weights import Matrix, StoredMatrix
+from toolkit.export.onnx.weights import StoredMatrix
+from toolkit.export.parameters import Matrix
+from toolkit.export.patterns import linear_bias
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ class Linears:
             if user.target == "aten.linear"
             and user.args[0] == op.args[0]
             and not lowering.is_head(user)
-            and (_bias(user) is None) == (_bias(op) is None)
+            and (linear_bias(user) is None) == (linear_bias(op) is None)
             and lowering.weights.scheme(lowering.matrix(user)).quantized
         ]
 
@@ -135,7 +137,7 @@ class Linears:
         return builder.node("Concat", [source, sums], axis=-1)[0]
 
     def _product(self, source: str, stored: StoredMatrix, members: list[Op]) -> str:
-        biases = [bias.name for bias in map(_bias, members) if bias is not None]
+        biases = [bias.name for bias in map(linear_bias, members) if bias is not None]
         bias = self._lowering.weights.joined_vectors(biases) if biases else ""
         scheme = self._lowering.weights.scheme(self._lowering.matrix(members[0]))
         return self._lowering.builder.node(
@@ -157,7 +159,7 @@ class Linears:
         inputs = [lowering.linear_input(op), lowering.weights.float_matrix(matrix)]
         # transB keeps the checkpoint's [out, in] layout, so a tied table is stored once.
         value = lowering.builder.node("FusedMatMul", inputs, domain=MICROSOFT, hint=hint, transB=1)[0]
-        bias = _bias(op)
+        bias = linear_bias(op)
         if bias is not None:
             value = lowering.builder.node("Add", [value, lowering.value(bias)], hint=hint)[0]
         width = self._width(op)
@@ -178,8 +180,3 @@ class Linears:
     def _width(self, op: Op) -> int:
         assert op.shape is not None, "a linear yields one tensor"
         return int(op.shape[-1])
-
-
-def _bias(op: Op) -> Ref | None:
-    bias = op.args[2] if len(op.args) > 2 else op.kwargs.get("bias")
-    return bias if isinstance(bias, Ref) else None

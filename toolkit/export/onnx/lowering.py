@@ -7,17 +7,22 @@ when something asks for their value, so what was fused away never reaches the mo
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from toolkit.compress.plan import Role
 from toolkit.errors import UnsupportedModel
 from toolkit.export.graph import DecoderGraph, Op, Ref
 from toolkit.export.onnx import arithmetic
-from toolkit.export.onnx.attention import Attention, CacheGeometry, RopeTables
+from toolkit.export.onnx.attention import Attention
 from toolkit.export.onnx.builder import FLOAT, INT64, MICROSOFT, GraphBuilder
 from toolkit.export.onnx.linears import Linears
-from toolkit.export.onnx.weights import Matrix, WeightStore
+from toolkit.export.onnx.weights import WeightStore
+from toolkit.export.parameters import CacheGeometry, Matrix
+from toolkit.export.patterns import is_head, layer_norm_epsilon, linear_matrix
+
+if TYPE_CHECKING:
+    from toolkit.export.parameters import RopeTables
 
 _LAZY = {"aten.linear", "slm.rms_norm", "aten.layer_norm", "slm.rotary", "slm.rope_table", *arithmetic.LAZY}
 
@@ -105,15 +110,12 @@ class Lowering:
         self._values[name] = value
 
     def is_head(self, op: Op) -> bool:
-        """Whether a linear is the output projection: tied to the table, or the one that yields the logits."""
-        name = op.args[1].name
-        return op.name == self.graph.output or name in self._tied or name.startswith("lm_head.")
+        """Whether a linear is the output projection."""
+        return is_head(self.graph, self._tied, op)
 
     def matrix(self, op: Op) -> Matrix:
         """The weight of a linear."""
-        name = op.args[1].name
-        role: Role = "lm_head" if self.is_head(op) else "linear"
-        return Matrix(self._tied.get(name, name), role, bool(op.kwargs.get("transposed")))
+        return linear_matrix(self.graph, self._tied, op)
 
     def linear_input(self, op: Op) -> str:
         """Input of a linear; the output projection sees the last position only, unless all are wanted."""
@@ -172,7 +174,7 @@ class Lowering:
             kind, gains, eps = (
                 "SkipLayerNormalization",
                 self._layer_norm_gains(norm),
-                self._layer_norm_eps(norm),
+                layer_norm_epsilon(norm),
             )
         outputs = self.builder.node(kind, operands + gains, outputs=4, domain=MICROSOFT, epsilon=float(eps))
         # Mean and inverse deviation are for training; an empty name leaves them out.
@@ -200,12 +202,9 @@ class Lowering:
     def _layer_norm_gains(self, op: Op) -> list[str]:
         return [self.value(ref) for ref in op.args[2:4] if isinstance(ref, Ref)]
 
-    def _layer_norm_eps(self, op: Op) -> float:
-        return float(op.args[4]) if len(op.args) > 4 else 1e-5
-
     def _layer_norm(self, op: Op) -> None:
         inputs = [self.value(op.args[0]), *self._layer_norm_gains(op)]
-        node = self.builder.node("LayerNormalization", inputs, axis=-1, epsilon=self._layer_norm_eps(op))
+        node = self.builder.node("LayerNormalization", inputs, axis=-1, epsilon=layer_norm_epsilon(op))
         self.set_value(op.name, node[0])
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -17,34 +16,7 @@ from toolkit.compress.tensor import QuantizedTensor
 from toolkit.export.onnx.builder import FLOAT, GraphBuilder
 from toolkit.export.onnx.offset_columns import with_offset_columns
 from toolkit.export.onnx.packing import block_size, blocks, pack_scales, pack_values, pack_zero_points
-
-if TYPE_CHECKING:
-    import torch
-
-
-class Weights(Protocol):
-    """What the lowering needs of a source's reader."""
-
-    def read(self, name: str) -> torch.Tensor:
-        """One parameter as float32."""
-
-    def read_blocks(self, name: str) -> QuantizedTensor | None:
-        """The source's own integers, if it has any that fit."""
-
-
-@dataclass(frozen=True)
-class Matrix:
-    """A parameter used as the [out, in] matrix of a linear or as a table.
-
-    Attributes:
-        name: in the state dict.
-        role: decides the quantization.
-        transposed: the state dict holds it as [in, out] (GPT-2's Conv1D).
-    """
-
-    name: str
-    role: Role
-    transposed: bool = False
+from toolkit.export.parameters import Matrix, Weights, carried_spec
 
 
 @dataclass(frozen=True)
@@ -117,7 +89,7 @@ class WeightStore:
         if matrix.name in self._floats:
             return self._floats[matrix.name]
         scheme = self.scheme(matrix)
-        array = self._read(matrix).numpy().astype(scheme.float_dtype)
+        array = matrix.read(self.weights).numpy().astype(scheme.float_dtype)
         name = self.builder.data.add(matrix.name, [array], array.shape)
         if scheme.float_dtype == "float16":
             name = self.builder.node("Cast", [name], to=FLOAT, hint=matrix.name)[0]
@@ -145,37 +117,20 @@ class WeightStore:
         self.builder.data.alias(name, stored.values, (stored.rows, width))
         return replace(stored, values=name)
 
-    def _read(self, matrix: Matrix) -> torch.Tensor:
-        weight = self.weights.read(matrix.name)
-        return weight.t().contiguous() if matrix.transposed else weight
-
     def _quantize(self, matrix: Matrix) -> _Quantized:
         spec = self.spec(matrix)
         dynamic = self.scheme(matrix).dynamic_activation
-        tensor = self._carried(matrix)
+        tensor = matrix.carried_over(self.weights, self.plan)
         group_sums = 0
         if tensor is None:
-            tensor = quantize(self._read(matrix), spec, subject=matrix.name)
+            tensor = quantize(matrix.read(self.weights), spec, subject=matrix.name)
         else:
-            spec = TensorQuantization(
-                scheme=f"{'8da' if dynamic else ''}{tensor.bits}w",
-                group_size=tensor.group_size,
-                symmetric=tensor.symmetric,
-                algorithm="source",
-            )
+            spec = carried_spec(tensor, dynamic_activation=dynamic)
             if tensor.exact_offsets and self.plan.carry_over == "linears":
                 group_sums = tensor.scales.shape[1]
                 tensor = with_offset_columns(tensor, subject=matrix.name)
         self._written(matrix, spec)
         return _Quantized(matrix.name, tensor, group_sums, dynamic)
-
-    def _carried(self, matrix: Matrix) -> QuantizedTensor | None:
-        """The source's own integers, where the plan takes them over."""
-        plan = self.plan
-        if plan.carry_over == "nothing" or (plan.carry_over == "linears" and matrix.role != "linear"):
-            return None
-        tensor = self.weights.read_blocks(matrix.name)
-        return tensor if tensor is not None and (plan.carry_over == "all" or tensor.bits == 4) else None
 
     def _written(self, matrix: Matrix, spec: TensorQuantization) -> None:
         self.stored[matrix.name] = spec

@@ -1,0 +1,76 @@
+"""A decoder's parameters as the lowerings see them: who reads them, what they are, what is carried over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from toolkit.artifact import TensorQuantization
+from toolkit.compress.plan import QuantizationPlan, Role
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+    from toolkit.compress.tensor import QuantizedTensor
+
+    # Cosines and sines, float32 [context, rotary_dim / 2], of the rotary embedding of that name.
+    RopeTables = Callable[[str], tuple[NDArray[np.float32], NDArray[np.float32]]]
+
+
+class Weights(Protocol):
+    """What a lowering needs of a source's reader."""
+
+    def read(self, name: str) -> torch.Tensor:
+        """One parameter as float32."""
+
+    def read_blocks(self, name: str) -> QuantizedTensor | None:
+        """The source's own integers, if it has any that fit."""
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A parameter used as the [out, in] matrix of a linear or as a table.
+
+    Attributes:
+        name: in the state dict.
+        role: decides the quantization.
+        transposed: the state dict holds it as [in, out] (GPT-2's Conv1D).
+    """
+
+    name: str
+    role: Role
+    transposed: bool = False
+
+    def read(self, weights: Weights) -> torch.Tensor:
+        """The matrix as float32 [out, in]."""
+        weight = weights.read(self.name)
+        return weight.t().contiguous() if self.transposed else weight
+
+    def carried_over(self, weights: Weights, plan: QuantizationPlan) -> QuantizedTensor | None:
+        """The source's own integers, where the plan takes them over."""
+        if plan.carry_over == "nothing" or (plan.carry_over == "linears" and self.role != "linear"):
+            return None
+        tensor = weights.read_blocks(self.name)
+        return tensor if tensor is not None and (plan.carry_over == "all" or tensor.bits == 4) else None
+
+
+def carried_spec(tensor: QuantizedTensor, *, dynamic_activation: bool) -> TensorQuantization:
+    """What the manifest says of integers that were carried over."""
+    return TensorQuantization(
+        scheme=f"{'8da' if dynamic_activation else ''}{tensor.bits}w",
+        group_size=tensor.group_size,
+        symmetric=tensor.symmetric,
+        algorithm="source",
+    )
+
+
+@dataclass(frozen=True)
+class CacheGeometry:
+    """One layer's attention; its KV cache holds keys and values of ``kv_heads`` heads per position."""
+
+    heads: int
+    kv_heads: int
+    head_dim: int

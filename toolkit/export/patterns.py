@@ -1,0 +1,54 @@
+"""Questions about a captured graph that every lowering asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from toolkit.compress.plan import Role
+from toolkit.export.graph import DecoderGraph, Op, Ref
+from toolkit.export.parameters import Matrix
+
+
+def resolve(graph: DecoderGraph, ref: Any) -> Op | None:
+    """The operation behind a reference; None for inputs, parameters and constants."""
+    return graph.by_name.get(ref.name) if isinstance(ref, Ref) else None
+
+
+def is_head(graph: DecoderGraph, tied: Mapping[str, str], op: Op) -> bool:
+    """Whether a linear is the output projection: tied to the table, or the one that yields the logits."""
+    name = op.args[1].name
+    return op.name == graph.output or name in tied or name.startswith("lm_head.")
+
+
+def linear_matrix(graph: DecoderGraph, tied: Mapping[str, str], op: Op) -> Matrix:
+    """The weight of a linear."""
+    name = op.args[1].name
+    role: Role = "lm_head" if is_head(graph, tied, op) else "linear"
+    return Matrix(tied.get(name, name), role, bool(op.kwargs.get("transposed")))
+
+
+def linear_bias(op: Op) -> Ref | None:
+    """The bias of a linear."""
+    bias = op.args[2] if len(op.args) > 2 else op.kwargs.get("bias")
+    return bias if isinstance(bias, Ref) else None
+
+
+def rope_table(graph: DecoderGraph, cos: Ref) -> Op | None:
+    """The slm.rope_table that a rotary embedding's cosines are looked up in."""
+    item = resolve(graph, cos)
+    table = resolve(graph, item.args[0]) if item is not None and item.target == "getitem" else None
+    return table if table is not None and table.target == "slm.rope_table" else None
+
+
+def split_widths(op: Op, total: int) -> list[int]:
+    """Widths that aten.split (by size) or aten.chunk (by count) cuts ``total`` columns into."""
+    if op.target == "aten.split" and isinstance(op.args[1], tuple):
+        return [int(width) for width in op.args[1]]
+    size = int(op.args[1]) if op.target == "aten.split" else -(-total // int(op.args[1]))
+    return [min(size, total - start) for start in range(0, total, size)]
+
+
+def layer_norm_epsilon(op: Op) -> float:
+    """Epsilon of an aten.layer_norm."""
+    return float(op.args[4]) if len(op.args) > 4 else 1e-5
