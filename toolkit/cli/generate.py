@@ -45,7 +45,7 @@ def generate(
     from toolkit.devices.discovery import open_device
     from toolkit.profiling.generate import GenerateOptions, prompt_ids
     from toolkit.profiling.generate import generate as generate_on
-    from toolkit.profiling.targets import chosen_serials
+    from toolkit.profiling.targets import chosen_serial
 
     settings = Settings.from_environment()
     loaded = Artifact.load(artifact)
@@ -53,7 +53,7 @@ def generate(
         max_tokens=max_tokens, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed, threads=threads
     )
     ids = prompt_ids(loaded, sys.stdin.read() if prompt == "-" else prompt, chat=chat, system=system)
-    [serial] = chosen_serials([device] if device else [], settings)
+    serial = chosen_serial(device, settings)
     generated = generate_on(
         open_device(serial, settings),
         loaded,

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from toolkit.errors import ToolkitError
+from toolkit.cli.fleet import DEVICES_HELP, exit_with_first_failure, run_on_devices
 from toolkit.settings import Settings
 
 if TYPE_CHECKING:
     from toolkit.artifact import Artifact
+    from toolkit.profiling.fleet import Outcome
     from toolkit.profiling.options import ProfileOptions
     from toolkit.profiling.session import Session
+    from toolkit.progress import ShowProgress
     from toolkit.store.rows import StoredRun
 
 
@@ -25,8 +27,7 @@ def profile(
         [],
         "--device",
         "-d",
-        help="Serial, or local; may be repeated. The attached phone when there is just one, "
-        "this machine when there is none.",
+        help=DEVICES_HELP,
     ),
     prompt_tokens: int = typer.Option(512, "--prompt-tokens", min=1, help="Tokens prefilled (pp)."),
     generate_tokens: int = typer.Option(128, "--generate-tokens", min=1, help="Tokens generated (tg)."),
@@ -45,13 +46,15 @@ def profile(
 ) -> None:
     """Push an artifact, run it, and store what was measured.
 
-    Devices are taken one after the other; one that fails does not touch the others' results, and the
-    exit code is the first failure's. docs/protocol.md says what the numbers mean.
+    Several devices work at the same time, this machine alone after them. One that fails does not touch
+    the others' results; the exit code is the first failure's. docs/protocol.md says what the numbers mean.
 
     \b
     Examples:
       slm profile smollm2-8da4w
       slm profile smollm2-8da4w --device R5CT1234567 --device local --threads 4
+      slm profile smollm2-8da4w --device all
+      slm profile smollm2-8da4w --device ssh:pi@raspberrypi
       slm profile smollm2-8da4w --prompt-tokens 1024 --generate-tokens 256 --depth 512 --json
     """  # noqa: D301
     from toolkit.artifact import Artifact
@@ -77,27 +80,22 @@ def profile(
     # Opened before the run: a store that cannot be used shows now, not after minutes of measuring.
     with open_store(settings.store_url) as store:
         session = Session(settings, store, timeout_s=timeout)
-        runs, failures = _profile_all(serials, loaded, options, session)
-    _print(runs, as_json)
-    if failures:
-        raise typer.Exit(failures[0].exit_code)
+        outcomes = _profile_all(serials, loaded, options, session)
+    _print([outcome.result for outcome in outcomes if outcome.result is not None], as_json)
+    exit_with_first_failure(outcomes)
 
 
 def _profile_all(
     serials: list[str], artifact: Artifact, options: ProfileOptions, session: Session
-) -> tuple[list[StoredRun], list[ToolkitError]]:
+) -> list[Outcome[StoredRun]]:
     from toolkit.devices.discovery import open_device
     from toolkit.profiling.session import profile as profile_on
 
-    runs: list[StoredRun] = []
-    failures: list[ToolkitError] = []
-    for serial in serials:
-        try:
-            runs.append(profile_on(open_device(serial, session.settings), artifact, options, session))
-        except ToolkitError as error:
-            print(f"error: {error}", file=sys.stderr)
-            failures.append(error)
-    return runs, failures
+    def profile_one(serial: str, show_progress: ShowProgress) -> StoredRun:
+        own = replace(session, show_progress=show_progress)
+        return profile_on(open_device(serial, session.settings), artifact, options, own)
+
+    return run_on_devices(serials, profile_one)
 
 
 def _print(runs: list[StoredRun], as_json: bool) -> None:
@@ -106,6 +104,6 @@ def _print(runs: list[StoredRun], as_json: bool) -> None:
 
         print(json.dumps([as_json_data(stored) for stored in runs], indent=2))
     elif runs:
-        from toolkit.cli.run_table import print_runs
+        from toolkit.cli.results.run_table import print_runs
 
         print_runs(runs)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
 
-from toolkit.errors import ToolkitError
+from toolkit.cli.fleet import DEVICES_HELP, exit_with_first_failure, run_on_devices
 from toolkit.settings import Settings
 
 if TYPE_CHECKING:
@@ -17,9 +16,7 @@ if TYPE_CHECKING:
 
 
 def pull(
-    device: list[str] = typer.Option(
-        [], "--device", "-d", help="Serial, or local; may be repeated. The attached phone by default."
-    ),
+    device: list[str] = typer.Option([], "--device", "-d", help=DEVICES_HELP),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """Fetch and store results of runs whose host died or whose link was cut.
@@ -30,6 +27,7 @@ def pull(
     Examples:
       slm pull
       slm pull --device R5CT1234567 --json
+      slm pull --device all
     """  # noqa: D301
     from toolkit.devices.discovery import open_device
     from toolkit.profiling.pull import pull_left_runs
@@ -38,24 +36,20 @@ def pull(
     from toolkit.store import open_store
 
     settings = Settings.from_environment()
-    pulled: dict[str, list[LeftRun]] = {}
-    failures: list[ToolkitError] = []
+    serials = chosen_serials(device, settings)
     with open_store(settings.store_url) as store:
         session = Session(settings, store)
-        for serial in chosen_serials(device, settings):
-            try:
-                pulled[serial] = pull_left_runs(open_device(serial, settings), session)
-            except ToolkitError as error:
-                print(f"error: {error}", file=sys.stderr)
-                failures.append(error)
+        outcomes = run_on_devices(
+            serials, lambda serial, _: pull_left_runs(open_device(serial, settings), session)
+        )
+    pulled = {outcome.serial: outcome.result for outcome in outcomes if outcome.result is not None}
     if as_json:
         rows = [{"device": serial, **asdict(left)} for serial, found in pulled.items() for left in found]
         print(json.dumps(rows, indent=2))
     else:
         for serial, found in pulled.items():
             _print(serial, found)
-    if failures:
-        raise typer.Exit(failures[0].exit_code)
+    exit_with_first_failure(outcomes)
 
 
 def _print(serial: str, found: list[LeftRun]) -> None:

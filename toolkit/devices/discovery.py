@@ -37,6 +37,14 @@ def list_devices(settings: Settings) -> list[DeviceInfo]:
         return [local, *phones]
 
 
+def attached_phones(settings: Settings) -> list[AttachedDevice]:
+    """The phones that adb sees, in whatever state, without asking them anything; none without adb."""
+    try:
+        return AdbClient(find_adb(settings)).devices()
+    except AdbNotFound:
+        return []
+
+
 def open_device(serial: str, settings: Settings) -> Device:
     """Open "local" or the phone with this adb serial.
 

@@ -9,6 +9,9 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import IO
+
+from toolkit.devices.interrupt import check_interrupt
 
 _READ_BYTES = 1 << 16
 # How often a child that has closed its pipes, or whose pipes outlive it, is looked at.
@@ -37,8 +40,9 @@ def run_process(
     tick_s: float = 1.0,
     own_group: bool = False,
     cwd: str | None = None,
+    stdin: IO[bytes] | None = None,
 ) -> Finished:
-    """Run ``argv`` without standard input until it ends, or kill it.
+    """Run ``argv`` until it ends, or kill it.
 
     Args:
         argv: program and arguments.
@@ -48,14 +52,16 @@ def run_process(
         tick_s: seconds between ticks.
         own_group: kill the process with its descendants, not alone.
         cwd: working directory.
+        stdin: an open file, read from where it stands; nothing by default.
 
     Raises:
         ProcessTimeout: the deadline passed.
         OSError: the program could not be started.
+        KeyboardInterrupt: Ctrl-C, or this thread's Interrupt; the process has been killed.
     """
     process = subprocess.Popen(
         argv,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL if stdin is None else stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=own_group,
@@ -95,6 +101,7 @@ def _pump(
         for name, sink in sinks.items():
             selector.register(getattr(process, name), selectors.EVENT_READ, sink)
         while True:
+            check_interrupt()
             exited = process.poll() is not None
             ready = selector.select(0 if exited else _POLL_S) if selector.get_map() else []
             for key, _ in ready:
