@@ -13,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from stored_runs import MANIFEST, stored_run
 
 from toolkit.errors import StoreError, StoreLocked
-from toolkit.store import Store, open_store
+from toolkit.store import open_store
 from toolkit.store.tables import metadata
 
 HOLD_WRITE_LOCK = """
@@ -25,13 +25,13 @@ sys.stdin.read()
 """
 
 
-def test_migrations_make_exactly_the_tables_that_queries_use(store: Store) -> None:
-    with store._engine.connect() as connection:
+def test_migrations_make_exactly_the_tables_that_queries_use(new_url: str) -> None:
+    with open_store(new_url) as store, store.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
-def test_sqlite_is_opened_with_wal(store: Store) -> None:
-    with store._engine.connect() as connection:
+def test_sqlite_is_opened_with_wal(sqlite_url: str) -> None:
+    with open_store(sqlite_url) as store, store.engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
 
@@ -44,7 +44,7 @@ def test_opening_again_keeps_the_runs(store_url: str) -> None:
 
 
 def test_a_store_of_a_newer_toolkit_is_refused(store_url: str) -> None:
-    with open_store(store_url) as store, store._engine.begin() as connection:
+    with open_store(store_url) as store, store.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(StoreError, match="written by a newer slm-toolkit"):
         open_store(store_url)
@@ -102,9 +102,9 @@ def test_a_store_locked_by_another_process_gives_up_in_bounded_time(tmp_path: Pa
         assert store.add_run(stored_run(), MANIFEST)
 
 
-def test_two_processes_may_open_a_new_store_at_once(store_url: str) -> None:
+def test_several_processes_may_open_a_new_store_at_once(new_url: str) -> None:
     code = "import sys; from toolkit.store import open_store; open_store(sys.argv[1]).close()"
-    openers = [subprocess.Popen([sys.executable, "-c", code, store_url]) for _ in range(3)]
+    openers = [subprocess.Popen([sys.executable, "-c", code, new_url]) for _ in range(3)]
     assert [opener.wait() for opener in openers] == [0, 0, 0]
-    with open_store(store_url) as store:
-        assert sa.inspect(store._engine).has_table("repetitions")
+    with open_store(new_url) as store:
+        assert sa.inspect(store.engine).has_table("repetitions")

@@ -45,9 +45,9 @@ FIRST = [
 ]  # fmt: skip
 
 
-def test_a_store_of_the_first_version_keeps_its_runs_and_gains_decode_totals(store_url: str) -> None:
-    migrate_to(store_url, "0001", FIRST)
-    with open_store(store_url) as store:
+def test_a_store_of_the_first_version_keeps_its_runs_and_gains_decode_totals(new_url: str) -> None:
+    migrate_to(new_url, "0001", FIRST)
+    with open_store(new_url) as store:
         repetitions = store.get_run("r").repetitions
         with store.reading() as connection:
             totals = connection.execute(

@@ -25,26 +25,33 @@ _MIGRATION_LOCK = 0x736C6D
 
 
 def connect(url: str, busy_timeout_s: float) -> sa.Engine:
-    """Make an engine; SQLite gets WAL (readers never wait for a writer) and a bounded wait for locks.
+    """Make an engine with a bounded wait for locks; SQLite gets WAL (readers never wait for a writer).
 
     Raises:
         StoreError: a URL that SQLAlchemy does not understand, or a missing database driver.
     """
     try:
         parsed = sa.make_url(url)
-        engine = sa.create_engine(parsed)
+        engine = sa.create_engine(parsed, connect_args=_connect_arguments(parsed, busy_timeout_s))
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ModuleNotFoundError) as error:
         raise StoreError(
             f"cannot open the results database: {error}",
             subject=url,
             next_step="Set SLM_STORE_URL to an SQLAlchemy URL, e.g. sqlite:////path/results.db, "
-            "and install the driver that it names.",
+            "and install the driver that it names; for PostgreSQL: pip install 'slm-toolkit[postgres]'.",
         ) from None
     if engine.dialect.name == "sqlite":
         if parsed.database not in (None, "", ":memory:"):
             _make_parent(Path(str(parsed.database)), url)
         _configure_sqlite(engine, busy_timeout_s)
     return engine
+
+
+def _connect_arguments(url: sa.URL, busy_timeout_s: float) -> dict[str, Any]:
+    if url.get_dialect().name != "postgresql":
+        return {}
+    options = f"-c lock_timeout={int(busy_timeout_s * 1000)}"
+    return {"options": options, "connect_timeout": max(1, int(busy_timeout_s))}
 
 
 def _make_parent(database: Path, url: str) -> None:
@@ -85,11 +92,12 @@ def transaction(engine: sa.Engine, *, writes: bool) -> Iterator[sa.Connection]:
         with engine.connect().execution_options(**{_WRITES: writes}) as connection, connection.begin():
             yield connection
     except sa.exc.OperationalError as error:
-        if "locked" in str(error.orig):
+        # "database is locked" on SQLite, "canceling statement due to lock timeout" on PostgreSQL.
+        if "locked" in str(error.orig) or "lock timeout" in str(error.orig):
             raise StoreLocked(
                 "another process has been writing to the results database for too long",
                 subject=url,
-                next_step="Wait for it to end, or find it with: fuser -v FILE",
+                next_step="Wait for it to end, or find it: fuser -v FILE, or pg_stat_activity on PostgreSQL.",
             ) from None
         raise _refused(error, url) from None
     except sa.exc.DBAPIError as error:

@@ -62,10 +62,14 @@ def open_store(url: str, *, busy_timeout_s: float = 10.0) -> Store:
 
 
 class Store:
-    """An open results database. Use it as a context manager, or call :meth:`close`."""
+    """An open results database. Use it as a context manager, or call :meth:`close`.
+
+    Attributes:
+        engine: SQLAlchemy's, for this package; others use the methods.
+    """
 
     def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
+        self.engine = engine
 
     def __enter__(self) -> Store:
         return self
@@ -75,15 +79,15 @@ class Store:
 
     def close(self) -> None:
         """Close all connections."""
-        self._engine.dispose()
+        self.engine.dispose()
 
     def reading(self) -> AbstractContextManager[sa.Connection]:
         """A connection in one read transaction, for the queries of this package's other modules."""
-        return transaction(self._engine, writes=False)
+        return transaction(self.engine, writes=False)
 
     def writing(self) -> AbstractContextManager[sa.Connection]:
         """A connection in one write transaction; on SQLite it holds the write lock from the start."""
-        return transaction(self._engine, writes=True)
+        return transaction(self.engine, writes=True)
 
     def add_run(self, stored: StoredRun, manifest: Mapping[str, Any]) -> bool:
         """Write a run with its device, artifact, repetitions and conditions in one transaction.
@@ -98,32 +102,8 @@ class Store:
         Returns:
             Whether anything was written.
         """
-        run = stored.run
         with self.writing() as connection:
-            known = connection.scalar(sa.select(tables.runs.c.status).where(tables.runs.c.id == run.id))
-            if known is not None:
-                if known != UNFINISHED or run.status == UNFINISHED:
-                    return False
-                _delete_run(connection, run.id)
-            _insert_if_absent(connection, tables.devices.c.key, asdict(stored.device))
-            _insert_if_absent(
-                connection, tables.artifacts.c.sha256, {**asdict(stored.artifact), "manifest": dict(manifest)}
-            )
-            connection.execute(sa.insert(tables.runs), asdict(run))
-            if stored.repetitions:
-                connection.execute(
-                    sa.insert(tables.repetitions),
-                    [
-                        {"run_id": run.id, "decode_total_ns": sum(row.decode_ns), **asdict(row)}
-                        for row in stored.repetitions
-                    ],
-                )
-            if stored.conditions:
-                connection.execute(
-                    sa.insert(tables.conditions),
-                    [{"run_id": run.id, **asdict(row)} for row in stored.conditions],
-                )
-        return True
+            return write_run(connection, stored, manifest)
 
     def list_runs(
         self, *, where: Filter | str | None = None, sort: Sequence[str] = (), limit: int | None = None
@@ -215,20 +195,52 @@ class Store:
         return found
 
 
-def _delete_run(connection: sa.Connection, run_id: str) -> None:
-    for column in (tables.repetitions.c.run_id, tables.conditions.c.run_id, tables.runs.c.id):
+def write_run(connection: sa.Connection, stored: StoredRun, manifest: Mapping[str, Any]) -> bool:
+    """What :meth:`Store.add_run` does, inside a transaction that may write more."""
+    run = stored.run
+    known = connection.scalar(sa.select(tables.runs.c.status).where(tables.runs.c.id == run.id))
+    if known is not None:
+        if known != UNFINISHED or run.status == UNFINISHED:
+            return False
+        _delete_measured(connection, run.id)
+    _insert_if_absent(connection, tables.devices, asdict(stored.device))
+    _insert_if_absent(connection, tables.artifacts, {**asdict(stored.artifact), "manifest": dict(manifest)})
+    if known is not None:
+        # Updated, not replaced, so that its tags stay.
+        connection.execute(sa.update(tables.runs).where(tables.runs.c.id == run.id).values(asdict(run)))
+    elif not _inserted(connection, tables.runs, asdict(run)):
+        return False
+    if stored.repetitions:
+        rows = [
+            {"run_id": run.id, "decode_total_ns": sum(row.decode_ns), **asdict(row)}
+            for row in stored.repetitions
+        ]
+        connection.execute(sa.insert(tables.repetitions), rows)
+    if stored.conditions:
+        rows = [{"run_id": run.id, **asdict(row)} for row in stored.conditions]
+        connection.execute(sa.insert(tables.conditions), rows)
+    return True
+
+
+def _delete_measured(connection: sa.Connection, run_id: str) -> None:
+    for column in (tables.repetitions.c.run_id, tables.conditions.c.run_id):
         connection.execute(sa.delete(column.table).where(column == run_id))
 
 
-def _insert_if_absent(connection: sa.Connection, key: sa.Column[str], values: dict[str, Any]) -> None:
-    if connection.scalar(sa.select(key).where(key == values[key.name])) is not None:
-        return
+def _insert_if_absent(connection: sa.Connection, table: sa.Table, values: dict[str, Any]) -> None:
+    [key] = table.primary_key
+    if connection.scalar(sa.select(key).where(key == values[key.name])) is None:
+        _inserted(connection, table, values)
+
+
+def _inserted(connection: sa.Connection, table: sa.Table, values: dict[str, Any]) -> bool:
+    """Insert a row unless one of its key is there; on a server another client may just have written it."""
     try:
         with connection.begin_nested():
-            connection.execute(sa.insert(key.table), values)
+            connection.execute(sa.insert(table), values)
     except sa.exc.IntegrityError:
-        # On a server, another client may have written the same row between the two statements.
-        pass
+        return False
+    return True
 
 
 def _columns(table: sa.Table, row: type[Row]) -> list[sa.ColumnElement[Any]]:
