@@ -67,7 +67,9 @@ def program_matrices(artifact: Artifact, columns: dict[str, int]) -> Integers:
         content, scales = bytes(stored[name]), bytes(stored[f"scale_{name}"])
         raw = np.frombuffer(content, np.uint8)
         if artifact.manifest.quantization.linear.scheme.endswith("4w"):
-            values = np.stack([raw & 15, raw >> 4], axis=-1).reshape(-1, width).astype(np.int64) - 8
+            # A shared token table keeps the order of the embedding kernel: the first column is the high half.
+            halves = (raw >> 4, raw & 15) if "embed_tokens" in name else (raw & 15, raw >> 4)
+            values = np.stack(halves, axis=-1).reshape(-1, width).astype(np.int64) - 8
             wide = torch.frombuffer(bytearray(scales), dtype=torch.bfloat16).float().numpy()
         else:
             values = raw.view(np.int8).reshape(-1, width).astype(np.int64)
