@@ -54,16 +54,18 @@ class ProfileRun:
     threads: int
     affinity: str | None
     prefill_chunk: int
+    round: int = 1
 
     @property
     def label(self) -> str:
         """A short name of the run without its conversion."""
+        again = f" round {self.round}" if self.round > 1 else ""
         depth = f"@{self.depth}" if self.depth else ""
         threads = f" t{self.threads}" if self.threads else ""
         affinity = f" cpus {self.affinity}" if self.affinity else ""
         chunk = f" chunk {self.prefill_chunk}" if self.prefill_chunk else ""
         work = f"pp{self.prompt_tokens} tg{self.generate_tokens}{depth}"
-        return f"{work}{threads}{affinity}{chunk} on {self.device}"
+        return f"{work}{threads}{affinity}{chunk} on {self.device}{again}"
 
 
 CONVERT_AXES = tuple(ConvertAxes.model_fields)
@@ -86,7 +88,8 @@ def profile_runs(profile: Profile, converted: Sequence[Conversion]) -> list[Prof
         for values in _combinations(profile, PROFILE_AXES, included):
             everything = {**of_conversion, **values}
             if not any(matches(everything, out) for out in profile.exclude):
-                runs[ProfileRun(conversion=conversion, **values)] = None
+                for number in range(1, profile.rounds + 1):
+                    runs[ProfileRun(conversion=conversion, round=number, **values)] = None
     return list(runs)
 
 

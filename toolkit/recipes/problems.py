@@ -28,7 +28,7 @@ class Problem:
     def __str__(self) -> str:
         text = f"{self.line}:{self.column}: {self.message}"
         # A file may hold characters that no terminal can show, lone surrogates for instance.
-        shown = f"{text} {self.hint}" if self.hint else text
+        shown = f"{text}. {self.hint}" if self.hint else text
         return shown.encode("utf-8", "backslashreplace").decode("utf-8")
 
 

@@ -137,6 +137,9 @@ class Profile(ProfileAxes):
     exclude: list[ProfileMatch] = Field([], description="Runs to leave out.")
     repetitions: Count = Field(5, description="Measured repetitions.")
     warmup: CountOrZero = Field(1, description="Repetitions before them that do not count.")
+    rounds: Annotated[int, Field(ge=1, le=1000, strict=True)] = Field(
+        1, description="Independent runs of each combination; raising it adds runs."
+    )
     overlap: Flag = Field(
         False,
         description="Let conversions run on this machine while it, or a virtual phone on it, is measured.",
@@ -167,7 +170,7 @@ class Recipe(Section):
     """A recipe file."""
 
     schema_: Literal["slm-recipe/1"] = Field(alias="schema")
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", strict=True)] = Field(
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,47}$", strict=True)] = Field(
         description="Small letters, digits, dots and dashes; names the folder of results."
     )
     description: str = ""

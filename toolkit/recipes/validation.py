@@ -103,7 +103,7 @@ def _add(document: Document, error: Any) -> None:
     elif kind == "missing":
         document.problems.add(document.position(path[:-1]), f"field {name!r} is missing")
     elif kind == "string_pattern_mismatch":
-        hint = "Use small letters, digits, dots, dashes and underscores, at most 64, beginning with one of the first two."
+        hint = "Use small letters, digits, dots, dashes and underscores, at most 48."
         document.problems.add(document.position(path), f"{_noun(path)} {_shown(error)} is no name", hint)
     elif kind == "literal_error" and isinstance(error["input"], str):
         choices = [word.strip(" '") for word in error["ctx"]["expected"].replace(" or ", ",").split(",")]

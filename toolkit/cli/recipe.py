@@ -1,0 +1,213 @@
+"""`slm recipe`: check, plan, run and watch recipes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from toolkit.settings import Settings
+
+if TYPE_CHECKING:
+    from toolkit.recipes.execution import OpenExecutor
+    from toolkit.recipes.workspace import Workspace
+
+app = typer.Typer(
+    help="Check, plan, run and watch recipes: many conversions and profile runs from one YAML file.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+_RECIPE = typer.Argument(help="Recipe file.", metavar="RECIPE", show_default=False)
+_WORKSPACE = typer.Option(
+    None, "--workspace", help="Folder of artifacts, logs and states. Default: recipes in the data folder."
+)
+_JSON = typer.Option(False, "--json", help="Print JSON.")
+
+
+@app.command("list")
+def list_recipes(as_json: bool = _JSON) -> None:
+    """List the recipes that come with the toolkit.
+
+    \b
+    Examples:
+      slm recipe list
+    """  # noqa: D301
+    from toolkit.cli.recipe_text import shipped_recipes
+
+    found = [{"path": str(path), "about": about} for path, about in shipped_recipes()]
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    for one in found:
+        print(f"{one['path']}\n    {one['about']}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of recipes, for editors.
+
+    \b
+    Examples:
+      slm recipe schema > slm-recipe.schema.json
+      # then, as a recipe's first line:
+      # yaml-language-server: $schema=slm-recipe.schema.json
+    """  # noqa: D301
+    from toolkit.recipes.schema import json_schema
+
+    print(json.dumps(json_schema(), indent=2))
+
+
+@app.command()
+def validate(
+    recipes: list[Path] = typer.Argument(help="Recipe files.", metavar="RECIPE...", show_default=False),
+    as_json: bool = _JSON,
+) -> None:
+    """Check recipes; every problem is reported, with line and column. Exit code 11 when there is one.
+
+    \b
+    Examples:
+      slm recipe validate recipes/smoke/tiny.yaml
+      slm recipe validate recipes/*/*.yaml --json
+    """  # noqa: D301
+    from toolkit.errors import RecipeError
+    from toolkit.recipes.problems import InvalidRecipe
+    from toolkit.recipes.validation import load_recipe
+
+    answers = []
+    for path in recipes:
+        try:
+            load_recipe(path)
+        except InvalidRecipe as error:
+            answers.append({"recipe": str(path), "problems": [vars(problem) for problem in error.problems]})
+            if not as_json:
+                print(f"error: {error}", file=sys.stderr)
+        else:
+            answers.append({"recipe": str(path), "problems": []})
+            if not as_json:
+                print(f"{path}: ok")
+    if as_json:
+        print(json.dumps(answers, indent=2))
+    if any(answer["problems"] for answer in answers):
+        raise typer.Exit(RecipeError.exit_code)
+
+
+@app.command()
+def plan(recipe: Path = _RECIPE, workspace: Path | None = _WORKSPACE, as_json: bool = _JSON) -> None:
+    """Show every step: what is done already, and what the others will take.
+
+    Estimates come from earlier steps of this workspace where there are any, and are rough guesses elsewhere.
+
+    \b
+    Examples:
+      slm recipe plan recipes/smoke/tiny.yaml
+      slm recipe plan recipes/smoke/tiny.yaml --json | jq '.steps[] | select(.state != "done") | .title'
+    """  # noqa: D301
+    from toolkit.cli.recipe_text import plan_data, print_plan
+    from toolkit.recipes.plan import make_plan
+    from toolkit.recipes.validation import load_recipe
+
+    settings = Settings.from_environment()
+    made = make_plan(load_recipe(recipe), _workspace(workspace, settings), settings)
+    if as_json:
+        print(json.dumps(plan_data(made), indent=2))
+    else:
+        print_plan(made)
+
+
+@app.command()
+def run(
+    recipe: Path = _RECIPE,
+    executor: str = typer.Option(
+        "local", help="local, ray (a cluster on this machine), or ray://HOST:PORT (a running cluster)."
+    ),
+    jobs: int | None = typer.Option(None, "--jobs", "-j", min=1, help="CPUs to use. Default: all."),
+    only: list[str] = typer.Option(
+        [], "--only", help="Steps with this kind, or with this text in their title; may be repeated."
+    ),
+    limit: int | None = typer.Option(None, "--limit", min=1, help="Run at most N steps now."),
+    keep_going: bool = typer.Option(False, "--keep-going", "-k", help="Go on after a failed step."),
+    refetch: bool = typer.Option(False, "--refetch", help="Take hub models as they are today."),
+    workspace: Path | None = _WORKSPACE,
+    as_json: bool = _JSON,
+) -> None:
+    """Run what is not done yet of a recipe. Run again after an interruption: it goes on where it was.
+
+    Exit codes: 0 everything is done, 11 the recipe is wrong, 12 steps failed or another process runs it,
+    130 interrupted; others as for every command.
+
+    \b
+    Examples:
+      slm recipe run recipes/smoke/tiny.yaml
+      slm recipe run recipes/smollm2/two-backends.yaml --only convert
+      slm recipe run sweep.yaml --keep-going --jobs 8
+      slm recipe run sweep.yaml --executor ray://lab-server:10001
+    """  # noqa: D301
+    from toolkit.cli.recipe_text import Narrator, print_summary, summary_data
+    from toolkit.recipes.batch import Choice
+    from toolkit.recipes.execution import run_recipe
+    from toolkit.recipes.validation import load_recipe
+
+    settings = Settings.from_environment()
+    place = _workspace(workspace, settings)
+    loaded = load_recipe(recipe)
+    open_executor = _executor(executor, jobs, place, settings)
+    choice = Choice(only=tuple(only), limit=limit, keep_going=keep_going)
+    summary = run_recipe(
+        loaded, place, settings, open_executor, choice=choice, listener=Narrator(place), refetch=refetch
+    )
+    if as_json:
+        print(json.dumps(summary_data(summary), indent=2))
+    else:
+        print_summary(summary, loaded.recipe.name, place)
+    if summary.exit_code:
+        raise typer.Exit(summary.exit_code)
+
+
+@app.command()
+def status(
+    recipe: str = typer.Argument(help="A recipe's file or name.", metavar="RECIPE", show_default=False),
+    workspace: Path | None = _WORKSPACE,
+    as_json: bool = _JSON,
+) -> None:
+    """Show how far a running batch is, or how a finished one ended.
+
+    \b
+    Examples:
+      slm recipe status recipes/smoke/tiny.yaml
+      watch slm recipe status tiny-smoke
+    """  # noqa: D301
+    from toolkit.cli.recipe_text import print_status
+    from toolkit.recipes.status import batch_status
+    from toolkit.recipes.validation import load_recipe
+
+    place = _workspace(workspace, Settings.from_environment())
+    name = load_recipe(Path(recipe)).recipe.name if Path(recipe).is_file() else recipe
+    found = batch_status(name, place)
+    if as_json:
+        print(found.model_dump_json(indent=2))
+    else:
+        print_status(found, running=place.is_running(name))
+
+
+def _workspace(path: Path | None, settings: Settings) -> Workspace:
+    from toolkit.recipes.workspace import Workspace
+
+    return Workspace.default(settings) if path is None else Workspace(path.absolute())
+
+
+def _executor(name: str, jobs: int | None, workspace: Workspace, settings: Settings) -> OpenExecutor:
+    from toolkit.errors import UsageError
+
+    if name == "local":
+        from toolkit.recipes.local_pool import LocalPool, cpu_count
+
+        return lambda plan: LocalPool(workspace, settings, cpus=jobs or cpu_count())
+    if name == "ray" or name.startswith("ray://"):
+        from toolkit.recipes.ray_cluster import open_cluster
+
+        return lambda plan: open_cluster(name, plan, workspace, settings, cpus=jobs)
+    raise UsageError(f"--executor {name!r} does not exist", next_step="Use local, ray or ray://HOST:PORT.")

@@ -1,0 +1,226 @@
+"""Running a plan: what is ready is started, what failed is tried again, and everything is written down."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from toolkit.errors import StepsFailed
+from toolkit.recipes.executor import Ended, Executor, Task
+from toolkit.recipes.plan import Plan, attempt_run_ids
+from toolkit.recipes.status import batch_status
+from toolkit.recipes.steps import ConvertWork, ProfileWork, ReportWork, Step
+from toolkit.recipes.workspace import Attempt, StepRecord, Workspace
+
+_WAIT_S = 1.0
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What to run of a plan.
+
+    Attributes:
+        only: steps whose kind or title has one of these words (or matches them, with * and ?), and what they
+            need; all when empty.
+        limit: at most this many steps are run now.
+        keep_going: a failed step keeps only those from running that need it.
+    """
+
+    only: Sequence[str] = ()
+    limit: int | None = None
+    keep_going: bool = False
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What became of a batch.
+
+    Attributes:
+        done: steps that were run now.
+        already: steps that had been done before.
+        failed: title and error of each step that failed.
+        left: steps that were not run, because something they need failed, or because of the choice.
+    """
+
+    done: int = 0
+    already: int = 0
+    failed: tuple[tuple[str, str], ...] = ()
+    left: int = 0
+    exit_code: int = 0
+
+
+# Called with what happened ("started", "done", "failed", "again") and the step.
+Listener = Callable[[str, Step, str], None]
+
+
+@dataclass
+class Batch:
+    """One run of a plan."""
+
+    plan: Plan
+    workspace: Workspace
+    executor: Executor
+    choice: Choice
+    listener: Listener
+    _waiting: list[Step] = field(default_factory=list)
+    _running: dict[str, Step] = field(default_factory=dict)
+    _done: set[str] = field(default_factory=set)
+    _failed: dict[str, tuple[str, str, int]] = field(default_factory=dict)
+    _tries: dict[str, int] = field(default_factory=dict)
+    _started: int = 0
+    _finished: int = 0
+
+    def run(self) -> Summary:
+        """Run everything that is chosen and not done.
+
+        Returns:
+            What became of it; ``failed`` is empty when all went well.
+        """
+        chosen = list(_chosen(self.plan.steps, self.choice.only))
+        already = [step for step in chosen if step.state == "done"]
+        self._done = {step.key for step in self.plan.steps if step.state == "done"}
+        self._waiting = [step for step in chosen if step.state == "to do"]
+        try:
+            while self._start_ready() or self._running:
+                for ended in self.executor.wait(_WAIT_S):
+                    self._end(ended)
+        except KeyboardInterrupt:
+            self.executor.interrupt()
+            raise
+        return Summary(
+            done=self._finished,
+            already=len(already),
+            failed=tuple((title, error) for title, error, _ in self._failed.values()),
+            left=len(self._waiting),
+            exit_code=StepsFailed.exit_code if self._failed else 0,
+        )
+
+    def _start_ready(self) -> int:
+        """Start what can be started; returns how many steps that were."""
+        started = 0
+        for step in list(self._waiting):
+            if self._stopped():
+                break
+            if self._ready(step) and self._start(step):
+                self._waiting.remove(step)
+                started += 1
+        return started
+
+    def _stopped(self) -> bool:
+        limit = self.choice.limit
+        return (limit is not None and self._started >= limit) or (
+            bool(self._failed) and not self.choice.keep_going
+        )
+
+    def _ready(self, step: Step) -> bool:
+        if step.kind == "report" and self.choice.keep_going:
+            # A report shows what failed as well; it waits until nothing it shows can change any more.
+            pending = {*self._running, *(one.key for one in self._waiting if self._possible(one))}
+            return not pending.intersection(step.needs)
+        return all(key in self._done for key in step.needs)
+
+    def _possible(self, step: Step) -> bool:
+        return not any(key in self._failed for key in step.needs)
+
+    def _start(self, step: Step) -> bool:
+        record = self.workspace.record(step.key)
+        number = _next_attempt(record)
+        work = step.work
+        run_id = None
+        if isinstance(work, ProfileWork):
+            run_ids = attempt_run_ids(step.key, number)
+            work, run_id = work.model_copy(update={"run_ids": run_ids}), run_ids[-1]
+        elif isinstance(work, ReportWork):
+            work = self._report(work, step)
+        task = Task(step.key, step.title, work, step.resources, self.workspace.log(step.key))
+        if not self.executor.has_room(step.resources):
+            return False
+        attempts = [one for one in (record.attempts if record else []) if one.number != number]
+        attempt = Attempt(
+            number=number,
+            outcome="running",
+            started_unix_ns=time.time_ns(),
+            run_id=run_id,
+            host=platform.node(),
+        )
+        # Written before the start: whatever happens then, the run's id is known.
+        self.workspace.write_record(
+            StepRecord(key=step.key, kind=step.kind, title=step.title, attempts=[*attempts, attempt])
+        )
+        self.executor.start(task)
+        self._running[step.key] = step
+        self._tries[step.key] = self._tries.get(step.key, 0) + 1
+        self._started += 1
+        self.listener("started", step, "")
+        return True
+
+    def _report(self, work: ReportWork, step: Step) -> ReportWork:
+        records = (self.workspace.record(key) for key in step.needs)
+        ids = [
+            (record.result or {}).get("run_id")
+            for record in records
+            if record and record.last.outcome == "done"
+        ]
+        status = batch_status(self.plan.recipe.recipe.name, self.workspace)
+        return work.model_copy(update={"run_ids": tuple(one for one in ids if one), "batch": status})
+
+    def _end(self, ended: Ended) -> None:
+        step = self._running.pop(ended.key)
+        answer = ended.answer
+        if answer.outcome != "done" and isinstance(step.work, ConvertWork):
+            self.workspace.remove_leftovers(step.key)
+        record = self.workspace.record(step.key)
+        assert record is not None, "it was written when the step was started"
+        last = record.last.model_copy(
+            update={
+                "outcome": "done" if answer.outcome == "done" else "failed",
+                "ended_unix_ns": time.time_ns(),
+                "error": answer.error,
+            }
+        )
+        result = None
+        if answer.result is not None:
+            result = {**answer.result, "peak_bytes": ended.peak_bytes}
+        self.workspace.write_record(
+            record.model_copy(update={"attempts": [*record.attempts[:-1], last], "result": result})
+        )
+        if answer.outcome == "done":
+            self._done.add(step.key)
+            self._finished += 1
+            self.listener("done", step, "")
+        elif answer.again and self._tries[step.key] <= self.plan.recipe.recipe.limits.retries:
+            self._waiting.insert(0, step)
+            self._started -= 1
+            self.listener("again", step, answer.error or "")
+        else:
+            self._failed[step.key] = (step.title, answer.error or "", answer.exit_code)
+            self.listener("failed", step, answer.error or "")
+
+
+def _next_attempt(record: StepRecord | None) -> int:
+    """A killed attempt goes on under its number, so that its run id stays the same."""
+    if record is None:
+        return 1
+    return record.last.number if record.last.outcome == "running" else record.last.number + 1
+
+
+def _chosen(steps: Sequence[Step], words: Sequence[str]) -> Iterator[Step]:
+    if not words:
+        yield from steps
+        return
+    wanted = {step.key for step in steps if any(_is_meant(step, word) for word in words)}
+    by_key = {step.key: step for step in steps}
+    pending = list(wanted)
+    while pending:
+        needs = [key for key in by_key[pending.pop()].needs if key not in wanted]
+        wanted.update(needs)
+        pending += needs
+    yield from (step for step in steps if step.key in wanted)
+
+
+def _is_meant(step: Step, word: str) -> bool:
+    title = step.title.lower()
+    return word.lower() in (step.kind, step.key) or word.lower() in title or fnmatchcase(title, word.lower())

@@ -1,0 +1,88 @@
+"""The process that does one step: runs it, and leaves an answer that cannot be misread."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Any, Literal
+
+from toolkit.artifact import Frozen
+from toolkit.errors import DeviceError, DeviceFull, StoreLocked, ToolkitError
+from toolkit.recipes.steps import Work
+from toolkit.recipes.work import run_work
+from toolkit.recipes.workspace import Workspace, write_atomically
+from toolkit.settings import Settings
+
+_PR_SET_PDEATHSIG = 1
+
+
+class Answer(Frozen):
+    """What became of a step, as its process tells it.
+
+    Attributes:
+        result: JSON data for the record, of a step that is done.
+        error: for people, of one that failed.
+        exit_code: of the error's class; 70 (EX_SOFTWARE) for a bug.
+        again: whether another attempt may end otherwise.
+    """
+
+    outcome: Literal["done", "failed", "interrupted"]
+    result: dict[str, Any] | None = None
+    error: str | None = None
+    exit_code: int = 0
+    again: bool = False
+
+
+def answer(
+    reply: Path, work: Work, workspace: Workspace, settings: Settings, failure: BaseException | None = None
+) -> None:
+    """Do the work and write the answer; ``failure`` is what importing the libraries ended with."""
+    write_atomically(reply, answered(work, workspace, settings, failure).model_dump_json())
+
+
+def answered(
+    work: Work, workspace: Workspace, settings: Settings, failure: BaseException | None = None
+) -> Answer:
+    """Do the work and say what became of it; raises nothing."""
+    try:
+        if failure is not None:
+            raise failure
+        return Answer(outcome="done", result=run_work(work, workspace, settings))
+    except ToolkitError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return Answer(outcome="failed", error=str(error), exit_code=error.exit_code, again=_may_pass(error))
+    except ModuleNotFoundError as error:
+        print(f"error: {error}", file=sys.stderr)
+        text = f"needs the package {error.name}\n  next: pip install 'slm-toolkit[convert,executorch,report]'"
+        return Answer(outcome="failed", error=text, exit_code=2)
+    except MemoryError:
+        return Answer(outcome="failed", error="ran out of memory", exit_code=1)
+    except KeyboardInterrupt:
+        return Answer(outcome="interrupted", error="interrupted", exit_code=130)
+    except Exception as error:
+        # The batch goes on with other steps; the log keeps the traceback of what can only be a bug.
+        traceback.print_exc()
+        text = f"{type(error).__name__}: {error}\n  next: this is a bug; its traceback is in the log"
+        return Answer(outcome="failed", error=text, exit_code=70)
+
+
+def die_with(parent: int) -> None:
+    """Let the kernel kill this process when its parent ends, however it ends. Linux only.
+
+    Args:
+        parent: its process id; when it is not our parent any more, this process ends at once.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _may_pass(error: ToolkitError) -> bool:
+    """Devices and locks come back; a wrong model stays wrong."""
+    return isinstance(error, DeviceError | StoreLocked) and not isinstance(error, DeviceFull)

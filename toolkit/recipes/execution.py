@@ -1,0 +1,110 @@
+"""`slm recipe run` without its command line: fetch what must be known, plan, run, sum up."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+
+from toolkit.recipes import fingerprints
+from toolkit.recipes.batch import Batch, Choice, Listener, Summary
+from toolkit.recipes.executor import Executor
+from toolkit.recipes.plan import Plan, make_plan
+from toolkit.recipes.validation import LoadedRecipe
+from toolkit.recipes.workspace import BatchFile, Workspace
+from toolkit.settings import Settings
+
+# Made only when there is something to run: a second run starts nothing.
+OpenExecutor = Callable[[Plan], Executor]
+
+
+def run_recipe(
+    loaded: LoadedRecipe,
+    workspace: Workspace,
+    settings: Settings,
+    open_executor: OpenExecutor,
+    *,
+    choice: Choice,
+    listener: Listener,
+    refetch: bool = False,
+    phones: Sequence[str] | None = None,
+) -> Summary:
+    """Run what is not done of a recipe.
+
+    Args:
+        loaded: the recipe.
+        workspace: where artifacts and records are.
+        settings: store and caches.
+        open_executor: makes the executor.
+        choice: which steps.
+        listener: hears what happens.
+        refetch: take what the hub has today in place of what was fetched before.
+        phones: what the word "phones" stands for.
+
+    Raises:
+        BatchBusy: another process runs this recipe.
+        ToolkitError: the plan cannot be made, or the executor cannot be started.
+    """
+    name = loaded.recipe.name
+    with workspace.batch_lock(name):
+        if refetch:
+            for model in loaded.recipe.convert.model:
+                workspace.forget_source(fingerprints.lock_name(model))
+        plan = make_plan(loaded, workspace, settings, phones=phones)
+        if any(step.kind == "fetch" for step in plan.to_do):
+            first = _run(_fetches(plan), workspace, open_executor, choice, listener)
+            if first.failed:
+                return first
+            plan = make_plan(loaded, workspace, settings, phones=phones)
+        return _run(plan, workspace, open_executor, choice, listener)
+
+
+def _run(
+    plan: Plan, workspace: Workspace, open_executor: OpenExecutor, choice: Choice, listener: Listener
+) -> Summary:
+    _describe(plan, workspace)
+    if not plan.to_do:
+        return Summary(already=len(plan.steps))
+    executor = open_executor(plan)
+    with closing(executor):
+        _describe(plan, workspace, executor.name)
+        batch = Batch(plan, workspace, executor, choice, listener)
+        summary = batch.run()
+    _link_artifacts(plan, workspace)
+    return summary
+
+
+def _fetches(plan: Plan) -> Plan:
+    return Plan(plan.recipe, tuple(step for step in plan.steps if step.kind == "fetch"))
+
+
+def _describe(plan: Plan, workspace: Workspace, executor: str = "none") -> None:
+    """For `slm recipe status`, in another terminal."""
+    workspace.write_batch(
+        plan.recipe.recipe.name,
+        BatchFile(
+            recipe=str(plan.recipe.path),
+            recipe_sha256=plan.recipe.sha256,
+            executor=executor,
+            started_unix_ns=time.time_ns(),
+            pid=os.getpid(),
+            steps=[
+                {"key": step.key, "kind": step.kind, "title": step.title, "state": step.state}
+                for step in plan.steps
+            ],
+        ),
+    )
+
+
+def _link_artifacts(plan: Plan, workspace: Workspace) -> None:
+    """Give artifacts names that people can read, in the batch's folder."""
+    folder = workspace.batch(plan.recipe.recipe.name) / "artifacts"
+    folder.mkdir(exist_ok=True)
+    for step in plan.steps:
+        record = workspace.record(step.key) if step.kind == "convert" else None
+        if record is None or record.result is None or step.output is None:
+            continue
+        link = folder / f"{record.result['artifact']}-{step.key[:6]}"
+        if not link.is_symlink():
+            link.symlink_to(os.path.relpath(step.output, folder))

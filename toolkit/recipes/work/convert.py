@@ -1,0 +1,135 @@
+"""Converting: one artifact, at the place that its key gives it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from toolkit.recipes.work import quiet
+
+quiet.hush_libraries()
+
+import torch  # noqa: E402
+
+from toolkit.artifact import MANIFEST, Artifact, Manifest  # noqa: E402
+from toolkit.compress.plan import QuantizationPlan, plan_from_flags  # noqa: E402
+from toolkit.compress.schemes import SCHEMES  # noqa: E402
+from toolkit.errors import ArtifactError, SourceError, UsageError  # noqa: E402
+from toolkit.export.backends import BACKENDS  # noqa: E402
+from toolkit.export.convert import ConvertOptions, convert  # noqa: E402
+from toolkit.export.executorch.schemes import adapt, check_supported  # noqa: E402
+from toolkit.recipes import fingerprints  # noqa: E402
+from toolkit.recipes.matrix import Conversion  # noqa: E402
+from toolkit.recipes.steps import ConvertWork  # noqa: E402
+from toolkit.recipes.workspace import Workspace, write_atomically  # noqa: E402
+from toolkit.runtime.lock import exclusive  # noqa: E402
+from toolkit.settings import Settings  # noqa: E402
+from toolkit.sources import ModelSource, resolve  # noqa: E402
+
+
+def run(work: ConvertWork, workspace: Workspace, settings: Settings) -> dict[str, Any]:
+    """Convert, unless the artifact is there already.
+
+    Raises:
+        SourceError: the model is not what it was when the step was planned, or cannot be read.
+        ToolkitError: see `toolkit.export.convert`.
+    """
+    if work.code != fingerprints.converting_code():
+        raise UsageError(
+            "this machine has another version of slm-toolkit than the one that made the plan",
+            subject=work.model,
+            next_step="Install the same version on every machine.",
+        )
+    torch.set_num_threads(work.threads)
+    target = workspace.artifact(work.key)
+    # Two recipes may want the same conversion at the same time.
+    with exclusive(target.parent / f".{work.key}.lock"):
+        try:
+            artifact = Artifact.load(target)
+        except ArtifactError:
+            workspace.remove_leftovers(work.key)
+            artifact = _convert(work, workspace, settings)
+    return _result(work, artifact.manifest)
+
+
+def plan_of(one: ConvertWork | Conversion, *, tied: bool, layers: int) -> QuantizationPlan:
+    """The quantization plan that a conversion's flags stand for.
+
+    Raises:
+        CompressError: a combination that cannot be done.
+    """
+    plan = plan_from_flags(
+        one.quant,
+        group_size=one.group_size,
+        algorithm=one.algorithm,
+        symmetric=one.symmetric,
+        embedding=one.embedding,
+        lm_head=one.lm_head,
+        tied=tied,
+        layers=layers,
+    )
+    if one.backend == "executorch":
+        plan = adapt(plan, keep_groups=one.group_size is not None, keep_grid=one.symmetric is not None)
+        check_supported(plan)
+    return plan
+
+
+def load_backend(name: str) -> None:
+    """Import everything that a backend needs, so that processes forked from this one have it."""
+    BACKENDS.get(name)
+
+
+def _convert(work: ConvertWork, workspace: Workspace, settings: Settings) -> Artifact:
+    source = resolve(
+        work.model,
+        settings,
+        revision=work.revision,
+        offline=work.offline,
+        trust_remote_code=work.trust_remote_code,
+    )
+    _check_unchanged(work, source)
+    plan = plan_of(
+        work,
+        tied=bool(getattr(source.config, "tie_word_embeddings", False)),
+        layers=source.config.num_hidden_layers,
+    )
+    options = ConvertOptions(
+        plan=plan,
+        label=_label(work.quant, plan),
+        backend=work.backend,
+        context_length=work.context,
+        logits=work.logits,
+        opset=work.opset,
+        check_parity=work.parity_check,
+    )
+    artifact = convert(source, options, workspace.artifact(work.key), settings)
+    manifest = artifact.manifest.model_copy(update={"recipe_sha256": work.recipe_sha256})
+    write_atomically(artifact.path / MANIFEST, manifest.model_dump_json(by_alias=True, indent=2))
+    return Artifact(artifact.path, manifest)
+
+
+def _check_unchanged(work: ConvertWork, source: ModelSource) -> None:
+    if work.source is not None and source.info != work.source:
+        raise SourceError(
+            f"is not what was fetched: {work.source.kind} revision {work.source.revision} then, "
+            f"{source.info.kind} revision {source.info.revision} now",
+            subject=work.model,
+            next_step="Take what is there now: slm recipe run RECIPE --refetch",
+        )
+
+
+def _label(quant: str, plan: QuantizationPlan) -> str:
+    """Names the quantization in the artifact's name; a preset's name says it all."""
+    group_size = plan.linear.group_size
+    if group_size is None or quant not in SCHEMES:
+        return quant
+    return f"{quant}-{f'g{group_size}' if group_size else 'channel'}-{plan.linear.algorithm}"
+
+
+def _result(work: ConvertWork, manifest: Manifest) -> dict[str, Any]:
+    return {
+        "artifact": manifest.name,
+        "sha256": manifest.sha256,
+        "size_bytes": manifest.size_bytes,
+        "seconds": manifest.conversion.seconds,
+        "alike": list(work.alike),
+    }

@@ -1,0 +1,228 @@
+"""What batches leave on disk: one workspace for all recipes, so that equal steps are done once.
+
+::
+
+    <workspace>/artifacts/<key>/          a conversion's artifact
+                steps/<key>.json          what became of a step, attempt by attempt (slm-step/1)
+                logs/<key>.log            what the step printed
+                sources/<hash>.json       what a hub model was when it was first fetched (slm-source/1)
+                batches/<recipe>/         batch.json (slm-batch/1), lock, reports, links to the artifacts
+
+Everything is written under another name and renamed: a file is whole or absent.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import Field, ValidationError
+
+from toolkit.artifact import MANIFEST, Frozen, SourceInfo
+from toolkit.errors import BatchBusy
+from toolkit.settings import Settings
+
+KEY_LENGTH = 24
+Outcome = Literal["running", "done", "failed"]
+
+
+class Attempt(Frozen):
+    """One try at a step.
+
+    ``run_id`` of a profile step is noted before the run starts: after a kill it tells whether the run was
+    stored.
+    """
+
+    number: int
+    outcome: Outcome
+    started_unix_ns: int
+    ended_unix_ns: int | None = None
+    error: str | None = None
+    run_id: str | None = None
+    host: str | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took, once it has ended."""
+        return None if self.ended_unix_ns is None else (self.ended_unix_ns - self.started_unix_ns) / 1e9
+
+
+class StepRecord(Frozen):
+    """``steps/<key>.json``."""
+
+    schema_: Literal["slm-step/1"] = Field("slm-step/1", alias="schema")
+    key: str
+    kind: str
+    title: str
+    attempts: list[Attempt]
+    result: dict[str, Any] | None = None
+
+    model_config = Frozen.model_config | {"populate_by_name": True}
+
+    @property
+    def last(self) -> Attempt:
+        """The newest attempt."""
+        return self.attempts[-1]
+
+
+class SourceLock(Frozen):
+    """``sources/<hash>.json``: what a model was when it was fetched; later runs take the same."""
+
+    schema_: Literal["slm-source/1"] = Field("slm-source/1", alias="schema")
+    model: str
+    asked_revision: str | None
+    info: SourceInfo
+    config: dict[str, Any]
+
+    model_config = Frozen.model_config | {"populate_by_name": True}
+
+
+class BatchFile(Frozen):
+    """``batches/<recipe>/batch.json``: the plan of the newest run, for `slm recipe status`."""
+
+    schema_: Literal["slm-batch/1"] = Field("slm-batch/1", alias="schema")
+    recipe: str
+    recipe_sha256: str
+    executor: str
+    started_unix_ns: int
+    pid: int
+    steps: list[dict[str, str]]
+
+    model_config = Frozen.model_config | {"populate_by_name": True}
+
+
+M = TypeVar("M", StepRecord, SourceLock, BatchFile)
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Paths in a workspace, and its files as data."""
+
+    root: Path
+
+    @classmethod
+    def default(cls, settings: Settings) -> Workspace:
+        """The user's."""
+        return cls(settings.data_dir / "recipes")
+
+    def artifact(self, key: str) -> Path:
+        """Where a conversion's artifact is or will be."""
+        return self.root / "artifacts" / key
+
+    def log(self, key: str) -> Path:
+        """A step's log."""
+        return self.root / "logs" / f"{key}.log"
+
+    def batch(self, name: str) -> Path:
+        """Folder of a recipe's batch."""
+        return self.root / "batches" / name
+
+    def record(self, key: str) -> StepRecord | None:
+        """What became of a step; None when it was never begun, or the file is of another version."""
+        return _read(StepRecord, self._record(key))
+
+    def write_record(self, record: StepRecord) -> None:
+        """Replace a step's record."""
+        write_atomically(self._record(record.key), record.model_dump_json(by_alias=True, indent=2))
+
+    def records(self) -> Iterator[StepRecord]:
+        """All records, of all recipes."""
+        for path in sorted((self.root / "steps").glob("*.json")):
+            if record := _read(StepRecord, path):
+                yield record
+
+    def source(self, name: str) -> SourceLock | None:
+        """A source lock by its file's name."""
+        return _read(SourceLock, self._source(name))
+
+    def write_source(self, name: str, lock: SourceLock) -> None:
+        """Pin a source."""
+        write_atomically(self._source(name), lock.model_dump_json(by_alias=True, indent=2))
+
+    def forget_source(self, name: str) -> None:
+        """Unpin a source."""
+        self._source(name).unlink(missing_ok=True)
+
+    def batch_file(self, name: str) -> BatchFile | None:
+        """The newest batch of a recipe."""
+        return _read(BatchFile, self.batch(name) / "batch.json")
+
+    def batch_names(self) -> list[str]:
+        """Recipes that were ever run here."""
+        return sorted(path.parent.name for path in (self.root / "batches").glob("*/batch.json"))
+
+    def write_batch(self, name: str, batch: BatchFile) -> None:
+        """Replace a batch's description."""
+        write_atomically(self.batch(name) / "batch.json", batch.model_dump_json(by_alias=True, indent=2))
+
+    def remove_leftovers(self, key: str) -> None:
+        """Delete what a killed conversion left: staged folders, and a folder without a manifest."""
+        target = self.artifact(key)
+        for pattern in (f".{key}.partial-*", f".{key}.replaced-*"):
+            for left in target.parent.glob(pattern):
+                shutil.rmtree(left, ignore_errors=True)
+        if target.exists() and not (target / MANIFEST).is_file():
+            shutil.rmtree(target)
+
+    @contextmanager
+    def batch_lock(self, name: str) -> Iterator[None]:
+        """Keep a second `slm recipe run` of this recipe out.
+
+        Raises:
+            BatchBusy: another process holds it.
+        """
+        path = self.batch(name) / "lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                raise BatchBusy(
+                    f"is being run by process {file.read().strip() or 'unknown'}",
+                    subject=f"recipe {name}",
+                    next_step=f"Watch it: slm recipe status {name}",
+                ) from None
+            file.truncate(0)
+            file.write(f"{os.getpid()}\n")
+            file.flush()
+            yield
+
+    def is_running(self, name: str) -> bool:
+        """Whether a process runs this recipe now."""
+        try:
+            with (self.batch(name) / "lock").open() as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                return False
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+
+    def _record(self, key: str) -> Path:
+        return self.root / "steps" / f"{key}.json"
+
+    def _source(self, name: str) -> Path:
+        return self.root / "sources" / f"{name}.json"
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file so that readers see the old or the new content, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    partial.write_text(text + "\n")
+    partial.replace(path)
+
+
+def _read(model: type[M], path: Path) -> M | None:
+    try:
+        return model.model_validate(json.loads(path.read_text()))
+    except (OSError, ValueError, ValidationError):
+        return None
