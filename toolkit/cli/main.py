@@ -8,7 +8,7 @@ import sys
 import typer
 
 import toolkit
-from toolkit.cli import convert, devices, generate, profile, pull, push, results, runtime
+from toolkit.cli import convert, devices, generate, profile, pull, push, recipe, report, results, runtime
 from toolkit.errors import ToolkitError
 
 # Nothing phones home. Set before any engine or hub client is imported, in this process and its children.
@@ -31,6 +31,8 @@ app.command("generate")(generate.generate)
 app.command("profile")(profile.profile)
 app.command("pull")(pull.pull)
 app.command("push")(push.push)
+app.add_typer(recipe.app, name="recipe")
+app.command("report")(report.report)
 app.add_typer(results.app, name="results")
 app.add_typer(runtime.app, name="runtime")
 

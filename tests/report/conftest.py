@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sample_runs import fill, sample_runs
+
+from toolkit.settings import Settings
+from toolkit.store import Store, open_store
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    folder = tmp_path_factory.mktemp("report")
+    return Settings(
+        # The library's JavaScript takes seconds to bundle, so it stays in the suite's cache.
+        cache_dir=Settings.from_environment().cache_dir,
+        data_dir=folder,
+        store_url=f"sqlite:///{folder / 'results.db'}",
+    )
+
+
+@pytest.fixture(scope="module")
+def store(settings: Settings) -> Iterator[Store]:
+    """A store with every model, scheme, backend and device of the samples."""
+    with open_store(settings.store_url) as opened:
+        fill(opened, sample_runs())
+        yield opened
+
+
+@pytest.fixture
+def empty_store(tmp_path: Path) -> Iterator[Store]:
+    with open_store(f"sqlite:///{tmp_path / 'empty.db'}") as opened:
+        yield opened

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from html import unescape
+from pathlib import Path
+
+import pytest
+from sample_runs import HOST, SCHEMES, artifact, manifest, run_of
+
+from toolkit.errors import BadFilter, UsageError
+from toolkit.report import BatchStatus, BatchStep, build_report
+from toolkit.report.library import javascript
+from toolkit.settings import Settings
+from toolkit.store import Store
+
+HOSTILE = "evil/</script><script>alert(1)</script><img src=x onerror=alert(2)>|`*"
+
+
+def test_the_page_holds_everything_and_refers_to_nothing(
+    store: Store, settings: Settings, tmp_path: Path
+) -> None:
+    page = build_report(store, tmp_path / "r.html", settings).read_text()
+    page = page.replace(javascript(settings.cache_dir), "")
+    assert page.count("<tr data-backend") == 48
+    assert "2 of 48 runs did not end well" in page
+    for outside in ("<script src", '<link rel="stylesheet', "@import", "<iframe"):
+        assert outside not in page
+    assert "default-src 'none'" in unescape(page) and "unsafe-eval" not in page
+
+
+def test_markdown_names_conditions_and_marks_emulated_devices(
+    store: Store, settings: Settings, tmp_path: Path
+) -> None:
+    text = build_report(store, tmp_path / "r.md", settings, format_name="md").read_text()
+    emulated = [line for line in text.splitlines() if "emulator-5601" in line]
+    assert emulated and all("emulated" in line.split("emulator-5601", 1)[1] for line in emulated)
+    captions = [line for line in text.splitlines() if line.startswith("**") and " on " in line]
+    assert captions and all("512 prompt tokens" in line and "4 threads" in line for line in captions)
+
+
+def test_the_filter_chooses_the_runs_and_is_named(store: Store, settings: Settings, tmp_path: Path) -> None:
+    where = "not emulated and backend = 'executorch'"
+    text = build_report(store, tmp_path / "r.md", settings, format_name="md", where=where).read_text()
+    assert "onnxruntime" not in text and "emulator" not in text and "Runs where not emulated" in text
+
+
+def test_only_the_newest_runs_are_shown_and_the_report_says_so(
+    store: Store, settings: Settings, tmp_path: Path
+) -> None:
+    page = build_report(store, tmp_path / "r.html", settings, limit=10).read_text()
+    assert page.count("<tr data-backend") == 10 and "Only the newest 10 of 48." in page
+
+
+@pytest.mark.parametrize("name", ["html", "md"])
+def test_hostile_names_stay_text(name: str, empty_store: Store, settings: Settings, tmp_path: Path) -> None:
+    made = artifact(HOSTILE, 1_000_000, SCHEMES[1], "onnxruntime")
+    empty_store.add_run(run_of(made, HOST, number=1, decode=100.0), manifest(SCHEMES[1]))
+    output = tmp_path / f"r.{name}"
+    text = build_report(empty_store, output, settings, format_name=name, title="</title><b>").read_text()
+    text = text.replace(javascript(settings.cache_dir), "")
+    assert "<script>alert" not in text and "<img" not in text and "</title><b>" not in text
+
+
+@pytest.mark.parametrize("name", ["html", "md"])
+def test_an_empty_store_still_gives_a_report(
+    name: str, empty_store: Store, settings: Settings, tmp_path: Path
+) -> None:
+    assert build_report(empty_store, tmp_path / "r", settings, format_name=name).stat().st_size > 0
+
+
+def test_a_batch_is_counted_and_its_failures_explained(
+    store: Store, settings: Settings, tmp_path: Path
+) -> None:
+    batch = BatchStatus(
+        name="two-backend",
+        steps=(
+            BatchStep(name="convert a", kind="convert", state="done", seconds=2.5),
+            BatchStep(name="convert b", kind="convert", state="failed", detail="out of memory"),
+        ),
+    )
+    for name in ("html", "md"):
+        text = build_report(store, tmp_path / "r", settings, format_name=name, batch=batch).read_text()
+        assert "2 steps: 1 done, 1 failed." in text and "out of memory" in text
+
+
+def test_bad_requests_are_errors_before_anything_is_written(
+    store: Store, settings: Settings, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="Unknown report format"):
+        build_report(store, tmp_path / "r", settings, format_name="htlm")
+    with pytest.raises(BadFilter):
+        build_report(store, tmp_path / "r", settings, where="colour = 'red'")
+    with pytest.raises(UsageError, match="cannot be written"):
+        build_report(store, tmp_path / "no" / "r.md", settings, format_name="md")
+    assert list(tmp_path.iterdir()) == []

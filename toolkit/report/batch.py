@@ -1,0 +1,58 @@
+"""The state of a batch of steps, as a report shows it; whoever runs the batch fills it in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from toolkit.errors import UsageError
+
+StepState = Literal["done", "cached", "running", "waiting", "failed", "skipped"]
+
+STEP_STATES: tuple[StepState, ...] = ("done", "cached", "running", "waiting", "failed", "skipped")
+
+
+class BatchStep(BaseModel):
+    """One step: a conversion or a profile run.
+
+    ``detail`` is a failed step's error or what a running one is doing; ``seconds`` is None until it ends.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    kind: str
+    state: StepState
+    seconds: float | None = None
+    detail: str | None = None
+
+
+class BatchStatus(BaseModel):
+    """A recipe's run, finished or not."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    steps: tuple[BatchStep, ...]
+
+    def count(self, state: StepState) -> int:
+        """How many steps are in ``state``."""
+        return sum(step.state == state for step in self.steps)
+
+
+def read_batch(path: Path) -> BatchStatus:
+    """Read a status from a JSON file.
+
+    Raises:
+        UsageError: no such file, or not a batch status.
+    """
+    try:
+        return BatchStatus.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"cannot be read: {error.strerror}", subject=str(path)) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"not a batch status: {where}: {first['msg']}", subject=str(path)) from None

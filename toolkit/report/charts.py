@@ -1,0 +1,181 @@
+"""The charts, as Vega-Lite; the page and the PNG figures draw the same specifications.
+
+Each takes its rows from a data set named ``rows`` and whether they are emulated from a parameter, so that
+the page can filter without making a new chart. Colours, fonts and widths come from outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import altair as alt
+
+ROWS = "rows"
+# Emulated bars are hollow and dashed, so that nobody takes them for measurements even in a cropped picture.
+_EMULATED = "emulated"
+_LABEL = "split(datum.label, '\\n')"
+_ENGINES = ["onnxruntime", "executorch"]
+
+Spec = dict[str, Any]
+
+
+def bars(title: str) -> Spec:
+    """Horizontal bars with intervals; rows: label, value, low, high, repetitions, runs, backend."""
+    y = alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelExpr=_LABEL, labelLimit=270, ticks=False))
+    bar = (
+        _base()
+        .mark_bar(height={"band": 0.62}, fillOpacity=_when_emulated(0.12, 1), **_outline())
+        .encode(
+            y=y,
+            x=alt.X("value:Q", title=title, axis=alt.Axis(tickCount=5), scale=alt.Scale(zero=True)),
+            fill=_engine(alt.Fill),
+            stroke=_engine(alt.Stroke),
+            tooltip=_tooltip(
+                ("value", title),
+                ("low", "95 % from"),
+                ("high", "to"),
+                ("repetitions", "repetitions"),
+                ("runs", "runs"),
+            ),
+        )
+    )
+    interval = _base().mark_rule(strokeWidth=2).encode(y=y, x="low:Q", x2="high:Q")
+    caps = [
+        _base().mark_tick(thickness=2, size=10).encode(y=y, x=alt.X(f"{end}:Q")) for end in ("low", "high")
+    ]
+    return _spec(alt.layer(bar, interval, *caps), height={"step": 44})
+
+
+def memory() -> Spec:
+    """Stacked bars of the peak's parts; rows: label, part, mb, order."""
+    chart = (
+        _base()
+        .mark_bar(height={"band": 0.62}, fillOpacity=_when_emulated(0.25, 1), **_outline())
+        .encode(
+            y=alt.Y(
+                "label:N",
+                sort=None,
+                title=None,
+                axis=alt.Axis(labelExpr=_LABEL, labelLimit=270, ticks=False),
+            ),
+            x=alt.X("mb:Q", title="MB", stack="zero"),
+            color=alt.Color("part:N", sort=None, title=None, legend=alt.Legend(orient="top", labelLimit=300)),
+            order="order:O",
+            tooltip=_tooltip(("part", "part"), ("mb", "MB")),
+        )
+    )
+    return _spec(chart, height={"step": 44})
+
+
+def curve() -> Spec:
+    """Time of each decode step; rows: label, step, ms."""
+    legend = alt.Legend(
+        orient="bottom",
+        columns=1,
+        labelLimit=700,
+        symbolType="stroke",
+        labelExpr="replace(datum.label, '\\n', ', ')",
+    )
+    chart = (
+        _base()
+        .mark_line(strokeWidth=2, interpolate="linear", opacity=0.9)
+        .encode(
+            x=alt.X("step:Q", title="decode step", axis=alt.Axis(tickMinStep=1)),
+            y=alt.Y("ms:Q", title="ms per token", scale=alt.Scale(zero=True)),
+            color=alt.Color("label:N", sort=None, title=None, legend=legend),
+            strokeDash=alt.StrokeDash("label:N", sort=None, title=None, legend=legend),
+            tooltip=_tooltip(("step", "step"), ("ms", "ms per token")),
+        )
+    )
+    return _spec(chart, height=260)
+
+
+def against_size(title: str, *, kind: str = "linear") -> Spec:
+    """Points over the artifact's size; rows: label, name, size_mb, value, low, high, backend."""
+    scale = alt.Scale(type="symlog", constant=0.001) if kind == "symlog" else alt.Scale(zero=True, nice=True)
+    x = alt.X("size_mb:Q", title="artifact size, MB", scale=alt.Scale(zero=False, nice=True, padding=24))
+    y = alt.Y("value:Q", title=title, scale=scale)
+    spread = _base().mark_rule(strokeWidth=2).encode(x=x, y=alt.Y("low:Q", title=title), y2="high:Q")
+    points = (
+        _base()
+        .mark_point(size=90, strokeWidth=2, fillOpacity=_when_emulated(0, 1))
+        .encode(
+            x=x,
+            y=y,
+            fill=_engine(alt.Fill),
+            stroke=_engine(alt.Stroke),
+            shape=alt.Shape(
+                "backend:N",
+                title=None,
+                scale=alt.Scale(domain=_ENGINES, range=["circle", "triangle-up"]),
+                legend=alt.Legend(orient="top", symbolStrokeWidth=2),
+            ),
+            tooltip=_tooltip(("size_mb", "MB"), ("value", title)),
+        )
+    )
+    names = _base().mark_text(dy=-12, limit=170, fontSize=11).encode(x=x, y=y, text="name:N")
+    return _spec(alt.layer(spread, points, names), height=260)
+
+
+CHARTS: dict[str, Callable[[], Spec]] = {
+    "prefill": lambda: bars("prefill, tokens per second"),
+    "decode": lambda: bars("decode, tokens per second"),
+    "curve": curve,
+    "memory": memory,
+    "first_token": lambda: against_size("time to first token, ms"),
+    "per_token": lambda: against_size("time per generated token, ms"),
+    "prefill_energy": lambda: bars("joules per prompt token"),
+    "decode_energy": lambda: bars("joules per generated token"),
+    "divergence": lambda: against_size("mean KL divergence, nats per position", kind="symlog"),
+    "agreement": lambda: against_size("positions with the same top token, %"),
+}
+
+
+def _base() -> alt.Chart:
+    return alt.Chart(alt.NamedData(name=ROWS))
+
+
+def _when_emulated(emulated: float, real: float) -> alt.ExprRef:
+    return alt.ExprRef(f"{_EMULATED} ? {emulated} : {real}")
+
+
+def _outline() -> dict[str, Any]:
+    return {
+        "strokeWidth": _when_emulated(1.5, 0),
+        "strokeDash": alt.ExprRef(f"{_EMULATED} ? [5, 3] : [1, 0]"),
+    }
+
+
+def _engine(channel: Any) -> Any:
+    """Fill or stroke by backend. A fixed domain: an engine keeps its colour whatever is filtered."""
+    return channel(
+        "backend:N",
+        title=None,
+        scale=alt.Scale(domain=_ENGINES),
+        legend=alt.Legend(orient="top", symbolStrokeWidth=2),
+    )
+
+
+def _tooltip(*fields: tuple[str, str]) -> list[alt.Tooltip]:
+    numbers = {"value", "low", "high", "mb", "ms", "size_mb"}
+    return [alt.Tooltip("label:N", title="configuration")] + [
+        alt.Tooltip(f"{name}:Q", title=title, format=".4~g")
+        if name in numbers
+        else alt.Tooltip(f"{name}:N", title=title)
+        for name, title in fields
+    ]
+
+
+def _spec(chart: Any, *, height: Any) -> Spec:
+    sized = chart.properties(width="container", height=height).add_params(
+        alt.param(name=_EMULATED, value=False)
+    )
+    spec: Spec = sized.to_dict()
+    spec["title"] = {
+        "text": {"expr": f"{_EMULATED} ? 'EMULATED: not measured on a phone' : ''"},
+        "anchor": "start",
+    }
+    # Altair's own look; ours comes from the theme.
+    spec.pop("config", None)
+    return spec

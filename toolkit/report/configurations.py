@@ -1,0 +1,259 @@
+"""What a report compares: all ok runs of the same thing under the same conditions, pooled."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from toolkit.report.curves import Curve, read_curves
+from toolkit.store.condition_key import ConditionKey
+from toolkit.store.figures import find_figure
+from toolkit.store.groups import SEED, RunSamples, load_samples
+from toolkit.store.rows import Artifact, Device, Run, RunSummary
+from toolkit.store.statistics import RESAMPLES, median_of_medians, percentile_interval, resample
+from toolkit.store.store import Store
+
+_ENGINE_SHORT = {"onnxruntime": "ort", "executorch": "et"}
+
+# Bounds the time of a large report: its intervals are drawn, and a pixel is wide.
+_RESAMPLES_OF_A_REPORT = 400_000
+_FEWEST_RESAMPLES = 300
+
+# Figures with an interval, by the names that the charts know them by.
+MEASURED = {
+    "prefill": "prefill_tokens_per_second",
+    "decode": "decode_tokens_per_second",
+    "prefill_energy": "prefill_joules_per_token",
+    "decode_energy": "decode_joules_per_token",
+}
+
+
+@dataclass(frozen=True)
+class Workload:
+    """The conditions that the figures of one set share; figures of different workloads are never mixed.
+
+    What differs within a set is what one looks at: artifact, backend with its versions, and device. The
+    prefill's chunk follows from the backend and is in the labels. ``threads`` 0 is the runner's choice.
+    """
+
+    prompt_tokens: int
+    generate_tokens: int
+    depth: int
+    context_length: int
+    threads: int
+    affinity: tuple[int, ...]
+    warmup: int
+    power_source: str | None
+    gate: str | None
+    gate_limits: tuple[float | str | None, ...]
+    protocol: int
+
+    @classmethod
+    def of(cls, key: ConditionKey) -> Workload:
+        """The shared part of a run's conditions."""
+        return cls(
+            prompt_tokens=key.prompt_tokens,
+            generate_tokens=key.generate_tokens,
+            depth=key.depth,
+            context_length=key.context_length,
+            threads=key.threads,
+            affinity=key.affinity,
+            warmup=key.warmup,
+            power_source=key.power_source,
+            gate=key.gate,
+            gate_limits=(
+                key.gate_max_thermal_status,
+                key.gate_max_celsius,
+                key.gate_max_cpu_busy,
+                key.gate_min_battery_percent,
+                key.gate_screen_off,
+                key.gate_unreadable,
+            ),
+            protocol=key.protocol,
+        )
+
+    def __str__(self) -> str:
+        """All conditions in words, for captions."""
+        cpus = f" on CPUs {','.join(map(str, self.affinity))}" if self.affinity else ""
+        parts = [
+            f"{self.prompt_tokens} prompt tokens",
+            f"{self.generate_tokens} generated",
+            f"depth {self.depth}",
+            f"context {self.context_length}",
+            f"{self.threads or 'auto'} threads{cpus}",
+            f"{self.warmup} warm-up",
+            "batch 1",
+            f"power {self.power_source or 'unknown'}",
+            f"gate {self._gate()}",
+            f"protocol {self.protocol}",
+        ]
+        return ", ".join(parts)
+
+    def _gate(self) -> str:
+        if self.gate is None:
+            return "unknown"
+        named = ("thermal <=", "CPU C <=", "CPU busy <=", "battery % >=", "screen off", "not readable:")
+        limits = [f"{name} {value}" for name, value in zip(named, self.gate_limits, strict=True) if value]
+        return f"{self.gate} ({'; '.join(limits)})" if limits else self.gate
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A figure of a configuration, as `slm results compare` computes it.
+
+    Attributes:
+        median: of its runs' medians.
+        low: lower end of the 95 % bootstrap interval.
+        high: upper end.
+        repetitions: how many there are in all runs.
+        runs: how many runs.
+    """
+
+    median: float
+    low: float
+    high: float
+    repetitions: int
+    runs: int
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Peak memory of the runner's process and its parts, bytes; medians over the pooled runs.
+
+    ``after_load`` is resident once the model is loaded; the rest of the peak came while running.
+    """
+
+    peak_bytes: float
+    after_load_bytes: float | None
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One artifact on one device under one set of conditions; its figures pool all of its ok runs.
+
+    ``measured`` goes by the names in ``MEASURED``.
+    """
+
+    key: ConditionKey
+    artifact: Artifact
+    device: Device
+    run_ids: tuple[str, ...]
+    measured: Mapping[str, Measured]
+    memory: Memory | None
+    curve: Curve | None
+
+    @property
+    def workload(self) -> Workload:
+        """The conditions that it shares with others of the same figures."""
+        return Workload.of(self.key)
+
+    @property
+    def label(self) -> str:
+        """Two lines that name the configuration; see :func:`unique_labels` for what they leave out."""
+        key = self.key
+        chunk = f", chunks of {key.prefill_chunk}" if 0 < key.prefill_chunk < key.prompt_tokens else ""
+        engine = f"{_ENGINE_SHORT.get(key.engine, key.engine)} {key.engine_version}{chunk}"
+        return f"{short_model(self.artifact)} {self.artifact.quantization}\n{engine}"
+
+    @property
+    def decode(self) -> float:
+        """Median decode rate, 0 when not measured: configurations are shown in this order."""
+        return self.measured["decode"].median if "decode" in self.measured else 0.0
+
+
+def short_model(artifact: Artifact) -> str:
+    """The model's name without its owner."""
+    return artifact.model.rsplit("/", 1)[-1]
+
+
+def device_label(device: Device) -> str:
+    """A device's name for people: maker, model and serial."""
+    model = device.model or ""
+    maker = device.manufacturer or ""
+    name = model if model.lower().startswith(maker.lower()) else f"{maker} {model}".strip()
+    return f"{name} ({device.serial})" if name and name != device.serial else device.serial
+
+
+def unique_labels(configurations: Sequence[Configuration]) -> list[str]:
+    """A label for each, unique within device and workload.
+
+    Kernels are named where labels would be equal, and where that is not enough, artifact and run.
+    """
+    details: Sequence[Callable[[Configuration], str]] = (
+        lambda c: "",
+        lambda c: f", {c.key.kernels or 'unknown'} kernels",
+        lambda c: (
+            f", {c.key.kernels or 'unknown'} kernels, "
+            f"artifact {c.artifact.sha256[:6]}, run {c.run_ids[0][:6]}"
+        ),
+    )
+    chosen = [""] * len(configurations)
+    left = list(range(len(configurations)))
+    for detail in details:
+        for index in left:
+            chosen[index] = configurations[index].label + detail(configurations[index])
+        places = [(c.device.key, c.workload, label) for c, label in zip(configurations, chosen, strict=True)]
+        count = Counter(places)
+        left = [index for index in left if count[places[index]] > 1]
+    return chosen
+
+
+def read_configurations(store: Store, runs: Sequence[RunSummary]) -> list[Configuration]:
+    """Pool the ok ones of some runs, fastest decode first."""
+    summaries = {summary.run.id: summary for summary in runs if summary.run.status == "ok"}
+    if not summaries:
+        return []
+    samples: dict[ConditionKey, dict[str, list[RunSamples]]] = defaultdict(lambda: defaultdict(list))
+    for name, figure in MEASURED.items():
+        for run in load_samples(store, find_figure(figure), run_ids=list(summaries)):
+            samples[run.key][name].append(run)
+    run_ids = {key: _run_ids(named.values()) for key, named in samples.items()}
+    curves = read_curves(store, run_ids)
+    resamples = max(_FEWEST_RESAMPLES, min(RESAMPLES, _RESAMPLES_OF_A_REPORT // max(1, len(samples))))
+    configurations = []
+    for key, named in samples.items():
+        pooled = [summaries[run_id] for run_id in run_ids[key]]
+        configurations.append(
+            Configuration(
+                key=key,
+                artifact=pooled[0].artifact,
+                device=pooled[0].device,
+                run_ids=run_ids[key],
+                measured={name: _measured(found, MEASURED[name], resamples) for name, found in named.items()},
+                memory=_memory([summary.run for summary in pooled]),
+                curve=curves.get(key),
+            )
+        )
+    return sorted(configurations, key=lambda configuration: -configuration.decode)
+
+
+def _run_ids(samples: Iterable[Sequence[RunSamples]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(run.run_id for runs in samples for run in runs))
+
+
+def _measured(samples: Sequence[RunSamples], figure: str, resamples: int) -> Measured:
+    ordered = sorted(samples, key=lambda run: (run.created_unix_ns, run.run_id))
+    values = [run.values for run in ordered]
+    # The seed that comparisons take, so that both show the same interval.
+    interval = percentile_interval(resample(values, f"{SEED} {figure} {ordered[0].run_id}", resamples))
+    return Measured(
+        median=median_of_medians(values),
+        low=interval.low,
+        high=interval.high,
+        repetitions=sum(map(len, values)),
+        runs=len(values),
+    )
+
+
+def _memory(runs: Sequence[Run]) -> Memory | None:
+    peak = _median(run.peak_bytes for run in runs)
+    if peak is None:
+        return None
+    return Memory(peak_bytes=peak, after_load_bytes=_median(run.after_load_bytes for run in runs))
+
+
+def _median(values: Iterable[int | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None

@@ -1,0 +1,210 @@
+"""The report as one HTML file that needs nothing else: style, data and scripts are inlined."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from toolkit.report import charts, runs_table
+from toolkit.report.batch import STEP_STATES, BatchStatus
+from toolkit.report.configurations import Configuration, device_label, unique_labels
+from toolkit.report.content import Content
+from toolkit.report.figures import CHARTS, CONFIGURATION_ROWS, QUALITY_ROWS, Row, figures_of
+from toolkit.report.library import javascript
+from toolkit.report.output import write_whole
+from toolkit.report.theme import DARK, LIGHT, Theme
+from toolkit.settings import Settings
+from toolkit.store.rows import STATUSES, Device, RunSummary
+
+_PAGE = Path(__file__).with_name("page")
+_SCRIPTS = ("theme.js", "runs.js", "figures.js")
+
+
+def write_html(content: Content, output: Path, settings: Settings) -> None:
+    """Write the page; see :func:`toolkit.report.build_report`."""
+    write_whole(output, render_page(content, javascript(settings.cache_dir)))
+
+
+def render_page(content: Content, library: str) -> str:
+    """The whole page.
+
+    Args:
+        content: what to show.
+        library: JavaScript of Vega, Vega-Lite and vega-embed; see :mod:`toolkit.report.library`.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_PAGE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    scripts = [library, *((_PAGE / name).read_text() for name in _SCRIPTS)]
+    return environment.get_template("report.html.jinja").render(
+        content=content,
+        glance=_glance(content),
+        filters=_filters(content.runs),
+        columns=runs_table.COLUMNS,
+        rows=[_row(summary) for summary in content.runs],
+        figures=figures_of(content),
+        batch_text=_batch_text(content.batch),
+        batch_counts=_batch_counts(content.batch),
+        batch_open=content.batch is not None and content.batch.count("failed") > 0,
+        policy=_policy(scripts),
+        style=Markup(_style()),
+        data=Markup(_json(_data(content))),
+        scripts=[Markup(script) for script in scripts],
+    )
+
+
+def _glance(content: Content) -> list[tuple[str, object]]:
+    devices = {summary.device.key: summary.device for summary in content.runs}.values()
+    emulated = sum(device.emulated for device in devices)
+    return [
+        ("Runs", len(content.runs)),
+        ("Ended well", len(content.runs) - content.failed),
+        ("Models", len({summary.artifact.model for summary in content.runs})),
+        ("Artifacts", len({summary.artifact.sha256 for summary in content.runs})),
+        ("Real devices", len(devices) - emulated),
+        ("Emulated devices", emulated),
+    ]
+
+
+def _filters(runs: Sequence[RunSummary]) -> list[tuple[str, str, list[tuple[str, str]]]]:
+    devices = {summary.device.key: summary.device for summary in runs}
+    statuses = {summary.run.status for summary in runs}
+    return [
+        ("backend", "Backend", _choices(summary.artifact.backend for summary in runs)),
+        ("device", "Device", [(key, _named(devices[key])) for key in devices]),
+        ("quantization", "Quantization", _choices(summary.artifact.quantization for summary in runs)),
+        ("emulated", "Measured on", [("no", "real devices"), ("yes", "emulated devices")]),
+        ("status", "Status", [(status, status) for status in STATUSES if status in statuses]),
+    ]
+
+
+def _named(device: Device) -> str:
+    return device_label(device) + (" (emulated)" if device.emulated else "")
+
+
+def _choices(values: Iterable[str]) -> list[tuple[str, str]]:
+    return [(value, value) for value in sorted(set(values))]
+
+
+def _row(summary: RunSummary) -> dict[str, Any]:
+    return {
+        "backend": summary.artifact.backend,
+        "device": summary.device.key,
+        "quantization": summary.artifact.quantization,
+        "emulated": "yes" if summary.device.emulated else "no",
+        "status": summary.run.status,
+        "error": summary.run.error or "",
+        "cells": list(zip(runs_table.COLUMNS, runs_table.cells(summary), strict=True)),
+    }
+
+
+def _batch_counts(batch: BatchStatus | None) -> list[tuple[str, int]]:
+    if batch is None:
+        return []
+    return [(state, batch.count(state)) for state in STEP_STATES if batch.count(state)]
+
+
+def _batch_text(batch: BatchStatus | None) -> str:
+    if batch is None:
+        return ""
+    counted = ", ".join(f"{count} {state}" for state, count in _batch_counts(batch))
+    return f"{len(batch.steps)} steps: {counted}." if counted else "No steps."
+
+
+def _data(content: Content) -> dict[str, Any]:
+    device_index = {device.key: index for index, device in enumerate(content.devices)}
+    workload_index = {workload: index for index, workload in enumerate(content.workloads)}
+
+    def configuration(label: str, shown: Configuration) -> dict[str, Any]:
+        return {
+            "label": label,
+            "backend": shown.artifact.backend,
+            "quantization": shown.artifact.quantization,
+            "device": device_index[shown.device.key],
+            "workload": workload_index[shown.workload],
+            "runs": " ".join(shown.run_ids),
+            "charts": _columns({name: rows(shown) for name, rows in CONFIGURATION_ROWS.items()}),
+        }
+
+    return {
+        "figures": [asdict(figure) for figure in figures_of(content)],
+        "charts": {name: {**asdict(chart), "spec": charts.CHARTS[name]()} for name, chart in CHARTS.items()},
+        "devices": [
+            {"key": device.key, "label": device_label(device), "emulated": device.emulated}
+            for device in content.devices
+        ],
+        "workloads": [str(workload) for workload in content.workloads],
+        "configurations": [
+            configuration(label, shown)
+            for label, shown in zip(
+                unique_labels(content.configurations), content.configurations, strict=True
+            )
+        ],
+        "artifacts": [
+            {
+                "label": quality.label,
+                "backend": quality.artifact.backend,
+                "quantization": quality.artifact.quantization,
+                "charts": _columns({name: rows(quality) for name, rows in QUALITY_ROWS.items()}),
+            }
+            for quality in content.qualities
+        ],
+    }
+
+
+def _columns(rows: Mapping[str, Sequence[Row]]) -> dict[str, dict[str, list[object]]]:
+    """Rows as columns, numbers cut to five digits: a fifth of the size."""
+    return {
+        chart: {field: [_short(row[field]) for row in found] for field in found[0]}
+        for chart, found in rows.items()
+        if found
+    }
+
+
+def _short(value: float | int | str) -> float | int | str:
+    return float(f"{value:.5g}") if isinstance(value, float) else value
+
+
+def _json(data: object) -> str:
+    """JSON that is safe inside a script element: a model's name may hold ``</script>``."""
+    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _style() -> str:
+    def variables(theme: Theme) -> str:
+        return " ".join(f"--{name}: {value};" for name, value in theme.css_variables().items())
+
+    return "\n".join(
+        (
+            f":root {{ color-scheme: light; {variables(LIGHT)} }}",
+            f"@media (prefers-color-scheme: dark) {{ :root {{ color-scheme: dark; {variables(DARK)} }} }}",
+            f":root[data-theme=light] {{ color-scheme: light; {variables(LIGHT)} }}",
+            f":root[data-theme=dark] {{ color-scheme: dark; {variables(DARK)} }}",
+            (_PAGE / "report.css").read_text(),
+        )
+    )
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    """A policy under which the page cannot load anything nor run anything but its own scripts."""
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+        for script in scripts
+    )
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
