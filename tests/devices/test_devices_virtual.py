@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from virtual_phones import OpenPhone, StartPhone
 
 import toolkit
 from toolkit.devices.adb.client import AdbClient
+from toolkit.devices.local import host_abi
 from toolkit.devices.virtual.auth import signature_matches
 from toolkit.devices.virtual.busybox import find_busybox, is_static_elf
 from toolkit.devices.virtual.fleet import VirtualPhone, known_phones, remove_phone, start_phone
@@ -176,11 +178,11 @@ def test_a_missing_busybox_names_the_package(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("PATH", str(tmp_path))
     settings = Settings(cache_dir=tmp_path / "cache", data_dir=tmp_path / "data", store_url="sqlite://")
     with pytest.raises(VirtualPhoneFailed, match="busybox-static"):
-        find_busybox(settings)
+        find_busybox(settings, "x86_64")
 
 
 def test_a_dynamic_or_damaged_program_is_no_static_busybox(tmp_path: Path, phone_settings: Settings) -> None:
-    assert is_static_elf(find_busybox(phone_settings))
+    assert is_static_elf(find_busybox(phone_settings, host_abi()))
     assert not is_static_elf(Path(shutil.which("ls") or "/bin/ls"))
     (tmp_path / "short").write_bytes(b"\x7fELF\x02\x01")
     assert not is_static_elf(tmp_path / "short")
@@ -189,6 +191,7 @@ def test_a_dynamic_or_damaged_program_is_no_static_busybox(tmp_path: Path, phone
 NOBODY = 65534
 START_AND_STOP = """
 import sys
+import sysconfig
 from pathlib import Path
 from toolkit.devices.virtual.fleet import remove_phone, start_phone
 from toolkit.devices.virtual.spec import PhoneSpec
@@ -204,25 +207,28 @@ print(phone.is_running())
 def _python_for_nobody(environment: dict[str, str]) -> str:
     """An interpreter that another user may run: a virtual environment under /root is none."""
     for python in (sys.executable, "/usr/bin/python3"):
-        probe = [python, "-c", "import sys; assert sys.version_info >= (3, 11); import toolkit"]
+        probe = [python, "-c", "import pydantic, toolkit.devices.virtual.fleet"]
         try:
             subprocess.run(probe, env=environment, check=True, capture_output=True, cwd="/", user=NOBODY)
         except (PermissionError, FileNotFoundError, subprocess.CalledProcessError):
             continue
         return python
-    pytest.skip("no Python 3.11 and checkout that another user may read")
+    pytest.skip("no Python and checkout that another user may read")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="not root: every other test shows it")
 def test_it_starts_without_root(phone_settings: Settings) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(Path(toolkit.__file__).parent.parent)}
+    # Another interpreter of the same version may use this environment's packages.
+    folders = (str(Path(toolkit.__file__).parent.parent), sysconfig.get_path("platlib"))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
     python = _python_for_nobody(environment)
     home = Path("/var/tmp") / f"slm-nobody-{os.getpid()}"
-    busybox = find_busybox(phone_settings)
+    busybox = find_busybox(phone_settings, host_abi())
     try:
-        (home / "busybox").mkdir(parents=True)
-        shutil.copy(busybox, home / "busybox" / "busybox")
-        for path in (home, home / "busybox"):
+        kept = home / "busybox" / host_abi()
+        kept.mkdir(parents=True)
+        shutil.copy(busybox, kept / "busybox")
+        for path in (home, kept.parent, kept):
             os.chown(path, NOBODY, NOBODY)
         finished = subprocess.run(
             [python, "-c", START_AND_STOP, str(home)],

@@ -42,7 +42,9 @@ def list_command(as_json: bool = _JSON) -> None:
 @app.command()
 def emulate(
     count: int = typer.Option(1, min=1, max=16, help="How many virtual phones shall run."),
-    abi: str = typer.Option("host", help="Their ABI; only the host's own for now."),
+    abi: str = typer.Option(
+        "host", help="Their ABI: host, x86_64 or arm64-v8a. Others than the host's run in qemu."
+    ),
     stop: bool = typer.Option(False, "--stop", help="Stop and delete all virtual phones instead."),
     as_json: bool = _JSON,
 ) -> None:
@@ -54,23 +56,25 @@ def emulate(
     \b
     Examples:
       slm devices emulate --count 2
+      slm devices emulate --abi arm64-v8a
       slm devices emulate --stop
     """  # noqa: D301
     from toolkit.devices.adb.binary import find_adb
     from toolkit.devices.adb.client import AdbClient
     from toolkit.devices.local import host_abi
     from toolkit.devices.virtual.emulation import emulate as emulate_phones
+    from toolkit.devices.virtual.emulator import EMULATED_ABIS
     from toolkit.errors import UsageError
 
     if stop:
         stop_command(as_json)
         return
-    if abi not in ("host", host_abi()):
-        raise UsageError(
-            f"Virtual phones of ABI {abi} cannot be run.", next_step=f"Use --abi host ({host_abi()})."
-        )
+    abi = host_abi() if abi == "host" else abi
+    if abi not in (host_abi(), *EMULATED_ABIS):
+        available = ", ".join(("host", host_abi(), *EMULATED_ABIS))
+        raise UsageError(f"There is no virtual phone of ABI {abi}.", next_step=f"Available: {available}.")
     settings = Settings.from_environment()
-    phones = emulate_phones(count, settings, AdbClient(find_adb(settings)))
+    phones = emulate_phones(count, settings, AdbClient(find_adb(settings)), abi=abi)
     _print_serials([phone.serial for phone in phones], as_json)
 
 

@@ -13,30 +13,37 @@ from toolkit.settings import Settings
 _PACKAGE = "busybox-static"
 _NEXT = f"Install Debian's package {_PACKAGE} (apt install {_PACKAGE})."
 _PT_INTERP = 3
+# e_machine and Debian's word for an architecture.
+_MACHINES = {"x86_64": 62, "arm64-v8a": 183}
+_ARCHITECTURES = {"x86_64": "amd64", "arm64-v8a": "arm64"}
 _DOWNLOAD_TIMEOUT_S = 120
 
 
-def find_busybox(settings: Settings) -> Path:
-    """Return a static busybox: on PATH, cached, or out of Debian's package, which needs no root.
+def find_busybox(settings: Settings, abi: str) -> Path:
+    """Return a static busybox for an ABI: on PATH, cached, or out of Debian's package, which needs no root.
 
     Raises:
         VirtualPhoneFailed: none found and none could be fetched; names the package.
     """
-    cached = settings.cache_dir / "busybox" / "busybox"
+    folder = settings.cache_dir / "busybox" / abi
+    cached = folder / "busybox"
     on_path = shutil.which("busybox")
     for candidate in (Path(on_path) if on_path else None, cached):
-        if candidate and candidate.is_file() and is_static_elf(candidate):
+        if candidate and candidate.is_file() and is_static_elf(candidate, abi):
             return candidate
-    fetched = _fetch(settings.cache_dir / "busybox")
+    fetched = _fetch(folder, abi)
     fetched.replace(cached)
     return cached
 
 
-def is_static_elf(path: Path) -> bool:
-    """Whether a file is a 64-bit little-endian ELF program that needs no loader."""
+def is_static_elf(path: Path, abi: str | None = None) -> bool:
+    """Whether a file is a 64-bit little-endian ELF program, for ``abi`` if given, that needs no loader."""
     with path.open("rb") as file:
         header = file.read(64)
         if len(header) < 64 or header[:6] != b"\x7fELF\x02\x01":
+            return False
+        (machine,) = struct.unpack_from("<H", header, 18)
+        if abi is not None and machine != _MACHINES[abi]:
             return False
         (table_offset,) = struct.unpack_from("<Q", header, 32)
         entry_bytes, entries = struct.unpack_from("<HH", header, 54)
@@ -46,21 +53,30 @@ def is_static_elf(path: Path) -> bool:
     return _PT_INTERP not in kinds
 
 
-def _fetch(folder: Path) -> Path:
+def _fetch(folder: Path, abi: str) -> Path:
     """Download and unpack Debian's package into ``folder``; nothing is installed."""
     if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
         raise VirtualPhoneFailed("The virtual phone needs a static busybox.", next_step=_NEXT)
     download = folder / "download"
     shutil.rmtree(download, ignore_errors=True)
     download.mkdir(parents=True)
-    # Package lists of our own when the machine has none, as fresh containers do: the machine's need root.
-    lists = download / "lists"
+    # Package lists of our own when the machine has none, as fresh containers do, or none of the architecture:
+    # the machine's need root, and are its administrator's.
+    lists, cache = download / "lists", download / "cache"
     (lists / "partial").mkdir(parents=True)
-    own_lists = ["-o", f"Dir::State::lists={lists}"]
+    (cache / "archives" / "partial").mkdir(parents=True)
+    architecture = _ARCHITECTURES[abi]
+    own = {
+        "Dir::State::lists": lists,
+        "Dir::Cache": cache,
+        "APT::Architecture": architecture,
+        "APT::Architectures": architecture,
+    }
+    options = [word for name, value in own.items() for word in ("-o", f"{name}={value}")]
     fetched = (
-        _run(["apt-get", "download", _PACKAGE], download)
-        or _run(["apt-get", *own_lists, "update"], download)
-        and _run(["apt-get", *own_lists, "download", _PACKAGE], download)
+        _run(["apt-get", "download", f"{_PACKAGE}:{architecture}"], download)
+        or _run(["apt-get", *options, "update"], download)
+        and _run(["apt-get", *options, "download", _PACKAGE], download)
     )
     packages = sorted(download.glob(f"{_PACKAGE}_*.deb"))
     unpacked = download / "unpacked"
@@ -73,7 +89,7 @@ def _fetch(folder: Path) -> Path:
             f"The virtual phone needs a static busybox, and fetching {_PACKAGE} failed.", next_step=_NEXT
         )
     for candidate in (unpacked / "bin" / "busybox", unpacked / "usr" / "bin" / "busybox"):
-        if candidate.is_file() and is_static_elf(candidate):
+        if candidate.is_file() and is_static_elf(candidate, abi):
             return candidate
     raise VirtualPhoneFailed(f"The package {_PACKAGE} holds no static busybox.", next_step=_NEXT)
 

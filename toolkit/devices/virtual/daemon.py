@@ -1,4 +1,4 @@
-"""The virtual phone's process: ``python -m toolkit.devices.virtual.daemon SPEC ROOT READY``.
+"""The virtual phone's process: ``python -m toolkit.devices.virtual.daemon SPEC ROOT READY [EMULATOR]``.
 
 Started by ``fleet`` through ``sandbox_command``. Everything is imported before the root changes, because
 afterwards there is no Python to import from.
@@ -11,25 +11,33 @@ import json
 import os
 import socket
 import sys
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from toolkit.devices.virtual.conditions import CONDITIONS_FILE, PROC_FOLDER
 from toolkit.devices.virtual.cpu_time import keep_cpu_time
+from toolkit.devices.virtual.emulator import cpu_model, let_kernel_run
 from toolkit.devices.virtual.faults import FaultClock
 from toolkit.devices.virtual.sandbox import enter_root, mount_system_folders
 from toolkit.devices.virtual.shell_service import serve_shell
 from toolkit.devices.virtual.spec import PhoneSpec
 from toolkit.devices.virtual.sync_service import serve_sync
 from toolkit.devices.virtual.transport import Connection, Stream
+from toolkit.errors import VirtualPhoneFailed
 
 # Room for a few maximal packets between the socket and the streams.
 _READ_BUFFER_BYTES = 4 << 20
 
 
-def main(spec_path: Path, root: Path, ready_path: Path) -> None:
-    """Serve one phone until it is killed."""
+def main(spec_path: Path, root: Path, ready_path: Path, emulator: Path | None = None) -> None:
+    """Serve one phone until it is killed; ``emulator`` runs its programs when this machine cannot."""
     spec = PhoneSpec.read(spec_path)
     mount_system_folders(root, root / PROC_FOLDER, data_bytes=spec.faults.space_bytes)
+    environment = {}
+    if emulator is not None:
+        let_kernel_run(emulator, root)
+        environment["QEMU_CPU"] = cpu_model(spec.cpu_features)
     # Loopback only: this shell asks for no password.
     listener = socket.create_server(("127.0.0.1", spec.port))
     announcement = ready_path.with_suffix(".new")
@@ -40,7 +48,7 @@ def main(spec_path: Path, root: Path, ready_path: Path) -> None:
         listener.close()
         _be_init(adbd)
     enter_root(root)
-    asyncio.run(_serve(spec, listener))
+    asyncio.run(_serve(spec, listener, environment))
 
 
 def _be_init(adbd: int) -> None:
@@ -50,7 +58,7 @@ def _be_init(adbd: int) -> None:
     os._exit(0)
 
 
-async def _serve(spec: PhoneSpec, listener: socket.socket) -> None:
+async def _serve(spec: PhoneSpec, listener: socket.socket, environment: Mapping[str, str]) -> None:
     clock = FaultClock(spec.faults)
     known_keys: list[bytes] = []
 
@@ -62,7 +70,7 @@ async def _serve(spec: PhoneSpec, listener: socket.socket) -> None:
             faults=spec.faults,
             clock=clock,
             known_keys=known_keys,
-            service=_run_service,
+            service=partial(_run_service, environment=environment),
         )
         await connection.run()
 
@@ -74,15 +82,19 @@ async def _serve(spec: PhoneSpec, listener: socket.socket) -> None:
         await asyncio.gather(server.serve_forever(), cpu_time)
 
 
-async def _run_service(stream: Stream, name: str) -> None:
+async def _run_service(stream: Stream, name: str, *, environment: Mapping[str, str]) -> None:
     """Run "shell,v2,raw:COMMAND", "exec:COMMAND" or "sync:"; any other service is refused."""
     head, _, argument = name.partition(":")
     kind, *options = head.split(",")
     if kind in ("shell", "exec"):
-        await serve_shell(stream, argument, v2="v2" in options)
+        await serve_shell(stream, argument, v2="v2" in options, environment=environment)
     elif kind == "sync":
         await serve_sync(stream)
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:4]))
+    try:
+        main(*map(Path, sys.argv[1:]))
+    except VirtualPhoneFailed as error:
+        # The last line of the log is what the user is shown.
+        sys.exit(" ".join(filter(None, (error.what, error.next_step))))

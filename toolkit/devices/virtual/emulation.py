@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 from toolkit.devices.adb.client import AdbClient
@@ -17,19 +18,31 @@ _ONLINE_TIMEOUT_S = 15.0
 _POLL_S = 0.05
 
 
-def emulate(count: int, settings: Settings, client: AdbClient) -> list[VirtualPhone]:
+def emulate(
+    count: int, settings: Settings, client: AdbClient, *, abi: str | None = None
+) -> list[VirtualPhone]:
     """Make sure that ``count`` virtual phones run and are online in adb; starts those that are missing.
+
+    Args:
+        count: how many of this ABI; phones of other ABIs stay as they are.
+        settings: says where the phones are.
+        client: adb.
+        abi: this machine's own, or one that qemu emulates; None for this machine's own.
 
     Raises:
         VirtualPhoneFailed: one could not be started; those already started stay.
         DeviceNotReady: one runs, but adb does not get it online.
     """
-    phones = [phone for phone in known_phones(settings) if phone.is_running()][:count]
-    taken = {phone.name for phone in phones}
-    numbers = (number for number in range(1, 2 * count + 1) if f"phone-{number}" not in taken)
+    abi = abi or host_abi()
+    running = [phone for phone in known_phones(settings) if phone.is_running()]
+    phones = [phone for phone in running if phone.spec().abi == abi][:count]
+    taken = {phone.name for phone in running}
+    stem = "phone" if abi == host_abi() else f"{abi}-phone"
+    numbers = (number for number in itertools.count(1) if f"{stem}-{number}" not in taken)
     while len(phones) < count:
         number = next(numbers)
-        spec = PhoneSpec(f"phone-{number}", model=f"Virtual Phone {number}", abi=host_abi())
+        kind = "Virtual Phone" if abi == host_abi() else f"Virtual {abi} Phone"
+        spec = PhoneSpec(f"{stem}-{number}", model=f"{kind} {number}", abi=abi)
         phones.append(start_phone(spec, settings))
     for phone in phones:
         bring_online(phone, client)

@@ -17,8 +17,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from toolkit.devices.local import host_abi
 from toolkit.devices.virtual.busybox import find_busybox
 from toolkit.devices.virtual.conditions import render_conditions, set_service
+from toolkit.devices.virtual.emulator import find_emulator
 from toolkit.devices.virtual.root import build_root
 from toolkit.devices.virtual.sandbox import sandbox_command
 from toolkit.devices.virtual.spec import PhoneSpec
@@ -52,6 +54,10 @@ class VirtualPhone:
     def root(self) -> Path:
         """The phone's file system."""
         return Path(self.folder) / "root"
+
+    def spec(self) -> PhoneSpec:
+        """What it is."""
+        return PhoneSpec.read(Path(self.folder) / "spec.json")
 
     def is_running(self) -> bool:
         """Whether the phone's process lives."""
@@ -116,19 +122,21 @@ def start_phone(spec: PhoneSpec, settings: Settings) -> VirtualPhone:
             f"Virtual phone {spec.name} is running already as {running.serial}.",
             next_step="Stop it with `slm devices stop`.",
         )
-    prefix, busybox = sandbox_command(), find_busybox(settings)
+    emulator = None if spec.abi == host_abi() else find_emulator(spec.abi)
+    prefix = sandbox_command(user_namespace=emulator is not None)
+    busybox = find_busybox(settings, spec.abi)
     folder.mkdir(parents=True, exist_ok=True)
     root, ready = folder / "root", folder / "ready.json"
     ready.unlink(missing_ok=True)
     spec.write(folder / "spec.json")
     if not root.exists():
-        build_root(root, spec, busybox)
+        build_root(root, spec, busybox, emulator=emulator)
     render_conditions(root, spec)
     daemon = [
         sys.executable,
         "-m",
         "toolkit.devices.virtual.daemon",
-        *map(str, (folder / "spec.json", root, ready)),
+        *map(str, (folder / "spec.json", root, ready, *([emulator] if emulator else []))),
     ]
     pid = _daemonize([*prefix, *daemon], folder / "log.txt")
     ticks = _start_ticks(pid)

@@ -52,20 +52,22 @@ esac
 """
 
 
-def build_root(root: Path, spec: PhoneSpec, busybox: Path) -> None:
+def build_root(root: Path, spec: PhoneSpec, busybox: Path, *, emulator: Path | None = None) -> None:
     """Lay out a phone's root.
 
     Args:
         root: an empty or missing folder.
         spec: what the phone says of itself.
         busybox: a static busybox for the phone's ABI.
+        emulator: what runs it here, when this machine cannot.
     """
     for folder in _FOLDERS:
         (root / folder).mkdir(parents=True, exist_ok=True)
     programs = root / "system" / "bin"
     shutil.copy(busybox, programs / "busybox")
     (programs / "busybox").chmod(0o755)
-    listing = subprocess.run([str(busybox), "--list"], capture_output=True, text=True, check=True)
+    start = [str(emulator)] if emulator else []
+    listing = subprocess.run([*start, str(busybox), "--list"], capture_output=True, text=True, check=True)
     for applet in set(listing.stdout.split()) - _LEFT_OUT - {"busybox"}:
         (programs / applet).symlink_to("busybox")
     getconf = _GETCONF.format(page_size=spec.page_size_bytes, cores=spec.cores)

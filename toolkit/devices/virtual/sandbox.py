@@ -19,11 +19,14 @@ _HARMLESS = _MS_NOSUID | _MS_NODEV | _MS_NOEXEC
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 
 
-def sandbox_command() -> list[str]:
+def sandbox_command(*, user_namespace: bool = False) -> list[str]:
     """Return the command prefix that starts a program in namespaces of its own.
 
     Killing that command kills everything inside, as pulling a phone's battery does. Without root a user
     namespace is added.
+
+    Args:
+        user_namespace: add one also as root, for what is private to user namespaces.
 
     Raises:
         VirtualPhoneFailed: no ``unshare``, or the kernel does not allow it.
@@ -33,7 +36,7 @@ def sandbox_command() -> list[str]:
         raise VirtualPhoneFailed(
             "The virtual phone needs the program `unshare`.", next_step="Install Debian's package util-linux."
         )
-    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    user = [] if os.geteuid() == 0 and not user_namespace else ["--user", "--map-root-user"]
     prefix = [unshare, *user, "--mount", "--pid", "--fork", "--kill-child"]
     probe = subprocess.run([*prefix, "true"], capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if probe.returncode != 0:
@@ -54,21 +57,21 @@ def mount_system_folders(root: Path, proc_files: Path, *, data_bytes: int | None
         data_bytes: size of a /data kept in memory, so that both ``df`` and writing know its limit.
     """
     # df finds a path's file system by its mount point, so the root and /data have to be mount points.
-    _mount(str(root), root, None, _MS_BIND | _MS_REC)
+    mount(str(root), root, None, _MS_BIND | _MS_REC)
     if data_bytes is None:
-        _mount(str(root / "data"), root / "data", None, _MS_BIND)
+        mount(str(root / "data"), root / "data", None, _MS_BIND)
     else:
-        _mount("tmpfs", root / "data", "tmpfs", _MS_NOSUID | _MS_NODEV, f"size={data_bytes}")
+        mount("tmpfs", root / "data", "tmpfs", _MS_NOSUID | _MS_NODEV, f"size={data_bytes}")
         (root / "data" / "local" / "tmp").mkdir(parents=True)
-    _mount("proc", root / "proc", "proc", _HARMLESS)
+    mount("proc", root / "proc", "proc", _HARMLESS)
     for file in proc_files.iterdir():
-        _mount(str(file), root / "proc" / file.name, None, _MS_BIND)
-    _mount(str(root / "sys"), root / "sys", None, _MS_BIND)
-    _mount(None, root / "sys", None, _MS_REMOUNT | _MS_BIND | _MS_RDONLY | _HARMLESS | _MS_RELATIME)
+        mount(str(file), root / "proc" / file.name, None, _MS_BIND)
+    mount(str(root / "sys"), root / "sys", None, _MS_BIND)
+    mount(None, root / "sys", None, _MS_REMOUNT | _MS_BIND | _MS_RDONLY | _HARMLESS | _MS_RELATIME)
     for name in _DEVICES:
         device = root / "dev" / name
         device.touch()
-        _mount(f"/dev/{name}", device, None, _MS_BIND)
+        mount(f"/dev/{name}", device, None, _MS_BIND)
 
 
 def enter_root(root: Path) -> None:
@@ -77,10 +80,8 @@ def enter_root(root: Path) -> None:
     os.chdir("/")
 
 
-def _mount(
-    source: str | None, target: Path, kind: str | None, flags: int, options: str | None = None
-) -> None:
-    """Call mount(2).
+def mount(source: str | None, target: Path, kind: str | None, flags: int, options: str | None = None) -> None:
+    """Mount a file system, or a folder or file in a second place; see mount in section 2 of the manual.
 
     Raises:
         OSError: as the kernel says.

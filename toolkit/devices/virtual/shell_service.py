@@ -6,13 +6,15 @@ import asyncio
 import os
 import signal
 import struct
+from collections.abc import Mapping
 from enum import IntEnum
+from types import MappingProxyType
 
 from toolkit.devices.virtual.transport import Stream, StreamClosed
 
 _CHUNK_BYTES = 1 << 16
 _PACKET = struct.Struct("<BI")
-ENVIRONMENT = {
+_ENVIRONMENT = {
     "PATH": "/system/bin:/vendor/bin",
     "HOME": "/",
     "TMPDIR": "/data/local/tmp",
@@ -31,8 +33,17 @@ class PacketId(IntEnum):
     CLOSE_STDIN = 4
 
 
-async def serve_shell(stream: Stream, command: str, *, v2: bool) -> None:
-    """Run one command; an empty one is a shell that reads its commands from stdin. There is no pty."""
+async def serve_shell(
+    stream: Stream, command: str, *, v2: bool, environment: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Run one command; an empty one is a shell that reads its commands from stdin. There is no pty.
+
+    Args:
+        stream: the opened service.
+        command: for the phone's shell.
+        v2: whether stdout, stderr and exit code are kept apart.
+        environment: variables besides Android's usual ones.
+    """
     await stream.accept()
     process = await asyncio.create_subprocess_exec(
         "/system/bin/sh",
@@ -42,7 +53,7 @@ async def serve_shell(stream: Stream, command: str, *, v2: bool) -> None:
         stderr=asyncio.subprocess.PIPE if v2 else asyncio.subprocess.STDOUT,
         # As adbd does: a session of its own, so that its group can be killed.
         start_new_session=True,
-        env=ENVIRONMENT,
+        env={**_ENVIRONMENT, **environment},
         cwd="/",
     )
     session = _Session(stream, process, v2)
