@@ -40,6 +40,8 @@ and keeps its traceback.
     |   +-- VirtualPhoneFailed        a virtual phone cannot be started
     +-- RunError                 9    the runner on the device
     |   +-- RunnerFailed              non-zero exit, killed, crashed
+    |   +-- GateTimeout               too hot, busy or empty to measure within the time limit
+    |   +-- Throttled                 it slowed down while being measured
     |   +-- ResultInvalid             result file cut short, of another run, or malformed
     +-- StoreError              10    the results database
     |   +-- StoreLocked
@@ -235,6 +237,14 @@ class RunError(ToolkitError):
 
 class RunnerFailed(RunError):
     """The runner exited with an error or was killed."""
+
+
+class GateTimeout(RunError):
+    """The device did not become fit for measuring within the gate's time limit."""
+
+
+class Throttled(RunError):
+    """The device slowed itself down during a measured repetition."""
 
 
 class ResultInvalid(RunError):

@@ -21,6 +21,7 @@ Status GreedyToken(Engine& engine, int64_t& token) {
 
 struct RepetitionTimes {
   int64_t started_unix_ns = 0;
+  int64_t started_ns = 0;
   int64_t prefill_ns = 0;
   std::vector<int64_t> decode_ns;
 };
@@ -34,15 +35,15 @@ Status Repeat(Session& session, std::span<const int64_t> depth, std::span<const 
 
   int64_t token = 0;
   times.started_unix_ns = UnixNs();
-  int64_t before = MonotonicNs();
+  times.started_ns = MonotonicNs();
   if (Status status = session.Feed(prompt); !status.ok()) return status;
   if (Status status = GreedyToken(engine, token); !status.ok()) return status;
   int64_t after = MonotonicNs();
-  times.prefill_ns = after - before;
+  times.prefill_ns = after - times.started_ns;
 
   for (int64_t& step_ns : times.decode_ns) {
     if (Status status = CheckSignals(); !status.ok()) return status;
-    before = after;
+    const int64_t before = after;
     if (Status status = engine.Forward({&token, 1}); !status.ok()) return status;
     if (Status status = GreedyToken(engine, token); !status.ok()) return status;
     after = MonotonicNs();
@@ -74,7 +75,8 @@ Status WriteGreedy(Session& session, RecordFile& records, const Reference& refer
   return records.Write(records.NewRecord("greedy").Add("prompt_ids", prompt).Add("token_ids", tokens));
 }
 
-Status WriteRepetitions(Session& session, RecordFile& records, const ProfileOptions& options) {
+Status WriteRepetitions(Session& session, RecordFile& records, PowerSampler& power,
+                        const ProfileOptions& options) {
   const std::vector<int64_t> tokens =
       SyntheticTokens(options.depth + options.prompt_tokens, session.engine().model().vocab_size);
   const std::span<const int64_t> all(tokens);
@@ -82,12 +84,21 @@ Status WriteRepetitions(Session& session, RecordFile& records, const ProfileOpti
   const auto prompt = all.subspan(static_cast<size_t>(options.depth));
   RepetitionTimes times;
   times.decode_ns.resize(static_cast<size_t>(options.generate_tokens - 1));
+  Gate gate(options.gate, records);
   for (int64_t index = 0; index < options.warmup + options.repetitions; ++index) {
+    if (Status status = gate.Await(index); !status.ok()) return status;
+    // Behind the first gate: the device is as cool and idle as it is before the repetitions.
+    if (index == 0) {
+      if (Status status = power.MeasureBaseline(); !status.ok()) return status;
+    }
     if (Status status = Repeat(session, depth, prompt, times); !status.ok()) return status;
     const Status status = records.Write(records.NewRecord("repetition")
                                             .Add("index", index)
                                             .Add("warmup", index < options.warmup)
+                                            .Add("gate", gate.outcome())
+                                            .Add("gate_wait_ns", gate.waited_ns())
                                             .Add("started_unix_ns", times.started_unix_ns)
+                                            .Add("started_ns", times.started_ns)
                                             .Add("prefill_ns", times.prefill_ns)
                                             .Add("decode_ns", times.decode_ns)
                                             .Add("generated_tokens", options.generate_tokens));
@@ -135,11 +146,14 @@ void ProfileOptions::AddFlags(Flags& flags) {
              "token ids of the reference text's beginning");
   flags.Text("--reference-continuation", reference_continuation, "FILE",
              "token ids of the rest; the greedy token at each of their positions is recorded");
+  gate.AddFlags(flags);
+  power.AddFlags(flags);
 }
 
 Status RunProfile(Engine& engine, const ProfileOptions& options) {
   Reference reference;
   if (Status status = ReadReference(options, reference); !status.ok()) return status;
+  if (Status status = options.power.Check(); !status.ok()) return status;
   RecordFile records(options.output, options.session.run_id);
   if (Status status = records.Open(); !status.ok()) return status;
 
@@ -166,7 +180,9 @@ Status RunProfile(Engine& engine, const ProfileOptions& options) {
   if (reference.size() > 0) {
     if (Status status = WriteGreedy(session, records, reference); !status.ok()) return status;
   }
-  if (Status status = WriteRepetitions(session, records, options); !status.ok()) return status;
+  PowerSampler power(options.power);
+  if (Status status = WriteRepetitions(session, records, power, options); !status.ok()) return status;
+  if (Status status = power.Write(records); !status.ok()) return status;
   if (Status status = WriteMemory(memory, records, after_load_bytes); !status.ok()) return status;
   return records.Finish();
 }

@@ -2,6 +2,8 @@
 #pragma once
 
 #include "core/engine.h"
+#include "core/gate.h"
+#include "core/power.h"
 #include "core/session.h"
 
 namespace slm {
@@ -16,6 +18,8 @@ struct ProfileOptions {
   int64_t warmup = 1;
   std::string reference_prompt;
   std::string reference_continuation;
+  GateOptions gate;
+  PowerOptions power;
 
   void AddFlags(Flags& flags);
 };

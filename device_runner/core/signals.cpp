@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <csignal>
+#include <ctime>
 
 namespace slm {
 namespace {
@@ -28,6 +29,14 @@ void InstallSignalHandlers() {
 Status CheckSignals() {
   const int signal = received_signal.load(std::memory_order_relaxed);
   return signal == 0 ? Status() : Status::Signal(signal);
+}
+
+Status SleepMs(int64_t milliseconds) {
+  timespec left = {static_cast<time_t>(milliseconds / 1000), static_cast<long>(milliseconds % 1000) * 1'000'000};
+  Status status = CheckSignals();
+  // Handlers are installed without SA_RESTART: a signal interrupts the sleep, one that does not end us resumes it.
+  while (status.ok() && nanosleep(&left, &left) != 0) status = CheckSignals();
+  return status;
 }
 
 }  // namespace slm

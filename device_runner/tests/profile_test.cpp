@@ -63,6 +63,43 @@ TEST(WritesEveryRecordAndTheEndLast) {
   CHECK(run.result.ends_with("\"status\":\"ok\",\"records\":5}\n"));
 }
 
+TEST(EveryRepetitionPassesTheGateAndSaysSo) {
+  Run run;
+  run.options.gate.folder = run.folder / "";
+  for (const char* token : {"open-0", "open-1", "open-2"}) slm::test::WriteFile(run.folder / token, "");
+  CHECK(run.Go().ok());
+  CHECK(CountOf(run.result, "\"record\":\"gate\"") == 3);
+  CHECK(CountOf(run.result, "\"gate\":\"opened\",\"gate_wait_ns\":") == 3);
+  CHECK(run.result.ends_with("\"status\":\"ok\",\"records\":8}\n"));
+  Run without;
+  CHECK(without.Go().ok());
+  CHECK(CountOf(without.result, "\"gate\":\"off\",\"gate_wait_ns\":0,") == 3);
+}
+
+TEST(TheWaitForTheGateIsNotTimed) {
+  Run run;
+  run.options.gate.folder = run.folder / "";
+  run.options.gate.timeout_s = 1;
+  CHECK(run.Go().ok());
+  CHECK(CountOf(run.result, "\"gate\":\"unattended\"") == 3);
+  const size_t at = run.result.find("\"prefill_ns\":") + 13;
+  CHECK(std::stoll(run.result.substr(at)) < 500'000'000);
+}
+
+TEST(PowerIsSampledBesideTheRun) {
+  Run run;
+  run.options.power.current_file = run.folder / "current_now";
+  CHECK(run.Go().exit_code() == static_cast<int>(slm::ExitCode::kUsage));
+  run.options.power.voltage_file = run.folder / "voltage_now";
+  run.options.power.baseline_ms = 50;
+  run.options.power.interval_ms = 5;
+  slm::test::WriteFile(run.options.power.current_file, "500000\n");
+  slm::test::WriteFile(run.options.power.voltage_file, "4000000\n");
+  CHECK(run.Go().ok());
+  CHECK(CountOf(run.result, "\"record\":\"power\"") == 1);
+  CHECK(CountOf(run.result, "500000") >= 3);
+}
+
 TEST(GreedyTokensFollowTheReference) {
   Run run;
   slm::test::WriteFile(run.folder / "ids", "7 8 9");

@@ -45,7 +45,8 @@ def result_records(run: RunDescription) -> list[dict[str, Any]]:
     greedy = {"record": "greedy", "prompt_ids": reference.prompt_ids, "token_ids": reference.token_ids}
     repetitions = [
         {
-            "record": "repetition", "index": index, "warmup": index < options.warmup, "started_unix_ns": 1,
+            "record": "repetition", "index": index, "warmup": index < options.warmup, "gate": "off",
+            "gate_wait_ns": 0, "started_unix_ns": 1, "started_ns": 1,
             "prefill_ns": 1_000_000 * (index + 1), "decode_ns": [500_000, 1_500_000],
             "generated_tokens": options.generate_tokens,
         }

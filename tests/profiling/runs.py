@@ -9,14 +9,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+from toolkit.profiling.gate import GateOptions
 from toolkit.profiling.options import ProfileOptions
 
 T = TypeVar("T")
 
-SMALL = ProfileOptions(prompt_tokens=16, generate_tokens=4, repetitions=2, warmup=1, threads=1)
+# Without a gate: most tests are about something else, and must not depend on who else uses this machine.
+SMALL = ProfileOptions(
+    prompt_tokens=16, generate_tokens=4, repetitions=2, warmup=1, threads=1, gate=GateOptions(name="off")
+)
 SMALL_FLAGS = [
     *("--prompt-tokens", "16", "--generate-tokens", "4", "--repetitions", "2", "--warmup", "1"),
-    *("--threads", "1"),
+    *("--threads", "1", "--gate", "off"),
 ]
 # Far longer than any test waits, unless something ends it.
 ENDLESS = SMALL.model_copy(update={"repetitions": 1_000_000})

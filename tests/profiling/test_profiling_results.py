@@ -22,10 +22,15 @@ from toolkit.profiling.ending import (
     ending_of_exit_code,
     ending_of_result,
 )
+from toolkit.profiling.gate import Moment
 from toolkit.profiling.result_check import checked_result
 from toolkit.profiling.rows import device_row, stored_run
 from toolkit.store.export import as_json_data
 
+MOMENTS = (
+    Moment("before", None, Readings(unix_ns=1, power_source="usb")),
+    Moment("after", None, Readings(unix_ns=2, power_source="usb")),
+)
 Change = Callable[[list[dict[str, Any]]], None]
 
 
@@ -33,7 +38,7 @@ def test_a_good_result_is_measured(artifact: Artifact) -> None:
     run = description(artifact)
     result = checked_result(as_text(result_records(run)), run)
     ending = ending_of_result(result, run.manifest.greedy_reference, serial="phone-1")
-    stored = stored_run(run, ending, Readings(unix_ns=2))
+    stored = stored_run(run, ending, MOMENTS)
     assert (ending.status, ending.greedy_matched, ending.greedy_total) == ("ok", 12, 12)
     # Repetitions 1 and 2 count: 8 tokens in 2 ms and 3 ms, 2 steps in 2 ms each.
     assert stored.run.prefill_tokens_per_second == pytest.approx((4000 + 8000 / 3) / 2)
@@ -41,6 +46,7 @@ def test_a_good_result_is_measured(artifact: Artifact) -> None:
     assert stored.run.decode_stdev == 0
     assert stored.run.ttft_ns == 2_500_000
     assert stored.run.prefill_chunk == 512, "what the runner did, not what it was asked"
+    assert (stored.run.gate, stored.run.power_source) == ("default", "usb")
     assert json.dumps(as_json_data(stored))
 
 
@@ -131,7 +137,7 @@ def test_agreement_with_the_host_below_half_makes_a_mismatch(
     result = checked_result(as_text(records), run)
     ending = ending_of_result(result, run.manifest.greedy_reference, serial="phone-1")
     assert (ending.status, ending.greedy_matched) == (status, matched)
-    stored = stored_run(run, ending, None)
+    stored = stored_run(run, ending, ())
     assert (stored.run.decode_tokens_per_second is None) == (status != "ok")
     assert len(stored.repetitions) == 3, "the samples are kept as evidence"
 
@@ -156,7 +162,7 @@ def test_exit_codes_become_reasons(code: int, status: str, said: str) -> None:
 
 def test_a_failed_run_has_no_figures(artifact: Artifact) -> None:
     ending = ending_of_device_error(DeviceLost("gone", serial="phone-1"))
-    stored = stored_run(description(artifact), ending, None)
+    stored = stored_run(description(artifact), ending, ())
     assert stored.run.status == "device_lost" and stored.run.error == "device phone-1: gone"
     assert stored.repetitions == () and stored.run.peak_bytes is None and stored.run.load_ns is None
 
@@ -186,4 +192,4 @@ def test_an_updated_phone_is_another_device(artifact: Artifact) -> None:
 
 
 def test_the_status_is_never_ok_with_an_error(artifact: Artifact) -> None:
-    assert stored_run(description(artifact), Ending("ok", 0), None).run.error is None
+    assert stored_run(description(artifact), Ending("ok", 0), ()).run.error is None

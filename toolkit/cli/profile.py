@@ -39,6 +39,21 @@ def profile(
     prefill_chunk: int = typer.Option(
         0, "--prefill-chunk", min=0, help="Prompt tokens per prefill call; 0: the runner's choice."
     ),
+    gate: str = typer.Option(
+        "default", "--gate", help="Wait until the device is cool and idle: off, default or strict."
+    ),
+    max_celsius: float | None = typer.Option(
+        None, "--max-celsius", min=1, help="Gate: hottest CPU zone (phones 40, strict 35)."
+    ),
+    max_cpu_busy: float | None = typer.Option(
+        None, "--max-cpu-busy", min=0.01, max=1, help="Gate: busy part of the CPUs (phones 0.3, strict 0.2)."
+    ),
+    min_battery: int | None = typer.Option(
+        None, "--min-battery", min=0, max=100, help="Gate: charge in percent (20, strict 50)."
+    ),
+    gate_limit: float = typer.Option(
+        300, "--gate-limit", min=0, help="Seconds that one repetition may wait at the gate."
+    ),
     timeout: float | None = typer.Option(
         None, "--timeout", min=1, help="Seconds the runner may take; scaled by the work by default."
     ),
@@ -58,6 +73,7 @@ def profile(
       slm profile smollm2-8da4w --prompt-tokens 1024 --generate-tokens 256 --depth 512 --json
     """  # noqa: D301
     from toolkit.artifact import Artifact
+    from toolkit.profiling.gate import gate_options
     from toolkit.profiling.options import ProfileOptions, check_context, parse_affinity
     from toolkit.profiling.session import Session
     from toolkit.profiling.targets import chosen_serials
@@ -72,6 +88,13 @@ def profile(
         threads=threads,
         affinity=parse_affinity(affinity),
         prefill_chunk=prefill_chunk,
+        gate=gate_options(
+            gate,
+            max_celsius=max_celsius,
+            max_cpu_busy=max_cpu_busy,
+            min_battery_percent=min_battery,
+            time_limit_s=gate_limit,
+        ),
     )
     settings = Settings.from_environment()
     loaded = Artifact.load(artifact)

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from toolkit.artifact import GreedyReference
-from toolkit.errors import DeviceError, ResultInvalid, RunError, RunnerFailed, ToolkitError
+from toolkit.errors import (
+    DeviceError,
+    GateTimeout,
+    ResultInvalid,
+    RunError,
+    RunnerFailed,
+    Throttled,
+    ToolkitError,
+)
 from toolkit.profiling.metrics import agreement
 from toolkit.profiling.records import Result
+from toolkit.profiling.throttling import Throttling
 from toolkit.store.rows import Status
 
 # Other instruction sets and kernels round differently, which flips near ties: with int8 activations, a change
@@ -100,6 +110,34 @@ def ending_of_exit_code(exit_code: int, stderr: str, *, serial: str) -> Ending:
         reason, next_step = _REASONS.get(exit_code, ("failed", "See the runner's message."))
         what = f"the runner {reason} (exit code {exit_code})"
     return Ending("error", exit_code, _failed(what + message, serial, next_step))
+
+
+def ending_of_gate(error: GateTimeout) -> Ending:
+    """The ending of a run whose device was not fit for measuring within the time limit."""
+    return Ending("gate_timeout", None, error=error)
+
+
+def with_throttling(ending: Ending, throttling: Mapping[int, Throttling], *, serial: str) -> Ending:
+    """The same ending, unless the device slowed itself down in a measured repetition of a run that went well.
+
+    Args:
+        ending: how the run ended otherwise.
+        throttling: repetition -> what the readings around it say.
+        serial: the device.
+    """
+    if ending.status != "ok" or ending.result is None:
+        return ending
+    measured = [repetition.index for repetition in ending.result.measured]
+    signs = [throttling[index].sign for index in measured if index in throttling and throttling[index].shown]
+    if not signs:
+        return ending
+    error = Throttled(
+        f"throttled in {len(signs)} of {len(measured)} repetitions: {signs[0]}",
+        subject=f"device {serial}",
+        next_step="Its samples are kept, figures are not given. Cool it, ask for fewer tokens per "
+        "repetition, or start cooler: --gate strict.",
+    )
+    return replace(ending, status="throttled", error=error)
 
 
 def ending_of_device_error(error: DeviceError) -> Ending:

@@ -16,7 +16,7 @@ from toolkit.profiling import launch, remote
 from toolkit.profiling.chat import has_chat_template, render_chat
 from toolkit.profiling.ending import ending_of_exit_code
 from toolkit.profiling.flags import engine_flags, write_token_ids
-from toolkit.profiling.preflight import run_timeout_s
+from toolkit.profiling.preflight import work_timeout_s
 from toolkit.profiling.push import Pushed, push
 from toolkit.profiling.session import abandon
 from toolkit.profiling.tokens import TextStream, load_tokenizer, stop_token_ids
@@ -146,7 +146,7 @@ def _run(
                 *("--prompt-file", f"{run_dir}/{remote.PROMPT}"),
                 *_sampling_flags(options, stop_token_ids(artifact)),
             ],
-            timeout_s=run_timeout_s(artifact.manifest.size_bytes, len(prompt) + options.max_tokens),
+            timeout_s=work_timeout_s(artifact.manifest.size_bytes, len(prompt) + options.max_tokens),
             on_stdout_line=on_line,
         )
         if completed.returncode != 0:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from toolkit.devices.base import CommandResult, Device
 from toolkit.profiling import remote
+from toolkit.profiling.gate import Moment, parse_moments
 
 _QUICK_S = 15.0
 
@@ -75,6 +76,12 @@ fi
 """
 )
 
+# $1 is the run's folder, $2 what tokens' names begin with. A token is one line of JSON without its newline.
+_TOKENS = """
+cd "$1" || exit
+for token in "$2"*; do [ -f "$token" ] && cat "$token" && echo; done
+"""
+
 RunnerState = int | Literal["running", "gone"]
 
 
@@ -134,6 +141,17 @@ def remove_run_dir(device: Device, run_id: str) -> None:
         DeviceError: the device cannot be reached.
     """
     device.shell(["rm", "-rf", remote.run_dir(device, run_id)], timeout_s=_QUICK_S)
+
+
+def left_moments(device: Device, run_id: str) -> tuple[Moment, ...]:
+    """The readings in a run's gate tokens.
+
+    Raises:
+        DeviceError: the device cannot be reached.
+    """
+    script = ["sh", "-c", _TOKENS, "slm-tokens", remote.run_dir(device, run_id), remote.GATE_TOKEN]
+    result = device.shell(script, timeout_s=_QUICK_S)
+    return parse_moments(result.stdout.splitlines())
 
 
 def read_remote_text(device: Device, path: str, *, last_bytes: int) -> str:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from toolkit.artifact import Artifact, Frozen
 from toolkit.errors import UsageError
+from toolkit.profiling.gate import GateOptions
 
 _CPUS = re.compile("([0-9]+)(?:-([0-9]+))?")
 # Linux counts at most 8192 CPUs.
@@ -26,6 +27,7 @@ class ProfileOptions(Frozen):
         threads: engine threads; 0 lets the runner choose.
         affinity: CPUs that the runner may use; empty for all.
         prefill_chunk: prompt tokens per prefill call; 0 for all at once.
+        gate: what the device must meet before each repetition.
     """
 
     prompt_tokens: int = Field(512, ge=1)
@@ -36,6 +38,7 @@ class ProfileOptions(Frozen):
     threads: int = Field(0, ge=0)
     affinity: tuple[int, ...] = ()
     prefill_chunk: int = Field(0, ge=0)
+    gate: GateOptions = GateOptions()
 
     @property
     def tokens_per_repetition(self) -> int:

@@ -40,6 +40,12 @@ def check_ram(artifact: Artifact, options: ProfileOptions, info: DeviceInfo) -> 
         )
 
 
-def run_timeout_s(artifact_bytes: int, work_tokens: int) -> float:
-    """How long a run may take: every token as slow as reading all weights from slow memory."""
+def work_timeout_s(artifact_bytes: int, work_tokens: int) -> float:
+    """How long work on a device may take: every token as slow as reading all weights from slow memory."""
     return _SLOWEST_SETUP_S + work_tokens * artifact_bytes / _SLOWEST_BYTES_PER_SECOND
+
+
+def run_timeout_s(artifact_bytes: int, options: ProfileOptions) -> float:
+    """How long a profile run may take, with every repetition waiting at its gate for as long as it may."""
+    waits = options.warmup + options.repetitions if options.gate.name != "off" else 0
+    return work_timeout_s(artifact_bytes, options.work_tokens) + waits * options.gate.runner_timeout_s

@@ -13,7 +13,10 @@ from toolkit.errors import ResultInvalid, RunNotFound
 from toolkit.profiling import launch, raw, remote
 from toolkit.profiling.collect import collect, pull_if_there
 from toolkit.profiling.description import RunDescription, parse_description
+from toolkit.profiling.ending import with_throttling
+from toolkit.profiling.gate import Moment
 from toolkit.profiling.session import Session, keep_run
+from toolkit.profiling.throttling import throttling_by_repetition
 from toolkit.store.rows import Status
 
 _LIST_TIMEOUT_S = 30.0
@@ -76,7 +79,10 @@ def _pull_one(device: Device, run_id: str, session: Session) -> LeftRun:
     with raw.staged(session.settings, run_id) as folder:
         raw.write_description(folder, description)
         ending = collect(device, description, None if state == "gone" else state, folder)
-        keep_run(description, ending, None, folder, session)
+        # The readings that opened the gates lie beside the result; those after the run nobody took.
+        moments = (Moment("before", None, description.before), *launch.left_moments(device, run_id))
+        ending = with_throttling(ending, throttling_by_repetition(moments), serial=device.serial)
+        keep_run(description, ending, moments, folder, session)
     launch.remove_run_dir(device, run_id)
     return LeftRun(run_id, "stored", ending.status, str(ending.error) if ending.error else None)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from toolkit.devices.base import Readings
 from toolkit.profiling import remote
 from toolkit.profiling.description import RunDescription
+from toolkit.profiling.gate import Moment
 from toolkit.settings import Settings
 
 READINGS = "readings.json"
@@ -52,7 +52,7 @@ def write_description(folder: Path, description: RunDescription) -> Path:
     return path
 
 
-def write_readings(folder: Path, before: Readings, after: Readings | None) -> None:
+def write_readings(folder: Path, moments: Sequence[Moment]) -> None:
     """Write ``readings.json``."""
-    readings = {"before": asdict(before), "after": asdict(after) if after else None}
+    readings = [asdict(moment) for moment in moments]
     (folder / READINGS).write_text(json.dumps(readings, indent=2) + "\n")

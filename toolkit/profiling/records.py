@@ -1,7 +1,8 @@
 """The runner's output, schema slm-result/1: one JSON object per line, in this order.
 
-``start``, then ``greedy`` (when asked for), ``repetition`` once per repetition (warm-ups first),
-``memory``, and ``end``. ``end`` is written last: a file without it is not a result.
+``start``, then ``greedy`` (when asked for), ``repetition`` once per repetition (warm-ups first), each behind
+a ``gate`` when there is one, ``power`` (when asked for), ``memory``, and ``end``. ``end`` is written last: a
+file without it is not a result.
 All durations are nanoseconds of a monotonic clock; all sizes are bytes.
 """
 
@@ -66,21 +67,58 @@ class Greedy(Record):
     token_ids: list[int]
 
 
+class Gate(Record):
+    """Written when the runner is ready for a repetition and begins to wait for the host.
+
+    Once nobody came, the gate counts as unattended: there are no more of these records.
+    """
+
+    record: Literal["gate"]
+    index: int
+    unix_ns: int
+
+
 class Repetition(Record):
     """One prefill of ``prompt_tokens`` and the decode steps after it, on an empty KV cache.
 
     ``prefill_ns`` ends when the first token is known, so that token belongs to prefill and
     ``decode_ns`` holds ``generate_tokens - 1`` steps. With ``depth`` > 0, ``depth`` tokens are in the
     KV cache before the prefill starts; filling them is not timed.
+
+    ``gate`` says how the repetition was let through: "off" (there was none), "opened" by the host after
+    ``gate_wait_ns``, or "unattended", because the host was gone. ``started_ns`` is the same moment as
+    ``started_unix_ns`` on the clock of the durations.
     """
 
     record: Literal["repetition"]
     index: int
     warmup: bool
+    gate: Literal["off", "opened", "unattended"]
+    gate_wait_ns: int
     started_unix_ns: int
+    started_ns: int
     prefill_ns: int
     decode_ns: list[int]
     generated_tokens: int
+
+
+class Power(Record):
+    """The battery's counters as the kernel gave them; unit and sign are not known here (energy.py finds out).
+
+    ``monotonic_ns``, ``current`` and ``voltage`` belong together by index; ``unreadable`` counts samples that
+    could not be taken. Between ``baseline_start_ns`` and ``baseline_end_ns`` the model was loaded and idle.
+    """
+
+    record: Literal["power"]
+    current_file: str
+    voltage_file: str
+    interval_ms: int
+    baseline_start_ns: int
+    baseline_end_ns: int
+    unreadable: int
+    monotonic_ns: list[int]
+    current: list[int]
+    voltage: list[int]
 
 
 class Memory(Record):
@@ -109,8 +147,8 @@ class End(Record):
     records: int
 
 
-AnyRecord = Annotated[Start | Greedy | Repetition | Memory | End, Field(discriminator="record")]
-_ADAPTER: TypeAdapter[Start | Greedy | Repetition | Memory | End] = TypeAdapter(AnyRecord)
+AnyRecord = Start | Greedy | Gate | Repetition | Power | Memory | End
+_ADAPTER: TypeAdapter[AnyRecord] = TypeAdapter(Annotated[AnyRecord, Field(discriminator="record")])
 
 
 class Result(BaseModel):
@@ -122,6 +160,7 @@ class Result(BaseModel):
     greedy: Greedy | None
     repetitions: list[Repetition]
     memory: Memory
+    power: Power | None = None
 
     @property
     def measured(self) -> list[Repetition]:
@@ -144,7 +183,7 @@ def parse_result(text: str, *, run_id: str, subject: str) -> Result:
     def invalid(why: str) -> ResultInvalid:
         return ResultInvalid(why, subject=subject, next_step="Run it again; the raw file is kept.")
 
-    records: list[Start | Greedy | Repetition | Memory | End] = []
+    records: list[AnyRecord] = []
     for number, line in enumerate(text.splitlines(), start=1):
         try:
             record = _ADAPTER.validate_python(json.loads(line))
@@ -168,9 +207,10 @@ def parse_result(text: str, *, run_id: str, subject: str) -> Result:
     start = records[0]
     greedy = [record for record in records if isinstance(record, Greedy)]
     memory = [record for record in records if isinstance(record, Memory)]
+    power = [record for record in records if isinstance(record, Power)]
     repetitions = [record for record in records if isinstance(record, Repetition)]
-    if len(memory) != 1 or len(greedy) > 1:
-        raise invalid(f"{len(memory)} memory and {len(greedy)} greedy records")
+    if len(memory) != 1 or len(greedy) > 1 or len(power) > 1:
+        raise invalid(f"{len(memory)} memory, {len(greedy)} greedy and {len(power)} power records")
     if [r.index for r in repetitions] != list(range(start.warmup + start.repetitions)) or any(
         r.warmup != (r.index < start.warmup) for r in repetitions
     ):
@@ -184,6 +224,15 @@ def parse_result(text: str, *, run_id: str, subject: str) -> Result:
                 f"repetition {repetition.index}: {steps} decode steps for "
                 f"{start.generate_tokens} generated tokens"
             )
+    opened = {record.index for record in records if isinstance(record, Gate)}
+    if any(r.gate == "opened" and r.index not in opened for r in repetitions):
+        raise invalid("a repetition passed a gate that it never asked for")
+    if power and not len(power[0].monotonic_ns) == len(power[0].current) == len(power[0].voltage):
+        raise invalid("the power record's lists differ in length")
     return Result(
-        start=start, greedy=greedy[0] if greedy else None, repetitions=repetitions, memory=memory[0]
+        start=start,
+        greedy=greedy[0] if greedy else None,
+        repetitions=repetitions,
+        memory=memory[0],
+        power=power[0] if power else None,
     )

@@ -8,6 +8,7 @@
                            prompt.txt       token ids of the greedy reference's prompt (or of `slm generate`)
                            continuation.txt token ids of its continuation
                            pid              of the runner
+                           open-<N>         the host opened the gate for repetition N; holds its readings
                            result.jsonl     written by the runner; result.jsonl.part until it is whole
                            stdout, stderr   of the runner
                            exit             the runner's exit code, once it has ended
@@ -25,6 +26,7 @@ CONTINUATION = "continuation.txt"
 RESULT = "result.jsonl"
 STDOUT = "stdout"
 STDERR = "stderr"
+GATE_TOKEN = "open-"
 
 
 def artifact_dir(device: Device, artifact_sha256: str) -> str:
@@ -35,6 +37,11 @@ def artifact_dir(device: Device, artifact_sha256: str) -> str:
 def bundle_dir(device: Device, abi: str, bundle_sha256: str) -> str:
     """Folder of a runner bundle."""
     return f"{device.workdir}/bundles/{abi}-{bundle_sha256[:_HASH_LENGTH]}"
+
+
+def gate_token(run_dir: str, repetition: int) -> str:
+    """The file that opens the gate for a repetition."""
+    return f"{run_dir}/{GATE_TOKEN}{repetition}"
 
 
 def runs_dir(device: Device) -> str:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any
 
 from toolkit.artifact import Manifest, TensorQuantization
-from toolkit.devices.base import DeviceInfo, Readings
+from toolkit.devices.base import DeviceInfo
 from toolkit.profiling import metrics
 from toolkit.profiling.description import RunDescription
 from toolkit.profiling.ending import Ending
+from toolkit.profiling.gate import Moment, limits_for, unreadable
 from toolkit.profiling.records import Result
+from toolkit.profiling.throttling import Throttling, throttling_by_repetition
 from toolkit.store.rows import Artifact, Condition, Device, Repetition, Run, StoredRun
 
 # What makes two devices different ones to compare. RAM is left out: it varies a little from boot to boot.
@@ -31,8 +34,15 @@ _IDENTITY = (
 )
 
 
-def stored_run(description: RunDescription, ending: Ending, after: Readings | None) -> StoredRun:
-    """Rows of a run. Figures are given only when the status is ok: no number without a valid run."""
+def stored_run(description: RunDescription, ending: Ending, moments: Sequence[Moment]) -> StoredRun:
+    """Rows of a run. Figures are given only when the status is ok: no number without a valid run.
+
+    Args:
+        description: what was asked.
+        ending: how it ended.
+        moments: the readings around it and around its repetitions.
+    """
+    throttling = throttling_by_repetition(moments)
     device = device_row(description.device)
     artifact = artifact_row(description.manifest)
     asked = description.options
@@ -56,18 +66,21 @@ def stored_run(description: RunDescription, ending: Ending, after: Readings | No
         "context_length": description.manifest.context_length,
         "greedy_matched": ending.greedy_matched,
         "greedy_total": ending.greedy_total,
-        **asked.model_dump(),
+        **asked.model_dump(exclude={"gate"}),
+        **_gate(description, ending, moments),
+        "power_source": _power_source(moments),
     }
     if ending.result is not None:
         run |= _as_run(ending.result)
+        run["throttled_repetitions"] = _throttled_repetitions(ending.result, throttling)
         if ending.status == "ok":
             run |= _figures(ending.result)
     return StoredRun(
         run=Run(**run),
         device=device,
         artifact=artifact,
-        repetitions=_repetitions(ending.result),
-        conditions=_conditions(description.before, after),
+        repetitions=_repetitions(ending.result, throttling),
+        conditions=_conditions(moments),
     )
 
 
@@ -153,7 +166,35 @@ def _figures(result: Result) -> dict[str, Any]:
     }
 
 
-def _repetitions(result: Result | None) -> tuple[Repetition, ...]:
+def _gate(description: RunDescription, ending: Ending, moments: Sequence[Moment]) -> dict[str, Any]:
+    """What was asked of the device, and what gate the repetitions really passed."""
+    asked = description.options.gate
+    limits = limits_for(asked, description.device.kind)
+    repetitions = ending.result.repetitions if ending.result else []
+    unattended = any(repetition.gate == "unattended" for repetition in repetitions)
+    return {
+        "gate": "unattended" if unattended else asked.name,
+        "gate_max_thermal_status": limits.max_thermal_status,
+        "gate_max_celsius": limits.max_celsius,
+        "gate_max_cpu_busy": limits.max_cpu_busy,
+        "gate_min_battery_percent": limits.min_battery_percent,
+        "gate_screen_off": True if limits.screen_on is False else None,
+        "gate_unreadable": ",".join(unreadable(moments, limits)) or None,
+    }
+
+
+def _power_source(moments: Sequence[Moment]) -> str | None:
+    sources = {moment.readings.power_source for moment in moments} - {None}
+    return "changed" if len(sources) > 1 else next(iter(sources), None)
+
+
+def _throttled_repetitions(result: Result, throttling: Mapping[int, Throttling]) -> int | None:
+    """How many measured repetitions were throttled; None unless that is known of each."""
+    shown = [throttling.get(repetition.index, Throttling()).shown for repetition in result.measured]
+    return None if None in shown else sum(map(bool, shown))
+
+
+def _repetitions(result: Result | None, throttling: Mapping[int, Throttling]) -> tuple[Repetition, ...]:
     if result is None:
         return ()
     return tuple(
@@ -163,15 +204,17 @@ def _repetitions(result: Result | None) -> tuple[Repetition, ...]:
             started_unix_ns=r.started_unix_ns,
             prefill_ns=r.prefill_ns,
             decode_ns=tuple(r.decode_ns),
+            gate=r.gate,
+            gate_wait_ns=r.gate_wait_ns,
+            throttled=throttling.get(r.index, Throttling()).shown,
+            throttle_sign=throttling.get(r.index, Throttling()).sign,
         )
         for r in result.repetitions
     )
 
 
-def _conditions(before: Readings, after: Readings | None) -> tuple[Condition, ...]:
-    moments: list[tuple[Literal["before", "after"], Readings]] = [("before", before)]
-    if after is not None:
-        moments.append(("after", after))
+def _conditions(moments: Sequence[Moment]) -> tuple[Condition, ...]:
     return tuple(
-        Condition(moment=moment, repetition=None, **asdict(readings)) for moment, readings in moments
+        Condition(moment=moment.moment, repetition=moment.repetition, **asdict(moment.readings))
+        for moment in moments
     )

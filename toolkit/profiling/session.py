@@ -8,24 +8,25 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import toolkit
 from toolkit.artifact import Artifact
-from toolkit.devices.base import Device, Readings
-from toolkit.errors import DeviceError, DeviceTimeout, StoreError
+from toolkit.devices.base import Device
+from toolkit.errors import DeviceError, StoreError
 from toolkit.profiling import launch, raw, remote
-from toolkit.profiling.collect import collect
+from toolkit.profiling.attended_run import run_attended
 from toolkit.profiling.description import RunDescription
-from toolkit.profiling.ending import Ending, ending_of_device_error
+from toolkit.profiling.ending import Ending
 from toolkit.profiling.flags import profile_flags, write_token_ids
+from toolkit.profiling.gate import Moment
 from toolkit.profiling.options import ProfileOptions, check_context
 from toolkit.profiling.preflight import check_ram, run_timeout_s
 from toolkit.profiling.push import Pushed, push
 from toolkit.profiling.rows import stored_run
-from toolkit.progress import ProgressCallback, ShowProgress, bar
+from toolkit.progress import ShowProgress, bar
 from toolkit.settings import Settings
 from toolkit.store import Store, new_run_id
 from toolkit.store.rows import StoredRun
@@ -85,7 +86,7 @@ def profile(
 
 
 def keep_run(
-    description: RunDescription, ending: Ending, after: Readings | None, folder: Path, session: Session
+    description: RunDescription, ending: Ending, moments: Sequence[Moment], folder: Path, session: Session
 ) -> StoredRun:
     """Give the raw files their place and write the rows, in one transaction.
 
@@ -94,8 +95,8 @@ def keep_run(
     Raises:
         StoreError: the database cannot be written.
     """
-    raw.write_readings(folder, description.before, after)
-    stored = stored_run(description, ending, after)
+    raw.write_readings(folder, moments)
+    stored = stored_run(description, ending, moments)
     kept = raw.keep(folder, session.settings, description.run_id)
     try:
         session.store.add_run(stored, description.manifest.model_dump(mode="json", by_alias=True))
@@ -140,8 +141,13 @@ def _run_and_store(device: Device, description: RunDescription, session: Session
     try:
         with raw.staged(session.settings, run_id) as folder:
             _push_description(device, description, folder)
-            ending, after = _run(device, description, folder, session)
-            stored = keep_run(description, ending, after, folder, session)
+            timeout_s = session.timeout_s or run_timeout_s(
+                description.manifest.size_bytes, description.options
+            )
+            ending, moments = run_attended(
+                device, description, folder, timeout_s=timeout_s, show_progress=session.show_progress
+            )
+            stored = keep_run(description, ending, moments, folder, session)
     except StoreError:
         # The result stays on the device, for `slm pull`.
         raise
@@ -166,53 +172,3 @@ def _push_description(device: Device, description: RunDescription, folder: Path)
             device.push(folder / name, f"{run_dir}/{name}")
     # Last: `slm pull` takes a folder without a description for a run that never started.
     device.push(raw.write_description(folder, description), f"{run_dir}/{remote.DESCRIPTION}")
-
-
-def _run(
-    device: Device, description: RunDescription, folder: Path, session: Session
-) -> tuple[Ending, Readings | None]:
-    """Run the runner and bring its files home; a device that fails on the way is an ending, too."""
-    options = description.options
-    timeout_s = session.timeout_s or run_timeout_s(description.manifest.size_bytes, options.work_tokens)
-    try:
-        with session.show_progress(f"run on {device.serial}", unit="repetitions") as progress:
-            completed = launch.start_runner(
-                device,
-                description.run_id,
-                description.argv,
-                timeout_s=timeout_s,
-                on_stdout_line=_repetition_counter(progress, options.warmup + options.repetitions),
-            )
-    except DeviceTimeout as error:
-        return _timed_out(device, description, error, folder), None
-    except DeviceError as error:
-        return ending_of_device_error(error), None
-    try:
-        after = device.readings()
-        return collect(device, description, completed.returncode, folder), after
-    except DeviceError as error:
-        return ending_of_device_error(error), None
-
-
-def _timed_out(device: Device, description: RunDescription, error: DeviceTimeout, folder: Path) -> Ending:
-    """Tell a runner that is too slow from a device that does not answer."""
-    try:
-        launch.kill_runner(device, description.run_id)
-        collect(device, description, None, folder)
-    except DeviceError:
-        return ending_of_device_error(error)
-    return Ending("timeout", None, error=error)
-
-
-def _repetition_counter(progress: ProgressCallback, total: int) -> Callable[[str], None]:
-    done = 0
-
-    def on_line(line: str) -> None:
-        nonlocal done
-        # Good enough for a bar; the records that count are in the result file.
-        if '"repetition"' in line:
-            done += 1
-            progress(done, total)
-
-    progress(0, total)
-    return on_line

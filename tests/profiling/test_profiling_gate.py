@@ -1,0 +1,234 @@
+"""The gate's judgement, on readings as devices give them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from toolkit.devices.base import CommandResult, Device, Readings
+from toolkit.errors import DeviceLost, GateTimeout, UsageError
+from toolkit.profiling.gate import (
+    GateKeeper,
+    GateOptions,
+    Limits,
+    Moment,
+    Verdict,
+    gate_options,
+    judge,
+    limits_for,
+    parse_moments,
+    unreadable,
+)
+from toolkit.profiling.throttling import Throttling, throttling, throttling_by_repetition
+
+FINE = Readings(
+    unix_ns=1,
+    cpu_busy=0.05,
+    cpu_frequency_caps_khz=(2_000_000, 2_000_000),
+    thermal_status=0,
+    hottest_cpu_celsius=33.5,
+    battery_percent=80,
+    charging=False,
+    screen_on=False,
+)
+DEFAULT = limits_for(GateOptions(), "adb")
+STRICT = limits_for(GateOptions(name="strict"), "adb")
+
+
+@pytest.mark.parametrize("limits", [DEFAULT, STRICT, Limits()])
+def test_a_cool_idle_charged_phone_passes(limits: Limits) -> None:
+    assert judge(FINE, limits) == Verdict()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"thermal_status": 1}, "thermal status 1 (at most 0)"),
+        ({"hottest_cpu_celsius": 52.26}, "hottest CPU zone 52.3 C (at most 40)"),
+        ({"cpu_busy": 0.45}, "CPU busy 45% (at most 30%)"),
+        ({"battery_percent": 12, "charging": True}, "battery 12% (at least 20%)"),
+    ],
+)
+def test_what_is_in_the_way_is_said_with_its_figures(change: dict[str, object], words: str) -> None:
+    assert judge(replace(FINE, **change), DEFAULT) == Verdict(unmet=(words,))
+
+
+def test_only_strict_asks_for_a_dark_screen() -> None:
+    lit = replace(FINE, screen_on=True)
+    assert judge(lit, DEFAULT) == Verdict()
+    assert judge(lit, STRICT).unmet == ("the screen is on",)
+
+
+def test_limits_are_met_at_their_exact_value() -> None:
+    edge = replace(FINE, hottest_cpu_celsius=40.0, cpu_busy=0.3, battery_percent=20)
+    assert judge(edge, DEFAULT) == Verdict()
+
+
+def test_a_battery_that_drains_below_the_limit_is_not_worth_waiting_for() -> None:
+    assert judge(replace(FINE, battery_percent=5), DEFAULT).hopeless
+    assert not judge(replace(FINE, battery_percent=5, charging=True), DEFAULT).hopeless
+    assert not judge(replace(FINE, battery_percent=5, charging=None), DEFAULT).hopeless
+    assert not judge(replace(FINE, hottest_cpu_celsius=90.0), DEFAULT).hopeless
+
+
+def test_what_cannot_be_read_is_named_and_blocks_nothing() -> None:
+    verdict = judge(Readings(unix_ns=1), STRICT)
+    names = ("thermal_status", "hottest_cpu_celsius", "cpu_busy", "battery_percent", "screen_on")
+    assert verdict == Verdict(unreadable=names)
+    before = Moment("before", None, Readings(unix_ns=1))
+    moments = [
+        before,
+        Moment("before", 0, replace(FINE, hottest_cpu_celsius=None)),
+        Moment("before", 1, FINE),
+    ]
+    assert unreadable(moments, STRICT) == ("hottest_cpu_celsius",)
+    assert unreadable(moments, Limits()) == ()
+
+
+def test_this_machine_is_not_judged_like_a_phone() -> None:
+    desktop = Readings(unix_ns=1, cpu_busy=0.9, hottest_cpu_celsius=58.0)
+    assert judge(desktop, limits_for(GateOptions(), "local")).unmet == ()
+    assert judge(desktop, limits_for(GateOptions(name="strict"), "local")).unmet == (
+        "CPU busy 90% (at most 20%)",
+    )
+
+
+def test_given_limits_replace_those_of_the_gate() -> None:
+    options = gate_options("strict", max_celsius=45, max_cpu_busy=None, min_battery_percent=0)
+    limits = limits_for(options, "adb")
+    assert limits == STRICT.model_copy(update={"max_celsius": 45.0, "min_battery_percent": 0})
+    assert limits_for(gate_options("off", time_limit_s=10), "adb") == Limits()
+
+
+@pytest.mark.parametrize(
+    ("name", "limits"),
+    [("tight", {}), ("", {}), ("off", {"max_celsius": 40.0}), ("off", {"max_cpu_busy": 0.1})],
+)
+def test_gates_that_mean_nothing_are_refused(name: str, limits: dict[str, float]) -> None:
+    with pytest.raises(UsageError):
+        gate_options(name, **limits)
+
+
+def test_throttling_shows_in_the_status_and_in_the_frequency_caps() -> None:
+    assert throttling(FINE, FINE) == Throttling(shown=False)
+    assert throttling(FINE, replace(FINE, thermal_status=2)) == Throttling(
+        True, "thermal status rose from 0 to 2"
+    )
+    capped = replace(FINE, cpu_frequency_caps_khz=(2_000_000, 1_400_000))
+    assert throttling(FINE, capped) == Throttling(True, "frequency cap fell from 2.00 to 1.40 GHz on 1 CPUs")
+    # It recovers meanwhile; and an idle CPU's low clock is no throttling.
+    assert throttling(capped, replace(FINE, cpu_frequencies_khz=(300_000, 300_000))).shown is False
+
+
+def test_without_a_sign_to_read_nobody_knows_about_throttling() -> None:
+    blind = replace(FINE, thermal_status=None, cpu_frequency_caps_khz=None)
+    assert throttling(blind, FINE) == throttling(FINE, blind) == Throttling()
+    assert throttling(replace(FINE, thermal_status=None), FINE).shown is False
+    # A core that went offline leaves lists of different length, which say nothing.
+    fewer = replace(blind, cpu_frequency_caps_khz=(1,))
+    assert throttling(replace(blind, cpu_frequency_caps_khz=(2, 2)), fewer) == Throttling()
+
+
+def test_a_repetition_needs_both_readings() -> None:
+    hot = replace(FINE, thermal_status=3)
+    moments = [
+        Moment("before", None, FINE),
+        Moment("before", 0, FINE),
+        Moment("after", 0, hot),
+        Moment("before", 1, FINE),
+        Moment("after", None, hot),
+    ]
+    assert {index: found.shown for index, found in throttling_by_repetition(moments).items()} == {0: True}
+
+
+def test_tokens_give_their_readings_back_once_and_in_order() -> None:
+    adapter = TypeAdapter(list[Moment])
+    first = [Moment("before", 0, FINE)]
+    second = [
+        *first,
+        Moment("after", 0, replace(FINE, unix_ns=5)),
+        Moment("before", 1, replace(FINE, unix_ns=6)),
+    ]
+    texts = [adapter.dump_json(moments).decode() for moments in (second, first)]
+    assert parse_moments(["", "open", *texts, '{"moment": 1}', "[1]"]) == tuple(second)
+
+
+@given(st.text(max_size=200))
+def test_no_token_makes_a_pull_fail(text: str) -> None:
+    parse_moments([text])
+
+
+class ScriptedDevice:
+    """Gives one reading after the other and remembers what it was told; the gate asks for nothing else."""
+
+    serial = "phone-1"
+    workdir = "/work"
+
+    def __init__(self, *readings: Readings) -> None:
+        self.left = list(readings)
+        self.windows: list[float] = []
+        self.tokens: list[str] = []
+
+    def readings(self, *, cpu_window_s: float = 0.5) -> Readings:
+        self.windows.append(cpu_window_s)
+        if not self.left:
+            raise DeviceLost("gone", serial=self.serial)
+        return self.left.pop(0)
+
+    def shell(self, argv: list[str], *, timeout_s: float) -> CommandResult:
+        self.tokens.append(argv[-2])
+        return CommandResult(tuple(argv), 0, "", "")
+
+
+def keeper(device: object, said: list[str], **options: float) -> GateKeeper:
+    assert isinstance(device, ScriptedDevice)
+    opened: Device = device  # type: ignore[assignment]
+    return GateKeeper(opened, "r1", GateOptions(**options), "adb", say=said.append, poll_s=0.01)  # type: ignore[arg-type]
+
+
+def test_a_hot_phone_is_waited_for_and_said_once() -> None:
+    hot = replace(FINE, hottest_cpu_celsius=50.0)
+    device, said = ScriptedDevice(hot, hot, FINE, FINE, FINE), list[str]()
+    gate = keeper(device, said)
+    gate.on_line('{"record":"start"}')
+    gate.on_line('{"record":"gate","run_id":"r1","index":0,"unix_ns":1}')
+    assert device.tokens == ["/work/runs/r1/open-0"]
+    assert said == ["phone-1: repetition 0 waits: hottest CPU zone 50.0 C (at most 40)"]
+    gate.on_line('{"record":"repetition","run_id":"r1","index":0}')
+    gate.on_line('{"record":"gate","run_id":"r1","index":1,"unix_ns":1}')
+    assert [(moment.moment, moment.repetition) for moment in gate.moments] == [
+        ("before", 0), ("after", 0), ("before", 1),
+    ]  # fmt: skip
+    assert device.windows == [0.3, 0.3, 0.3, 0, 0.3]
+    assert len(device.tokens) == 2
+
+
+@pytest.mark.parametrize("line", ["", "garbage", '{"record":"gate"', '{"record":"gate","index":"x"}', "[]"])
+def test_other_lines_and_broken_ones_open_nothing(line: str) -> None:
+    device = ScriptedDevice()
+    keeper(device, []).on_line(line)
+    assert (device.windows, device.tokens) == ([], [])
+
+
+def test_a_phone_that_stays_hot_ends_the_run_with_its_last_readings() -> None:
+    hot = replace(FINE, hottest_cpu_celsius=61.0)
+    device = ScriptedDevice(*[hot] * 1000)
+    with pytest.raises(GateTimeout, match=r"repetition 3 after 0 s: hottest CPU zone 61.0 C") as caught:
+        keeper(device, [], time_limit_s=0.05).on_line('{"record":"gate","index":3}')
+    assert device.tokens == [] and 2 <= len(device.windows) < 50
+    assert "phone-1" in str(caught.value) and "--gate off" in str(caught.value)
+
+
+def test_an_empty_battery_ends_the_run_at_once() -> None:
+    device = ScriptedDevice(replace(FINE, battery_percent=3))
+    with pytest.raises(GateTimeout, match="battery 3%"):
+        keeper(device, []).on_line('{"record":"gate","index":0}')
+
+
+def test_the_runner_waits_longer_than_the_host() -> None:
+    options = GateOptions()
+    assert options.runner_timeout_s >= options.time_limit_s + 30
