@@ -193,6 +193,22 @@ def status(
         print_status(found, running=place.is_running(name))
 
 
+@app.command()
+def resources() -> None:
+    """Print this host's devices as Ray resources, for a node of a lab's cluster.
+
+    \b
+    Examples:
+      ray start --head --resources="$(slm recipe resources)"
+      ray start --address=lab-server:6379 --resources="$(slm recipe resources)"
+    """  # noqa: D301
+    from toolkit.devices.discovery import list_devices
+    from toolkit.recipes.ray_cluster import node_resources
+
+    usable = [one.serial for one in list_devices(Settings.from_environment()) if one.state == "device"]
+    print(json.dumps(node_resources(usable)))
+
+
 def _workspace(path: Path | None, settings: Settings) -> Workspace:
     from toolkit.recipes.workspace import Workspace
 

@@ -1,0 +1,231 @@
+"""Steps on a Ray cluster: Ray places them, moves them off lost nodes and counts CPUs, memory and phones.
+
+A phone is a resource of the host that it hangs on (``slm-device:SERIAL``), so that its profile runs go there
+and one at a time. Artifacts and logs lie in the workspace, which every node must see under the same path.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from toolkit.errors import ClusterUnusable, UsageError
+from toolkit.recipes.child import Answer
+from toolkit.recipes.executor import Ended, Task
+from toolkit.recipes.forkserver import settings_to_json
+from toolkit.recipes.local_pool import cpu_count
+from toolkit.recipes.plan import Plan
+from toolkit.recipes.ray_task import run_task
+from toolkit.recipes.steps import Resources
+from toolkit.recipes.workspace import Workspace
+from toolkit.settings import Settings
+
+# Nothing goes through the object store but JSON; this is about the least that Ray takes.
+_OBJECT_STORE_BYTES = 80_000_000
+# How often Ray starts a task again whose node or process was lost.
+_LOST_RETRIES = 3
+# A node that carried a phone may come back; after this the step is given up.
+_PATIENCE_S = 60.0
+_LOOK_S = 5.0
+_INTERRUPT_S = 20.0
+
+
+def device_resource(device: str) -> str:
+    """The name of a device among a node's resources."""
+    return f"slm-device:{device}"
+
+
+def node_resources(devices: Iterable[str]) -> dict[str, float]:
+    """What `ray start --resources` must say on a host with these devices."""
+    return {device_resource(device): 1.0 for device in devices}
+
+
+def open_cluster(
+    name: str, plan: Plan, workspace: Workspace, settings: Settings, *, cpus: int | None
+) -> RayCluster:
+    """Connect to a cluster, or start one on this machine for this batch.
+
+    Args:
+        name: "ray" for the cluster that RAY_ADDRESS names, or else a new one on this machine; or ray://HOST:PORT.
+        plan: what will run; a new cluster offers the devices that it names.
+        workspace: shared by all nodes.
+        settings: store and caches.
+        cpus: of a new cluster.
+
+    Raises:
+        UsageError: ray is not installed.
+        ClusterUnusable: the cluster cannot be reached, or cannot take what the plan needs.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ModuleNotFoundError:
+        raise UsageError(
+            "--executor ray needs the package ray", next_step="pip install 'slm-toolkit[ray]'"
+        ) from None
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    address = os.environ.get("RAY_ADDRESS") if name == "ray" else name
+    try:
+        if address:
+            ray.init(address=address, **quiet)
+        else:
+            devices = (step.resources.device for step in plan.to_do)
+            ray.init(
+                num_cpus=cpus or cpu_count(),
+                resources=node_resources(device for device in devices if device),
+                object_store_memory=_OBJECT_STORE_BYTES,
+                include_dashboard=False,
+                _node_ip_address="127.0.0.1",
+                **quiet,
+            )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise ClusterUnusable(
+            f"cannot be reached: {error}",
+            subject=f"cluster {address or 'on this machine'}",
+            next_step="Start one with: ray start --head, or leave the address out for one on this machine.",
+        ) from None
+    cluster = RayCluster(ray, workspace, settings)
+    try:
+        cluster.check(plan)
+    except BaseException:
+        cluster.close()
+        raise
+    return cluster
+
+
+@dataclass
+class RayCluster:
+    """An executor on a connected cluster."""
+
+    ray: Any
+    workspace: Workspace
+    settings: Settings
+    name: str = "ray"
+    _tasks: dict[Any, Task] = field(default_factory=dict)
+    _homeless_since_s: dict[str, float] = field(default_factory=dict)
+    _next_look_s: float = 0.0
+
+    def check(self, plan: Plan) -> None:
+        """Refuse a plan that this cluster can never finish.
+
+        Raises:
+            ClusterUnusable: no node has a device, or the nodes cannot share the store.
+        """
+        nodes = self._nodes()
+        hosts = {node["NodeManagerHostname"] for node in nodes}
+        profiles = [step for step in plan.to_do if step.kind == "profile"]
+        if profiles and len(hosts) > 1 and self.settings.store_url.startswith("sqlite"):
+            raise ClusterUnusable(
+                f"{len(hosts)} hosts cannot write to one SQLite file",
+                next_step="Set SLM_STORE_URL to a database server, e.g. postgresql+psycopg://user@host/slm",
+            )
+        for device in {step.resources.device for step in profiles if step.resources.device}:
+            if not any(device_resource(device) in node["Resources"] for node in nodes):
+                raise ClusterUnusable(
+                    f"no node has the device {device}",
+                    next_step='On its host: ray start --address=HEAD --resources="$(slm recipe resources)"',
+                )
+
+    def has_room(self, resources: Resources) -> bool:
+        """Ray queues what does not fit yet."""
+        return True
+
+    def start(self, task: Task) -> None:
+        """Hand a task to Ray."""
+        remote = self.ray.remote(run_task).options(
+            name=task.title, max_retries=_LOST_RETRIES, **self._options(task.resources)
+        )
+        reference = remote.remote(
+            {
+                "work": task.work.model_dump(mode="json"),
+                "workspace": str(self.workspace.root),
+                "settings": settings_to_json(self.settings),
+                "host": platform.node(),
+                "log": str(task.log),
+            }
+        )
+        self._tasks[reference] = task
+
+    def wait(self, timeout_s: float) -> Sequence[Ended]:
+        """Wait for the first end of a task."""
+        if not self._tasks:
+            return []
+        ready, _ = self.ray.wait(list(self._tasks), num_returns=1, timeout=timeout_s)
+        ended = [Ended(self._tasks.pop(reference).key, self._answer(reference)) for reference in ready]
+        return ended or self._given_up()
+
+    def interrupt(self) -> None:
+        """Cancel everything, which is Ctrl-C to a task that runs, and wait a moment."""
+        for reference in self._tasks:
+            self.ray.cancel(reference)
+        self.ray.wait(list(self._tasks), num_returns=len(self._tasks), timeout=_INTERRUPT_S)
+        self.close()
+
+    def close(self) -> None:
+        """Leave the cluster; one that was started for this batch ends."""
+        self._tasks.clear()
+        self.ray.shutdown()
+
+    def _options(self, wanted: Resources) -> dict[str, Any]:
+        options: dict[str, Any] = {"num_cpus": wanted.cpus, "scheduling_strategy": "SPREAD"}
+        if wanted.memory_bytes:
+            options["memory"] = wanted.memory_bytes
+        if wanted.device is not None:
+            name = device_resource(wanted.device)
+            options["resources"] = {name: 1}
+            # All CPUs of the host with the device: nothing else runs there while it is measured.
+            homes = [node["Resources"] for node in self._nodes() if name in node["Resources"]]
+            if wanted.whole_host and homes:
+                options["num_cpus"] = homes[0].get("CPU", 0)
+        return options
+
+    def _answer(self, reference: Any) -> Answer:
+        errors = self.ray.exceptions
+        try:
+            return Answer.model_validate(self.ray.get(reference))
+        except errors.TaskCancelledError:
+            return Answer(outcome="interrupted", error="interrupted", exit_code=130)
+        except errors.OutOfMemoryError as error:
+            text = f"Ray killed it because memory ran out: {_first_line(error)}"
+            return Answer(outcome="failed", error=text, exit_code=1)
+        except errors.RayTaskError as error:
+            text = f"{_last_line(error)}\n  next: install the same slm-toolkit on every node"
+            return Answer(outcome="failed", error=text, exit_code=70)
+        except errors.RayError as error:
+            text = f"its node or process was lost again and again: {_first_line(error)}"
+            return Answer(outcome="failed", error=text, exit_code=1, again=True)
+
+    def _given_up(self) -> list[Ended]:
+        """Tasks that wait for a device whose node is gone for too long."""
+        now = time.monotonic()
+        if now < self._next_look_s:
+            return []
+        self._next_look_s = now + _LOOK_S
+        present = {name for node in self._nodes() for name in node["Resources"]}
+        ended = []
+        for reference, task in list(self._tasks.items()):
+            device = task.resources.device
+            if device is None or device_resource(device) in present:
+                self._homeless_since_s.pop(task.key, None)
+            elif now - self._homeless_since_s.setdefault(task.key, now) > _PATIENCE_S:
+                self.ray.cancel(reference, force=True)
+                del self._tasks[reference]
+                text = f"the node with the device {device} is gone"
+                ended.append(Ended(task.key, Answer(outcome="failed", error=text, exit_code=8)))
+        return ended
+
+    def _nodes(self) -> list[dict[str, Any]]:
+        return [node for node in self.ray.nodes() if node["Alive"]]
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+def _last_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1][:300]
