@@ -1,9 +1,9 @@
 """SQL questions to the results database, which itself refuses to write while it answers.
 
 SQLite opens the file read-only; an authorizer lets nothing through but reading, so that no other file is
-attached or written either. PostgreSQL opens a cursor for the statement, which it does for questions only, in a
-read-only transaction, and through its extended protocol, which takes one statement at a time: none can end the
-transaction and begin another.
+attached or written either. PostgreSQL opens a cursor for the statement, which it does for questions only, in
+a read-only transaction, and through its extended protocol, which takes one statement at a time: none can end
+the transaction and begin another.
 """
 
 from __future__ import annotations

@@ -125,6 +125,15 @@ class Store:
         with self.reading() as connection:
             return [_summary(row) for row in connection.execute(query).mappings()]
 
+    def run_ids(self, where: Filter | str | None = None) -> list[str]:
+        """The ids of all runs that pass a filter, newest first.
+
+        Raises:
+            BadFilter: a filter that cannot be read.
+        """
+        with self.reading() as connection:
+            return list(connection.scalars(matching(where, order_by(()))))
+
     def count_runs(self, where: Filter | str | None = None) -> int:
         """How many runs pass a filter.
 

@@ -25,8 +25,8 @@ _BREAKS = re.compile(r"@?[^-_:@ ]*[-_: ]*")
 
 def print_runs(runs: Sequence[RunSummary]) -> None:
     """Print the listing, wrapped to the terminal, or to 100 columns; a run that is not ok is in red."""
-    console = _console()
-    table = _table()
+    console = new_console()
+    table = new_table()
     rows = [cells(summary) for summary in runs]
     too_wide = _width([HEADERS, *rows]) > console.width
     for header in HEADERS:
@@ -36,7 +36,7 @@ def print_runs(runs: Sequence[RunSummary]) -> None:
             _wrap(cell, _NARROW[header]) if too_wide and header in _NARROW else cell
             for header, cell in zip(HEADERS, row, strict=True)
         ]
-        *facts, status = (_unmarked(cell) for cell in wrapped)
+        *facts, status = (plain(cell) for cell in wrapped)
         table.add_row(*facts, status if row[-1] == "ok" else f"[red]{status}[/red]")
     console.print(table)
 
@@ -56,15 +56,15 @@ def _wrap(text: str, width: int) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _unmarked(text: str) -> str:
+def plain(text: str) -> str:
     """Keep rich from reading [text], which paths and serials may hold, as markup."""
     return text.replace("[", "\\[")
 
 
 def print_run(stored: StoredRun) -> None:
     """Print one run: facts, figures, repetitions, conditions."""
-    console = _console()
-    facts = _table(show_header=False)
+    console = new_console()
+    facts = new_table(show_header=False)
     for name, value in _facts(stored):
         facts.add_row(name, value)
     console.print(facts)
@@ -74,14 +74,16 @@ def print_run(stored: StoredRun) -> None:
         console.print(_conditions(stored))
 
 
-def _console() -> Console:
+def new_console() -> Console:
+    """As wide as the terminal; logs and pipes have no width of their own."""
     from rich.console import Console
 
     width = None if sys.stdout.isatty() else _PLAIN_WIDTH
     return Console(width=width, highlight=False, soft_wrap=False, emoji=False)
 
 
-def _table(*, show_header: bool = True) -> Table:
+def new_table(*, show_header: bool = True) -> Table:
+    """A table without lines."""
     from rich.table import Table
 
     return Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), show_header=show_header)
@@ -110,7 +112,7 @@ def _facts(stored: StoredRun) -> list[tuple[str, str]]:
         ("greedy parity", _parity(stored)),
         ("command", " ".join(run.argv)),
     ]
-    return [(name, _unmarked(value)) for name, value in facts if value]
+    return [(name, plain(value)) for name, value in facts if value]
 
 
 def _asked(stored: StoredRun) -> str:
@@ -140,7 +142,7 @@ def _parity(stored: StoredRun) -> str | None:
 
 
 def _repetitions(stored: StoredRun) -> Table:
-    table = _table()
+    table = new_table()
     for header in ("repetition", "prefill ms", "decode ms", "median step ms", "slowest step ms"):
         table.add_column(header, justify="right")
     for repetition in stored.repetitions:
@@ -156,7 +158,7 @@ def _repetitions(stored: StoredRun) -> Table:
 
 
 def _conditions(stored: StoredRun) -> Table:
-    table = _table()
+    table = new_table()
     for header in ("readings", "CPU busy", "free RAM MB", "thermal", "hottest CPU C", "battery", "charging"):
         table.add_column(header, justify="right")
     for condition in stored.conditions:

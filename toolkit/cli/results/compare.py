@@ -1,0 +1,101 @@
+"""`slm results compare`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+
+from toolkit.cli.results import selection
+from toolkit.settings import Settings
+
+if TYPE_CHECKING:
+    from toolkit.store import Store
+    from toolkit.store.figures import Figure
+    from toolkit.store.filters import Filter
+
+
+def compare(
+    run_ids: list[str] = typer.Argument(
+        None, help="Runs to compare; all stored ones if none.", metavar="[ID]..."
+    ),
+    axis: list[str] = typer.Option(
+        [],
+        "--axis",
+        "-a",
+        help="What may differ: backend, quantization, version, device, ...; may be repeated.",
+    ),
+    figure: str = typer.Option("decode", "--figure", "-f", help="decode, prefill, ttft, load, memory ..."),
+    where: str | None = selection.WHERE,
+    device: str | None = selection.DEVICE,
+    model: str | None = selection.MODEL,
+    seed: int = typer.Option(0, "--seed", help="Of the bootstrap."),
+    as_json: bool = selection.JSON,
+) -> None:
+    """Compare runs that differ in the axis asked for and in nothing else.
+
+    Runs of the same conditions form a group. Its figure is the median of its runs' medians, with a 95 %
+    bootstrap interval. A change counts only when its interval leaves out zero and it exceeds the noise:
+    how far apart runs of the very same conditions came out. Effect is Cliff's delta. Without --axis
+    nothing is ranked: each group is shown with its interval and noise. Only ok runs are compared, and
+    emulated ones never with real ones. See docs/results.md.
+
+    \b
+    Examples:
+      slm results compare
+      slm results compare --axis backend --where "model contains 'smollm2'"
+      slm results compare 7k2m 9xq1 --axis quantization --figure memory
+    """  # noqa: D301
+    from toolkit.store import open_store
+    from toolkit.store.figures import find_figure
+
+    chosen, wanted = selection.chosen(where, [], device, model), find_figure(figure)
+    with open_store(Settings.from_environment().store_url) as store:
+        ids = [store.find_run_id(run_id) for run_id in run_ids or []]
+        if axis:
+            _rank(store, wanted, axis, chosen, ids, seed, as_json)
+        else:
+            _describe(store, wanted, chosen, ids, seed, as_json)
+
+
+def _rank(
+    store: Store, figure: Figure, axes: list[str], where: Filter, ids: list[str], seed: int, as_json: bool
+) -> None:
+    from toolkit.store.compare import compare as compare_runs
+
+    comparison = compare_runs(store, figure, axes, where=where, run_ids=ids, seed=seed)
+    if as_json:
+        from toolkit.cli.results.comparison_json import comparison_as_json
+
+        print(json.dumps(comparison_as_json(comparison), indent=2))
+    elif comparison.rankings or comparison.unranked:
+        from toolkit.cli.results.comparison_table import print_comparison
+
+        print_comparison(comparison)
+    else:
+        _say_nothing_found(figure)
+
+
+def _describe(store: Store, figure: Figure, where: Filter, ids: list[str], seed: int, as_json: bool) -> None:
+    from toolkit.store.groups import load_groups
+    from toolkit.store.noise import load_noise
+
+    groups = load_groups(store, figure, where=where, run_ids=ids, seed=seed)
+    noise = load_noise(store, figure, [group.key for group in groups])
+    floors = [noise.floor(group.key) for group in groups]
+    if as_json:
+        from toolkit.cli.results.comparison_json import groups_as_json
+
+        print(json.dumps(groups_as_json(groups, floors), indent=2))
+    elif groups:
+        from toolkit.cli.results.comparison_table import print_groups
+
+        print_groups(groups, floors)
+    else:
+        _say_nothing_found(figure)
+
+
+def _say_nothing_found(figure: Figure) -> None:
+    print(f"No run that is ok and has {figure.name} passes the filter.", file=sys.stderr)

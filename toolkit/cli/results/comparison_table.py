@@ -1,0 +1,182 @@
+"""Comparisons and regression checks as tables for people."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from toolkit.cli.results.run_table import new_console, new_table, plain
+from toolkit.store.condition_key import ConditionKey, Difference, shown
+from toolkit.store.table import SHOWN_ID_LENGTH
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from toolkit.store.compare import Change, Comparison, Ranking, Unranked
+    from toolkit.store.figures import Figure
+    from toolkit.store.groups import Group
+    from toolkit.store.noise import NoiseFloor
+    from toolkit.store.regress import Check, Regression, Unpaired
+
+_MOST_DIFFERENCES = 3
+_MOST_UNRANKED = 20
+_COLOURS = {"worse": "red", "regression": "red", "better": "green"}
+
+
+def print_groups(groups: Sequence[Group], floors: Sequence[NoiseFloor | None]) -> None:
+    """Each group by itself: its median, interval and noise floor. Nothing is ranked."""
+    figure, out = groups[0].figure, new_console()
+    rows = new_table()
+    for header in (figure.unit, "95 % interval", "runs", "noise", f"{figure.name} under"):
+        rows.add_column(header)
+    for group, floor in zip(groups, floors, strict=True):
+        rows.add_row(
+            figure.shown(group.median),
+            _interval(group),
+            _runs(group),
+            _floor(floor),
+            plain(conditions(group.key)),
+        )
+    out.print(rows)
+    _explain(out, floors)
+
+
+def print_comparison(comparison: Comparison) -> None:
+    """Every ranking, best first, and what could not be ranked."""
+    for ranking in comparison.rankings:
+        _print_ranking(ranking, comparison.figure.name, comparison.figure.unit)
+    if comparison.unranked:
+        _print_unranked(comparison.unranked)
+
+
+def print_regression(regression: Regression) -> None:
+    """Every check, condition by condition, and conditions that only one side has."""
+    out = new_console()
+    by_conditions: dict[ConditionKey, list[Check]] = defaultdict(list)
+    for check in regression.checks:
+        by_conditions[check.candidate.key].append(check)
+    for key, checks in by_conditions.items():
+        out.print(plain(conditions(key)))
+        rows = new_table()
+        for header in ("", "baseline", "now", "unit", "change", "95 % interval", "noise", "outcome"):
+            rows.add_column(header)
+        for check in checks:
+            figure = check.baseline.figure
+            rows.add_row(
+                f"  {_short(figure)}", figure.shown(check.baseline.median), figure.shown(check.candidate.median),
+                figure.unit, f"{check.change.relative:+.1%}", _change_interval(check.change),
+                _floor(check.change.noise), _coloured(check.outcome),
+            )  # fmt: skip
+        out.print(rows)
+    _explain(out, [check.change.noise for check in regression.checks])
+    for unpaired in regression.unpaired:
+        out.print(plain(_said_unpaired(unpaired)))
+
+
+def conditions(key: ConditionKey) -> str:
+    """The conditions that people ask about first, in one line."""
+    depth = f" @{key.depth}" if key.depth else ""
+    device = f"{key.device_serial} (emulated)" if key.emulated else key.device_model or key.device_serial
+    return (
+        f"{key.model.rsplit('/', 1)[-1]} {key.quantization}, {key.engine} {key.engine_version}, {device}, "
+        f"{key.threads} threads, pp{key.prompt_tokens} tg{key.generate_tokens}{depth}"
+    )
+
+
+def _print_ranking(ranking: Ranking, name: str, unit: str) -> None:
+    out = new_console()
+    out.print(plain(f"{name} along {' and '.join(ranking.axes)}: {conditions(ranking.conditions)}"))
+    rows = new_table()
+    for header in (", ".join(ranking.axes), unit, "95 % interval", "runs", "vs best", "95 % interval",
+                   "effect", "noise", "verdict"):  # fmt: skip
+        rows.add_column(header)
+    floors: list[NoiseFloor | None] = []
+    for place in ranking.places:
+        group, change = place.group, place.change
+        against = ("best", "", "", "") if change is None else _against(change)
+        floor = place.noise if change is None else change.noise
+        floors.append(floor)
+        rows.add_row(
+            plain(place.label), group.figure.shown(group.median), _interval(group), _runs(group),
+            *against[:3], _floor(floor), against[3],
+        )  # fmt: skip
+    out.print(rows)
+    _explain(out, floors)
+    also = [part for part in ranking.varying if part not in ranking.axes]
+    if also:
+        out.print(f"also differ: {', '.join(also)}")
+    out.print()
+
+
+def _against(change: Change) -> tuple[str, str, str, str]:
+    return (
+        f"{change.relative:+.1%}",
+        _change_interval(change),
+        f"{change.cliffs_delta:+.2f}",
+        _coloured(change.verdict),
+    )
+
+
+def _print_unranked(unranked: Sequence[Unranked]) -> None:
+    out = new_console()
+    out.print("Not ranked, for want of a partner:")
+    for one in unranked[:_MOST_UNRANKED]:
+        ids = one.group.runs[0].run_id[:SHOWN_ID_LENGTH]
+        why = "no other run was chosen"
+        if one.nearest is not None:
+            nearest = one.nearest.runs[0].run_id[:SHOWN_ID_LENGTH]
+            why = f"differs from {nearest} in {_named(one.differences)}"
+        out.print(plain(f"  {ids} {conditions(one.group.key)}: {why}"))
+    if len(unranked) > _MOST_UNRANKED:
+        out.print(f"  and {len(unranked) - _MOST_UNRANKED} more")
+
+
+def _said_unpaired(unpaired: Unpaired) -> str:
+    where = "only in the baseline" if unpaired.side == "baseline" else "not in the baseline"
+    figure = _short(unpaired.group.figure)
+    why = f"; the closest differs in {_named(unpaired.differences)}" if unpaired.differences else ""
+    return f"{where}: {figure}, {conditions(unpaired.group.key)}{why}"
+
+
+def _named(differences: Sequence[Difference]) -> str:
+    more = len(differences) - _MOST_DIFFERENCES
+    named = "; ".join(
+        f"{one.part} ({shown(one.left)} and {shown(one.right)})" for one in differences[:_MOST_DIFFERENCES]
+    )
+    return f"{named} and {more} more" if more > 0 else named
+
+
+def _interval(group: Group) -> str:
+    return f"{group.figure.shown(group.interval.low)} .. {group.figure.shown(group.interval.high)}"
+
+
+def _change_interval(change: Change) -> str:
+    return f"{change.interval.low:+.1%} .. {change.interval.high:+.1%}"
+
+
+def _runs(group: Group) -> str:
+    return f"{len(group.runs)} x {round(len(group.values) / len(group.runs))}"
+
+
+def _floor(floor: NoiseFloor | None) -> str:
+    if floor is None:
+        return "-"
+    return f"{floor.relative:.1%}{'*' if floor.scope == 'device' else ''} of {floor.pairs}"
+
+
+def _explain(out: Console, floors: Sequence[NoiseFloor | None]) -> None:
+    """What the noise column says, as far as it needs saying."""
+    if any(floor is not None and floor.scope == "device" for floor in floors):
+        out.print("* pairs of equal runs from all conditions of the device: these were repeated too seldom")
+    if any(floor is None for floor in floors):
+        out.print("- no conditions of the device were ever run twice: repeat runs to know the noise")
+
+
+def _short(figure: Figure) -> str:
+    return figure.name.removesuffix("_tokens_per_second")
+
+
+def _coloured(word: str) -> str:
+    colour = _COLOURS.get(word)
+    return f"[{colour}]{word}[/{colour}]" if colour else word

@@ -1,0 +1,217 @@
+"""Has anything become worse than a tagged baseline? What counts, and what had no partner; made for CI."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from toolkit.errors import ConditionsDiffer, RunNotFound
+from toolkit.store import tables
+from toolkit.store.compare import Change, change
+from toolkit.store.condition_key import Difference, axis_parts, differences, without
+from toolkit.store.figures import Figure
+from toolkit.store.filters import Filter, all_of
+from toolkit.store.groups import SEED, Group, load_groups
+from toolkit.store.noise import load_noise
+from toolkit.store.store import Store
+
+Side = Literal["baseline", "candidate"]
+Outcome = Literal["regression", "slightly worse", "same", "better", "unknown"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One figure under one set of conditions, now and in the baseline.
+
+    Attributes:
+        baseline: the tagged runs.
+        candidate: the runs that are checked: those of the newest version, where there are several.
+        change: the candidate against the baseline.
+        worse_by: how much worse, as a share of the baseline; negative when better.
+        outcome: a regression only when it is worse by more than the limit, its interval leaves out no
+            change, and it exceeds the noise floor. "slightly worse" is just as certain, but within the limit.
+    """
+
+    baseline: Group
+    candidate: Group
+    change: Change
+    worse_by: float
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Unpaired:
+    """A group whose conditions the other side does not have.
+
+    Attributes:
+        side: which side the group is on.
+        group: it.
+        nearest: the closest group of the other side, or None when that is empty.
+        differences: what keeps the two apart.
+    """
+
+    side: Side
+    group: Group
+    nearest: Group | None
+    differences: tuple[Difference, ...]
+
+
+@dataclass(frozen=True)
+class Regression:
+    """The outcome of a check against a baseline."""
+
+    checks: tuple[Check, ...]
+    unpaired: tuple[Unpaired, ...]
+
+    @property
+    def regressions(self) -> tuple[Check, ...]:
+        """The checks that failed."""
+        return tuple(check for check in self.checks if check.outcome == "regression")
+
+    @property
+    def missing(self) -> tuple[Unpaired, ...]:
+        """Conditions of the baseline that nobody measured again."""
+        return tuple(unpaired for unpaired in self.unpaired if unpaired.side == "baseline")
+
+
+def regress(
+    store: Store,
+    figures: Sequence[Figure],
+    baseline_tag: str,
+    *,
+    limit: float,
+    axes: Sequence[str] = ("version",),
+    where: Filter | str | None = None,
+    seed: int = SEED,
+) -> Regression:
+    """Compare runs with a baseline, condition by condition.
+
+    Args:
+        store: where the runs are.
+        figures: what to check.
+        baseline_tag: the tag of the baseline's runs.
+        limit: how much worse is a regression: 0.05 is 5 %.
+        axes: what may differ from the baseline; everything else must be equal.
+        where: which runs to check. All that were started after the baseline's newest if None; runs with
+            the baseline's tag never.
+        seed: of the bootstrap.
+
+    Raises:
+        BadFilter: a filter or axis that cannot be read.
+        RunNotFound: no run with the tag is ok, or there is nothing to check.
+        ConditionsDiffer: the baseline mixes versions, or not one condition is on both sides.
+    """
+    allowed = axis_parts(axes)
+    tagged = tables.runs.c.id.in_(sa.select(tables.tags.c.run_id).where(tables.tags.c.tag == baseline_tag))
+    checks: list[Check] = []
+    unpaired: list[Unpaired] = []
+    for figure in figures:
+        baseline = load_groups(store, figure, where=tagged, seed=seed)
+        if not baseline:
+            continue
+        candidates = load_groups(store, figure, where=_checked(tagged, where, baseline), seed=seed)
+        old, new = _by_conditions(baseline, allowed), _by_conditions(candidates, allowed)
+        for groups in old.values():
+            _refuse_mixed_baseline(groups, baseline_tag)
+        checks += _checks(store, figure, old, new, limit)
+        unpaired += _all_unpaired("baseline", old, new, allowed)
+        unpaired += _all_unpaired("candidate", new, old, allowed)
+    _refuse_nothing(checks, unpaired, baseline_tag)
+    return Regression(tuple(checks), tuple(unpaired))
+
+
+def _checked(tagged: Filter, where: Filter | str | None, baseline: Sequence[Group]) -> Filter:
+    if where is None:
+        newest = max(group.runs[-1].created_unix_ns for group in baseline)
+        return sa.and_(sa.not_(tagged), tables.runs.c.created_unix_ns > newest)
+    return sa.and_(sa.not_(tagged), all_of(where) if isinstance(where, str) else where)
+
+
+def _by_conditions(groups: Sequence[Group], allowed: Sequence[str]) -> dict[Any, list[Group]]:
+    """Groups by what must be equal; the newest one of each first, as they are loaded."""
+    sorted_in: dict[Any, list[Group]] = defaultdict(list)
+    for group in groups:
+        sorted_in[without(group.key, allowed)].append(group)
+    return sorted_in
+
+
+def _checks(
+    store: Store, figure: Figure, old: dict[Any, list[Group]], new: dict[Any, list[Group]], limit: float
+) -> list[Check]:
+    pairs = [(groups[0], new[key][0]) for key, groups in old.items() if key in new]
+    sides = {run.run_id: side for pair in pairs for side, group in enumerate(pair) for run in group.runs}
+    keys = [group.key for pair in pairs for group in pair]
+    # Other runs are a side of their own: their differences among each other are noise, too.
+    noise = load_noise(store, figure, keys, lambda run_id: sides.get(run_id, 2))
+    checks = []
+    for base, candidate in pairs:
+        found = change(candidate, base, noise.floor(candidate.key, base.key))
+        worse_by = -found.relative if figure.higher_is_better else found.relative
+        checks.append(Check(base, candidate, found, worse_by, _outcome(found, worse_by, limit)))
+    return checks
+
+
+def _outcome(found: Change, worse_by: float, limit: float) -> Outcome:
+    match found.verdict:
+        case "worse":
+            return "regression" if worse_by > limit else "slightly worse"
+        case "no difference":
+            return "same"
+        case verdict:
+            return verdict
+
+
+def _all_unpaired(
+    side: Side, mine: dict[Any, list[Group]], theirs: dict[Any, list[Group]], allowed: Sequence[str]
+) -> list[Unpaired]:
+    others = [groups[0] for groups in theirs.values()]
+    return [_unpaired(side, mine[key][0], others, allowed) for key in mine if key not in theirs]
+
+
+def _unpaired(side: Side, group: Group, others: Sequence[Group], allowed: Sequence[str]) -> Unpaired:
+    if not others:
+        return Unpaired(side, group, None, ())
+    nearest = min(others, key=lambda other: len(differences(group.key, other.key, allowed)))
+    return Unpaired(side, group, nearest, tuple(differences(group.key, nearest.key, allowed)))
+
+
+def _refuse_mixed_baseline(groups: Sequence[Group], tag: str) -> None:
+    for other in groups[1:]:
+        apart = differences(groups[0].key, other.key)
+        some = f"{groups[0].runs[0].run_id} and {other.runs[0].run_id}"
+        raise ConditionsDiffer(
+            f"the baseline holds runs of several versions; they differ in {apart[0]}",
+            subject=f"tag {tag!r}",
+            next_step=f"Untag one side; runs {some} are on different ones.",
+        )
+
+
+def _refuse_nothing(checks: Sequence[Check], unpaired: Sequence[Unpaired], tag: str) -> None:
+    """A check that compared nothing must not pass."""
+    if checks:
+        return
+    subject = f"tag {tag!r}"
+    if not any(one.side == "baseline" for one in unpaired):
+        raise RunNotFound(
+            "no run with this tag is ok and has the figures",
+            subject=subject,
+            next_step="Give the baseline's runs the tag with: slm results tag TAG RUN...",
+        )
+    apart = next((one for one in unpaired if one.differences), None)
+    if apart is None:
+        raise RunNotFound(
+            "there is no run to check against the baseline",
+            subject=subject,
+            next_step="Profile again, or choose runs with --where.",
+        )
+    named = "; ".join(map(str, apart.differences[:3]))
+    raise ConditionsDiffer(
+        f"no condition was measured on both sides; the closest differ in {named}",
+        subject=subject,
+        next_step=f"Allow that difference with --axis version --axis {apart.differences[0].part}, "
+        "or profile under the baseline's conditions.",
+    )
