@@ -13,21 +13,21 @@ import altair as alt
 
 ROWS = "rows"
 # Emulated bars are hollow and dashed, so that nobody takes them for measurements even in a cropped picture.
-_EMULATED = "emulated"
+EMULATED = "emulated"
 _LABEL = "split(datum.label, '\\n')"
 _ENGINES = ["onnxruntime", "executorch"]
+_SIDES: dict[str, dict[str, Any]] = {"===": {"align": "left", "dx": 9}, "!==": {"align": "right", "dx": -9}}
 
 Spec = dict[str, Any]
 
 
 def bars(title: str) -> Spec:
     """Horizontal bars with intervals; rows: label, value, low, high, repetitions, runs, backend."""
-    y = alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelExpr=_LABEL, labelLimit=270, ticks=False))
     bar = (
         _base()
         .mark_bar(height={"band": 0.62}, fillOpacity=_when_emulated(0.12, 1), **_outline())
         .encode(
-            y=y,
+            y=_labels(),
             x=alt.X("value:Q", title=title, axis=alt.Axis(tickCount=5), scale=alt.Scale(zero=True)),
             fill=_engine(alt.Fill),
             stroke=_engine(alt.Stroke),
@@ -40,27 +40,26 @@ def bars(title: str) -> Spec:
             ),
         )
     )
-    interval = _base().mark_rule(strokeWidth=2).encode(y=y, x="low:Q", x2="high:Q")
+    interval = _base().mark_rule(strokeWidth=2).encode(y=_labels(), x="low:Q", x2="high:Q")
     caps = [
-        _base().mark_tick(thickness=2, size=10).encode(y=y, x=alt.X(f"{end}:Q")) for end in ("low", "high")
+        _base().mark_tick(thickness=2, size=10).encode(y=_labels(), x=alt.X(f"{end}:Q"))
+        for end in ("low", "high")
     ]
     return _spec(alt.layer(bar, interval, *caps), height={"step": 44})
 
 
 def memory() -> Spec:
     """Stacked bars of the peak's parts; rows: label, part, mb, order."""
+    parts = ["after load", "added while running"]
     chart = (
         _base()
-        .mark_bar(height={"band": 0.62}, fillOpacity=_when_emulated(0.25, 1), **_outline())
+        .mark_bar(height={"band": 0.62}, fillOpacity=_when_emulated(0.12, 1), **_outline())
         .encode(
-            y=alt.Y(
-                "label:N",
-                sort=None,
-                title=None,
-                axis=alt.Axis(labelExpr=_LABEL, labelLimit=270, ticks=False),
-            ),
-            x=alt.X("mb:Q", title="MB", stack="zero"),
-            color=alt.Color("part:N", sort=None, title=None, legend=alt.Legend(orient="top", labelLimit=300)),
+            y=_labels(),
+            x=alt.X("mb:Q", title="MB", stack="zero", axis=alt.Axis(tickCount=6)),
+            # The engines' colours mean engines elsewhere, so they are passed over.
+            fill=_parts(alt.Fill, parts),
+            stroke=_parts(alt.Stroke, parts),
             order="order:O",
             tooltip=_tooltip(("part", "part"), ("mb", "MB")),
         )
@@ -75,14 +74,15 @@ def curve() -> Spec:
         columns=1,
         labelLimit=700,
         symbolType="stroke",
+        symbolSize=400,
         labelExpr="replace(datum.label, '\\n', ', ')",
     )
     chart = (
         _base()
-        .mark_line(strokeWidth=2, interpolate="linear", opacity=0.9)
+        .mark_line(strokeWidth=2, opacity=_when_emulated(0.55, 1))
         .encode(
-            x=alt.X("step:Q", title="decode step", axis=alt.Axis(tickMinStep=1)),
-            y=alt.Y("ms:Q", title="ms per token", scale=alt.Scale(zero=True)),
+            x=alt.X("step:Q", title="decode step", axis=alt.Axis(tickMinStep=1, tickCount=10)),
+            y=alt.Y("ms:Q", title="ms per token", scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=6)),
             color=alt.Color("label:N", sort=None, title=None, legend=legend),
             strokeDash=alt.StrokeDash("label:N", sort=None, title=None, legend=legend),
             tooltip=_tooltip(("step", "step"), ("ms", "ms per token")),
@@ -91,20 +91,30 @@ def curve() -> Spec:
     return _spec(chart, height=260)
 
 
-def against_size(title: str, *, kind: str = "linear") -> Spec:
-    """Points over the artifact's size; rows: label, name, size_mb, value, low, high, backend."""
-    scale = alt.Scale(type="symlog", constant=0.001) if kind == "symlog" else alt.Scale(zero=True, nice=True)
-    x = alt.X("size_mb:Q", title="artifact size, MB", scale=alt.Scale(zero=False, nice=True, padding=24))
-    y = alt.Y("value:Q", title=title, scale=scale)
+def against_size(title: str) -> Spec:
+    """Points over the artifact's size; rows: label, model, name, size_mb, value, low, high, backend."""
+    x = alt.X(
+        "size_mb:Q",
+        title="artifact size, MB",
+        axis=alt.Axis(tickCount=6),
+        scale=alt.Scale(zero=False, nice=True, padding=70),
+    )
+    y = alt.Y("value:Q", title=title, axis=alt.Axis(tickCount=6), scale=alt.Scale(zero=True, nice=True))
     spread = _base().mark_rule(strokeWidth=2).encode(x=x, y=alt.Y("low:Q", title=title), y2="high:Q")
     points = (
         _base()
-        .mark_point(size=90, strokeWidth=2, fillOpacity=_when_emulated(0, 1))
+        # See-through, because artifacts of two backends are often equally large and nearly equally fast.
+        .mark_point(
+            size=90,
+            strokeWidth=2,
+            strokeDash=_when_emulated("[3, 2]", "[1, 0]"),
+            fillOpacity=_when_emulated(0, 0.35),
+        )
         .encode(
             x=x,
             y=y,
-            fill=_engine(alt.Fill),
-            stroke=_engine(alt.Stroke),
+            fill=_model(alt.Fill),
+            stroke=_model(alt.Stroke),
             shape=alt.Shape(
                 "backend:N",
                 title=None,
@@ -114,8 +124,15 @@ def against_size(title: str, *, kind: str = "linear") -> Spec:
             tooltip=_tooltip(("size_mb", "MB"), ("value", title)),
         )
     )
-    names = _base().mark_text(dy=-12, limit=170, fontSize=11).encode(x=x, y=y, text="name:N")
-    return _spec(alt.layer(spread, points, names), height=260)
+    # Names stand on the engine's own side of the point, so that neighbours do not cover each other's.
+    names = [
+        _base()
+        .mark_text(baseline="middle", limit=150, fontSize=11, **side)
+        .encode(x=x, y=y, text="name:N")
+        .transform_filter(f"datum.backend {test} {_ENGINES[0]!r}")
+        for test, side in _SIDES.items()
+    ]
+    return _spec(alt.layer(spread, points, *names), height=280)
 
 
 CHARTS: dict[str, Callable[[], Spec]] = {
@@ -127,7 +144,7 @@ CHARTS: dict[str, Callable[[], Spec]] = {
     "per_token": lambda: against_size("time per generated token, ms"),
     "prefill_energy": lambda: bars("joules per prompt token"),
     "decode_energy": lambda: bars("joules per generated token"),
-    "divergence": lambda: against_size("mean KL divergence, nats per position", kind="symlog"),
+    "divergence": lambda: against_size("mean KL divergence, nats per position"),
     "agreement": lambda: against_size("positions with the same top token, %"),
 }
 
@@ -136,15 +153,18 @@ def _base() -> alt.Chart:
     return alt.Chart(alt.NamedData(name=ROWS))
 
 
-def _when_emulated(emulated: float, real: float) -> alt.ExprRef:
-    return alt.ExprRef(f"{_EMULATED} ? {emulated} : {real}")
+def _labels() -> alt.Y:
+    # Labels have two lines; the offset centres them on the bar.
+    axis = alt.Axis(labelExpr=_LABEL, labelLimit=270, ticks=False, labelPadding=8, labelOffset=-6)
+    return alt.Y("label:N", sort=None, title=None, axis=axis)
+
+
+def _when_emulated(emulated: float | str, real: float | str) -> alt.ExprRef:
+    return alt.ExprRef(f"{EMULATED} ? {emulated} : {real}")
 
 
 def _outline() -> dict[str, Any]:
-    return {
-        "strokeWidth": _when_emulated(1.5, 0),
-        "strokeDash": alt.ExprRef(f"{_EMULATED} ? [5, 3] : [1, 0]"),
-    }
+    return {"strokeWidth": _when_emulated(1.5, 0), "strokeDash": _when_emulated("[5, 3]", "[1, 0]")}
 
 
 def _engine(channel: Any) -> Any:
@@ -154,6 +174,21 @@ def _engine(channel: Any) -> Any:
         title=None,
         scale=alt.Scale(domain=_ENGINES),
         legend=alt.Legend(orient="top", symbolStrokeWidth=2),
+    )
+
+
+def _model(channel: Any) -> Any:
+    return channel(
+        "model:N", title=None, sort=None, legend=alt.Legend(orient="top", columns=2, symbolStrokeWidth=2)
+    )
+
+
+def _parts(channel: Any, parts: list[str]) -> Any:
+    return channel(
+        "part:N",
+        title=None,
+        scale=alt.Scale(domain=[*_ENGINES, *parts]),
+        legend=alt.Legend(orient="top", values=parts, symbolStrokeWidth=2),
     )
 
 
@@ -169,11 +204,11 @@ def _tooltip(*fields: tuple[str, str]) -> list[alt.Tooltip]:
 
 def _spec(chart: Any, *, height: Any) -> Spec:
     sized = chart.properties(width="container", height=height).add_params(
-        alt.param(name=_EMULATED, value=False)
+        alt.param(name=EMULATED, value=False)
     )
     spec: Spec = sized.to_dict()
     spec["title"] = {
-        "text": {"expr": f"{_EMULATED} ? 'EMULATED: not measured on a phone' : ''"},
+        "text": {"expr": f"{EMULATED} ? 'EMULATED: not measured on a phone' : ''"},
         "anchor": "start",
     }
     # Altair's own look; ours comes from the theme.

@@ -126,7 +126,7 @@ class Memory:
     """
 
     peak_bytes: float
-    after_load_bytes: float | None
+    after_load_bytes: float
 
 
 @dataclass(frozen=True)
@@ -249,9 +249,8 @@ def _measured(samples: Sequence[RunSamples], figure: str, resamples: int) -> Mea
 
 def _memory(runs: Sequence[Run]) -> Memory | None:
     peak = _median(run.peak_bytes for run in runs)
-    if peak is None:
-        return None
-    return Memory(peak_bytes=peak, after_load_bytes=_median(run.after_load_bytes for run in runs))
+    after_load = _median(run.after_load_bytes for run in runs)
+    return None if peak is None or after_load is None else Memory(peak, after_load)
 
 
 def _median(values: Iterable[int | None]) -> float | None:

@@ -147,8 +147,6 @@ def _memory(configuration: Configuration) -> list[Row]:
     memory = configuration.memory
     if memory is None:
         return []
-    if memory.after_load_bytes is None:
-        return [{"part": "peak, parts not measured", "mb": memory.peak_bytes / 1e6, "order": 0}]
     # The two are read apart: a peak a page below the load is the load.
     later = max(0.0, memory.peak_bytes - memory.after_load_bytes)
     return [

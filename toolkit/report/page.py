@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from toolkit.report import charts, runs_table
 from toolkit.report.batch import STEP_STATES, BatchStatus
-from toolkit.report.configurations import Configuration, device_label, unique_labels
+from toolkit.report.configurations import Configuration, device_label, short_model, unique_labels
 from toolkit.report.content import Content
 from toolkit.report.figures import CHARTS, CONFIGURATION_ROWS, QUALITY_ROWS, Row, figures_of
 from toolkit.report.library import javascript
@@ -130,6 +130,7 @@ def _data(content: Content) -> dict[str, Any]:
     def configuration(label: str, shown: Configuration) -> dict[str, Any]:
         return {
             "label": label,
+            "model": short_model(shown.artifact),
             "backend": shown.artifact.backend,
             "quantization": shown.artifact.quantization,
             "device": device_index[shown.device.key],
@@ -155,6 +156,7 @@ def _data(content: Content) -> dict[str, Any]:
         "artifacts": [
             {
                 "label": quality.label,
+                "model": short_model(quality.artifact),
                 "backend": quality.artifact.backend,
                 "quantization": quality.artifact.quantization,
                 "charts": _columns({name: rows(quality) for name, rows in QUALITY_ROWS.items()}),

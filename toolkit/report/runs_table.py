@@ -32,7 +32,6 @@ COLUMNS = (
     Column("Engine"),
     Column("Device"),
     Column("Work"),
-    Column("Threads", numeric=True),
     Column("Prefill tok/s", numeric=True),
     Column("Decode tok/s", numeric=True),
     Column("First token ms", numeric=True),
@@ -40,10 +39,11 @@ COLUMNS = (
     Column("Size MB", numeric=True),
     Column("Parity", numeric=True),
     Column("Status"),
+    Column("Threads", numeric=True),
+    Column("Kernels"),
     Column("Started (UTC)", numeric=True),
     Column("Run"),
 )
-
 
 # Where the device stands in a row.
 DEVICE = [column.title for column in COLUMNS].index("Device")
@@ -58,10 +58,9 @@ def cells(summary: RunSummary) -> Sequence[Cell]:
     return (
         Cell(short_model(artifact)),
         Cell(artifact.quantization),
-        Cell(f"{run.engine} {run.engine_version}" + (f", {run.kernels}" if run.kernels else "")),
+        Cell(f"{run.engine} {run.engine_version}"),
         Cell(device_label(device)),
         Cell(f"pp{run.prompt_tokens} tg{run.generate_tokens}{depth}"),
-        Cell(str(run.threads) if run.threads else "auto", run.threads),
         _number(run.prefill_tokens_per_second),
         _number(run.decode_tokens_per_second),
         _number(None if run.ttft_ns is None else run.ttft_ns / 1e6),
@@ -69,6 +68,8 @@ def cells(summary: RunSummary) -> Sequence[Cell]:
         _number(artifact.size_bytes / 1e6),
         Cell("-") if parity is None else Cell(f"{parity}/{run.greedy_total}", parity),
         Cell(run.status),
+        Cell(str(run.threads) if run.threads else "auto", run.threads),
+        Cell(run.kernels or "-"),
         Cell(f"{started:%Y-%m-%d %H:%M}", run.created_unix_ns / 1e9),
         Cell(run.id[:8]),
     )

@@ -25,7 +25,7 @@ const figures = {
       const columns = item.charts[chart] ?? {};
       const [first] = Object.values(columns);
       return (first ?? []).map((_, index) => ({
-        label: item.label, name: item.quantization, backend: item.backend,
+        label: item.label, model: item.model, name: item.quantization, backend: item.backend,
         ...Object.fromEntries(Object.entries(columns).map(([name, values]) => [name, values[index]])),
       }));
     });
@@ -68,6 +68,8 @@ const figures = {
     const heading = this.element("h5", { text: data.charts[chart].title });
     if (!rows.length) return this.element("div", { class: "chart" }, heading, this.element("p", { class: "muted", text: "Not measured." }));
     const drawing = this.element("div", { class: "drawing", role: "img", "aria-label": this.alternative(chart, rows, panel.where) });
+    // Keeps its place before it is drawn, so that the page does not jump.
+    drawing.style.minHeight = `${this.height(data.charts[chart].spec, rows) + 90}px`;
     this.waiting.set(drawing, { chart, rows, panel });
     this.observer.observe(drawing);
     const details = this.element("details", {}, this.element("summary", { text: `Values: ${data.charts[chart].title.toLowerCase()}` }));
@@ -77,6 +79,10 @@ const figures = {
       }
     });
     return this.element("div", { class: "chart" }, heading, drawing, details);
+  },
+
+  height(spec, rows) {
+    return spec.height.step ? spec.height.step * new Set(rows.map((row) => row.label)).size : spec.height;
   },
 
   async draw(drawing) {
@@ -91,7 +97,7 @@ const figures = {
       }
     }
     // Vega-Lite warns where a width that fits meets a height per row.
-    if (spec.height.step) spec.height = spec.height.step * new Set(rows.map((row) => row.label)).size;
+    spec.height = this.height(spec, rows);
     spec.datasets = { rows };
     // ast: expressions are interpreted, so that the page's policy can forbid eval.
     await vegaEmbed(drawing, spec, { renderer: "svg", actions: false, ast: true, config: theme.chartConfig() });

@@ -1,0 +1,169 @@
+"""The figures as PNG files, drawn from the page's own charts without a browser."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import vl_convert
+
+from toolkit.report import charts
+from toolkit.report.configurations import device_label, short_model, unique_labels
+from toolkit.report.content import Content
+from toolkit.report.figures import CHARTS, CONFIGURATION_ROWS, QUALITY_ROWS, Figure, Row, figures_of
+from toolkit.report.output import write_whole
+from toolkit.report.theme import LIGHT
+from toolkit.settings import Settings
+from toolkit.store.rows import Artifact
+
+_WIDTH = 760
+# Pixels per unit: sharp in print and on dense screens.
+_SCALE = 2
+_SUBTITLE_LETTERS = 120
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One chart with everything it needs to be read alone.
+
+    ``emulated`` hollows bars and points and says so in the title.
+    """
+
+    file: str
+    chart: str
+    title: str
+    subtitle: str
+    emulated: bool
+    rows: Sequence[Mapping[str, object]]
+
+
+def write_pictures(content: Content, output: Path, settings: Settings) -> None:
+    """Write a folder of PNG files; see :func:`toolkit.report.build_report`."""
+    output.mkdir(exist_ok=True)
+    for picture in pictures(content):
+        write_whole(output / picture.file, draw(picture))
+
+
+def pictures(content: Content) -> Iterator[Picture]:
+    """All pictures: one per chart, device and set of conditions."""
+    for figure in figures_of(content):
+        for chart in figure.charts:
+            if figure.scope == "artifact":
+                yield from _of_artifacts(content, figure, chart)
+            else:
+                yield from _of_devices(content, figure, chart)
+
+
+def draw(picture: Picture) -> bytes:
+    """A picture as PNG."""
+    spec: dict[str, Any] = charts.CHARTS[picture.chart]()
+    spec["width"] = _WIDTH
+    spec["padding"] = 16
+    spec["datasets"] = {charts.ROWS: picture.rows}
+    for parameter in spec["params"]:
+        if parameter["name"] == charts.EMULATED:
+            parameter["value"] = picture.emulated
+    title = f"{picture.title} - EMULATED, not measured on a phone" if picture.emulated else picture.title
+    spec["title"] = {
+        "text": title,
+        "subtitle": textwrap.wrap(picture.subtitle, _SUBTITLE_LETTERS),
+        "anchor": "start",
+        "frame": "bounds",
+        "offset": 12,
+        "color": LIGHT.warning if picture.emulated else LIGHT.text,
+        "subtitleColor": LIGHT.muted,
+    }
+    drawn: bytes = vl_convert.vegalite_to_png(spec, scale=_SCALE, config=_config())
+    return drawn
+
+
+def _of_devices(content: Content, figure: Figure, chart: str) -> Iterator[Picture]:
+    labels = unique_labels(content.configurations)
+    for number, workload in enumerate(content.workloads, start=1):
+        for device in content.devices:
+            mine = [
+                (label, configuration)
+                for label, configuration in zip(labels, content.configurations, strict=True)
+                if configuration.device.key == device.key
+                and configuration.workload == workload
+                and CONFIGURATION_ROWS[chart](configuration)
+            ]
+            if not mine:
+                continue
+            shown = mine[: figure.limit]
+            few = f" The {len(shown)} fastest of {len(mine)}." if len(shown) < len(mine) else ""
+            yield Picture(
+                file=f"{chart}-{_file_name(device.serial)}-{device.key[:6]}-{number}.png",
+                chart=chart,
+                title=f"{CHARTS[chart].title}: {device_label(device)}",
+                subtitle=f"{workload}.{few}",
+                emulated=device.emulated,
+                rows=[
+                    _named(row, label, configuration.artifact)
+                    for label, configuration in shown
+                    for row in CONFIGURATION_ROWS[chart](configuration)
+                ],
+            )
+
+
+def _of_artifacts(content: Content, figure: Figure, chart: str) -> Iterator[Picture]:
+    shown = content.qualities[: figure.limit]
+    if not shown:
+        return
+    positions = sorted({quality.positions for quality in shown})
+    yield Picture(
+        file=f"{chart}.png",
+        chart=chart,
+        title=CHARTS[chart].title,
+        subtitle=f"Against fp32 transformers on {'/'.join(map(str, positions))} positions of fixed prompts.",
+        emulated=False,
+        rows=[
+            _named(row, quality.label, quality.artifact)
+            for quality in shown
+            for row in QUALITY_ROWS[chart](quality)
+        ],
+    )
+
+
+def _named(row: Row, label: str, artifact: Artifact) -> dict[str, object]:
+    return {
+        **row,
+        "label": label,
+        "model": short_model(artifact),
+        "name": artifact.quantization,
+        "backend": artifact.backend,
+    }
+
+
+def _file_name(serial: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._]+", "-", serial)[:40].strip(".-") or "device"
+
+
+def _config() -> dict[str, Any]:
+    """The page's light look; page/theme.js has the same for the browser."""
+    axis = {
+        "labelColor": LIGHT.text,
+        "titleColor": LIGHT.muted,
+        "gridColor": LIGHT.grid,
+        "domainColor": LIGHT.grid,
+        "tickColor": LIGHT.grid,
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+    }
+    mark = {"color": LIGHT.text}
+    return {
+        "background": LIGHT.background,
+        "view": {"stroke": None},
+        "range": {"category": list(LIGHT.series)},
+        "axis": axis,
+        "legend": {"labelColor": LIGHT.text, "labelFontSize": 12},
+        "title": {"fontSize": 15, "subtitleFontSize": 12},
+        "rule": mark,
+        "tick": mark,
+        "text": mark,
+    }
