@@ -16,7 +16,7 @@ from toolkit.devices.adb.parsers import (
     parse_connect,
     parse_devices,
 )
-from toolkit.devices.adb.shell import MarkedOutput, remote_script
+from toolkit.devices.marked_shell import MarkedOutput, remote_script
 
 DEVICES = """\
 * daemon not running; starting now at tcp:5037

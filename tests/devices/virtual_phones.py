@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from toolkit.devices.adb import AdbDevice
 from toolkit.devices.adb.client import AdbClient
-from toolkit.devices.adb.device import Patience
+from toolkit.devices.patience import Patience
 from toolkit.devices.virtual.emulation import bring_online
 from toolkit.devices.virtual.fleet import VirtualPhone, remove_phone, start_phone
 from toolkit.devices.virtual.spec import PhoneSpec

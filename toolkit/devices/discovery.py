@@ -8,10 +8,11 @@ from pathlib import Path
 
 from toolkit.devices.adb.binary import find_adb
 from toolkit.devices.adb.client import AdbClient
-from toolkit.devices.adb.device import AdbDevice, Patience
+from toolkit.devices.adb.device import AdbDevice
 from toolkit.devices.adb.parsers import AttachedDevice
 from toolkit.devices.base import Device, DeviceInfo
 from toolkit.devices.local import LOCAL_SERIAL, LocalDevice
+from toolkit.devices.patience import Patience
 from toolkit.devices.states import advice_for
 from toolkit.errors import AdbNotFound, DeviceError, DeviceNotFound, DeviceNotReady
 from toolkit.settings import Settings

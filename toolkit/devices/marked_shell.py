@@ -1,4 +1,4 @@
-"""The shell protocol on top of ``adb shell``: an end marker with the command's own exit code.
+"""The shell protocol on top of ``adb shell`` and ``ssh``: an end marker with the command's own exit code.
 
 ``adb shell`` of version 29 exits with 0 when the phone dies, and a connection may break at any byte. So
 the remote shell prints a first line with its pid and, after the command, a last line with the exit code,
@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 
 def remote_script(argv: Sequence[str], token: str) -> str:
-    """The text for the phone's ``sh -c``: quoting happens here and nowhere else."""
+    """The text for the device's ``sh -c``: quoting happens here and nowhere else."""
     return (
         f"echo {token} pid $$\n"
         f"{shlex.join(argv)}\n"
@@ -26,8 +26,8 @@ def remote_script(argv: Sequence[str], token: str) -> str:
 def kill_script(pid: int, token: str) -> str:
     """The text that kills a command which ran past its deadline, with everything it started.
 
-    The pid may belong to something else by now, so the process must carry the call's token. adbd starts
-    each command in a session of its own; the group's leader is the shell.
+    The pid may belong to something else by now, so the process must carry the call's token. adbd and sshd
+    start each command in a session of its own; the group's leader is the shell.
     """
     kill = f"{{ kill -9 -{pid} || kill -9 {pid}; }}"
     return f"grep -q {token} /proc/{pid}/cmdline 2>/dev/null && {kill} 2>/dev/null"

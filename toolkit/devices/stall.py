@@ -55,5 +55,5 @@ class StallWatch:
             raise DeviceTimeout(
                 f"Frozen while {self._doing}: no progress for {self._stall_s:.0f} s.",
                 serial=self._serial,
-                next_step="Unlock the phone, check cable or Wi-Fi, then run the same command again.",
+                next_step="Unlock the phone, check cable or network, then run the same command again.",
             )

@@ -1,0 +1,241 @@
+"""What devices share that are reached through a program which runs a shell on them: adb, ssh."""
+
+from __future__ import annotations
+
+import posixpath
+import secrets
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+from toolkit.devices.base import CommandResult, DeviceInfo, Readings
+from toolkit.devices.conditions import parse_df_free_bytes
+from toolkit.devices.lease import Lease, host_id, release_any
+from toolkit.devices.locks import device_lock
+from toolkit.devices.marked_shell import MarkedOutput, kill_script, remote_script
+from toolkit.devices.patience import Patience
+from toolkit.devices.process import Finished
+from toolkit.devices.readings import interpret_readings, readings_command
+from toolkit.devices.stall import StallWatch
+from toolkit.errors import DeviceError, DeviceLost, TransferFailed
+from toolkit.progress import ProgressCallback, silent
+
+_KILL_TIMEOUT_S = 3.0
+# A cut costs at most one part; smaller ones would cost the plain path some of its speed.
+_PUSH_PART_BYTES = 256 << 20
+
+
+class ShellDevice(ABC):
+    """One device behind a remote shell; see devices.base.Device for the contract.
+
+    A call never outlives its timeout by more than three seconds, which go into killing what it left on
+    the device.
+
+    Args:
+        serial: as the user names it.
+        workdir: the folder that the toolkit owns there.
+        lock_folder: where this host's device locks are.
+        patience: timeouts.
+    """
+
+    def __init__(
+        self, serial: str, workdir: str, *, lock_folder: Path, patience: Patience = Patience()
+    ) -> None:
+        self.serial = serial
+        self.workdir = workdir
+        # The folder itself is not there before the first push.
+        self._parent = posixpath.dirname(workdir)
+        self.push_part_bytes: int | None = _PUSH_PART_BYTES
+        self._lock_folder = lock_folder
+        self._patience = patience
+        self._lease: Lease | None = None
+
+    @abstractmethod
+    def info(self) -> DeviceInfo:
+        """Describe the device."""
+
+    @abstractmethod
+    def push(self, local: Path, remote: str, *, progress: ProgressCallback = silent) -> None:
+        """Copy one file to the device, overwriting; a cut leaves part of it, see devices.transfer."""
+
+    @abstractmethod
+    def _run_script(
+        self, script: str, *, timeout_s: float, on_stdout: Callable[[bytes], None] | None = None
+    ) -> Finished:
+        """Give a script to the device's shell and wait for the program that does so."""
+
+    @abstractmethod
+    def _pull_into(self, remote: str, local: Path, *, size_bytes: int, on_tick: Callable[[], None]) -> None:
+        """Copy a file of that size into ``local``; ``on_tick`` is called every ``patience.poll_s``."""
+
+    @abstractmethod
+    def _raise_failure(self, text: str, *, doing: str, otherwise: type[DeviceError]) -> NoReturn:
+        """Raise what the program's error text means."""
+
+    def readings(self, *, cpu_window_s: float = 0.5) -> Readings:
+        """Conditions now; watching the CPU's load takes ``cpu_window_s``."""
+        return interpret_readings(self._run(readings_command(cpu_window_s)).stdout, unix_ns=time.time_ns())
+
+    def free_space(self) -> int:
+        """Bytes free where artifacts are put."""
+        result = self._run(["df", "-k", self._parent])
+        free = parse_df_free_bytes(result.stdout)
+        if free is None:
+            raise DeviceError(
+                f"Free space is unreadable: `df -k {self._parent}` printed {result.stdout[:200]!r}.",
+                serial=self.serial,
+            )
+        return free
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes of this host, and other hosts, off the device."""
+        with device_lock(self._lock_folder, self.serial):
+            lease = Lease(
+                self._run_unleased,
+                self.workdir,
+                serial=self.serial,
+                host=host_id(self._lock_folder),
+                call_s=self._patience.call_s,
+            )
+            lease.cover(self._patience.call_s)
+            self._lease = lease
+            try:
+                yield
+            finally:
+                self._lease = None
+                lease.release()
+
+    def release(self) -> None:
+        """Remove the device's lease, whoever holds it.
+
+        Raises:
+            DeviceBusy: a process of this host uses the device.
+            DeviceError: the device does not answer.
+        """
+        with device_lock(self._lock_folder, self.serial):
+            release_any(self._run_unleased, self.workdir, call_s=self._patience.call_s)
+
+    def shell(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout_s: float,
+        on_stdout_line: Callable[[str], None] | None = None,
+    ) -> CommandResult:
+        """Run a command on the device; returncode 127 means that it has no such program.
+
+        Raises:
+            DeviceTimeout: past ``timeout_s``; the command and what it started have been killed on the device,
+                if it still answers.
+            DeviceLost: the connection broke before the command's end was seen.
+            DeviceNotReady: unauthorized, no permissions.
+            DeviceBusy: another host has taken the device over.
+        """
+        self._cover(timeout_s)
+        return self._run_unleased(argv, timeout_s, on_stdout_line)
+
+    def pull(self, remote: str, local: Path, *, progress: ProgressCallback = silent) -> None:
+        """Copy one file from the device; ``local`` appears whole or not at all.
+
+        Raises:
+            TransferFailed: no such file on the device, or its size changed meanwhile.
+            DeviceTimeout, DeviceLost, DeviceNotReady: as they say.
+        """
+        size = self._remote_size(remote, timeout_s=self._patience.call_s)
+        if size is None:
+            raise TransferFailed(f"The device has no file {remote}.", serial=self.serial)
+        part = local.absolute().with_name(f"{local.name}.part")
+        part.parent.mkdir(parents=True, exist_ok=True)
+        watch = self._watch(
+            lambda: part.stat().st_size if part.exists() else None,
+            size_bytes=size,
+            doing=f"pulling {remote}",
+            progress=progress,
+        )
+        try:
+            self._pull_into(remote, part, size_bytes=size, on_tick=watch)
+            if part.stat().st_size != size:
+                raise TransferFailed(
+                    f"{remote} came as {part.stat().st_size} bytes instead of {size}.",
+                    serial=self.serial,
+                    next_step="Run the same command again.",
+                )
+            progress(size, size)
+            part.replace(local)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _run_unleased(
+        self,
+        argv: Sequence[str],
+        timeout_s: float,
+        on_stdout_line: Callable[[str], None] | None = None,
+    ) -> CommandResult:
+        token = f"slm-{secrets.token_hex(8)}"
+        output = MarkedOutput(token, on_stdout_line)
+        try:
+            finished = self._run_script(
+                remote_script(argv, token), timeout_s=timeout_s, on_stdout=output.feed
+            )
+        except BaseException:
+            # A timeout, Ctrl-C or the callback's own error: either way nothing stays running on the device.
+            self._kill_remote(output.pid, token)
+            raise
+        stderr = finished.stderr.decode(errors="replace")
+        if output.returncode is None:
+            # Once the command had started, stderr is the command's own and says nothing about the connection.
+            said = stderr if output.pid is None else ""
+            self._raise_failure(said, doing=f"running {argv[0]}", otherwise=DeviceLost)
+        return CommandResult(tuple(argv), output.returncode, output.text, stderr)
+
+    def _watch(
+        self, size_now: Callable[[], int | None], *, size_bytes: int, doing: str, progress: ProgressCallback
+    ) -> Callable[[], None]:
+        """What to call now and then while a file travels: looks at its size and keeps the lease."""
+        progress(0, size_bytes)
+        watch = StallWatch(
+            size_now,
+            serial=self.serial,
+            doing=doing,
+            stall_s=self._patience.stall_s,
+            on_size=lambda size: progress(min(size, size_bytes), size_bytes),
+        )
+
+        def look() -> None:
+            watch.look()
+            self._cover(self._patience.stall_s)
+
+        return look
+
+    def _check_arrived(self, remote: str, size_bytes: int) -> None:
+        arrived = self._remote_size(remote, timeout_s=self._patience.call_s)
+        if arrived != size_bytes:
+            raise TransferFailed(
+                f"{remote} has {arrived} bytes on the device instead of {size_bytes}.",
+                serial=self.serial,
+                next_step="Run the same command again.",
+            )
+
+    def _cover(self, seconds: float) -> None:
+        if self._lease is not None:
+            self._lease.cover(seconds)
+
+    def _run(self, argv: Sequence[str]) -> CommandResult:
+        return self.shell(argv, timeout_s=self._patience.call_s)
+
+    def _remote_size(self, remote: str, *, timeout_s: float) -> int | None:
+        printed = self.shell(["stat", "-c", "%s", remote], timeout_s=timeout_s).stdout.strip()
+        return int(printed) if printed.isdigit() else None
+
+    def _kill_remote(self, pid: int | None, token: str) -> None:
+        if pid is None:
+            return
+        try:
+            self._run_script(kill_script(pid, token), timeout_s=_KILL_TIMEOUT_S)
+        except DeviceError:
+            # Best effort: the error that brought us here says what is wrong.
+            pass
