@@ -56,9 +56,10 @@ struct AttentionPart {
   float softcap = 0.0F;
   // [rows][head_dim], already multiplied with the scale of the scores.
   const float* queries = nullptr;
-  // [positions][head_dim]
+  // As in AttentionBlock.
   const float* keys = nullptr;
   const float* values = nullptr;
+  int64_t stride = 0;
   // [rows]: the largest score, and the sum of e^(score - largest).
   float* largest = nullptr;
   float* sums = nullptr;

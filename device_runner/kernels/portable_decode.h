@@ -59,6 +59,8 @@ inline Floats LargestEverywhere(Floats vector) {
   }
 }
 
+inline int64_t Stride(const AttentionPart& part) { return part.stride > 0 ? part.stride : part.head_dim; }
+
 // scores[row][key] for kVectorLanes keys; those from `count` on repeat the last one.
 template <int kCount>
 inline void LaneScores(const AttentionPart& part, const float* queries, int64_t first_key, int64_t count,
@@ -70,9 +72,9 @@ inline void LaneScores(const AttentionPart& part, const float* queries, int64_t 
 #pragma GCC unroll 4
     for (int key = 0; key < kKeysAtOnce; ++key) {
       const int64_t index = first_key + (lane + key < count ? lane + key : count - 1);
-      keys[key] = part.keys + index * dim;
+      keys[key] = part.keys + index * Stride(part);
       // Values are needed once the scores of the whole step are known.
-      PrefetchRow(part.values + index * dim, dim);
+      PrefetchRow(part.values + index * Stride(part), dim);
     }
     Floats sums[kCount][kKeysAtOnce] = {};
     for (int64_t at = 0; at < dim; at += kLanesPerVector) {
@@ -131,8 +133,8 @@ inline void AddValues(const AttentionPart& part, const float* weights, const flo
       totals[row][vector] = corrections[row] * Load(output + row * part.head_dim + vector * kLanesPerVector);
     }
   }
-  for (int64_t key = 0; key < count; ++key, values += part.head_dim) {
-    if (next_keys != nullptr) PrefetchRow(next_keys + key * part.head_dim, part.head_dim);
+  for (int64_t key = 0; key < count; ++key, values += Stride(part)) {
+    if (next_keys != nullptr) PrefetchRow(next_keys + key * Stride(part), part.head_dim);
 #pragma GCC unroll 4
     for (int row = 0; row < kCount; ++row) {
       const Floats weight = Splat(weights[row * kKeys + key]);
@@ -173,8 +175,8 @@ void AttendPartRows(const AttentionPart& part, int64_t first_row) {
     for (int row = 0; row < kCount; ++row) {
       corrections[row] = Weigh(part.softcap, count, scores + row * kKeys, largest[row], sums[row]);
     }
-    const float* values = part.values + first_key * part.head_dim;
-    const float* next_keys = left > kKeys ? part.keys + (first_key + kKeys) * part.head_dim : nullptr;
+    const float* values = part.values + first_key * Stride(part);
+    const float* next_keys = left > kKeys ? part.keys + (first_key + kKeys) * Stride(part) : nullptr;
     int64_t column = 0;
     for (; column + kColumnsAtOnce <= part.head_dim; column += kColumnsAtOnce) {
       AddValues<kCount, kVectorsAtOnce>(part, scores, corrections, values + column, next_keys, count, output + column);

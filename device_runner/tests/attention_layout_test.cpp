@@ -2,9 +2,11 @@
 // and masks look like. The same problem in the plain layout says what is right.
 #include <cmath>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "kernels/attention.h"
+#include "kernels/decode_attention.h"
 #include "kernels/kernel_set.h"
 #include "tests/check.h"
 
@@ -94,6 +96,70 @@ TEST(StridesAndBiasesEqualThePlainLayoutWithAWindow) {
       const std::vector<float> actual = Attended(*set, spread);
       for (size_t at = 0; at < Size(kTokens * heads * kHeadDim); ++at) CHECK(std::fabs(actual[at] - expected[at]) <= 2e-6F);
     }
+  }
+}
+
+std::vector<float> AttendedInParts(const KernelSet& set, const DecodeAttention& step, int64_t threads) {
+  const int64_t per_head = PartsPerHead(step, threads);
+  std::vector<float> results(Size(PartsFloats(step, per_head)), NAN);
+  std::vector<AttentionPart> parts(Size(step.kv_heads * per_head));
+  CutIntoParts(step, per_head, results.data(), parts.data());
+  for (const AttentionPart& part : parts) set.attend_part(part);
+  std::vector<float> output(Size(step.heads * step.head_dim), NAN);
+  MergeHeads(step, per_head, parts.data(), output.data());
+  return output;
+}
+
+// KV heads whose rows lie side by side, as in ExecuTorch's cache, against each KV head on its own.
+TEST(OnePositionAttendsInterleavedHeadsAlikeWithAnyNumberOfThreads) {
+  constexpr int64_t kGroup = 3;
+  std::mt19937 random(5);
+  const int64_t row = kInterleaved * kHeadDim;
+  const std::vector<float> queries = RandomFloats(kGroup * row, random);
+  const std::vector<float> keys = RandomFloats(400 * row, random);
+  const std::vector<float> values = RandomFloats(400 * row, random);
+  for (const KernelSet* set : AvailableKernels()) {
+    for (const auto& [first, end] : {std::pair<int64_t, int64_t>{0, 1}, {0, 65}, {17, 130}, {0, 400}}) {
+      DecodeAttention step;
+      step.heads = kGroup * kInterleaved;
+      step.kv_heads = kInterleaved;
+      step.head_dim = kHeadDim;
+      step.first_key = first;
+      step.end_key = end;
+      step.queries = queries.data();
+      step.keys = keys.data();
+      step.values = values.data();
+      step.stride = row;
+      step.head_stride = kHeadDim;
+      std::vector<float> expected;
+      for (int64_t head = 0; head < kInterleaved; ++head) {
+        DecodeAttention alone = step;
+        alone.heads = kGroup;
+        alone.kv_heads = 1;
+        alone.queries += head * kGroup * kHeadDim;
+        alone.keys += head * kHeadDim;
+        alone.values += head * kHeadDim;
+        const std::vector<float> part = AttendedInParts(*set, alone, 1);
+        expected.insert(expected.end(), part.begin(), part.end());
+      }
+      for (const int64_t threads : {1, 2, 4, 8}) {
+        const std::vector<float> output = AttendedInParts(*set, step, threads);
+        for (size_t at = 0; at < output.size(); ++at) CHECK(std::fabs(output[at] - expected[at]) < 1e-5F);
+      }
+    }
+  }
+}
+
+TEST(PartsDivideEvenlyAmongThreadsAndHaveEnoughKeys) {
+  DecodeAttention step;
+  for (step.kv_heads = 1; step.kv_heads <= 9; ++step.kv_heads) {
+    for (const int64_t threads : {2, 3, 4, 8}) {
+      step.end_key = 4096;
+      CHECK(step.kv_heads * PartsPerHead(step, threads) % threads == 0);
+      step.end_key = 100;
+      CHECK(PartsPerHead(step, threads) == 1);
+    }
+    CHECK(PartsPerHead(step, 1) == 1);
   }
 }
 

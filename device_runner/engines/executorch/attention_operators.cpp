@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engines/executorch/threads.h"
+#include "kernels/decode_attention.h"
 #include "kernels/kernel_set.h"
 
 namespace slm {
@@ -172,7 +173,43 @@ void AttendBlock(const Attention& call, int64_t kv_head, int64_t first_token, in
   }
 }
 
+// Whether all keys of a range count alike, which is what a window's mask comes down to for one token.
+bool IsZero(const float* bias, int64_t first, int64_t last) {
+  return std::all_of(bias + first, bias + last + 1, [](float value) { return value == 0.0F; });
+}
+
+// One token whose keys need no bias: the keys are cut into parts, so that few KV heads keep many threads busy.
+void AttendPosition(const Attention& call, int64_t first_key, int64_t last_key) {
+  kernels::DecodeAttention step;
+  step.heads = call.heads;
+  step.kv_heads = call.kv_heads;
+  step.head_dim = call.head_dim;
+  step.first_key = first_key;
+  step.end_key = last_key + 1;
+  step.keys = call.keys;
+  step.values = call.values;
+  step.stride = call.kv_heads * call.head_dim;
+  step.head_stride = call.head_dim;
+  const int64_t per_head = kernels::PartsPerHead(step, static_cast<int64_t>(ThreadCount()));
+  const int64_t query_floats = call.heads * call.head_dim;
+  float* queries = Scratch(query_floats + kernels::PartsFloats(step, per_head));
+  std::transform(call.queries, call.queries + query_floats, queries, [&](float value) { return value * call.scale; });
+  step.queries = queries;
+  thread_local std::vector<kernels::AttentionPart> parts;
+  const auto tasks = static_cast<size_t>(call.kv_heads * per_head);
+  if (parts.size() < tasks) parts.resize(tasks);
+  kernels::AttentionPart* const shared = parts.data();
+  kernels::CutIntoParts(step, per_head, queries + query_floats, shared);
+  InParallel(tasks, [&](size_t task) { kernels::AvailableKernels().front()->attend_part(shared[task]); });
+  kernels::MergeHeads(step, per_head, shared, call.output);
+}
+
 void Attend(const Attention& call) {
+  if (call.tokens == 1 && call.head_dim % kAttentionLanes == 0) {
+    const auto [first_key, last_key] =
+        call.mask != nullptr ? VisibleKeys(call, 0, 1) : std::pair<int64_t, int64_t>{0, call.length - 1};
+    if (call.mask == nullptr || IsZero(call.mask, first_key, last_key)) return AttendPosition(call, first_key, last_key);
+  }
   const int64_t tokens_per_block = std::min(call.tokens, std::max<int64_t>(kMostAttentionRows / call.group(), 1));
   const int64_t blocks = (call.tokens + tokens_per_block - 1) / tokens_per_block;
   InParallel(static_cast<size_t>(call.kv_heads * blocks), [&](size_t index) {

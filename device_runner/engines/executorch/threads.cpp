@@ -54,6 +54,8 @@ Status SetThreads(int threads, const std::vector<int>& cpus) {
   return pinned ? Status() : Status(ExitCode::kUsage, "--affinity: a thread cannot be pinned to its CPU");
 }
 
+size_t ThreadCount() { return get_threadpool()->get_thread_count(); }
+
 void InParallel(size_t tasks, executorch::runtime::FunctionRef<void(size_t)> body) {
   if (tasks == 1) return body(0);
   get_threadpool()->run(body, tasks);

@@ -5,7 +5,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
-#include <numeric>
+
+#include "kernels/decode_attention.h"
 
 namespace slm::own {
 namespace {
@@ -14,9 +15,6 @@ using kernels::kAttentionLanes;
 using kernels::kAttentionRows;
 using kernels::kAttentionWorkspaceRows;
 using kernels::kMostAttentionRows;
-
-// Fewer keys are not worth a part of their own.
-constexpr int64_t kLeastPartKeys = 64;
 
 float AttributeOr(const Ort::ConstKernelInfo& info, const char* name, float otherwise) {
   float value = 0;
@@ -232,53 +230,34 @@ void AttentionKernel::Prefill(Ort::KernelContext& context, const Step& step) con
   }
 }
 
-int64_t AttentionKernel::PartsPerHead(int64_t keys) const {
-  if (shared_.threads == 1) return 1;
-  const int64_t wanted = (shared_.threads * kTasksPerThread + kv_heads_ - 1) / kv_heads_;
-  // Rounded up to where the parts of all heads together divide evenly among the threads.
-  const int64_t multiple = shared_.threads / std::gcd(shared_.threads, kv_heads_);
-  return std::clamp<int64_t>(keys / kLeastPartKeys, 1, (wanted + multiple - 1) / multiple * multiple);
-}
-
-// The keys of every KV head are cut into parts, as KV heads alone rarely divide evenly among threads.
 void AttentionKernel::Decode(Ort::KernelContext& context, const Step& step) const {
-  const int64_t group = heads_ / kv_heads_;
-  const int64_t oldest = window_ > 0 ? std::max<int64_t>(step.past + 1 - window_, 0) : 0;
-  const int64_t visible = step.past + 1 - oldest;
-  const int64_t per_head = PartsPerHead(visible);
-  const int64_t tasks = kv_heads_ * per_head;
-  const int64_t group_floats = group * step.head_dim;
-  // Largest scores and sums take a whole number of cache lines, which threads should not share.
-  const int64_t row_floats = (2 * group + kAttentionLanes - 1) / kAttentionLanes * kAttentionLanes;
-  float* queries = Resized(shared_.scratch.attention, heads_ * step.head_dim + tasks * (group_floats + row_floats));
-  float* results = queries + heads_ * step.head_dim;
-  kernels::AttentionPart* parts = Resized(shared_.scratch.parts, tasks);
+  kernels::DecodeAttention attention;
+  attention.heads = heads_;
+  attention.kv_heads = kv_heads_;
+  attention.head_dim = step.head_dim;
+  attention.first_key = window_ > 0 ? std::max<int64_t>(step.past + 1 - window_, 0) : 0;
+  attention.end_key = step.past + 1;
+  attention.softcap = softcap_;
+  attention.keys = step.present_keys;
+  attention.values = step.present_values;
+  attention.stride = step.head_dim;
+  attention.head_stride = step.capacity * step.head_dim;
+  const int64_t per_head = kernels::PartsPerHead(attention, shared_.threads);
+  const int64_t query_floats = heads_ * step.head_dim;
+  float* queries =
+      Resized(shared_.scratch.attention, query_floats + kernels::PartsFloats(attention, per_head));
   for (int64_t head = 0; head < heads_; ++head) RotateQuery(step, 0, head, queries + head * step.head_dim);
-  for (int64_t head = 0; head < kv_heads_; ++head) {
-    AppendToCache(step, head);
-    const int64_t cache_head = head * step.capacity * step.head_dim;
-    for (int64_t index = 0; index < per_head; ++index, results += group_floats + row_floats) {
-      parts[head * per_head + index] = {group,
-                                        step.head_dim,
-                                        oldest + visible * index / per_head,
-                                        oldest + visible * (index + 1) / per_head,
-                                        softcap_,
-                                        queries + head * group_floats,
-                                        step.present_keys + cache_head,
-                                        step.present_values + cache_head,
-                                        results + group_floats,
-                                        results + group_floats + group,
-                                        results};
-    }
-  }
+  for (int64_t head = 0; head < kv_heads_; ++head) AppendToCache(step, head);
+  attention.queries = queries;
+  const int64_t tasks = kv_heads_ * per_head;
+  kernels::AttentionPart* parts = Resized(shared_.scratch.parts, tasks);
+  kernels::CutIntoParts(attention, per_head, queries + query_floats, parts);
   if (shared_.threads == 1) {
     for (int64_t task = 0; task < tasks; ++task) Kernels().attend_part(parts[task]);
   } else {
     InParallel(context, tasks, [&](int64_t task) { Kernels().attend_part(parts[task]); });
   }
-  for (int64_t head = 0; head < kv_heads_; ++head) {
-    kernels::MergeParts({parts + head * per_head, static_cast<size_t>(per_head)}, step.output + head * group_floats);
-  }
+  kernels::MergeHeads(attention, per_head, parts, step.output);
 }
 
 void AttentionKernel::Compute(Ort::KernelContext& context) const {

@@ -42,7 +42,6 @@ class AttentionKernel {
   void Compute(Ort::KernelContext& context) const;
   void Prefill(Ort::KernelContext& context, const Step& step) const;
   void Decode(Ort::KernelContext& context, const Step& step) const;
-  int64_t PartsPerHead(int64_t keys) const;
   Step ReadStep(Ort::KernelContext& context) const;
   void Rotate(const Step& step, int64_t position, float* head) const;
   void AppendToCache(const Step& step, int64_t kv_head) const;
