@@ -282,6 +282,8 @@ def _misfit(column: Column, operator: str, value: Value) -> str | None:
         return f"{column.name} has no order"
     if operator == "contains" and column.kind not in ("text", "tag"):
         return f"{column.name} is not text"
+    if isinstance(value, str) and "\0" in value:
+        return "a zero character cannot be in a text"
     if isinstance(value, int | float) and not -(2**63) <= value < 2**63:
         return f"{value:g} is out of range"
     return None

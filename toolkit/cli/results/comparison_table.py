@@ -64,8 +64,9 @@ def print_regression(regression: Regression) -> None:
         for check in checks:
             figure = check.baseline.figure
             rows.add_row(
-                f"  {_short(figure)}", figure.shown(check.baseline.median), figure.shown(check.candidate.median),
-                figure.unit, f"{check.change.relative:+.1%}", _change_interval(check.change),
+                f"  {_short(figure)}", figure.shown(check.baseline.median),
+                figure.shown(check.candidate.median), figure.unit,
+                f"{check.change.relative:+.1%}", _change_interval(check.change),
                 _floor(check.change.noise), _coloured(check.outcome),
             )  # fmt: skip
         out.print(rows)

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from measured_runs import add_measured
+
+from toolkit.errors import BadFilter, ConditionsDiffer
+from toolkit.store import Store
+from toolkit.store.compare import compare
+from toolkit.store.condition_key import AXES, PARTS, ConditionKey, axis_parts
+from toolkit.store.figures import find_figure
+from toolkit.store.groups import load_groups
+from toolkit.store.noise import load_noise
+
+DECODE = find_figure("decode")
+EXECUTORCH = {"sha256": "e" * 64, "backend": "executorch"}
+
+
+@pytest.fixture
+def two_backends(store: Store) -> Store:
+    for number in range(4):
+        add_measured(store, f"ort{number}", decode=100 + number)
+        add_measured(store, f"et{number}", decode=80 + number, engine="executorch", artifact=EXECUTORCH)
+    return store
+
+
+def test_a_group_is_all_runs_of_the_same_conditions(two_backends: Store) -> None:
+    groups = {group.key.backend: group for group in load_groups(two_backends, DECODE)}
+    assert {name: len(group.runs) for name, group in groups.items()} == {"onnxruntime": 4, "executorch": 4}
+    ort = groups["onnxruntime"]
+    assert 98 < ort.interval.low <= ort.median <= ort.interval.high < 106, "the warm-up does not count"
+    assert len(ort.values) == 20
+    assert load_groups(two_backends, DECODE)[0].interval == load_groups(two_backends, DECODE)[0].interval
+
+
+def test_only_ok_runs_are_compared(store: Store) -> None:
+    add_measured(store, "good")
+    add_measured(store, "bad", status="throttled")
+    assert [run.run_id for group in load_groups(store, DECODE) for run in group.runs] == ["good"]
+
+
+def test_backends_are_ranked_with_what_else_differs(two_backends: Store) -> None:
+    comparison = compare(two_backends, DECODE, ["backend"])
+    [ranking] = comparison.rankings
+    assert [place.label for place in ranking.places] == ["onnxruntime", "executorch"]
+    assert ranking.varying == ("backend", "engine", "artifact_sha256") and comparison.unranked == ()
+    best, other = ranking.places
+    assert best.change is None and other.change is not None
+    assert other.change.verdict == "worse" and other.change.cliffs_delta == -1
+    assert -0.25 < other.change.interval.low <= other.change.relative <= other.change.interval.high < -0.15
+    assert other.change.noise is not None and other.change.noise.scope == "conditions"
+    assert other.change.noise.pairs == 12
+
+
+def test_less_is_better_for_time(two_backends: Store) -> None:
+    add_measured(
+        two_backends, "slow", decode=50, engine="llama.cpp", artifact={"backend": "x", "sha256": "x"}
+    )
+    ttft = compare(two_backends, find_figure("ttft"), ["backend"]).rankings[0]
+    assert {place.change.verdict for place in ttft.places if place.change} == {"no difference"}
+
+
+def test_a_change_within_the_noise_is_none(store: Store) -> None:
+    # Repetitions agree to 0.1 %, runs to 10 % only: intervals of single runs would call 5 % certain.
+    for number, speed in enumerate((100, 110, 104, 95, 101)):
+        add_measured(store, f"a{number}", decode=speed, spread=0.001)
+    add_measured(store, "b", decode=96, spread=0.001, threads=4)
+    [ranking] = compare(store, DECODE, ["threads"]).rankings
+    change = ranking.places[1].change
+    assert change is not None and change.noise is not None
+    assert change.noise.relative > 0.08 and change.verdict == "no difference"
+
+
+def test_without_repeated_runs_there_is_no_floor_and_single_numbers_say_nothing(store: Store) -> None:
+    add_measured(store, "a", peak_bytes=100, threads=1)
+    add_measured(store, "b", peak_bytes=200, threads=2)
+    [decode], [memory] = (
+        compare(store, find_figure(name), ["threads"]).rankings for name in ("decode", "memory")
+    )
+    assert decode.places[0].noise is None
+    change = memory.places[1].change
+    assert change is not None and (change.noise, change.verdict) == (None, "unknown")
+
+
+def test_conditions_that_were_not_repeated_borrow_their_devices_noise(two_backends: Store) -> None:
+    add_measured(two_backends, "other", threads=7)
+    [group] = load_groups(two_backends, DECODE, run_ids=["other"])
+    floor = load_noise(two_backends, DECODE, [group.key]).floor(group.key)
+    assert floor is not None and (floor.scope, floor.pairs) == ("device", 12)
+
+
+@pytest.mark.parametrize(
+    ("changes", "part", "values"),
+    [
+        ({"threads": 4}, "threads", "2 and 4"),
+        ({"power_source": "usb"}, "power_source", "unknown and usb"),
+        ({"prompt_tokens": 64}, "prompt_tokens", "512 and 64"),
+        ({"affinity": ()}, "affinity", "0,1 and any"),
+        ({"bundle_sha256": "c" * 64}, "bundle_sha256", "bbbbbbbbbbbb and cccccccccccc"),
+        ({"serial": "R5CT"}, "device_serial", "emulator-5601 and R5CT"),
+        ({"gate": "strict"}, "gate", "unknown and strict"),
+    ],
+)
+def test_what_differs_in_more_than_the_axis_is_refused_by_name(
+    store: Store, changes: dict[str, Any], part: str, values: str
+) -> None:
+    add_measured(store, "base", created_unix_ns=2)
+    add_measured(
+        store, "other", artifact={"sha256": "f" * 64, "quantization": "4w"}, created_unix_ns=1, **changes
+    )
+    with pytest.raises(ConditionsDiffer, match=f"{part}: {values}"):
+        compare(store, DECODE, ["quantization"], run_ids=["base", "other"])
+    comparison = compare(store, DECODE, ["quantization"])
+    assert comparison.rankings == ()
+    assert part in {one.part for one in comparison.unranked[0].differences}
+    # Asked for as well, it may differ.
+    assert len(compare(store, DECODE, ["quantization", "device", part]).rankings) == 1
+
+
+def test_emulated_runs_never_meet_real_ones(store: Store) -> None:
+    add_measured(store, "virtual", emulated=True)
+    add_measured(store, "real", emulated=False, serial="R5CT")
+    everything = [axis for axis in AXES if axis != "emulated"]
+    assert compare(store, DECODE, everything).rankings == ()
+    with pytest.raises(ConditionsDiffer, match=r"(?s)emulated.*never compared"):
+        compare(store, DECODE, everything, run_ids=["virtual", "real"])
+
+
+@pytest.mark.parametrize("axis", ["emulated", "protocol", "bakend"])
+def test_axes_along_which_nothing_is_compared(store: Store, axis: str) -> None:
+    with pytest.raises(BadFilter, match=r"never compared|Did you mean 'backend'"):
+        compare(store, DECODE, [axis])
+
+
+def test_places_with_equal_names_are_told_apart(store: Store) -> None:
+    add_measured(store, "a")
+    add_measured(store, "b", engine_version="1.32.0", artifact={"sha256": "f" * 64})
+    [ranking] = compare(store, DECODE, ["backend"]).rankings
+    assert {place.label for place in ranking.places} == {"1.31.1", "1.32.0"}
+
+
+def test_every_axis_is_made_of_parts_of_the_key() -> None:
+    assert set(axis_parts(list(AXES))) == set(PARTS) - {"emulated", "protocol"}
+    assert len(fields(ConditionKey)) == len(PARTS)

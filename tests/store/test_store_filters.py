@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from measured_runs import add_measured
+from stored_runs import MANIFEST, stored_run
+
+from toolkit.errors import BadFilter
+from toolkit.store import Store, open_store
+from toolkit.store.columns import COLUMNS
+from toolkit.store.filters import all_of, parse_filter
+
+DAY_NS = 86_400 * 10**9
+
+
+@pytest.fixture
+def four(store: Store) -> Store:
+    add_measured(store, "a", decode=50, created_unix_ns=1 * DAY_NS, threads=1)
+    add_measured(store, "b", decode=100, created_unix_ns=2 * DAY_NS, emulated=False, serial="R5'; --")
+    et = {"sha256": "e" * 64, "backend": "executorch", "model": "org/50%_model", "group_size": None}
+    add_measured(store, "c", decode=150, created_unix_ns=3 * DAY_NS, artifact=et, engine="executorch")
+    failed = stored_run(
+        id="d",
+        status="error",
+        error='it said "no"',
+        decode_tokens_per_second=None,
+        created_unix_ns=4 * DAY_NS,
+    )
+    store.add_run(failed, MANIFEST)
+    return store
+
+
+def ids(store: Store, where: str) -> str:
+    return "".join(sorted(summary.run.id for summary in store.list_runs(where=where)))
+
+
+@pytest.mark.parametrize(
+    ("where", "found"),
+    [
+        ("decode > 60", "bc"),
+        ("decode > 60 and backend = 'executorch'", "c"),
+        ("decode_tokens_per_second >= 1.2e2 OR status != 'ok'", "cd"),
+        ("threads = 1 or threads = 2 and backend = 'executorch'", "ac"),
+        ("(threads = 1 or threads = 2) and backend = 'executorch'", "c"),
+        ("not emulated", "b"),
+        ("emulated and not (decode < 60 or decode is null)", "c"),
+        ("emulated = false", "b"),
+        ("serial = 'R5''; --'", "b"),
+        ("""serial = "R5'; --" """, "b"),
+        ("model contains '50%_'", "c"),
+        ("model contains 'ORG/'", "c"),
+        ("not model contains 'org/'", "abd"),
+        ("model not contains 'org/'", "abd"),
+        ("error contains '\"no\"'", "d"),
+        ("decode is null", "d"),
+        ("decode is not null", "abc"),
+        ("status in ('error', 'timeout')", "d"),
+        ("threads not in (1)", "bcd"),
+        ("group_size != 32", "c"),
+        ("created >= '1970-01-03' and created < '1970-01-04T00:00'", "b"),
+        ("created = '1970-01-03T01:00+01:00'", "b"),
+        ("created_unix_ns > 300_000_000_000_000", "d"),
+        ("  id   =   'a'  ", "a"),
+        ("decode = 50 or decode = 5", ""),
+        ("artifact_sha256 = 'nothing'", ""),
+    ],
+)
+def test_filters_find(four: Store, where: str, found: str) -> None:
+    assert ids(four, where) == found
+    assert four.count_runs(where) == len(found)
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("decod > 5", "unknown column 'decod' .character 1..*Did you mean 'decode'"),
+        ("status = 'ok' and bakend = 'x'", "unknown column 'bakend' .character 19..*Did you mean 'backend'"),
+        ("decode > 'fast'", "compared with a number .character 10"),
+        ("backend = executorch", "needs a value for artifact_backend.*Put text in quotes: 'executorch'"),
+        ("backend = 'executorch", "cannot be read from"),
+        ("decode >", "needs a value"),
+        ("decode", "where a test of decode_tokens_per_second"),
+        ("decode > 5 6", "has '6' where 'and', 'or' or the end"),
+        ("(decode > 5", "ends where '\\)' should be"),
+        ("decode in ()", "needs a value"),
+        ("", "ends where a column should be"),
+        ("and", "has 'and' where a column should be"),
+        ("emulated = 1", "true or false"),
+        ("emulated > true", "has no order"),
+        ("decode contains 'x'", "decode_tokens_per_second is compared with a number"),
+        ("created > 'yesterday'", "is not a date.*2026-11-22"),
+        ("threads = 1e300", "out of range"),
+        ("status = 'ok'; DROP TABLE runs", "cannot be read from ';"),
+        ("1 = 1", "has '1' where a column should be"),
+        ("decode = threads", "needs a value for decode_tokens_per_second"),
+        ("(" * 80 + "decode > 1" + ")" * 80, "nested deeper"),
+        ("not " * 80 + "emulated", "nested deeper"),
+        ("status = 'a\0b'", "cannot be in a text"),
+    ],
+)
+def test_what_cannot_be_read_is_said(where: str, said: str) -> None:
+    with pytest.raises(BadFilter, match=f"(?s){said}"):
+        parse_filter(where)
+
+
+def test_listings_are_sorted_unknown_last(four: Store) -> None:
+    def order(*sort: str) -> str:
+        return "".join(summary.run.id for summary in four.list_runs(sort=sort))
+
+    assert order() == "dcba"
+    assert order("decode") == "abcd"
+    assert order("-decode") == "cbad"
+    assert order("backend", "-decode") == "cbad"
+    assert order("threads", "created") == "abcd"
+    assert "".join(run.run.id for run in four.list_runs(sort=["-decode"], limit=2)) == "cb"
+    with pytest.raises(BadFilter, match="Did you mean 'decode'"):
+        order("-decod")
+    with pytest.raises(BadFilter, match="several"):
+        order("tag")
+
+
+def test_the_listings_short_options_join_the_filter(four: Store) -> None:
+    where = all_of("decode > 10", statuses=["ok"], device="emulator-5601", model="SMOL")
+    assert [run.run.id for run in four.list_runs(where=where)] == ["a"]
+    assert len(four.list_runs(where=all_of(None))) == 4
+
+
+def test_every_column_can_be_filtered_and_sorted_by(four: Store) -> None:
+    values = {"text": "'x'", "number": "1", "boolean": "true", "time": "'2026-11-22'", "tag": "'x'"}
+    for column in COLUMNS.values():
+        four.count_runs(f"{column.name} = {values[column.kind]}")
+        if column.kind != "tag":
+            four.list_runs(sort=[column.name], limit=1)
+
+
+@pytest.fixture(scope="module")
+def fuzzed() -> Iterator[Store]:
+    with open_store("sqlite://") as store:
+        yield store
+
+
+PIECES = [
+    *"()=<>!,'\"",
+    "and",
+    "or",
+    "not",
+    "in",
+    "is",
+    "null",
+    "contains",
+    "decode",
+    "status",
+    "emulated",
+    "tag",
+]
+PIECES += ["created", "'x'", "5", "-1e9", "true", "--", ";", "%", "\\", "nan", "0x1", "1_0", " "]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map(" ".join) | st.text(max_size=40))
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_any_text_is_a_filter_or_a_clear_error(fuzzed: Store, text: str) -> None:
+    try:
+        fuzzed.count_runs(text)
+    except BadFilter as error:
+        assert error.next_step

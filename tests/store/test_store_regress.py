@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import pytest
+from measured_runs import add_measured
+
+from toolkit.errors import ConditionsDiffer, RunNotFound
+from toolkit.store import Store
+from toolkit.store.figures import find_figure
+from toolkit.store.regress import Regression, regress
+from toolkit.store.tags import tag_runs
+
+DECODE = find_figure("decode")
+
+
+def baseline(store: Store, *, decode: float = 100.0, runs: int = 3, **changes: object) -> None:
+    for number in range(runs):
+        name = f"base{number}-{changes.get('threads', 2)}"
+        add_measured(store, name, decode=decode, created_unix_ns=number, **changes)  # type: ignore[arg-type]
+        tag_runs(store, "v1", [name])
+
+
+def candidate(store: Store, *, decode: float, runs: int = 3, **changes: object) -> None:
+    for number in range(runs):
+        version = {"runner_version": "0.2.0", "bundle_sha256": "c" * 64, **changes}
+        name = f"new{number}-{changes.get('threads', 2)}"
+        add_measured(store, name, decode=decode, created_unix_ns=1000 + number, **version)  # type: ignore[arg-type]
+
+
+def outcomes(found: Regression) -> list[str]:
+    return [check.outcome for check in found.checks]
+
+
+@pytest.mark.parametrize(
+    ("decode", "outcome"),
+    [(80.0, "regression"), (96.5, "slightly worse"), (100.0, "same"), (120.0, "better")],
+)
+def test_a_new_version_is_held_against_the_baseline(store: Store, decode: float, outcome: str) -> None:
+    baseline(store)
+    candidate(store, decode=decode)
+    found = regress(store, [DECODE], "v1", limit=0.05)
+    assert outcomes(found) == [outcome]
+    assert found.checks[0].worse_by == pytest.approx(1 - decode / 100, abs=0.015)
+    assert bool(found.regressions) == (outcome == "regression")
+    assert found.unpaired == ()
+
+
+def test_a_drop_within_the_noise_is_no_regression(store: Store) -> None:
+    for number, speed in enumerate((100, 112, 104, 93, 101)):
+        add_measured(store, f"base{number}", decode=speed, spread=0.001, created_unix_ns=number)
+        tag_runs(store, "v1", [f"base{number}"])
+    candidate(store, decode=93, runs=1)
+    found = regress(store, [DECODE], "v1", limit=0.05)
+    assert outcomes(found) == ["same"]
+    noise = found.checks[0].change.noise
+    assert noise is not None and noise.relative > 0.07
+
+
+def test_a_regression_under_the_very_same_conditions_does_not_pass_for_noise(store: Store) -> None:
+    baseline(store)
+    for number in range(3):
+        add_measured(store, f"again{number}", decode=80, created_unix_ns=10 + number)
+    assert outcomes(regress(store, [DECODE], "v1", limit=0.05)) == ["regression"]
+
+
+def test_the_limit_decides(store: Store) -> None:
+    baseline(store)
+    candidate(store, decode=90)
+    assert outcomes(regress(store, [DECODE], "v1", limit=0.05)) == ["regression"]
+    assert outcomes(regress(store, [DECODE], "v1", limit=0.15)) == ["slightly worse"]
+
+
+def test_missing_partners_are_reported_with_what_differs(store: Store) -> None:
+    baseline(store)
+    baseline(store, threads=4)
+    candidate(store, decode=100)
+    candidate(store, decode=100, threads=8)
+    found = regress(store, [DECODE], "v1", limit=0.05)
+    assert outcomes(found) == ["same"]
+    assert [(one.side, one.group.key.threads) for one in found.unpaired] == [
+        ("baseline", 4),
+        ("candidate", 8),
+    ]
+    assert [difference.part for difference in found.missing[0].differences] == ["threads"]
+
+
+def test_the_newest_version_is_checked(store: Store) -> None:
+    baseline(store)
+    add_measured(store, "middle", decode=50, runner_version="0.1.5", created_unix_ns=500)
+    candidate(store, decode=100)
+    assert outcomes(regress(store, [DECODE], "v1", limit=0.05)) == ["same"]
+
+
+def test_runs_to_check_may_be_chosen(store: Store) -> None:
+    baseline(store)
+    candidate(store, decode=80)
+    with pytest.raises(RunNotFound, match="no run to check"):
+        regress(store, [DECODE], "v1", limit=0.05, where="decode > 90")
+
+
+def test_a_check_that_compares_nothing_does_not_pass(store: Store) -> None:
+    with pytest.raises(RunNotFound, match="no run with this tag"):
+        regress(store, [DECODE], "v1", limit=0.05)
+    baseline(store)
+    candidate(store, decode=100, threads=4)
+    with pytest.raises(ConditionsDiffer, match="threads: 2 and 4"):
+        regress(store, [DECODE], "v1", limit=0.05)
+    assert outcomes(regress(store, [DECODE], "v1", limit=0.05, axes=["version", "threads"])) == ["same"]
+
+
+def test_a_baseline_of_two_versions_is_refused(store: Store) -> None:
+    baseline(store)
+    add_measured(store, "stray", runner_version="0.0.9")
+    tag_runs(store, "v1", ["stray"])
+    candidate(store, decode=100)
+    with pytest.raises(ConditionsDiffer, match="several versions; they differ in runner_version"):
+        regress(store, [DECODE], "v1", limit=0.05)
+
+
+def test_a_figure_that_the_baseline_lacks_is_left_out(store: Store) -> None:
+    baseline(store)
+    candidate(store, decode=100)
+    found = regress(store, [DECODE, find_figure("decode_joules_per_token")], "v1", limit=0.05)
+    assert outcomes(found) == ["same"]
