@@ -88,7 +88,7 @@ def test_rtn_errs_by_half_a_step_at_most(weight: torch.Tensor, bits: int, symmet
 def test_hqq_never_does_worse_than_rtn_in_its_own_objective(
     weight: torch.Tensor, bits: int, symmetric: bool
 ) -> None:
-    groups = weight.reshape(-1, 32)
+    groups = weight.reshape(-1, 32).t().contiguous()
     before = squared_error(groups, *round_to_nearest(groups, bits=bits, symmetric=symmetric))
     after = squared_error(groups, *half_quadratic(groups, bits=bits, symmetric=symmetric))
     assert (after <= before * (1 + 1e-5)).all()

@@ -22,7 +22,7 @@ def extreme_grid(
     group's largest magnitude on that level, as GGUF's Q4_0 and ONNX Runtime's own quantizer do; scales of
     symmetric groups can therefore be negative. ``positive`` gives that up: the grid spans both extremes.
     """
-    low, high = torch.aminmax(groups, dim=1)
+    low, high = torch.aminmax(groups, dim=0)
     if symmetric:
         half = 2 ** (bits - 1)
         if positive:
@@ -40,8 +40,8 @@ def extreme_grid(
 def nearest(
     groups: torch.Tensor, scales: torch.Tensor, zero_points: torch.Tensor, *, bits: int
 ) -> torch.Tensor:
-    """The nearest level for every weight, float32 [n, group_size] within 0 .. 2**bits - 1."""
-    levels = (groups / scales[:, None]).add_(zero_points[:, None])
+    """The nearest level for every weight, float32 [group_size, n] within 0 .. 2**bits - 1."""
+    levels = (groups / scales).add_(zero_points)
     return levels.round_().clamp_(0, 2**bits - 1)
 
 
