@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
     from toolkit.profiling.session import Session
     from toolkit.progress import ShowProgress
     from toolkit.store.rows import StoredRun
+
+
+class Kernels(StrEnum):
+    """Whose kernels the runner uses."""
+
+    own = "own"
+    engine = "engine"
 
 
 def profile(
@@ -38,6 +46,9 @@ def profile(
     affinity: str = typer.Option("", "--affinity", help="CPUs the runner may use, like 0,2,4-7."),
     prefill_chunk: int = typer.Option(
         0, "--prefill-chunk", min=0, help="Prompt tokens per prefill call; 0: the runner's choice."
+    ),
+    kernels: Kernels | None = typer.Option(
+        None, "--kernels", help="Whose kernels multiply with quantized weights; default: own where they fit."
     ),
     gate: str = typer.Option(
         "default", "--gate", help="Wait until the device is cool and idle: off, default or strict."
@@ -88,6 +99,7 @@ def profile(
         threads=threads,
         affinity=parse_affinity(affinity),
         prefill_chunk=prefill_chunk,
+        kernels=kernels.value if kernels is not None else None,
         gate=gate_options(
             gate,
             max_celsius=max_celsius,

@@ -18,6 +18,8 @@ def profile_flags(
     for name in ("prompt_tokens", "generate_tokens", "depth", "repetitions", "warmup"):
         flags += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
     flags += engine_flags(options.threads, options.affinity, options.prefill_chunk)
+    if options.kernels is not None:
+        flags += ["--kernels", options.kernels]
     if options.gate.name != "off":
         flags += ["--gate-dir", run_dir, "--gate-timeout", str(options.gate.runner_timeout_s)]
     if reference is not None:

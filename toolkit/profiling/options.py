@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from pydantic import Field
 
@@ -27,6 +28,7 @@ class ProfileOptions(Frozen):
         threads: engine threads; 0 lets the runner choose.
         affinity: CPUs that the runner may use; empty for all.
         prefill_chunk: prompt tokens per prefill call; 0 for all at once.
+        kernels: whose kernels multiply with quantized weights; None leaves the choice to the runner.
         gate: what the device must meet before each repetition.
     """
 
@@ -38,6 +40,7 @@ class ProfileOptions(Frozen):
     threads: int = Field(0, ge=0)
     affinity: tuple[int, ...] = ()
     prefill_chunk: int = Field(0, ge=0)
+    kernels: Literal["own", "engine"] | None = None
     gate: GateOptions = GateOptions()
 
     @property
