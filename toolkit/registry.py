@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 from toolkit.errors import ToolkitError
 
 T = TypeVar("T")
+E = TypeVar("E", bound=ToolkitError)
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str], error: type[E]) -> E:
+    """The error about a name that nothing is registered under, with a near match and all names."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    return error(f"Unknown {kind} {name!r}.", next_step=f"{hint}Available: {', '.join(names)}")
 
 
 class Registry(Generic[T]):
@@ -38,11 +47,7 @@ class Registry(Generic[T]):
             ToolkitError: of the registry's error class, with near matches and all names.
         """
         if name not in self._entries:
-            near = difflib.get_close_matches(name, self._entries, n=1, cutoff=0.5)
-            hint = f"Did you mean {near[0]!r}? " if near else ""
-            raise self._error(
-                f"Unknown {self._kind} {name!r}.", next_step=f"{hint}Available: {', '.join(self._entries)}"
-            )
+            raise unknown_name(self._kind, name, self._entries, self._error)
         entry: Any = self._entries[name]
         if isinstance(entry, str):
             module, _, attribute = entry.partition(":")

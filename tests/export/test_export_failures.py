@@ -91,7 +91,7 @@ def test_opset_out_of_range_is_refused(convert_model: Convert) -> None:
         convert_model("random:llama-tiny", opset=7)
 
 
-def test_an_operator_without_lowering_is_named(
+def test_a_model_type_that_cannot_be_converted_is_refused(
     settings: Settings, convert_model: Convert, tmp_path: Path
 ) -> None:
     config = tmp_path / "config.json"
@@ -102,6 +102,18 @@ def test_an_operator_without_lowering_is_named(
     with pytest.raises(UnsupportedModel):
         convert_model(f"random:{config}")
     assert list(tmp_path.iterdir()) == [config]
+
+
+def test_an_operator_without_lowering_is_named_with_its_module(
+    convert_model: Convert, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from toolkit.export.onnx import arithmetic
+
+    known = {name: emitter for name, emitter in arithmetic.EMITTERS.items() if name != "aten.silu"}
+    monkeypatch.setattr(arithmetic, "EMITTERS", known)
+    with pytest.raises(UnsupportedModel, match=r"aten\.silu \(silu in model\.layers\.0\.mlp\.act_fn\)"):
+        convert_model("random:llama-tiny")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_existing_artifact_stays_unless_forced(convert_model: Convert, tmp_path: Path) -> None:

@@ -84,6 +84,18 @@ def test_texts_longer_than_one_call_takes_are_cut(
     torch.testing.assert_close(cut[-1:], whole, atol=1e-3, rtol=0)
 
 
+@pytest.mark.parametrize("asked", [None, 200])
+def test_the_program_says_how_long_its_context_is(
+    asked: int | None, convert_model: Callable[..., Artifact]
+) -> None:
+    from executorch.extension.pybindings.portable_lib import _load_for_executorch
+
+    artifact = convert_model("random:llama-tiny", context_length=asked)
+    program = _load_for_executorch(str(artifact.path / "model.pte"))
+    assert program.run_method("get_max_context_len", []) == [artifact.manifest.context_length]
+    assert artifact.manifest.context_length == (asked or artifact.manifest.architecture.max_positions)
+
+
 def test_a_text_beyond_the_context_is_refused_by_the_runtime(convert_model: Callable[..., Artifact]) -> None:
     artifact = convert_model("random:llama-tiny", context_length=32)
     decoder = ExecutorchDecoder(artifact.path / "model.pte")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
@@ -12,6 +11,7 @@ from toolkit.compress.presets import PRESETS, Preset
 from toolkit.compress.schemes import SCHEMES
 from toolkit.compress.spec import check_tied, tensor_spec
 from toolkit.errors import UnknownScheme
+from toolkit.registry import unknown_name
 
 Role = Literal["linear", "embedding", "lm_head"]
 # `--quant source`: keep the integers that a GGUF file already holds.
@@ -122,19 +122,10 @@ def _preset(quant: str) -> Preset:
     elif quant in SCHEMES:
         scheme = quant
     else:
-        raise _unknown(quant)
+        names = [*SCHEMES, *PRESETS, SOURCE]
+        raise unknown_name("quantization scheme or preset", quant, names, UnknownScheme)
     spec = tensor_spec(scheme, DEFAULT_GROUP_SIZE, symmetric=True, algorithm=DEFAULT_ALGORITHM)
     return Preset(linear=spec, vocabulary=spec, carry_over="all" if quant == SOURCE else "nothing")
-
-
-def _unknown(quant: str) -> UnknownScheme:
-    names = [*SCHEMES, *PRESETS, SOURCE]
-    near = difflib.get_close_matches(quant, names, n=1, cutoff=0.5)
-    hint = f"Did you mean {near[0]!r}? " if near else ""
-    return UnknownScheme(
-        f"Unknown quantization scheme or preset {quant!r}.",
-        next_step=f"{hint}Available: {', '.join(names)}",
-    )
 
 
 def _weight_only(scheme: str) -> str:

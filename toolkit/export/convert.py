@@ -24,9 +24,9 @@ from toolkit.artifact import (
     staging,
 )
 from toolkit.compress.plan import QuantizationPlan
-from toolkit.errors import ContextTooLong, MissingWeights, ParityFailed, UsageError
+from toolkit.errors import ContextTooLong, MissingWeights, ParityFailed, UnsupportedModel, UsageError
 from toolkit.export import facts, parity
-from toolkit.export.backends import BACKENDS, BackendName, Decoder, LoweringJob
+from toolkit.export.backends import BACKENDS, BackendName, Decoder, ExportBackend, LoweredModel, LoweringJob
 from toolkit.export.capture import cached_capture
 from toolkit.export.graph import DecoderGraph
 from toolkit.export.patches import register_attention
@@ -119,7 +119,7 @@ def convert(
                 opset=opset,
                 tokens=facts.special_tokens(folder, source.config),
             )
-            lowered = backend.write(folder, job)
+            lowered = _lower(backend, folder, job)
         with stages("check parity"):
             limit = parity.threshold(lowered.stored.values())
             agreement, greedy = _parity(source, folder, tied, context, limit, backend.decoder)
@@ -153,6 +153,15 @@ def convert(
                 tools=facts.tool_versions(backend.packages),
             )
             return publish(folder, output, manifest)
+
+
+def _lower(backend: ExportBackend, folder: Path, job: LoweringJob) -> LoweredModel:
+    try:
+        return backend.write(folder, job)
+    except UnsupportedModel as error:
+        # Whoever refuses an operation deep in a lowering does not know the model's name.
+        error.subject = error.subject or job.name
+        raise
 
 
 def _context_length(source: ModelSource, asked: int | None) -> int:

@@ -20,11 +20,11 @@ Emitter = Callable[[Partition, Op], Result]
 def _binary(kind: str) -> Emitter:
     def emit(partition: Partition, op: Op) -> Result:
         if op.kwargs.get("alpha", 1) != 1:
-            raise UnsupportedModel(f"{op.target} ({op.name}) with alpha={op.kwargs['alpha']}")
+            raise UnsupportedModel(f"{op} with alpha={op.kwargs['alpha']}")
         operands = [partition.result(arg) for arg in op.args[:2] if isinstance(arg, Ref)]
         swapped = {operand.heads_second for operand in operands if len(operand.shape) == 4}
         if len(swapped) > 1:
-            raise UnsupportedModel(f"{op.target} ({op.name}) mixes layouts of attention heads")
+            raise UnsupportedModel(f"{op} mixes layouts of attention heads")
         nodes = [_operand(partition, arg) for arg in op.args[:2]]
         node = partition.delegate().binary(kind, *nodes)
         return partition.from_node(node, heads_second=swapped == {True})

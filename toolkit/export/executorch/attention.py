@@ -72,11 +72,11 @@ class Attention:
         states = partition.result(op.args[0])
         table = rope_table(partition.graph, op.args[1])
         if table is None or table.args[0] != Ref("position_ids"):
-            raise UnsupportedModel(f"the angles {op.args[1].name} of {op.name} are computed, not looked up")
+            raise UnsupportedModel(f"the angles {op.args[1].name} of {op} are computed, not looked up")
         cos, sin = (partition.node(result) for result in self._rotation(table.args[1]))
         node, graph = partition.node(states), partition.delegate()
         if not states.heads_second or cos.shape[-1] != node.shape[-1]:
-            raise UnsupportedModel(f"{op.name} rotates {cos.shape[-1]} of {states.shape} dimensions")
+            raise UnsupportedModel(f"{op} rotates {cos.shape[-1]} of {states.shape} dimensions")
         size = int(node.shape[-1])
         halves = graph.columns(node, size // 2, size), graph.columns(node, 0, size // 2)
         turned = graph.binary("Multiply", graph.concatenate(*halves), sin)

@@ -14,7 +14,7 @@ def _transpose(partition: Partition, op: Op) -> Result:
     source = partition.result(op.args[0])
     rank = len(source.shape)
     if rank != 4 or {int(dim) % rank for dim in op.args[1:3]} != {1, 2}:
-        raise UnsupportedModel(f"{op.name} transposes dimensions {op.args[1:3]} of {source.shape}")
+        raise UnsupportedModel(f"{op} transposes dimensions {op.args[1:3]} of {source.shape}")
     return Result(source.shape, not source.heads_second, source)
 
 
@@ -22,7 +22,7 @@ def _view(partition: Partition, op: Op) -> Result:
     source = partition.result(op.args[0])
     assert op.shape is not None, "a view yields one tensor"
     if source.heads_second or SEQUENCE not in op.shape:
-        raise UnsupportedModel(f"{op.name} reshapes {source.shape} to {op.shape}")
+        raise UnsupportedModel(f"{op} reshapes {source.shape} to {op.shape}")
     if source.shape == op.shape:
         return source
     node = partition.node(source)
@@ -34,7 +34,7 @@ def _split(partition: Partition, op: Op) -> Result:
     source = partition.result(op.args[0])
     dim = int(op.args[2]) if len(op.args) > 2 else 0
     if source.heads_second or dim % len(source.shape) != len(source.shape) - 1:
-        raise UnsupportedModel(f"{op.target} ({op.name}) does not cut the last dimension")
+        raise UnsupportedModel(f"{op} does not cut the last dimension")
     return source
 
 
@@ -52,7 +52,7 @@ def _slice(partition: Partition, op: Op) -> Result:
     source = partition.result(op.args[0])
     rank, width = len(source.shape), int(source.shape[-1])
     if int(op.args[1]) % rank != rank - 1:
-        raise UnsupportedModel(f"{op.target} ({op.name}) does not cut the last dimension")
+        raise UnsupportedModel(f"{op} does not cut the last dimension")
     start = int(op.args[2] or 0) if len(op.args) > 2 else 0
     stop = min(int(op.args[3]), width) if len(op.args) > 3 and op.args[3] is not None else width
     return _columns(partition, source, start % width, stop if stop >= 0 else stop + width)
@@ -69,7 +69,7 @@ def _cat(partition: Partition, op: Op) -> Result:
     rank = len(sources[0].shape)
     dim = int(op.args[1]) if len(op.args) > 1 else 0
     if dim % rank != rank - 1 or len({source.heads_second for source in sources}) > 1:
-        raise UnsupportedModel(f"{op.target} ({op.name}) does not join the last dimension")
+        raise UnsupportedModel(f"{op} does not join the last dimension")
     first, *rest = (partition.node(source) for source in sources)
     for node in rest:
         first = partition.delegate().concatenate(first, node)

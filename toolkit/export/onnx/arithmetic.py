@@ -27,7 +27,7 @@ def binary(kind: str) -> Emitter:
 
     def emit(lowering: LoweringContext, op: Op) -> str:
         if op.kwargs.get("alpha", 1) != 1:
-            raise UnsupportedModel(f"{op.target} with alpha={op.kwargs['alpha']}")
+            raise UnsupportedModel(f"{op} with alpha={op.kwargs['alpha']}")
         return lowering.builder.node(kind, [_operand(lowering, arg) for arg in op.args[:2]])[0]
 
     return emit
@@ -52,7 +52,7 @@ def _view(lowering: LoweringContext, op: Op) -> str:
     assert op.shape is not None, "a view yields one tensor"
     # Only [1, S, ...] shapes occur in decoders of batch 1, which is what reshape() can express.
     if SEQUENCE in op.shape and op.shape[:2] != (1, SEQUENCE):
-        raise UnsupportedModel(f"{op.name} reshapes to {op.shape}")
+        raise UnsupportedModel(f"{op} reshapes to {op.shape}")
     return reshape(lowering, lowering.value(op.args[0]), op.shape)
 
 
@@ -68,7 +68,7 @@ def _cut(lowering: LoweringContext, op: Op) -> str:
     """slice, and one part of split or chunk, of the last dimension."""
     columns = follow_columns(lowering.graph, Ref(op.name))
     if columns.source == Ref(op.name):
-        raise UnsupportedModel(f"{op.target} ({op.name}) does not cut the last dimension")
+        raise UnsupportedModel(f"{op} does not cut the last dimension")
     ends = [np.array([number], np.int64) for number in (columns.start, columns.stop, -1)]
     inputs = [lowering.value(columns.source), *(lowering.builder.constant(end) for end in ends)]
     return lowering.builder.node("Slice", inputs)[0]
@@ -85,7 +85,7 @@ def _gelu(lowering: LoweringContext, op: Op) -> str:
 
 
 def _unsupported(lowering: LoweringContext, op: Op) -> str:
-    raise UnsupportedModel(f"{op.target} ({op.name}) is not followed by the attention that would fuse it")
+    raise UnsupportedModel(f"{op} is not followed by the attention that would fuse it")
 
 
 # Emitted on demand only: fusions usually swallow them.

@@ -140,7 +140,7 @@ class Lowering:
             self.set_value(op.name, arithmetic.EMITTERS[op.target](self, op))
         else:
             raise UnsupportedModel(
-                f"operator {op.target} ({op.name}) has no ONNX lowering",
+                f"operator {op} has no ONNX lowering",
                 next_step="Please report the model type; lowerings live in toolkit/export/onnx.",
             )
 
