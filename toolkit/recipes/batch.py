@@ -177,6 +177,7 @@ class Batch:
         last = record.last.model_copy(
             update={
                 "outcome": "done" if answer.outcome == "done" else "failed",
+                "started_unix_ns": answer.started_unix_ns or record.last.started_unix_ns,
                 "ended_unix_ns": time.time_ns(),
                 "error": answer.error,
             }

@@ -6,6 +6,7 @@ import ctypes
 import os
 import signal
 import sys
+import time
 import traceback
 from pathlib import Path
 from typing import Any, Literal
@@ -28,6 +29,7 @@ class Answer(Frozen):
         error: for people, of one that failed.
         exit_code: of the error's class; 70 (EX_SOFTWARE) for a bug.
         again: whether another attempt may end otherwise.
+        started_unix_ns: when the work began, which may be long after the step was handed over.
     """
 
     outcome: Literal["done", "failed", "interrupted"]
@@ -35,6 +37,7 @@ class Answer(Frozen):
     error: str | None = None
     exit_code: int = 0
     again: bool = False
+    started_unix_ns: int | None = None
 
 
 def answer(
@@ -48,6 +51,11 @@ def answered(
     work: Work, workspace: Workspace, settings: Settings, failure: BaseException | None = None
 ) -> Answer:
     """Do the work and say what became of it; raises nothing."""
+    started = time.time_ns()
+    return _answered(work, workspace, settings, failure).model_copy(update={"started_unix_ns": started})
+
+
+def _answered(work: Work, workspace: Workspace, settings: Settings, failure: BaseException | None) -> Answer:
     try:
         if failure is not None:
             raise failure

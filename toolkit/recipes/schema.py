@@ -155,14 +155,14 @@ class Limits(Section):
     """What a step may take."""
 
     cpus: Count = Field(1, description="CPUs, and torch threads, of one conversion.")
-    memory_gb: Annotated[float, Field(gt=0, le=65536, allow_inf_nan=False)] | None = Field(
+    memory_gb: Annotated[float, Field(gt=0, le=65536, allow_inf_nan=False, strict=True)] | None = Field(
         None, description="Memory budget of one conversion; estimated by default."
     )
     retries: Annotated[int, Field(ge=0, le=20, strict=True)] = Field(
         1, description="More attempts after a crash or a lost device; an error that repeats itself gets none."
     )
-    timeout_minutes: Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)] | None = Field(
-        None, description="Longest time for one step."
+    timeout_minutes: Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False, strict=True)] | None = (
+        Field(None, description="Longest time for one step.")
     )
 
 

@@ -126,7 +126,23 @@ def _noun(path: PathInFile) -> str:
     return ".".join(str(part) for part in path if not isinstance(part, int)) or "recipe"
 
 
+_MESSAGES = {
+    "model_type": "{} should be a mapping of fields",
+    "model_attributes_type": "{} should be a mapping of fields",
+    "list_type": "{} should be a list",
+    "string_type": "{} should be text; put it in quotes if it is",
+    "int_type": "{} should be a whole number",
+    "bool_type": "{} should be true or false",
+    "float_type": "{} should be a number",
+    "too_short": "is empty; leave it out or give a value",
+    "string_too_short": "is empty; leave it out or give a value",
+}
+
+
 def _message(error: Any) -> str:
+    known = _MESSAGES.get(error["type"])
+    if known is not None:
+        return known.format(_shown(error))
     message = str(error["msg"]).removeprefix("Input ").removeprefix("Value error, ")
     return f"{_shown(error)} {message}" if message.startswith("should") else message
 
