@@ -16,7 +16,7 @@ from toolkit.runtime import engine_build
 from toolkit.runtime.abi import check_abi, host_abi
 from toolkit.runtime.bundle import Bundle, build_bundle, list_bundles, load_bundle
 from toolkit.runtime.compile import compile_runner
-from toolkit.runtime.engine_library import InstalledEngine
+from toolkit.runtime.engine_library import InstalledEngine, find_installed
 from toolkit.runtime.runner_source import runner_source, source_sha256
 from toolkit.runtime.toolchain import cmake_version, find_toolchain
 from toolkit.settings import Settings
@@ -108,8 +108,7 @@ def test_unknown_engines_are_refused(tmp_path: Path) -> None:
 
 
 def test_engines_older_than_the_headers_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    installed = engine_build.find_installed("onnxruntime")
-    old = InstalledEngine("onnxruntime", "1.20.1", installed.site)
+    old = InstalledEngine("onnxruntime", "1.20.1", find_installed("onnxruntime").site)
     monkeypatch.setattr(engine_build, "find_installed", lambda engine: old)
     with pytest.raises(EngineMismatch, match=r"1\.20\.1 is older than the headers"):
         build_bundle("host", settings_in(tmp_path))

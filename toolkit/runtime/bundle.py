@@ -216,7 +216,13 @@ def _bundle(path: Path, description: _Description) -> Bundle:
 
 
 def _compile(plan: _Plan, definitions: dict[str, str], build: Path, staged: Path, log: Path) -> None:
-    definitions = {"CMAKE_BUILD_TYPE": "Release", "SLM_WARNINGS_AS_ERRORS": "OFF", **definitions}
+    definitions = {
+        "CMAKE_BUILD_TYPE": "Release",
+        "SLM_WARNINGS_AS_ERRORS": "OFF",
+        # The build tree's own path would make the executable's build id another one in each folder.
+        "CMAKE_BUILD_WITH_INSTALL_RPATH": "ON",
+        **definitions,
+    }
     compile_runner(plan.source, build, plan.toolchain, log=log, definitions=definitions)
     install = [str(plan.toolchain.cmake), "--install", str(build), "--strip", "--prefix", str(staged)]
     run_logged(install, log)

@@ -88,7 +88,7 @@ def read_elf(path: Path) -> ElfFile:
         if kind not in (_EXECUTABLE, _SHARED_OBJECT):
             raise BadElf(f"neither a program nor a library (e_type {kind})")
         return _Reader(data, machine).read()
-    except (struct.error, UnicodeDecodeError) as error:
+    except (struct.error, OverflowError, UnicodeDecodeError) as error:
         raise BadElf(f"damaged: {error}") from None
 
 

@@ -11,7 +11,6 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit.artifact import sha256_of
 from toolkit.errors import BuildFailed, EngineMismatch
 from toolkit.progress import stage
 from toolkit.runtime.lock import exclusive
@@ -75,7 +74,6 @@ class EngineWheel:
         with tempfile.TemporaryDirectory(dir=self.path.parent, prefix=".download-") as scratch:
             with stage(f"download {self.package} {self.version} for {self.abi}"):
                 wheel = _pip_download(self, Path(scratch))
-            check_wheel(wheel, self.sha256)
             unpacked = Path(scratch) / "unpacked"
             unpack_wheel(wheel, unpacked)
             (unpacked / _COMPLETE).touch()
@@ -126,21 +124,6 @@ def _pip_download(wheel: EngineWheel, folder: Path) -> Path:
         said = done.stderr.strip()[-500:] or f"pip exit code {done.returncode}"
         raise BuildFailed(f"pip could not download it: {said}", subject=subject, next_step=again)
     return wheels[0]
-
-
-def check_wheel(wheel: Path, sha256: str) -> None:
-    """Refuse a wheel with another content than the pinned one.
-
-    Raises:
-        BuildFailed: the hash differs.
-    """
-    actual = sha256_of(wheel)
-    if actual != sha256:
-        raise BuildFailed(
-            f"has sha256 {actual}, expected {sha256}",
-            subject=wheel.name,
-            next_step="Do not use it: it was changed or damaged on its way.",
-        )
 
 
 def unpack_wheel(wheel: Path, target: Path) -> None:
