@@ -1,23 +1,38 @@
-"""Stored runs as csv, json, jsonl, Markdown or llama-bench's JSON."""
+"""Stored runs as csv, json, jsonl, Markdown, Parquet or llama-bench's JSON, written as they are read."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any, BinaryIO, TextIO
 
 from toolkit.errors import UsageError
 from toolkit.registry import Registry
 from toolkit.store.llama_bench import llama_bench_rows
 from toolkit.store.rows import RunSummary, StoredRun
+from toolkit.store.store import Store
 from toolkit.store.table import HEADERS, cells
+from toolkit.store.tags import tags_of
 
-Exporter = Callable[[Sequence[StoredRun]], str]
+SCHEMA = "slm-stored-run/1"
 
-FORMATS: Registry[Exporter] = Registry("export format", UsageError)
+
+@dataclass(frozen=True)
+class Format:
+    """A way to write runs.
+
+    Attributes:
+        write: writes the runs with these ids, in that order.
+        is_text: whether a terminal can show it.
+    """
+
+    write: Callable[[Store, Sequence[str], BinaryIO], None]
+    is_text: bool = True
 
 
 def as_json_data(stored: StoredRun) -> dict[str, Any]:
@@ -35,49 +50,96 @@ def flat(summary: RunSummary) -> dict[str, Any]:
     return row
 
 
-def _json(runs: Sequence[StoredRun]) -> str:
-    return json.dumps([as_json_data(stored) for stored in runs], indent=2) + "\n"
-
-
-def _jsonl(runs: Sequence[StoredRun]) -> str:
-    return "".join(json.dumps(as_json_data(stored), separators=(",", ":")) + "\n" for stored in runs)
-
-
-def _csv(runs: Sequence[StoredRun]) -> str:
-    if not runs:
-        return ""
-    text = io.StringIO()
-    rows = [flat(stored) for stored in runs]
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def _markdown(runs: Sequence[StoredRun]) -> str:
-    lines = ["| " + " | ".join(HEADERS) + " |", "|" + " --- |" * len(HEADERS)]
-    for stored in runs:
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells(stored)) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def _llama_bench(runs: Sequence[StoredRun]) -> str:
-    # llama-bench knows no failed runs; a row there is a measurement.
-    rows = [row for stored in runs if stored.run.status == "ok" for row in llama_bench_rows(stored)]
-    return json.dumps(rows, indent=2) + "\n"
-
-
-FORMATS.register("csv", _csv)
-FORMATS.register("json", _json)
-FORMATS.register("jsonl", _jsonl)
-FORMATS.register("md", _markdown)
-FORMATS.register("llama-bench", _llama_bench)
-
-
-def export(runs: Sequence[StoredRun], format_name: str) -> str:
-    """Render runs in one of ``FORMATS``.
+def export(store: Store, run_ids: Sequence[str], format_name: str, stream: BinaryIO) -> None:
+    """Write runs in one of ``FORMATS``.
 
     Raises:
         UsageError: no such format.
+        RunNotFound: one of the runs does not exist.
     """
-    return FORMATS.get(format_name)(runs)
+    FORMATS.get(format_name).write(store, run_ids, stream)
+
+
+def portable(store: Store, run_ids: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Whole runs with all that another store needs to hold them: manifests and tags as well."""
+    manifest = lru_cache(maxsize=64)(store.manifest)
+    for stored in store.iterate_runs(run_ids):
+        yield {
+            "schema": SCHEMA,
+            **as_json_data(stored),
+            "manifest": manifest(stored.artifact.sha256),
+            "tags": tags_of(store, [stored.run.id]).get(stored.run.id, []),
+        }
+
+
+@contextmanager
+def _text(stream: BinaryIO) -> Iterator[TextIO]:
+    text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
+    yield text
+    text.flush()
+    # Or closing the wrapper would close the stream.
+    text.detach()
+
+
+def _json(store: Store, run_ids: Sequence[str], stream: BinaryIO) -> None:
+    _write_array(portable(store, run_ids), stream)
+
+
+def _llama_bench(store: Store, run_ids: Sequence[str], stream: BinaryIO) -> None:
+    # llama-bench knows no failed runs; a row there is a measurement.
+    rows = (
+        row
+        for stored in store.iterate_runs(run_ids)
+        if stored.run.status == "ok"
+        for row in llama_bench_rows(stored)
+    )
+    _write_array(rows, stream)
+
+
+def _write_array(items: Iterable[Any], stream: BinaryIO) -> None:
+    with _text(stream) as text:
+        before = "[\n"
+        for item in items:
+            text.write(before + json.dumps(item))
+            before = ",\n"
+        text.write("\n]\n" if before == ",\n" else "[]\n")
+
+
+def _jsonl(store: Store, run_ids: Sequence[str], stream: BinaryIO) -> None:
+    with _text(stream) as text:
+        for item in portable(store, run_ids):
+            text.write(json.dumps(item, separators=(",", ":")) + "\n")
+
+
+def _csv(store: Store, run_ids: Sequence[str], stream: BinaryIO) -> None:
+    with _text(stream) as text:
+        writer = None
+        for summary in store.iterate_summaries(run_ids):
+            row = flat(summary)
+            if writer is None:
+                writer = csv.DictWriter(text, fieldnames=list(row), lineterminator="\n")
+                writer.writeheader()
+            writer.writerow(row)
+
+
+def _markdown(store: Store, run_ids: Sequence[str], stream: BinaryIO) -> None:
+    with _text(stream) as text:
+        text.write("| " + " | ".join(HEADERS) + " |\n|" + " --- |" * len(HEADERS) + "\n")
+        for summary in store.iterate_summaries(run_ids):
+            text.write("| " + " | ".join(cell.replace("|", "\\|") for cell in cells(summary)) + " |\n")
+
+
+def _parquet(store: Store, run_ids: Sequence[str], stream: BinaryIO) -> None:
+    # Behind an extra of its own.
+    from toolkit.store.parquet import write_parquet
+
+    write_parquet(store.iterate_runs(run_ids), stream)
+
+
+FORMATS: Registry[Format] = Registry("export format", UsageError)
+FORMATS.register("csv", Format(_csv))
+FORMATS.register("json", Format(_json))
+FORMATS.register("jsonl", Format(_jsonl))
+FORMATS.register("md", Format(_markdown))
+FORMATS.register("parquet", Format(_parquet, is_text=False))
+FORMATS.register("llama-bench", Format(_llama_bench))

@@ -32,7 +32,7 @@ def llama_bench_rows(stored: StoredRun) -> list[dict[str, Any]]:
                 n_prompt=0,
                 n_gen=run.generate_tokens - 1,
                 n_depth=run.depth + run.prompt_tokens,
-                samples_ns=[sum(repetition.decode_ns) for repetition in measured],
+                samples_ns=[repetition.decode_total_ns or 0 for repetition in measured],
             )
         )
     return rows

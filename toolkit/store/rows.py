@@ -174,7 +174,8 @@ class Run:
 class Repetition:
     """One repetition; ``decode_ns`` keeps the time of every decode step.
 
-    ``prefill_ns`` is None where only decode was timed, as in an imported llama-bench test. ``gate`` is "off",
+    ``decode_total_ns`` is their sum, and is filled in where it is not given. An imported llama-bench test has
+    it without any steps, and no ``prefill_ns`` when decode alone was timed. ``gate`` is "off",
     "opened" or "unattended"; ``throttled`` says, where known, whether the device slowed itself down
     meanwhile, and ``throttle_sign`` how that showed. Joules are net of the idle baseline.
     """
@@ -190,6 +191,11 @@ class Repetition:
     throttle_sign: str | None = None
     prefill_joules: float | None = None
     decode_joules: float | None = None
+    decode_total_ns: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.decode_total_ns is None:
+            object.__setattr__(self, "decode_total_ns", sum(self.decode_ns))
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, fields
-from typing import Any, TypeVar
+from dataclasses import asdict
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -15,18 +15,8 @@ from toolkit.store import tables
 from toolkit.store.database import connect, migrate, transaction
 from toolkit.store.filters import Filter
 from toolkit.store.query import matching, order_by
-from toolkit.store.rows import (
-    Artifact,
-    Condition,
-    Device,
-    Repetition,
-    Run,
-    RunSummary,
-    Status,
-    StoredRun,
-)
-
-Row = TypeVar("Row", Artifact, Condition, Device, Repetition, Run)
+from toolkit.store.reading import summaries, summaries_of, summary, whole_runs
+from toolkit.store.rows import RunSummary, Status, StoredRun
 
 # Without i, l, o, u: ids are read aloud and typed.
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -121,9 +111,9 @@ class Store:
         order = order_by(sort)
         # Choose first, read whole rows then: sorting carries ids around, not sixty columns.
         chosen = matching(where, order, limit).subquery()
-        query = _summaries().join(chosen, chosen.c.id == tables.runs.c.id).order_by(*order)
+        query = summaries().join(chosen, chosen.c.id == tables.runs.c.id).order_by(*order)
         with self.reading() as connection:
-            return [_summary(row) for row in connection.execute(query).mappings()]
+            return [summary(row) for row in connection.execute(query).mappings()]
 
     def run_ids(self, where: Filter | str | None = None) -> list[str]:
         """The ids of all runs that pass a filter, newest first.
@@ -185,8 +175,21 @@ class Store:
         Raises:
             RunNotFound: one of them does not exist.
         """
+        return list(self.iterate_runs(run_ids))
+
+    def iterate_runs(self, run_ids: Sequence[str]) -> Iterator[StoredRun]:
+        """Like :meth:`get_runs`, but some at a time: for more runs than memory holds."""
         with self.reading() as connection:
-            return [_whole_run(connection, run_id) for run_id in run_ids]
+            yield from whole_runs(connection, run_ids)
+
+    def iterate_summaries(self, run_ids: Sequence[str]) -> Iterator[RunSummary]:
+        """Runs without their samples, by full id, in that order.
+
+        Raises:
+            RunNotFound: one of them does not exist.
+        """
+        with self.reading() as connection:
+            yield from summaries_of(connection, run_ids)
 
     def manifest(self, artifact_sha256: str) -> dict[str, Any]:
         """The manifest of a stored artifact, as JSON data.
@@ -220,10 +223,7 @@ def write_run(connection: sa.Connection, stored: StoredRun, manifest: Mapping[st
     elif not _inserted(connection, tables.runs, asdict(run)):
         return False
     if stored.repetitions:
-        rows = [
-            {"run_id": run.id, "decode_total_ns": sum(row.decode_ns), **asdict(row)}
-            for row in stored.repetitions
-        ]
+        rows = [{"run_id": run.id, **asdict(row)} for row in stored.repetitions]
         connection.execute(sa.insert(tables.repetitions), rows)
     if stored.conditions:
         rows = [{"run_id": run.id, **asdict(row)} for row in stored.conditions]
@@ -250,57 +250,3 @@ def _inserted(connection: sa.Connection, table: sa.Table, values: dict[str, Any]
     except sa.exc.IntegrityError:
         return False
     return True
-
-
-def _columns(table: sa.Table, row: type[Row]) -> list[sa.ColumnElement[Any]]:
-    """The table's columns that make up ``row``, labelled so that joined tables do not collide."""
-    return [table.c[field.name].label(f"{table.name}.{field.name}") for field in fields(row)]
-
-
-def _read(row: type[Row], table: sa.Table, values: Mapping[Any, Any]) -> Row:
-    read: dict[str, Any] = {}
-    for field in fields(row):
-        value = values[f"{table.name}.{field.name}"]
-        # JSON knows only lists; a frozen row holds tuples.
-        read[field.name] = tuple(value) if isinstance(value, list) else value
-    return row(**read)
-
-
-def _summaries() -> sa.Select[Any]:
-    return sa.select(
-        *_columns(tables.runs, Run),
-        *_columns(tables.devices, Device),
-        *_columns(tables.artifacts, Artifact),
-    ).select_from(tables.runs.join(tables.devices).join(tables.artifacts))
-
-
-def _summary(values: Mapping[Any, Any]) -> RunSummary:
-    return RunSummary(
-        run=_read(Run, tables.runs, values),
-        device=_read(Device, tables.devices, values),
-        artifact=_read(Artifact, tables.artifacts, values),
-    )
-
-
-def _whole_run(connection: sa.Connection, run_id: str) -> StoredRun:
-    values = connection.execute(_summaries().where(tables.runs.c.id == run_id)).mappings().first()
-    if values is None:
-        raise RunNotFound("no such run", subject=f"run {run_id!r}", next_step="See: slm results list")
-    summary = _summary(values)
-    repetitions = connection.execute(
-        sa.select(*_columns(tables.repetitions, Repetition))
-        .where(tables.repetitions.c.run_id == run_id)
-        .order_by(tables.repetitions.c.index)
-    ).mappings()
-    conditions = connection.execute(
-        sa.select(*_columns(tables.conditions, Condition))
-        .where(tables.conditions.c.run_id == run_id)
-        .order_by(tables.conditions.c.id)
-    ).mappings()
-    return StoredRun(
-        run=summary.run,
-        device=summary.device,
-        artifact=summary.artifact,
-        repetitions=tuple(_read(Repetition, tables.repetitions, row) for row in repetitions),
-        conditions=tuple(_read(Condition, tables.conditions, row) for row in conditions),
-    )

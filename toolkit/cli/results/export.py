@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import typer
 
 from toolkit.cli.results import selection
+from toolkit.errors import UsageError
 from toolkit.settings import Settings
 
 
 def export_runs(
-    format_name: str = typer.Option("csv", "--format", "-f", help="csv, json, jsonl, md or llama-bench."),
+    format_name: str = typer.Option(
+        "csv", "--format", "-f", help="csv, json, jsonl, md, parquet or llama-bench."
+    ),
     output: Path | None = typer.Option(None, "--output", "-o", help="File to write instead of stdout."),
     where: str | None = selection.WHERE,
     status: list[str] = selection.STATUS,
@@ -20,11 +26,14 @@ def export_runs(
     model: str | None = selection.MODEL,
     as_json: bool = typer.Option(False, "--json", help="The same as --format json."),
 ) -> None:
-    """Export stored runs. json and jsonl keep every decode step's time; llama-bench takes ok runs only.
+    """Export stored runs. json, jsonl and parquet keep every decode step's time.
+
+    `slm results import` reads jsonl. parquet has a row per repetition. llama-bench takes ok runs only.
 
     \b
     Examples:
       slm results export --format csv -o results.csv
+      slm results export --format jsonl --where "tag = 'v1.0'" -o v1.0.jsonl
       slm results export --format llama-bench --status ok
     """  # noqa: D301
     from toolkit.store import open_store
@@ -32,25 +41,30 @@ def export_runs(
 
     if as_json:
         format_name = "json"
-    FORMATS.get(format_name)
+    if output is None and not FORMATS.get(format_name).is_text:
+        raise UsageError(f"{format_name} is not text", next_step="Name a file with --output.")
     with open_store(Settings.from_environment().store_url) as store:
-        found = store.list_runs(where=selection.chosen(where, status, device, model))
-        text = export(store.get_runs([summary.run.id for summary in found]), format_name)
-    if output is None:
-        sys.stdout.write(text)
-    else:
-        _write(output, text)
-        print(f"{len(found)} runs written to {output}", file=sys.stderr)
+        run_ids = store.run_ids(selection.chosen(where, status, device, model))
+        if output is None:
+            export(store, run_ids, format_name, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+        else:
+            with _whole_file(output) as stream:
+                export(store, run_ids, format_name, stream)
+            print(f"{len(run_ids)} runs written to {output}", file=sys.stderr)
 
 
-def _write(output: Path, text: str) -> None:
-    from toolkit.errors import UsageError
-
+@contextmanager
+def _whole_file(output: Path) -> Iterator[BinaryIO]:
+    """A file that gets its name when all of it is written."""
     partial = output.with_name(f".{output.name}.partial")
     try:
-        partial.write_text(text)
+        with partial.open("wb") as stream:
+            yield stream
         partial.replace(output)
     except OSError as error:
         raise UsageError(
             f"cannot be written: {error.strerror}", subject=str(output), next_step="Choose another -o."
         ) from None
+    finally:
+        partial.unlink(missing_ok=True)

@@ -150,7 +150,7 @@ def _repetitions(stored: StoredRun) -> Table:
         table.add_row(
             f"{repetition.index}{' (warm-up)' if repetition.warmup else ''}",
             "-" if repetition.prefill_ns is None else f"{repetition.prefill_ns / 1e6:.1f}",
-            f"{sum(steps) / 1e6:.1f}",
+            f"{(repetition.decode_total_ns or 0) / 1e6:.1f}",
             f"{statistics.median(steps) / 1e6:.2f}" if steps else "-",
             f"{max(steps) / 1e6:.2f}" if steps else "-",
         )

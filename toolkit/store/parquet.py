@@ -1,0 +1,89 @@
+"""Stored runs as Parquet: a row per repetition, the run's, device's and artifact's columns beside it.
+
+A run without repetitions gives one row, whose ``repetition_*`` columns are null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from itertools import islice
+from typing import Any, BinaryIO
+
+import sqlalchemy as sa
+
+from toolkit.errors import UsageError
+from toolkit.store import tables
+from toolkit.store.rows import StoredRun
+
+_RUNS_AT_A_TIME = 500
+# Too large to repeat, or said by another column.
+_LEFT_OUT = (
+    tables.artifacts.c.manifest,
+    tables.repetitions.c.run_id,
+    tables.devices.c.key,
+    tables.artifacts.c.sha256,
+)
+_LISTS = {
+    "affinity": "int64",
+    "argv": "string",
+    "repetition_decode_ns": "int64",
+}
+
+
+def write_parquet(runs: Iterable[StoredRun], stream: BinaryIO) -> None:
+    """Write runs as one Parquet table.
+
+    Raises:
+        UsageError: pyarrow is not installed.
+    """
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ModuleNotFoundError:
+        raise UsageError(
+            "writing Parquet needs pyarrow", next_step="Install it: pip install 'slm-toolkit[parquet]'"
+        ) from None
+    schema = pa.schema([(name, _arrow_type(pa, name, column)) for name, column in _columns()])
+    remaining = iter(runs)
+    with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
+        while some := list(islice(remaining, _RUNS_AT_A_TIME)):
+            rows = [row for stored in some for row in _rows(stored)]
+            writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+
+
+def _columns() -> Iterator[tuple[str, sa.Column[Any]]]:
+    for table, prefix in (
+        (tables.runs, ""),
+        (tables.devices, "device_"),
+        (tables.artifacts, "artifact_"),
+        (tables.repetitions, "repetition_"),
+    ):
+        for column in table.columns:
+            if not any(column is left_out for left_out in _LEFT_OUT):
+                yield prefix + column.name, column
+
+
+def _arrow_type(pa: Any, name: str, column: sa.Column[Any]) -> Any:
+    if name in _LISTS:
+        return pa.list_(pa.type_for_alias(_LISTS[name]))
+    match column.type:
+        case sa.Boolean():
+            return pa.bool_()
+        case sa.Integer():
+            return pa.int64()
+        case sa.Float():
+            return pa.float64()
+        case _:
+            return pa.string()
+
+
+def _rows(stored: StoredRun) -> Iterator[dict[str, Any]]:
+    """The rows of one run; names that the schema lacks are ignored."""
+    shared = asdict(stored.run)
+    shared |= {f"device_{name}": value for name, value in asdict(stored.device).items()}
+    shared |= {f"artifact_{name}": value for name, value in asdict(stored.artifact).items()}
+    if not stored.repetitions:
+        yield shared
+    for repetition in stored.repetitions:
+        yield shared | {f"repetition_{name}": value for name, value in asdict(repetition).items()}
