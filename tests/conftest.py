@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from private_adb import AdbServer, adb_binary
+from private_sshd import Board
 
 from toolkit.devices.adb.client import AdbClient
 from toolkit.settings import Settings
@@ -44,3 +45,20 @@ def adb_server(
         server.start()
         yield server
         server.kill()
+
+
+@pytest.fixture(scope="session")
+def running_board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
+    """An ssh server of the tests' own; only the fixture ``board`` leads ssh to it."""
+    board = Board(tmp_path_factory.mktemp("board"))
+    board.start()
+    yield board
+    board.remove()
+
+
+@pytest.fixture
+def board(running_board: Board, monkeypatch: pytest.MonkeyPatch) -> Board:
+    """A healthy Linux board."""
+    for name, value in running_board.environ.items():
+        monkeypatch.setenv(name, value)
+    return running_board

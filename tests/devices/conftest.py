@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from private_adb import AdbServer
+from private_sshd import SERIAL, Board
 from virtual_phones import IMPATIENT, OpenPhone, StartPhone, running_phone
 
 from toolkit.devices.adb import AdbDevice
 from toolkit.devices.adb.client import AdbClient
 from toolkit.devices.base import Device
 from toolkit.devices.local import LocalDevice
+from toolkit.devices.ssh.client import find_client
+from toolkit.devices.ssh.device import open_board
 from toolkit.devices.virtual.emulation import bring_online
 from toolkit.devices.virtual.fleet import VirtualPhone, remove_phone, start_phone
 from toolkit.devices.virtual.spec import PhoneSpec
@@ -69,12 +73,16 @@ def open_phone(adb_client: AdbClient, phone_settings: Settings) -> OpenPhone:
     )
 
 
-@pytest.fixture(params=["local", "adb"])
+@pytest.fixture(params=["local", "adb", "ssh"])
 def device(request: pytest.FixtureRequest, tmp_path: Path) -> Device:
     """Each implementation of the interface in turn, with an empty folder to work in."""
     if request.param == "local":
         settings = Settings(cache_dir=tmp_path / "cache", data_dir=tmp_path / "data", store_url="sqlite://")
         return LocalDevice(settings)
+    if request.param == "ssh":
+        board: Board = request.getfixturevalue("board")
+        request.addfinalizer(lambda: shutil.rmtree(board.home / ".slm-toolkit", ignore_errors=True))
+        return open_board(find_client(SERIAL), lock_folder=tmp_path / "locks", patience=IMPATIENT)
     phone = request.getfixturevalue("shared_phone")
     opened: AdbDevice = request.getfixturevalue("open_phone")(phone)
     opened.workdir = f"{opened.workdir}/{tmp_path.name}"

@@ -42,6 +42,7 @@ class Recording:
     def __init__(self, device: Device) -> None:
         self._device = device
         self.serial, self.workdir = device.serial, device.workdir
+        self.push_piece_bytes = device.push_piece_bytes
         self.info, self.readings, self.lock = device.info, device.readings, device.lock
         self.pull = device.pull
         self.free_space: Callable[[], int] = device.free_space

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 from toolkit.devices.battery import PowerSource
 from toolkit.progress import ProgressCallback, silent
 
-DeviceKind = Literal["local", "adb"]
+DeviceKind = Literal["local", "adb", "ssh"]
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class DeviceInfo:
     """What a device is. Facts that could not be read are None, never guessed.
 
     Attributes:
-        serial: adb serial, or "local".
+        serial: adb serial, "local", or "ssh:USER@HOST".
         state: adb's word ("device", "unauthorized", "offline" ...); "device" means usable.
         abi: primary ABI in Android's words: "arm64-v8a", "x86_64".
         os_version: "Android 14" or the Linux distribution's pretty name.
@@ -100,6 +100,8 @@ class Device(Protocol):
     serial: str
     # The folder that the toolkit owns on the device, e.g. /data/local/tmp/slm-toolkit.
     workdir: str
+    # Large files are pushed in pieces of this size, so that a cut costs one piece; None for never.
+    push_piece_bytes: int | None
 
     def info(self) -> DeviceInfo:
         """Describe the device."""

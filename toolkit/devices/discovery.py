@@ -13,6 +13,8 @@ from toolkit.devices.adb.parsers import AttachedDevice
 from toolkit.devices.base import Device, DeviceInfo
 from toolkit.devices.local import LOCAL_SERIAL, LocalDevice
 from toolkit.devices.patience import Patience
+from toolkit.devices.ssh import client as ssh
+from toolkit.devices.ssh.device import open_board
 from toolkit.devices.states import advice_for
 from toolkit.errors import AdbNotFound, DeviceError, DeviceNotFound, DeviceNotReady
 from toolkit.settings import Settings
@@ -47,15 +49,18 @@ def attached_phones(settings: Settings) -> list[AttachedDevice]:
 
 
 def open_device(serial: str, settings: Settings) -> Device:
-    """Open "local" or the phone with this adb serial.
+    """Open "local", a board as "ssh:USER@HOST", or the phone with this adb serial.
 
     Raises:
         AdbNotFound: no adb binary.
-        DeviceNotFound: no such phone; names those that are attached.
-        DeviceNotReady: attached but not usable; says what to do.
+        DeviceNotFound: no such phone or host; names the phones that are attached.
+        DeviceNotReady: attached but not usable, or not reachable; says what to do.
+        UsageError: "ssh:" without a host.
     """
     if serial == LOCAL_SERIAL:
         return LocalDevice(settings)
+    if serial.startswith(ssh.PREFIX):
+        return open_board(ssh.find_client(serial), lock_folder=_lock_folder(settings))
     client = AdbClient(find_adb(settings))
     attached = {phone.serial: phone for phone in client.devices()}
     if serial not in attached:

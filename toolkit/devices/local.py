@@ -34,8 +34,12 @@ _ANDROID_ABIS = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64-v8a", 
 
 def host_abi() -> str:
     """This machine's ABI in Android's words, or the machine's own word for another architecture."""
-    machine = platform.machine().lower()
-    return _ANDROID_ABIS.get(machine, machine)
+    return android_abi(platform.machine())
+
+
+def android_abi(machine: str) -> str:
+    """Android's word for what ``uname -m`` says, or that word itself for another architecture."""
+    return _ANDROID_ABIS.get(machine.lower(), machine.lower())
 
 
 class LocalDevice:
@@ -46,6 +50,8 @@ class LocalDevice:
     """
 
     serial = LOCAL_SERIAL
+    # Copying is not cut short, and parts would keep file systems from sharing blocks.
+    push_piece_bytes: int | None = None
 
     def __init__(self, settings: Settings) -> None:
         self.workdir = str(settings.data_dir / "local-device")

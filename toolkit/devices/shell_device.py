@@ -24,8 +24,8 @@ from toolkit.errors import DeviceError, DeviceLost, TransferFailed
 from toolkit.progress import ProgressCallback, silent
 
 _KILL_TIMEOUT_S = 3.0
-# A cut costs at most one part; smaller ones would cost the plain path some of its speed.
-_PUSH_PART_BYTES = 256 << 20
+# A cut costs at most one piece; smaller ones would cost the plain path some of its speed.
+_PUSH_PIECE_BYTES = 256 << 20
 
 
 class ShellDevice(ABC):
@@ -48,7 +48,7 @@ class ShellDevice(ABC):
         self.workdir = workdir
         # The folder itself is not there before the first push.
         self._parent = posixpath.dirname(workdir)
-        self.push_part_bytes: int | None = _PUSH_PART_BYTES
+        self.push_piece_bytes: int | None = _PUSH_PIECE_BYTES
         self._lock_folder = lock_folder
         self._patience = patience
         self._lease: Lease | None = None

@@ -1,6 +1,7 @@
 """Files that arrive whole and proven, or not at all; and files that need not travel again.
 
-A file goes to ``NAME.part``, is hashed on the device, and renamed. A receipt beside it,
+A file goes to ``NAME.part`` (a large one in pieces, see :mod:`toolkit.devices.resume`), is hashed on the
+device, and renamed. A receipt beside it,
 ``.NAME.sha256-receipt``, remembers the hash together with the file's size, modification and change time,
 so that the next push of the same file costs one shell call and no hashing: a receipt that does not fit
 the file it stands beside counts for nothing.
@@ -16,7 +17,8 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from toolkit.devices.base import Device
-from toolkit.errors import DeviceError, DeviceFull, TransferFailed
+from toolkit.devices.resume import is_resumable, piece_bytes, push_resumably, resumable_part
+from toolkit.errors import DeviceError, DeviceFull, DeviceTimeout, TransferFailed
 from toolkit.progress import ProgressCallback, silent
 
 PushOutcome = Literal["pushed", "unchanged"]
@@ -118,7 +120,8 @@ def push_folder_verified(
     """Push those files of a folder that the device does not hold already.
 
     Each appears under its final name whole and with the right hash, or not at all; a failure leaves no
-    ``.part`` behind, as long as the device still answers. All files are checked in one call.
+    ``.part`` behind, as long as the device still answers, except what a later push of a large file goes on
+    from. All files are checked in one call.
 
     Args:
         device: where to.
@@ -152,7 +155,8 @@ def _deliver(device: Device, deliveries: Sequence[_Delivery], progress: Progress
     changed = [delivery for delivery, is_same in zip(deliveries, same, strict=True) if not is_same]
     total = sum(delivery.size_bytes for delivery in changed)
     if changed:
-        _require_space(device, total)
+        pieces = [piece_bytes(device, delivery.size_bytes) for delivery in changed]
+        _require_space(device, total + max(pieces))
     done = 0
     for delivery in changed:
 
@@ -220,35 +224,56 @@ def _require_space(device: Device, size_bytes: int) -> None:
 
 
 def _push_one(device: Device, file: _Delivery, progress: ProgressCallback) -> None:
+    if not is_resumable(device, file.size_bytes):
+        try:
+            device.push(file.local, file.part, progress=progress)
+            _finish(device, file, file.part)
+        except BaseException as error:
+            # Ctrl-C included: nothing unproven stays.
+            _remove(device, file.part, error)
+            raise
+        return
+    part = resumable_part(file.remote, file.sha256)
+    resumed_at = push_resumably(device, file.local, part, progress=progress)
     try:
-        device.push(file.local, file.part, progress=progress)
-        result = device.shell(
-            ["sh", "-c", _FINISH_SCRIPT, "sh", file.remote, file.part, file.receipt, file.sha256],
-            timeout_s=_hash_timeout_s(file.size_bytes),
+        _finish(device, file, part)
+    except TransferFailed as error:
+        _remove(device, part, error)
+        if resumed_at == 0:
+            raise
+        # A phone that lost its power may have kept a length but not its bytes: once more, from nothing.
+        push_resumably(device, file.local, part, progress=progress)
+        _finish(device, file, part)
+
+
+def _finish(device: Device, file: _Delivery, part: str) -> None:
+    """Prove what has arrived and give it its name."""
+    result = device.shell(
+        ["sh", "-c", _FINISH_SCRIPT, "sh", file.remote, part, file.receipt, file.sha256],
+        timeout_s=_hash_timeout_s(file.size_bytes),
+    )
+    if result.returncode == _WRONG_HASH:
+        raise TransferFailed(
+            f"{file.local.name} arrived with sha256 {result.stdout.strip()[:64]} instead of {file.sha256}.",
+            serial=device.serial,
+            next_step="Check that the local file is intact, then run the same command again.",
         )
-        if result.returncode == _WRONG_HASH:
-            raise TransferFailed(
-                f"{file.local.name} arrived with sha256 {result.stdout.strip()[:64]} "
-                f"instead of {file.sha256}.",
-                serial=device.serial,
-                next_step="Check that the local file is intact, then run the same command again.",
-            )
-        if result.returncode != 0:
-            raise TransferFailed(
-                f"{file.remote} could not be put in place: {result.stderr.strip()[-300:]}",
-                serial=device.serial,
-            )
-    except BaseException:
-        # Ctrl-C included: nothing unproven stays.
-        _remove(device, file.part)
-        raise
+    if result.returncode != 0:
+        raise TransferFailed(
+            f"{file.remote} could not be put in place: {result.stderr.strip()[-300:]}",
+            serial=device.serial,
+            next_step="Run the same command again.",
+        )
 
 
-def _remove(device: Device, remote: str) -> None:
+def _remove(device: Device, remote: str, error: BaseException) -> None:
+    if isinstance(error, DeviceTimeout):
+        # It does not answer, and waiting once more would not help; the next push overwrites.
+        return
     try:
         device.shell(["rm", "-f", remote], timeout_s=_CALL_TIMEOUT_S)
     except DeviceError:
-        # The device is gone, which the error under way says; the next push overwrites the file.
+        # The device is gone, which the error under way says.
         pass
 
 
