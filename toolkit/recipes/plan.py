@@ -243,7 +243,8 @@ class _Planner:
         if self._phones is None:
             found = list_devices(self._settings)
             self._phones = [one.serial for one in found if one.kind != LOCAL and not one.emulated]
-        return list(self._phones)
+        # With none attached the word stays, so that the plan shows what cannot be run now.
+        return list(self._phones) or [PHONES]
 
     def _reports(self, profiles: Sequence[Step]) -> list[Step]:
         steps = []

@@ -7,12 +7,12 @@ from typing import Any
 from toolkit.artifact import Artifact
 from toolkit.devices.base import Device
 from toolkit.devices.discovery import open_device
-from toolkit.errors import DeviceLost, RunError
+from toolkit.errors import DeviceLost, DeviceNotFound, RunError
 from toolkit.profiling.pull import pull_left_runs
 from toolkit.profiling.session import Session, abandon, profile
 from toolkit.recipes.run_ids import status_of
 from toolkit.recipes.steps import ProfileWork
-from toolkit.recipes.targets import virtual_number
+from toolkit.recipes.targets import PHONES, virtual_number
 from toolkit.recipes.workspace import Workspace
 from toolkit.settings import Settings
 from toolkit.store import Store, open_store
@@ -39,7 +39,15 @@ def run(work: ProfileWork, workspace: Workspace, settings: Settings) -> dict[str
 
 
 def serial_of(target: str, settings: Settings) -> str:
-    """The serial of a device of the plan; virtual phones are started when they do not run."""
+    """The serial of a device of the plan; virtual phones are started when they do not run.
+
+    Raises:
+        DeviceNotFound: the recipe is for all attached phones, and there were none.
+    """
+    if target == PHONES:
+        raise DeviceNotFound(
+            "no phone is attached", next_step="Attach one, see slm devices list, and run again."
+        )
     number = virtual_number(target)
     if number is None:
         return target

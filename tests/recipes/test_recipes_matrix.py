@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from typing import Any
+
+from toolkit.recipes.matrix import conversions, profile_runs
+from toolkit.recipes.schema import Convert, Profile
+
+
+def convert(**fields: Any) -> Convert:
+    return Convert.model_validate({"model": "random:llama-tiny", **fields})
+
+
+def profile(**fields: Any) -> Profile:
+    return Profile.model_validate(fields)
+
+
+def test_every_combination_once_in_the_order_of_the_axes() -> None:
+    found = conversions(convert(backend=["onnxruntime", "executorch"], quant=["8da4w", "8da8w"]))
+    assert [(one.backend, one.quant) for one in found] == [
+        ("onnxruntime", "8da4w"),
+        ("onnxruntime", "8da8w"),
+        ("executorch", "8da4w"),
+        ("executorch", "8da8w"),
+    ]
+
+
+def test_schemes_that_keep_floats_have_no_groups() -> None:
+    found = conversions(convert(quant=["fp16", "8da4w"], group_size=[32, 64], algorithm=["rtn", "hqq"]))
+    assert [one.quant for one in found] == ["fp16"] + 4 * ["8da4w"]
+
+
+def test_a_float_scheme_with_a_quantized_vocabulary_keeps_its_groups() -> None:
+    assert len(conversions(convert(quant="fp16", lm_head="8w", group_size=[32, 64]))) == 2
+
+
+def test_exclude_takes_out_what_has_all_of_its_values() -> None:
+    found = conversions(
+        convert(
+            backend=["onnxruntime", "executorch"],
+            quant=["8da4w", "4w", "fp16"],
+            exclude=[{"backend": "executorch", "quant": ["4w", "fp16"]}],
+        )
+    )
+    assert [(one.backend, one.quant) for one in found if one.backend == "executorch"] == [
+        ("executorch", "8da4w")
+    ]
+    assert len(found) == 4
+
+
+def test_include_adds_combinations_at_the_first_value_of_other_axes() -> None:
+    found = conversions(
+        convert(
+            quant=["8da4w", "fp16"], context=[128, 256], include=[{"quant": "8w", "group_size": [16, 32]}]
+        )
+    )
+    added = found[4:]
+    assert [(one.quant, one.group_size, one.context) for one in added] == [("8w", 16, 128), ("8w", 32, 128)]
+
+
+def test_excludes_of_profile_runs_may_name_what_was_converted() -> None:
+    converted = conversions(convert(quant=["8da4w", "fp16"]))
+    found = profile_runs(profile(threads=[1, 2], exclude=[{"quant": "fp16", "threads": 2}]), converted)
+    assert [(run.conversion.quant, run.threads) for run in found] == [("8da4w", 1), ("8da4w", 2), ("fp16", 1)]
+
+
+def test_includes_of_profile_runs_may_be_for_some_conversions_only() -> None:
+    converted = conversions(convert(quant=["8da4w", "fp16"]))
+    found = profile_runs(profile(depth=0, include=[{"quant": "8da4w", "depth": [128, 256]}]), converted)
+    assert [(run.conversion.quant, run.depth) for run in found] == [
+        ("8da4w", 0),
+        ("8da4w", 128),
+        ("8da4w", 256),
+        ("fp16", 0),
+    ]
+
+
+def test_rounds_are_runs_of_their_own() -> None:
+    found = profile_runs(profile(rounds=3), conversions(convert()))
+    assert [run.round for run in found] == [1, 2, 3]
+    assert len({run.label for run in found}) == 3

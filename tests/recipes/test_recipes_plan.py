@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from toolkit.recipes import fingerprints
+from toolkit.recipes.plan import Plan, make_plan
+from toolkit.recipes.run_ids import run_id
+from toolkit.recipes.validation import load_recipe
+from toolkit.recipes.workspace import Attempt, SourceLock, StepRecord, Workspace
+from toolkit.settings import Settings
+
+RECIPE = """schema: slm-recipe/1
+name: planned
+convert:
+  model: {model}
+  quant: [8da4w, fp16]
+profile: {{device: [local, virtual:2]}}
+"""
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    data = tmp_path / "data"
+    return dataclasses.replace(
+        Settings.from_environment(), data_dir=data, store_url=f"sqlite:///{data / 'results.db'}"
+    )
+
+
+def plan(folder: Path, settings: Settings, text: str) -> Plan:
+    path = folder / "recipe.yaml"
+    path.write_text(text)
+    return make_plan(load_recipe(path), Workspace.default(settings), settings)
+
+
+def keys(made: Plan) -> set[str]:
+    return {step.key for step in made.steps}
+
+
+def test_steps_in_an_order_in_which_they_can_be_done(tmp_path: Path, settings: Settings) -> None:
+    made = plan(tmp_path, settings, RECIPE.format(model="random:llama-tiny"))
+    assert [step.kind for step in made.steps] == 2 * ["convert"] + 6 * ["profile"]
+    seen: set[str] = set()
+    for step in made.steps:
+        assert seen.issuperset(step.needs)
+        seen.add(step.key)
+    assert len(seen) == 8
+    assert {step.work.device for step in made.steps if step.kind == "profile"} == {
+        "local",
+        "virtual-1",
+        "virtual-2",
+    }
+
+
+def test_nothing_but_what_decides_about_the_output_changes_a_key(tmp_path: Path, settings: Settings) -> None:
+    text = RECIPE.format(model="random:llama-tiny")
+    before = keys(plan(tmp_path, settings, text))
+    other_words = (
+        text.replace("planned", "renamed") + "description: another\nlimits: {retries: 5, memory_gb: 3}\n"
+    )
+    assert keys(plan(tmp_path, settings, other_words)) == before
+    for changed in ("limits: {cpus: 2}\n", ""):
+        more = text + changed if changed else text.replace("fp16", "8w")
+        assert keys(plan(tmp_path, settings, more)) != before
+
+
+def test_other_code_or_other_versions_make_other_keys(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = RECIPE.format(model="random:llama-tiny")
+    before = keys(plan(tmp_path, settings, text))
+    monkeypatch.setattr(fingerprints, "converting_code", lambda: "edited")
+    edited = keys(plan(tmp_path, settings, text))
+    assert before.isdisjoint(edited)
+    monkeypatch.setattr(fingerprints, "installed", lambda package: f"{package} 99")
+    assert edited.isdisjoint(keys(plan(tmp_path, settings, text)))
+
+
+def test_a_config_file_is_part_of_the_key(tmp_path: Path, settings: Settings) -> None:
+    config = tmp_path / "mine.json"
+    fields = {"model_type": "llama", "vocab_size": 512, "hidden_size": 64}
+    config.write_text(json.dumps(fields))
+    before = keys(plan(tmp_path, settings, RECIPE.format(model="random:mine.json")))
+    config.write_text(json.dumps({**fields, "hidden_size": 128}))
+    assert before.isdisjoint(keys(plan(tmp_path, settings, RECIPE.format(model="random:mine.json"))))
+
+
+def test_a_folder_is_known_by_what_its_files_hold(tmp_path: Path, settings: Settings) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "model.safetensors").write_bytes(b"weights")
+    (folder / "config.json").write_text("{}")
+    before = keys(plan(tmp_path, settings, RECIPE.format(model="./model")))
+    assert keys(plan(tmp_path, settings, RECIPE.format(model="./model"))) == before
+    (folder / "config.json").write_text('{"rope_theta": 1}')
+    assert before.isdisjoint(keys(plan(tmp_path, settings, RECIPE.format(model="./model"))))
+
+
+def test_a_hub_model_is_unknown_until_it_is_fetched(tmp_path: Path, settings: Settings) -> None:
+    text = RECIPE.format(model="owner/name")
+    made = plan(tmp_path, settings, text)
+    assert [step.state for step in made.steps] == ["to do"] + 8 * ["unknown"]
+    lock = SourceLock.model_validate(
+        {
+            "model": "owner/name",
+            "asked_revision": None,
+            "info": {"kind": "hub", "id": "owner/name", "revision": "c0ffee", "files": []},
+            "config": {},
+        }
+    )
+    Workspace.default(settings).write_source(made.steps[0].key, lock)
+    made = plan(tmp_path, settings, text)
+    assert [step.state for step in made.steps] == ["done"] + 8 * ["to do"]
+    assert made.steps[1].work.kind == "convert" and made.steps[1].work.revision == "c0ffee"
+
+
+def test_a_profile_step_is_done_only_when_the_store_has_its_run(tmp_path: Path, settings: Settings) -> None:
+    text = RECIPE.format(model="random:llama-tiny")
+    step = plan(tmp_path, settings, text).steps[-1]
+    attempt = Attempt(number=1, outcome="done", started_unix_ns=1, ended_unix_ns=2)
+    record = StepRecord(
+        key=step.key, kind="profile", title="", attempts=[attempt], result={"run_id": run_id(step.key, 1)}
+    )
+    Workspace.default(settings).write_record(record)
+    assert plan(tmp_path, settings, text).steps[-1].state == "to do"
+
+
+def test_run_ids_are_what_the_store_takes_and_differ_by_attempt() -> None:
+    ids = {run_id(f"key{number}", attempt) for number in range(50) for attempt in (1, 2)}
+    assert len(ids) == 100
+    assert all(len(one) == 16 and one.isalnum() and one.islower() or one.isdigit() for one in ids)
+    assert run_id("key1", 1) == run_id("key1", 1)
+
+
+def test_a_damaged_record_counts_as_none(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    (tmp_path / "steps").mkdir()
+    for text in ("", "{", "[]", '{"schema": "slm-step/9"}', "\0"):
+        (tmp_path / "steps" / "k.json").write_text(text)
+        assert workspace.record("k") is None
