@@ -37,6 +37,7 @@ and keeps its traceback.
     |   +-- DeviceFull
     |   +-- DeviceBusy                another run holds its lock
     |   +-- TransferFailed
+    |   +-- EnergyRefused             no counters, or a charger that they do not see
     |   +-- VirtualPhoneFailed        a virtual phone cannot be started
     +-- RunError                 9    the runner on the device
     |   +-- RunnerFailed              non-zero exit, killed, crashed
@@ -223,6 +224,10 @@ class DeviceBusy(DeviceError):
 
 class TransferFailed(DeviceError):
     """A push or pull ended with different bytes than it began with."""
+
+
+class EnergyRefused(DeviceError):
+    """Energy cannot be measured: no readable counters, or external power attached."""
 
 
 class VirtualPhoneFailed(DeviceError):

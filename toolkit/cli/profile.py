@@ -65,6 +65,15 @@ def profile(
     gate_limit: float = typer.Option(
         300, "--gate-limit", min=0, help="Seconds that one repetition may wait at the gate."
     ),
+    energy: bool = typer.Option(
+        False, "--energy", help="Measure joules with the battery's counters; the phone must not charge."
+    ),
+    allow_charging: bool = typer.Option(
+        False, "--allow-charging", help="With --energy: measure although it charges; the run is marked."
+    ),
+    energy_baseline: float = typer.Option(
+        10, "--energy-baseline", min=1, help="With --energy: seconds to watch the idle device before."
+    ),
     timeout: float | None = typer.Option(
         None, "--timeout", min=1, help="Seconds the runner may take; scaled by the work by default."
     ),
@@ -81,9 +90,13 @@ def profile(
       slm profile smollm2-8da4w --device R5CT1234567 --device local --threads 4
       slm profile smollm2-8da4w --device all
       slm profile smollm2-8da4w --device ssh:pi@raspberrypi
+      slm profile smollm2-8da4w --gate strict --max-celsius 38
+      slm profile smollm2-8da4w --device 192.168.1.20:5555 --energy
       slm profile smollm2-8da4w --prompt-tokens 1024 --generate-tokens 256 --depth 512 --json
     """  # noqa: D301
     from toolkit.artifact import Artifact
+    from toolkit.errors import UsageError
+    from toolkit.profiling.energy_options import EnergyOptions
     from toolkit.profiling.gate import gate_options
     from toolkit.profiling.options import ProfileOptions, check_context, parse_affinity
     from toolkit.profiling.session import Session
@@ -107,7 +120,10 @@ def profile(
             min_battery_percent=min_battery,
             time_limit_s=gate_limit,
         ),
+        energy=EnergyOptions(allow_charging=allow_charging, baseline_s=energy_baseline) if energy else None,
     )
+    if allow_charging and not energy:
+        raise UsageError("--allow-charging means nothing without --energy", next_step="Add --energy.")
     settings = Settings.from_environment()
     loaded = Artifact.load(artifact)
     check_context(loaded, options)

@@ -6,14 +6,27 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from toolkit.artifact import GreedyReference
+from toolkit.devices.power_supply import PowerSupply
 from toolkit.profiling import remote
 from toolkit.profiling.options import ProfileOptions
 
 
 def profile_flags(
-    run_dir: str, run_id: str, options: ProfileOptions, reference: GreedyReference | None
+    run_dir: str,
+    run_id: str,
+    options: ProfileOptions,
+    reference: GreedyReference | None,
+    battery: PowerSupply | None = None,
 ) -> list[str]:
-    """Flags of the mode ``profile``; what the options leave open is the runner's choice."""
+    """Flags of the mode ``profile``; what the options leave open is the runner's choice.
+
+    Args:
+        run_dir: the run's folder on the device.
+        run_id: goes into every record.
+        options: the work.
+        reference: the greedy reference, when the artifact has one.
+        battery: whose counters are sampled, when energy is asked for.
+    """
     flags = ["--run-id", run_id, "--output", f"{run_dir}/{remote.RESULT}"]
     for name in ("prompt_tokens", "generate_tokens", "depth", "repetitions", "warmup"):
         flags += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
@@ -22,6 +35,10 @@ def profile_flags(
         flags += ["--kernels", options.kernels]
     if options.gate.name != "off":
         flags += ["--gate-dir", run_dir, "--gate-timeout", str(options.gate.runner_timeout_s)]
+    if battery is not None and options.energy is not None:
+        flags += ["--power-current", battery.current_file, "--power-voltage", battery.voltage_file]
+        flags += ["--power-interval-ms", str(options.energy.interval_ms)]
+        flags += ["--power-baseline-ms", str(round(1000 * options.energy.baseline_s))]
     if reference is not None:
         flags += ["--reference-prompt", f"{run_dir}/{remote.PROMPT}"]
         flags += ["--reference-continuation", f"{run_dir}/{remote.CONTINUATION}"]

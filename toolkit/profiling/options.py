@@ -9,6 +9,7 @@ from pydantic import Field
 
 from toolkit.artifact import Artifact, Frozen
 from toolkit.errors import UsageError
+from toolkit.profiling.energy_options import EnergyOptions
 from toolkit.profiling.gate import GateOptions
 
 _CPUS = re.compile("([0-9]+)(?:-([0-9]+))?")
@@ -30,6 +31,7 @@ class ProfileOptions(Frozen):
         prefill_chunk: prompt tokens per prefill call; 0 for all at once.
         kernels: whose kernels multiply with quantized weights; None leaves the choice to the runner.
         gate: what the device must meet before each repetition.
+        energy: how energy is measured, or None when it is not.
     """
 
     prompt_tokens: int = Field(512, ge=1)
@@ -42,6 +44,7 @@ class ProfileOptions(Frozen):
     prefill_chunk: int = Field(0, ge=0)
     kernels: Literal["own", "engine"] | None = None
     gate: GateOptions = GateOptions()
+    energy: EnergyOptions | None = None
 
     @property
     def tokens_per_repetition(self) -> int:

@@ -48,4 +48,6 @@ def work_timeout_s(artifact_bytes: int, work_tokens: int) -> float:
 def run_timeout_s(artifact_bytes: int, options: ProfileOptions) -> float:
     """How long a profile run may take, with every repetition waiting at its gate for as long as it may."""
     waits = options.warmup + options.repetitions if options.gate.name != "off" else 0
-    return work_timeout_s(artifact_bytes, options.work_tokens) + waits * options.gate.runner_timeout_s
+    idle_s = options.energy.baseline_s if options.energy else 0
+    work_s = work_timeout_s(artifact_bytes, options.work_tokens)
+    return work_s + idle_s + waits * options.gate.runner_timeout_s

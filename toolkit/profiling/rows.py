@@ -13,6 +13,7 @@ from toolkit.devices.base import DeviceInfo
 from toolkit.profiling import metrics
 from toolkit.profiling.description import RunDescription
 from toolkit.profiling.ending import Ending
+from toolkit.profiling.energy import EnergyFigures, RepetitionEnergy, energy_of
 from toolkit.profiling.gate import Moment, limits_for, unreadable
 from toolkit.profiling.records import Result
 from toolkit.profiling.throttling import Throttling, throttling_by_repetition
@@ -66,7 +67,7 @@ def stored_run(description: RunDescription, ending: Ending, moments: Sequence[Mo
         "context_length": description.manifest.context_length,
         "greedy_matched": ending.greedy_matched,
         "greedy_total": ending.greedy_total,
-        **asked.model_dump(exclude={"gate"}),
+        **asked.model_dump(exclude={"gate", "energy"}),
         **_gate(description, ending, moments),
         "power_source": _power_source(moments),
     }
@@ -75,11 +76,14 @@ def stored_run(description: RunDescription, ending: Ending, moments: Sequence[Mo
         run["throttled_repetitions"] = _throttled_repetitions(ending.result, throttling)
         if ending.status == "ok":
             run |= _figures(ending.result)
+    energy = _energy(description, ending, moments)
+    if energy is not None:
+        run |= asdict(energy[0])
     return StoredRun(
         run=Run(**run),
         device=device,
         artifact=artifact,
-        repetitions=_repetitions(ending.result, throttling),
+        repetitions=_repetitions(ending.result, throttling, energy[1] if energy else {}),
         conditions=_conditions(moments),
     )
 
@@ -183,6 +187,15 @@ def _gate(description: RunDescription, ending: Ending, moments: Sequence[Moment]
     }
 
 
+def _energy(
+    description: RunDescription, ending: Ending, moments: Sequence[Moment]
+) -> tuple[EnergyFigures, dict[int, RepetitionEnergy]] | None:
+    asked = description.options.energy
+    if asked is None or ending.result is None or ending.status != "ok":
+        return None
+    return energy_of(ending.result, moments, asked)
+
+
 def _power_source(moments: Sequence[Moment]) -> str | None:
     sources = {moment.readings.power_source for moment in moments} - {None}
     return "changed" if len(sources) > 1 else next(iter(sources), None)
@@ -194,7 +207,11 @@ def _throttled_repetitions(result: Result, throttling: Mapping[int, Throttling])
     return None if None in shown else sum(map(bool, shown))
 
 
-def _repetitions(result: Result | None, throttling: Mapping[int, Throttling]) -> tuple[Repetition, ...]:
+def _repetitions(
+    result: Result | None,
+    throttling: Mapping[int, Throttling],
+    energy: Mapping[int, RepetitionEnergy],
+) -> tuple[Repetition, ...]:
     if result is None:
         return ()
     return tuple(
@@ -208,6 +225,8 @@ def _repetitions(result: Result | None, throttling: Mapping[int, Throttling]) ->
             gate_wait_ns=r.gate_wait_ns,
             throttled=throttling.get(r.index, Throttling()).shown,
             throttle_sign=throttling.get(r.index, Throttling()).sign,
+            prefill_joules=energy.get(r.index, RepetitionEnergy()).prefill,
+            decode_joules=energy.get(r.index, RepetitionEnergy()).decode,
         )
         for r in result.repetitions
     )

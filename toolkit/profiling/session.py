@@ -15,11 +15,13 @@ from pathlib import Path
 import toolkit
 from toolkit.artifact import Artifact
 from toolkit.devices.base import Device
+from toolkit.devices.power_supply import PowerSupply
 from toolkit.errors import DeviceError, StoreError
 from toolkit.profiling import launch, raw, remote
 from toolkit.profiling.attended_run import run_attended
 from toolkit.profiling.description import RunDescription
 from toolkit.profiling.ending import Ending
+from toolkit.profiling.energy import counters_of
 from toolkit.profiling.flags import profile_flags, write_token_ids
 from toolkit.profiling.gate import Moment
 from toolkit.profiling.options import ProfileOptions, check_context
@@ -77,8 +79,11 @@ def profile(
     check_context(artifact, options)
     with device.lock():
         check_ram(artifact, options, device.info())
+        battery = None
+        if options.energy is not None:
+            battery = counters_of(device, options.energy, device.readings(cpu_window_s=0))
         pushed = push(device, artifact, session.settings, show_progress=session.show_progress)
-        description = _describe(device, artifact, options, pushed, run_id or new_run_id())
+        description = _describe(device, artifact, options, pushed, run_id or new_run_id(), battery)
         ending, stored = _run_and_store(device, description, session)
     if ending.error is not None:
         raise ending.error
@@ -119,9 +124,15 @@ def abandon(device: Device, run_id: str) -> None:
 
 
 def _describe(
-    device: Device, artifact: Artifact, options: ProfileOptions, pushed: Pushed, run_id: str
+    device: Device,
+    artifact: Artifact,
+    options: ProfileOptions,
+    pushed: Pushed,
+    run_id: str,
+    battery: PowerSupply | None,
 ) -> RunDescription:
-    flags = profile_flags(remote.run_dir(device, run_id), run_id, options, artifact.manifest.greedy_reference)
+    run_dir = remote.run_dir(device, run_id)
+    flags = profile_flags(run_dir, run_id, options, artifact.manifest.greedy_reference, battery)
     return RunDescription(
         run_id=run_id,
         # The host's clock: a phone's may be years off.

@@ -1,0 +1,222 @@
+"""Energy from the battery's own counters: calibrated, idle baseline subtracted, refused where it would lie.
+
+docs/energy.md says what the figures mean and what they are worth.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from toolkit.devices.base import Device, Readings
+from toolkit.devices.power_supply import (
+    SUPPLIES_FOLDER,
+    SUPPLIES_SCRIPT,
+    PowerSupply,
+    battery_with_counters,
+    parse_power_supplies,
+)
+from toolkit.errors import EnergyRefused
+from toolkit.profiling.calibration import Calibration, Uncalibrated, calibrate
+from toolkit.profiling.energy_options import EnergyOptions
+from toolkit.profiling.gate import Moment
+from toolkit.profiling.power_curve import PowerCurve
+from toolkit.profiling.records import Repetition, Result
+
+_LOOK_TIMEOUT_S = 15.0
+# A window shorter than this many updates of the fuel gauge holds more chance than energy.
+_UPDATES_PER_WINDOW = 2
+_NS_PER_S = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class RepetitionEnergy:
+    """Net joules of a repetition; None where the gauge is too slow for the part."""
+
+    whole: float | None = None
+    prefill: float | None = None
+    decode: float | None = None
+
+
+@dataclass(frozen=True)
+class EnergyFigures:
+    """What is stored of a run's energy; fields are columns of the store's table of runs."""
+
+    energy_source: str
+    energy_interval_ms: int
+    energy_samples: int
+    energy_gauge_ms: int | None = None
+    energy_current_unit: str | None = None
+    energy_voltage_unit: str | None = None
+    energy_discharge_sign: int | None = None
+    energy_sign_from: str | None = None
+    energy_charging: bool | None = None
+    energy_note: str | None = None
+    baseline_watts: float | None = None
+    mean_watts: float | None = None
+    net_watts: float | None = None
+    joules_per_prompt: float | None = None
+    prefill_joules_per_token: float | None = None
+    decode_joules_per_token: float | None = None
+    battery_rise_celsius: float | None = None
+    cpu_rise_celsius: float | None = None
+
+
+def counters_of(device: Device, options: EnergyOptions, readings: Readings) -> PowerSupply:
+    """The battery whose counters will be sampled.
+
+    Args:
+        device: the device to measure.
+        options: how.
+        readings: its conditions now.
+
+    Raises:
+        EnergyRefused: external power is attached, or may be; or the counters cannot be read.
+    """
+    if readings.charging is not False and not options.allow_charging:
+        raise EnergyRefused(
+            "external power is attached: the battery's counters do not see what the charger gives"
+            if readings.charging
+            else "whether external power is attached cannot be read",
+            serial=device.serial,
+            next_step="Unplug it and use adb over Wi-Fi (adb tcpip 5555, adb connect ADDRESS:5555), or pass "
+            "--allow-charging; the run is marked then.",
+        )
+    listed = device.shell(
+        ["sh", "-c", SUPPLIES_SCRIPT, "slm-power", SUPPLIES_FOLDER], timeout_s=_LOOK_TIMEOUT_S
+    )
+    battery = battery_with_counters(parse_power_supplies(listed.stdout))
+    if battery is None:
+        raise EnergyRefused(
+            f"no battery in {SUPPLIES_FOLDER} has a current_now and a voltage_now that the shell may read",
+            serial=device.serial,
+            next_step="Leave out --energy: this device can only be measured with an external meter.",
+        )
+    return battery
+
+
+def energy_of(
+    result: Result, moments: Sequence[Moment], options: EnergyOptions
+) -> tuple[EnergyFigures, dict[int, RepetitionEnergy]] | None:
+    """Figures of a run, and per repetition; None when no counters were sampled.
+
+    Args:
+        result: what the runner wrote.
+        moments: the readings around the run and its repetitions.
+        options: what was asked.
+    """
+    power = result.power
+    if power is None:
+        return None
+    charging = _charging(moments)
+    known = EnergyFigures(
+        energy_source=power.current_file,
+        energy_interval_ms=power.interval_ms,
+        energy_samples=len(power.monotonic_ns),
+        energy_charging=charging,
+        battery_rise_celsius=_rise(moments, "battery_celsius"),
+        cpu_rise_celsius=_rise(moments, "hottest_cpu_celsius"),
+    )
+    if charging and not options.allow_charging:
+        return replace(known, energy_note="external power was attached during the run"), {}
+    try:
+        calibration = calibrate(power, [_window(r) for r in result.measured], unplugged=charging is False)
+        return _measured(result, known, calibration, PowerCurve.of(power, calibration))
+    except Uncalibrated as reason:
+        return replace(known, energy_note=str(reason)), {}
+
+
+def _measured(
+    result: Result, known: EnergyFigures, calibration: Calibration, curve: PowerCurve
+) -> tuple[EnergyFigures, dict[int, RepetitionEnergy]]:
+    assert result.power is not None
+    baseline = curve.mean_watts(result.power.baseline_start_ns, result.power.baseline_end_ns)
+    if baseline is None:
+        raise Uncalibrated("the idle baseline holds too few samples")
+    shortest_ns = _UPDATES_PER_WINDOW * calibration.gauge_ns
+
+    def net(start_ns: int, end_ns: int) -> float | None:
+        joules = curve.joules(start_ns, end_ns) if end_ns - start_ns >= shortest_ns else None
+        return None if joules is None else joules - baseline * (end_ns - start_ns) / _NS_PER_S
+
+    parts = {}
+    for repetition in result.repetitions:
+        start_ns, end_ns = _window(repetition)
+        first_token_ns = start_ns + repetition.prefill_ns
+        parts[repetition.index] = RepetitionEnergy(
+            net(start_ns, end_ns), net(start_ns, first_token_ns), net(first_token_ns, end_ns)
+        )
+    measured = [(repetition, parts[repetition.index]) for repetition in result.measured]
+    gross = [curve.mean_watts(*_window(repetition)) for repetition, _ in measured]
+    mean_watts = _median(gross)
+    decode = [
+        None if part.decode is None else part.decode / len(repetition.decode_ns)
+        for repetition, part in measured
+        if repetition.decode_ns
+    ]
+    prefill = [
+        None if part.prefill is None else part.prefill / result.start.prompt_tokens for _, part in measured
+    ]
+    figures = replace(
+        known,
+        energy_gauge_ms=round(calibration.gauge_ns / 1e6),
+        energy_current_unit=calibration.current_unit,
+        energy_voltage_unit=calibration.voltage_unit,
+        energy_discharge_sign=calibration.discharge_sign,
+        energy_sign_from=calibration.sign_from,
+        baseline_watts=baseline,
+        mean_watts=mean_watts,
+        net_watts=None if mean_watts is None else mean_watts - baseline,
+        joules_per_prompt=_median([part.whole for _, part in measured]),
+        prefill_joules_per_token=_median(prefill),
+        decode_joules_per_token=_median(decode),
+    )
+    return _with_note(figures, calibration), parts
+
+
+def _with_note(figures: EnergyFigures, calibration: Calibration) -> EnergyFigures:
+    notes = []
+    if figures.energy_charging is not False:
+        notes.append("external power was, or may have been, attached: only the battery's share is counted")
+    missing = [
+        words
+        for words, value in (
+            ("a whole repetition", figures.joules_per_prompt),
+            ("prefill", figures.prefill_joules_per_token),
+            ("decode", figures.decode_joules_per_token),
+        )
+        if value is None
+    ]
+    if missing:
+        notes.append(
+            f"no joules for {' and '.join(missing)}: shorter than {_UPDATES_PER_WINDOW} updates of the fuel "
+            f"gauge ({calibration.gauge_ns / 1e6:.0f} ms each); ask for more tokens"
+        )
+    return replace(figures, energy_note="; ".join(notes) or None)
+
+
+def _window(repetition: Repetition) -> tuple[int, int]:
+    """Start of the prefill and end of the last decode step, on the samples' clock."""
+    start_ns = repetition.started_ns
+    return start_ns, start_ns + repetition.prefill_ns + sum(repetition.decode_ns)
+
+
+def _charging(moments: Sequence[Moment]) -> bool | None:
+    seen = {moment.readings.charging for moment in moments}
+    return True if True in seen else False if seen == {False} else None
+
+
+def _rise(moments: Sequence[Moment], name: str) -> float | None:
+    """The highest value behind a repetition or the run, minus the first of all."""
+    first = next((getattr(m.readings, name) for m in moments if m.moment == "before"), None)
+    after = [
+        value for m in moments if m.moment == "after" and (value := getattr(m.readings, name)) is not None
+    ]
+    return max(after) - first if after and first is not None else None
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    """The median, unless one of the values is not known."""
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known and len(known) == len(values) else None
