@@ -91,16 +91,22 @@ def curve() -> Spec:
     return _spec(chart, height=260)
 
 
-def against_size(title: str) -> Spec:
-    """Points over the artifact's size; rows: label, model, name, size_mb, value, low, high, backend."""
+def against_size(title: str, *, logarithmic: bool = False) -> Spec:
+    """Points over the artifact's size; rows: label, model, name, size_mb, value, low, high, backend.
+
+    Sizes span orders of magnitude, and times do with them; a logarithmic axis says so in its title.
+    """
+    kind: dict[str, Any] = {"type": "log"} if logarithmic else {"zero": False}
+    scale = alt.Scale(nice=False, padding=24, **kind)
+    shown = f"{title} (log)" if logarithmic else title
     x = alt.X(
         "size_mb:Q",
-        title="artifact size, MB",
+        title="artifact size, MB (log)",
         axis=alt.Axis(tickCount=6),
-        scale=alt.Scale(zero=False, nice=True, padding=70),
+        scale=alt.Scale(type="log", nice=False, padding=80),
     )
-    y = alt.Y("value:Q", title=title, axis=alt.Axis(tickCount=6), scale=alt.Scale(zero=True, nice=True))
-    spread = _base().mark_rule(strokeWidth=2).encode(x=x, y=alt.Y("low:Q", title=title), y2="high:Q")
+    y = alt.Y("value:Q", title=shown, axis=alt.Axis(tickCount=6), scale=scale)
+    spread = _base().mark_rule(strokeWidth=2).encode(x=x, y=alt.Y("low:Q", title=shown), y2="high:Q")
     points = (
         _base()
         # See-through, because artifacts of two backends are often equally large and nearly equally fast.
@@ -128,11 +134,14 @@ def against_size(title: str) -> Spec:
     names = [
         _base()
         .mark_text(baseline="middle", limit=150, fontSize=11, **side)
-        .encode(x=x, y=y, text="name:N")
-        .transform_filter(f"datum.backend {test} {_ENGINES[0]!r}")
+        .encode(
+            x=x,
+            y=y,
+            text=alt.condition(f"datum.backend {test} {_ENGINES[0]!r}", "name:N", alt.value("")),
+        )
         for test, side in _SIDES.items()
     ]
-    return _spec(alt.layer(spread, points, *names), height=280)
+    return _spec(alt.layer(spread, points, *names), height=320)
 
 
 CHARTS: dict[str, Callable[[], Spec]] = {
@@ -140,8 +149,8 @@ CHARTS: dict[str, Callable[[], Spec]] = {
     "decode": lambda: bars("decode, tokens per second"),
     "curve": curve,
     "memory": memory,
-    "first_token": lambda: against_size("time to first token, ms"),
-    "per_token": lambda: against_size("time per generated token, ms"),
+    "first_token": lambda: against_size("time to first token, ms", logarithmic=True),
+    "per_token": lambda: against_size("time per generated token, ms", logarithmic=True),
     "prefill_energy": lambda: bars("joules per prompt token"),
     "decode_energy": lambda: bars("joules per generated token"),
     "divergence": lambda: against_size("mean KL divergence, nats per position"),
@@ -178,9 +187,7 @@ def _engine(channel: Any) -> Any:
 
 
 def _model(channel: Any) -> Any:
-    return channel(
-        "model:N", title=None, sort=None, legend=alt.Legend(orient="top", columns=2, symbolStrokeWidth=2)
-    )
+    return channel("model:N", title=None, legend=alt.Legend(orient="top", columns=2, symbolStrokeWidth=2))
 
 
 def _parts(channel: Any, parts: list[str]) -> Any:

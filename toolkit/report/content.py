@@ -19,7 +19,7 @@ from toolkit.store.store import Store
 class Content:
     """A report before it is rendered.
 
-    ``configurations`` come fastest decode first, workloads by how many configurations they have, real
+    ``configurations`` come fastest decode first, workloads by how many runs they have, real
     devices before emulated ones. ``selection`` says in a sentence which runs these are.
     """
 
@@ -65,7 +65,8 @@ def _workloads(configurations: Sequence[Configuration]) -> list[Workload]:
     # The first one is what a reader sees first: one with real devices if there is any.
     weights: Counter[Workload] = Counter()
     for configuration in configurations:
-        weights[configuration.workload] += 1 if configuration.device.emulated else 1000
+        runs = len(configuration.run_ids)
+        weights[configuration.workload] += runs if configuration.device.emulated else 1000 * runs
     return [workload for workload, _ in weights.most_common()]
 
 

@@ -161,7 +161,12 @@ def _config() -> dict[str, Any]:
         "view": {"stroke": None},
         "range": {"category": list(LIGHT.series)},
         "axis": axis,
-        "legend": {"labelColor": LIGHT.text, "labelFontSize": 12},
+        "legend": {
+            "symbolBaseFillColor": LIGHT.muted,
+            "symbolBaseStrokeColor": LIGHT.muted,
+            "labelColor": LIGHT.text,
+            "labelFontSize": 12,
+        },
         "title": {"fontSize": 15, "subtitleFontSize": 12},
         "rule": mark,
         "tick": mark,

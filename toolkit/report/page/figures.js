@@ -72,10 +72,10 @@ const figures = {
     drawing.style.minHeight = `${this.height(data.charts[chart].spec, rows) + 90}px`;
     this.waiting.set(drawing, { chart, rows, panel });
     this.observer.observe(drawing);
-    const details = this.element("details", {}, this.element("summary", { text: `Values: ${data.charts[chart].title.toLowerCase()}` }));
+    const details = this.element("details", {}, this.element("summary", { text: `Values: ${data.charts[chart].title}` }));
     details.addEventListener("toggle", () => {
       if (details.open && details.children.length === 1) {
-        details.append(this.element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": data.charts[chart].title }, this.table(chart, rows)));
+        details.append(this.element("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": data.charts[chart].title }, this.table(chart, rows)));
       }
     });
     return this.element("div", { class: "chart" }, heading, drawing, details);
@@ -100,7 +100,10 @@ const figures = {
     spec.height = this.height(spec, rows);
     spec.datasets = { rows };
     // ast: expressions are interpreted, so that the page's policy can forbid eval.
-    await vegaEmbed(drawing, spec, { renderer: "svg", actions: false, ast: true, config: theme.chartConfig() });
+    // The drawing has a name and a table; Vega's own roles would only be in the way.
+    const canvas = this.element("div", { "aria-hidden": "true" });
+    drawing.replaceChildren(canvas);
+    await vegaEmbed(canvas, spec, { renderer: "svg", actions: false, ast: true, config: theme.chartConfig() });
     drawing.dataset.drawn = "";
   },
 
