@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -29,6 +31,12 @@ UNFINISHED: Status = "device_lost"
 def new_run_id() -> str:
     """A random id of 80 bits; listings show its first 8 characters and any unique prefix finds the run."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(_ID_LENGTH))
+
+
+def id_of_content(content: Any) -> str:
+    """A run id that is the same for the same JSON data, for runs that came without one."""
+    number = int.from_bytes(hashlib.sha256(json.dumps(content, sort_keys=True).encode()).digest())
+    return "".join(_ALPHABET[number >> 5 * place & 31] for place in range(_ID_LENGTH))
 
 
 def open_store(url: str, *, busy_timeout_s: float = 10.0) -> Store:
@@ -215,8 +223,8 @@ def write_run(connection: sa.Connection, stored: StoredRun, manifest: Mapping[st
         if known != UNFINISHED or run.status == UNFINISHED:
             return False
         _delete_measured(connection, run.id)
-    _insert_if_absent(connection, tables.devices, asdict(stored.device))
-    _insert_if_absent(connection, tables.artifacts, {**asdict(stored.artifact), "manifest": dict(manifest)})
+    insert_if_absent(connection, tables.devices, asdict(stored.device))
+    insert_if_absent(connection, tables.artifacts, {**asdict(stored.artifact), "manifest": dict(manifest)})
     if known is not None:
         # Updated, not replaced, so that its tags stay.
         connection.execute(sa.update(tables.runs).where(tables.runs.c.id == run.id).values(asdict(run)))
@@ -236,7 +244,8 @@ def _delete_measured(connection: sa.Connection, run_id: str) -> None:
         connection.execute(sa.delete(column.table).where(column == run_id))
 
 
-def _insert_if_absent(connection: sa.Connection, table: sa.Table, values: dict[str, Any]) -> None:
+def insert_if_absent(connection: sa.Connection, table: sa.Table, values: dict[str, Any]) -> None:
+    """Insert a device or an artifact unless one of its key is there."""
     [key] = table.primary_key
     if connection.scalar(sa.select(key).where(key == values[key.name])) is None:
         _inserted(connection, table, values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from toolkit.cli.results import columns, compare, export, listing, regress, show, sql, tagging
+from toolkit.cli.results import columns, compare, export, importing, listing, regress, show, sql, tagging
 
 app = typer.Typer(
     help="List, compare, tag, export and import stored runs.", no_args_is_help=True, rich_markup_mode=None
@@ -12,6 +12,7 @@ app = typer.Typer(
 app.command("columns")(columns.columns)
 app.command("compare")(compare.compare)
 app.command("export")(export.export_runs)
+app.command("import")(importing.import_runs)
 app.command("list")(listing.list_runs)
 app.command("regress")(regress.regress)
 app.command("show")(show.show)

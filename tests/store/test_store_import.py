@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stored_runs import MANIFEST, RUN, stored_run
+
+from toolkit.errors import ImportInvalid, StoreError, UsageError
+from toolkit.store import Store, open_store
+from toolkit.store.compare import compare
+from toolkit.store.export import export
+from toolkit.store.figures import find_figure
+from toolkit.store.importing import Imported, import_file
+from toolkit.store.tags import tag_runs, tags_of
+
+# As `llama-bench -o json` of build 6152 prints it, shortened to two tests.
+LLAMA_BENCH: dict[str, Any] = {
+    "build_commit": "c6d1e1b", "build_number": 6152, "cpu_info": "AMD Ryzen 9 7950X", "gpu_info": "",
+    "backends": "CPU", "model_filename": "models\\SmolLM2-135M-Instruct-Q4_K_M.gguf",
+    "model_type": "llama 0.1B Q4_K - Medium", "model_size": 105454144, "model_n_params": 134515008,
+    "n_batch": 2048, "n_ubatch": 512, "n_threads": 8, "cpu_mask": "0x5", "cpu_strict": False, "poll": 50,
+    "type_k": "f16", "type_v": "f16", "n_gpu_layers": 99, "split_mode": "layer", "main_gpu": 0,
+    "no_kv_offload": False, "flash_attn": False, "tensor_split": "0.00", "use_mmap": True,
+    "embeddings": False, "n_prompt": 512, "n_gen": 0, "n_depth": 0, "test_time": "2026-11-20T10:00:00Z",
+    "avg_ns": 500_000_000, "stddev_ns": 1, "avg_ts": 1024.0, "stddev_ts": 0.1,
+    "samples_ns": [500_000_000, 512_000_000, 498_000_000], "samples_ts": [1024.0, 1000.0, 1028.1],
+}  # fmt: skip
+DECODE: dict[str, Any] = {
+    **LLAMA_BENCH, "n_prompt": 0, "n_gen": 128, "test_time": "2026-11-20T10:00:05Z",
+    "samples_ns": [1_280_000_000, 1_000_000_000],
+}  # fmt: skip
+
+
+def exported(store: Store, *run_ids: str, format_name: str = "jsonl") -> bytes:
+    stream = io.BytesIO()
+    export(store, run_ids, format_name, stream)
+    return stream.getvalue()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "runs.json"
+
+
+@pytest.fixture
+def ours(tmp_path: Path, file: Path) -> Path:
+    """A file with three runs, one of them tagged, one failed."""
+    with open_store(f"sqlite:///{tmp_path / 'other.db'}") as other:
+        other.add_run(stored_run(), MANIFEST)
+        other.add_run(stored_run(id="second", serial="phone-2", emulated=False), MANIFEST)
+        other.add_run(stored_run(id="third", status="device_lost", error="gone"), MANIFEST)
+        tag_runs(other, "v1", ["second"])
+        file.write_bytes(exported(other, RUN.id, "second", "third"))
+    return file
+
+
+def test_what_was_exported_comes_back_whole(store: Store, ours: Path) -> None:
+    assert import_file(store, ours) == Imported(added=3, known=0)
+    assert store.get_run(RUN.id) == stored_run()
+    assert store.manifest(stored_run().artifact.sha256) == MANIFEST
+    assert tags_of(store, [RUN.id, "second"]) == {"second": ["v1"]}
+    assert exported(store, RUN.id, "second", "third") == ours.read_bytes()
+
+
+def test_runs_that_are_there_are_skipped(store: Store, ours: Path) -> None:
+    store.add_run(stored_run(id="second", serial="phone-2", emulated=False), MANIFEST)
+    tag_runs(store, "mine", ["second"])
+    assert import_file(store, ours) == Imported(added=2, known=1)
+    assert import_file(store, ours) == Imported(added=0, known=3)
+    assert tags_of(store, ["second"]) == {"second": ["mine"]}
+
+
+def test_a_run_given_up_is_replaced_by_its_result(store: Store, ours: Path, file: Path) -> None:
+    store.add_run(stored_run(status="device_lost", error="gone"), MANIFEST)
+    assert import_file(store, ours) == Imported(added=3, known=0)
+    assert store.get_run(RUN.id).run.status == "ok"
+
+
+def changed(change: Callable[[dict[str, Any]], object]) -> Callable[[str], str]:
+    def apply(line: str) -> str:
+        data = json.loads(line)
+        change(data)
+        return json.dumps(data)
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda line: line[: len(line) // 2], "line 3: Invalid JSON"),
+        (lambda line: "[1]", "line 3"),
+        (changed(lambda run: run.pop("manifest")), "line 3: manifest: Field required"),
+        (changed(lambda run: run.update(schema="slm-stored-run/2")), "line 3: schema"),
+        (changed(lambda run: run.update(extra=1)), "line 3: extra"),
+        (changed(lambda run: run["run"].update(gpu_layers=1)), "run.gpu_layers: .*newer"),
+        (changed(lambda run: run["run"].update(status="fine")), "line 3: run.status"),
+        (changed(lambda run: run["run"].update(threads="2")), "line 3: run.threads"),
+        (changed(lambda run: run["run"].update(id="../x")), "is not an id"),
+        (changed(lambda run: run["run"].update(device_key="x")), "another device"),
+        (changed(lambda run: run["run"].pop("engine")), "line 3: run.engine"),
+        (changed(lambda run: run.update(repetitions=[{**REPETITION}, {**REPETITION}])), "same index"),
+        (changed(lambda run: run.update(repetitions=[{**REPETITION, "prefill_ns": 0}])), "not positive"),
+        (changed(lambda run: run.update(repetitions=[{**REPETITION, "decode_ns": [5, -1]}])), "not positive"),
+    ],
+)
+def test_a_damaged_line_imports_nothing(
+    store: Store, ours: Path, damage: Callable[[str], str], said: str
+) -> None:
+    first, second, third = ours.read_text().splitlines()
+    ours.write_text("\n".join([first, second, damage(third)]))
+    with pytest.raises(ImportInvalid, match=f"(?s){said}.*Nothing was imported"):
+        import_file(store, ours)
+    assert store.list_runs() == []
+
+
+REPETITION = {"index": 0, "warmup": False, "started_unix_ns": 1, "prefill_ns": 1, "decode_ns": []}
+
+
+def test_a_row_that_the_database_refuses_takes_the_others_with_it(postgres_url: str, ours: Path) -> None:
+    first, second, third = ours.read_text().splitlines()
+    too_long = changed(lambda run: run["run"].update(abi="x" * 100))(third)
+    ours.write_text("\n".join([first, second, too_long]))
+    with open_store(postgres_url) as store:
+        with pytest.raises(StoreError, match="too long"):
+            import_file(store, ours)
+        assert store.list_runs() == []
+
+
+@pytest.mark.parametrize("lines", [False, True])
+def test_llama_bench_becomes_a_run_per_test(store: Store, file: Path, lines: bool) -> None:
+    tests = [LLAMA_BENCH, DECODE]
+    file.write_text("\n".join(map(json.dumps, tests)) if lines else json.dumps(tests, indent=2))
+    assert import_file(store, file) == Imported(added=2, known=0)
+    decode, prefill = store.list_runs()
+    assert (prefill.run.prompt_tokens, prefill.run.generate_tokens) == (512, 1)
+    assert prefill.run.prefill_tokens_per_second == pytest.approx(1024)
+    assert prefill.run.decode_tokens_per_second is None and prefill.run.ttft_ns == 500_000_000
+    assert (decode.run.prompt_tokens, decode.run.generate_tokens) == (0, 129)
+    assert decode.run.decode_tokens_per_second == pytest.approx(114)
+    assert decode.run.prefill_tokens_per_second is None
+    assert (prefill.run.engine, prefill.run.engine_version, prefill.run.protocol) == (
+        "llama.cpp",
+        "c6d1e1b",
+        0,
+    )
+    assert (prefill.run.threads, prefill.run.affinity) == (8, (0, 2))
+    assert prefill.artifact == decode.artifact and prefill.device == decode.device
+    assert prefill.artifact.model == "SmolLM2-135M-Instruct-Q4_K_M"
+    assert prefill.artifact.quantization == "Q4_K - Medium"
+    assert import_file(store, file) == Imported(added=0, known=2)
+
+
+def test_imported_tests_are_compared_with_each_other_by_their_settings(store: Store, file: Path) -> None:
+    later = {**DECODE, "test_time": "2026-11-21T10:00:05Z"}
+    other = {**DECODE, "flash_attn": True}
+    file.write_text(json.dumps([DECODE, later, other]))
+    import_file(store, file, device_name="desk")
+    comparison = compare(store, find_figure("decode"), ["bundle_sha256"])
+    [ranking] = comparison.rankings
+    assert sorted(len(place.group.runs) for place in ranking.places) == [1, 2]
+    assert ranking.conditions.device_serial == "desk"
+    assert [len(place.group.values) for place in ranking.places if len(place.group.runs) == 1] == [2]
+
+
+def test_our_own_llama_bench_export_comes_back_as_emulated(store: Store, file: Path) -> None:
+    store.add_run(stored_run(), MANIFEST)
+    file.write_bytes(exported(store, RUN.id, format_name="llama-bench"))
+    assert import_file(store, file).added == 2
+    imported = [run for run in store.list_runs() if run.run.protocol == 0]
+    assert {(run.device.emulated, run.run.engine) for run in imported} == {(True, "onnxruntime")}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ([LLAMA_BENCH, {**LLAMA_BENCH, "n_gen": 128}], "test 2 times 512 prompt and 128 generated"),
+        ([LLAMA_BENCH, {**LLAMA_BENCH, "samples_ns": [0]}], "test 2: samples_ns.0"),
+        ([LLAMA_BENCH, {**LLAMA_BENCH, "samples_ns": []}], "test 2: samples_ns"),
+        ([LLAMA_BENCH, {"n_prompt": 1}], "test 2: build_commit: Field required"),
+        ([LLAMA_BENCH, 7], "test 2: the row"),
+        ([{"schema": "slm-stored-run/1"}], "Export with --format jsonl"),
+    ],
+)
+def test_what_llama_bench_did_not_write_imports_nothing(
+    store: Store, file: Path, content: Any, said: str
+) -> None:
+    file.write_text(json.dumps(content))
+    with pytest.raises(ImportInvalid, match=said):
+        import_file(store, file)
+    assert store.list_runs() == []
+
+
+@pytest.mark.parametrize("content", [b"PK\x03\x04\xff", b"not json", b"[1,", b"[" * 100_000])
+def test_what_is_no_json_is_said(store: Store, file: Path, content: bytes) -> None:
+    file.write_bytes(content)
+    with pytest.raises(ImportInvalid, match="is not JSON"):
+        import_file(store, file)
+
+
+def test_files_that_are_empty_or_missing(store: Store, file: Path) -> None:
+    with pytest.raises(UsageError, match="No such file"):
+        import_file(store, file)
+    file.write_text("")
+    assert import_file(store, file) == Imported(added=0, known=0)

@@ -1,0 +1,35 @@
+"""`slm results import`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import typer
+
+from toolkit.settings import Settings
+
+
+def import_runs(
+    files: list[Path] = typer.Argument(help="Exported jsonl, or llama-bench's JSON.", metavar="FILE..."),
+    device_name: str | None = typer.Option(
+        None, "--device-name", help="What to call the device of a llama-bench file."
+    ),
+) -> None:
+    """Take in runs from other stores and from llama-bench: each file as a whole, or nothing of it.
+
+    Runs that are there already are left alone. llama-bench's tests are compared with each other only: they
+    follow another protocol.
+
+    \b
+    Examples:
+      slm results import v1.0.jsonl
+      slm results import bench.json --device-name pixel-8
+    """  # noqa: D301
+    from toolkit.store import open_store
+    from toolkit.store.importing import import_file
+
+    with open_store(Settings.from_environment().store_url) as store:
+        for path in files:
+            imported = import_file(store, path, device_name=device_name)
+            print(f"{path}: {imported.added} runs added, {imported.known} known already", file=sys.stderr)

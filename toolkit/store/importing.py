@@ -1,0 +1,193 @@
+"""Taking in runs from a file: our JSON lines, or llama-bench's JSON. The whole file, or nothing of it.
+
+The file is read twice: everything is checked before the first row is written. Runs that the store has are
+left alone, by their ids, so importing a file again does nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from toolkit.errors import ImportInvalid, UsageError
+from toolkit.store import tables
+from toolkit.store.export import SCHEMA
+from toolkit.store.llama_bench_import import runs_of_llama_bench
+from toolkit.store.rows import Artifact, Condition, Device, Repetition, Run, StoredRun
+from toolkit.store.store import Store, insert_if_absent, write_run
+
+_ID = re.compile(r"[0-9a-z-]{1,32}")
+# What pydantic calls one: in its models, and in dataclasses.
+_UNKNOWN_FIELD = ("extra_forbidden", "unexpected_keyword_argument")
+# Longest start of a file that is looked at to tell what it is.
+_LOOKED_AT_CHARACTERS = 100_000
+
+
+class PortableRun(BaseModel):
+    """One line of our export (slm-stored-run/1); unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_: Literal["slm-stored-run/1"] = Field(alias="schema")
+    run: Run
+    device: Device
+    artifact: Artifact
+    repetitions: list[Repetition]
+    conditions: list[Condition]
+    manifest: dict[str, Any]
+    tags: list[str]
+
+    def stored(self) -> StoredRun:
+        """As the store writes it."""
+        return StoredRun(
+            run=self.run,
+            device=self.device,
+            artifact=self.artifact,
+            repetitions=self.repetitions,
+            conditions=self.conditions,
+        )
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """A run to take in, and where in the file it stood: "line 3"."""
+
+    place: str
+    stored: StoredRun
+    manifest: dict[str, Any]
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Imported:
+    """How many runs were added, and how many were there already."""
+
+    added: int
+    known: int
+
+
+def import_file(store: Store, path: Path, *, device_name: str | None = None) -> Imported:
+    """Take in a file.
+
+    Args:
+        store: where the runs go.
+        path: JSON lines of ours, or llama-bench's output in JSON or JSON lines.
+        device_name: what to call the device of a llama-bench file, which names only its CPU.
+
+    Raises:
+        UsageError: the file cannot be read.
+        ImportInvalid: something in it cannot be taken in; says where. Nothing is written.
+    """
+    devices: dict[str, Device] = {}
+    artifacts: dict[str, tuple[Artifact, dict[str, Any]]] = {}
+    for incoming in _read(path, device_name):
+        _check(incoming, path)
+        devices[incoming.stored.device.key] = incoming.stored.device
+        artifacts[incoming.stored.artifact.sha256] = (incoming.stored.artifact, incoming.manifest)
+    added = known = 0
+    with store.writing() as connection:
+        # In one order for everybody, or two imports into a server could wait for each other.
+        for key in sorted(devices):
+            insert_if_absent(connection, tables.devices, asdict(devices[key]))
+        for sha256 in sorted(artifacts):
+            artifact, manifest = artifacts[sha256]
+            insert_if_absent(connection, tables.artifacts, {**asdict(artifact), "manifest": manifest})
+        for incoming in _read(path, device_name):
+            if write_run(connection, incoming.stored, incoming.manifest):
+                _tag(connection, incoming)
+                added += 1
+            else:
+                known += 1
+    return Imported(added, known)
+
+
+def _tag(connection: sa.Connection, incoming: Incoming) -> None:
+    if incoming.tags:
+        run_id = incoming.stored.run.id
+        # A run that was given up keeps its tags when its result replaces it.
+        connection.execute(sa.delete(tables.tags).where(tables.tags.c.run_id == run_id))
+        connection.execute(
+            sa.insert(tables.tags), [{"run_id": run_id, "tag": tag} for tag in dict.fromkeys(incoming.tags)]
+        )
+
+
+def _read(path: Path, device_name: str | None) -> Iterator[Incoming]:
+    with _opened(path) as text:
+        start = text.read(_LOOKED_AT_CHARACTERS).lstrip()
+        text.seek(0)
+        if start.startswith("["):
+            yield from _llama_bench(json.load(text), path, device_name)
+        elif '"schema"' in start.partition("\n")[0]:
+            for number, line in enumerate(text, start=1):
+                if line.strip():
+                    yield _ours(line, f"line {number}", path)
+        else:
+            rows = [json.loads(line) for line in text if line.strip()]
+            yield from _llama_bench(rows, path, device_name)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        with path.open(encoding="utf-8") as text:
+            yield text
+    except OSError as error:
+        raise UsageError(f"cannot be read: {error.strerror}", subject=str(path)) from None
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ImportInvalid(f"is not JSON: {error}", subject=str(path), next_step=_EXPECTED) from None
+
+
+def _ours(line: str, place: str, path: Path) -> Incoming:
+    try:
+        read = PortableRun.model_validate_json(line, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        newer = " (written by a newer slm-toolkit?)" if first["type"] in _UNKNOWN_FIELD else ""
+        raise _invalid(path, place, f"{field}: {first['msg']}{newer}") from None
+    return Incoming(place, read.stored(), read.manifest, tuple(read.tags))
+
+
+def _llama_bench(rows: Any, path: Path, device_name: str | None) -> Iterator[Incoming]:
+    if isinstance(rows, list) and rows and isinstance(rows[0], dict) and rows[0].get("schema") == SCHEMA:
+        raise ImportInvalid(
+            "is our json, which imports do not read",
+            subject=str(path),
+            next_step="Export with --format jsonl.",
+        )
+    for number, (stored, manifest) in enumerate(runs_of_llama_bench(rows, str(path), device_name), start=1):
+        yield Incoming(f"test {number}", stored, manifest, ())
+
+
+def _check(incoming: Incoming, path: Path) -> None:
+    """What the types do not say."""
+    stored, run = incoming.stored, incoming.stored.run
+    indices = [repetition.index for repetition in stored.repetitions]
+    durations = [
+        ns for repetition in stored.repetitions for ns in (repetition.prefill_ns, *repetition.decode_ns)
+    ]
+    if not _ID.fullmatch(run.id):
+        raise _invalid(path, incoming.place, f"run.id: {run.id!r} is not an id")
+    if run.device_key != stored.device.key or run.artifact_sha256 != stored.artifact.sha256:
+        raise _invalid(path, incoming.place, "the run belongs to another device or artifact")
+    if len(set(indices)) != len(indices):
+        raise _invalid(path, incoming.place, "two repetitions have the same index")
+    if any(ns is not None and ns <= 0 for ns in durations):
+        raise _invalid(path, incoming.place, "a duration is not positive")
+
+
+def _invalid(path: Path, place: str, what: str) -> ImportInvalid:
+    return ImportInvalid(
+        f"{place}: {what}", subject=str(path), next_step=f"Nothing was imported. {_EXPECTED}"
+    )
+
+
+_EXPECTED = "Expected is what `slm results export --format jsonl` or `llama-bench -o json` writes."

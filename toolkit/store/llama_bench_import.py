@@ -1,0 +1,217 @@
+"""llama-bench's JSON as runs of ours: one for each of its tests.
+
+Such a run has protocol 0, so it is compared with others of its kind only: llama-bench decodes on an empty
+cache, ours after the prompt. All settings that move a figure but have no column here (batch, KV types, flash
+attention, offload ...) enter ``bundle_sha256`` and so the condition key. Ids are made from the content: the
+same file gives the same runs. What the file does not tell is ``unknown``, or 0 for the artifact's context.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import statistics
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from toolkit.errors import ImportInvalid
+from toolkit.store.rows import Artifact, Device, Repetition, Run, StoredRun
+from toolkit.store.store import id_of_content
+
+PROTOCOL = 0
+_NS_PER_S = 1_000_000_000
+_EMULATED = "emulated: "
+# Of "llama 1B Q4_K - Medium": the architecture, a size that is not always there, the quantization.
+_MODEL_TYPE = re.compile(r"(\S+)(?:\s+\S*\d\S*[BMK])?\s+(.+)")
+_OURS = re.compile(r"(onnxruntime|executorch) (\S+)")
+# They describe a test or its outcome; everything else in a row is a setting.
+_NOT_SETTINGS = frozenset(
+    "cpu_info gpu_info model_filename model_type model_size model_n_params n_prompt n_gen n_depth test_time "
+    "n_threads cpu_mask avg_ns stddev_ns avg_ts stddev_ts samples_ns samples_ts".split()
+)
+
+
+class LlamaBenchTest(BaseModel):
+    """The fields of a row that are needed; it may have any others."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
+
+    build_commit: str
+    cpu_info: str
+    gpu_info: str = ""
+    backends: str
+    model_filename: str
+    model_type: str
+    model_size: int
+    model_n_params: int
+    n_ubatch: int
+    n_threads: int
+    cpu_mask: str = "0x0"
+    n_prompt: Annotated[int, Field(ge=0)]
+    n_gen: Annotated[int, Field(ge=0)]
+    n_depth: Annotated[int, Field(ge=0)] = 0
+    test_time: datetime
+    samples_ns: Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=1)]
+
+
+def runs_of_llama_bench(
+    rows: Any, subject: str, device_name: str | None
+) -> Iterator[tuple[StoredRun, dict[str, Any]]]:
+    """Each test as a run, with what stands in for its artifact's manifest.
+
+    Args:
+        rows: the file's JSON: a list of objects.
+        subject: the file's name, for errors.
+        device_name: what to call the device.
+
+    Raises:
+        ImportInvalid: not what llama-bench writes, or a test that times prompt and generation together.
+    """
+    if not isinstance(rows, list):
+        raise ImportInvalid("is not a list of llama-bench's tests", subject=subject)
+    for number, row in enumerate(rows, start=1):
+        try:
+            test = LlamaBenchTest.model_validate(row)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(map(str, first["loc"])) or "the row"
+            raise ImportInvalid(
+                f"test {number}: {field}: {first['msg']}",
+                subject=subject,
+                next_step="Nothing was imported. Expected is what `llama-bench -o json` writes.",
+            ) from None
+        if (test.n_prompt > 0) == (test.n_gen > 0):
+            raise ImportInvalid(
+                f"test {number} times {test.n_prompt} prompt and {test.n_gen} generated tokens together",
+                subject=subject,
+                next_step="Nothing was imported. Measure with -p and -n instead of -pg.",
+            )
+        yield (
+            _run(test, row, device_name),
+            {"imported_from": "llama-bench", "model_filename": test.model_filename},
+        )
+
+
+def _run(test: LlamaBenchTest, row: dict[str, Any], device_name: str | None) -> StoredRun:
+    device, artifact = _device(test, device_name), _artifact(test)
+    started_ns = int(test.test_time.timestamp()) * _NS_PER_S
+    engine, version = _engine(test)
+    tokens = test.n_prompt or test.n_gen
+    rates = [tokens * _NS_PER_S / ns for ns in test.samples_ns]
+    rate, spread = statistics.median(rates), statistics.stdev(rates) if len(rates) > 1 else None
+    prefill = test.n_prompt > 0
+    run = Run(
+        id=id_of_content([row, device.key]),
+        device_key=device.key,
+        artifact_sha256=artifact.sha256,
+        status="ok",
+        error=None,
+        protocol=PROTOCOL,
+        created_unix_ns=started_ns,
+        toolkit_version="",
+        engine=engine,
+        engine_version=version,
+        runner_version=test.build_commit[:32],
+        kernels=test.backends[:32],
+        abi="unknown",
+        bundle_sha256=_sha256({name: value for name, value in row.items() if name not in _NOT_SETTINGS}),
+        argv=("llama-bench",),
+        exit_code=None,
+        prompt_tokens=test.n_prompt,
+        # Ours counts the token that the prefill gives; llama-bench's prefill gives none.
+        generate_tokens=test.n_gen + 1,
+        depth=test.n_depth,
+        prefill_chunk=test.n_ubatch,
+        context_length=test.n_depth + test.n_prompt + test.n_gen,
+        warmup=1,
+        repetitions=len(test.samples_ns),
+        threads=test.n_threads,
+        affinity=_cpus(test.cpu_mask),
+        prefill_tokens_per_second=rate if prefill else None,
+        prefill_stdev=spread if prefill else None,
+        decode_tokens_per_second=None if prefill else rate,
+        decode_stdev=None if prefill else spread,
+        ttft_ns=round(statistics.median(test.samples_ns)) if prefill else None,
+    )
+    repetitions = tuple(
+        Repetition(
+            index=index,
+            warmup=False,
+            started_unix_ns=started_ns,
+            prefill_ns=ns if prefill else None,
+            decode_ns=(),
+            decode_total_ns=0 if prefill else ns,
+        )
+        for index, ns in enumerate(test.samples_ns)
+    )
+    return StoredRun(run=run, device=device, artifact=artifact, repetitions=repetitions, conditions=())
+
+
+def _device(test: LlamaBenchTest, name: str | None) -> Device:
+    emulated = test.cpu_info.startswith(_EMULATED)
+    model = test.cpu_info.removeprefix(_EMULATED)
+    identity = _sha256([name, test.cpu_info, test.gpu_info])
+    return Device(
+        key=identity,
+        serial=name or f"llama-bench-{identity[:8]}",
+        kind="imported",
+        emulated=emulated,
+        manufacturer=None,
+        model=model or None,
+        soc=test.gpu_info or None,
+        abi=None,
+        os_version=None,
+        api_level=None,
+        build=None,
+        cpu_cores=None,
+        ram_bytes=None,
+    )
+
+
+def _artifact(test: LlamaBenchTest) -> Artifact:
+    named = _MODEL_TYPE.fullmatch(test.model_type.strip())
+    model_type, quantization = named.groups() if named else (test.model_type, test.model_type)
+    # The file may come from either kind of system.
+    name = PureWindowsPath(PurePosixPath(test.model_filename).name).name
+    engine, version = _engine(test)
+    return Artifact(
+        sha256=_sha256([name, test.model_type, test.model_size, test.model_n_params]),
+        name=name,
+        model=name.removesuffix(".gguf"),
+        revision=None,
+        model_type=model_type[:64],
+        backend=engine,
+        backend_version=version,
+        quantization=quantization,
+        scheme=quantization[:32],
+        group_size=None,
+        algorithm="unknown",
+        preset=None,
+        context_length=0,
+        size_bytes=test.model_size,
+        unique_parameters=test.model_n_params,
+        stored_parameters=test.model_n_params,
+    )
+
+
+def _engine(test: LlamaBenchTest) -> tuple[str, str]:
+    """Engine and version; a file that we exported names one of ours."""
+    ours = _OURS.fullmatch(test.backends)
+    return (ours[1], ours[2][:32]) if ours else ("llama.cpp", test.build_commit[:32])
+
+
+def _cpus(mask: str) -> tuple[int, ...]:
+    try:
+        bits = int(mask, 16)
+    except ValueError:
+        return ()
+    return tuple(cpu for cpu in range(bits.bit_length()) if bits >> cpu & 1)
+
+
+def _sha256(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
