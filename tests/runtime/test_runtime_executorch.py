@@ -8,12 +8,19 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from executorch_programs import (
+    convert,
+    cut,
+    damaged,
+    newer,
+    with_unknown_backend,
+    with_unknown_kernel,
+)
 
 from toolkit.artifact import Artifact
 from toolkit.errors import EngineMismatch
@@ -41,14 +48,6 @@ def et_runner(et_bundle: Bundle) -> Run:
         return subprocess.run(command, capture_output=True, text=True, timeout=120, env={})
 
     return run
-
-
-def convert(model: str, folder: Path, *flags: str) -> Artifact:
-    """In a process of its own: importing ExecuTorch warns, and warnings are errors here."""
-    slm = [sys.executable, "-c", "from toolkit.cli.main import main; main()"]
-    command = [*slm, "convert", model, "--backend", "executorch", "-o", str(folder), *flags]
-    subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
-    return Artifact.load(folder)
 
 
 @pytest.fixture(scope="module")
@@ -115,26 +114,6 @@ def test_more_positions_than_the_context_are_refused(et_runner: Run, llama: Arti
     done = et_runner("profile", "--model", llama.path, "--output", output, "--prompt-tokens", too_many)
     assert done.returncode == 6
     assert not output.exists()
-
-
-def cut(program: bytes) -> bytes:
-    return program[:-1000]
-
-
-def newer(program: bytes) -> bytes:
-    return program.replace(b"ET12", b"ET13", 1)
-
-
-def with_unknown_kernel(program: bytes) -> bytes:
-    return program.replace(b"llama::update_cache", b"llama::update_cacha")
-
-
-def with_unknown_backend(program: bytes) -> bytes:
-    return program.replace(b"XnnpackBackend", b"XnnpackBackenX")
-
-
-def damaged(program: bytes) -> bytes:
-    return program[:200] + bytes(range(256)) * 8 + program[200 + 8 * 256 :]
 
 
 @needs_executorch

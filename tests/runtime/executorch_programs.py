@@ -1,0 +1,54 @@
+"""Programs that slm convert wrote, and what may be wrong with one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from toolkit.artifact import MANIFEST, Artifact, file_entries
+
+Damage = Callable[[bytes], bytes]
+
+
+def convert(model: str, folder: Path, *flags: str) -> Artifact:
+    """In a process of its own: importing ExecuTorch warns, and warnings are errors here."""
+    slm = [sys.executable, "-c", "from toolkit.cli.main import main; main()"]
+    command = [*slm, "convert", model, "--backend", "executorch", "-o", str(folder), *flags]
+    subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
+    return Artifact.load(folder)
+
+
+def cut(program: bytes) -> bytes:
+    return program[:-1000]
+
+
+def newer(program: bytes) -> bytes:
+    """As if a later ExecuTorch, with another file format, had written it."""
+    return program.replace(b"ET12", b"ET13", 1)
+
+
+def with_unknown_kernel(program: bytes) -> bytes:
+    return program.replace(b"llama::update_cache", b"llama::update_cacha")
+
+
+def with_unknown_backend(program: bytes) -> bytes:
+    return program.replace(b"XnnpackBackend", b"XnnpackBackenX")
+
+
+def damaged(program: bytes) -> bytes:
+    return program[:200] + bytes(range(256)) * 8 + program[200 + 8 * 256 :]
+
+
+def with_damage(artifact: Artifact, folder: Path, damage: Damage) -> Artifact:
+    """A copy whose manifest knows the program as it is now: only the runner can find out."""
+    shutil.copytree(artifact.path, folder)
+    program = folder / artifact.manifest.model_file
+    program.write_bytes(damage(program.read_bytes()))
+    manifest = json.loads((folder / MANIFEST).read_text())
+    manifest["files"] = [entry.model_dump(mode="json") for entry in file_entries(folder)]
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    return Artifact.load(folder)
