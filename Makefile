@@ -11,11 +11,11 @@ DEMO_MODEL ?= SmolLM2-135M-Instruct
 DEMO_QUANT ?= mobile-4bit
 DEMO_ARTIFACT := artifacts/$(DEMO_MODEL)-$(DEMO_QUANT)
 
-.PHONY: demo test soak lint bench clean help
+.PHONY: demo arm64-demo test soak lint bench clean help
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/'
 
 demo: $(VENV)/.demo ## Convert a real model, profile it on a virtual phone and on this machine
 	slm runtime build
@@ -26,6 +26,17 @@ demo: $(VENV)/.demo ## Convert a real model, profile it on a virtual phone and o
 	slm devices list; \
 	slm profile $(DEMO_ARTIFACT) --device $$phone --device local --threads 2; \
 	slm generate $(DEMO_ARTIFACT) --device $$phone --chat --prompt "Who are you?"; \
+	slm results list
+
+arm64-demo: $(VENV)/.arm64 ## Both engines on a virtual arm64 phone, emulated by qemu
+	@# Speed means nothing under qemu, so a tiny model of random weights does.
+	@set -e; trap 'slm devices stop' EXIT; \
+	phone=$$(slm devices emulate --abi arm64-v8a | head -n 1); set -x; \
+	for engine in onnxruntime executorch; do \
+	  slm convert random:llama-tiny --quant 8da4w --backend $$engine -o artifacts/tiny-$$engine --force; \
+	  slm profile artifacts/tiny-$$engine --device $$phone --prompt-tokens 32 --generate-tokens 8 --repetitions 2; \
+	  slm generate artifacts/tiny-$$engine --device $$phone --prompt "Hello" --max-tokens 8; \
+	done; \
 	slm results list
 
 test: $(VENV)/.test lint ## Set up and run all tests (under 25 minutes on 2 cores)
@@ -51,6 +62,10 @@ $(BIN)/python:
 $(VENV)/.demo: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet -e '.[convert,runner]'
 	@touch $@
+
+$(VENV)/.arm64: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet -e '.[convert,executorch,runner]'
+	@touch $@ $(VENV)/.demo
 
 $(VENV)/.test: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet -e '.[dev]'

@@ -19,19 +19,21 @@ _Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.
 
 @app.command()
 def build(
-    abi: Annotated[str, typer.Option(help="ABI in Android's words, or host.")] = "host",
+    abi: Annotated[str, typer.Option(help="ABI in Android's words (arm64-v8a, x86_64), or host.")] = "host",
     engine: Annotated[str, typer.Option(help="Inference engine: onnxruntime or executorch.")] = "onnxruntime",
     as_json: _Json = False,
 ) -> None:
     """Build the bundle unless an up-to-date one is cached, and print its folder.
 
     The first build for ONNX Runtime downloads its headers with npm; ORT_INCLUDE_DIR replaces it.
-    ExecuTorch's come with its package: pip install 'slm-toolkit[executorch]'.
+    ExecuTorch's come with its package: pip install 'slm-toolkit[executorch]'. For arm64-v8a a cross
+    compiler is needed (Debian: apt-get install g++-aarch64-linux-gnu), and the engine's wheel is
+    downloaded with pip.
 
     Examples:
         slm runtime build
-        slm runtime build --abi x86_64 --json
-        slm runtime build --engine executorch
+        slm runtime build --abi arm64-v8a
+        slm runtime build --abi arm64-v8a --engine executorch --json
     """
     from toolkit.runtime.bundle import build_bundle
     from toolkit.settings import Settings
@@ -69,6 +71,8 @@ def _as_dict(bundle: Bundle) -> dict[str, Any]:
         "engine_version": bundle.engine_version,
         "path": str(bundle.path),
         "size_bytes": bundle.size_bytes,
+        "sha256": bundle.sha256,
         "command": bundle.command(str(bundle.path)),
         "files": [entry.model_dump() for entry in bundle.files],
+        "licenses": [entry.model_dump() for entry in bundle.licenses],
     }
