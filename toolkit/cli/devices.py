@@ -1,4 +1,4 @@
-"""slm devices: list what is attached; start and stop virtual phones."""
+"""slm devices: list what is attached and clean it; start and stop virtual phones."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from toolkit.cli import device_storage
 from toolkit.settings import Settings
 
 if TYPE_CHECKING:
@@ -15,15 +16,18 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="List this machine, attached phones and virtual phones; start and stop virtual phones.",
+    help="List and clean this machine, attached phones and virtual phones; start and stop virtual phones.",
     rich_markup_mode=None,
 )
 _JSON = typer.Option(False, "--json", help="Print JSON.")
 
+app.command("clean")(device_storage.clean)
+app.command("release")(device_storage.release)
+
 
 @app.command("list")
 def list_command(as_json: bool = _JSON) -> None:
-    """List all devices: model, ABI, Android version, free space, state, and what to do about it.
+    """List all devices: model, ABI, system, free space, the toolkit's share, state, and what to do about it.
 
     \b
     Examples:
@@ -129,9 +133,10 @@ def _print_serials(serials: list[str], as_json: bool) -> None:
 
 
 def _print_table(devices: list[DeviceInfo]) -> None:
-    rows = [("SERIAL", "KIND", "STATE", "MODEL", "ABI", "SYSTEM", "FREE")]
+    rows = [("SERIAL", "KIND", "STATE", "MODEL", "ABI", "SYSTEM", "FREE", "USED")]
     for device in devices:
         free = f"{device.free_bytes / 1e9:.1f} GB" if device.free_bytes is not None else "?"
+        used = f"{device.used_bytes / 1e6:.0f} MB" if device.used_bytes is not None else "?"
         row = (
             device.serial,
             f"{device.kind}, emulated" if device.emulated else device.kind,
@@ -140,6 +145,7 @@ def _print_table(devices: list[DeviceInfo]) -> None:
             device.abi or "?",
             device.os_version or "?",
             free,
+            used,
         )
         rows.append(row)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -25,6 +25,7 @@ class DeviceInfo:
         os_version: "Android 14" or the Linux distribution's pretty name.
         build: Android's build fingerprint, or the kernel release.
         free_bytes: space left where artifacts are put.
+        used_bytes: space that the toolkit's folder takes there.
         emulated: a virtual phone; its results never mix with real ones.
         advice: what to do about a state other than "device".
     """
@@ -42,6 +43,7 @@ class DeviceInfo:
     cpu_cores: int | None = None
     ram_bytes: int | None = None
     free_bytes: int | None = None
+    used_bytes: int | None = None
     emulated: bool = False
     advice: str | None = None
 

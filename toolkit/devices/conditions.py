@@ -19,6 +19,12 @@ def parse_getprop(text: str) -> dict[str, str]:
     return {m["key"]: m["value"] for m in matches if m and m["value"]}
 
 
+def parse_du_bytes(text: str) -> int | None:
+    """Read the total of ``du -sk``."""
+    words = text.split(maxsplit=1)
+    return int(words[0]) * 1024 if words and words[0].isdigit() else None
+
+
 def parse_df_free_bytes(text: str) -> int | None:
     """Read the free bytes from ``df -k PATH`` (toybox, busybox, coreutils; long device names wrap)."""
     header, _, body = text.strip().partition("\n")

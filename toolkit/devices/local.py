@@ -29,6 +29,8 @@ from toolkit.settings import Settings
 
 LOCAL_SERIAL = "local"
 _COPY_BYTES = 8 << 20
+# Of st_blocks, whatever the file system's own blocks are.
+_BLOCK_BYTES = 512
 _ANDROID_ABIS = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64-v8a", "arm64": "arm64-v8a"}
 
 
@@ -73,6 +75,7 @@ class LocalDevice:
             cpu_cores=os.cpu_count(),
             ram_bytes=parse_meminfo_bytes(host.read("/proc/meminfo"), "MemTotal"),
             free_bytes=self.free_space(),
+            used_bytes=_disk_use(Path(self.workdir)),
         )
 
     def shell(
@@ -175,6 +178,18 @@ class LocalDevice:
             raise TransferFailed(
                 f"Copying to {target} failed: {error.strerror}.", serial=self.serial
             ) from error
+
+
+def _disk_use(folder: Path) -> int:
+    """Bytes of blocks below a folder; files that vanish meanwhile do not count."""
+    used = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            try:
+                used += os.lstat(os.path.join(parent, name)).st_blocks * _BLOCK_BYTES
+            except FileNotFoundError:
+                continue
+    return used
 
 
 def _copy_file(source: Path, target: Path, progress: ProgressCallback) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from toolkit.devices.base import DeviceInfo
-from toolkit.devices.conditions import parse_df_free_bytes, parse_getprop, parse_meminfo_bytes
+from toolkit.devices.conditions import parse_df_free_bytes, parse_du_bytes, parse_getprop, parse_meminfo_bytes
 from toolkit.devices.sections import section, split_sections
 
 # Set by the virtual phone and by nothing else.
@@ -13,6 +13,7 @@ VIRTUAL_PROPERTY = "ro.slm.virtual"
 INFO_SCRIPT = f"""
 {section("getprop")}; getprop
 {section("df")}; df -k "$1"
+{section("du")}; if [ -d "$2" ]; then du -sk "$2"; else echo 0; fi
 {section("nproc")}; grep -c '^processor' /proc/cpuinfo
 {section("meminfo")}; cat /proc/meminfo
 """
@@ -39,5 +40,6 @@ def describe(serial: str, text: str) -> DeviceInfo:
         cpu_cores=int(cores) if cores.isdigit() and int(cores) > 0 else None,
         ram_bytes=parse_meminfo_bytes(sections.get("meminfo", ""), "MemTotal"),
         free_bytes=parse_df_free_bytes(sections.get("df", "")),
+        used_bytes=parse_du_bytes(sections.get("du", "")),
         emulated=properties.get(VIRTUAL_PROPERTY) == "1",
     )

@@ -38,7 +38,8 @@ class AdbDevice(ShellDevice):
 
     def info(self) -> DeviceInfo:
         """Describe the phone."""
-        return describe(self.serial, self._run(["sh", "-c", INFO_SCRIPT, "sh", _SCRATCH]).stdout)
+        command = ["sh", "-c", INFO_SCRIPT, "sh", self._parent, self.workdir]
+        return describe(self.serial, self._run(command).stdout)
 
     def push(self, local: Path, remote: str, *, progress: ProgressCallback = silent) -> None:
         """Copy one file to the phone, overwriting; a cut leaves part of it, see devices.transfer.

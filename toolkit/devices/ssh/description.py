@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 from toolkit.devices.base import DeviceInfo
-from toolkit.devices.conditions import parse_df_free_bytes, parse_meminfo_bytes
+from toolkit.devices.conditions import parse_df_free_bytes, parse_du_bytes, parse_meminfo_bytes
 from toolkit.devices.local import android_abi
 from toolkit.devices.sections import section, split_sections
 
@@ -21,6 +21,7 @@ INFO_SCRIPT = f"""
 {section("nproc")}; grep -c '^processor' /proc/cpuinfo
 {section("meminfo")}; cat /proc/meminfo
 {section("df")}; df -k "$1"
+{section("du")}; if [ -d "$2" ]; then du -sk "$2"; else echo 0; fi
 """
 
 
@@ -47,6 +48,7 @@ def describe(serial: str, text: str) -> DeviceInfo:
         cpu_cores=int(cores) if cores.isdigit() and int(cores) > 0 else None,
         ram_bytes=parse_meminfo_bytes(sections.get("meminfo", ""), "MemTotal"),
         free_bytes=parse_df_free_bytes(sections.get("df", "")),
+        used_bytes=parse_du_bytes(sections.get("du", "")),
     )
 
 

@@ -43,7 +43,8 @@ class SshDevice(ShellDevice):
 
     def info(self) -> DeviceInfo:
         """Describe the board."""
-        return describe(self.serial, self._run(["sh", "-c", INFO_SCRIPT, "sh", self._parent]).stdout)
+        command = ["sh", "-c", INFO_SCRIPT, "sh", self._parent, self.workdir]
+        return describe(self.serial, self._run(command).stdout)
 
     def push(self, local: Path, remote: str, *, progress: ProgressCallback = silent) -> None:
         """Copy one file to the board, overwriting; a cut leaves part of it, see devices.transfer.

@@ -1,0 +1,91 @@
+"""`slm devices clean` and `slm devices release`: give a device back what the toolkit took."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import typer
+
+from toolkit.cli.fleet import exit_with_first_failure, run_on_devices
+from toolkit.settings import Settings
+
+if TYPE_CHECKING:
+    from toolkit.profiling.cleaning import Kept
+
+_DEVICES = typer.Option(
+    [], "--device", "-d", help="Serial, ssh:USER@HOST, local, or all; may be repeated. As for slm profile."
+)
+
+
+def clean(
+    device: list[str] = _DEVICES,
+    dry_run: bool = typer.Option(False, "--dry-run", "-n", help="Show what would be removed, and its size."),
+    runs: bool = typer.Option(False, "--runs", help="Also remove results that have not been pulled."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Remove artifacts, runners and old runs that the toolkit put on devices, and nothing else.
+
+    Runs that are going on stay, and so do results that nobody has pulled yet.
+
+    \b
+    Examples:
+      slm devices clean --dry-run
+      slm devices clean --device R5CT1234567
+      slm devices clean --device all --runs
+    """  # noqa: D301
+    from toolkit.devices.discovery import open_device
+    from toolkit.profiling.cleaning import clean as clean_device
+    from toolkit.profiling.cleaning import kept_on
+    from toolkit.profiling.targets import chosen_serials
+
+    settings = Settings.from_environment()
+
+    def serve(serial: str, _: object) -> list[Kept]:
+        target = open_device(serial, settings)
+        return kept_on(target, drop_runs=runs) if dry_run else clean_device(target, drop_runs=runs)
+
+    outcomes = run_on_devices(chosen_serials(device, settings), serve)
+    found = {outcome.serial: outcome.result for outcome in outcomes if outcome.result is not None}
+    if as_json:
+        rows = [{"device": serial, **asdict(kept)} for serial, all_kept in found.items() for kept in all_kept]
+        print(json.dumps(rows, indent=2))
+    else:
+        for serial, all_kept in found.items():
+            _print(serial, all_kept, dry_run)
+    exit_with_first_failure(outcomes)
+
+
+def release(device: list[str] = _DEVICES) -> None:
+    """Remove another host's lease from devices, when that host is gone for good.
+
+    A lease ends by itself; a host that is still at work on the device stops at its next step.
+
+    \b
+    Examples:
+      slm devices release --device R5CT1234567
+    """  # noqa: D301
+    from toolkit.devices.discovery import open_device
+    from toolkit.devices.shell_device import ShellDevice
+    from toolkit.profiling.targets import chosen_serials
+
+    settings = Settings.from_environment()
+
+    def serve(serial: str, _: object) -> None:
+        target = open_device(serial, settings)
+        # This machine has no lease: its lock is the kernel's.
+        if isinstance(target, ShellDevice):
+            target.release()
+
+    exit_with_first_failure(run_on_devices(chosen_serials(device, settings), serve))
+
+
+def _print(serial: str, found: list[Kept], dry_run: bool) -> None:
+    going = [kept for kept in found if kept.kept_because is None]
+    total = sum(kept.size_bytes for kept in going)
+    for kept in found:
+        what = "keep" if kept.kept_because else "would remove" if dry_run else "removed"
+        because = f" ({kept.kept_because}; slm pull)" if kept.kept_because else ""
+        print(f"{serial}: {what} {kept.kind} {kept.path}, {kept.size_bytes / 1e6:.1f} MB{because}")
+    print(f"{serial}: {'would free' if dry_run else 'freed'} {total / 1e6:.1f} MB")
