@@ -8,7 +8,19 @@ import sys
 import typer
 
 import toolkit
-from toolkit.cli import convert, devices, generate, profile, pull, push, recipe, report, results, runtime
+from toolkit.cli import (
+    convert,
+    devices,
+    doctor,
+    generate,
+    profile,
+    pull,
+    push,
+    recipe,
+    report,
+    results,
+    runtime,
+)
 from toolkit.errors import ToolkitError
 
 # Nothing phones home. Set before any engine or hub client is imported, in this process and its children.
@@ -27,6 +39,7 @@ app = typer.Typer(
 
 app.command("convert")(convert.convert)
 app.add_typer(devices.app, name="devices")
+app.command("doctor")(doctor.doctor)
 app.command("generate")(generate.generate)
 app.command("profile")(profile.profile)
 app.command("pull")(pull.pull)

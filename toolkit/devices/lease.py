@@ -14,6 +14,7 @@ import platform
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.devices.base import CommandResult
@@ -22,7 +23,7 @@ from toolkit.errors import DeviceBusy, DeviceError, DeviceFull
 
 LEASE_S = 120.0
 _RELEASE_TIMEOUT_S = 5.0
-_LEASE = "lease"
+LEASE_FILE = "lease"
 _GUARD = ".lease.lock"
 
 # The lines of a lease: token, host, taken at, ends at (seconds of uptime), boot id, who.
@@ -35,7 +36,7 @@ read -r now rest </proc/uptime
 now=${{now%%.*}}
 [ -n "$now" ] || now=$(date +%s)
 boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)
-lease=$folder/{_LEASE}
+lease=$folder/{LEASE_FILE}
 if [ -f "$lease" ]; then
   {{
     read -r its_token; read -r its_host; read -r taken; read -r ends; read -r its_boot; read -r its_who
@@ -53,9 +54,42 @@ else df -k "$folder"
 fi
 """
 _RELEASE = f"""
-[ -z "$2" ] || {{ read -r token <"$1/{_LEASE}" && [ "$token" = "$2" ]; }} 2>/dev/null || exit 0
-rm -f "$1/{_LEASE}"
+[ -z "$2" ] || {{ read -r token <"$1/{LEASE_FILE}" && [ "$token" = "$2" ]; }} 2>/dev/null || exit 0
+rm -f "$1/{LEASE_FILE}"
 """
+
+
+@dataclass(frozen=True)
+class LeaseFile:
+    """A lease that holds.
+
+    Attributes:
+        host: the holder's :func:`host_id`.
+        who: the holder, for people.
+        left_s: seconds until it ends.
+    """
+
+    host: str
+    who: str
+    left_s: int
+
+
+def parse_lease(text: str, *, uptime: str, boot: str) -> LeaseFile | None:
+    """Read a lease file; None when there is none, or it holds no longer.
+
+    Args:
+        text: the file's content.
+        uptime: /proc/uptime of the device.
+        boot: the device's boot id.
+    """
+    lines = text.splitlines()
+    now = uptime.split(".")[0].strip()
+    if len(lines) < 6 or not all(field.isdecimal() for field in (*lines[2:4], now)):
+        return None
+    _, host, taken, ends, its_boot, who = lines[:6]
+    holds = its_boot == boot.strip() and int(taken) <= int(now) < int(ends)
+    return LeaseFile(host, who, int(ends) - int(now)) if holds else None
+
 
 # Runs a command on the device within so many seconds.
 RunCommand = Callable[[Sequence[str], float], CommandResult]

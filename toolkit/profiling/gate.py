@@ -87,24 +87,30 @@ class Limits(Frozen):
 
 
 # docs/protocol.md says where the numbers come from.
-_PHONE = {
+_PHONE: dict[GateName, Limits] = {
     "default": Limits(max_thermal_status=0, max_celsius=40, max_cpu_busy=0.3, min_battery_percent=20),
     "strict": Limits(
         max_thermal_status=0, max_celsius=35, max_cpu_busy=0.2, min_battery_percent=50, screen_on=False
     ),
 }
+# Boards rest between 40 and 60 C and begin to throttle at 80 C.
+_BOARD: dict[GateName, Limits] = {
+    "default": Limits(max_celsius=65, max_cpu_busy=0.3),
+    "strict": Limits(max_celsius=55, max_cpu_busy=0.2),
+}
 # A desktop rests at temperatures that no phone reaches, and its load is its owner's business.
-_LOCAL = {
+_LOCAL: dict[GateName, Limits] = {
     "default": Limits(min_battery_percent=20),
     "strict": Limits(max_celsius=70, max_cpu_busy=0.2, min_battery_percent=50),
 }
+_LIMITS: dict[DeviceKind, dict[GateName, Limits]] = {"adb": _PHONE, "ssh": _BOARD, "local": _LOCAL}
 
 
 def limits_for(options: GateOptions, kind: DeviceKind) -> Limits:
     """The limits of a gate on a kind of device."""
     if options.name == "off":
         return Limits()
-    limits = (_LOCAL if kind == "local" else _PHONE)[options.name]
+    limits = _LIMITS[kind][options.name]
     replaced = options.model_dump(include=Limits.model_fields.keys() & GateOptions.model_fields.keys())
     return limits.model_copy(update={name: value for name, value in replaced.items() if value is not None})
 

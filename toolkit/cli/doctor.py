@@ -1,0 +1,88 @@
+"""`slm doctor`: is everything here that a measurement needs?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from toolkit.settings import Settings
+
+if TYPE_CHECKING:
+    from toolkit.artifact import Artifact
+    from toolkit.profiling.doctor import Finding
+
+
+def doctor(
+    device: list[str] = typer.Option(
+        [],
+        "--device",
+        "-d",
+        help="Serial, ssh:USER@HOST or local; may be repeated. Every attached phone by default.",
+    ),
+    artifact: Path | None = typer.Option(
+        None, "--artifact", help="Artifact folder: check space and memory for it."
+    ),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Check this machine and devices: one line each, ok, warn or fail, with what to do next.
+
+    Nothing is changed anywhere. The exit code is that of the worst line: 0 ok, 1 warn, 2 fail.
+
+    \b
+    Examples:
+      slm doctor
+      slm doctor --device R5CT1234567 --artifact smollm2-8da4w
+      slm doctor --device local --json
+    """  # noqa: D301
+    from toolkit.artifact import Artifact
+    from toolkit.devices.discovery import attached_phones
+    from toolkit.profiling.doctor import exit_code
+    from toolkit.profiling.doctor_host import host_findings
+
+    settings = Settings.from_environment()
+    loaded = Artifact.load(artifact) if artifact else None
+    findings = host_findings(settings)
+    for serial in dict.fromkeys(device) or [phone.serial for phone in attached_phones(settings)]:
+        findings += _look_at(serial, loaded, settings)
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        _print(findings)
+    raise typer.Exit(exit_code(findings))
+
+
+def _look_at(serial: str, artifact: Artifact | None, settings: Settings) -> list[Finding]:
+    from toolkit.devices.discovery import open_device
+    from toolkit.devices.lease import host_id
+    from toolkit.errors import DeviceError
+    from toolkit.profiling.doctor import Finding
+    from toolkit.profiling.doctor_device import device_facts, device_findings
+
+    try:
+        opened = open_device(serial, settings)
+        facts = device_facts(opened)
+        return device_findings(
+            opened.info(),
+            facts,
+            opened.readings(),
+            host=host_id(settings.data_dir / "locks"),
+            artifact=artifact,
+        )
+    except DeviceError as error:
+        return [Finding(serial, "state", "fail", error.what, error.next_step)]
+
+
+def _print(findings: list[Finding]) -> None:
+    subject = None
+    width = max(len(finding.check) for finding in findings)
+    for finding in findings:
+        if finding.subject != subject:
+            print(f"{'' if subject is None else chr(10)}{finding.subject}")
+            subject = finding.subject
+        print(f"  {finding.level:<4}  {finding.check:<{width}}  {finding.found}")
+        if finding.next_step:
+            print(f"        {'':<{width}}  next: {finding.next_step}")

@@ -1,0 +1,262 @@
+"""Is a device fit for measuring? One round trip for what readings do not tell, then pure judgement."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from toolkit.artifact import Artifact
+from toolkit.devices.base import Device, DeviceInfo, Readings
+from toolkit.devices.lease import LEASE_FILE, LeaseFile, parse_lease
+from toolkit.devices.power_supply import (
+    SUPPLIES_FOLDER,
+    SUPPLIES_SCRIPT,
+    PowerSupply,
+    battery_with_counters,
+    parse_power_supplies,
+)
+from toolkit.devices.sections import section, split_sections
+from toolkit.errors import ToolkitError
+from toolkit.profiling.doctor import Finding, Level
+from toolkit.profiling.gate import GateOptions, judge, limits_for
+from toolkit.profiling.options import ProfileOptions
+from toolkit.profiling.preflight import least_ram_bytes
+from toolkit.runtime.abi import check_abi
+
+_TIMEOUT_S = 20.0
+# Libraries of a bundle are aligned for these and everything below.
+_LARGEST_PAGE_BYTES = 65536
+# Android 10 brought `dumpsys thermalservice`.
+_THERMAL_API_LEVEL = 29
+# A runner bundle, and what a run writes.
+_BUNDLE_BYTES = 60_000_000
+_LOW_BATTERY_PERCENT = 20
+
+# $1 is the toolkit's folder, $2 the folder of power supplies.
+_SCRIPT = f"""
+{section("page-size")}; getconf PAGE_SIZE 2>/dev/null || getconf PAGESIZE
+{section("governors")}; cat /sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor 2>/dev/null
+{section("zones")}
+all=0 readable=0
+for zone in /sys/class/thermal/thermal_zone*; do
+  [ -d "$zone" ] && all=$((all + 1))
+  cat "$zone/temp" >/dev/null 2>&1 && readable=$((readable + 1))
+done
+echo "$readable $all"
+{section("lease")}; cat "$1/{LEASE_FILE}" 2>/dev/null
+{section("uptime")}; cat /proc/uptime
+{section("boot")}; cat /proc/sys/kernel/random/boot_id 2>/dev/null
+{section("supplies")}
+folder=$2
+set -- "$folder"
+{SUPPLIES_SCRIPT}
+"""
+
+
+@dataclass(frozen=True)
+class DeviceFacts:
+    """What a device says beside its description and readings; None where it does not.
+
+    Attributes:
+        page_size_bytes: of its kernel.
+        governors: cpufreq governor per CPU.
+        zones: readable thermal zones, and all.
+        lease: who uses the device by its lease file, when that lease still holds.
+        battery: whose counters can be read.
+    """
+
+    page_size_bytes: int | None = None
+    governors: tuple[str, ...] = ()
+    zones: tuple[int, int] | None = None
+    lease: LeaseFile | None = None
+    battery: PowerSupply | None = None
+
+
+def device_facts(device: Device) -> DeviceFacts:
+    """Ask a device.
+
+    Raises:
+        DeviceError: it cannot be reached.
+    """
+    script = ["sh", "-c", _SCRIPT, "slm-doctor", device.workdir, SUPPLIES_FOLDER]
+    return parse_facts(device.shell(script, timeout_s=_TIMEOUT_S).stdout)
+
+
+def parse_facts(text: str) -> DeviceFacts:
+    """Read the output of the doctor's script."""
+    sections = split_sections(text)
+    page_size = sections.get("page-size", "").strip()
+    zones = re.fullmatch(r"(\d+) (\d+)", sections.get("zones", "").strip())
+    return DeviceFacts(
+        page_size_bytes=int(page_size) if re.fullmatch(r"[0-9]{4,6}", page_size) else None,
+        governors=tuple(sections.get("governors", "").split()),
+        zones=(int(zones[1]), int(zones[2])) if zones else None,
+        lease=parse_lease(
+            sections.get("lease", ""), uptime=sections.get("uptime", ""), boot=sections.get("boot", "")
+        ),
+        battery=battery_with_counters(parse_power_supplies(sections.get("supplies", ""))),
+    )
+
+
+def device_findings(
+    info: DeviceInfo, facts: DeviceFacts, readings: Readings, *, host: str, artifact: Artifact | None = None
+) -> list[Finding]:
+    """Judge a device that can be reached.
+
+    Args:
+        info: its description.
+        facts: what else it said.
+        readings: its conditions now.
+        host: this host's name in leases.
+        artifact: what shall run there, if known.
+    """
+    say = _Lines(info.serial)
+    _judge_system(say, info, facts)
+    if artifact is not None:
+        _judge_artifact(say, info, readings, artifact)
+    _judge_sensors(say, info, facts, readings)
+    _judge_power(say, facts, readings)
+    _judge_use(say, facts, host)
+    verdict = judge(readings, limits_for(GateOptions(), info.kind))
+    if verdict.unmet:
+        say.warn("gate", f"would wait: {', '.join(verdict.unmet)}", "Let it cool, or end what runs on it.")
+    else:
+        say.ok("gate", "a run could start now")
+    return say.findings
+
+
+class _Lines:
+    def __init__(self, serial: str) -> None:
+        self.findings: list[Finding] = []
+        self._serial = serial
+
+    def ok(self, check: str, found: str) -> None:
+        self.findings.append(Finding(self._serial, check, "ok", found))
+
+    def warn(self, check: str, found: str, next_step: str) -> None:
+        self.findings.append(Finding(self._serial, check, "warn", found, next_step))
+
+    def fail(self, check: str, found: str, next_step: str) -> None:
+        self.findings.append(Finding(self._serial, check, "fail", found, next_step))
+
+    def add(self, level: Level, check: str, found: str, next_step: str) -> None:
+        self.findings.append(Finding(self._serial, check, level, found, None if level == "ok" else next_step))
+
+
+def _judge_system(say: _Lines, info: DeviceInfo, facts: DeviceFacts) -> None:
+    name = " ".join(part for part in (info.manufacturer, info.model, info.os_version) if part) or "usable"
+    say.ok("state", f"{name}, virtual: its results are marked emulated" if info.emulated else name)
+    if info.abi is None:
+        say.fail("ABI", "unreadable", "Reconnect the device; see slm devices list.")
+    else:
+        try:
+            check_abi(info.abi)
+            say.ok("ABI", info.abi)
+        except ToolkitError as error:
+            say.fail("ABI", f"{info.abi}: {error.what}", error.next_step or "Use another device.")
+    if info.kind == "adb":
+        level = info.api_level
+        if level is None:
+            say.warn("API level", "unreadable", "Check `adb shell getprop ro.build.version.sdk`.")
+        elif level < _THERMAL_API_LEVEL:
+            say.warn(
+                "API level", f"{level}: before Android 10 there is no thermal status",
+                "Throttling shows in frequency caps only, where they can be read.",
+            )  # fmt: skip
+        else:
+            say.ok("API level", str(level))
+    size = facts.page_size_bytes
+    if size is None:
+        say.warn("page size", "unreadable", "Check that bundles start: slm generate.")
+    elif size > _LARGEST_PAGE_BYTES:
+        say.fail("page size", f"{size} bytes", "Libraries are aligned for pages of up to 64 KiB.")
+    else:
+        say.ok("page size", f"{size} bytes")
+
+
+def _judge_artifact(say: _Lines, info: DeviceInfo, readings: Readings, artifact: Artifact) -> None:
+    need = artifact.manifest.size_bytes + _BUNDLE_BYTES
+    if info.free_bytes is None:
+        say.warn("space", "free space is unreadable", "Check `df` on the device.")
+    else:
+        say.add(
+            "ok" if info.free_bytes >= need else "fail", "space",
+            f"{info.free_bytes / 1e9:.1f} GB free, {artifact.name} and a runner need {need / 1e9:.2f} GB",
+            "Free some space: slm devices clean.",
+        )  # fmt: skip
+    need = least_ram_bytes(artifact, ProfileOptions())
+    if info.ram_bytes is not None and need > info.ram_bytes:
+        say.fail(
+            "memory", f"{info.ram_bytes / 1e9:.1f} GB in all, {artifact.name} needs {need / 1e9:.1f} GB",
+            "Use a smaller model or fewer bits.",
+        )  # fmt: skip
+    elif readings.available_ram_bytes is None:
+        say.warn("memory", "available memory is unreadable", "Check /proc/meminfo on the device.")
+    else:
+        free = readings.available_ram_bytes
+        say.add(
+            "ok" if free >= need else "warn", "memory",
+            f"{free / 1e9:.1f} GB available, {artifact.name} needs at least {need / 1e9:.2f} GB",
+            "Close apps: else Android ends some, and the run may swap.",
+        )  # fmt: skip
+
+
+def _judge_sensors(say: _Lines, info: DeviceInfo, facts: DeviceFacts, readings: Readings) -> None:
+    celsius, zones = readings.hottest_cpu_celsius, facts.zones
+    count = f"{zones[0]} of {zones[1]} zones readable" if zones else "zones unreadable"
+    if celsius is None:
+        say.warn(
+            "CPU temperature", f"unreadable ({count})", "The gate cannot see heat: leave pauses between runs."
+        )
+    else:
+        say.ok("CPU temperature", f"{celsius:.1f} C ({count})")
+    if info.kind == "adb":
+        if readings.thermal_status is None:
+            say.warn("thermal status", "unreadable", "Throttling shows in frequency caps only.")
+        else:
+            level: Level = "ok" if readings.thermal_status == 0 else "warn"
+            say.add(level, "thermal status", str(readings.thermal_status), "Let it cool.")
+    governors = sorted(set(facts.governors))
+    if not governors:
+        say.warn("governor", "unreadable", "Clocks are the kernel's secret: compare runs with care.")
+    elif "powersave" in governors and info.kind != "local":
+        # On phones it pins the lowest clock. Intel's driver, on hosts, means something else by the same word.
+        say.warn("governor", ", ".join(governors), "Switch power saving off.")
+    else:
+        say.ok("governor", ", ".join(governors))
+
+
+def _judge_power(say: _Lines, facts: DeviceFacts, readings: Readings) -> None:
+    percent, charging = readings.battery_percent, readings.charging
+    if percent is not None:
+        low = percent < _LOW_BATTERY_PERCENT
+        say.add("warn" if low else "ok", "battery", f"{percent}%", "Charge it: phones save power when low.")
+    if readings.power_source is not None:
+        say.ok("power", f"{readings.power_source}{'; --energy needs it unplugged' if charging else ''}")
+    if percent is None and charging is None and facts.battery is None:
+        say.ok("battery", "none, or none that tells of itself; --energy is not possible")
+        return
+    if charging is None:
+        say.warn("power", "whether it charges is unreadable", "Try `dumpsys battery reset`.")
+    if facts.battery is None:
+        say.warn("energy counters", "none readable", "--energy is not possible on this device.")
+    else:
+        say.ok("energy counters", facts.battery.path)
+    if readings.screen_on is not None:
+        level: Level = "warn" if readings.screen_on else "ok"
+        say.add(level, "screen", "on" if readings.screen_on else "off", "Switch it off: it draws and heats.")
+    else:
+        say.warn("screen", "unreadable", "Switch it off by hand.")
+
+
+def _judge_use(say: _Lines, facts: DeviceFacts, host: str) -> None:
+    lease = facts.lease
+    if lease is None:
+        say.ok("in use", "by nobody")
+    elif lease.host == host:
+        say.warn("in use", f"by this host: {lease.who}", "Wait until it has finished.")
+    else:
+        say.fail(
+            "in use", f"by another host: {lease.who}, for up to {lease.left_s} s",
+            "Wait, or if that host is gone: slm devices release.",
+        )  # fmt: skip
