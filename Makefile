@@ -11,7 +11,7 @@ DEMO_MODEL ?= SmolLM2-135M-Instruct
 DEMO_QUANT ?= mobile-4bit
 DEMO_ARTIFACT := artifacts/$(DEMO_MODEL)-$(DEMO_QUANT)
 
-.PHONY: demo arm64-demo test soak lint bench clean help
+.PHONY: demo arm64-demo test soak lint bench docs clean help
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
@@ -52,6 +52,9 @@ lint: $(VENV)/.test ## Formatting, lint and types
 
 bench: $(VENV)/.test ## Our runner beside its peers; writes benchmarks/results/latest.md
 	$(BIN)/python -m benchmarks
+
+docs: $(VENV)/.test ## Write docs/reference from the code
+	$(BIN)/python docs/generate.py
 
 clean: ## Remove what the other targets made in this folder
 	rm -rf $(VENV) .venvs artifacts build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,268 @@
+"""Writes docs/reference: what can be read out of the code, so that it cannot drift from it.
+
+Run by `make docs`; tests/docs checks that the files are what this would write.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+REFERENCE = ROOT / "docs" / "reference"
+NOTE = "<!-- Written by `make docs`; do not edit. -->\n"
+
+
+def main() -> None:
+    """Write all pages and remove those that are no longer made."""
+    REFERENCE.mkdir(exist_ok=True)
+    written = pages()
+    for stale in REFERENCE.iterdir():
+        if stale.name not in written:
+            stale.unlink()
+    for name, text in written.items():
+        (REFERENCE / name).write_text(text, encoding="utf-8")
+
+
+def pages() -> dict[str, str]:
+    """Content of each file in docs/reference, by its name."""
+    made = {
+        "cli.md": command_line(),
+        "errors.md": errors(),
+        "columns.md": columns(),
+        "recipes.md": recipes(),
+        "support.md": support(collected_tests()),
+        **schemas(),
+    }
+    return {"README.md": index(made), **made}
+
+
+def index(made: Sequence[str] | dict[str, str]) -> str:
+    """The folder's table of contents."""
+    about = {
+        "cli.md": "every command with its options and examples",
+        "errors.md": "error classes and exit codes",
+        "columns.md": "what stored runs can be filtered and sorted by",
+        "recipes.md": "recipes that come with the toolkit",
+        "support.md": "model types, backends and schemes that the tests run",
+        "manifest.schema.json": "an artifact's `manifest.json`",
+        "result.schema.json": "one line of the runner's output",
+        "run.schema.json": "a run's `run.json`, put on the device before it starts",
+        "recipe.schema.json": "a recipe",
+        "batch-status.schema.json": "the state of a batch, for `slm report --batch`",
+    }
+    lines = [f"- [{name}]({name}): {about[name]}" for name in made]
+    return "\n".join(
+        (NOTE, "# Reference\n", "Read out of the code by `make docs`; a test compares.\n", *lines, "")
+    )
+
+
+def command_line() -> str:
+    """All commands, from the command tree: no terminal's width is in it."""
+    import typer
+
+    from toolkit.cli.main import app
+
+    lines = [NOTE, "# Commands\n", "The same is shown by `slm COMMAND --help`.\n"]
+    for path, command in walk(typer.main.get_command(app), ("slm",)):
+        lines += _command(path, command)
+    return "\n".join(lines)
+
+
+def walk(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """A command and all below it, in the order in which they are shown."""
+    yield path, command
+    for name, child in sorted(getattr(command, "commands", {}).items()):
+        yield from walk(child, (*path, name))
+
+
+def _command(path: tuple[str, ...], command: Any) -> Iterator[str]:
+    arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
+    options = [parameter for parameter in command.params if parameter.param_type_name == "option"]
+    tail = "COMMAND ..." if getattr(command, "commands", None) else "[OPTIONS]"
+    usage = " ".join((*path, *([tail] if options or tail[0] == "C" else []), *map(_argument, arguments)))
+    yield f"{'#' * (len(path) + 1)} {' '.join(path)}\n"
+    yield f"```\n{usage}\n```\n"
+    yield _help(command.help or "")
+    if options or arguments:
+        yield "| option | meaning | default |\n| --- | --- | --- |"
+        for parameter in (*arguments, *options):
+            names = ", ".join(f"`{name}`" for name in _names(parameter))
+            yield f"| {names} | {_cell(parameter.help or '')} | {_default(parameter)} |"
+        yield ""
+
+
+def _names(parameter: Any) -> Sequence[str]:
+    if parameter.param_type_name == "argument":
+        return [_argument(parameter)]
+    return (*parameter.opts, *parameter.secondary_opts)
+
+
+def _argument(parameter: Any) -> str:
+    name = (parameter.metavar or parameter.name.upper()).strip("[].")
+    return f"{name}..." if parameter.nargs == -1 else name
+
+
+def _default(parameter: Any) -> str:
+    if parameter.required:
+        return "required"
+    value = parameter.default
+    if value is None or value in ("", (), []) or value is False or callable(value):
+        return ""
+    return f"`{', '.join(map(str, value)) if isinstance(value, list | tuple) else value}`"
+
+
+def _help(text: str) -> str:
+    """Help text as Markdown: paragraphs that are kept as they are become code blocks."""
+    parts = inspect.cleandoc(text).split("\n\n")
+    shown = []
+    for part in parts:
+        if part.startswith("\b\n"):
+            heading, _, block = part[2:].partition("\n")
+            shown.append(f"{heading}\n\n```\n{inspect.cleandoc(block)}\n```")
+        else:
+            shown.append(part.replace("<", "&lt;").replace("*", "\\*"))
+    return "\n\n".join(shown) + "\n"
+
+
+def errors() -> str:
+    """The tree of errors with exit codes."""
+    from toolkit.errors import ToolkitError
+
+    lines = [
+        NOTE,
+        "# Errors\n",
+        "Every expected failure is one of these. The command line shows it without a traceback and exits "
+        "with its class's code; a traceback is a bug. 130 is Ctrl-C, and 2 also an unknown option.\n",
+        "| class | exit code | when |",
+        "| --- | ---: | --- |",
+    ]
+
+    def rows(error: type[ToolkitError], depth: int) -> Iterator[str]:
+        meaning = (error.__doc__ or "").strip().splitlines()[0]
+        yield f"| {'&nbsp;&nbsp;' * depth}`{error.__name__}` | {error.exit_code} | {_cell(meaning)} |"
+        for child in error.__subclasses__():
+            if child.__module__ == "toolkit.errors":
+                yield from rows(child, depth + 1)
+
+    return "\n".join([*lines, *rows(ToolkitError, 0), ""])
+
+
+def columns() -> str:
+    """Names for --where and --sort."""
+    from toolkit.store.columns import COLUMNS
+
+    lines = [
+        NOTE,
+        "# Columns of stored runs\n",
+        "For `--where` and `--sort` of `slm results list` and its like, and of `slm report`. Times are "
+        "nanoseconds since 1970 and may be written as dates.\n",
+        "| column | short | values |",
+        "| --- | --- | --- |",
+    ]
+    for column in COLUMNS.values():
+        lines.append(f"| `{column.name}` | {f'`{column.short}`' if column.short else ''} | {column.kind} |")
+    return "\n".join([*lines, ""])
+
+
+def recipes() -> str:
+    """The shipped recipes with the headers that they open with."""
+    lines = [
+        NOTE,
+        "# Recipes\n",
+        "Run one with `slm recipe run FILE`; `slm recipe plan FILE` shows its steps.\n",
+    ]
+    for path in sorted((ROOT / "recipes").glob("*/*.yaml")):
+        name = path.relative_to(ROOT).as_posix()
+        header = []
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if not line.startswith("#"):
+                break
+            header.append(line.removeprefix("#").removeprefix(" "))
+        lines += [f"## [{name}](../../{name})\n", "```", *header, "```\n"]
+    return "\n".join(lines)
+
+
+def schemas() -> dict[str, str]:
+    """JSON Schemas of the files that others may read or write."""
+    from pydantic import TypeAdapter
+
+    from toolkit.artifact import Manifest
+    from toolkit.profiling.description import RunDescription
+    from toolkit.profiling.records import AnyRecord
+    from toolkit.recipes.schema import json_schema
+    from toolkit.report.batch import BatchStatus
+
+    record: TypeAdapter[Any] = TypeAdapter(AnyRecord)
+    found = {
+        "manifest.schema.json": Manifest.model_json_schema(by_alias=True),
+        "result.schema.json": record.json_schema(by_alias=True),
+        "run.schema.json": RunDescription.model_json_schema(by_alias=True),
+        "recipe.schema.json": json_schema(),
+        "batch-status.schema.json": BatchStatus.model_json_schema(),
+    }
+    return {name: json.dumps(schema, indent=2) + "\n" for name, schema in found.items()}
+
+
+_BACKENDS = {"tests/export/": "onnxruntime", "tests/export_executorch/": "executorch"}
+_PARITY = "test_quantized_artifacts_stay_close_to_transformers"
+_FP32 = "test_fp32_logits_equal_transformers_over_prefill_and_decode"
+_MODEL_TYPE_TESTS = (
+    "tests/export/test_export_model_types.py",
+    "tests/export_executorch/test_executorch_model_types.py",
+)
+
+
+def collected_tests() -> list[str]:
+    """Ids of the model-type tests that `make test` runs, as pytest itself lists them."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "not soak", *_MODEL_TYPE_TESTS],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(f"pytest cannot collect the model-type tests:\n{done.stdout}{done.stderr}")
+    return [line for line in done.stdout.splitlines() if "::" in line]
+
+
+def support(tests: Sequence[str]) -> str:
+    """Model types by backend and scheme, from the tests' ids."""
+    tested: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for test in tests:
+        backend = next(name for folder, name in _BACKENDS.items() if test.startswith(folder))
+        function, _, parameters = test.rpartition("::")[2].rstrip("]").partition("[")
+        if function == _FP32:
+            tested[parameters][backend].append("fp32")
+        elif function == _PARITY:
+            scheme, _, model_type = parameters.partition("-")
+            tested[model_type][backend].append(scheme)
+    lines = [
+        NOTE,
+        "# What is tested\n",
+        "Schemes in which every `make test` converts a small random model of the type and compares it with "
+        "transformers: fp32 logits within 1e-3 over a prefill and 8 decode steps, quantized ones by the "
+        "parity limits of their scheme. Other schemes are tested on single model types only.\n",
+        "| model type | " + " | ".join(_BACKENDS.values()) + " |",
+        "| --- |" + " --- |" * len(_BACKENDS),
+    ]
+    for model_type, backends in tested.items():
+        cells = (", ".join(backends[name]) or "-" for name in _BACKENDS.values())
+        lines.append(f"| {model_type} | {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
+
+
+def _cell(text: str) -> str:
+    return re.sub(r"\s+", " ", text).replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
+
+
+if __name__ == "__main__":
+    main()
