@@ -152,7 +152,8 @@ def _ours(line: str, place: str, path: Path) -> Incoming:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
         newer = " (written by a newer slm-toolkit?)" if first["type"] in _UNKNOWN_FIELD else ""
-        raise _invalid(path, place, f"{field}: {first['msg']}{newer}") from None
+        what = f"{field}: {first['msg']}" if field else first["msg"]
+        raise _invalid(path, place, what + newer) from None
     return Incoming(place, read.stored(), read.manifest, tuple(read.tags))
 
 
