@@ -23,7 +23,10 @@ struct ModelFacts {
   int64_t vocab_size = 0;
   // Most positions the model can hold; 0 when the file does not say.
   int64_t context_length = 0;
+  // Of the KV cache; 0 when the file does not say.
   int64_t layers = 0;
+  int64_t kv_heads = 0;
+  int64_t head_dim = 0;
   std::vector<TensorFacts> inputs;
   std::vector<TensorFacts> outputs;
 };

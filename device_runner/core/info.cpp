@@ -74,6 +74,8 @@ Status RunInfo(Engine& engine, const InfoOptions& options) {
                           .Add("vocab_size", model.vocab_size)
                           .Add("context_length", model.context_length)
                           .Add("layers", model.layers)
+                          .Add("kv_heads", model.kv_heads)
+                          .Add("head_dim", model.head_dim)
                           .Raw("inputs", TensorsJson(model.inputs))
                           .Raw("outputs", TensorsJson(model.outputs))
                           .text());

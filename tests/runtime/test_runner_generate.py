@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from runner_process import Runner
-from tiny_decoder import LAYERS, VOCAB, TinyDecoder
+from tiny_decoder import HEAD_DIM, KV_HEADS, LAYERS, VOCAB, TinyDecoder
 
 PROMPT = [3, 77, 210, 5, 9]
 
@@ -78,6 +78,7 @@ def test_info_describes_runner_engine_and_model(runner: Runner, model: Path) -> 
     assert info["model"]["vocab_size"] == VOCAB
     assert info["model"]["context_length"] == 1024
     assert info["model"]["layers"] == LAYERS
+    assert (info["model"]["kv_heads"], info["model"]["head_dim"]) == (KV_HEADS, HEAD_DIM)
     assert info["model"]["inputs"][0] == {"name": "input_ids", "type": "int64", "shape": [-1, -1]}
     assert "model" not in json.loads(runner("info").stdout)
 

@@ -200,3 +200,16 @@ def test_a_missing_package_names_the_extra(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(EngineMismatch, match="executorch package is not installed") as failure:
         build_bundle("host", Settings.from_environment(), engine="executorch")
     assert "slm-toolkit[executorch]" in (failure.value.next_step or "")
+
+
+@needs_executorch
+def test_info_tells_the_geometry_of_the_cache(et_runner: Run, llama: Artifact) -> None:
+    done = et_runner("info", "--model", llama.path)
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)["model"]
+    architecture = llama.manifest.architecture
+    assert facts["layers"] == architecture.layers
+    assert facts["kv_heads"] == architecture.kv_heads
+    assert facts["head_dim"] == architecture.head_dim
+    assert facts["vocab_size"] == architecture.vocab_size
+    assert facts["context_length"] == llama.manifest.context_length

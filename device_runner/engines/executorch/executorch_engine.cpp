@@ -22,6 +22,8 @@ constexpr const char* kMethod = "forward";
 constexpr const char* kLongest = "get_max_seq_len";
 constexpr const char* kContext = "get_max_context_len";
 constexpr const char* kLayers = "get_n_layers";
+constexpr const char* kKvHeads = "get_n_kv_heads";
+constexpr const char* kHeadDim = "get_head_dim";
 
 std::string TypeName(ScalarType type) {
   switch (type) {
@@ -109,6 +111,8 @@ Status ExecutorchEngine::ReadInterface() {
   longest_ = std::min(Constant(kLongest, facts_.inputs[0].shape[1]), facts_.inputs[0].shape[1]);
   facts_.context_length = Constant(kContext, Constant(kLongest, 0));
   facts_.layers = Constant(kLayers, 0);
+  facts_.kv_heads = Constant(kKvHeads, 0);
+  facts_.head_dim = Constant(kHeadDim, 0);
   if (longest_ < 1) return NotUnderstood("takes no tokens at once");
   return {};
 }

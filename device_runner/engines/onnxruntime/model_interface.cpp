@@ -146,6 +146,10 @@ Status ReadModelInterface(const Ort::Session& session, ModelInterface& interface
   for (const Tensor& input : inputs) facts.inputs.push_back(input.facts);
   for (const Tensor& output : outputs) facts.outputs.push_back(output.facts);
   facts.layers = static_cast<int64_t>(interface.caches.size() / 2);
+  if (!interface.caches.empty()) {
+    facts.kv_heads = interface.caches.front().kv_heads;
+    facts.head_dim = interface.caches.front().head_dim;
+  }
   return ReadContextLength(session, facts);
 }
 

@@ -81,5 +81,15 @@ def write_executorch(
         store = WeightStore(weights, plan, segments, tied, progress=lambda done: report(done, matrices))
         partition = Partition(graph, method, store, longest=longest, context_length=context_length)
         caches = Lowering(partition, rope_tables, tied=tied, all_logits=all_logits).run()
-        method.write(folder / MODEL_FILE, constants)
+        method.write(folder / MODEL_FILE, constants | _cache_facts(caches))
     return ExecutorchModel(caches=caches, stored=store.stored, roles=store.roles)
+
+
+def _cache_facts(caches: Mapping[int, CacheGeometry]) -> dict[str, Constant]:
+    """Constant methods about the KV cache, by optimum-executorch's names; what differs by layer has none."""
+    facts: dict[str, Constant] = {"get_n_layers": len(caches)}
+    geometries = set(caches.values())
+    if len(geometries) == 1:
+        geometry = geometries.pop()
+        facts |= {"get_n_kv_heads": geometry.kv_heads, "get_head_dim": geometry.head_dim}
+    return facts
