@@ -182,8 +182,7 @@ def test_the_keyboard_reaches_filters_and_sorts(opened: Browser) -> None:
     assert opened.script("return document.activeElement.id") == "main"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1300, 390])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1300), ("dark", 390)])
 def test_axe_finds_nothing(opened: Browser, settings: Settings, scheme: str, width: int) -> None:
     checker = axe_script(settings.cache_dir)
     opened.driver.set_window_size(width, 1400)

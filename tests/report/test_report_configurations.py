@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from statistics import median
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sample_runs import HOST, MODELS, SCHEMES, artifact, manifest, run_of
+
+from toolkit.report.configurations import read_configurations, unique_labels
+from toolkit.report.curves import curve
+from toolkit.report.theme import DARK, LIGHT, Theme
+from toolkit.store import Store
+from toolkit.store.figures import find_figure
+from toolkit.store.groups import load_groups
+from toolkit.store.rows import StoredRun
+
+MADE = artifact(*MODELS[0], SCHEMES[2], "onnxruntime")
+
+
+def add(store: Store, *runs: StoredRun) -> None:
+    for stored in runs:
+        store.add_run(stored, manifest(SCHEMES[2]))
+
+
+def test_runs_of_the_same_conditions_are_pooled_as_comparisons_pool_them(empty_store: Store) -> None:
+    add(empty_store, *(run_of(MADE, HOST, number=n, decode=100 + n) for n in range(3)))
+    (found,) = read_configurations(empty_store, empty_store.list_runs())
+    (group,) = load_groups(empty_store, find_figure("decode"))
+    measured = found.measured["decode"]
+    assert (measured.median, measured.low, measured.high) == (
+        group.median,
+        group.interval.low,
+        group.interval.high,
+    )
+    assert (measured.runs, measured.repetitions, len(found.run_ids)) == (3, 15, 3)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"threads": 2}, {"depth": 64}, {"generate_tokens": 64}, {"power_source": "battery"}]
+)
+def test_other_conditions_are_another_workload(empty_store: Store, changes: dict[str, object]) -> None:
+    add(
+        empty_store,
+        run_of(MADE, HOST, number=1, decode=100),
+        run_of(MADE, HOST, number=2, decode=100, **changes),
+    )
+    found = read_configurations(empty_store, empty_store.list_runs())
+    first, second = (configuration.workload for configuration in found)
+    assert first != second and str(first) != str(second)
+
+
+def test_failed_runs_are_left_out(empty_store: Store) -> None:
+    add(empty_store, run_of(MADE, HOST, number=1, decode=100, status="throttled"))
+    assert read_configurations(empty_store, empty_store.list_runs()) == []
+
+
+def test_labels_differ_wherever_configurations_do(empty_store: Store) -> None:
+    other = replace(MADE, sha256="f" * 64)
+    add(
+        empty_store,
+        run_of(MADE, HOST, number=1, decode=100),
+        run_of(MADE, HOST, number=2, decode=100, kernels="engine"),
+        run_of(other, HOST, number=3, decode=100),
+    )
+    labels = unique_labels(read_configurations(empty_store, empty_store.list_runs()))
+    assert len(set(labels)) == 3
+    assert sum("engine kernels" in label for label in labels) == 1
+    assert sum("artifact" in label for label in labels) == 2
+
+
+@given(st.lists(st.lists(st.integers(1, 10**9), min_size=1, max_size=300), min_size=1, max_size=4))
+def test_curves_stay_small_and_within_what_was_measured(repetitions: list[list[int]]) -> None:
+    made = curve(repetitions)
+    shortest = min(map(len, repetitions))
+    assert 1 <= len(made.steps) == len(made.ms) <= 64
+    assert made.steps[0] == 1 and made.steps[-1] <= shortest
+    low, high = min(map(min, repetitions)) / 1e6, max(map(max, repetitions)) / 1e6
+    assert all(low <= ms <= high for ms in made.ms)
+    if shortest <= 64:
+        assert made.ms[0] == pytest.approx(median(steps[0] for steps in repetitions) / 1e6)
+
+
+def luminance(colour: str) -> float:
+    """WCAG 2.2, relative luminance."""
+    channels = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
+def test_colours_have_the_contrast_that_is_promised(theme: Theme) -> None:
+    def contrast(one: str, other: str) -> float:
+        low, high = sorted((luminance(one), luminance(other)))
+        return (high + 0.05) / (low + 0.05)
+
+    for behind in (theme.background, theme.surface):
+        assert contrast(theme.text, behind) >= 7 and contrast(theme.muted, behind) >= 7
+        assert min(contrast(colour, behind) for colour in (theme.warning, theme.good, theme.bad)) >= 4.5
+    assert min(contrast(colour, theme.background) for colour in theme.series) >= 4.5
+    # Borders of fields: 3:1 is what WCAG asks of what one must see to use a page.
+    assert contrast(theme.border, theme.background) >= 3
