@@ -36,13 +36,13 @@ class CpuCluster:
 
 
 def default_clusters(abi: str) -> tuple[CpuCluster, ...]:
-    """As many cores as this process may use, 8 at most; an arm64 phone's are half little, half big.
+    """Cores for a phone: this machine's where its /proc/cpuinfo is shown, else half little and half big.
 
-    More than the host has would be cores that a runner cannot be bound to.
+    An arm64 phone has as many as this process may use, 8 at most: a runner cannot be bound to more.
     """
-    cores = min(len(os.sched_getaffinity(0)), _MOST_CORES)
     if abi != "arm64-v8a":
-        return (CpuCluster(cores, part=0, max_khz=2_400_000),)
+        return (CpuCluster(os.cpu_count() or 1, part=0, max_khz=2_400_000),)
+    cores = min(len(os.sched_getaffinity(0)), _MOST_CORES)
     little, big = cores // 2, cores - cores // 2
     clusters = (
         CpuCluster(little, part=0xD05, max_khz=1_804_800, capacity=325),
