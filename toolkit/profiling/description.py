@@ -16,7 +16,7 @@ from toolkit.errors import ResultInvalid
 from toolkit.profiling.options import ProfileOptions
 
 # Version of docs/protocol.md; results of different versions are not comparable.
-PROTOCOL = 1
+PROTOCOL = 2
 
 
 class BundleIdentity(Frozen):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from toolkit.cli.results.gate_words import counter_words, energy_words, gate_words, throttling_words
 from toolkit.store.rows import RunSummary, StoredRun
 from toolkit.store.table import HEADERS, NUMERIC, cells
 
@@ -104,12 +105,17 @@ def _facts(stored: StoredRun) -> list[tuple[str, str]]:
         ("quantization", artifact.quantization),
         ("engine", _joined(run.engine, run.engine_version, run.kernels and f"({run.kernels} kernels)")),
         ("asked", _asked(stored)),
+        ("gate", gate_words(run)),
+        ("throttled", throttling_words(run)),
+        ("power", run.power_source),
         ("load", _milliseconds(run.load_ns)),
         ("time to first token", _milliseconds(run.ttft_ns)),
         ("prefill", _rate(run.prefill_tokens_per_second, run.prefill_stdev)),
         ("decode", _rate(run.decode_tokens_per_second, run.decode_stdev)),
         ("peak memory", _memory(stored)),
         ("greedy parity", _parity(stored)),
+        ("energy", energy_words(run)),
+        ("counters", counter_words(run)),
         ("command", " ".join(run.argv)),
     ]
     return [(name, plain(value)) for name, value in facts if value]
@@ -148,7 +154,8 @@ def _repetitions(stored: StoredRun) -> Table:
     for repetition in stored.repetitions:
         steps = repetition.decode_ns
         table.add_row(
-            f"{repetition.index}{' (warm-up)' if repetition.warmup else ''}",
+            f"{repetition.index}{' (warm-up)' if repetition.warmup else ''}"
+            f"{' (throttled)' if repetition.throttled else ''}",
             "-" if repetition.prefill_ns is None else f"{repetition.prefill_ns / 1e6:.1f}",
             f"{(repetition.decode_total_ns or 0) / 1e6:.1f}",
             f"{statistics.median(steps) / 1e6:.2f}" if steps else "-",
@@ -171,7 +178,10 @@ def _conditions(stored: StoredRun) -> Table:
             None if condition.battery_percent is None else f"{condition.battery_percent}%",
             None if condition.charging is None else ("yes" if condition.charging else "no"),
         )
-        table.add_row(condition.moment, *("-" if value is None else str(value) for value in values))
+        number = "" if condition.repetition is None else f" {condition.repetition}"
+        table.add_row(
+            f"{condition.moment}{number}", *("-" if value is None else str(value) for value in values)
+        )
     return table
 
 
