@@ -1,7 +1,7 @@
 """Unit and sign of a phone's current_now, found out from the samples, never from a list of models.
 
 The kernel asks for microamperes, negative while discharging. Makers give milliamperes (Samsung, Huawei), or
-positive values while discharging (most Qualcomm drivers), and differ between models. A phone that computes
+positive values while discharging (many Qualcomm drivers), and differ between models. A phone that computes
 draws at least tens of milliamperes and at most some amperes, so the size of the largest sample under load
 tells the unit. The sign of a battery that is not charged is that of discharging; with a charger attached, the
 load itself shows the direction, because it always draws more than idling does.

@@ -93,7 +93,7 @@ _PHONE: dict[GateName, Limits] = {
         max_thermal_status=0, max_celsius=35, max_cpu_busy=0.2, min_battery_percent=50, screen_on=False
     ),
 }
-# Boards rest between 40 and 60 C and begin to throttle at 80 C.
+# Without fans boards rest hotter than phones; a Raspberry Pi begins to throttle at 80 C.
 _BOARD: dict[GateName, Limits] = {
     "default": Limits(max_celsius=65, max_cpu_busy=0.3),
     "strict": Limits(max_celsius=55, max_cpu_busy=0.2),
