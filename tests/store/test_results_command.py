@@ -1,26 +1,57 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from measured_runs import add_measured
 from stored_runs import MANIFEST, stored_run
 
+from toolkit.cli.main import main
 from toolkit.store import Store
 
 
-def slm(store_url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "toolkit.cli.main", "results", *arguments],
-        env={**os.environ, "SLM_STORE_URL": store_url},
+@dataclass(frozen=True)
+class Done:
+    """What a command left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def slm(store_url: str, *arguments: str) -> Done:
+    """Run `slm results` in this process: starting Python for each takes longer than all of the rest."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setenv("SLM_STORE_URL", store_url)
+        patch.setattr(sys, "argv", ["slm", "results", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+    texts = []
+    for stream in (out, err):
+        stream.flush()
+        stream.seek(0)
+        texts.append(stream.read())
+    return Done(int(ended.value.code or 0), *texts)
+
+
+def test_the_command_is_a_program(sqlite_url: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "toolkit.cli.main", "results", "list", "--where", "decod > 5"],
+        env={**os.environ, "SLM_STORE_URL": sqlite_url},
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=120,
     )
+    assert (done.returncode, done.stdout) == (2, "") and "Did you mean 'decode'" in done.stderr
 
 
 @pytest.fixture
@@ -92,9 +123,100 @@ def test_export_writes_a_file_whole(filled: Store, store_url: str, tmp_path: Pat
     [
         (["export", "--format", "cvs"], "Did you mean 'csv'"),
         (["export", "-o", "/nowhere/at/all.csv"], "cannot be written"),
+        (["export", "--format", "parquet"], "Name a file with --output"),
         (["list", "--status", "okay"], "Unknown status 'okay'"),
+        (["list", "--where", "decod > 5"], "Did you mean 'decode'"),
+        (["list", "--sort", "-decod"], "Did you mean 'decode'"),
+        (["compare", "--axis", "bakend"], "Did you mean 'backend'"),
+        (["compare", "--figure", "decod"], "Unknown figure 'decod'"),
+        (["regress", "--baseline", "v1", "--fail-over", "5"], "Write it like 5%"),
+        (["tag", "v1"], "Give ids, or --where"),
+        (["tag", "a b", "--where", "emulated"], "is not a tag"),
+        (["untag", "v1"], "needs ids or --where, or else --all"),
+        (["sql", "drop table runs"], "the database refused"),
+        (["import", "/nowhere/at/all.jsonl"], "cannot be read"),
     ],
 )
-def test_bad_options(store_url: str, arguments: list[str], said: str) -> None:
-    done = slm(store_url, *arguments)
+def test_bad_options(sqlite_url: str, arguments: list[str], said: str) -> None:
+    done = slm(sqlite_url, *arguments)
     assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def measured(store: Store) -> Store:
+    """Three runs as a baseline, and three of a version that is slower."""
+    for number in range(3):
+        add_measured(store, f"base{number}", decode=100, created_unix_ns=number)
+        slow = {"runner_version": "0.2.0", "bundle_sha256": "c" * 64}
+        add_measured(store, f"slow{number}", decode=80, created_unix_ns=10 + number, **slow)
+    return store
+
+
+def test_the_listing_is_filtered_sorted_and_cut(measured: Store, store_url: str) -> None:
+    done = slm(store_url, "list", "--where", "decode > 90", "--sort", "-created", "--limit", "2", "--json")
+    assert [row["id"] for row in json.loads(done.stdout)] == ["base2", "base1"]
+    done = slm(store_url, "list", "--limit", "2")
+    assert "2 of 6 runs" in done.stderr
+    done = slm(store_url, "list", "--where", "decode > 900")
+    assert (done.returncode, done.stdout) == (0, "") and "No run passes" in done.stderr
+
+
+def test_compare_ranks_along_an_axis(measured: Store, store_url: str) -> None:
+    done = slm(store_url, "compare", "--axis", "version")
+    assert done.returncode == 0, done.stderr
+    for words in ("0.1.0", "0.2.0", "best", "worse", "-1.00", "3 x 5", "(emulated)", "also differ"):
+        assert words in done.stdout, done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 100
+    ranked = json.loads(slm(store_url, "compare", "--axis", "version", "--json").stdout)
+    [ranking] = ranked["rankings"]
+    assert [place["label"] for place in ranking["places"]] == ["0.1.0", "0.2.0"]
+    assert ranking["places"][1]["against_best"]["verdict"] == "worse"
+    assert ranking["places"][1]["against_best"]["noise_floor"]["pairs"] == 6
+
+
+def test_compare_without_an_axis_ranks_nothing_and_refuses_what_differs(
+    measured: Store, store_url: str
+) -> None:
+    groups = json.loads(slm(store_url, "compare", "--json").stdout)
+    assert [len(group["runs"]) for group in groups] == [3, 3]
+    assert all(group["interval"]["low"] <= group["median"] <= group["interval"]["high"] for group in groups)
+    assert "noise" in slm(store_url, "compare").stdout
+    done = slm(store_url, "compare", "base0", "slow0", "--axis", "threads")
+    assert (done.returncode, done.stdout) == (10, "")
+    assert "runner_version: 0.2.0 and 0.1.0" in done.stderr
+
+
+def test_regress_fails_ci_on_a_regression_only(measured: Store, store_url: str) -> None:
+    assert "3 runs tagged v1" in slm(store_url, "tag", "v1", "--where", "decode > 90").stderr
+    assert slm(store_url, "tags").stdout.split()[:2] == ["v1", "3"]
+    done = slm(store_url, "regress", "--baseline", "v1", "--fail-over", "5%")
+    assert done.returncode == 1 and "regressions over 5%: 1" in done.stderr
+    assert "regression" in done.stdout and max(map(len, done.stdout.splitlines())) <= 100
+    done = slm(store_url, "regress", "--baseline", "v1", "--fail-over", "50%", "--json")
+    assert done.returncode == 0 and json.loads(done.stdout)["regressions"] == 0
+    done = slm(store_url, "regress", "--baseline", "v1", "--where", "threads = 1")
+    assert done.returncode == 10 and "no run to check" in done.stderr
+    assert "3 runs untagged" in slm(store_url, "untag", "v1", "--all").stderr
+
+
+def test_runs_move_from_store_to_store(
+    measured: Store, store_url: str, sqlite_url: str, tmp_path: Path
+) -> None:
+    target = tmp_path / "runs.jsonl"
+    slm(store_url, "export", "--format", "jsonl", "--where", "decode > 90", "-o", str(target))
+    other = f"sqlite:///{tmp_path / 'other.db'}"
+    assert "3 runs added, 0 known" in slm(other, "import", str(target)).stderr
+    assert "0 runs added, 3 known" in slm(other, "import", str(target)).stderr
+
+
+def test_sql_answers_as_csv_and_json(measured: Store, store_url: str) -> None:
+    question = "select id from runs order by id"
+    done = slm(store_url, "sql", question, "--limit", "2")
+    assert done.stdout.splitlines() == ["id", "base0", "base1"] and "only the first 2" in done.stderr
+    assert json.loads(slm(store_url, "sql", question, "--json").stdout)[5] == {"id": "slow2"}
+
+
+def test_the_columns_are_named(sqlite_url: str) -> None:
+    named = json.loads(slm(sqlite_url, "columns", "--json").stdout)
+    assert {"name": "decode_tokens_per_second", "short": "decode", "kind": "number"} in named
+    assert "artifact_backend" in slm(sqlite_url, "columns").stdout
