@@ -48,6 +48,17 @@ class _Server:
     selector: selectors.BaseSelector
     pending: bytes = b""
 
+    def close(self) -> None:
+        """Close its pipes, which ends it, and wait until it has ended."""
+        self.selector.close()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                try:
+                    pipe.close()
+                except BrokenPipeError:
+                    pass  # it is gone, and what was written to it last was never read
+        self.process.wait()
+
 
 @dataclass
 class LocalPool:
@@ -131,12 +142,8 @@ class LocalPool:
             _signal(job, signal.SIGKILL)
         self._jobs.clear()
         if self._server is not None:
-            self._server.selector.close()
-            process, self._server = self._server.process, None
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    pipe.close()
-            process.wait()
+            self._server.close()
+            self._server = None
         self._replies.cleanup()
 
     def _send(self, command: dict[str, Any]) -> None:
@@ -202,9 +209,7 @@ class LocalPool:
         lost, self._jobs = self._jobs, {}
         server, self._server = self._server, None
         if server is not None:
-            server.selector.close()
-            server.process.kill()
-            server.process.wait()
+            server.close()
         text = "the process that starts steps was killed"
         answer = Answer(outcome="failed", error=text, exit_code=1, again=True)
         return [Ended(job.task.key, answer) for job in lost.values()]

@@ -247,7 +247,8 @@ class _Planner:
         return list(self._phones) or [PHONES]
 
     def _reports(self, profiles: Sequence[Step]) -> list[Step]:
-        steps = []
+        steps: list[Step] = []
+        # One after the other: each of them tags the runs anew.
         keys = tuple(step.key for step in profiles)
         for name in self._recipe.report:
             file = self._workspace.batch(self._recipe.name) / name
@@ -266,7 +267,7 @@ class _Planner:
                     f"report {name}",
                     ReportWork(file=str(file), title=self._recipe.name),
                     state,
-                    needs=keys,
+                    needs=(*keys, *(step.key for step in steps[-1:])),
                     estimate=Estimate(seconds=3.0, disk_bytes=2_000_000),
                     output=file,
                 )
