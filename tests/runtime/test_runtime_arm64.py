@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -16,8 +17,9 @@ import pytest
 from private_adb import AdbServer
 from virtual_phones import running_phone
 
+from toolkit.devices.virtual.emulator import cpu_model
 from toolkit.devices.virtual.fleet import VirtualPhone
-from toolkit.devices.virtual.hardware import FEATURES_ARMV8_0
+from toolkit.devices.virtual.hardware import FEATURES_ARMV8_0, FEATURES_ARMV8_2
 from toolkit.devices.virtual.spec import PhoneSpec
 from toolkit.errors import BuildFailed
 from toolkit.runtime.bundle import Bundle, build_bundle
@@ -32,10 +34,13 @@ PROFILE_FLAGS = [
     *("--threads", "1", "--gate", "off", "--json"),
 ]
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("aarch64-linux-gnu-g++") is None,
-    reason="needs Debian's package g++-aarch64-linux-gnu",
-)
+pytestmark = [
+    # Two runners may have to be compiled first.
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(
+        shutil.which("aarch64-linux-gnu-g++") is None, reason="needs Debian's package g++-aarch64-linux-gnu"
+    ),
+]
 needs_qemu = pytest.mark.skipif(
     shutil.which("qemu-aarch64-static") is None and shutil.which("qemu-aarch64") is None,
     reason="needs Debian's package qemu-user-static",
@@ -93,15 +98,8 @@ def phone(adb_server: AdbServer, settings: Settings) -> Iterator[VirtualPhone]:
         yield started
 
 
-@pytest.fixture
-def old_phone(adb_server: AdbServer, settings: Settings) -> Iterator[VirtualPhone]:
-    """A phone whose cores have no dot product instructions."""
-    spec = PhoneSpec("old-arm", model="Virtual Old Arm", abi=ABI, cpu_features=FEATURES_ARMV8_0)
-    with running_phone(adb_server.client, settings, spec) as started:
-        yield started
-
-
-def profile(slm: Slm, artifact: Path, phone: VirtualPhone) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def profiled(slm: Slm, artifact: Path, phone: VirtualPhone) -> dict[str, Any]:
     (result,) = json.loads(slm("profile", artifact, "-d", phone.serial, *PROFILE_FLAGS))
     return dict(result)
 
@@ -124,10 +122,9 @@ def test_the_bundle_says_what_it_is_and_brings_licence_texts(bundle: Bundle) -> 
 
 
 @needs_qemu
-def test_a_phone_is_profiled(slm: Slm, bundle: Bundle, artifact: Path, phone: VirtualPhone) -> None:
-    result = profile(slm, artifact, phone)
-    run = result["run"]
-    assert result["device"]["emulated"] is True
+def test_a_phone_is_profiled(profiled: dict[str, Any], slm: Slm, bundle: Bundle) -> None:
+    run = profiled["run"]
+    assert profiled["device"]["emulated"] is True
     assert (run["status"], run["abi"], run["engine"]) == ("ok", ABI, bundle.engine)
     assert run["bundle_sha256"] == bundle.sha256
     assert run["greedy_matched"] == run["greedy_total"] > 0
@@ -144,13 +141,25 @@ def test_a_phone_generates(slm: Slm, artifact: Path, phone: VirtualPhone) -> Non
 
 
 @needs_qemu
+@pytest.mark.parametrize(
+    ("features", "kernels"),
+    [(FEATURES_ARMV8_2, "own:neon-dotprod"), (FEATURES_ARMV8_0, "own:portable")],
+    ids=["cores with dot products", "older cores"],
+)
 @pytest.mark.parametrize("bundle", ["onnxruntime"], indirect=True)
-def test_old_cores_fall_back_to_portable_kernels(
-    slm: Slm, artifact: Path, bundle: Bundle, old_phone: VirtualPhone
+def test_kernels_are_chosen_by_what_the_core_can_do(
+    profiled: dict[str, Any],
+    bundle: Bundle,
+    phone: VirtualPhone,
+    adb_server: AdbServer,
+    features: str,
+    kernels: str,
 ) -> None:
-    run = profile(slm, artifact, old_phone)["run"]
-    assert run["kernels"] == "own:portable"
-    assert run["greedy_matched"] == run["greedy_total"]
+    argv = profiled["run"]["argv"]
+    start, model = argv[: argv.index("profile")], argv[argv.index("--model") + 1]
+    info = shlex.join([f"QEMU_CPU={cpu_model(features)}", *start, "info", "--model", model])
+    done = adb_server.client.execute(["shell", info], serial=phone.serial, timeout_s=60)
+    assert json.loads(done.stdout)["kernels"] == kernels
 
 
 @pytest.mark.soak

@@ -8,7 +8,7 @@ import os
 import time
 from pathlib import Path
 
-_PERIOD_S = 0.05
+_PERIOD_S = 0.1
 _TICKS_PER_SECOND = 100
 
 
