@@ -60,20 +60,21 @@ def resample(samples: Sequence[Sequence[float]], seed: str, resamples: int = RES
     generator = random.Random(seed)
     ordered = [sorted(repetitions) for repetitions in samples]
     if len(ordered) >= _MANY_RUNS:
-        ordered = [[median(repetitions)] for repetitions in ordered]
-    draws = sum(map(len, ordered))
-    count = max(min(resamples, _MAX_DRAWS // draws), min(resamples, _FEWEST_RESAMPLES))
+        medians = [median(repetitions) for repetitions in ordered]
+        return [_middle(generator, medians) for _ in range(_affordable(resamples, len(medians)))]
     return [
         median(_middle(generator, repetitions) for repetitions in generator.choices(ordered, k=len(ordered)))
-        for _ in range(count)
+        for _ in range(_affordable(resamples, sum(map(len, ordered))))
     ]
 
 
-def _middle(generator: random.Random, repetitions: Sequence[float]) -> float:
-    """The median of one resample of a run's repetitions."""
-    if len(repetitions) == 1:
-        return repetitions[0]
-    return median(generator.choices(repetitions, k=len(repetitions)))
+def _affordable(resamples: int, draws: int) -> int:
+    return max(min(resamples, _MAX_DRAWS // draws), min(resamples, _FEWEST_RESAMPLES))
+
+
+def _middle(generator: random.Random, values: Sequence[float]) -> float:
+    """The median of one resample of some values."""
+    return values[0] if len(values) == 1 else median(generator.choices(values, k=len(values)))
 
 
 def percentile_interval(replicates: Sequence[float], level: float = LEVEL) -> Interval:
