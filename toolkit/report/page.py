@@ -24,7 +24,7 @@ from toolkit.report.theme import DARK, LIGHT, Theme
 from toolkit.settings import Settings
 from toolkit.store.rows import STATUSES, Device, RunSummary
 
-_PAGE = Path(__file__).with_name("page")
+_ASSETS = Path(__file__).with_name("assets")
 _SCRIPTS = ("theme.js", "runs.js", "figures.js")
 
 
@@ -41,13 +41,13 @@ def render_page(content: Content, library: str) -> str:
         library: JavaScript of Vega, Vega-Lite and vega-embed; see :mod:`toolkit.report.library`.
     """
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_PAGE),
+        loader=jinja2.FileSystemLoader(_ASSETS),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    scripts = [library, *((_PAGE / name).read_text() for name in _SCRIPTS)]
+    scripts = [library, *((_ASSETS / name).read_text() for name in _SCRIPTS)]
     return environment.get_template("report.html.jinja").render(
         content=content,
         glance=_glance(content),
@@ -62,6 +62,7 @@ def render_page(content: Content, library: str) -> str:
         style=Markup(_style()),
         data=Markup(_json(_data(content))),
         scripts=[Markup(script) for script in scripts],
+        licenses=Markup((_ASSETS / "LICENSES.txt").read_text()),
     )
 
 
@@ -195,7 +196,7 @@ def _style() -> str:
             f"@media (prefers-color-scheme: dark) {{ :root {{ color-scheme: dark; {variables(DARK)} }} }}",
             f":root[data-theme=light] {{ color-scheme: light; {variables(LIGHT)} }}",
             f":root[data-theme=dark] {{ color-scheme: dark; {variables(DARK)} }}",
-            (_PAGE / "report.css").read_text(),
+            (_ASSETS / "report.css").read_text(),
         )
     )
 

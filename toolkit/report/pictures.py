@@ -144,7 +144,7 @@ def _file_name(serial: str) -> str:
 
 
 def _config() -> dict[str, Any]:
-    """The page's light look; page/theme.js has the same for the browser."""
+    """The page's light look; assets/theme.js has the same for the browser."""
     axis = {
         "labelColor": LIGHT.text,
         "titleColor": LIGHT.muted,
