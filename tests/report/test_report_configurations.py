@@ -51,6 +51,14 @@ def test_other_conditions_are_another_workload(empty_store: Store, changes: dict
     assert first != second and str(first) != str(second)
 
 
+def test_many_runs_are_read_in_parts(empty_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(empty_store, *(run_of(MADE, HOST, number=n, decode=100 + n) for n in range(5)))
+    at_once = read_configurations(empty_store, empty_store.list_runs())
+    monkeypatch.setattr("toolkit.report.configurations._RUNS_AT_A_TIME", 2)
+    monkeypatch.setattr("toolkit.report.curves._RUNS_AT_A_TIME", 2)
+    assert read_configurations(empty_store, empty_store.list_runs()) == at_once
+
+
 def test_failed_runs_are_left_out(empty_store: Store) -> None:
     add(empty_store, run_of(MADE, HOST, number=1, decode=100, status="throttled"))
     assert read_configurations(empty_store, empty_store.list_runs()) == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from toolkit.report.curves import Curve, read_curves
@@ -17,6 +17,8 @@ from toolkit.store.store import Store
 
 _ENGINE_SHORT = {"onnxruntime": "ort", "executorch": "et"}
 
+# Databases take so many bound values in one statement and not many more.
+_RUNS_AT_A_TIME = 500
 # Bounds the time of a large report: its intervals are drawn, and a pixel is wide.
 _RESAMPLES_OF_A_REPORT = 400_000
 _FEWEST_RESAMPLES = 300
@@ -207,7 +209,7 @@ def read_configurations(store: Store, runs: Sequence[RunSummary]) -> list[Config
         return []
     samples: dict[ConditionKey, dict[str, list[RunSamples]]] = defaultdict(lambda: defaultdict(list))
     for name, figure in MEASURED.items():
-        for run in load_samples(store, find_figure(figure), run_ids=list(summaries)):
+        for run in _load(store, figure, list(summaries)):
             samples[run.key][name].append(run)
     run_ids = {key: _run_ids(named.values()) for key, named in samples.items()}
     curves = read_curves(store, run_ids)
@@ -227,6 +229,13 @@ def read_configurations(store: Store, runs: Sequence[RunSummary]) -> list[Config
             )
         )
     return sorted(configurations, key=lambda configuration: -configuration.decode)
+
+
+def _load(store: Store, figure: str, run_ids: Sequence[str]) -> Iterator[RunSamples]:
+    """A figure of all repetitions of some runs, however many runs these are."""
+    for first in range(0, len(run_ids), _RUNS_AT_A_TIME):
+        some = run_ids[first : first + _RUNS_AT_A_TIME]
+        yield from load_samples(store, find_figure(figure), run_ids=some)
 
 
 def _run_ids(samples: Iterable[Sequence[RunSamples]]) -> tuple[str, ...]:

@@ -59,10 +59,6 @@ const figures = {
     return this.element("table", {}, this.element("thead", {}, head), this.element("tbody", {}, ...body));
   },
 
-  save(name, url) {
-    this.element("a", { href: url, download: name }).click();
-  },
-
   chart(figure, chart, items, panel) {
     const rows = this.rows(items, chart);
     const heading = this.element("h5", { text: data.charts[chart].title });
