@@ -47,8 +47,8 @@ class PowerSampler {
   PowerSampler(const PowerSampler&) = delete;
   PowerSampler& operator=(const PowerSampler&) = delete;
 
-  // What the device draws with the model loaded and nothing to do. The first fifth of the time is not counted:
-  // fuel gauges show an average of the last seconds.
+  // What the device draws with the model loaded and nothing to do. The first fifth of the time is not
+  // counted: fuel gauges show an average of the last seconds.
   Status MeasureBaseline();
   // Stops sampling and writes the `power` record, if anything was wanted.
   Status Write(RecordFile& records);

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from toolkit.devices.base import CommandResult, Device, Readings
-from toolkit.errors import DeviceLost, GateTimeout, UsageError
+from toolkit.errors import DeviceError, DeviceLost, GateTimeout, UsageError
 from toolkit.profiling.gate import (
     GateKeeper,
     GateOptions,
@@ -172,6 +172,7 @@ class ScriptedDevice:
         self.left = list(readings)
         self.windows: list[float] = []
         self.tokens: list[str] = []
+        self.returncode = 0
 
     def readings(self, *, cpu_window_s: float = 0.5) -> Readings:
         self.windows.append(cpu_window_s)
@@ -181,7 +182,7 @@ class ScriptedDevice:
 
     def shell(self, argv: list[str], *, timeout_s: float) -> CommandResult:
         self.tokens.append(argv[-2])
-        return CommandResult(tuple(argv), 0, "", "")
+        return CommandResult(tuple(argv), self.returncode, "", "sh: No space left on device")
 
 
 def keeper(device: object, said: list[str], **options: float) -> GateKeeper:
@@ -226,6 +227,13 @@ def test_a_phone_that_stays_hot_ends_the_run_with_its_last_readings() -> None:
 def test_an_empty_battery_ends_the_run_at_once() -> None:
     device = ScriptedDevice(replace(FINE, battery_percent=3))
     with pytest.raises(GateTimeout, match="battery 3%"):
+        keeper(device, []).on_line('{"record":"gate","index":0}')
+
+
+def test_a_gate_that_cannot_be_opened_ends_the_run() -> None:
+    device = ScriptedDevice(FINE)
+    device.returncode = 1
+    with pytest.raises(DeviceError, match="gate of repetition 0 cannot be opened.*No space left"):
         keeper(device, []).on_line('{"record":"gate","index":0}')
 
 

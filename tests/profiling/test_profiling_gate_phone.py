@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -224,14 +226,46 @@ def test_a_runner_whose_host_is_gone_goes_on_by_itself_and_says_so(
     assert stored.run.gate == "unattended"
 
 
-def test_a_link_cut_at_the_gate_is_device_lost(
-    phone: VirtualPhone, slm: SlmProcess, artifact: Artifact, settings: Settings, adb_server: AdbServer
-) -> None:
+def waiting_at_the_gate(slm: SlmProcess, phone: VirtualPhone, artifact: Artifact) -> subprocess.Popen[str]:
+    """`slm profile` on a phone that is too hot to begin."""
     set_conditions(phone, zones=HOT)
     process = slm("profile", artifact.path, "-d", phone.serial, *GATED_FLAGS)
     assert process.stderr is not None
     while "waits" not in (said := process.stderr.readline()):
-        assert said
+        assert said, "it ended without waiting"
+    return process
+
+
+def test_ctrl_c_at_the_gate_leaves_nothing(
+    phone: VirtualPhone, slm: SlmProcess, artifact: Artifact, settings: Settings
+) -> None:
+    process = waiting_at_the_gate(slm, phone, artifact)
+    [run_dir] = on_phone(phone, "")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert out == "" and runner_pids(run_dir.name) == [] and on_phone(phone, "") == []
+    with open_store(settings.store_url) as store:
+        assert store.list_runs() == []
+
+
+@pytest.mark.soak
+def test_a_phone_that_freezes_at_the_gate_is_given_up_in_bounded_time(
+    doomed_phone: VirtualPhone, slm: SlmProcess, artifact: Artifact, settings: Settings
+) -> None:
+    process = waiting_at_the_gate(slm, doomed_phone, artifact)
+    doomed_phone.freeze()
+    started = time.monotonic()
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 8, err
+    assert time.monotonic() - started < 60
+    assert doomed_phone.serial in err and the_run(settings).run.status == "device_lost"
+
+
+def test_a_link_cut_at_the_gate_is_device_lost(
+    phone: VirtualPhone, slm: SlmProcess, artifact: Artifact, settings: Settings, adb_server: AdbServer
+) -> None:
+    process = waiting_at_the_gate(slm, phone, artifact)
     adb_server.kill()
     _, err = process.communicate(timeout=60)
     adb_server.start()

@@ -19,7 +19,7 @@ from pydantic import Field, TypeAdapter
 
 from toolkit.artifact import Frozen
 from toolkit.devices.base import Device, DeviceKind, Readings
-from toolkit.errors import GateTimeout, UsageError
+from toolkit.errors import DeviceError, GateTimeout, UsageError
 from toolkit.profiling import remote
 
 GateName = Literal["off", "default", "strict"]
@@ -34,8 +34,9 @@ _TOKEN_TIMEOUT_S = 15.0
 # What the runner waits longer than the host does: readings that take their time must not make it give up.
 _RUNNER_GRACE_S = 60.0
 
+# An empty token opens as well: a full phone must not keep a runner waiting.
 _OPEN = """
-printf '%s' "$2" >"$1.part" && mv "$1.part" "$1"
+printf '%s' "$2" >"$1.part" && mv "$1.part" "$1" || : >"$1"
 """
 
 
@@ -98,10 +99,11 @@ _BOARD: dict[GateName, Limits] = {
     "default": Limits(max_celsius=65, max_cpu_busy=0.3),
     "strict": Limits(max_celsius=55, max_cpu_busy=0.2),
 }
-# A desktop rests at temperatures that no phone reaches, and its load is its owner's business.
+# A desktop rests at temperatures that no phone reaches, and its load is its owner's business: both are read
+# and stored.
 _LOCAL: dict[GateName, Limits] = {
-    "default": Limits(min_battery_percent=20),
-    "strict": Limits(max_celsius=70, max_cpu_busy=0.2, min_battery_percent=50),
+    "default": Limits(),
+    "strict": Limits(max_celsius=70, max_cpu_busy=0.2),
 }
 _LIMITS: dict[DeviceKind, dict[GateName, Limits]] = {"adb": _PHONE, "ssh": _BOARD, "local": _LOCAL}
 
@@ -227,9 +229,15 @@ class GateKeeper:
         # The readings go along: whoever finds the run after this host died, finds them too.
         known = [asdict(moment) for moment in self.moments if moment.repetition in (index - 1, index)]
         token = remote.gate_token(self._run_dir, index)
-        self._device.shell(
+        opened = self._device.shell(
             ["sh", "-c", _OPEN, "slm-gate", token, json.dumps(known)], timeout_s=_TOKEN_TIMEOUT_S
         )
+        if opened.returncode != 0:
+            raise DeviceError(
+                f"the gate of repetition {index} cannot be opened: {opened.stderr.strip()[-200:]}",
+                serial=self._device.serial,
+                next_step="Free some space on the device: slm devices clean.",
+            )
 
     def _ready(self, index: int) -> Readings:
         started = time.monotonic()
