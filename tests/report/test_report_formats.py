@@ -78,7 +78,9 @@ def test_a_batch_is_counted_and_its_failures_explained(
         ),
     )
     for name in ("html", "md"):
-        text = build_report(store, tmp_path / "r", settings, format_name=name, batch=batch).read_text()
+        text = build_report(
+            store, tmp_path / "r", settings, format_name=name, batch=batch, limit=6
+        ).read_text()
         assert "2 steps: 1 done, 1 failed." in text and "out of memory" in text
 
 
@@ -92,3 +94,35 @@ def test_bad_requests_are_errors_before_anything_is_written(
     with pytest.raises(UsageError, match="cannot be written"):
         build_report(store, tmp_path / "no" / "r.md", settings, format_name="md")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_energy_is_shown_where_it_was_measured(
+    empty_store: Store, settings: Settings, tmp_path: Path
+) -> None:
+    made = artifact("a/model", 1_000_000, SCHEMES[1], "onnxruntime")
+    empty_store.add_run(run_of(made, HOST, number=1, decode=100.0), manifest(SCHEMES[1]))
+    without = build_report(empty_store, tmp_path / "r.md", settings, format_name="md").read_text()
+    assert "## Energy" not in without
+    measured = run_of(made, HOST, number=2, decode=100.0, decode_joules_per_token=0.0321)
+    empty_store.add_run(measured, manifest(SCHEMES[1]))
+    text = build_report(empty_store, tmp_path / "r.md", settings, format_name="md").read_text()
+    assert "Energy per generated token, joules" in text and "| 0.0321 |" in text
+    assert "Energy per prompt token, joules" not in text
+
+
+def test_captions_name_gate_and_power(empty_store: Store, settings: Settings, tmp_path: Path) -> None:
+    made = artifact("a/model", 1_000_000, SCHEMES[1], "onnxruntime")
+    gated = run_of(
+        made,
+        HOST,
+        number=1,
+        decode=100.0,
+        gate="strict",
+        gate_max_thermal_status=0,
+        gate_max_celsius=40.0,
+        gate_max_cpu_busy=0.2,
+        power_source="battery",
+    )
+    empty_store.add_run(gated, manifest(SCHEMES[1]))
+    text = build_report(empty_store, tmp_path / "r.md", settings, format_name="md").read_text()
+    assert "power battery, gate strict (thermal status ≤ 0; CPU ≤ 40.0 °C; CPU busy ≤ 0.2)" in text

@@ -24,7 +24,7 @@ def report(
     title: str = typer.Option("On-device results", "--title", help="The report's heading."),
     limit: int = typer.Option(2000, "--limit", "-n", min=1, help="Show at most the newest N runs."),
     batch: Path | None = typer.Option(
-        None, "--batch", help="Status of a batch to show, as JSON: docs/reference/batch-status.schema.json."
+        None, "--batch", help="File that `slm recipe status --json` wrote: shows the state of a batch."
     ),
 ) -> None:
     """Write a report of stored runs: one HTML page that works offline, Markdown, or pictures.

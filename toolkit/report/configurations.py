@@ -17,6 +17,15 @@ from toolkit.store.store import Store
 
 _ENGINE_SHORT = {"onnxruntime": "ort", "executorch": "et"}
 
+# In the order of Workload.gate_limits.
+_GATE_LIMITS = (
+    "thermal status ≤ {}",
+    "CPU ≤ {} °C",
+    "CPU busy ≤ {}",
+    "battery ≥ {} %",
+    "screen off",
+    "could not be read: {}",
+)
 # Databases take so many bound values in one statement and not many more.
 _RUNS_AT_A_TIME = 500
 # Bounds the time of a large report: its intervals are drawn, and a pixel is wide.
@@ -96,8 +105,12 @@ class Workload:
     def _gate(self) -> str:
         if self.gate is None:
             return "unknown"
-        named = ("thermal <=", "CPU C <=", "CPU busy <=", "battery % >=", "screen off", "not readable:")
-        limits = [f"{name} {value}" for name, value in zip(named, self.gate_limits, strict=True) if value]
+        limits = [
+            words.format(value)
+            for words, value in zip(_GATE_LIMITS, self.gate_limits, strict=True)
+            # 0 is a limit like any other.
+            if value is not None and value is not False and value != ""
+        ]
         return f"{self.gate} ({'; '.join(limits)})" if limits else self.gate
 
 

@@ -75,10 +75,10 @@ def _panels(content: Content, chart: str) -> Iterator[str]:
                 for row in CONFIGURATION_ROWS[chart](configuration)
             ]
             if shown:
-                emulated = (
-                    " (**emulated: says nothing about the speed of a phone**)" if device.emulated else ""
-                )
-                yield f"**{CHARTS[chart].title}** on {escaped(device_label(device))}{emulated}: {workload}.\n"
+                where = escaped(device_label(device))
+                if device.emulated:
+                    where += " (**emulated: says nothing about the speed of a phone**)"
+                yield f"**{CHARTS[chart].title}** on {where}: {escaped(str(workload))}.\n"
                 yield _rows(chart, shown)
 
 
