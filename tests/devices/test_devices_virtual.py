@@ -197,7 +197,7 @@ from toolkit.devices.virtual.fleet import remove_phone, start_phone
 from toolkit.devices.virtual.spec import PhoneSpec
 from toolkit.settings import Settings
 home = Path(sys.argv[1])
-phone = start_phone(PhoneSpec("p", model="M"), Settings(home, home / "data", "sqlite://"))
+phone = start_phone(PhoneSpec("p", model="M", abi=sys.argv[2]), Settings(home, home / "data", "sqlite://"))
 print(phone.is_running())
 remove_phone(phone)
 print(phone.is_running())
@@ -217,21 +217,24 @@ def _python_for_nobody(environment: dict[str, str]) -> str:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="not root: every other test shows it")
-def test_it_starts_without_root(phone_settings: Settings) -> None:
+@pytest.mark.parametrize("abi", [host_abi(), "arm64-v8a"])
+def test_it_starts_without_root(phone_settings: Settings, abi: str) -> None:
+    if abi != host_abi() and not shutil.which("qemu-aarch64-static"):
+        pytest.skip("needs Debian's package qemu-user-static")
     # Another interpreter of the same version may use this environment's packages.
     folders = (str(Path(toolkit.__file__).parent.parent), sysconfig.get_path("platlib"))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
     python = _python_for_nobody(environment)
     home = Path("/var/tmp") / f"slm-nobody-{os.getpid()}"
-    busybox = find_busybox(phone_settings, host_abi())
+    busybox = find_busybox(phone_settings, abi)
     try:
-        kept = home / "busybox" / host_abi()
+        kept = home / "busybox" / abi
         kept.mkdir(parents=True)
         shutil.copy(busybox, kept / "busybox")
         for path in (home, kept.parent, kept):
             os.chown(path, NOBODY, NOBODY)
         finished = subprocess.run(
-            [python, "-c", START_AND_STOP, str(home)],
+            [python, "-c", START_AND_STOP, str(home), abi],
             env=environment,
             capture_output=True,
             text=True,

@@ -21,6 +21,13 @@ def test_build_as_json(bundle: Bundle) -> None:
     described = json.loads(done.stdout)
     assert described["path"] == str(bundle.path)
     assert described["command"] == bundle.command(str(bundle.path))
+    assert described["sha256"] == bundle.sha256
+    assert [each["path"] for each in described["licenses"]] == [each.path for each in bundle.licenses]
+
+
+def test_an_unknown_abi_is_a_usage_error_that_names_the_known_ones() -> None:
+    done = CliRunner().invoke(app, ["runtime", "build", "--abi", "armeabi"])
+    assert "Available: host, x86_64, arm64-v8a" in str(done.exception)
 
 
 def test_list_shows_the_bundle(bundle: Bundle) -> None:
