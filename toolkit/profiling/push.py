@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 from toolkit.artifact import Artifact
@@ -13,7 +12,7 @@ from toolkit.profiling import remote
 from toolkit.profiling.description import BundleIdentity
 from toolkit.profiling.verified import verify_artifact
 from toolkit.progress import ShowProgress, bar
-from toolkit.runtime.bundle import Bundle, build_bundle
+from toolkit.runtime.bundle import build_bundle
 from toolkit.settings import Settings
 
 
@@ -60,7 +59,7 @@ def push(
         engine=engine,
         engine_version=bundle.engine_version,
         abi=info.abi,
-        sha256=_bundle_sha256(bundle),
+        sha256=bundle.sha256,
     )
     bundle_dir = remote.bundle_dir(device, info.abi, identity.sha256)
     artifact_dir = remote.artifact_dir(device, artifact.manifest.sha256)
@@ -72,8 +71,3 @@ def push(
         with show_progress(f"push {label} to {device.serial}") as progress:
             sent += push_folder_verified(device, folder, files, target, progress=progress)
     return Pushed(info, artifact_dir, tuple(bundle.command(bundle_dir)), identity, tuple(sent))
-
-
-def _bundle_sha256(bundle: Bundle) -> str:
-    lines = sorted(f"{entry.sha256}  {entry.path}\n" for entry in bundle.files)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
