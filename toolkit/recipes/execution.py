@@ -101,10 +101,12 @@ def _link_artifacts(plan: Plan, workspace: Workspace) -> None:
     """Give artifacts names that people can read, in the batch's folder."""
     folder = workspace.batch(plan.recipe.recipe.name) / "artifacts"
     folder.mkdir(exist_ok=True)
+    for link in folder.iterdir():
+        if link.is_symlink():
+            link.unlink()
     for step in plan.steps:
         record = workspace.record(step.key) if step.kind == "convert" else None
         if record is None or record.result is None or step.output is None:
             continue
         link = folder / f"{record.result['artifact']}-{step.key[:6]}"
-        if not link.is_symlink():
-            link.symlink_to(os.path.relpath(step.output, folder))
+        link.symlink_to(os.path.relpath(step.output, folder))

@@ -27,6 +27,7 @@ from toolkit.settings import Settings
 
 # Nothing goes through the object store but JSON; this is about the least that Ray takes.
 _OBJECT_STORE_BYTES = 80_000_000
+_LOOPBACK = "127.0.0.1"
 # How often Ray starts a task again whose node or process was lost.
 _LOST_RETRIES = 3
 # A node that carried a phone may come back; after this the step is given up.
@@ -72,6 +73,9 @@ def open_cluster(
     address = os.environ.get("RAY_ADDRESS") if name == "ray" else name
     try:
         if address:
+            if address.startswith("127."):
+                # Ray would take this machine's outer address for its own, where such a cluster does not listen.
+                quiet["_node_ip_address"] = address.rpartition(":")[0]
             ray.init(address=address, **quiet)
         else:
             devices = (step.resources.device for step in plan.to_do)
@@ -80,7 +84,7 @@ def open_cluster(
                 resources=node_resources(device for device in devices if device),
                 object_store_memory=_OBJECT_STORE_BYTES,
                 include_dashboard=False,
-                _node_ip_address="127.0.0.1",
+                _node_ip_address=_LOOPBACK,
                 **quiet,
             )
     except (ConnectionError, RuntimeError, ValueError) as error:

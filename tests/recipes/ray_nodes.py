@@ -1,0 +1,41 @@
+"""A Ray cluster of several nodes on this machine, on loopback, small enough for a test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+_OBJECT_STORE_BYTES = 80_000_000
+# Ray takes 127.0.0.1 for "my outer address"; the rest of the loopback network it leaves alone.
+_HEAD, _OTHER = "127.0.0.2", "127.0.0.3"
+# A lost node is noticed within seconds, a busy one is given time.
+_QUICK_TO_NOTICE = {"health_check_period_ms": 1000, "health_check_failure_threshold": 10}
+
+
+@contextmanager
+def cluster(*, head_cpus: int) -> Iterator[Any]:
+    """A cluster with its head; add_node and remove_node do the rest. RAY_ADDRESS leads to it."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(
+        initialize_head=True,
+        head_node_args={
+            "num_cpus": head_cpus,
+            "object_store_memory": _OBJECT_STORE_BYTES,
+            "include_dashboard": False,
+            "node_ip_address": _HEAD,
+            "_system_config": _QUICK_TO_NOTICE,
+        },
+    )
+    try:
+        yield made
+    finally:
+        made.shutdown()
+
+
+def add_node(made: Any, *, cpus: int) -> Any:
+    """A second node, at a loopback address of its own."""
+    return made.add_node(num_cpus=cpus, object_store_memory=_OBJECT_STORE_BYTES, node_ip_address=_OTHER)

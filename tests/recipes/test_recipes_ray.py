@@ -1,0 +1,78 @@
+"""A Ray cluster of two nodes: the same results as the local pool, also when a node is lost in the middle."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+
+import pytest
+from ray_nodes import add_node, cluster
+from recipe_process import SlmRecipe, wait_until
+
+from toolkit.errors import BatchError
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("ray") is None, reason="needs ray: pip install 'slm-toolkit[ray]'"
+)
+
+CONVERSIONS = """schema: slm-recipe/1
+name: spread
+convert:
+  model: [random:llama-tiny, random:qwen3-tiny, random:mistral-tiny]
+  backend: [onnxruntime, executorch]
+  quant: [8da4w, fp32]
+"""
+STEPS = 12
+
+
+def test_a_lost_node_does_not_harm_the_result(slm_recipe: SlmRecipe) -> None:
+    recipe = slm_recipe.write(CONVERSIONS)
+    with cluster(head_cpus=1) as made:
+        doomed = add_node(made, cpus=1)
+        slm_recipe.environ["RAY_ADDRESS"] = made.address
+        process = slm_recipe.start("run", recipe, "--executor", "ray", "--json")
+        # The doomed node is the one that starts second: kill it while it works.
+        wait_until(lambda: _finished(slm_recipe) >= 2 or process.poll() is not None, 200)
+        assert process.poll() is None
+        made.remove_node(doomed, allow_graceful=False)
+        out, err = process.communicate(timeout=200)
+        assert process.returncode == 0, err
+        assert json.loads(out)["done"] == STEPS
+    spread = slm_recipe.artifacts()
+    assert len(spread) == STEPS
+    assert slm_recipe.leftovers() == []
+
+    local = SlmRecipe(slm_recipe.folder / "local")
+    local.folder.mkdir()
+    try:
+        done = local.run("run", recipe)
+        assert done.returncode == 0, done.stderr
+        assert local.artifacts() == spread, "the same keys, and the same bytes"
+    finally:
+        local.kill_all()
+
+
+def test_a_device_that_no_node_has_is_said_at_once(slm_recipe: SlmRecipe) -> None:
+    recipe = slm_recipe.write(CONVERSIONS + "profile: {device: R5CT1234567}\n")
+    with cluster(head_cpus=1) as made:
+        slm_recipe.environ["RAY_ADDRESS"] = made.address
+        done = slm_recipe.run("run", recipe, "--executor", "ray")
+    assert done.returncode == BatchError.exit_code
+    assert "no node has the device R5CT1234567" in done.stderr
+    assert "slm recipe resources" in done.stderr
+
+
+def test_a_cluster_that_is_not_there(slm_recipe: SlmRecipe) -> None:
+    done = slm_recipe.run("run", slm_recipe.write(CONVERSIONS), "--executor", "ray://127.0.0.1:9")
+    assert done.returncode == BatchError.exit_code
+    assert "cannot be reached" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_an_unknown_executor(slm_recipe: SlmRecipe) -> None:
+    done = slm_recipe.run("run", slm_recipe.write(CONVERSIONS), "--executor", "slurm")
+    assert done.returncode == 2
+    assert "ray://HOST:PORT" in done.stderr
+
+
+def _finished(slm_recipe: SlmRecipe) -> int:
+    return len(list((slm_recipe.workspace / "artifacts").glob("*/manifest.json")))

@@ -1,0 +1,128 @@
+"""Running recipes: twice, interrupted, killed at any moment, watched from another terminal."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+
+import pytest
+from recipe_process import SlmRecipe, wait_until
+
+from toolkit.errors import BatchError, RecipeError
+
+SMALL = """schema: slm-recipe/1
+name: small
+convert:
+  model: random:llama-tiny
+  backend: [onnxruntime, executorch]
+  quant: [8da4w, 8da8w, fp32]
+profile:
+  preset: smoke
+  device: local
+  rounds: 1
+"""
+STEPS = 12
+KILLS = 10
+
+
+def test_a_recipe_runs_once_and_then_does_nothing(slm_recipe: SlmRecipe) -> None:
+    recipe = slm_recipe.write(SMALL)
+    first = slm_recipe.json("run", recipe, "--only", "convert")
+    assert (first["done"], first["left"], first["failed"]) == (6, 0, [])
+    rest = slm_recipe.json("run", recipe)
+    assert (rest["done"], rest["already"]) == (6, 6)
+    before = slm_recipe.stored(), slm_recipe.run_ids(), slm_recipe.artifacts()
+    assert len(before[0]) == len(before[2]) == 6
+    assert {run[2] for run in before[0]} == {"ok"}
+
+    started = time.monotonic()
+    again = slm_recipe.json("run", recipe)
+    took = time.monotonic() - started
+    assert (again["done"], again["already"]) == (0, STEPS)
+    # Alone it takes one; the machine that runs all tests is busy.
+    assert took < 10
+    assert (slm_recipe.stored(), slm_recipe.run_ids(), slm_recipe.artifacts()) == before
+    assert slm_recipe.leftovers() == []
+
+    status = slm_recipe.json("status", "small")
+    assert {step["state"] for step in status["steps"]} == {"cached"}
+    planned = slm_recipe.json("plan", recipe)
+    assert {step["state"] for step in planned["steps"]} == {"done"}
+
+
+def test_killed_at_ten_moments_it_resumes_to_the_same_store_content(slm_recipe: SlmRecipe) -> None:
+    recipe = slm_recipe.write(SMALL)
+    rng = random.Random(5)
+    kills = 0
+    for _ in range(KILLS):
+        process = slm_recipe.start("run", recipe, "--jobs", "2")
+        deadline = time.monotonic() + rng.uniform(0.5, 9.0)
+        wait_until(lambda: process.poll() is not None or time.monotonic() > deadline)  # noqa: B023
+        kills += process.poll() is None
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        statuses = [run[2] for run in slm_recipe.stored()]
+        assert set(statuses) <= {"ok"}
+        assert len(slm_recipe.run_ids()) == len(set(slm_recipe.run_ids()))
+    assert kills >= KILLS // 2, "the batch ended before most kills: they tested nothing"
+    done = slm_recipe.run("run", recipe)
+    assert done.returncode == 0, done.stderr
+    stored = slm_recipe.stored()
+    assert len(stored) == STEPS // 2
+    assert len(set(stored)) == STEPS // 2, "each run is there once"
+    assert len(slm_recipe.artifacts()) == STEPS // 2
+    assert slm_recipe.leftovers() == []
+
+
+def test_ctrl_c_ends_the_children_and_leaves_nothing_half_done(slm_recipe: SlmRecipe) -> None:
+    recipe = slm_recipe.write(SMALL.replace("llama-tiny", "tinyllama-1.1b"))
+    process = slm_recipe.start("run", recipe)
+    status = wait_until(lambda: _running(slm_recipe))
+    assert status["name"] == "small"
+    busy = slm_recipe.run("run", recipe)
+    assert busy.returncode == BatchError.exit_code
+    assert "is being run by process" in busy.stderr
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert slm_recipe.leftovers() == []
+    after = slm_recipe.json("status", "small")
+    assert {step["state"] for step in after["steps"]} == {"waiting"}
+
+
+def test_a_failed_step_has_its_exit_code_and_its_log(slm_recipe: SlmRecipe) -> None:
+    (slm_recipe.folder / "odd.json").write_text('{"model_type": "nonsense"}')
+    recipe = slm_recipe.write(SMALL.replace("random:llama-tiny", "[random:odd.json]"))
+    done = slm_recipe.run("run", recipe, "--limit", "1")
+    assert done.returncode == BatchError.exit_code
+    assert "FAILED" in done.stderr and "log: " in done.stderr
+    assert "Traceback" not in done.stderr
+    states = [step["state"] for step in slm_recipe.json("status", recipe)["steps"]]
+    assert states.count("failed") == 1
+    assert states.count("skipped") == STEPS - 1
+
+
+@pytest.mark.parametrize("arguments", [["run"], ["plan"], ["validate"]])
+def test_a_wrong_recipe_has_an_exit_code_of_its_own(slm_recipe: SlmRecipe, arguments: list[str]) -> None:
+    done = slm_recipe.run(*arguments, slm_recipe.write("schema: slm-recipe/1\n"))
+    assert done.returncode == RecipeError.exit_code
+    assert "Traceback" not in done.stderr
+
+
+def test_a_recipe_that_never_ran_has_no_status(slm_recipe: SlmRecipe) -> None:
+    done = slm_recipe.run("status", "small")
+    assert done.returncode == 2
+    assert "never run" in done.stderr
+
+
+def _running(slm_recipe: SlmRecipe) -> dict[str, object] | None:
+    done = slm_recipe.run("status", "small", "--json")
+    if done.returncode:
+        return None
+    import json
+
+    status: dict[str, object] = json.loads(done.stdout)
+    steps = status["steps"]
+    assert isinstance(steps, list)
+    return status if any(step["state"] == "running" for step in steps) else None
