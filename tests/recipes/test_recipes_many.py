@@ -19,8 +19,11 @@ convert:
     - {backend: executorch, quant: [8da4w, 8da8w, fp32], group_size: null, context: [64, 128, 192, 256]}
     - {quant: [fp32, fp16], group_size: null, context: [64, 96, 128, 160, 192, 256]}
     - {model: random:phi3-tiny, group_size: 32, quant: [8da4w, 8da8w], context: [64, 128]}
-    - {model: [random:gemma3-tiny, random:gpt2-tiny], group_size: 16, quant: [8da4w, 8w], context: [64, 128, 192]}
-    - {model: random:qwen3-tiny, quant: [8da4w, 8da8w], group_size: 32, context: [32, 48, 64, 80, 96, 112, 144, 160]}
+    - model: [random:gemma3-tiny, random:gpt2-tiny]
+      group_size: 16
+      quant: [8da4w, 8w]
+      context: [64, 128, 192]
+    - {model: random:qwen3-tiny, group_size: 32, quant: [8da4w, 8da8w, 4w, 8w], context: [32, 48, 64, 80, 96, 112]}
 """
 
 
