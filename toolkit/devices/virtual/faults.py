@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,7 +20,9 @@ class Faults:
         auth_delay_s: how late "late" is.
         die_after_bytes: the phone's power goes.
         freeze_after_bytes: the phone stops answering but keeps its connections.
-        cut_after_bytes: the connection breaks, once; the phone lives on.
+        cuts_after_bytes: the connection breaks after so many bytes, then again after so many more, and so on;
+            the phone lives on. Each cut is a line of its log.
+        bytes_per_second: speed of the link, as fast as it goes by default.
         space_bytes: size of /data, which is then kept in memory.
     """
 
@@ -27,7 +30,8 @@ class Faults:
     auth_delay_s: float = 1.0
     die_after_bytes: int | None = None
     freeze_after_bytes: int | None = None
-    cut_after_bytes: int | None = None
+    cuts_after_bytes: tuple[int, ...] = ()
+    bytes_per_second: float | None = None
     space_bytes: int | None = None
 
 
@@ -41,7 +45,8 @@ class FaultClock:
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
         self._moved = 0
-        self._cut_done = False
+        self._cuts = iter(faults.cuts_after_bytes)
+        self._next_cut = next(self._cuts, None)
 
     def move(self, count: int) -> int:
         """Account for ``count`` bytes about to move; returns how many of them may, fewer only when cut."""
@@ -51,7 +56,15 @@ class FaultClock:
             os._exit(9)
         if faults.freeze_after_bytes is not None and before <= faults.freeze_after_bytes < self._moved:
             os.kill(os.getpid(), signal.SIGSTOP)
-        if faults.cut_after_bytes is not None and not self._cut_done and self._moved > faults.cut_after_bytes:
-            self._cut_done = True
-            return max(faults.cut_after_bytes - before, 0)
+        if self._next_cut is not None and self._moved > self._next_cut:
+            at, following = self._next_cut, next(self._cuts, None)
+            print(f"cut after {at} bytes", file=sys.stderr, flush=True)
+            self._next_cut = None if following is None else at + following
+            self._moved = at
+            return max(at - before, 0)
         return count
+
+    def delay_s(self, count: int) -> float:
+        """How long so many bytes take on the link."""
+        speed = self._faults.bytes_per_second
+        return count / speed if speed else 0.0

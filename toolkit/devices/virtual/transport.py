@@ -173,6 +173,7 @@ class Connection:
         if payload:
             self._write(payload)
         await self._writer.drain()
+        await self._take_time(len(payload))
 
     def _write(self, data: bytes | memoryview) -> None:
         allowed = self._clock.move(len(data))
@@ -186,7 +187,14 @@ class Connection:
         data = await self._reader.readexactly(count) if count else b""
         if self._clock.move(count) < count:
             raise ConnectionCut
+        await self._take_time(count)
         return data
+
+    async def _take_time(self, count: int) -> None:
+        delay_s = self._clock.delay_s(count)
+        # Headers are too short to matter, and sleeping for them would cost more than they do.
+        if count > HEADER_BYTES and delay_s:
+            await asyncio.sleep(delay_s)
 
     async def _handle(self, header: Header, data: bytes) -> None:
         stream = self._streams.get(header.arg1)
