@@ -23,7 +23,11 @@ convert:
       group_size: 16
       quant: [8da4w, 8w]
       context: [64, 128, 192]
-    - {model: random:qwen3-tiny, group_size: 32, quant: [8da4w, 8da8w, 4w, 8w], context: [32, 48, 64, 80, 96, 112]}
+    - model: random:qwen3-tiny
+      group_size: 32
+      algorithm: [rtn, hqq]
+      quant: [8da4w, 8da8w]
+      context: [32, 48, 64, 80, 96, 112, 144, 160, 176]
 """
 
 
