@@ -36,7 +36,7 @@ Status SleepMs(int64_t milliseconds) {
   left.tv_sec = static_cast<time_t>(milliseconds / 1000);
   left.tv_nsec = static_cast<long>(milliseconds % 1000) * 1'000'000;
   Status status = CheckSignals();
-  // Handlers are installed without SA_RESTART: a signal interrupts the sleep; one that is not ours resumes it.
+  // Handlers are installed without SA_RESTART: a signal interrupts the sleep, which then goes on.
   while (status.ok() && nanosleep(&left, &left) != 0) status = CheckSignals();
   return status;
 }
