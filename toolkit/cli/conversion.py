@@ -11,6 +11,7 @@ from unittest import mock
 from toolkit.artifact import Artifact, check_target
 from toolkit.compress.plan import QuantizationPlan, plan_from_flags
 from toolkit.compress.schemes import SCHEMES
+from toolkit.errors import UsageError
 from toolkit.export.backends import BackendName
 from toolkit.export.executorch.schemes import adapt, check_supported
 from toolkit.settings import Settings
@@ -24,6 +25,7 @@ def run_conversion(
     quant: str,
     group_size: int | None,
     algorithm: str | None,
+    calibration: Path | None,
     symmetric: bool | None,
     embedding: str | None,
     lm_head: str | None,
@@ -61,7 +63,9 @@ def run_conversion(
         return plan
 
     # Options are checked before anything is downloaded: this refuses an unknown scheme at once.
-    plan_for(tied=False, layers=1)
+    early = plan_for(tied=False, layers=1)
+    if calibration is not None and not early.calibrated:
+        raise UsageError("--calibration is for --algorithm gptq; the others need no text")
     _quiet_libraries()
     from toolkit.export.convert import ConvertOptions, convert
     from toolkit.sources import resolve
@@ -79,6 +83,7 @@ def run_conversion(
         context_length=context,
         logits="all" if all_logits else "last",
         opset=opset,
+        calibration=calibration,
         check_parity=parity_check,
     )
     return convert(source, options, output, settings, overwrite=force)

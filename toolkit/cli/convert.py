@@ -41,7 +41,16 @@ def convert(
     group_size: Annotated[
         int | None, typer.Option(help="16 to 256, 0 for one scale per output channel. Default: 32.")
     ] = None,
-    algorithm: Annotated[str | None, typer.Option(help="rtn or hqq. Default: hqq.")] = None,
+    algorithm: Annotated[
+        str | None, typer.Option(help="rtn, hqq, or gptq (calibrated). Default: hqq.")
+    ] = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            help="Text file that gptq calibrates with. Default: text that the model writes.",
+            show_default=False,
+        ),
+    ] = None,
     symmetric: Annotated[
         bool | None,
         typer.Option("--symmetric/--asymmetric", help="Asymmetric stores a zero point per group."),
@@ -71,6 +80,7 @@ def convert(
     Examples:
       slm convert SmolLM2-135M-Instruct -o artifacts/smollm2
       slm convert Qwen/Qwen3-0.6B --quant 8da4w --group-size 32 --algorithm hqq -o artifacts/qwen3
+      slm convert HuggingFaceTB/SmolLM2-360M --quant mobile-4bit --algorithm gptq -o artifacts/smollm2-gptq
       slm convert model.gguf --quant source -o artifacts/model
       slm convert SmolLM2-135M-Instruct --backend executorch --quant 8da4w -o artifacts/smollm2-et
       slm convert random:llama-tiny --quant 8da8w -o artifacts/random
@@ -84,6 +94,7 @@ def convert(
         quant=quant,
         group_size=group_size,
         algorithm=algorithm,
+        calibration=calibration,
         symmetric=symmetric,
         embedding=embedding,
         lm_head=lm_head,

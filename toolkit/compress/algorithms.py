@@ -13,7 +13,7 @@ from toolkit.compress.groups import columns_per_group
 from toolkit.compress.schemes import SCHEMES
 from toolkit.compress.tensor import QuantizedTensor
 from toolkit.errors import CompressError, UnknownScheme
-from toolkit.registry import Registry
+from toolkit.registry import Registry, unknown_name
 
 # Elements handled at once: the handful of float32 temporaries an algorithm needs then stays in a core's
 # L2 cache, which makes it several times faster than whole matrices and keeps memory flat.
@@ -46,6 +46,31 @@ class Algorithm(Protocol):
 ALGORITHMS: Registry[Algorithm] = Registry("quantization algorithm", UnknownScheme)
 ALGORITHMS.register("rtn", "toolkit.compress.rtn:round_to_nearest")
 ALGORITHMS.register("hqq", "toolkit.compress.hqq:half_quadratic")
+
+
+class CalibratedAlgorithm(Protocol):
+    """Quantizes a matrix for the inputs that it sees; see :func:`toolkit.compress.gptq.gptq`."""
+
+    def __call__(
+        self, weight: torch.Tensor, hessian: torch.Tensor, spec: TensorQuantization, *, subject: str
+    ) -> QuantizedTensor:
+        """Quantize ``weight`` [rows, columns], given its inputs' second moments [columns, columns]."""
+
+
+CALIBRATED_ALGORITHMS: Registry[CalibratedAlgorithm] = Registry("calibrated algorithm", UnknownScheme)
+CALIBRATED_ALGORITHMS.register("gptq", "toolkit.compress.gptq:gptq")
+
+
+def check_algorithm(name: str) -> str:
+    """Refuse a name that neither registry has.
+
+    Raises:
+        UnknownScheme: with near matches and all names.
+    """
+    names = [*ALGORITHMS, *CALIBRATED_ALGORITHMS]
+    if name not in names:
+        raise unknown_name("quantization algorithm", name, names, UnknownScheme)
+    return name
 
 
 def quantize(weight: torch.Tensor, spec: TensorQuantization, *, subject: str) -> QuantizedTensor:
@@ -95,7 +120,7 @@ def quantize(weight: torch.Tensor, spec: TensorQuantization, *, subject: str) ->
         levels, scales, zero_points = algorithm(
             groups, bits=scheme.weight_bits, symmetric=spec.symmetric, positive=spec.positive_scales
         )
-        stored = _in_half_precision(scales)
+        stored = in_half_precision(scales)
         if not torch.equal(stored, scales):
             highest = 2**scheme.weight_bits - 1
             steps = (groups / stored).add_(zero_points)
@@ -109,7 +134,7 @@ def quantize(weight: torch.Tensor, spec: TensorQuantization, *, subject: str) ->
     return quantized
 
 
-def _in_half_precision(scales: torch.Tensor) -> torch.Tensor:
+def in_half_precision(scales: torch.Tensor) -> torch.Tensor:
     """Round scales to what float16 can hold, so that lowerings may store them in two bytes.
 
     Scales that float16 holds only as subnormals, and infinities, stay as they are.

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from toolkit.artifact import TensorQuantization
+from toolkit.compress.algorithms import CALIBRATED_ALGORITHMS
 from toolkit.compress.presets import PRESETS, Preset
 from toolkit.compress.schemes import SCHEMES
 from toolkit.compress.spec import check_tied, tensor_spec
@@ -44,6 +45,12 @@ class QuantizationPlan:
     preset: str | None = None
     carry_over: Literal["nothing", "linears", "all"] = "nothing"
 
+    @property
+    def calibrated(self) -> bool:
+        """Whether any matrix is quantized for the inputs that it sees."""
+        specs = (self.linear, self.lm_head, *(spec for _, spec in self.overrides))
+        return any(spec.algorithm in CALIBRATED_ALGORITHMS for spec in specs)
+
     def spec_for(self, tensor_name: str, role: Role) -> TensorQuantization:
         """The quantization of one tensor."""
         if role == "embedding":
@@ -72,7 +79,7 @@ def plan_from_flags(
     Args:
         quant: a scheme, a preset, or "source".
         group_size: 16 to 256, or 0 for per-channel.
-        algorithm: name in ALGORITHMS.
+        algorithm: name in ALGORITHMS or CALIBRATED_ALGORITHMS.
         symmetric: False stores a zero point per group.
         embedding: scheme of the token embedding; by default the lm_head's without its activation part.
         lm_head: scheme of the output projection; by default that of ``quant``.
@@ -100,6 +107,9 @@ def plan_from_flags(
         lm_head = _with_activations_of(preset.vocabulary.scheme, embedding)
     head = adjusted(preset.vocabulary, lm_head)
     table = adjusted(preset.vocabulary, embedding or _weight_only(head.scheme))
+    if not tied and table.algorithm in CALIBRATED_ALGORITHMS:
+        # A look-up has no inputs to calibrate with.
+        table = table.model_copy(update={"algorithm": DEFAULT_ALGORITHM})
     if tied:
         check_tied(table, head)
     return QuantizationPlan(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from toolkit.artifact import TensorQuantization
-from toolkit.compress.algorithms import ALGORITHMS
+from toolkit.compress.algorithms import check_algorithm
 from toolkit.compress.groups import check_group_size
 from toolkit.compress.schemes import SCHEMES
 from toolkit.errors import CompressError
@@ -18,7 +18,7 @@ def tensor_spec(scheme: str, group_size: int, *, symmetric: bool, algorithm: str
     """
     if not SCHEMES.get(scheme).quantized:
         return TensorQuantization(scheme=scheme, group_size=None, symmetric=True, algorithm="none")
-    ALGORITHMS.get(algorithm)
+    check_algorithm(algorithm)
     return TensorQuantization(
         scheme=scheme, group_size=check_group_size(group_size), symmetric=symmetric, algorithm=algorithm
     )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from toolkit.artifact import TensorQuantization
     from toolkit.compress.plan import QuantizationPlan, Role
+    from toolkit.compress.tensor import QuantizedTensor
     from toolkit.export.graph import DecoderGraph
     from toolkit.export.parameters import CacheGeometry, RopeTables, Weights
 
@@ -28,6 +29,7 @@ class LoweringJob:
         config: the decoder's configuration.
         graph: the captured decoder.
         weights: reads parameters as float32.
+        calibrated: matrices that were quantized for their inputs already, by name.
         plan: quantization of every tensor.
         rope_tables: yields cosines and sines, float32 [context, rotary_dim / 2], by the embedding's name.
         tied: parameter that is an alias -> the parameter that is stored.
@@ -41,6 +43,7 @@ class LoweringJob:
     config: Any
     graph: DecoderGraph
     weights: Weights
+    calibrated: Mapping[str, QuantizedTensor]
     plan: QuantizationPlan
     rope_tables: RopeTables
     tied: Mapping[str, str]

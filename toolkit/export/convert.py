@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
 from toolkit import progress
@@ -24,9 +25,12 @@ from toolkit.artifact import (
     staging,
 )
 from toolkit.compress.plan import QuantizationPlan
+from toolkit.compress.tensor import QuantizedTensor
 from toolkit.errors import ContextTooLong, MissingWeights, ParityFailed, UnsupportedModel, UsageError
 from toolkit.export import facts, parity
 from toolkit.export.backends import BACKENDS, BackendName, Decoder, ExportBackend, LoweredModel, LoweringJob
+from toolkit.export.calibration import calibrate
+from toolkit.export.calibration_text import generated, windows
 from toolkit.export.capture import cached_capture
 from toolkit.export.graph import DecoderGraph
 from toolkit.export.patches import register_attention
@@ -54,6 +58,7 @@ class ConvertOptions:
         context_length: tokens of prompt and answer together; None means DEFAULT_CONTEXT or the model's limit.
         logits: "all" keeps every position, for evaluation.
         opset: ONNX operator set; None means the backend's default.
+        calibration: text for calibrated algorithms; None lets the model write its own.
         check_parity: whether a failed threshold fails the conversion.
     """
 
@@ -63,6 +68,7 @@ class ConvertOptions:
     context_length: int | None = None
     logits: Literal["last", "all"] = "last"
     opset: int | None = None
+    calibration: Path | None = None
     check_parity: bool = True
 
 
@@ -104,13 +110,17 @@ def convert(
         graph, cached = cached_capture(model, source.config, settings.cache_dir)
         _check_weights(source, graph, tied)
     with staging(output, overwrite=overwrite) as folder:
-        with stages("quantize and write"):
-            tokenizer = source.write_tokenizer(folder)
+        tokenizer = source.write_tokenizer(folder)
+        with (
+            _calibrated(source, options, graph, tied, folder, stages) as calibrated,
+            stages("quantize and write"),
+        ):
             job = LoweringJob(
                 name=source.name,
                 config=source.config,
                 graph=graph,
                 weights=source.weights,
+                calibrated=calibrated,
                 plan=options.plan,
                 rope_tables=lambda name: rope_table(model, name, context),
                 tied=tied,
@@ -153,6 +163,31 @@ def convert(
                 tools=facts.tool_versions(backend.packages),
             )
             return publish(folder, output, manifest)
+
+
+@contextmanager
+def _calibrated(
+    source: ModelSource,
+    options: ConvertOptions,
+    graph: DecoderGraph,
+    tied: Mapping[str, str],
+    folder: Path,
+    stages: _Stages,
+) -> Iterator[Mapping[str, QuantizedTensor]]:
+    """Matrices quantized for the inputs that they see, in files that are gone afterwards."""
+    if not options.plan.calibrated:
+        yield {}
+        return
+    model = build_skeleton(source.config, attention="sdpa")
+    if options.calibration is not None:
+        ids = windows(options.calibration, folder / "tokenizer.json")
+    else:
+        with stages("write calibration text"), progress.bar("generate", unit="tokens") as report:
+            ids = generated(model, source.weights, tied, source.config.vocab_size, report)
+    with TemporaryDirectory(dir=folder) as scratch:
+        with stages("calibrate"), progress.bar("calibrate", unit="matrices") as report:
+            done = calibrate(model, graph, source.weights, options.plan, tied, ids, Path(scratch), report)
+        yield done
 
 
 def _lower(backend: ExportBackend, folder: Path, job: LoweringJob) -> LoweredModel:

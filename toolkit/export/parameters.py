@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from toolkit.artifact import TensorQuantization
+from toolkit.compress.algorithms import quantize
 from toolkit.compress.plan import QuantizationPlan, Role
 
 if TYPE_CHECKING:
@@ -55,6 +56,22 @@ class Matrix:
             return None
         tensor = weights.read_blocks(self.name)
         return tensor if tensor is not None and (plan.carry_over == "all" or tensor.bits == 4) else None
+
+
+def quantized(
+    matrix: Matrix, weights: Weights, spec: TensorQuantization, calibrated: Mapping[str, QuantizedTensor]
+) -> QuantizedTensor:
+    """A matrix's integers and scales, the same for every engine.
+
+    Args:
+        matrix: which one.
+        weights: reads parameters as float32.
+        spec: how.
+        calibrated: matrices that were quantized for their inputs already, by name.
+    """
+    if matrix.name in calibrated:
+        return calibrated[matrix.name]
+    return quantize(matrix.read(weights), spec, subject=matrix.name)
 
 
 def carried_spec(tensor: QuantizedTensor, *, dynamic_activation: bool) -> TensorQuantization:

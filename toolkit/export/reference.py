@@ -27,13 +27,13 @@ def reference_logits(
     Returns:
         float32 [texts, length, vocab].
     """
-    with torch.no_grad(), _streamed(model, weights, tied):
+    with torch.no_grad(), streamed(model, weights, tied):
         logits: torch.Tensor = model(torch.tensor(ids), use_cache=False).logits
     return logits.to(torch.float32)
 
 
 @contextmanager
-def _streamed(model: nn.Module, weights: Weights, tied: Mapping[str, str]) -> Iterator[None]:
+def streamed(model: nn.Module, weights: Weights, tied: Mapping[str, str]) -> Iterator[None]:
     """Read each module's own parameters just before it runs and drop them right after."""
     handles = []
     for name, module in model.named_modules():

@@ -43,6 +43,7 @@ class ExecutorchBackend:
             job.plan,
             rope_tables=job.rope_tables,
             tied=job.tied,
+            calibrated=job.calibrated,
             all_logits=job.all_logits,
             context_length=job.context_length,
             metadata=_token_methods(job.config, job.tokens),

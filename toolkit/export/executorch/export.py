@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from toolkit import progress
 from toolkit.artifact import TensorQuantization
 from toolkit.compress.plan import QuantizationPlan, Role
+from toolkit.compress.tensor import QuantizedTensor
 from toolkit.export.executorch.lowering import Lowering
 from toolkit.export.executorch.partition import Partition
 from toolkit.export.executorch.program import Constant, Method
@@ -49,6 +50,7 @@ def write_executorch(
     *,
     rope_tables: RopeTables,
     tied: Mapping[str, str],
+    calibrated: Mapping[str, QuantizedTensor],
     all_logits: bool,
     context_length: int,
     metadata: Mapping[str, Constant],
@@ -62,6 +64,7 @@ def write_executorch(
         plan: quantization of every tensor; within :func:`toolkit.export.executorch.schemes.check_supported`.
         rope_tables: yields the tables of a rotary embedding.
         tied: parameter that is an alias -> the parameter that is stored.
+        calibrated: matrices that were quantized for their inputs already, by name.
         all_logits: logits of every position instead of the last one only.
         context_length: tokens that the KV cache holds.
         metadata: further constant methods.
@@ -78,7 +81,9 @@ def write_executorch(
     }
     with Segments(folder) as segments, progress.bar("quantize", unit="matrices") as report:
         method = Method("forward", segments)
-        store = WeightStore(weights, plan, segments, tied, progress=lambda done: report(done, matrices))
+        store = WeightStore(
+            weights, plan, segments, tied, calibrated, progress=lambda done: report(done, matrices)
+        )
         partition = Partition(graph, method, store, longest=longest, context_length=context_length)
         caches = Lowering(partition, rope_tables, tied=tied, all_logits=all_logits).run()
         method.write(folder / MODEL_FILE, constants | _cache_facts(caches))

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.artifact import TensorQuantization
-from toolkit.compress.algorithms import quantize
 from toolkit.compress.plan import QuantizationPlan, Role
 from toolkit.compress.schemes import SCHEMES, Scheme
 from toolkit.compress.tensor import QuantizedTensor
@@ -17,7 +16,7 @@ from toolkit.export.executorch.offsets import offset_matrix, with_positive_scale
 from toolkit.export.executorch.packing import filter_scales, filter_values
 from toolkit.export.executorch.segments import Segments
 from toolkit.export.executorch.xnnpack import Filter
-from toolkit.export.parameters import Matrix, Weights, carried_spec
+from toolkit.export.parameters import Matrix, Weights, carried_spec, quantized
 
 
 @dataclass
@@ -26,6 +25,7 @@ class WeightStore:
 
     Attributes:
         tied: parameter that is an alias -> the parameter that the source stores.
+        calibrated: matrices that were quantized for their inputs already, by name.
         progress: called with (matrices written so far).
         stored: quantization that each written parameter really got, by name; a tied lm_head under its own.
         roles: the role of each of these.
@@ -35,6 +35,7 @@ class WeightStore:
     plan: QuantizationPlan
     segments: Segments
     tied: Mapping[str, str]
+    calibrated: Mapping[str, QuantizedTensor]
     progress: Callable[[int], None] = lambda done: None
     stored: dict[str, TensorQuantization] = field(default_factory=dict)
     roles: dict[str, Role] = field(default_factory=dict)
@@ -102,7 +103,7 @@ class WeightStore:
 
     def _quantized(self, matrix: Matrix) -> QuantizedTensor:
         """The integers and scales of a matrix, the same for every engine."""
-        tensor = quantize(matrix.read(self.weights), self._spec(matrix), subject=matrix.name)
+        tensor = quantized(matrix, self.weights, self._spec(matrix), self.calibrated)
         return tensor if tensor.symmetric else with_positive_scales(tensor)
 
     def _describe(self, name: str, tensor: QuantizedTensor, *, dynamic_activation: bool) -> Filter:

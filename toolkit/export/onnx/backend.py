@@ -42,6 +42,7 @@ class OnnxBackend:
             job.plan,
             rope_tables=job.rope_tables,
             tied=job.tied,
+            calibrated=job.calibrated,
             all_logits=job.all_logits,
             opset=job.opset,
             name=job.name,

@@ -13,6 +13,7 @@ import toolkit
 from toolkit import progress
 from toolkit.artifact import TensorQuantization
 from toolkit.compress.plan import QuantizationPlan, Role
+from toolkit.compress.tensor import QuantizedTensor
 from toolkit.export.graph import DecoderGraph
 from toolkit.export.onnx.builder import GraphBuilder
 from toolkit.export.onnx.external_data import ExternalData
@@ -51,6 +52,7 @@ def write_onnx(
     *,
     rope_tables: RopeTables,
     tied: Mapping[str, str],
+    calibrated: Mapping[str, QuantizedTensor],
     all_logits: bool,
     opset: int,
     name: str,
@@ -63,7 +65,7 @@ def write_onnx(
     matrices = sum(len(shape) == 2 for shape in graph.parameters.values()) - len(tied)
     with ExternalData(folder) as data, progress.bar("quantize", unit="matrices") as report:
         builder = GraphBuilder(data)
-        store = WeightStore(weights, plan, builder, progress=lambda done: report(done, matrices))
+        store = WeightStore(weights, plan, builder, calibrated, progress=lambda done: report(done, matrices))
         lowering = Lowering(graph, builder, store, rope_tables, tied=dict(tied), all_logits=all_logits)
         lowering.run()
         model = builder.model(

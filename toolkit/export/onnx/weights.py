@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 import numpy as np
 
 from toolkit.artifact import TensorQuantization
-from toolkit.compress.algorithms import quantize
 from toolkit.compress.plan import QuantizationPlan, Role
 from toolkit.compress.schemes import SCHEMES, Scheme
 from toolkit.compress.tensor import QuantizedTensor
 from toolkit.export.onnx.builder import FLOAT, GraphBuilder
 from toolkit.export.onnx.offset_columns import with_offset_columns
 from toolkit.export.onnx.packing import block_size, blocks, pack_scales, pack_values, pack_zero_points
-from toolkit.export.parameters import Matrix, Weights, carried_spec
+from toolkit.export.parameters import Matrix, Weights, carried_spec, quantized
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,7 @@ class WeightStore:
     """Writes parameters once each and remembers under which names.
 
     Attributes:
+        calibrated: matrices that were quantized for their inputs already, by name.
         progress: called with (matrices written so far).
         stored: quantization that each written parameter really got, by name.
         roles: the role each was first written in.
@@ -52,6 +52,7 @@ class WeightStore:
     weights: Weights
     plan: QuantizationPlan
     builder: GraphBuilder
+    calibrated: Mapping[str, QuantizedTensor]
     progress: Callable[[int], None] = lambda done: None
     stored: dict[str, TensorQuantization] = field(default_factory=dict)
     roles: dict[str, Role] = field(default_factory=dict)
@@ -105,8 +106,8 @@ class WeightStore:
         """
         key = tuple(matrix.name for matrix in matrices)
         if key not in self._runs:
-            quantized = [self._quantize(matrix) for matrix in matrices]
-            runs = [list(group) for _, group in groupby(quantized, key=lambda item: item.geometry)]
+            items = [self._quantize(matrix) for matrix in matrices]
+            runs = [list(group) for _, group in groupby(items, key=lambda item: item.geometry)]
             self._runs[key] = [self._write(run) for run in runs]
         return self._runs[key]
 
@@ -123,7 +124,7 @@ class WeightStore:
         tensor = matrix.carried_over(self.weights, self.plan)
         group_sums = 0
         if tensor is None:
-            tensor = quantize(matrix.read(self.weights), spec, subject=matrix.name)
+            tensor = quantized(matrix, self.weights, spec, self.calibrated)
         else:
             spec = carried_spec(tensor, dynamic_activation=dynamic)
             if tensor.exact_offsets and self.plan.carry_over == "linears":
