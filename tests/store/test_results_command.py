@@ -189,6 +189,8 @@ def test_compare_without_an_axis_ranks_nothing_and_refuses_what_differs(
 def test_regress_fails_ci_on_a_regression_only(measured: Store, store_url: str) -> None:
     assert "3 runs tagged v1" in slm(store_url, "tag", "v1", "--where", "decode > 90").stderr
     assert slm(store_url, "tags").stdout.split()[:2] == ["v1", "3"]
+    assert json.loads(slm(store_url, "show", "base0", "--json").stdout)["tags"] == ["v1"]
+    assert "v1" in slm(store_url, "show", "base0").stdout
     done = slm(store_url, "regress", "--baseline", "v1", "--fail-over", "5%")
     assert done.returncode == 1 and "regressions over 5%: 1" in done.stderr
     assert "regression" in done.stdout and max(map(len, done.stdout.splitlines())) <= 100

@@ -118,7 +118,7 @@ def test_a_run_that_does_not_exist_is_an_error(filled: Store) -> None:
 
 
 def test_many_runs_keep_their_order(store: Store) -> None:
-    ids = [f"run{number}" for number in range(450)]
+    ids = [f"run{number}" for number in range(210)]
     for run_id in reversed(ids):
         store.add_run(stored_run(id=run_id), MANIFEST)
     stream = io.BytesIO()

@@ -20,6 +20,7 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 
 # Execution option of connections that are going to write.
 _WRITES = "slm_writes"
+_MIGRATION_WAIT_S = 300
 # Any number will do that no other program locks: "slm" in ASCII.
 _MIGRATION_LOCK = 0x736C6D
 
@@ -142,7 +143,9 @@ def migrate(engine: sa.Engine) -> None:
         )
     with transaction(engine, writes=True) as connection:
         if engine.dialect.name == "postgresql":
-            # SQLite's write lock has kept others out already; a server has to be asked to.
+            # SQLite's write lock has kept others out already; a server has to be asked to. Whoever holds this
+            # lock is migrating, which takes longer than writing a run.
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_MIGRATION_WAIT_S}s'")
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
         config.attributes["connection"] = connection
         # Under the write lock alembic reads the revision again: a second process finds nothing to do.

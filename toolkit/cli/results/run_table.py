@@ -62,11 +62,11 @@ def plain(text: str) -> str:
     return text.replace("[", "\\[")
 
 
-def print_run(stored: StoredRun) -> None:
+def print_run(stored: StoredRun, tags: Sequence[str]) -> None:
     """Print one run: facts, figures, repetitions, conditions."""
     console = new_console()
     facts = new_table(show_header=False)
-    for name, value in _facts(stored):
+    for name, value in _facts(stored, tags):
         facts.add_row(name, value)
     console.print(facts)
     if stored.repetitions:
@@ -90,13 +90,14 @@ def new_table(*, show_header: bool = True) -> Table:
     return Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), show_header=show_header)
 
 
-def _facts(stored: StoredRun) -> list[tuple[str, str]]:
+def _facts(stored: StoredRun, tags: Sequence[str]) -> list[tuple[str, str]]:
     run, device, artifact = stored.run, stored.device, stored.artifact
     started = datetime.fromtimestamp(run.created_unix_ns // 1_000_000_000, UTC)
     facts = [
         ("run", run.id),
         ("status", run.status),
         ("error", run.error),
+        ("tags", " ".join(tags)),
         ("started", f"{started:%Y-%m-%d %H:%M:%S} UTC"),
         ("device", f"{device.serial} ({device.shown_kind})"),
         ("model", _joined(device.manufacturer, device.model, device.soc)),

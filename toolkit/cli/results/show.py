@@ -14,7 +14,7 @@ def show(
     run_id: str = typer.Argument(help="Id of the run, or its first characters.", metavar="ID"),
     as_json: bool = selection.JSON,
 ) -> None:
-    """Show one run with its repetitions and conditions.
+    """Show one run with its tags, repetitions and conditions.
 
     \b
     Examples:
@@ -23,12 +23,14 @@ def show(
     """  # noqa: D301
     from toolkit.store import open_store
     from toolkit.store.export import as_json_data
+    from toolkit.store.tags import tags_of
 
     with open_store(Settings.from_environment().store_url) as store:
         stored = store.get_run(store.find_run_id(run_id))
+        tags = tags_of(store, [stored.run.id]).get(stored.run.id, [])
     if as_json:
-        print(json.dumps(as_json_data(stored), indent=2))
+        print(json.dumps({**as_json_data(stored), "tags": tags}, indent=2))
     else:
         from toolkit.cli.results.run_table import print_run
 
-        print_run(stored)
+        print_run(stored, tags)
