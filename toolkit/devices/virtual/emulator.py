@@ -6,8 +6,10 @@ namespace has a list of its own, so that nothing of the machine changes and no r
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 
 from toolkit.devices.virtual.busybox import is_static_elf
@@ -62,13 +64,26 @@ def let_kernel_run(emulator: Path, root: Path) -> None:
     except OSError:
         # Older than Linux 6.7. Some machines have qemu registered for all their users, which serves as well.
         pass
-    probe = ["chroot", str(root), "/system/bin/busybox", "true"]
-    if subprocess.run(probe, capture_output=True, stdin=subprocess.DEVNULL).returncode != 0:
+    if not _starts_programs(root):
         raise VirtualPhoneFailed(
             "This kernel starts no arm64 programs: it is older than Linux 6.7, or has no binfmt_misc.",
             next_step="Take a newer kernel, or have qemu registered for the whole machine with flag F "
             "(Debian 12: apt-get install qemu-user-static binfmt-support).",
         )
+
+
+def _starts_programs(root: Path) -> bool:
+    try:
+        done = subprocess.run(
+            ["/system/bin/busybox", "true"],
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            # Not the program chroot: it is in /usr/sbin, which is on few users' PATH.
+            preexec_fn=partial(os.chroot, root),
+        )
+    except OSError:
+        return False
+    return done.returncode == 0
 
 
 def _maps_every_user() -> bool:
