@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,10 +35,10 @@ def connect(url: str, busy_timeout_s: float) -> sa.Engine:
     try:
         parsed = sa.make_url(url)
         engine = sa.create_engine(parsed, connect_args=_connect_arguments(parsed, busy_timeout_s))
-    except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ModuleNotFoundError) as error:
+    except (sa.exc.ArgumentError, ModuleNotFoundError, ValueError) as error:
         raise StoreError(
-            f"cannot open the results database: {error}",
-            subject=url,
+            f"cannot open the results database: {_without_password(str(error))}",
+            subject=_without_password(url),
             next_step="Set SLM_STORE_URL to an SQLAlchemy URL, e.g. sqlite:////path/results.db, "
             "and install the driver that it names; for PostgreSQL: pip install 'slm-toolkit[postgres]'.",
         ) from None
@@ -46,6 +47,11 @@ def connect(url: str, busy_timeout_s: float) -> sa.Engine:
             _make_parent(Path(str(parsed.database)), url)
         _configure_sqlite(engine, busy_timeout_s)
     return engine
+
+
+def _without_password(text: str) -> str:
+    """Also of a URL that nothing can read."""
+    return re.sub(r"(://[^:@/]*):.*@", r"\1:***@", text)
 
 
 def _connect_arguments(url: sa.URL, busy_timeout_s: float) -> dict[str, Any]:
