@@ -49,6 +49,8 @@ lint: $(VENV)/.test ## Formatting, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	find device_runner -name 'build*' -prune -o \( -name '*.cpp' -o -name '*.h' \) -print | \
+	  xargs $(BIN)/clang-format --dry-run --Werror
 
 bench: $(VENV)/.test ## Our runner beside its peers; writes benchmarks/results/latest.md
 	$(BIN)/python -m benchmarks

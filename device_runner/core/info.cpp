@@ -35,9 +35,7 @@ std::string TensorsJson(const std::vector<TensorFacts>& tensors) {
 
 }  // namespace
 
-std::string_view RunnerVersion() {
-  return SLM_RUNNER_VERSION;
-}
+std::string_view RunnerVersion() { return SLM_RUNNER_VERSION; }
 
 std::string_view Abi() {
 #if defined(__x86_64__)

@@ -53,9 +53,7 @@ PowerSampler::PowerSampler(const PowerOptions& options) : options_(options) {
   if (options_.wanted()) thread_ = std::thread([this] { Loop(); });
 }
 
-PowerSampler::~PowerSampler() {
-  Stop();
-}
+PowerSampler::~PowerSampler() { Stop(); }
 
 void PowerSampler::Stop() {
   if (!thread_.joinable()) return;

@@ -59,8 +59,8 @@ struct Reference {
   int64_t size() const { return static_cast<int64_t>(prompt.size() + continuation.size()); }
 };
 
-// The greedy token at every position of the reference. What is fed is the reference's own token, not ours: one
-// near tie that falls the other way must not make every later token differ as well.
+// The greedy token at every position of the reference. What is fed is the reference's own token, not ours:
+// one near tie that falls the other way must not make every later token differ as well.
 Status WriteGreedy(Session& session, RecordFile& records, const Reference& reference) {
   Engine& engine = session.engine();
   engine.Clear();
@@ -142,8 +142,7 @@ void ProfileOptions::AddFlags(Flags& flags) {
   flags.Integer("--depth", depth, 0, kMostTokens, "tokens in the KV cache before the timed prefill");
   flags.Integer("--repetitions", repetitions, 1, 1 << 20, "measured repetitions");
   flags.Integer("--warmup", warmup, 0, 1 << 20, "repetitions before them that do not count");
-  flags.Text("--reference-prompt", reference_prompt, "FILE",
-             "token ids of the reference text's beginning");
+  flags.Text("--reference-prompt", reference_prompt, "FILE", "token ids of the reference text's beginning");
   flags.Text("--reference-continuation", reference_continuation, "FILE",
              "token ids of the rest; the greedy token at each of their positions is recorded");
   gate.AddFlags(flags);
@@ -172,7 +171,8 @@ Status RunProfile(Engine& engine, const ProfileOptions& options) {
   const int64_t timed = options.depth + options.prompt_tokens + options.generate_tokens;
   const std::string needed_for = reference.size() > timed ? "the reference prompt and its continuation"
                                                           : "depth, prompt and generated tokens";
-  if (Status status = session.Reserve(std::max(timed, reference.size()), needed_for); !status.ok()) return status;
+  if (Status status = session.Reserve(std::max(timed, reference.size()), needed_for); !status.ok())
+    return status;
 
   StartFacts facts{"profile",     options.prompt_tokens, options.generate_tokens,
                    options.depth, options.warmup,        options.repetitions};

@@ -11,9 +11,7 @@ namespace {
 std::atomic<int> received_signal{0};
 static_assert(std::atomic<int>::is_always_lock_free, "the handler must not lock");
 
-extern "C" void RememberSignal(int signal) {
-  received_signal.store(signal);
-}
+extern "C" void RememberSignal(int signal) { received_signal.store(signal); }
 
 }  // namespace
 

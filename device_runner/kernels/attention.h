@@ -13,8 +13,8 @@ inline constexpr int64_t kMostAttentionRows = 192;
 inline constexpr int64_t kAttentionLanes = 16;
 
 struct AttentionBlock {
-  // A multiple of kAttentionRows, kMostAttentionRows at most. Row r is at position min(first_position + r / rows_per_position,
-  // last_position): heads that share keys lie side by side.
+  // A multiple of kAttentionRows, kMostAttentionRows at most. Row r is at position min(first_position + r /
+  // rows_per_position, last_position): heads that share keys lie side by side.
   int64_t rows = 0;
   int64_t rows_per_position = 1;
   int64_t first_position = 0;
@@ -44,7 +44,8 @@ struct AttentionBlock {
 // Transposed keys.
 inline constexpr int64_t kAttentionWorkspaceRows = 64;
 
-// Attention of one position over some of the keys it sees. Parts of the same rows are put together by MergeParts.
+// Attention of one position over some of the keys it sees. Parts of the same rows are put together by
+// MergeParts.
 struct AttentionPart {
   // Query heads that share the keys.
   int64_t rows = 0;

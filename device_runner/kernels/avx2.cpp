@@ -52,7 +52,8 @@ inline __m256i DotEightBits(const std::byte* words, const int8_t* bytes, int64_t
 }
 
 template <int kBits>
-void MultiplyTile(const Product& product, const Loop& loop, const QuantizedRows& rows, int64_t tile, int64_t row) {
+void MultiplyTile(const Product& product, const Loop& loop, const QuantizedRows& rows, int64_t tile,
+                  int64_t row) {
   const std::byte* stream = product.weights + tile * loop.tile_bytes;
   const int8_t* activations = rows.values + row * loop.padded_columns;
   const int64_t block_columns = loop.steps * (32 / kBits);

@@ -63,7 +63,8 @@ inline void StoreRows(const Product& product, int64_t tile, int64_t row, const _
 }
 
 template <int kBits, int kDots, bool kZeros, int kRows>
-void MultiplyTile(const Product& product, const Loop& loop, const QuantizedRows& rows, int64_t tile, int64_t row) {
+void MultiplyTile(const Product& product, const Loop& loop, const QuantizedRows& rows, int64_t tile,
+                  int64_t row) {
   const std::byte* stream = product.weights + tile * loop.tile_bytes;
   const int8_t* activations = rows.values + row * loop.padded_columns;
   const float* scales = rows.scales + row * loop.blocks;
@@ -101,11 +102,12 @@ void MultiplyTile(const Product& product, const Loop& loop, const QuantizedRows&
   StoreRows<kRows>(product, tile, row, sums);
 }
 
-// One block of one row of activations with kTiles tiles. Alternating dot products are two chains that need not
-// wait for each other. High nibbles stay where they are in their bytes, times 16, which is taken off the exact sum.
+// One block of one row of activations with kTiles tiles. Alternating dot products are two chains that need
+// not wait for each other. High nibbles stay where they are in their bytes, times 16, which is taken off the
+// exact sum.
 template <int kBits, int kDots, int kTiles>
-inline void DotBlock(const std::byte* const (&streams)[kTiles], int64_t offset, const int8_t* bytes, int32_t start,
-                     __m512i (&totals)[kTiles]) {
+inline void DotBlock(const std::byte* const (&streams)[kTiles], int64_t offset, const int8_t* bytes,
+                     int32_t start, __m512i (&totals)[kTiles]) {
   const __m512i low_nibbles = _mm512_set1_epi8(0xF);
   const __m512i high_nibbles = _mm512_set1_epi8(static_cast<char>(0xF0));
   __m512i odd_totals[kTiles];
@@ -140,7 +142,8 @@ inline void DotBlock(const std::byte* const (&streams)[kTiles], int64_t offset, 
 
 // One row of activations with kTiles tiles.
 template <int kBits, int kDots, bool kZeros, int kTiles>
-void MultiplyRow(const Product& product, const Loop& loop, const QuantizedRows& rows, int64_t tile, int64_t row) {
+void MultiplyRow(const Product& product, const Loop& loop, const QuantizedRows& rows, int64_t tile,
+                 int64_t row) {
   constexpr int64_t kHeadBytes = (kZeros ? 2 : 1) * kWordsBytes;
   constexpr int64_t kBlockBytes = kDots * kBits / 8 * kWordsBytes;
   const int8_t* activations = rows.values + row * loop.padded_columns;
@@ -167,10 +170,11 @@ void MultiplyRow(const Product& product, const Loop& loop, const QuantizedRows& 
       left_in_group = loop.blocks_per_group;
       offset += kHeadBytes;
 #pragma GCC unroll 4
-      for (int index = 0; index < kTiles; ++index) weight_scales[index] = _mm512_load_ps(streams[index] + head);
+      for (int index = 0; index < kTiles; ++index)
+        weight_scales[index] = _mm512_load_ps(streams[index] + head);
     }
-    // Into the second-level cache, the tiles that come after these: the hardware stops at page ends. Past the last
-    // tile lie the next product's weights, or nothing, which does no harm.
+    // Into the second-level cache, the tiles that come after these: the hardware stops at page ends. Past the
+    // last tile lie the next product's weights, or nothing, which does no harm.
     for (int index = 0; index < kTiles; ++index) {
       for (int64_t line = head; line < offset + kBlockBytes; line += kWordsBytes) {
         _mm_prefetch(reinterpret_cast<const char*>(streams[index] + ahead + line), _MM_HINT_T1);

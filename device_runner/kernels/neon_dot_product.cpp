@@ -39,7 +39,8 @@ inline void LoadWeights(const uint8_t* words, int8x16_t (&weights)[4]) {
 }
 
 template <int kBits, int kRows>
-void MultiplyTile(const Product& product, const Loop& loop, const QuantizedRows& rows, int64_t tile, int64_t row) {
+void MultiplyTile(const Product& product, const Loop& loop, const QuantizedRows& rows, int64_t tile,
+                  int64_t row) {
   constexpr int64_t kLoadsPerVector = kBits == 4 ? 2 : 4;
   const std::byte* stream = product.weights + tile * loop.tile_bytes;
   const int8_t* activations = rows.values + row * loop.padded_columns;
@@ -55,11 +56,13 @@ void MultiplyTile(const Product& product, const Loop& loop, const QuantizedRows&
           totals[index] = vdupq_n_s32(rows.starts[(row + index) * loop.blocks + block]);
         }
         const uint8_t* source = words + quarter * kRegisterBytes;
-        for (int64_t at = 0; at < block_bytes; at += kRegisterBytes, source += kLoadsPerVector * kWordsBytes) {
+        for (int64_t at = 0; at < block_bytes;
+             at += kRegisterBytes, source += kLoadsPerVector * kWordsBytes) {
           int8x16_t weights[4];
           LoadWeights<kBits>(source, weights);
           for (int index = 0; index < kRows; ++index) {
-            const int8x16_t bytes = vld1q_s8(activations + index * loop.padded_columns + block * block_bytes + at);
+            const int8x16_t bytes =
+                vld1q_s8(activations + index * loop.padded_columns + block * block_bytes + at);
             totals[index] = vdotq_laneq_s32(totals[index], weights[0], bytes, 0);
             totals[index] = vdotq_laneq_s32(totals[index], weights[1], bytes, 1);
             totals[index] = vdotq_laneq_s32(totals[index], weights[2], bytes, 2);
@@ -83,7 +86,8 @@ void MultiplyTile(const Product& product, const Loop& loop, const QuantizedRows&
   }
   for (int index = 0; index < kRows; ++index) {
     float stored[kTileRows];
-    for (int quarter = 0; quarter < kQuarters; ++quarter) vst1q_f32(stored + quarter * kLanes, sums[index][quarter]);
+    for (int quarter = 0; quarter < kQuarters; ++quarter)
+      vst1q_f32(stored + quarter * kLanes, sums[index][quarter]);
     StoreTileRow(product, tile, row + index, stored);
   }
 }

@@ -86,8 +86,9 @@ inline void QuantizeRows(const WeightLayout& layout, const float* activations, i
   const auto quantize_row = layout.block_columns() == 16 ? QuantizeRow<16> : QuantizeRow<32>;
   for (int64_t row = 0; row < rows.rows; ++row) {
     float* sums = layout.has_zeros ? rows.sums + row * blocks : nullptr;
-    quantize_row(activations + row * layout.columns, layout.columns, layout.bits, start_factor, layout.has_zeros,
-                 rows.values + row * padded_columns, rows.scales + row * blocks, rows.starts + row * blocks, sums);
+    quantize_row(activations + row * layout.columns, layout.columns, layout.bits, start_factor,
+                 layout.has_zeros, rows.values + row * padded_columns, rows.scales + row * blocks,
+                 rows.starts + row * blocks, sums);
   }
 }
 

@@ -28,7 +28,8 @@ using Integers = int32_t __attribute__((vector_size(kVectorBytes)));
 
 constexpr int kRows = static_cast<int>(kAttentionRows);
 constexpr int64_t kLanesPerVector = kVectorBytes / int64_t{sizeof(float)};
-// Keys per step: their scores for one group of rows stay in registers, transposed keys in the first-level cache.
+// Keys per step: their scores for one group of rows stay in registers, transposed keys in the first-level
+// cache.
 constexpr int64_t kKeys = kAttentionWorkspaceRows;
 // Stands for minus infinity, without the NaN of subtracting it from itself.
 constexpr float kMasked = -1e30F;
@@ -97,8 +98,8 @@ inline Floats SoftCap(Floats scores, float softcap) {
 
 // sums[row][columns] += left[row][count] * right[count][columns] for kVectors registers of columns
 template <int kVectors>
-inline void MultiplyAdd(const float* left, int64_t left_stride, const float* right, int64_t right_stride, int64_t count,
-                        float* sums, int64_t sums_stride) {
+inline void MultiplyAdd(const float* left, int64_t left_stride, const float* right, int64_t right_stride,
+                        int64_t count, float* sums, int64_t sums_stride) {
   Floats totals[kRows][kVectors];
 #pragma GCC unroll 4
   for (int row = 0; row < kRows; ++row) {
@@ -128,8 +129,9 @@ inline void MultiplyAdd(const float* left, int64_t left_stride, const float* rig
 }
 
 // The same for any number of columns that fills registers.
-inline void MultiplyAddColumns(const float* left, int64_t left_stride, const float* right, int64_t right_stride,
-                               int64_t count, int64_t columns, float* sums, int64_t sums_stride) {
+inline void MultiplyAddColumns(const float* left, int64_t left_stride, const float* right,
+                               int64_t right_stride, int64_t count, int64_t columns, float* sums,
+                               int64_t sums_stride) {
   constexpr int64_t kColumnsAtOnce = kVectorsAtOnce * kLanesPerVector;
   int64_t at = 0;
   for (; at + kColumnsAtOnce <= columns; at += kColumnsAtOnce) {
@@ -146,7 +148,9 @@ struct Running {
   float sum[kRows];
 };
 
-inline int64_t Stride(const AttentionBlock& block) { return block.stride > 0 ? block.stride : block.head_dim; }
+inline int64_t Stride(const AttentionBlock& block) {
+  return block.stride > 0 ? block.stride : block.head_dim;
+}
 
 // scores[row][key] for keys that are not transposed: cheaper when only one group of rows needs them.
 inline void DirectScores(const AttentionBlock& block, const float* queries, int64_t first_key, int64_t count,
@@ -171,8 +175,8 @@ inline void TransposeKeys(const AttentionBlock& block, int64_t first_key, int64_
 }
 
 // Turns the scores of one row into weights and returns what sums so far must be multiplied with.
-inline float Normalize(const AttentionBlock& block, int64_t position, int64_t first_key, int64_t count, float* scores,
-                       float& largest, float& sum) {
+inline float Normalize(const AttentionBlock& block, int64_t position, int64_t first_key, int64_t count,
+                       float* scores, float& largest, float& sum) {
   const int64_t visible_end = position + 1 - first_key;
   const int64_t end = visible_end < count ? visible_end : count;
   const int64_t oldest = block.window > 0 ? position + 1 - block.window - first_key : 0;
@@ -209,7 +213,8 @@ inline int64_t PositionOf(const AttentionBlock& block, int64_t row) {
   return position < block.last_position ? position : block.last_position;
 }
 
-inline void AddBias(const AttentionBlock& block, int64_t row, int64_t first_key, int64_t count, float* scores) {
+inline void AddBias(const AttentionBlock& block, int64_t row, int64_t first_key, int64_t count,
+                    float* scores) {
   const int64_t asked = row / block.rows_per_position;
   const int64_t bias_row = asked < block.bias_rows ? asked : block.bias_rows - 1;
   const float* bias = block.bias + bias_row * block.bias_stride + first_key;
@@ -233,8 +238,8 @@ inline void AttendRows(const AttentionBlock& block, int64_t first_row, int64_t f
     if (correction == 1.0F) continue;
     for (int64_t at = 0; at < block.head_dim; ++at) output[row * block.head_dim + at] *= correction;
   }
-  MultiplyAddColumns(scores, kKeys, block.values + first_key * Stride(block), Stride(block), count, block.head_dim,
-                     output, block.head_dim);
+  MultiplyAddColumns(scores, kKeys, block.values + first_key * Stride(block), Stride(block), count,
+                     block.head_dim, output, block.head_dim);
 }
 
 inline void Attend(const AttentionBlock& block) {
@@ -251,7 +256,8 @@ inline void Attend(const AttentionBlock& block) {
     }
   }
   int64_t oldest = 0;
-  if (block.window > 0 && block.first_position + 1 > block.window) oldest = block.first_position + 1 - block.window;
+  if (block.window > 0 && block.first_position + 1 > block.window)
+    oldest = block.first_position + 1 - block.window;
   for (int64_t first_key = oldest / kKeys * kKeys; first_key <= block.last_position; first_key += kKeys) {
     const int64_t left = block.last_position + 1 - first_key;
     const int64_t count = left < kKeys ? left : kKeys;

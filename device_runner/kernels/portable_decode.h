@@ -10,7 +10,8 @@
 namespace slm::kernels {
 namespace {
 
-// Keys whose scores are summed up at the same time: as many sums as the registers hold besides their operands.
+// Keys whose scores are summed up at the same time: as many sums as the registers hold besides their
+// operands.
 #if defined(__AVX2__) && !defined(__AVX512F__)
 constexpr int kKeysAtOnce = 2;
 #else
@@ -95,7 +96,8 @@ inline void LaneScores(const AttentionPart& part, const float* queries, int64_t 
   for (int row = 0; row < kCount; ++row) Store(scores + row * kKeys, AddLanes(products[row]));
 }
 
-// Turns scores into weights and returns what sums so far must be multiplied with. `largest` has it in every lane.
+// Turns scores into weights and returns what sums so far must be multiplied with. `largest` has it in every
+// lane.
 inline float Weigh(float softcap, int64_t count, float* scores, Floats& largest, Floats& sum) {
   const int64_t end = (count + kLanesPerVector - 1) / kLanesPerVector * kLanesPerVector;
   for (int64_t at = count; at < end; ++at) scores[at] = kMasked;
@@ -121,10 +123,11 @@ inline float Weigh(float softcap, int64_t count, float* scores, Floats& largest,
   return correction[0];
 }
 
-// output[row][columns] = output * corrections[row] + sum over keys of weights[row][key] * values[key][columns]
+// output[row][columns] = output * corrections[row] + sum over keys of weights[row][key] *
+// values[key][columns]
 template <int kCount, int kVectors>
-inline void AddValues(const AttentionPart& part, const float* weights, const float* corrections, const float* values,
-                      const float* next_keys, int64_t count, float* output) {
+inline void AddValues(const AttentionPart& part, const float* weights, const float* corrections,
+                      const float* values, const float* next_keys, int64_t count, float* output) {
   Floats totals[kCount][kVectors];
 #pragma GCC unroll 4
   for (int row = 0; row < kCount; ++row) {
@@ -179,7 +182,8 @@ void AttendPartRows(const AttentionPart& part, int64_t first_row) {
     const float* next_keys = left > kKeys ? part.keys + (first_key + kKeys) * Stride(part) : nullptr;
     int64_t column = 0;
     for (; column + kColumnsAtOnce <= part.head_dim; column += kColumnsAtOnce) {
-      AddValues<kCount, kVectorsAtOnce>(part, scores, corrections, values + column, next_keys, count, output + column);
+      AddValues<kCount, kVectorsAtOnce>(part, scores, corrections, values + column, next_keys, count,
+                                        output + column);
       next_keys = nullptr;
     }
     for (; column < part.head_dim; column += kLanesPerVector) {

@@ -16,8 +16,8 @@ float ZeroPoint(const WeightLayout& layout, const OperatorWeights& weights, int6
   return static_cast<float>(group % 2 == 0 ? zeros[group / 2] & 0xF : zeros[group / 2] >> 4);
 }
 
-void PackGroupHead(const WeightLayout& layout, const OperatorWeights& weights, int64_t first_row, int64_t rows,
-                   int64_t group, float* head) {
+void PackGroupHead(const WeightLayout& layout, const OperatorWeights& weights, int64_t first_row,
+                   int64_t rows, int64_t group, float* head) {
   for (int64_t row = 0; row < rows; ++row) {
     const float scale = weights.scales[(first_row + row) * layout.groups() + group];
     head[row] = scale;
@@ -25,7 +25,8 @@ void PackGroupHead(const WeightLayout& layout, const OperatorWeights& weights, i
   }
 }
 
-std::byte* PackTile(const WeightLayout& layout, const OperatorWeights& weights, int64_t first_row, std::byte* packed) {
+std::byte* PackTile(const WeightLayout& layout, const OperatorWeights& weights, int64_t first_row,
+                    std::byte* packed) {
   const int64_t rows = std::min(kTileRows, layout.rows - first_row);
   const int64_t groups = layout.groups();
   const int64_t group_bytes = layout.group_columns * layout.bits / 8;
@@ -39,8 +40,8 @@ std::byte* PackTile(const WeightLayout& layout, const OperatorWeights& weights, 
       const uint8_t* source = weights.values + ((first_row + row) * groups + group) * group_bytes;
       std::byte* target = packed + row * int64_t{sizeof(uint32_t)};
       for (int64_t step = 0; step < steps; ++step) {
-        std::memcpy(target + step * kTileRows * int64_t{sizeof(uint32_t)}, source + step * int64_t{sizeof(uint32_t)},
-                    sizeof(uint32_t));
+        std::memcpy(target + step * kTileRows * int64_t{sizeof(uint32_t)},
+                    source + step * int64_t{sizeof(uint32_t)}, sizeof(uint32_t));
       }
     }
     packed += steps * kTileRows * int64_t{sizeof(uint32_t)};

@@ -94,7 +94,8 @@ TEST(StridesAndBiasesEqualThePlainLayoutWithAWindow) {
     for (const KernelSet* set : AvailableKernels()) {
       const std::vector<float> expected = Attended(*set, plain);
       const std::vector<float> actual = Attended(*set, spread);
-      for (size_t at = 0; at < Size(kTokens * heads * kHeadDim); ++at) CHECK(std::fabs(actual[at] - expected[at]) <= 2e-6F);
+      for (size_t at = 0; at < Size(kTokens * heads * kHeadDim); ++at)
+        CHECK(std::fabs(actual[at] - expected[at]) <= 2e-6F);
     }
   }
 }

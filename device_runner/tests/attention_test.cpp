@@ -32,16 +32,18 @@ std::vector<float> RandomFloats(int64_t count, float deviation, std::mt19937& ra
 
 double Score(const Problem& problem, const float* query, const float* key) {
   double score = 0;
-  for (int64_t at = 0; at < problem.head_dim; ++at) score += static_cast<double>(query[at]) * static_cast<double>(key[at]);
+  for (int64_t at = 0; at < problem.head_dim; ++at)
+    score += static_cast<double>(query[at]) * static_cast<double>(key[at]);
   const auto cap = static_cast<double>(problem.softcap);
   return cap > 0 ? cap * std::tanh(score / cap) : score;
 }
 
-std::vector<double> Expected(const Problem& problem, const float* query, const float* keys, const float* values,
-                             int64_t position) {
+std::vector<double> Expected(const Problem& problem, const float* query, const float* keys,
+                             const float* values, int64_t position) {
   const int64_t oldest = problem.window > 0 ? std::max<int64_t>(position + 1 - problem.window, 0) : 0;
   std::vector<double> scores;
-  for (int64_t key = oldest; key <= position; ++key) scores.push_back(Score(problem, query, keys + key * problem.head_dim));
+  for (int64_t key = oldest; key <= position; ++key)
+    scores.push_back(Score(problem, query, keys + key * problem.head_dim));
   const double largest = *std::max_element(scores.begin(), scores.end());
   double sum = 0;
   std::vector<double> result(Size(problem.head_dim));
@@ -88,16 +90,19 @@ bool Matches(const KernelSet& set, const Problem& problem, float query_deviation
   double largest_score = 0;
   for (int64_t row = 0; row < used; ++row) {
     for (int64_t key = 0; key < length; ++key) {
-      const double score = Score(problem, queries.data() + row * problem.head_dim, keys.data() + key * problem.head_dim);
+      const double score =
+          Score(problem, queries.data() + row * problem.head_dim, keys.data() + key * problem.head_dim);
       largest_score = std::max(largest_score, std::fabs(score));
     }
   }
   const double tolerance = kTolerance + kTolerancePerScore * largest_score;
   for (int64_t row = 0; row < used; ++row) {
-    const std::vector<double> expected = Expected(problem, queries.data() + row * problem.head_dim, keys.data(),
-                                                  values.data(), problem.past + row / problem.heads_per_kv_head);
+    const std::vector<double> expected =
+        Expected(problem, queries.data() + row * problem.head_dim, keys.data(), values.data(),
+                 problem.past + row / problem.heads_per_kv_head);
     for (int64_t at = 0; at < problem.head_dim; ++at) {
-      const double difference = static_cast<double>(output[Size(row * problem.head_dim + at)]) - expected[Size(at)];
+      const double difference =
+          static_cast<double>(output[Size(row * problem.head_dim + at)]) - expected[Size(at)];
       if (!(std::fabs(difference) <= tolerance)) {
         std::fprintf(stderr, "%s: head_dim %ld past %ld tokens %ld row %ld: off by %g\n", set.name,
                      static_cast<long>(problem.head_dim), static_cast<long>(problem.past),
@@ -135,7 +140,8 @@ TEST(AttentionSurvivesLargeScores) {
 }
 
 TEST(AttentionWithAWindowOfOneSeesItselfOnly) {
-  for (const KernelSet* set : AvailableKernels()) CHECK(Matches(*set, {.past = 128, .tokens = 30, .window = 1}, 0.2F));
+  for (const KernelSet* set : AvailableKernels())
+    CHECK(Matches(*set, {.past = 128, .tokens = 30, .window = 1}, 0.2F));
 }
 
 // One token, its keys cut into `count` parts as evenly as they go.

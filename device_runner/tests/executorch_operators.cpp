@@ -1,8 +1,8 @@
 // Runs llama::update_cache and llama::custom_sdpa as ExecuTorch does, by name, on numbers from a file:
 //   executorch_operators THREADS < problem > outputs
-// A problem is nine int64 (tokens, heads, kv_heads, head_dim, capacity, start, is_causal, mask_rows, mask_columns),
-// then floats: the scale, queries, keys and values of all start + tokens positions, mask. Several may follow
-// each other. For each the output [tokens, heads, head_dim] is written.
+// A problem is nine int64 (tokens, heads, kv_heads, head_dim, capacity, start, is_causal, mask_rows,
+// mask_columns), then floats: the scale, queries, keys and values of all start + tokens positions, mask.
+// Several may follow each other. For each the output [tokens, heads, head_dim] is written.
 #include <executorch/extension/tensor/tensor.h>
 #include <executorch/runtime/kernel/kernel_runtime_context.h>
 #include <executorch/runtime/kernel/operator_registry.h>
@@ -43,7 +43,8 @@ void Call(const char* name, std::vector<EValue>& arguments) {
 }
 
 // Puts positions [from, from + count) of the states where the operator belongs.
-void Append(const Problem& problem, std::vector<float>& states, std::vector<float>& cache, int64_t from, int64_t count) {
+void Append(const Problem& problem, std::vector<float>& states, std::vector<float>& cache, int64_t from,
+            int64_t count) {
   if (count == 0) return;
   const auto heads = static_cast<SizesType>(problem.kv_heads);
   const auto dim = static_cast<SizesType>(problem.head_dim);
@@ -78,8 +79,8 @@ std::vector<float> Solve(const Problem& problem) {
   const auto key = tensor(key_cache, problem.capacity, problem.kv_heads);
   const auto value = tensor(value_cache, problem.capacity, problem.kv_heads);
   const auto out = tensor(output, problem.tokens, problem.heads);
-  const auto bias = from_blob(mask.data(), {static_cast<SizesType>(problem.mask_rows),
-                                            static_cast<SizesType>(problem.mask_columns)});
+  const auto bias = from_blob(
+      mask.data(), {static_cast<SizesType>(problem.mask_rows), static_cast<SizesType>(problem.mask_columns)});
   std::vector<EValue> arguments{EValue(*query),
                                 EValue(*key),
                                 EValue(*value),

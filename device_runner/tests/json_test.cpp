@@ -16,9 +16,7 @@ TEST(WritesMembersInOrder) {
   CHECK(text == R"({"text":"x","number":-5,"yes":true,"list":[1,2],"none":[],"words":["a","b\""]})");
 }
 
-TEST(EmptyObject) {
-  CHECK(slm::JsonObject().text() == "{}");
-}
+TEST(EmptyObject) { CHECK(slm::JsonObject().text() == "{}"); }
 
 TEST(EscapesWhatJsonForbids) {
   CHECK(slm::JsonQuote("a\"b\\c\n\t\x01") == R"("a\"b\\c\u000a\u0009\u0001")");

@@ -1,6 +1,4 @@
 // Every kernel set against sums in double over the same integers.
-#include "kernels/kernel_set.h"
-
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -9,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/kernel_set.h"
 #include "tests/check.h"
 
 namespace slm::kernels {
@@ -42,7 +41,8 @@ struct Matrix {
       for (size_t index = 0; index < scales.size(); ++index) float_zeros.push_back(scale(random) * 60.0F);
       weights.float_zeros = float_zeros.data();
     } else if (zeros != Zeros::kNone) {
-      integer_zeros.resize(static_cast<size_t>(shape.rows * ((groups * bits + 7) / 8)), bits == 4 ? 0x88 : 0x80);
+      integer_zeros.resize(static_cast<size_t>(shape.rows * ((groups * bits + 7) / 8)),
+                           bits == 4 ? 0x88 : 0x80);
       if (zeros == Zeros::kInteger) {
         for (uint8_t& value : integer_zeros) value = static_cast<uint8_t>(byte(random));
       }
@@ -93,7 +93,8 @@ std::vector<double> Dequantized(const WeightLayout& layout, const std::vector<fl
     const auto in_row = static_cast<int64_t>(first) % layout.columns;
     const auto count = static_cast<size_t>(std::min(layout.block_columns(), layout.columns - in_row));
     float largest = 0.0F;
-    for (size_t index = first; index < first + count; ++index) largest = std::max(largest, std::fabs(activations[index]));
+    for (size_t index = first; index < first + count; ++index)
+      largest = std::max(largest, std::fabs(activations[index]));
     const float inverse = largest > 0.0F ? 127.0F / largest : 0.0F;
     for (size_t index = first; index < first + count; ++index) {
       result.push_back(static_cast<double>(largest / 127.0F) *
@@ -127,7 +128,8 @@ bool Matches(const Matrix& matrix, const std::vector<double>& activations, const
     for (int64_t column = 0; column < layout.columns; ++column) {
       sum += a[column] * w[column];
       const size_t group = static_cast<size_t>(row * layout.groups() + column / layout.group_columns);
-      const double range = 2.0 * static_cast<double>(middle) * std::fabs(static_cast<double>(matrix.scales[group]));
+      const double range =
+          2.0 * static_cast<double>(middle) * std::fabs(static_cast<double>(matrix.scales[group]));
       magnitude += std::fabs(a[column]) * range;
     }
     if (!(std::fabs(static_cast<double>(output[index]) - sum) <= kTolerance * magnitude)) {
@@ -163,27 +165,29 @@ void CheckShape(const Shape& shape, int64_t rows, int bits, Zeros zeros) {
   const std::vector<double> quantized = Dequantized(matrix.layout, activations);
   for (const KernelSet* set : AvailableKernels()) {
     for (const std::vector<float>& bias : {std::vector<float>(), RandomFloats(shape.rows, random)}) {
-      const bool matches = Matches(matrix, quantized, bias, RunQuantized(*set, matrix, rows, activations, bias));
+      const bool matches =
+          Matches(matrix, quantized, bias, RunQuantized(*set, matrix, rows, activations, bias));
       CHECK(matches);
       if (!matches) {
         std::fprintf(stderr, "%s: N %ld K %ld group %ld, M %ld, %d bits, zeros %d\n", set->name,
-                     static_cast<long>(shape.rows), static_cast<long>(shape.columns), static_cast<long>(shape.group),
-                     static_cast<long>(rows), bits, static_cast<int>(zeros));
+                     static_cast<long>(shape.rows), static_cast<long>(shape.columns),
+                     static_cast<long>(shape.group), static_cast<long>(rows), bits, static_cast<int>(zeros));
       }
     }
   }
 }
 
 // Widths that do and do not fill tiles, blocks and groups; the last ones are one group per row.
-const Shape kShapes[] = {{16, 32, 32},   {1, 16, 16},   {33, 48, 16},   {50, 64, 64},    {17, 576, 128},
-                         {40, 100, 32},  {31, 37, 16},  {16, 576, 64},  {48, 320, 256},  {19, 70, 64},
-                         {24, 576, 1024}};
+const Shape kShapes[] = {{16, 32, 32},   {1, 16, 16},   {33, 48, 16},   {50, 64, 64},
+                         {17, 576, 128}, {40, 100, 32}, {31, 37, 16},   {16, 576, 64},
+                         {48, 320, 256}, {19, 70, 64},  {24, 576, 1024}};
 const int64_t kRowCounts[] = {1, 2, 3, 8, 11, 33};
 
 TEST(FourBitProductsMatchADoubleReference) {
   for (const Shape& shape : kShapes) {
     for (const int64_t rows : kRowCounts) {
-      for (const Zeros zeros : {Zeros::kNone, Zeros::kInteger, Zeros::kFloat}) CheckShape(shape, rows, 4, zeros);
+      for (const Zeros zeros : {Zeros::kNone, Zeros::kInteger, Zeros::kFloat})
+        CheckShape(shape, rows, 4, zeros);
     }
   }
 }
@@ -191,7 +195,8 @@ TEST(FourBitProductsMatchADoubleReference) {
 TEST(EightBitProductsMatchADoubleReference) {
   for (const Shape& shape : kShapes) {
     for (const int64_t rows : kRowCounts) {
-      for (const Zeros zeros : {Zeros::kNone, Zeros::kInteger, Zeros::kFloat}) CheckShape(shape, rows, 8, zeros);
+      for (const Zeros zeros : {Zeros::kNone, Zeros::kInteger, Zeros::kFloat})
+        CheckShape(shape, rows, 8, zeros);
     }
   }
 }
@@ -206,7 +211,8 @@ TEST(IntegerPartsAreExactAtTheEndsOfTheRange) {
       Matrix matrix({16, 64, 32}, bits, Zeros::kNone, random);
       std::fill(matrix.values.begin(), matrix.values.end(), fill);
       std::fill(matrix.scales.begin(), matrix.scales.end(), 1.0F);
-      Pack(matrix.layout, {matrix.values.data(), matrix.scales.data(), nullptr, nullptr}, matrix.packed.get());
+      Pack(matrix.layout, {matrix.values.data(), matrix.scales.data(), nullptr, nullptr},
+           matrix.packed.get());
       for (const float activation : {127.0F, -127.0F}) {
         const std::vector<float> activations(64, activation);
         const float expected = 64.0F * activation * static_cast<float>(matrix.Weight(0, 0));

@@ -27,9 +27,7 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-inline void WriteFile(const std::string& path, const std::string& text) {
-  std::ofstream(path) << text;
-}
+inline void WriteFile(const std::string& path, const std::string& text) { std::ofstream(path) << text; }
 
 inline std::string ReadFile(const std::string& path) {
   std::ostringstream text;

@@ -38,7 +38,8 @@ bool IsContiguous(const Tensor& tensor) {
 
 // Writes value [1, tokens, heads, head_dim] into cache [1, capacity, heads, head_dim] from start_pos on. What
 // it returns stands for the cache and is not read.
-Tensor& UpdateCache(KernelRuntimeContext& context, const Tensor& value, Tensor& cache, int64_t start_pos, Tensor& out) {
+Tensor& UpdateCache(KernelRuntimeContext& context, const Tensor& value, Tensor& cache, int64_t start_pos,
+                    Tensor& out) {
   const bool fits = value.dim() == 4 && cache.dim() == 4 && value.size(0) == cache.size(0) &&
                     value.size(2) == cache.size(2) && value.size(3) == cache.size(3) &&
                     value.scalar_type() == cache.scalar_type() && IsContiguous(value) && IsContiguous(cache);
@@ -46,8 +47,8 @@ Tensor& UpdateCache(KernelRuntimeContext& context, const Tensor& value, Tensor& 
   const int64_t tokens = value.size(1);
   const int64_t capacity = cache.size(1);
   ET_KERNEL_CHECK_MSG(context, start_pos >= 0 && start_pos + tokens <= capacity, InvalidArgument, out,
-                      "update_cache: position %ld is beyond the cache of %ld", static_cast<long>(start_pos + tokens),
-                      static_cast<long>(capacity));
+                      "update_cache: position %ld is beyond the cache of %ld",
+                      static_cast<long>(start_pos + tokens), static_cast<long>(capacity));
   const auto row_bytes = static_cast<int64_t>(value.element_size()) * value.size(2) * value.size(3);
   auto* to = static_cast<std::byte*>(cache.mutable_data_ptr());
   const auto* from = static_cast<const std::byte*>(value.const_data_ptr());
@@ -101,7 +102,9 @@ struct PaddedStates {
   std::vector<float> values;
 };
 
-int64_t PaddedDim(const Attention& call) { return (call.head_dim + kAttentionLanes - 1) / kAttentionLanes * kAttentionLanes; }
+int64_t PaddedDim(const Attention& call) {
+  return (call.head_dim + kAttentionLanes - 1) / kAttentionLanes * kAttentionLanes;
+}
 
 void Pad(const Attention& call, int64_t kv_head, int64_t first, int64_t count, PaddedStates& padded) {
   const int64_t dim = PaddedDim(call);
@@ -136,11 +139,13 @@ void AttendBlock(const Attention& call, int64_t kv_head, int64_t first_token, in
   std::fill(queries, queries + rows * dim, 0.0F);
   for (int64_t row = 0; row < used_rows; ++row) {
     const float* query = call.queries + head_of(row);
-    std::transform(query, query + call.head_dim, queries + row * dim, [&](float value) { return value * call.scale; });
+    std::transform(query, query + call.head_dim, queries + row * dim,
+                   [&](float value) { return value * call.scale; });
   }
   auto [first_key, last_key] =
-      call.mask != nullptr ? VisibleKeys(call, first_token, last_token)
-                           : std::pair<int64_t, int64_t>{0, call.causal ? call.past() + last_token - 1 : call.length - 1};
+      call.mask != nullptr
+          ? VisibleKeys(call, first_token, last_token)
+          : std::pair<int64_t, int64_t>{0, call.causal ? call.past() + last_token - 1 : call.length - 1};
 
   kernels::AttentionBlock block;
   block.rows = rows;
@@ -178,7 +183,8 @@ bool IsZero(const float* bias, int64_t first, int64_t last) {
   return std::all_of(bias + first, bias + last + 1, [](float value) { return value == 0.0F; });
 }
 
-// One token whose keys need no bias: the keys are cut into parts, so that few KV heads keep many threads busy.
+// One token whose keys need no bias: the keys are cut into parts, so that few KV heads keep many threads
+// busy.
 void AttendPosition(const Attention& call, int64_t first_key, int64_t last_key) {
   kernels::DecodeAttention step;
   step.heads = call.heads;
@@ -193,7 +199,8 @@ void AttendPosition(const Attention& call, int64_t first_key, int64_t last_key) 
   const int64_t per_head = kernels::PartsPerHead(step, static_cast<int64_t>(ThreadCount()));
   const int64_t query_floats = call.heads * call.head_dim;
   float* queries = Scratch(query_floats + kernels::PartsFloats(step, per_head));
-  std::transform(call.queries, call.queries + query_floats, queries, [&](float value) { return value * call.scale; });
+  std::transform(call.queries, call.queries + query_floats, queries,
+                 [&](float value) { return value * call.scale; });
   step.queries = queries;
   thread_local std::vector<kernels::AttentionPart> parts;
   const auto tasks = static_cast<size_t>(call.kv_heads * per_head);
@@ -208,9 +215,11 @@ void Attend(const Attention& call) {
   if (call.tokens == 1 && call.head_dim % kAttentionLanes == 0) {
     const auto [first_key, last_key] =
         call.mask != nullptr ? VisibleKeys(call, 0, 1) : std::pair<int64_t, int64_t>{0, call.length - 1};
-    if (call.mask == nullptr || IsZero(call.mask, first_key, last_key)) return AttendPosition(call, first_key, last_key);
+    if (call.mask == nullptr || IsZero(call.mask, first_key, last_key))
+      return AttendPosition(call, first_key, last_key);
   }
-  const int64_t tokens_per_block = std::min(call.tokens, std::max<int64_t>(kMostAttentionRows / call.group(), 1));
+  const int64_t tokens_per_block =
+      std::min(call.tokens, std::max<int64_t>(kMostAttentionRows / call.group(), 1));
   const int64_t blocks = (call.tokens + tokens_per_block - 1) / tokens_per_block;
   InParallel(static_cast<size_t>(call.kv_heads * blocks), [&](size_t index) {
     const auto task = static_cast<int64_t>(index);
@@ -223,21 +232,24 @@ void Attend(const Attention& call) {
 const char* WhyNot(const Tensor& query, const Tensor& key, const Tensor& value, int64_t start_pos,
                    const std::optional<Tensor>& mask, bool is_causal) {
   for (const Tensor* states : {&query, &key, &value}) {
-    if (states->dim() != 4 || states->size(0) != 1) return "only one sequence of [1, tokens, heads, head_dim]";
+    if (states->dim() != 4 || states->size(0) != 1)
+      return "only one sequence of [1, tokens, heads, head_dim]";
     if (states->scalar_type() != ScalarType::Float) return "only float32";
     if (!IsContiguous(*states)) return "only contiguous tensors";
   }
   for (int axis = 1; axis < 4; ++axis) {
     if (key.size(axis) != value.size(axis)) return "keys and values differ in shape";
   }
-  if (query.size(3) != key.size(3) || query.size(2) % key.size(2) != 0) return "heads that do not fit each other";
+  if (query.size(3) != key.size(3) || query.size(2) % key.size(2) != 0)
+    return "heads that do not fit each other";
   if (query.size(2) / key.size(2) > kMostAttentionRows) return "too many heads share one key";
   const int64_t length = start_pos + query.size(1);
   if (start_pos < 0 || query.size(1) < 1 || length > key.size(1)) return "positions beyond the cache";
   if (!mask) return nullptr;
   if (is_causal) return "a mask excludes is_causal";
   const bool fits = mask->dim() == 2 && mask->size(0) >= query.size(1) && mask->size(1) >= length;
-  if (!fits || mask->scalar_type() != ScalarType::Float || !IsContiguous(*mask)) return "the mask is too small or not float32";
+  if (!fits || mask->scalar_type() != ScalarType::Float || !IsContiguous(*mask))
+    return "the mask is too small or not float32";
   return nullptr;
 }
 
@@ -249,8 +261,8 @@ Tensor& CustomSdpa(KernelRuntimeContext& context, const Tensor& query, const Ten
   const char* reason = WhyNot(query, key, value, start_pos, mask, is_causal);
   ET_KERNEL_CHECK_MSG(context, reason == nullptr, InvalidArgument, out, "custom_sdpa: %s", reason);
   ET_KERNEL_CHECK_MSG(context, dropout == 0.0, InvalidArgument, out, "custom_sdpa: no dropout");
-  ET_KERNEL_CHECK_MSG(context, executorch::runtime::resize_tensor(out, query.sizes()) == Error::Ok, InvalidArgument, out,
-                      "custom_sdpa: the output is too small");
+  ET_KERNEL_CHECK_MSG(context, executorch::runtime::resize_tensor(out, query.sizes()) == Error::Ok,
+                      InvalidArgument, out, "custom_sdpa: the output is too small");
   Attention call;
   call.queries = query.const_data_ptr<float>();
   call.keys = key.const_data_ptr<float>();

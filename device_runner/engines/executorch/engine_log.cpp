@@ -39,8 +39,8 @@ void Keep(et_timestamp_t, et_pal_log_level_t level, const char*, const char*, si
 }  // namespace
 
 void KeepEngineMessages() {
-  executorch::runtime::register_pal(executorch::runtime::PalImpl::create(nullptr, End, nullptr, nullptr, Keep, nullptr,
-                                                                         nullptr, __FILE__));
+  executorch::runtime::register_pal(
+      executorch::runtime::PalImpl::create(nullptr, End, nullptr, nullptr, Keep, nullptr, nullptr, __FILE__));
 }
 
 std::string EngineFailure(const std::string& what, executorch::runtime::Error error) {

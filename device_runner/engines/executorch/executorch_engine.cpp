@@ -1,8 +1,8 @@
 #include "engines/executorch/executorch_engine.h"
 
 #include <algorithm>
-#include <numeric>
 #include <new>
+#include <numeric>
 
 #include "engines/executorch/engine_log.h"
 #include "engines/executorch/program_file.h"
@@ -57,7 +57,8 @@ Status ExecutorchEngine::Open(const EngineOptions& options) {
     return {ExitCode::kUsage, "--engine-library: this runner is linked with ExecuTorch; the loader finds it"};
   }
   if (!options.settings.empty()) {
-    return {ExitCode::kUsage, "--engine-option: ExecuTorch has none, got '" + options.settings.front().first + "'"};
+    return {ExitCode::kUsage,
+            "--engine-option: ExecuTorch has none, got '" + options.settings.front().first + "'"};
   }
   return SetThreads(options.threads, options.thread_cpus);
 }
@@ -125,7 +126,8 @@ Status ExecutorchEngine::ReadTensors(const MethodMeta& meta) {
   const auto ids = meta.input_tensor_meta(0);
   const auto positions = meta.input_tensor_meta(1);
   const auto logits = meta.output_tensor_meta(0);
-  if (!ids.ok() || !positions.ok() || !logits.ok()) return NotUnderstood("forward takes or gives more than tensors");
+  if (!ids.ok() || !positions.ok() || !logits.ok())
+    return NotUnderstood("forward takes or gives more than tensors");
   facts_.inputs = {Describe("input_ids", *ids), Describe("input_pos", *positions)};
   facts_.outputs = {Describe("logits", *logits)};
   if (ids->scalar_type() != ScalarType::Long || ids->sizes().size() != 2 || ids->sizes()[0] != 1) {
@@ -134,7 +136,8 @@ Status ExecutorchEngine::ReadTensors(const MethodMeta& meta) {
   if (positions->scalar_type() != ScalarType::Long || positions->sizes().size() != 1) {
     return NotUnderstood("forward's second input is not int64 [1] or [tokens]");
   }
-  const bool is_float = logits->scalar_type() == ScalarType::Float || logits->scalar_type() == ScalarType::Half;
+  const bool is_float =
+      logits->scalar_type() == ScalarType::Float || logits->scalar_type() == ScalarType::Half;
   if (!is_float || logits->sizes().size() != 3 || logits->sizes()[0] != 1) {
     return NotUnderstood("forward's output is not float32 or float16 [1, tokens, vocabulary]");
   }
@@ -201,8 +204,10 @@ Status ExecutorchEngine::Step(std::span<const int64_t> tokens) {
     }
   }
   std::copy(tokens.begin(), tokens.end(), ids_.begin());
-  std::iota(positions_.begin(), every_position_ ? positions_.begin() + static_cast<int64_t>(tokens.size()) : positions_.begin() + 1,
-            position_);
+  std::iota(
+      positions_.begin(),
+      every_position_ ? positions_.begin() + static_cast<int64_t>(tokens.size()) : positions_.begin() + 1,
+      position_);
   if (const Error error = Run(tokens.size()); error != Error::Ok) {
     return {ExitCode::kRunFailed, EngineFailure("position " + std::to_string(position_) + ": ", error)};
   }
@@ -213,9 +218,12 @@ Status ExecutorchEngine::Step(std::span<const int64_t> tokens) {
 ExecutorchEngine::Error ExecutorchEngine::Run(size_t tokens) {
   if (tokens != fed_tokens_) {
     const auto count = static_cast<executorch::aten::SizesType>(tokens);
-    if (Error error = executorch::extension::resize_tensor_ptr(ids_tensor_, {1, count}); error != Error::Ok) return error;
+    if (Error error = executorch::extension::resize_tensor_ptr(ids_tensor_, {1, count}); error != Error::Ok)
+      return error;
     if (every_position_) {
-      if (Error error = executorch::extension::resize_tensor_ptr(positions_tensor_, {count}); error != Error::Ok) return error;
+      if (Error error = executorch::extension::resize_tensor_ptr(positions_tensor_, {count});
+          error != Error::Ok)
+        return error;
     }
     fed_tokens_ = tokens;
   }
@@ -236,7 +244,8 @@ Status ExecutorchEngine::ReadLogits() {
     return {};
   }
   const auto* halves = tensor.const_data_ptr<executorch::aten::Half>() + (rows - 1) * vocab;
-  std::transform(halves, halves + vocab, converted_logits_.begin(), [](auto half) { return static_cast<float>(half); });
+  std::transform(halves, halves + vocab, converted_logits_.begin(),
+                 [](auto half) { return static_cast<float>(half); });
   logits_ = converted_logits_;
   return {};
 }

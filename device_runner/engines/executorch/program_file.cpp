@@ -57,10 +57,12 @@ Status CheckProgramFile(const std::string& file) {
   Head head = {};
   stream.seekg(0);
   if (!stream.read(head.data(), head.size())) {
-    return {ExitCode::kModelLoad, file + ": is no ExecuTorch program, it has " + std::to_string(size) + " bytes"};
+    return {ExitCode::kModelLoad,
+            file + ": is no ExecuTorch program, it has " + std::to_string(size) + " bytes"};
   }
   const std::string_view format(head.data() + kFormatOffset, kFormat.size());
-  if (format.substr(0, 2) != kFormat.substr(0, 2)) return {ExitCode::kModelLoad, file + ": is no ExecuTorch program"};
+  if (format.substr(0, 2) != kFormat.substr(0, 2))
+    return {ExitCode::kModelLoad, file + ": is no ExecuTorch program"};
   if (format != kFormat) {
     return {ExitCode::kModelLoad, file + ": is of format " + std::string(format) + ", this ExecuTorch (" +
                                       SLM_EXECUTORCH_VERSION + ") reads " + std::string(kFormat) +

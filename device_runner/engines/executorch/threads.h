@@ -10,7 +10,8 @@
 
 namespace slm {
 
-// Makes the pool this large, the calling thread included, and pins each thread when `cpus` names one for each.
+// Makes the pool this large, the calling thread included, and pins each thread when `cpus` names one for
+// each.
 Status SetThreads(int threads, const std::vector<int>& cpus);
 
 // Threads of the pool, the calling one included.

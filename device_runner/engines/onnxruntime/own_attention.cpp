@@ -60,17 +60,21 @@ AttentionKernel::AttentionKernel(Shared& shared, const Ort::ConstKernelInfo& inf
       scale_(AttributeOr(info, "scale", 0.0F)),
       softcap_(AttributeOr(info, "softcap", 0.0F)),
       rotary_(own::AttributeOr(info, "do_rotary", 0) != 0) {
-  if (heads_ % kv_heads_ != 0 || heads_ / kv_heads_ > kMostAttentionRows) ThrowNotCovered(info, "these heads");
+  if (heads_ % kv_heads_ != 0 || heads_ / kv_heads_ > kMostAttentionRows)
+    ThrowNotCovered(info, "these heads");
   if (IsGiven(info, kPositions) || IsGiven(info, kBias) || IsGiven(info, kSink)) {
     ThrowNotCovered(info, "position_ids, attention_bias or head_sink");
   }
-  if (IsGiven(info, kKey) != IsGiven(info, kValue) || !IsGiven(info, kPastKey) || !IsGiven(info, kPastValue)) {
+  if (IsGiven(info, kKey) != IsGiven(info, kValue) || !IsGiven(info, kPastKey) ||
+      !IsGiven(info, kPastValue)) {
     ThrowNotCovered(info, "a node without a KV cache");
   }
-  if (rotary_ && !(IsGiven(info, kCosines) && IsGiven(info, kSines))) ThrowNotCovered(info, "a missing table");
-  if (info.GetInputCount() > kInputs || info.GetOutputCount() != kOutputs) ThrowNotCovered(info, "more tensors");
-  if (own::AttributeOr(info, "rotary_interleaved", 0) != 0 || own::AttributeOr(info, "smooth_softmax", 0) > 0 ||
-      own::AttributeOr(info, "qk_output", 0) != 0) {
+  if (rotary_ && !(IsGiven(info, kCosines) && IsGiven(info, kSines)))
+    ThrowNotCovered(info, "a missing table");
+  if (info.GetInputCount() > kInputs || info.GetOutputCount() != kOutputs)
+    ThrowNotCovered(info, "more tensors");
+  if (own::AttributeOr(info, "rotary_interleaved", 0) != 0 ||
+      own::AttributeOr(info, "smooth_softmax", 0) > 0 || own::AttributeOr(info, "qk_output", 0) != 0) {
     ThrowNotCovered(info, "rotary_interleaved, smooth_softmax or qk_output");
   }
   for (const char* quantized : {"k_quant_type", "v_quant_type"}) {
@@ -101,7 +105,8 @@ AttentionKernel::Step AttentionKernel::ReadStep(Ort::KernelContext& context) con
   const int64_t total = context.GetInput(kLastPosition).GetTensorData<int32_t>()[0] + int64_t{1};
   step.past = total - step.tokens;
   if (shape[0] != 1 || cache_shape[0] != 1 || step.past < 0 || step.head_dim % kAttentionLanes != 0) {
-    ORT_CXX_API_THROW("GroupQueryAttention: only one sequence and heads of a multiple of 16", ORT_NOT_IMPLEMENTED);
+    ORT_CXX_API_THROW("GroupQueryAttention: only one sequence and heads of a multiple of 16",
+                      ORT_NOT_IMPLEMENTED);
   }
   const float* packed = query.GetTensorData<float>();
   const Ort::ConstValue key = context.GetInput(kKey);
@@ -123,11 +128,13 @@ AttentionKernel::Step AttentionKernel::ReadStep(Ort::KernelContext& context) con
   step.present_keys = present(kPresentKey);
   step.present_values = present(kPresentValue);
   const std::array<int64_t, 3> output_shape{1, step.tokens, heads_ * step.head_dim};
-  step.output = context.GetOutput(kAttended, output_shape.data(), output_shape.size()).GetTensorMutableData<float>();
+  step.output =
+      context.GetOutput(kAttended, output_shape.data(), output_shape.size()).GetTensorMutableData<float>();
   if (rotary_) {
     const Ort::ConstValue cosines = context.GetInput(kCosines);
     const std::span<const int64_t> table = ShapeOf(cosines);
-    if (table.size() != 2) ORT_CXX_API_THROW("GroupQueryAttention: tables of another rank than 2", ORT_INVALID_ARGUMENT);
+    if (table.size() != 2)
+      ORT_CXX_API_THROW("GroupQueryAttention: tables of another rank than 2", ORT_INVALID_ARGUMENT);
     if (total > table[0]) ORT_CXX_API_THROW("GroupQueryAttention: a position beyond its tables", ORT_FAIL);
     step.rotated = 2 * table[1];
     step.cosines = cosines.GetTensorData<float>();
@@ -175,7 +182,8 @@ void AttentionKernel::RotateQuery(const Step& step, int64_t token, int64_t head,
   for (int64_t at = 0; at < step.head_dim; ++at) query[at] *= scale;
 }
 
-void AttentionKernel::AttendBlock(const Step& step, int64_t kv_head, int64_t first_token, int64_t last_token) const {
+void AttentionKernel::AttendBlock(const Step& step, int64_t kv_head, int64_t first_token,
+                                  int64_t last_token) const {
   const int64_t group = heads_ / kv_heads_;
   const int64_t used_rows = (last_token - first_token) * group;
   const int64_t rows = (used_rows + kAttentionRows - 1) / kAttentionRows * kAttentionRows;
@@ -183,7 +191,8 @@ void AttentionKernel::AttendBlock(const Step& step, int64_t kv_head, int64_t fir
   float* queries = buffer.data();
   float* attended = queries + rows * step.head_dim;
   for (int64_t row = 0; row < used_rows; ++row) {
-    RotateQuery(step, first_token + row / group, kv_head * group + row % group, queries + row * step.head_dim);
+    RotateQuery(step, first_token + row / group, kv_head * group + row % group,
+                queries + row * step.head_dim);
   }
   const int64_t cache_head = kv_head * step.capacity * step.head_dim;
   kernels::AttentionBlock block;

@@ -7,7 +7,9 @@ namespace slm {
 
 struct OwnKernels::State {
   explicit State(int threads)
-      : shared{.threads = threads, .memory = {}, .sources = {}, .scratch = {}}, matmul(shared), attention(shared) {}
+      : shared{.threads = threads, .memory = {}, .sources = {}, .scratch = {}},
+        matmul(shared),
+        attention(shared) {}
 
   own::Shared shared;
   own::MatMulOperator matmul;
@@ -30,7 +32,7 @@ void OwnKernels::ReleaseSources() { state_->shared.sources.Release(); }
 int64_t OwnKernels::nodes() const { return state_->shared.nodes; }
 
 std::string OwnKernels::description() const {
-  const std::string which = operators_ == Operators::kMatMul ? "own-matmul:"
+  const std::string which = operators_ == Operators::kMatMul      ? "own-matmul:"
                             : operators_ == Operators::kAttention ? "own-attention:"
                                                                   : "own:";
   return which + own::Kernels().name;

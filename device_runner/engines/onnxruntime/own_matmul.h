@@ -12,8 +12,10 @@ class MatMulKernel {
 
   MatMulKernel(Shared& shared, const Ort::ConstKernelInfo& info) : shared_(shared) {
     layout_ = {info.GetAttribute<int64_t>("N"), info.GetAttribute<int64_t>("K"),
-               static_cast<int>(AttributeOr(info, "bits", 4)), info.GetAttribute<int64_t>("block_size"), false};
-    if (AttributeOr(info, "accuracy_level", 0) != kInt8AccuracyLevel) ThrowNotCovered(info, "float activations");
+               static_cast<int>(AttributeOr(info, "bits", 4)), info.GetAttribute<int64_t>("block_size"),
+               false};
+    if (AttributeOr(info, "accuracy_level", 0) != kInt8AccuracyLevel)
+      ThrowNotCovered(info, "float activations");
     const bool plain = AttributeOr(info, "weight_prepacked", 0) == 0 && !IsGiven(info, kGroupIndex);
     if (!plain || !kernels::IsSupported(layout_)) ThrowNotCovered(info, "this layout of weights");
     PackWeights(info);
@@ -46,7 +48,8 @@ class MatMulKernel {
   void PackWeights(const Ort::ConstKernelInfo& info) {
     const Ort::ConstValue values = Constant(info, kValues);
     const Ort::ConstValue scales = Constant(info, kScales);
-    kernels::OperatorWeights weights{values.GetTensorData<uint8_t>(), scales.GetTensorData<float>(), nullptr, nullptr};
+    kernels::OperatorWeights weights{values.GetTensorData<uint8_t>(), scales.GetTensorData<float>(), nullptr,
+                                     nullptr};
     if (IsGiven(info, kZeroPoints)) {
       const Ort::ConstValue zeros = Constant(info, kZeroPoints);
       switch (zeros.GetTensorTypeAndShapeInfo().GetElementType()) {
@@ -70,7 +73,8 @@ class MatMulKernel {
 
   int64_t Tasks(int64_t work_bytes, int64_t most) const {
     if (shared_.threads == 1) return 1;
-    return std::clamp<int64_t>(work_bytes / kLeastTaskBytes, 1, std::min(most, shared_.threads * kTasksPerThread));
+    return std::clamp<int64_t>(work_bytes / kLeastTaskBytes, 1,
+                               std::min(most, shared_.threads * kTasksPerThread));
   }
 
   void Compute(Ort::KernelContext& context) {
@@ -83,7 +87,7 @@ class MatMulKernel {
     Ort::UnownedValue output = context.GetOutput(0, output_shape_);
     if (rows == 0) return;
     const kernels::Product product{layout_, packed_, bias_.empty() ? nullptr : bias_.data(),
-                          output.GetTensorMutableData<float>()};
+                                   output.GetTensorMutableData<float>()};
     const kernels::QuantizedRows quantized = Quantized(context, activations.GetTensorData<float>(), rows);
     const int64_t tiles = layout_.tiles();
     const int64_t tasks = Tasks(layout_.bytes() * rows, tiles);
@@ -95,15 +99,15 @@ class MatMulKernel {
   kernels::QuantizedRows Quantized(Ort::KernelContext& context, const float* input, int64_t rows) {
     const int64_t blocks = layout_.blocks();
     Scratch& scratch = shared_.scratch;
-    const kernels::QuantizedRows all{rows, Resized(scratch.bytes, rows * layout_.padded_columns()),
-                                     Resized(scratch.scales, rows * blocks), Resized(scratch.starts, rows * blocks),
-                                     Resized(scratch.sums, rows * blocks)};
+    const kernels::QuantizedRows all{
+        rows, Resized(scratch.bytes, rows * layout_.padded_columns()), Resized(scratch.scales, rows * blocks),
+        Resized(scratch.starts, rows * blocks), Resized(scratch.sums, rows * blocks)};
     const int64_t tasks = Tasks(rows * layout_.columns * int64_t{sizeof(float)}, rows);
     InParallel(context, tasks, [&](int64_t task) {
       const int64_t first = rows * task / tasks;
-      const kernels::QuantizedRows part{rows * (task + 1) / tasks - first, all.values + first * layout_.padded_columns(),
-                                        all.scales + first * blocks, all.starts + first * blocks,
-                                        all.sums + first * blocks};
+      const kernels::QuantizedRows part{
+          rows * (task + 1) / tasks - first, all.values + first * layout_.padded_columns(),
+          all.scales + first * blocks, all.starts + first * blocks, all.sums + first * blocks};
       Kernels().quantize(layout_, input + first * layout_.columns, part);
     });
     return all;

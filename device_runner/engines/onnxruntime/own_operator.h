@@ -31,8 +31,9 @@ inline int64_t AttributeOr(const Ort::ConstKernelInfo& info, const char* name, i
 template <typename Body>
 void InParallel(Ort::KernelContext& context, int64_t tasks, const Body& body) {
   if (tasks <= 1) return body(0);
-  context.ParallelFor([](void* data, size_t task) { (*static_cast<const Body*>(data))(static_cast<int64_t>(task)); },
-                      static_cast<size_t>(tasks), 0, const_cast<Body*>(&body));
+  context.ParallelFor(
+      [](void* data, size_t task) { (*static_cast<const Body*>(data))(static_cast<int64_t>(task)); },
+      static_cast<size_t>(tasks), 0, const_cast<Body*>(&body));
 }
 
 // The dimensions of a tensor where the engine keeps them; reading a copy would take two allocations per call.
@@ -50,7 +51,8 @@ Element* Resized(std::vector<Element>& buffer, int64_t size) {
   return buffer.data();
 }
 
-// What nodes work in, such as activations in the form the kernels read; one for all, as they run one after the other.
+// What nodes work in, such as activations in the form the kernels read; one for all, as they run one after
+// the other.
 struct Scratch {
   std::vector<int8_t> bytes;
   std::vector<float> scales;
@@ -88,7 +90,8 @@ OrtStatusPtr AsStatus(Body&& body) {
 
 // Operators of ours throw this for a node that is theirs by name but not by what it asks for.
 [[noreturn]] inline void ThrowNotCovered(const Ort::ConstKernelInfo& info, const std::string& reason) {
-  ORT_CXX_API_THROW(info.GetNodeName() + ": the runner's kernels do not cover " + reason, ORT_NOT_IMPLEMENTED);
+  ORT_CXX_API_THROW(info.GetNodeName() + ": the runner's kernels do not cover " + reason,
+                    ORT_NOT_IMPLEMENTED);
 }
 
 // The part of the interface that all operators of ours have in common.

@@ -57,7 +57,8 @@ std::byte* WeightMemory::Allocate(size_t bytes) {
   bytes = RoundUp(bytes, kAlignment);
   if (regions_.empty() || regions_.back().bytes - used_of_last_ < bytes) {
     const size_t region_bytes = RoundUp(std::max(bytes, kRegionBytes), kLargePage);
-    void* start = mmap(nullptr, region_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* start = mmap(nullptr, region_bytes, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (start == MAP_FAILED) throw std::bad_alloc();
     // Refused where the system has no large pages, which is as well.
     madvise(start, region_bytes, MADV_HUGEPAGE);
