@@ -9,8 +9,10 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import sys
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,7 +76,7 @@ def open_cluster(
     try:
         if address:
             if address.startswith("127."):
-                # Ray would take this machine's outer address for its own, where such a cluster does not listen.
+                # Ray would take this machine's outer address, where such a cluster does not listen.
                 quiet["_node_ip_address"] = address.rpartition(":")[0]
             ray.init(address=address, **quiet)
         else:
@@ -110,9 +112,14 @@ class RayCluster:
     workspace: Workspace
     settings: Settings
     name: str = "ray"
+    _quiet: ExitStack = field(default_factory=ExitStack)
     _tasks: dict[Any, Task] = field(default_factory=dict)
     _homeless_since_s: dict[str, float] = field(default_factory=dict)
     _next_look_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        # Ray prints warnings about lost nodes to stdout, which is for our caller's results.
+        self._quiet.enter_context(redirect_stdout(sys.stderr))
 
     def check(self, plan: Plan) -> None:
         """Refuse a plan that this cluster can never finish.
@@ -174,6 +181,7 @@ class RayCluster:
         """Leave the cluster; one that was started for this batch ends."""
         self._tasks.clear()
         self.ray.shutdown()
+        self._quiet.close()
 
     def _options(self, wanted: Resources) -> dict[str, Any]:
         options: dict[str, Any] = {"num_cpus": wanted.cpus, "scheduling_strategy": "SPREAD"}
