@@ -223,8 +223,9 @@ def test_a_phone_that_is_not_fit_says_so(healthy: VirtualPhone, slm: SlmProcess)
 
 
 def test_every_attached_phone_is_looked_at_by_default(healthy: VirtualPhone, slm: SlmProcess) -> None:
-    _, lines = run_doctor(slm)
-    assert (healthy.serial, "gate") in lines
+    for named in ((), ("-d", "all", "-d", healthy.serial)):
+        _, lines = run_doctor(slm, *named)
+        assert (healthy.serial, "gate") in lines
 
 
 def test_a_missing_phone_is_one_failed_line_and_the_rest_is_looked_at(

@@ -21,7 +21,7 @@ def doctor(
         [],
         "--device",
         "-d",
-        help="Serial, ssh:USER@HOST or local; may be repeated. Every attached phone by default.",
+        help="Serial, ssh:USER@HOST, local, or all for every attached phone (the default); may be repeated.",
     ),
     artifact: Path | None = typer.Option(
         None, "--artifact", help="Artifact folder: check space and memory for it."
@@ -39,20 +39,30 @@ def doctor(
       slm doctor --device local --json
     """  # noqa: D301
     from toolkit.artifact import Artifact
-    from toolkit.devices.discovery import attached_phones
     from toolkit.profiling.doctor import exit_code
     from toolkit.profiling.doctor_host import host_findings
 
     settings = Settings.from_environment()
     loaded = Artifact.load(artifact) if artifact else None
     findings = host_findings(settings)
-    for serial in dict.fromkeys(device) or [phone.serial for phone in attached_phones(settings)]:
+    for serial in _serials(device, settings):
         findings += _look_at(serial, loaded, settings)
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
         _print(findings)
     raise typer.Exit(exit_code(findings))
+
+
+def _serials(named: list[str], settings: Settings) -> list[str]:
+    """Those named, each once; without a name every attached phone, which may be none."""
+    from toolkit.devices.discovery import attached_phones
+    from toolkit.profiling.targets import ALL
+
+    serials: list[str] = []
+    for name in named or [ALL]:
+        serials += [phone.serial for phone in attached_phones(settings)] if name == ALL else [name]
+    return list(dict.fromkeys(serials))
 
 
 def _look_at(serial: str, artifact: Artifact | None, settings: Settings) -> list[Finding]:
