@@ -36,18 +36,7 @@ class ExecutorchBackend:
 
     def write(self, folder: Path, job: LoweringJob) -> LoweredModel:
         """Lower into one program file."""
-        return write_executorch(
-            folder,
-            job.graph,
-            job.weights,
-            job.plan,
-            rope_tables=job.rope_tables,
-            tied=job.tied,
-            calibrated=job.calibrated,
-            all_logits=job.all_logits,
-            context_length=job.context_length,
-            metadata=_token_methods(job.config, job.tokens),
-        )
+        return write_executorch(folder, job, metadata=_token_methods(job.config, job.tokens))
 
     def decoder(self, folder: Path, capacity: int) -> Decoder:
         """Load; the KV cache has the artifact's context length, whatever the capacity."""

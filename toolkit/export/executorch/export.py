@@ -5,22 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from toolkit import progress
 from toolkit.artifact import TensorQuantization
-from toolkit.compress.plan import QuantizationPlan, Role
-from toolkit.compress.tensor import QuantizedTensor
+from toolkit.compress.plan import Role
+from toolkit.export.backends import LoweringJob
 from toolkit.export.executorch.lowering import Lowering
 from toolkit.export.executorch.partition import Partition
 from toolkit.export.executorch.program import Constant, Method
 from toolkit.export.executorch.segments import Segments
 from toolkit.export.executorch.weights import WeightStore
-from toolkit.export.graph import DecoderGraph
-from toolkit.export.parameters import CacheGeometry, Weights
-
-if TYPE_CHECKING:
-    from toolkit.export.parameters import RopeTables
+from toolkit.export.parameters import CacheGeometry
 
 MODEL_FILE = "model.pte"
 # Tokens of one prefill call. More would only enlarge the buffers: the kernels are saturated long before.
@@ -42,38 +37,19 @@ class ExecutorchModel:
     roles: Mapping[str, Role]
 
 
-def write_executorch(
-    folder: Path,
-    graph: DecoderGraph,
-    weights: Weights,
-    plan: QuantizationPlan,
-    *,
-    rope_tables: RopeTables,
-    tied: Mapping[str, str],
-    calibrated: Mapping[str, QuantizedTensor],
-    all_logits: bool,
-    context_length: int,
-    metadata: Mapping[str, Constant],
-) -> ExecutorchModel:
-    """Lower the graph into ``folder``.
+def write_executorch(folder: Path, job: LoweringJob, *, metadata: Mapping[str, Constant]) -> ExecutorchModel:
+    """Lower the graph into ``folder``; one weight at a time is in memory.
 
     Args:
         folder: exists.
-        graph: the captured decoder.
-        weights: reads parameters as float32.
-        plan: quantization of every tensor; within :func:`toolkit.export.executorch.schemes.check_supported`.
-        rope_tables: yields the tables of a rotary embedding.
-        tied: parameter that is an alias -> the parameter that is stored.
-        calibrated: matrices that were quantized for their inputs already, by name.
-        all_logits: logits of every position instead of the last one only.
-        context_length: tokens that the KV cache holds.
+        job: with a plan within :func:`toolkit.export.executorch.schemes.check_supported`.
         metadata: further constant methods.
     """
-    matrices = sum(len(shape) == 2 for shape in graph.parameters.values()) + len(tied)
-    longest = min(LONGEST_CHUNK, context_length)
+    matrices = sum(len(shape) == 2 for shape in job.graph.parameters.values()) + len(job.tied)
+    longest = min(LONGEST_CHUNK, job.context_length)
     constants: dict[str, Constant] = {
         "get_max_seq_len": longest,
-        "get_max_context_len": context_length,
+        "get_max_context_len": job.context_length,
         "use_kv_cache": True,
         "use_sdpa_with_kv_cache": True,
         "enable_dynamic_shape": True,
@@ -82,11 +58,17 @@ def write_executorch(
     with Segments(folder) as segments, progress.bar("quantize", unit="matrices") as report:
         method = Method("forward", segments)
         store = WeightStore(
-            weights, plan, segments, tied, calibrated, progress=lambda done: report(done, matrices)
+            job.weights,
+            job.plan,
+            segments,
+            job.tied,
+            job.calibrated,
+            progress=lambda done: report(done, matrices),
         )
-        partition = Partition(graph, method, store, longest=longest, context_length=context_length)
-        caches = Lowering(partition, rope_tables, tied=tied, all_logits=all_logits).run()
-        method.write(folder / MODEL_FILE, constants | _cache_facts(caches))
+        partition = Partition(job.graph, method, store, longest=longest, context_length=job.context_length)
+        lowering = Lowering(partition, job.rope_tables, tied=job.tied, all_logits=job.all_logits)
+        caches = lowering.run()
+        method.write(folder / MODEL_FILE, constants)
     return ExecutorchModel(caches=caches, stored=store.stored, roles=store.roles)
 
 

@@ -34,20 +34,7 @@ class OnnxBackend:
 
     def write(self, folder: Path, job: LoweringJob) -> LoweredModel:
         """Lower, and describe the result for onnxruntime-genai."""
-        assert job.opset is not None, "check() yields an opset"
-        model = write_onnx(
-            folder,
-            job.graph,
-            job.weights,
-            job.plan,
-            rope_tables=job.rope_tables,
-            tied=job.tied,
-            calibrated=job.calibrated,
-            all_logits=job.all_logits,
-            opset=job.opset,
-            name=job.name,
-            context_length=job.context_length,
-        )
+        model = write_onnx(folder, job)
         write_genai_config(
             folder,
             facts.architecture(job.config, job.graph, model, job.tied),

@@ -5,24 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import onnx
 
 import toolkit
 from toolkit import progress
 from toolkit.artifact import TensorQuantization
-from toolkit.compress.plan import QuantizationPlan, Role
-from toolkit.compress.tensor import QuantizedTensor
-from toolkit.export.graph import DecoderGraph
+from toolkit.compress.plan import Role
+from toolkit.export.backends import LoweringJob
 from toolkit.export.onnx.builder import GraphBuilder
 from toolkit.export.onnx.external_data import ExternalData
 from toolkit.export.onnx.lowering import Lowering
 from toolkit.export.onnx.weights import WeightStore
-from toolkit.export.parameters import CacheGeometry, Weights
-
-if TYPE_CHECKING:
-    from toolkit.export.parameters import RopeTables
+from toolkit.export.parameters import CacheGeometry
 
 MODEL_FILE = "model.onnx"
 
@@ -44,35 +39,26 @@ class OnnxModel:
     has_position_ids: bool
 
 
-def write_onnx(
-    folder: Path,
-    graph: DecoderGraph,
-    weights: Weights,
-    plan: QuantizationPlan,
-    *,
-    rope_tables: RopeTables,
-    tied: Mapping[str, str],
-    calibrated: Mapping[str, QuantizedTensor],
-    all_logits: bool,
-    opset: int,
-    name: str,
-    context_length: int,
-) -> OnnxModel:
+def write_onnx(folder: Path, job: LoweringJob) -> OnnxModel:
     """Lower the graph into ``folder``; one weight at a time is in memory.
 
     The context length goes into the model's metadata, where the runner finds it.
     """
-    matrices = sum(len(shape) == 2 for shape in graph.parameters.values()) - len(tied)
+    assert job.opset is not None, "the backend's check() yields an opset"
+    matrices = sum(len(shape) == 2 for shape in job.graph.parameters.values()) - len(job.tied)
     with ExternalData(folder) as data, progress.bar("quantize", unit="matrices") as report:
         builder = GraphBuilder(data)
-        store = WeightStore(weights, plan, builder, calibrated, progress=lambda done: report(done, matrices))
-        lowering = Lowering(graph, builder, store, rope_tables, tied=dict(tied), all_logits=all_logits)
+        store = WeightStore(
+            job.weights, job.plan, builder, job.calibrated, progress=lambda done: report(done, matrices)
+        )
+        tied = dict(job.tied)
+        lowering = Lowering(job.graph, builder, store, job.rope_tables, tied=tied, all_logits=job.all_logits)
         lowering.run()
         model = builder.model(
-            name=name,
-            opset=opset,
+            name=job.name,
+            opset=job.opset,
             producer_version=toolkit.__version__,
-            metadata={"slm.context_length": str(context_length)},
+            metadata={"slm.context_length": str(job.context_length)},
         )
     onnx.save(model, str(folder / MODEL_FILE))
     return OnnxModel(
