@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from toolkit.devices.arrival import hashed_while_arriving
 from toolkit.devices.base import Device
 from toolkit.devices.resume import is_resumable, piece_bytes, push_resumably, resumable_part
 from toolkit.errors import DeviceError, DeviceFull, DeviceTimeout, TransferFailed
@@ -50,13 +51,18 @@ while [ $# -ge 4 ]; do
       fi
     fi
   fi
+  # What is read while it arrives must not be what an earlier push left.
+  [ $answer = same ] || rm -f "$1.part"
   echo $answer
   shift 4
 done
 """
-# Arguments: PATH PART RECEIPT SHA256. The old receipt goes first: there is never one for other bytes.
+# Arguments: PATH PART RECEIPT SHA256 SIZE [HASHED], the last being the hash of what was read as it arrived.
+# The old receipt goes first: there is never one for other bytes.
 _FINISH_SCRIPT = f"""
-sum=$(sha256sum < "$2") || exit 1
+[ "$(stat -c %s "$2")" = "$5" ] || {{ echo "another length"; exit 3; }}
+sum=$6
+[ -n "$sum" ] || sum=$(sha256sum < "$2") || exit 1
 if [ "${{sum%% *}}" != "$4" ]; then
   echo "${{sum%% *}}"
   exit 3
@@ -226,8 +232,9 @@ def _require_space(device: Device, size_bytes: int) -> None:
 def _push_one(device: Device, file: _Delivery, progress: ProgressCallback) -> None:
     if not is_resumable(device, file.size_bytes):
         try:
-            device.push(file.local, file.part, progress=progress)
-            _finish(device, file, file.part)
+            with hashed_while_arriving(device, file.part, file.size_bytes) as arriving:
+                device.push(file.local, file.part, progress=progress)
+            _finish(device, file, file.part, arriving.sha256)
         except BaseException as error:
             # Ctrl-C included: nothing unproven stays.
             _remove(device, file.part, error)
@@ -246,10 +253,11 @@ def _push_one(device: Device, file: _Delivery, progress: ProgressCallback) -> No
         _finish(device, file, part)
 
 
-def _finish(device: Device, file: _Delivery, part: str) -> None:
-    """Prove what has arrived and give it its name."""
+def _finish(device: Device, file: _Delivery, part: str, hashed: str | None = None) -> None:
+    """Prove what has arrived, by its hash if that is known already, and give it its name."""
+    names = [file.remote, part, file.receipt, file.sha256, str(file.size_bytes)]
     result = device.shell(
-        ["sh", "-c", _FINISH_SCRIPT, "sh", file.remote, part, file.receipt, file.sha256],
+        ["sh", "-c", _FINISH_SCRIPT, "sh", *names, *([hashed] if hashed else [])],
         timeout_s=_hash_timeout_s(file.size_bytes),
     )
     if result.returncode == _WRONG_HASH:

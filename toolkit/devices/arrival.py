@@ -1,0 +1,85 @@
+"""Hashing a file on the device while it is still arriving, so that proving it costs little time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from toolkit.devices.base import Device
+from toolkit.devices.interrupt import Interrupt, interruptible_by
+from toolkit.errors import DeviceError
+
+# A smaller file is hashed faster than one more command is started.
+_LEAST_BYTES = 16 << 20
+# The hasher waits for the slowest transfer that is put up with.
+_SLOWEST_BYTES_PER_SECOND = 500_000.0
+_TIMEOUT_S = 60.0
+
+# Arguments: PART SIZE. Reads whole mebibytes as they come, and the rest once the size is reached.
+_FOLLOW = """
+part=$1 size=$2 read=0
+while [ "$read" -lt "$size" ]; do
+  length=$(stat -c %s "$part" 2>/dev/null) || length=0
+  blocks=$(((length - read) / 1048576))
+  if [ "$length" -ge "$size" ]; then
+    dd if="$part" bs=1048576 skip=$((read / 1048576)) 2>/dev/null
+    read=$size
+  elif [ "$blocks" -ge 4 ]; then
+    dd if="$part" bs=1048576 skip=$((read / 1048576)) count=$blocks 2>/dev/null
+    read=$((read + blocks * 1048576))
+  else
+    sleep 0.05
+  fi
+done | sha256sum
+"""
+
+
+@dataclass
+class Arriving:
+    """What is known of a file once it has arrived.
+
+    Attributes:
+        sha256: hash of the bytes read meanwhile, in hex; None when it has to be hashed afterwards.
+    """
+
+    sha256: str | None = None
+
+
+@contextmanager
+def hashed_while_arriving(device: Device, part: str, size_bytes: int) -> Iterator[Arriving]:
+    """Hash a file while the block pushes it; the hash is there when the block has ended.
+
+    The file must not be there before. Whatever goes wrong with the hashing costs its speed only; an error of
+    the block ends it.
+    """
+    arriving = Arriving()
+    if device.push_piece_bytes is None or size_bytes < _LEAST_BYTES:
+        yield arriving
+        return
+    interrupt = Interrupt()
+
+    def follow() -> str | None:
+        with interruptible_by(interrupt):
+            try:
+                result = device.shell(
+                    ["sh", "-c", _FOLLOW, "slm-follow", part, str(size_bytes)],
+                    timeout_s=_TIMEOUT_S + size_bytes / _SLOWEST_BYTES_PER_SECOND,
+                )
+            except (DeviceError, KeyboardInterrupt):
+                return None
+            printed = result.stdout.split()
+            return printed[0] if result.returncode == 0 and printed and len(printed[0]) == 64 else None
+
+    pool = ThreadPoolExecutor(1, thread_name_prefix="hash")
+    hashing = pool.submit(follow)
+    try:
+        yield arriving
+        arriving.sha256 = hashing.result()
+    except BaseException:
+        interrupt.request()
+        raise
+    finally:
+        # After an error nobody waits for a device that may not answer.
+        pool.shutdown(wait=False)
