@@ -130,7 +130,7 @@ def quantize(weight: torch.Tensor, spec: TensorQuantization, *, subject: str) ->
         quantized.zero_points[chunk] = zero_points.view(-1, columns // group_size)
 
     step = max(1, CHUNK_ELEMENTS // columns)
-    _in_parallel(fill, [slice(first, min(first + step, rows)) for first in range(0, rows, step)])
+    in_parallel(fill, [slice(first, min(first + step, rows)) for first in range(0, rows, step)])
     return quantized
 
 
@@ -145,7 +145,7 @@ def in_half_precision(scales: torch.Tensor) -> torch.Tensor:
     return torch.where(normal, rounded, scales)
 
 
-def _in_parallel(fill: Callable[[slice], None], chunks: list[slice]) -> None:
+def in_parallel(fill: Callable[[slice], None], chunks: list[slice]) -> None:
     """Fill chunks on as many threads as torch would use, each thread on a chunk of its own.
 
     Torch's way, to split every small operation over all threads, waits at a barrier per operation: on a

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 
 from toolkit.artifact import TensorQuantization
-from toolkit.compress.algorithms import in_half_precision
+from toolkit.compress.algorithms import in_half_precision, in_parallel
 from toolkit.compress.groups import columns_per_group
 from toolkit.compress.hqq import half_quadratic
 from toolkit.compress.schemes import SCHEMES
@@ -22,6 +22,8 @@ from toolkit.errors import CompressError
 DAMPING = 0.01
 # Columns whose corrections are added up before they reach the rest of the matrix.
 _BLOCK = 128
+# Rows handled at once: rows do not depend on each other, and a block of this many stays in a core's cache.
+_ROWS = 512
 
 
 def gptq(
@@ -44,27 +46,29 @@ def gptq(
     group_size = columns_per_group(spec.group_size, columns, subject=subject)
     if not (torch.isfinite(weight).all() and torch.isfinite(hessian).all()):
         raise CompressError("The weights or their inputs hold NaN or infinity.", subject=subject)
-    # One row of memory per column of the matrix: rounding and correcting walk along it.
-    remaining = weight.t().contiguous()
-    scales, zero_points = _grids(remaining, group_size, bits, spec)
     order = torch.argsort(hessian.diagonal(), descending=True)
-    levels = _round_in_order(
-        remaining[order],
-        _inverse_factor(hessian[order][:, order], subject),
-        scales[order // group_size],
-        zero_points[order // group_size],
-        bits,
-    )
-    values = torch.empty(columns, rows, dtype=torch.uint8)
-    values[order] = levels
-    return QuantizedTensor(
-        values=values.t().contiguous(),
-        scales=scales.t().contiguous(),
-        zero_points=zero_points.t().contiguous(),
+    factor = _inverse_factor(hessian[order][:, order], subject)
+    quantized = QuantizedTensor(
+        values=torch.empty(rows, columns, dtype=torch.uint8),
+        scales=torch.empty(rows, columns // group_size),
+        zero_points=torch.empty(rows, columns // group_size),
         bits=bits,
         group_size=group_size,
         symmetric=spec.symmetric,
     )
+
+    def fill(chunk: slice) -> None:
+        # One row of memory per column of the matrix: rounding and correcting walk along it.
+        remaining = weight[chunk].t().contiguous()
+        scales, zero_points = _grids(remaining, group_size, bits, spec)
+        groups = order // group_size
+        levels = torch.empty(remaining.shape, dtype=torch.uint8)
+        levels[order] = _round_in_order(remaining[order], factor, scales[groups], zero_points[groups], bits)
+        quantized.values[chunk] = levels.t()
+        quantized.scales[chunk], quantized.zero_points[chunk] = scales.t(), zero_points.t()
+
+    in_parallel(fill, [slice(first, min(first + _ROWS, rows)) for first in range(0, rows, _ROWS)])
+    return quantized
 
 
 def _grids(
