@@ -97,6 +97,12 @@ def test_this_machine_is_not_judged_like_a_phone() -> None:
     )
 
 
+def test_a_board_may_be_warmer_than_a_phone_and_needs_no_battery() -> None:
+    board = Readings(unix_ns=1, cpu_busy=0.1, hottest_cpu_celsius=52.0)
+    assert judge(board, limits_for(GateOptions(), "ssh")) == Verdict()
+    assert judge(board, limits_for(GateOptions(), "adb")).unmet
+
+
 def test_given_limits_replace_those_of_the_gate() -> None:
     options = gate_options("strict", max_celsius=45, max_cpu_busy=None, min_battery_percent=0)
     limits = limits_for(options, "adb")
