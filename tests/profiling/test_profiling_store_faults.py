@@ -100,6 +100,41 @@ def test_a_result_cut_short_on_the_device_is_an_error_without_figures(
     assert raw.read_text() == text[: len(text) // 2], "kept as evidence"
 
 
+@pytest.mark.parametrize("damage", ["another run", "a cut record", "garbage between", "no end"])
+def test_results_that_are_not_this_runs_whole_result_give_no_figures(
+    local: LocalDevice, artifact: Artifact, session: Session, damage: str
+) -> None:
+    folder = leave_run(local, artifact, "a" * 16)
+    lines = (folder / remote.RESULT).read_text().splitlines(keepends=True)
+    if damage == "another run":
+        lines[2] = lines[2].replace("a" * 16, "b" * 16)
+    elif damage == "a cut record":
+        lines[2] = lines[2][: len(lines[2]) // 2] + "\n"
+    elif damage == "garbage between":
+        lines.insert(2, "\0\0\xff not a record\n")
+    else:
+        del lines[-1]
+    (folder / remote.RESULT).write_text("".join(lines))
+    assert [left.status for left in pull_left_runs(local, session)] == ["error"]
+    stored = session.store.get_run("a" * 16)
+    assert stored.run.decode_tokens_per_second is None and stored.repetitions == ()
+
+
+@pytest.mark.parametrize("unix_ns", [0, 4_102_444_800_000_000_000])
+def test_a_phones_clock_that_is_years_off_moves_no_run(
+    local: LocalDevice, artifact: Artifact, session: Session, unix_ns: int
+) -> None:
+    folder = leave_run(local, artifact, "a" * 16)
+    text = (folder / remote.RESULT).read_text()
+    (folder / remote.RESULT).write_text(
+        text.replace('"started_unix_ns": 1,', f'"started_unix_ns": {unix_ns},')
+    )
+    [left] = pull_left_runs(local, session)
+    assert left.status == "ok"
+    created = session.store.get_run("a" * 16).run.created_unix_ns
+    assert created == description(artifact).created_unix_ns
+
+
 RunnerScript = Callable[[str], None]
 
 

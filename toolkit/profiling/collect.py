@@ -50,7 +50,11 @@ def collect(device: Device, description: RunDescription, exit_code: int | None, 
         )
     try:
         if not present[remote.RESULT]:
-            raise ResultInvalid("the runner left no result file", subject=f"device {serial}")
+            raise ResultInvalid(
+                "the runner left no result file",
+                subject=f"device {serial}",
+                next_step="Check the free space on the device (slm devices list), then run it again.",
+            )
         text = (folder / remote.RESULT).read_bytes().decode(errors="replace")
         result = checked_result(text, description)
     except ResultInvalid as error:
