@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +41,14 @@ def device(phone: VirtualPhone, settings: Settings) -> Device:
 
 
 @pytest.fixture(autouse=True)
-def healthy_again(phone: VirtualPhone) -> None:
-    """The phone is everybody's: each test starts from a phone that passes every gate."""
+def healthy_again(phone: VirtualPhone) -> Iterator[None]:
+    """The phone is everybody's: each test finds and leaves one that passes every gate."""
     healthy = Conditions()
     names = ("thermal_status", "battery_percent", "charging", "screen_on", "cpu_busy", "zones")
-    set_conditions(phone, **{name: getattr(healthy, name) for name in names})
+    conditions = {name: getattr(healthy, name) for name in names}
+    set_conditions(phone, **conditions)
+    yield
+    set_conditions(phone, **conditions)
 
 
 def the_run(settings: Settings) -> StoredRun:
