@@ -122,7 +122,7 @@ def _takes(step: Step) -> tuple[str, str, str]:
     return _duration(estimate.seconds), _size(estimate.disk_bytes) if estimate.disk_bytes else "", ram
 
 
-def _print_table(rows: list[tuple[str, ...]]) -> None:
+def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
