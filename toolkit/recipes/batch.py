@@ -89,6 +89,8 @@ class Batch:
                     self._end(ended)
         except KeyboardInterrupt:
             self.executor.interrupt()
+            for step in self._running.values():
+                self._remove_leftovers(step)
             raise
         return Summary(
             done=self._finished,
@@ -170,8 +172,8 @@ class Batch:
     def _end(self, ended: Ended) -> None:
         step = self._running.pop(ended.key)
         answer = ended.answer
-        if answer.outcome != "done" and isinstance(step.work, ConvertWork):
-            self.workspace.remove_leftovers(step.key)
+        if answer.outcome != "done":
+            self._remove_leftovers(step)
         record = self.workspace.record(step.key)
         assert record is not None, "it was written when the step was started"
         last = record.last.model_copy(
@@ -199,6 +201,11 @@ class Batch:
         else:
             self._failed[step.key] = (step.title, answer.error or "", answer.exit_code)
             self.listener("failed", step, answer.error or "")
+
+    def _remove_leftovers(self, step: Step) -> None:
+        """Delete what a process that was killed could not."""
+        if isinstance(step.work, ConvertWork):
+            self.workspace.remove_leftovers(step.key)
 
 
 def _next_attempt(record: StepRecord | None) -> int:

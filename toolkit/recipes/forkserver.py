@@ -34,8 +34,9 @@ _OOM_SCORE = 500
 def main() -> None:
     """Serve until stdin ends."""
     die_with(int(sys.argv[1]))
-    # Ctrl-C is the business of the process that started us: it ends the children one by one.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C is the business of the process that started us: it ends the children one by one. Blocked, not
+    # ignored: what is sent to a child that has just been forked waits until it can be dealt with.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     commands = os.fdopen(os.dup(0), "rb", buffering=0)
     events = os.fdopen(os.dup(1), "wb", buffering=0)
     # Libraries print: that must not end up between the events.
@@ -84,7 +85,6 @@ class _Server:
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGCHLD, signal.SIGTERM):
                 signal.signal(number, signal.SIG_DFL)
-            signal.signal(signal.SIGINT, signal.default_int_handler)
             # A group of its own: it can be ended with all that it has started.
             os.setsid()
             die_with(server)
@@ -92,6 +92,8 @@ class _Server:
             _redirect(Path(command["log"]))
             for stream in (self._commands, self._events):
                 stream.close()
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             answer(
                 Path(command["reply"]),
                 work_from_json(command["work"]),
@@ -121,6 +123,9 @@ class _Server:
                 os.killpg(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
+        for pid in self._jobs:
+            # Who sees us end may rely on it that nobody writes any more.
+            os.waitpid(pid, 0)
 
     def _tell(self, event: dict[str, Any]) -> None:
         self._events.write(json.dumps(event).encode() + b"\n")

@@ -98,7 +98,7 @@ class LocalPool:
         """Begin a task in a fresh child; one that cannot fit into memory ends before it begins."""
         free = memory.available_bytes()
         if free is not None and task.resources.memory_bytes > free and not self._jobs:
-            self._refused.append(Ended(task.key, _too_large(task.resources.memory_bytes, free)))
+            self._refused.append(Ended(task.key, too_large(task.resources.memory_bytes, free)))
             return
         number = next(self._numbers)
         reply = Path(self._replies.name) / f"{number}.json"
@@ -130,9 +130,12 @@ class LocalPool:
     def interrupt(self) -> None:
         """Send Ctrl-C to every child, so that a profile run ends its runner, then close."""
         deadline = time.monotonic() + _INTERRUPT_S
-        for job in self._jobs.values():
-            _signal(job, signal.SIGINT)
-        while self._jobs and time.monotonic() < deadline:
+        asked: set[int] = set()
+        # A child may begin only now. What has not begun when the others have ended never will.
+        while (begun := {n for n, job in self._jobs.items() if job.pid}) and time.monotonic() < deadline:
+            for number in begun - asked:
+                _signal(self._jobs[number], signal.SIGINT)
+            asked |= begun
             self._events(_LOOK_S)
         self.close()
 
@@ -237,7 +240,8 @@ class LocalPool:
                 _signal(job, signal.SIGKILL)
 
 
-def _too_large(needed_bytes: int, free_bytes: int) -> Answer:
+def too_large(needed_bytes: int, free_bytes: int) -> Answer:
+    """The answer for a step that was not begun, because it cannot fit into memory."""
     text = (
         f"needs about {needed_bytes / 1e9:.1f} GB of memory, {free_bytes / 1e9:.1f} GB are free\n"
         "  next: close other programs, or take a larger machine; limits.memory_gb replaces the estimate"

@@ -68,7 +68,7 @@ def write_executorch(folder: Path, job: LoweringJob, *, metadata: Mapping[str, C
         partition = Partition(job.graph, method, store, longest=longest, context_length=job.context_length)
         lowering = Lowering(partition, job.rope_tables, tied=job.tied, all_logits=job.all_logits)
         caches = lowering.run()
-        method.write(folder / MODEL_FILE, constants)
+        method.write(folder / MODEL_FILE, constants | _cache_facts(caches))
     return ExecutorchModel(caches=caches, stored=store.stored, roles=store.roles)
 
 
