@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sqlite3
 import subprocess
 import sys
 import time
@@ -50,13 +49,14 @@ def test_a_store_of_a_newer_toolkit_is_refused(store_url: str) -> None:
         open_store(store_url)
 
 
-def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "other.db"
-    with sqlite3.connect(path) as connection:
-        connection.execute("CREATE TABLE runs (x)")
-    connection.close()
+def test_a_database_of_another_program_is_refused_and_kept(new_url: str) -> None:
+    engine = sa.create_engine(new_url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE runs (x INTEGER)")
     with pytest.raises(StoreError, match="another program"):
-        open_store(f"sqlite:///{path}")
+        open_store(new_url)
+    assert sa.inspect(engine).get_table_names() == ["runs"]
+    engine.dispose()
 
 
 def test_a_file_that_is_no_database_is_refused_and_kept(tmp_path: Path) -> None:

@@ -1,11 +1,24 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 from toolkit.store import open_store
-from toolkit.store.database import MIGRATIONS, connect, transaction
+from toolkit.store.database import connect, transaction
+from toolkit.store.migrating import MIGRATIONS
+from toolkit.store.tables import SCHEMA
+
+OPEN_AND_NAME_MODULES = """
+import sys
+from toolkit.store import open_store
+open_store(sys.argv[1]).close()
+print(*sys.modules)
+"""
 
 
 def migrate_to(url: str, revision: str, rows: list[tuple[str, dict[str, object]]]) -> None:
@@ -56,3 +69,17 @@ def test_a_store_of_the_first_version_keeps_its_runs_and_gains_decode_totals(new
             assert list(totals) == [7, 0]
             assert store.manifest("a") == {"kept": True}
     assert [(row.prefill_ns, tuple(row.decode_ns)) for row in repetitions] == [(5, (3, 4)), (6, ())]
+
+
+def test_the_schema_that_stores_are_compared_with_is_the_newest_migration() -> None:
+    assert ScriptDirectory(str(MIGRATIONS)).get_heads() == [SCHEMA]
+
+
+def test_a_store_of_this_schema_is_opened_without_alembic(store_url: str) -> None:
+    """Importing it takes longer than listing a million repetitions."""
+    opened = subprocess.run(
+        [sys.executable, "-c", OPEN_AND_NAME_MODULES, store_url], check=True, capture_output=True, text=True
+    )
+    modules = opened.stdout.split()
+    assert "sqlalchemy" in modules
+    assert "alembic" not in modules

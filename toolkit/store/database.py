@@ -1,4 +1,4 @@
-"""Opening the results database: connection settings, migrations, and errors in the toolkit's words."""
+"""Opening the results database: connection settings, its schema, and errors in the toolkit's words."""
 
 from __future__ import annotations
 
@@ -10,20 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 from toolkit.errors import StoreError, StoreLocked
 
-MIGRATIONS = Path(__file__).with_name("migrations")
-
 # Execution option of connections that are going to write.
 _WRITES = "slm_writes"
-_MIGRATION_WAIT_S = 300
-# Any number will do that no other program locks: "slm" in ASCII.
-_MIGRATION_LOCK = 0x736C6D
+
+# Alembic's own table.
+_VERSIONS = sa.table("alembic_version", sa.column("version_num", sa.String))
 
 
 def connect(url: str, busy_timeout_s: float) -> sa.Engine:
@@ -119,40 +113,12 @@ def _refused(error: sa.exc.DBAPIError, url: str) -> StoreError:
     )
 
 
-def migrate(engine: sa.Engine) -> None:
-    """Bring the schema to this version of the toolkit; does nothing, and takes no lock, when it is.
+def stored_schema(connection: sa.Connection) -> str | None:
+    """The revision that the tables have; None when there are none of ours.
 
-    Raises:
-        StoreError: the database was written by a newer toolkit, or is not a results database.
-        StoreLocked: another process holds it.
+    Read without alembic, which takes longer to import than most listings take.
     """
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    script = ScriptDirectory.from_config(config)
-    url = engine.url.render_as_string(hide_password=True)
-    with transaction(engine, writes=False) as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-        if current is None and sa.inspect(connection).has_table("runs"):
-            raise StoreError(
-                "holds tables of another program",
-                subject=url,
-                next_step="Point SLM_STORE_URL to another database.",
-            )
-    if current == script.get_current_head():
-        return
-    if current is not None and current not in {revision.revision for revision in script.walk_revisions()}:
-        raise StoreError(
-            f"written by a newer slm-toolkit (schema {current}, this version knows up to "
-            f"{script.get_current_head()})",
-            subject=url,
-            next_step="Upgrade slm-toolkit, or point SLM_STORE_URL to another database.",
-        )
-    with transaction(engine, writes=True) as connection:
-        if engine.dialect.name == "postgresql":
-            # SQLite's write lock has kept others out already; a server has to be asked to. Whoever holds this
-            # lock is migrating, which takes longer than writing a run.
-            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_MIGRATION_WAIT_S}s'")
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
-        config.attributes["connection"] = connection
-        # Under the write lock alembic reads the revision again: a second process finds nothing to do.
-        command.upgrade(config, "head")
+    if not sa.inspect(connection).has_table(_VERSIONS.name):
+        return None
+    schema: str | None = connection.scalar(sa.select(_VERSIONS.c.version_num))
+    return schema

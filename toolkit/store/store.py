@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from toolkit.errors import RunNotFound, StoreError
 from toolkit.store import tables
-from toolkit.store.database import connect, migrate, transaction
+from toolkit.store.database import connect, stored_schema, transaction
 from toolkit.store.filters import Filter
 from toolkit.store.query import matching, order_by
 from toolkit.store.reading import summaries, summaries_of, summary, whole_runs
@@ -52,7 +52,12 @@ def open_store(url: str, *, busy_timeout_s: float = 10.0) -> Store:
     """
     engine = connect(url, busy_timeout_s)
     try:
-        migrate(engine)
+        with transaction(engine, writes=False) as connection:
+            schema = stored_schema(connection)
+        if schema != tables.SCHEMA:
+            from toolkit.store.migrating import migrate
+
+            migrate(engine)
     except BaseException:
         engine.dispose()
         raise

@@ -17,6 +17,9 @@ from sqlalchemy import (
     Text,
 )
 
+# The newest migration.
+SCHEMA = "0003"
+
 metadata = MetaData()
 
 devices = Table(

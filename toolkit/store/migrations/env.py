@@ -1,4 +1,4 @@
-"""Run by alembic; the connection comes from toolkit.store.database, inside its transaction."""
+"""Run by alembic; the connection comes from toolkit.store.migrating, inside its transaction."""
 
 from __future__ import annotations
 
