@@ -63,6 +63,9 @@ async def _serve(spec: PhoneSpec, listener: socket.socket, environment: Mapping[
     known_keys: list[bytes] = []
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # As adbd does. asyncio leaves it out for a listener that was not its own, and each answer of more
+        # than one packet would wait 40 ms for an acknowledgement.
+        writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = Connection(
             reader,
             writer,

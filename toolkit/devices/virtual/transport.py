@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Awaitable, Callable
 
 from toolkit.devices.virtual.auth import TOKEN_BYTES, signature_matches
@@ -21,6 +22,9 @@ from toolkit.devices.virtual.packets import (
 )
 
 Service = Callable[["Stream", str], Awaitable[None]]
+
+# A slow link carries on while the phone is busy with what came before, as far as buffers hold it.
+_LINK_LEAD_S = 0.05
 
 
 class StreamClosed(Exception):
@@ -145,6 +149,7 @@ class Connection:
         self._streams: dict[int, Stream] = {}
         self._next_id = 1
         self._online = False
+        self._link_busy_until_s = 0.0
         self._token = os.urandom(TOKEN_BYTES)
         self._tasks: set[asyncio.Task[None]] = set()
         self.max_payload = MAX_PAYLOAD
@@ -194,7 +199,9 @@ class Connection:
         delay_s = self._clock.delay_s(count)
         # Headers are too short to matter, and sleeping for them would cost more than they do.
         if count > HEADER_BYTES and delay_s:
-            await asyncio.sleep(delay_s)
+            now = time.monotonic()
+            self._link_busy_until_s = max(self._link_busy_until_s, now - _LINK_LEAD_S) + delay_s
+            await asyncio.sleep(max(self._link_busy_until_s - now, 0))
 
     async def _handle(self, header: Header, data: bytes) -> None:
         stream = self._streams.get(header.arg1)
