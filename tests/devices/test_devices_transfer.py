@@ -170,8 +170,10 @@ def test_a_failed_push_keeps_the_file_that_was_there(device: Device, tmp_path: P
     assert device.shell(["cat", remote], timeout_s=10).stdout == "old"
 
 
-def test_a_full_device_is_noticed_before_anything_is_sent(recording: Recording, folder: Path) -> None:
-    recording.free_space = lambda: 1000
+def test_a_full_device_is_noticed_before_anything_is_sent(
+    recording: Recording, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toolkit.devices.transfer.parse_df_free_bytes", lambda text: 1000)
     with pytest.raises(DeviceFull, match=recording.serial):
         push_folder_verified(recording, folder, entries_of(folder), recording.workdir)
     assert recording.pushed == []

@@ -18,6 +18,7 @@ from typing import Literal, Protocol
 
 from toolkit.devices.arrival import hashed_while_arriving
 from toolkit.devices.base import Device
+from toolkit.devices.conditions import parse_df_free_bytes
 from toolkit.devices.resume import is_resumable, piece_bytes, push_resumably, resumable_part
 from toolkit.errors import DeviceError, DeviceFull, DeviceTimeout, TransferFailed
 from toolkit.progress import ProgressCallback, silent
@@ -35,39 +36,51 @@ _SPACE_MARGIN_BYTES = 16 << 20
 # What the device knows about a file that changes whenever its bytes may have.
 _FINGERPRINT = "stat -c '%s %Y %Z'"
 
-# Arguments: PATH RECEIPT SHA256 SIZE for each file. Prints "same" or "differs" for each, in order.
+# Arguments: PATH RECEIPT SHA256 SIZE for each file. Prints "same" or "differs" for each, in order, and then
+# the free space if some differ.
 _CHECK_SCRIPT = f"""
+lacking=
 while [ $# -ge 4 ]; do
   answer=differs
   if [ -f "$1" ] && [ "$(stat -c %s "$1")" = "$4" ]; then
-    receipt="$3 $({_FINGERPRINT} "$1")"
-    if [ "$(cat "$2" 2>/dev/null)" = "$receipt" ]; then
+    now=$({_FINGERPRINT} "$1")
+    receipt=$(cat "$2" 2>/dev/null)
+    if [ "$receipt" = "$3 $now" ]; then
       answer=same
-    else
+    # A receipt that fits proves other contents as well: they need no hashing to differ.
+    elif [ "${{receipt#* }}" != "$now" ]; then
       sum=$(sha256sum < "$1")
       if [ "${{sum%% *}}" = "$3" ]; then
         answer=same
-        echo "$receipt" > "$2"
+        echo "$3 $now" > "$2"
       fi
     fi
   fi
-  # What is read while it arrives must not be what an earlier push left.
-  [ $answer = same ] || rm -f "$1.part"
+  if [ $answer = differs ]; then
+    lacking=$1
+    # What is read while it arrives must not be what an earlier push left.
+    rm -f "$1.part"
+  fi
   echo $answer
   shift 4
 done
+[ -n "$lacking" ] || exit 0
+folder=${{lacking%/*}}
+while [ ! -d "${{folder:-/}}" ]; do folder=${{folder%/*}}; done
+df -k "${{folder:-/}}"
 """
 # Arguments: PATH PART RECEIPT SHA256 SIZE [HASHED], the last being the hash of what was read as it arrived.
-# The old receipt goes first: there is never one for other bytes.
+# The old receipt goes first: there is never one for other bytes. The old file goes before the new one comes,
+# because ext4 writes a file to its disk at once when it takes another's place, which bare adb push avoids.
 _FINISH_SCRIPT = f"""
 [ "$(stat -c %s "$2")" = "$5" ] || {{ echo "another length"; exit 3; }}
 sum=$6
-[ -n "$sum" ] || sum=$(sha256sum < "$2") || exit 1
+[ "$sum" = "$4" ] || sum=$(sha256sum < "$2") || exit 1
 if [ "${{sum%% *}}" != "$4" ]; then
   echo "${{sum%% *}}"
   exit 3
 fi
-rm -f "$3" && mv -f "$2" "$1" || exit 1
+rm -f "$3" "$1" && mv -f "$2" "$1" || exit 1
 echo "$4 $({_FINGERPRINT} "$1")" > "$3"
 """
 _WRONG_HASH = 3
@@ -157,12 +170,12 @@ def push_folder_verified(
 
 def _deliver(device: Device, deliveries: Sequence[_Delivery], progress: ProgressCallback) -> list[_Delivery]:
     """Push what the device lacks; returns that."""
-    same = _check(device, deliveries)
+    same, free_bytes = _check(device, deliveries)
     changed = [delivery for delivery, is_same in zip(deliveries, same, strict=True) if not is_same]
     total = sum(delivery.size_bytes for delivery in changed)
     if changed:
         pieces = [piece_bytes(device, delivery.size_bytes) for delivery in changed]
-        _require_space(device, total + max(pieces))
+        _require_space(device, free_bytes, total + max(pieces))
     done = 0
     for delivery in changed:
 
@@ -200,9 +213,10 @@ def pull_verified(device: Device, remote: str, local: Path, *, progress: Progres
     return sha256
 
 
-def _check(device: Device, files: Sequence[_Delivery]) -> list[bool]:
-    """Whether the device holds each file already."""
+def _check(device: Device, files: Sequence[_Delivery]) -> tuple[list[bool], int | None]:
+    """Whether the device holds each file already, and the bytes free there, if it says so."""
     same: list[bool] = []
+    free_bytes = None
     for start in range(0, len(files), _FILES_PER_CALL):
         batch = files[start : start + _FILES_PER_CALL]
         arguments = [word for f in batch for word in (f.remote, f.receipt, f.sha256, str(f.size_bytes))]
@@ -210,17 +224,18 @@ def _check(device: Device, files: Sequence[_Delivery]) -> list[bool]:
             ["sh", "-c", _CHECK_SCRIPT, "sh", *arguments],
             timeout_s=_hash_timeout_s(sum(f.size_bytes for f in batch)),
         )
-        answers = result.stdout.split()
+        *answers, space = result.stdout.split("\n", len(batch))
         if len(answers) != len(batch):
             raise TransferFailed(
                 f"The device could not compare files: {result.stderr.strip()[-300:]}", serial=device.serial
             )
         same += [answer == "same" for answer in answers]
-    return same
+        free_bytes = parse_df_free_bytes(space) or free_bytes
+    return same, free_bytes
 
 
-def _require_space(device: Device, size_bytes: int) -> None:
-    free = device.free_space()
+def _require_space(device: Device, free_bytes: int | None, size_bytes: int) -> None:
+    free = device.free_space() if free_bytes is None else free_bytes
     if free < size_bytes + _SPACE_MARGIN_BYTES:
         raise DeviceFull(
             f"{size_bytes / 1e6:.0f} MB are to be pushed, but only {free / 1e6:.0f} MB are free.",
