@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 from toolkit.recipes.work import quiet
@@ -24,6 +25,8 @@ from toolkit.recipes.workspace import Workspace, write_atomically  # noqa: E402
 from toolkit.runtime.lock import exclusive  # noqa: E402
 from toolkit.settings import Settings  # noqa: E402
 from toolkit.sources import ModelSource, resolve  # noqa: E402
+
+_OF_EVERY_MODEL = ("transformers.modeling_layers", "transformers.models.auto.modeling_auto")
 
 
 def run(work: ConvertWork, workspace: Workspace, settings: Settings) -> dict[str, Any]:
@@ -76,6 +79,9 @@ def plan_of(one: ConvertWork | Conversion, *, tied: bool, layers: int) -> Quanti
 def load_backend(name: str) -> None:
     """Import everything that a backend needs, so that processes forked from this one have it."""
     BACKENDS.get(name)
+    # transformers imports what models are made of when the first model is made: several seconds.
+    for module in _OF_EVERY_MODEL:
+        importlib.import_module(module)
 
 
 def _convert(work: ConvertWork, workspace: Workspace, settings: Settings) -> Artifact:
