@@ -27,6 +27,11 @@ def silent(done: int, total: int) -> None:
     """A ProgressCallback that shows nothing."""
 
 
+def say(sentence: str) -> None:
+    """Tell people something; stdout is for what they asked for."""
+    print(sentence, file=sys.stderr, flush=True)
+
+
 @contextmanager
 def bar(label: str, *, unit: str = "bytes") -> Iterator[ProgressCallback]:
     """Show a progress bar while the block runs; yields the callback that moves it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from runs import SMALL_FLAGS
+from runs import SMALL_FLAGS, processes_naming
 from slm_process import SlmProcess
 
 from toolkit.artifact import Artifact
@@ -14,6 +14,7 @@ from toolkit.devices.discovery import open_device
 from toolkit.devices.local import LocalDevice
 from toolkit.devices.virtual.fleet import VirtualPhone
 from toolkit.errors import DeviceBusy
+from toolkit.profiling import launch
 from toolkit.profiling.cleaning import clean, kept_on
 from toolkit.settings import Settings
 
@@ -77,14 +78,18 @@ def test_results_that_nobody_pulled_stay_unless_they_may_go(device: Device) -> N
     assert not any(path.startswith("runs/") for path in everything(device))
 
 
-def test_a_run_that_goes_on_stays_in_any_case(device: Device) -> None:
+def test_a_run_that_goes_on_stays_until_runs_may_go(device: Device) -> None:
     run_id = RUN.partition("/")[2]
     put(device, f"{RUN}/stdout")
     script = f'sh -c "sleep 60; :" {run_id} >/dev/null 2>&1 & echo $! >"$1/pid"'
     device.shell(["sh", "-c", script, "sh", f"{device.workdir}/{RUN}"], timeout_s=10)
     try:
-        [kept] = clean(device, drop_runs=True)
+        [kept] = clean(device)
         assert kept.kept_because == "it is still running"
+        assert launch.running_ids(device) == [run_id]
+        [dropped] = clean(device, drop_runs=True)
+        assert dropped.kept_because is None
+        assert processes_naming(run_id) == []
     finally:
         device.shell(["sh", "-c", 'kill -9 $(cat "$1/pid")', "sh", f"{device.workdir}/{RUN}"], timeout_s=10)
 

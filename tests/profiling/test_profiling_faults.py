@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
+import signal
 import time
 from pathlib import Path
 
@@ -121,7 +123,7 @@ def test_a_second_host_is_refused_until_the_first_has_finished(
     slm: SlmProcess, phone: VirtualPhone, artifact: Artifact, settings: Settings, tmp_path: Path
 ) -> None:
     first = slm("profile", artifact.path, "-d", phone.serial, *ENDLESS_FLAGS)
-    running_id(phone)
+    run_id = running_id(phone)
     other = {"SLM_DATA_DIR": str(tmp_path / "other"), "SLM_STORE_URL": f"sqlite:///{tmp_path / 'other.db'}"}
     second = slm("profile", artifact.path, "-d", phone.serial, *SMALL_FLAGS, **other)
     _, err = second.communicate(timeout=60)
@@ -132,9 +134,38 @@ def test_a_second_host_is_refused_until_the_first_has_finished(
     release = slm("devices", "release", "-d", phone.serial, **other)
     _, err = release.communicate(timeout=60)
     assert release.returncode == 0, err
+    second = slm("profile", artifact.path, "-d", phone.serial, *SMALL_FLAGS, "--timeout", "3", **other)
+    _, err = second.communicate(timeout=60)
+    assert second.returncode == 8, "two measurements at a time disturb each other"
+    assert f"Run {run_id} of an earlier command still goes on" in err and "slm devices clean --runs" in err
+    clean = slm("devices", "clean", "--runs", "-d", phone.serial, **other)
+    _, err = clean.communicate(timeout=60)
+    assert clean.returncode == 0 and runner_pids(run_id) == [], err
     second = slm("profile", artifact.path, "-d", phone.serial, *SMALL_FLAGS, **other)
     _, err = second.communicate(timeout=120)
     assert second.returncode == 0, err
+
+
+def test_a_run_whose_host_died_is_waited_for(
+    slm: SlmProcess, phone: VirtualPhone, artifact: Artifact, settings: Settings
+) -> None:
+    repetitions = 2000
+    first = slm("profile", artifact.path, "-d", phone.serial, *SMALL_FLAGS, "--repetitions", repetitions)
+    [runner] = wait_for(runner_pids)
+    os.kill(runner, signal.SIGSTOP)
+    first.kill()
+    first.communicate()
+    second = slm("profile", artifact.path, "-d", phone.serial, *SMALL_FLAGS)
+    assert second.stderr is not None
+    wait_for(lambda: "waiting for run" in second.stderr.readline())
+    os.kill(runner, signal.SIGCONT)
+    _, err = second.communicate(timeout=120)
+    assert second.returncode == 0, err
+    pull = slm("pull", "-d", phone.serial)
+    _, err = pull.communicate(timeout=60)
+    assert pull.returncode == 0, err
+    done = sorted((run.run.status, len(run.repetitions)) for run in stored(settings))
+    assert done == [("ok", 3), ("ok", repetitions + 1)]
 
 
 @pytest.mark.parametrize("seed", range(4))

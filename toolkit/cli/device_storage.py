@@ -22,12 +22,14 @@ _DEVICES = typer.Option(
 def clean(
     device: list[str] = _DEVICES,
     dry_run: bool = typer.Option(False, "--dry-run", "-n", help="Show what would be removed, and its size."),
-    runs: bool = typer.Option(False, "--runs", help="Also remove results that have not been pulled."),
+    runs: bool = typer.Option(
+        False, "--runs", help="Also end runs that go on, and remove results that have not been pulled."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """Remove artifacts, runners and old runs that the toolkit put on devices, and nothing else.
 
-    Runs that are going on stay, and so do results that nobody has pulled yet.
+    Runs that are going on stay, and so do results that nobody has pulled yet, unless --runs is given.
 
     \b
     Examples:

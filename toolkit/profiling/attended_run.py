@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from toolkit.profiling.ending import (
 )
 from toolkit.profiling.gate import GateKeeper, Moment
 from toolkit.profiling.throttling import throttling_by_repetition
-from toolkit.progress import ProgressCallback, ShowProgress
+from toolkit.progress import ProgressCallback, ShowProgress, say
 
 
 def run_attended(
@@ -43,7 +42,7 @@ def run_attended(
         How it ended, and all readings in the order in which they were taken.
     """
     keeper = GateKeeper(
-        device, description.run_id, description.options.gate, description.device.kind, say=_say
+        device, description.run_id, description.options.gate, description.device.kind, say=say
     )
     ending = _run(device, description, folder, keeper, timeout_s, show_progress)
     moments = [Moment("before", None, description.before), *keeper.moments]
@@ -108,7 +107,3 @@ def _repetition_counter(progress: ProgressCallback, total: int) -> Callable[[str
 
     progress(0, total)
     return on_line
-
-
-def _say(sentence: str) -> None:
-    print(sentence, file=sys.stderr, flush=True)

@@ -63,7 +63,7 @@ def kept_on(device: Device, *, drop_runs: bool = False) -> list[Kept]:
 
     Args:
         device: where to look.
-        drop_runs: results that nobody has pulled may go as well.
+        drop_runs: runs that go on and results that nobody has pulled may go as well.
 
     Raises:
         DeviceError: the device cannot be reached.
@@ -85,6 +85,8 @@ def kept_on(device: Device, *, drop_runs: bool = False) -> list[Kept]:
 def clean(device: Device, *, drop_runs: bool = False) -> list[Kept]:
     """Remove what the toolkit put on a device, except runs that go on or have not been pulled.
 
+    With ``drop_runs`` these go as well. Their hosts are gone: the lease is ours.
+
     Returns:
         Everything found; what has no ``kept_because`` is gone.
 
@@ -93,6 +95,9 @@ def clean(device: Device, *, drop_runs: bool = False) -> list[Kept]:
         DeviceError: the device cannot be reached; cleaning again goes on where this ended.
     """
     with device.lock():
+        if drop_runs:
+            for run_id in launch.running_ids(device):
+                launch.kill_runner(device, run_id)
         found = kept_on(device, drop_runs=drop_runs)
         _remove(device, [kept.path for kept in found if kept.kept_because is None])
     device.shell(["sh", "-c", _TIDY, "slm-tidy", device.workdir], timeout_s=_TIMEOUT_S)
@@ -100,9 +105,11 @@ def clean(device: Device, *, drop_runs: bool = False) -> list[Kept]:
 
 
 def _why_kept(device: Device, run_id: str, drop_runs: bool) -> str | None:
+    if drop_runs:
+        return None
     if launch.runner_state(device, run_id) == "running":
         return "it is still running"
-    return None if drop_runs else "its result has not been pulled"
+    return "its result has not been pulled"
 
 
 def _remove(device: Device, paths: Sequence[str]) -> None:

@@ -76,6 +76,18 @@ fi
 """
 )
 
+# $1 is the folder of all runs.
+_RUNNING = (
+    _ALIVE
+    + """
+cd "$1" 2>/dev/null || exit 0
+for run in *; do
+  [ -f "$run/exit" ] || { alive "$run" "$run" && echo "$run"; }
+done
+:
+"""
+)
+
 # $1 is the run's folder, $2 what tokens' names begin with. A token is one line of JSON without its newline.
 _TOKENS = """
 cd "$1" || exit
@@ -123,6 +135,16 @@ def runner_state(device: Device, run_id: str) -> RunnerState:
     if answer.isdigit():
         return int(answer)
     return "running" if answer == "running" else "gone"
+
+
+def running_ids(device: Device) -> list[str]:
+    """Ids of the runs whose runner is at work.
+
+    Raises:
+        DeviceError: the device cannot be reached.
+    """
+    script = ["sh", "-c", _RUNNING, "slm-running", remote.runs_dir(device)]
+    return device.shell(script, timeout_s=_QUICK_S).stdout.split()
 
 
 def make_run_dir(device: Device, run_id: str) -> None:

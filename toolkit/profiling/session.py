@@ -28,7 +28,8 @@ from toolkit.profiling.options import ProfileOptions, check_context
 from toolkit.profiling.preflight import check_ram, run_timeout_s
 from toolkit.profiling.push import Pushed, push
 from toolkit.profiling.rows import stored_run
-from toolkit.progress import ShowProgress, bar
+from toolkit.profiling.still_running import wait_for_other_runs
+from toolkit.progress import ShowProgress, bar, say
 from toolkit.settings import Settings
 from toolkit.store import Store, new_run_id
 from toolkit.store.rows import StoredRun
@@ -77,14 +78,16 @@ def profile(
             and without figures, unless the error is a StoreError: then `slm pull` stores it.
     """
     check_context(artifact, options)
+    timeout_s = session.timeout_s or run_timeout_s(artifact.manifest.size_bytes, options)
     with device.lock():
         check_ram(artifact, options, device.info())
+        wait_for_other_runs(device, timeout_s=timeout_s, say=say)
         battery = None
         if options.energy is not None:
             battery = counters_of(device, options.energy, device.readings(cpu_window_s=0))
         pushed = push(device, artifact, session.settings, show_progress=session.show_progress)
         description = _describe(device, artifact, options, pushed, run_id or new_run_id(), battery)
-        ending, stored = _run_and_store(device, description, session)
+        ending, stored = _run_and_store(device, description, session, timeout_s)
     if ending.error is not None:
         raise ending.error
     return stored
@@ -147,14 +150,13 @@ def _describe(
     )
 
 
-def _run_and_store(device: Device, description: RunDescription, session: Session) -> tuple[Ending, StoredRun]:
+def _run_and_store(
+    device: Device, description: RunDescription, session: Session, timeout_s: float
+) -> tuple[Ending, StoredRun]:
     run_id = description.run_id
     try:
         with raw.staged(session.settings, run_id) as folder:
             _push_description(device, description, folder)
-            timeout_s = session.timeout_s or run_timeout_s(
-                description.manifest.size_bytes, description.options
-            )
             ending, moments = run_attended(
                 device, description, folder, timeout_s=timeout_s, show_progress=session.show_progress
             )
