@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import signal
+from collections.abc import Iterator
 
 import pytest
 from ray_nodes import add_node, cluster
@@ -23,6 +25,11 @@ convert:
   quant: [8da4w, fp32]
 """
 STEPS = 12
+LARGE = """schema: slm-recipe/1
+name: large
+convert: {{model: "random:tinyllama-1.1b", quant: 8w}}
+limits: {limits}
+"""
 
 
 def test_a_lost_node_does_not_harm_the_result(slm_recipe: SlmRecipe) -> None:
@@ -52,11 +59,59 @@ def test_a_lost_node_does_not_harm_the_result(slm_recipe: SlmRecipe) -> None:
         local.kill_all()
 
 
-def test_a_device_that_no_node_has_is_said_at_once(slm_recipe: SlmRecipe) -> None:
-    recipe = slm_recipe.write(CONVERSIONS + "profile: {device: R5CT1234567}\n")
+@pytest.fixture(scope="module")
+def one_node() -> Iterator[str]:
+    """Address of a cluster for what one small node is enough for."""
     with cluster(head_cpus=1) as made:
-        slm_recipe.environ["RAY_ADDRESS"] = made.address
-        done = slm_recipe.run("run", recipe, "--executor", "ray")
+        yield made.address
+
+
+def test_a_conversion_over_its_memory_budget_is_killed_and_leaves_nothing(
+    slm_recipe: SlmRecipe, one_node: str
+) -> None:
+    slm_recipe.environ["RAY_ADDRESS"] = one_node
+    recipe = slm_recipe.write(LARGE.format(limits="{memory_gb: 0.2, retries: 2}"))
+    done = slm_recipe.run("run", recipe, "--executor", "ray", "--json")
+    assert done.returncode == BatchError.exit_code, done.stderr
+    (failed,) = json.loads(done.stdout)["failed"]
+    assert "more than its budget of 0.20 GB, and was killed" in failed["error"]
+    assert "raise limits.memory_gb" in failed["error"]
+    assert done.stderr.count("start ") == 1, "another attempt would need as much"
+    assert slm_recipe.artifacts() == {} and slm_recipe.leftovers() == []
+
+
+def test_a_step_over_its_time_is_killed_as_often_as_it_may_try(slm_recipe: SlmRecipe, one_node: str) -> None:
+    slm_recipe.environ["RAY_ADDRESS"] = one_node
+    recipe = slm_recipe.write(LARGE.format(limits="{timeout_minutes: 0.02, retries: 1}"))
+    done = slm_recipe.run("run", recipe, "--executor", "ray")
+    assert done.returncode == BatchError.exit_code
+    assert "took longer than 1 s and was killed" in done.stderr
+    assert done.stderr.count("start ") == 2
+    assert slm_recipe.artifacts() == {} and slm_recipe.leftovers() == []
+
+
+def test_a_step_that_fits_into_no_node_is_not_begun(slm_recipe: SlmRecipe, one_node: str) -> None:
+    slm_recipe.environ["RAY_ADDRESS"] = one_node
+    recipe = slm_recipe.write(LARGE.format(limits="{memory_gb: 60000, cpus: 64}"))
+    done = slm_recipe.run("run", recipe, "--executor", "ray")
+    assert done.returncode == BatchError.exit_code
+    assert "needs about 60000.0 GB of memory" in done.stderr
+
+
+def test_ctrl_c_ends_the_tasks_and_leaves_nothing_half_done(slm_recipe: SlmRecipe, one_node: str) -> None:
+    slm_recipe.environ["RAY_ADDRESS"] = one_node
+    process = slm_recipe.start("run", slm_recipe.write(LARGE.format(limits="{}")), "--executor", "ray")
+    wait_until(lambda: slm_recipe.leftovers() or process.poll() is not None)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert slm_recipe.artifacts() == {} and slm_recipe.leftovers() == []
+
+
+def test_a_device_that_no_node_has_is_said_at_once(slm_recipe: SlmRecipe, one_node: str) -> None:
+    slm_recipe.environ["RAY_ADDRESS"] = one_node
+    recipe = slm_recipe.write(CONVERSIONS + "profile: {device: R5CT1234567}\n")
+    done = slm_recipe.run("run", recipe, "--executor", "ray")
     assert done.returncode == BatchError.exit_code
     assert "no node has the device R5CT1234567" in done.stderr
     assert "slm recipe resources" in done.stderr

@@ -6,6 +6,7 @@ and one at a time. Artifacts and logs lie in the workspace, which every node mus
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import platform
@@ -20,7 +21,7 @@ from toolkit.errors import ClusterUnusable, UsageError
 from toolkit.recipes.child import Answer
 from toolkit.recipes.executor import Ended, Task
 from toolkit.recipes.forkserver import settings_to_json
-from toolkit.recipes.local_pool import cpu_count
+from toolkit.recipes.local_pool import cpu_count, too_large
 from toolkit.recipes.plan import Plan
 from toolkit.recipes.ray_task import run_task
 from toolkit.recipes.steps import Resources
@@ -114,6 +115,7 @@ class RayCluster:
     name: str = "ray"
     _quiet: ExitStack = field(default_factory=ExitStack)
     _tasks: dict[Any, Task] = field(default_factory=dict)
+    _refused: list[Ended] = field(default_factory=list)
     _homeless_since_s: dict[str, float] = field(default_factory=dict)
     _next_look_s: float = 0.0
 
@@ -147,13 +149,20 @@ class RayCluster:
         return True
 
     def start(self, task: Task) -> None:
-        """Hand a task to Ray."""
+        """Hand a task to Ray; one that fits into no node's memory ends before it begins."""
+        most = max((int(node["Resources"].get("memory", 0)) for node in self._nodes()), default=0)
+        if task.resources.memory_bytes > most:
+            self._refused.append(Ended(task.key, too_large(task.resources.memory_bytes, most)))
+            return
         remote = self.ray.remote(run_task).options(
             name=task.title, max_retries=_LOST_RETRIES, **self._options(task.resources)
         )
         reference = remote.remote(
             {
+                "key": task.key,
+                "title": task.title,
                 "work": task.work.model_dump(mode="json"),
+                "resources": dataclasses.asdict(task.resources),
                 "workspace": str(self.workspace.root),
                 "settings": settings_to_json(self.settings),
                 "host": platform.node(),
@@ -164,10 +173,11 @@ class RayCluster:
 
     def wait(self, timeout_s: float) -> Sequence[Ended]:
         """Wait for the first end of a task."""
-        if not self._tasks:
-            return []
+        if self._refused or not self._tasks:
+            ended, self._refused = self._refused, []
+            return ended
         ready, _ = self.ray.wait(list(self._tasks), num_returns=1, timeout=timeout_s)
-        ended = [Ended(self._tasks.pop(reference).key, self._answer(reference)) for reference in ready]
+        ended = [self._ended(reference, self._tasks.pop(reference)) for reference in ready]
         return ended or self._given_up()
 
     def interrupt(self) -> None:
@@ -184,7 +194,9 @@ class RayCluster:
         self._quiet.close()
 
     def _options(self, wanted: Resources) -> dict[str, Any]:
-        options: dict[str, Any] = {"num_cpus": wanted.cpus, "scheduling_strategy": "SPREAD"}
+        # A step may declare more CPUs than any node has: it gets a whole node, as it gets a whole machine.
+        most = max((node["Resources"].get("CPU", 0) for node in self._nodes()), default=0)
+        options: dict[str, Any] = {"num_cpus": min(wanted.cpus, most), "scheduling_strategy": "SPREAD"}
         if wanted.memory_bytes:
             options["memory"] = wanted.memory_bytes
         if wanted.device is not None:
@@ -196,21 +208,26 @@ class RayCluster:
                 options["num_cpus"] = homes[0].get("CPU", 0)
         return options
 
-    def _answer(self, reference: Any) -> Answer:
-        errors = self.ray.exceptions
+    def _ended(self, reference: Any, task: Task) -> Ended:
         try:
-            return Answer.model_validate(self.ray.get(reference))
-        except errors.TaskCancelledError:
+            told = self.ray.get(reference)
+        except self.ray.exceptions.RayError as error:
+            return Ended(task.key, self._lost(error))
+        return Ended(task.key, Answer.model_validate(told["answer"]), told["peak_bytes"])
+
+    def _lost(self, error: Exception) -> Answer:
+        """What is known of a task that Ray has no answer of."""
+        errors = self.ray.exceptions
+        if isinstance(error, errors.TaskCancelledError):
             return Answer(outcome="interrupted", error="interrupted", exit_code=130)
-        except errors.OutOfMemoryError as error:
+        if isinstance(error, errors.OutOfMemoryError):
             text = f"Ray killed it because memory ran out: {_first_line(error)}"
             return Answer(outcome="failed", error=text, exit_code=1)
-        except errors.RayTaskError as error:
+        if isinstance(error, errors.RayTaskError):
             text = f"{_last_line(error)}\n  next: install the same slm-toolkit on every node"
             return Answer(outcome="failed", error=text, exit_code=70)
-        except errors.RayError as error:
-            text = f"its node or process was lost again and again: {_first_line(error)}"
-            return Answer(outcome="failed", error=text, exit_code=1, again=True)
+        text = f"its node or process was lost again and again: {_first_line(error)}"
+        return Answer(outcome="failed", error=text, exit_code=1, again=True)
 
     def _given_up(self) -> list[Ended]:
         """Tasks that wait for a device whose node is gone for too long."""

@@ -1,37 +1,72 @@
-"""What a Ray worker runs. The worker stays for further steps, so the libraries are imported once in each."""
+"""What a Ray worker runs: a pool of one child, so that budgets and time limits hold as on one machine.
+
+The worker stays for further steps, and so does its pool: the libraries are imported once in each.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import os
 import platform
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from toolkit.recipes.child import answered
+from toolkit.recipes.executor import Ended, Task
 from toolkit.recipes.forkserver import settings_from_json
+from toolkit.recipes.local_pool import LocalPool, cpu_count
+from toolkit.recipes.steps import ConvertWork, Resources
 from toolkit.recipes.work import work_from_json
 from toolkit.recipes.workspace import Workspace
 from toolkit.settings import Settings
+
+_LOOK_S = 1.0
 
 
 def run_task(command: dict[str, Any]) -> dict[str, Any]:
     """Do a step on whatever node this is.
 
     Args:
-        command: work, workspace, settings, host (of whom they are) and log, all JSON data.
+        command: key, title, work, resources, workspace, settings, host (of whom they are), log: JSON data.
 
     Returns:
-        The answer as JSON data.
+        What became of it, as JSON data for `ended_from_json`.
     """
-    settings = _settings(command)
-    with _output_to(Path(command["log"])):
-        print(f"on {platform.node()}, process {os.getpid()}", file=sys.stderr)
-        answer = answered(work_from_json(command["work"]), Workspace(Path(command["workspace"])), settings)
-    return answer.model_dump(mode="json")
+    workspace, log = Workspace(Path(command["workspace"])), Path(command["log"])
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a") as file:
+        file.write(f"on {platform.node()}, for process {os.getpid()}\n")
+    resources = Resources(**command["resources"])
+    task = Task(command["key"], command["title"], work_from_json(command["work"]), resources, log)
+    ended = _end_of(task, _pool(workspace, _settings(command)))
+    if ended.answer.outcome != "done":
+        _remove_leftovers(task, workspace)
+    return {"answer": ended.answer.model_dump(mode="json"), "peak_bytes": ended.peak_bytes}
+
+
+@cache
+def _pool(workspace: Workspace, settings: Settings) -> LocalPool:
+    # Ray has counted CPUs, memory and devices before it gave us the step.
+    return LocalPool(workspace, settings, cpus=cpu_count())
+
+
+def _end_of(task: Task, pool: LocalPool) -> Ended:
+    try:
+        pool.start(task)
+        while True:
+            for ended in pool.wait(_LOOK_S):
+                return ended
+    except KeyboardInterrupt:
+        # The batch was interrupted. The pool cannot be used again after this.
+        _pool.cache_clear()
+        pool.interrupt()
+        _remove_leftovers(task, pool.workspace)
+        raise
+
+
+def _remove_leftovers(task: Task, workspace: Workspace) -> None:
+    if isinstance(task.work, ConvertWork):
+        workspace.remove_leftovers(task.key)
 
 
 def _settings(command: dict[str, Any]) -> Settings:
@@ -40,21 +75,3 @@ def _settings(command: dict[str, Any]) -> Settings:
     if platform.node() == command["host"]:
         return theirs
     return dataclasses.replace(Settings.from_environment(), store_url=theirs.store_url)
-
-
-@contextmanager
-def _output_to(log: Path) -> Iterator[None]:
-    """Add what this process prints to a file, that of its children included, while the block runs."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    saved = [os.dup(1), os.dup(2)]
-    try:
-        with log.open("ab") as file:
-            os.dup2(file.fileno(), 1)
-            os.dup2(file.fileno(), 2)
-        yield
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        for number, kept in zip((1, 2), saved, strict=True):
-            os.dup2(kept, number)
-            os.close(kept)
