@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from toolkit.cli.results.gate_words import counter_words, energy_words, gate_words, throttling_words
@@ -25,36 +26,53 @@ _BREAKS = re.compile(r"@?[^-_:@ ]*[-_: ]*")
 
 
 def print_runs(runs: Sequence[RunSummary]) -> None:
-    """Print the listing, wrapped to the terminal, or to 100 columns; a run that is not ok is in red."""
+    """Print the listing, wrapped to the terminal, or to 100 columns; a run that is not ok is in red.
+
+    The lines are put together here: over many runs rich's own table takes longer than the database. On a
+    terminal that is narrower still the lines go on below, and no figure is cut.
+    """
+    from rich.cells import cell_len
+    from rich.text import Text
+
     console = new_console()
-    table = new_table()
-    rows = [cells(summary) for summary in runs]
-    too_wide = _width([HEADERS, *rows]) > console.width
-    for header in HEADERS:
-        table.add_column(header, justify="right" if header in NUMERIC else "left", no_wrap=True)
+    rows = _wrapped([HEADERS, *map(cells, runs)], console.width)
+    widths = [max(cell_len(line) for cell in column for line in cell) for column in zip(*rows, strict=True)]
+
+    def aligned(line: Sequence[str]) -> Iterator[str]:
+        for header, text, width in zip(HEADERS, line, widths, strict=True):
+            space = " " * (width - cell_len(text))
+            yield space + text if header in NUMERIC else text + space
+
+    lines = []
     for row in rows:
-        wrapped = [
-            _wrap(cell, _NARROW[header]) if too_wide and header in _NARROW else cell
+        style = "bold" if row is rows[0] else ""
+        status_style = style if row is rows[0] or row[-1] == ["ok"] else "red"
+        for line in zip_longest(*row, fillvalue=""):
+            *facts, status = aligned(line)
+            lines.append(Text.assemble((" ".join(facts), style), " ", (status.rstrip(), status_style)))
+    console.print(*lines, sep="\n", soft_wrap=True)
+
+
+def _wrapped(rows: Sequence[Sequence[str]], width: int) -> list[list[list[str]]]:
+    """The lines of every cell: several only where the table is wider than the line, in columns of names."""
+    too_wide = sum(max(map(len, column)) + 1 for column in zip(*rows, strict=True)) - 1 > width
+    return [
+        [
+            _lines(cell, _NARROW[header]) if too_wide and header in _NARROW else [cell]
             for header, cell in zip(HEADERS, row, strict=True)
         ]
-        *facts, status = (plain(cell) for cell in wrapped)
-        table.add_row(*facts, status if row[-1] == "ok" else f"[red]{status}[/red]")
-    console.print(table)
+        for row in rows
+    ]
 
 
-def _width(rows: Sequence[Sequence[str]]) -> int:
-    """Width of a table whose columns are one space apart."""
-    return sum(max(map(len, column)) + 1 for column in zip(*rows, strict=True)) - 1
-
-
-def _wrap(text: str, width: int) -> str:
+def _lines(text: str, width: int) -> list[str]:
     """Break a name where people would: after a dash, underscore, colon or space."""
     lines = [""]
     for piece in _BREAKS.findall(text):
         if lines[-1] and len(lines[-1] + piece.rstrip()) > width:
             lines.append("")
         lines[-1] += piece
-    return "\n".join(line.rstrip() for line in lines)
+    return [line.rstrip() for line in lines]
 
 
 def plain(text: str) -> str:
