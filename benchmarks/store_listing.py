@@ -1,9 +1,13 @@
 """How long listings take in a store of 1,000,000 repetitions: `python -m benchmarks.store_listing`.
 
 Fills an empty SQLite file and, where a server is installed, an empty PostgreSQL database with runs of 1
-warm-up and 5 repetitions of 127 decode steps each, and times what people ask: the query alone (median of
-several) and the whole command, Python's start included. Ends with 1 when a listing's query takes longer than
-the limit.
+warm-up and 5 repetitions of 127 decode steps each, and times what people ask: the query alone, and the whole
+command, Python's start included, by the clock and in processor time (medians). Ends with 1 when a listing
+takes longer than the limit.
+
+A listing is judged by its query by the clock plus its command's processor time: a server answers in a process
+of its own, and what else this machine does slows starting Python down less that way. The sum is no less than
+the command would take alone: on SQLite it holds the query twice.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import resource
 import statistics
 import subprocess
 import sys
@@ -33,6 +38,7 @@ from toolkit.store.tags import list_tags
 ROOT = Path(__file__).parents[1]
 LIMIT_S = 1.0
 TIMES = 5
+COMMAND_TIMES = 3
 STEPS = 127
 REPETITIONS_OF_A_RUN = 6
 _RUNS_AT_A_TIME = 1000
@@ -54,33 +60,34 @@ class Question:
     is_listing: bool = True
 
 
-def listing(name: str, where: str | None, sort: tuple[str, ...] = (), *, command: bool = False) -> Question:
-    """A listing of 50 runs."""
+def listing(name: str, where: str | None, sort: tuple[str, ...] = (), *, limit: int = 50) -> Question:
+    """A listing of some runs, which also says how many there are in all."""
     arguments = [
         "list",
         *(["--where", where] if where else []),
         *(["--sort", ",".join(sort)] if sort else []),
+        *("--limit", str(limit)),
     ]
     return Question(
         name,
-        lambda store: store.list_runs(where=where, sort=sort, limit=50),
-        tuple(arguments) if command else (),
+        lambda store: (store.list_runs(where=where, sort=sort, limit=limit), store.count_runs(where)),
+        tuple(arguments),
     )
 
 
 QUESTIONS = (
-    listing("list: newest", None, command=True),
+    listing("list: newest", None),
+    listing("list: the newest 1000", None, limit=1000),
     listing(
         "list: decode > 50 and backend = 'executorch', by -decode",
         "decode > 50 and backend = 'executorch'",
         ("-decode",),
-        command=True,
     ),
     listing("list: by prefill", None, ("prefill",)),
-    listing("list: by -peak_bytes (no index)", None, ("-peak_bytes",), command=True),
+    listing("list: by -peak_bytes (no index)", None, ("-peak_bytes",)),
     listing("list: model contains, by -load_ns (no index)", "model contains 'MODEL-3'", ("-load_ns",)),
     listing("list: by the artifact's model, then -decode", None, ("model", "-decode")),
-    listing("list: tag = 'nightly'", "tag = 'nightly'", command=True),
+    listing("list: tag = 'nightly'", "tag = 'nightly'"),
     listing("list: status = 'oom_killed'", "status = 'oom_killed'"),
     listing("list: one device since a date", "serial = 'phone-3' and created > '2025-09-01'"),
     listing("list: nothing found", "decode > 1e9 and peak_bytes < 0"),
@@ -138,7 +145,7 @@ def _new_database(name: str, stack: ExitStack) -> str | None:
 
 def _measure(name: str, url: str, repetitions: int) -> bool:
     runs = repetitions // REPETITIONS_OF_A_RUN
-    slowest = 0.0
+    slowest_s = 0.0
     with open_store(url) as store:
         started = time.monotonic()
         fill(store, runs)
@@ -147,16 +154,20 @@ def _measure(name: str, url: str, repetitions: int) -> bool:
         print(
             f"\n{name}: {rows:,} repetitions of {runs:,} runs, filled in {time.monotonic() - started:.0f} s"
         )
-        print(f"{'':58}{'query':>10}{'command':>10}")
+        print(f"{'':58}{'query':>10}{'command':>10}{'processor':>11}")
         for question in QUESTIONS:
             query_s = statistics.median(_timed(lambda: question.ask(store)) for _ in range(TIMES))  # noqa: B023
-            command = f"{_timed_command(question.command, url):.2f} s" if question.command else ""
-            print(f"{question.name:58}{query_s:8.3f} s{command:>10}", flush=True)
+            line, judged_s = f"{question.name:58}{query_s:8.3f} s", query_s
+            if question.command:
+                command_s, processor_s = _timed_command(question.command, url)
+                line += f"{command_s:8.2f} s{processor_s:9.2f} s"
+                judged_s += processor_s
+            print(line, flush=True)
             if question.is_listing:
-                slowest = max(slowest, query_s)
-    verdict = "ok" if slowest < LIMIT_S else "TOO SLOW"
-    print(f"slowest listing: {slowest:.3f} s, limit {LIMIT_S:.0f} s: {verdict}")
-    return slowest >= LIMIT_S
+                slowest_s = max(slowest_s, judged_s)
+    verdict = "ok" if slowest_s < LIMIT_S else "TOO SLOW"
+    print(f"slowest listing, query and processor time: {slowest_s:.2f} s, limit {LIMIT_S:.0f} s: {verdict}")
+    return slowest_s >= LIMIT_S
 
 
 def _timed(action: Callable[[], object]) -> float:
@@ -165,13 +176,24 @@ def _timed(action: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def _timed_command(arguments: tuple[str, ...], url: str) -> float:
+def _timed_command(arguments: tuple[str, ...], url: str) -> tuple[float, float]:
+    """Seconds by the clock and of the processor, the median of each."""
     command = [sys.executable, "-m", "toolkit.cli.main", "results", *arguments]
     environment = {**os.environ, "SLM_STORE_URL": url}
-    return statistics.median(
-        _timed(lambda: subprocess.run(command, env=environment, check=True, capture_output=True))
-        for _ in range(3)
-    )
+    clock_s, processor_s = [], []
+    for _ in range(COMMAND_TIMES):
+        before = _processor_time_of_children_s()
+        clock_s.append(
+            _timed(lambda: subprocess.run(command, env=environment, check=True, capture_output=True))
+        )
+        processor_s.append(_processor_time_of_children_s() - before)
+    return statistics.median(clock_s), statistics.median(processor_s)
+
+
+def _processor_time_of_children_s() -> float:
+    """Of those that have ended, so a running server's is not in it."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def fill(store: Store, runs: int) -> None:
