@@ -57,6 +57,17 @@ def test_include_adds_combinations_at_the_first_value_of_other_axes() -> None:
     assert [(one.quant, one.group_size, one.context) for one in added] == [("8w", 16, 128), ("8w", 32, 128)]
 
 
+def test_null_in_an_include_or_exclude_is_the_flag_that_is_not_given() -> None:
+    found = conversions(
+        convert(
+            group_size=[16, None],
+            include=[{"quant": "8w", "group_size": None}],
+            exclude=[{"quant": "8da4w", "group_size": None}],
+        )
+    )
+    assert [(one.quant, one.group_size) for one in found] == [("8da4w", 16), ("8w", None)]
+
+
 def test_excludes_of_profile_runs_may_name_what_was_converted() -> None:
     converted = conversions(convert(quant=["8da4w", "fp16"]))
     found = profile_runs(profile(threads=[1, 2], exclude=[{"quant": "fp16", "threads": 2}]), converted)

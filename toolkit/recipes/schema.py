@@ -53,7 +53,23 @@ class Model(Section):
     revision: Text | None = Field(None, description="Commit, branch or tag of a hub repository.")
 
 
-class ConvertAxes(Section):
+# Axes on which null is a value: the flag that is not given.
+_NULLABLE = ("group_size", "algorithm", "symmetric", "embedding", "lm_head", "context", "affinity")
+
+
+class Axes(Section):
+    """Base of what has axes; one that is left out is None, one that is null has null as its only value."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_a_value(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        nulls = {name: [None] for name in _NULLABLE if name in data and data[name] is None}
+        return {**data, **nulls}
+
+
+class ConvertAxes(Axes):
     """What tells two conversions of one recipe apart."""
 
     model: Axis[Annotated[Model, BeforeValidator(_as_model)]] | None = Field(None, description="Models.")
@@ -69,7 +85,7 @@ class ConvertAxes(Section):
     context: Axis[Count | None] | None = Field(None, description="Tokens of prompt and answer together.")
 
 
-class ProfileAxes(Section):
+class ProfileAxes(Axes):
     """What tells two profile runs of one artifact apart."""
 
     device: Axis[Text] | None = Field(
