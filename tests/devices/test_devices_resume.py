@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -166,7 +165,7 @@ def test_ctrl_c_keeps_whole_pieces_only(device: Device, local: Path) -> None:
 def test_the_space_for_one_piece_more_is_asked_for(
     device: Device, local: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    free: Callable[[], int] = lambda: local.stat().st_size + (16 << 20) + PIECE // 2  # noqa: E731
-    monkeypatch.setattr(device, "free_space", free)
+    free_bytes = local.stat().st_size + (16 << 20) + PIECE // 2
+    monkeypatch.setattr("toolkit.devices.proof.parse_df_free_bytes", lambda text: free_bytes)
     with pytest.raises(DeviceFull):
         push_verified(device, local, remote_of(device, local), sha256=sha256_of(local))

@@ -105,7 +105,7 @@ def test_only_what_changed_travels_again(recording: Recording, folder: Path) -> 
 def test_more_files_than_fit_one_command_line(
     recording: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("toolkit.devices.transfer._FILES_PER_CALL", 3)
+    monkeypatch.setattr("toolkit.devices.proof.FILES_PER_CALL", 3)
     folder = tmp_path / "many"
     folder.mkdir()
     for number in range(7):
@@ -173,7 +173,7 @@ def test_a_failed_push_keeps_the_file_that_was_there(device: Device, tmp_path: P
 def test_a_full_device_is_noticed_before_anything_is_sent(
     recording: Recording, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("toolkit.devices.transfer.parse_df_free_bytes", lambda text: 1000)
+    monkeypatch.setattr("toolkit.devices.proof.parse_df_free_bytes", lambda text: 1000)
     with pytest.raises(DeviceFull, match=recording.serial):
         push_folder_verified(recording, folder, entries_of(folder), recording.workdir)
     assert recording.pushed == []

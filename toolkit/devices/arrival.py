@@ -12,7 +12,7 @@ from toolkit.devices.interrupt import Interrupt, interruptible_by
 from toolkit.errors import DeviceError
 
 # A smaller file is hashed faster than one more command is started.
-_LEAST_BYTES = 16 << 20
+FOLLOWED_BYTES = 16 << 20
 # The hasher waits for the slowest transfer that is put up with.
 _SLOWEST_BYTES_PER_SECOND = 500_000.0
 _TIMEOUT_S = 60.0
@@ -53,7 +53,7 @@ def hashed_while_arriving(device: Device, part: str, size_bytes: int) -> Iterato
     the block ends it.
     """
     arriving = Arriving()
-    if device.push_piece_bytes is None or size_bytes < _LEAST_BYTES:
+    if device.push_piece_bytes is None or size_bytes < FOLLOWED_BYTES:
         yield arriving
         return
     interrupt = Interrupt()
