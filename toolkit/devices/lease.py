@@ -27,11 +27,12 @@ LEASE_FILE = "lease"
 _GUARD = ".lease.lock"
 
 # The lines of a lease: token, host, taken at, ends at (seconds of uptime), boot id, who.
+# Android's shell keeps what exec opened to itself unless it is handed on, hence 9>&9.
 # Where there is no flock (toybox has it), two hosts that ask in the same millisecond may both be told "ours".
 _TAKE = f"""
 folder=$1 token=$2 host=$3 seconds=$4 who=$5
 mkdir -p "$folder" && exec 9>"$folder/{_GUARD}" || exit 1
-command -v flock >/dev/null && flock 9
+command -v flock >/dev/null && flock 9 9>&9
 read -r now rest </proc/uptime
 now=${{now%%.*}}
 [ -n "$now" ] || now=$(date +%s)

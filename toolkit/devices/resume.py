@@ -22,19 +22,18 @@ _SLOWEST_APPEND_BYTES_PER_SECOND = 10e6
 _COPY_BYTES = 4 << 20
 _NAME_HASH_LENGTH = 16
 
-# Arguments: REMOTE PART PIECE_BYTES SIZE. Removes what earlier attempts at other contents left, cuts PART to
-# whole pieces (an append may have been cut short itself) and prints its length.
+# Arguments: REMOTE PART. Removes what earlier attempts at other contents left, and prints PART's length.
 _BEGIN = """
 mkdir -p "${1%/*}"
 for other in "$1".*.part "$1".*.part.next; do
   [ "$other" = "$2" ] || rm -f "$other"
 done
-length=$(stat -c %s "$2" 2>/dev/null)
-if [ -n "$length" ] && [ "$length" != "$4" ]; then
-  length=$((length / $3 * $3))
-  truncate -s "$length" "$2" && [ "$(stat -c %s "$2")" = "$length" ] || { rm -f "$2"; length=0; }
-fi
-echo "${length:-0}"
+stat -c %s "$2" 2>/dev/null || echo 0
+"""
+# Arguments: PART LENGTH. Cuts PART to this length and prints it, or 0 where that cannot be done. Lengths are
+# calculated on the host: Android's shell has 32 bits for a number.
+_CUT = """
+truncate -s "$2" "$1" && [ "$(stat -c %s "$1")" = "$2" ] && echo "$2" || { rm -f "$1"; echo 0; }
 """
 # Arguments: PART PIECE OFFSET.
 _APPEND = """
@@ -92,11 +91,17 @@ def push_resumably(device: Device, local: Path, part: str, *, progress: Progress
 
 
 def _begin(device: Device, part: str, piece_size: int, size: int) -> int:
+    """Length of what has come already, in whole pieces: an append may have been cut short itself."""
     remote = part.removesuffix(".part")[: -_NAME_HASH_LENGTH - 1]
-    result = device.shell(
-        ["sh", "-c", _BEGIN, "slm-begin", remote, part, str(piece_size), str(size)],
-        timeout_s=_CALL_TIMEOUT_S,
-    )
+    length = _length_after(device, [_BEGIN, "slm-begin", remote, part], remote)
+    whole = length if length == size else length // piece_size * piece_size
+    if whole == length:
+        return length
+    return _length_after(device, [_CUT, "slm-cut", part, str(whole)], remote)
+
+
+def _length_after(device: Device, script: list[str], remote: str) -> int:
+    result = device.shell(["sh", "-c", *script], timeout_s=_CALL_TIMEOUT_S)
     printed = result.stdout.strip()
     if not printed.isdigit():
         raise TransferFailed(
