@@ -68,6 +68,11 @@ def test_getprop() -> None:
     assert parse_getprop(text) == {"ro.product.model": "SM-A155F", "ro.x": "a]: [b]"}
 
 
+def test_a_property_of_several_lines() -> None:
+    text = "noise\n[a]: [1]\n[ro.product.model]: [One]\n\nTwo]\nnoise\n[cut]: [off\n[b]: [2]\n"
+    assert parse_getprop(text) == {"a": "1", "ro.product.model": "One]\n\nTwo", "b": "2"}
+
+
 MEMINFO = "MemTotal:        7644232 kB\nMemFree:          312344 kB\nMemAvailable:    2873660 kB\n"
 
 

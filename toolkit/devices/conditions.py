@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_PROPERTY = re.compile(r"^\[(?P<key>[^\]]+)\]: \[(?P<value>.*)\]$")
+_PROPERTY_BEGINS = re.compile(r"^(?=\[[^\]\n]+\]: \[)", re.MULTILINE)
+# A value may have several lines and brackets of its own: it ends at the last line's end that closes one.
+_PROPERTY = re.compile(r"\[(?P<key>[^\]\n]+)\]: \[(?P<value>.*)\]$", re.MULTILINE | re.DOTALL)
 _DF_ROW = re.compile(r"(\d+)\s+(\d+)\s+(\d+)\s+(\d+%|-)\s+(\S.*)$")
 
 
 def parse_getprop(text: str) -> dict[str, str]:
-    """Read ``getprop`` without arguments: ``[key]: [value]`` lines. Empty values are left out."""
-    matches = (_PROPERTY.match(line.rstrip("\r")) for line in text.splitlines())
+    """Read ``getprop`` without arguments: ``[key]: [value]`` for each. Empty values are left out."""
+    matches = map(_PROPERTY.match, _PROPERTY_BEGINS.split(text.replace("\r\n", "\n")))
     return {m["key"]: m["value"] for m in matches if m and m["value"]}
 
 

@@ -9,7 +9,18 @@ from pathlib import Path
 from toolkit.devices.virtual.conditions import STATE_FOLDER
 from toolkit.devices.virtual.spec import PhoneSpec
 
-_FOLDERS = ("system/bin", "vendor/bin", STATE_FOLDER, "data/local/tmp", "proc", "sys", "dev", "etc")
+_PROPERTIES = "system/properties"
+_FOLDERS = (
+    "system/bin",
+    _PROPERTIES,
+    "vendor/bin",
+    STATE_FOLDER,
+    "data/local/tmp",
+    "proc",
+    "sys",
+    "dev",
+    "etc",
+)
 # Applets that would reach outside the sandbox or that no phone has.
 _LEFT_OUT = {
     "reboot",
@@ -24,17 +35,14 @@ _LEFT_OUT = {
     "modprobe",
 }
 
-_GETPROP = """#!/system/bin/sh
+# A value is printed as it is, newlines included, as Android does.
+_GETPROP = f"""#!/system/bin/sh
 # getprop [KEY [DEFAULT]]
 if [ $# -eq 0 ]; then
-  exec sed 's/^\\([^=]*\\)=\\(.*\\)$/[\\1]: [\\2]/' /system/build.prop
+  exec cat /{_PROPERTIES}/all
+elif [ -f "/{_PROPERTIES}/$1" ]; then
+  exec cat "/{_PROPERTIES}/$1"
 fi
-while IFS='=' read -r key value; do
-  if [ "$key" = "$1" ]; then
-    printf '%s\\n' "$value"
-    exit
-  fi
-done < /system/build.prop
 printf '%s\\n' "$2"
 """
 _DUMPSYS = f"""#!/system/bin/sh
@@ -74,7 +82,9 @@ def build_root(root: Path, spec: PhoneSpec, busybox: Path, *, emulator: Path | N
     for name, script in (("getprop", _GETPROP), ("dumpsys", _DUMPSYS), ("getconf", getconf)):
         (programs / name).write_text(script, encoding="utf-8")
         (programs / name).chmod(0o755)
-    properties = "".join(f"{key}={value}\n" for key, value in spec.properties().items())
-    (root / "system" / "build.prop").write_text(properties, encoding="utf-8")
+    properties = spec.properties()
+    listed = "".join(f"[{key}]: [{value}]\n" for key, value in properties.items())
+    for key, text in {**properties, "all": listed.removesuffix("\n")}.items():
+        (root / _PROPERTIES / key).write_text(f"{text}\n", encoding="utf-8")
     # Scripts elsewhere open with #!/bin/sh; on Android /bin is a link to /system/bin.
     (root / "bin").symlink_to("system/bin")
