@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 _OBJECT_STORE_BYTES = 80_000_000
@@ -15,7 +16,7 @@ _QUICK_TO_NOTICE = {"health_check_period_ms": 1000, "health_check_failure_thresh
 
 
 @contextmanager
-def cluster(*, head_cpus: int) -> Iterator[Any]:
+def cluster(*, head_cpus: int, data_dir: Path | None = None) -> Iterator[Any]:
     """A cluster with its head; add_node and remove_node do the rest. RAY_ADDRESS leads to it."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     from ray.cluster_utils import Cluster
@@ -28,6 +29,7 @@ def cluster(*, head_cpus: int) -> Iterator[Any]:
             "include_dashboard": False,
             "node_ip_address": _HEAD,
             "_system_config": _QUICK_TO_NOTICE,
+            "env_vars": {} if data_dir is None else {"SLM_DATA_DIR": str(data_dir)},
         },
     )
     try:
@@ -36,6 +38,21 @@ def cluster(*, head_cpus: int) -> Iterator[Any]:
         made.shutdown()
 
 
-def add_node(made: Any, *, cpus: int) -> Any:
-    """A second node, at a loopback address of its own."""
-    return made.add_node(num_cpus=cpus, object_store_memory=_OBJECT_STORE_BYTES, node_ip_address=_OTHER)
+def add_node(
+    made: Any, *, cpus: int, data_dir: Path | None = None, resources: dict[str, float] | None = None
+) -> Any:
+    """A second node, at a loopback address of its own.
+
+    Args:
+        made: the cluster.
+        cpus: that it offers.
+        data_dir: its own data folder, when it shall not see that of the others.
+        resources: its devices.
+    """
+    return made.add_node(
+        num_cpus=cpus,
+        object_store_memory=_OBJECT_STORE_BYTES,
+        node_ip_address=_OTHER,
+        resources=resources or {},
+        env_vars={} if data_dir is None else {"SLM_DATA_DIR": str(data_dir)},
+    )

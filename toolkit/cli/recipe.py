@@ -25,6 +25,12 @@ _RECIPE = typer.Argument(help="Recipe file.", metavar="RECIPE", show_default=Fal
 _WORKSPACE = typer.Option(
     None, "--workspace", help="Folder of artifacts, logs and states. Default: recipes in the data folder."
 )
+_SHARE = typer.Option(
+    None,
+    "--share",
+    metavar="URL",
+    help="Where hosts without common folders exchange artifacts: file:, sftp:, s3: ... (fsspec).",
+)
 _JSON = typer.Option(False, "--json", help="Print JSON.")
 
 
@@ -96,7 +102,12 @@ def validate(
 
 
 @app.command()
-def plan(recipe: Path = _RECIPE, workspace: Path | None = _WORKSPACE, as_json: bool = _JSON) -> None:
+def plan(
+    recipe: Path = _RECIPE,
+    workspace: Path | None = _WORKSPACE,
+    share: str | None = _SHARE,
+    as_json: bool = _JSON,
+) -> None:
     """Show every step: what is done already, and what the others will take.
 
     Estimates come from earlier steps of this workspace where there are any, and are rough guesses elsewhere.
@@ -111,7 +122,7 @@ def plan(recipe: Path = _RECIPE, workspace: Path | None = _WORKSPACE, as_json: b
     from toolkit.recipes.validation import load_recipe
 
     settings = Settings.from_environment()
-    made = make_plan(load_recipe(recipe), _workspace(workspace, settings), settings)
+    made = make_plan(load_recipe(recipe), _workspace(workspace, settings, share), settings)
     if as_json:
         print(json.dumps(plan_data(made), indent=2))
     else:
@@ -132,6 +143,7 @@ def run(
     keep_going: bool = typer.Option(False, "--keep-going", "-k", help="Go on after a failed step."),
     refetch: bool = typer.Option(False, "--refetch", help="Take hub models as they are today."),
     workspace: Path | None = _WORKSPACE,
+    share: str | None = _SHARE,
     as_json: bool = _JSON,
 ) -> None:
     """Run what is not done yet of a recipe. Run again after an interruption: it goes on where it was.
@@ -145,6 +157,7 @@ def run(
       slm recipe run recipes/smollm2/two-backends.yaml --only convert
       slm recipe run sweep.yaml --keep-going --jobs 8
       slm recipe run sweep.yaml --executor ray://lab-server:10001
+      slm recipe run sweep.yaml --executor ray --share s3://lab-bucket/artifacts
     """  # noqa: D301
     from toolkit.cli.recipe_text import Narrator, print_summary, summary_data
     from toolkit.recipes.batch import Choice
@@ -152,7 +165,7 @@ def run(
     from toolkit.recipes.validation import load_recipe
 
     settings = Settings.from_environment()
-    place = _workspace(workspace, settings)
+    place = _workspace(workspace, settings, share)
     loaded = load_recipe(recipe)
     open_executor = _executor(executor, jobs, place, settings)
     choice = Choice(only=tuple(only), limit=limit, keep_going=keep_going)
@@ -209,10 +222,10 @@ def resources() -> None:
     print(json.dumps(node_resources(usable)))
 
 
-def _workspace(path: Path | None, settings: Settings) -> Workspace:
+def _workspace(path: Path | None, settings: Settings, share: str | None = None) -> Workspace:
     from toolkit.recipes.workspace import Workspace
 
-    return Workspace.default(settings) if path is None else Workspace(path.absolute())
+    return Workspace.default(settings, share) if path is None else Workspace(path.absolute(), share)
 
 
 def _executor(name: str, jobs: int | None, workspace: Workspace, settings: Settings) -> OpenExecutor:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from toolkit.artifact import Frozen
-from toolkit.errors import DeviceError, DeviceFull, StoreLocked, ToolkitError
+from toolkit.errors import BatchError, DeviceError, DeviceFull, StoreLocked, ToolkitError
 from toolkit.recipes.steps import Work
 from toolkit.recipes.work import run_work
 from toolkit.recipes.workspace import Workspace, write_atomically
@@ -92,5 +92,5 @@ def die_with(parent: int) -> None:
 
 
 def _may_pass(error: ToolkitError) -> bool:
-    """Devices and locks come back; a wrong model stays wrong."""
-    return isinstance(error, DeviceError | StoreLocked) and not isinstance(error, DeviceFull)
+    """Devices, locks and shares come back; a wrong model stays wrong."""
+    return isinstance(error, DeviceError | StoreLocked | BatchError) and not isinstance(error, DeviceFull)

@@ -106,7 +106,7 @@ def _link_artifacts(plan: Plan, workspace: Workspace) -> None:
             link.unlink()
     for step in plan.steps:
         record = workspace.record(step.key) if step.kind == "convert" else None
-        if record is None or record.result is None or step.output is None:
+        if record is None or record.result is None or step.output is None or not step.output.exists():
             continue
         link = folder / f"{record.result['artifact']}-{step.key[:6]}"
         link.symlink_to(os.path.relpath(step.output, folder))

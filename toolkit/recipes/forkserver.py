@@ -3,9 +3,9 @@
 Importing torch and transformers takes seconds, converting a tiny model a fraction of one. A forked child has
 the libraries, memory of its own, a log of its own, and can be killed without harm to the others.
 
-Protocol, JSON lines. In: job (a number), work, workspace, settings, log, reply. Out: job and pid when the
-child runs; job, status (its wait status) and peak_bytes when it has ended. What it did is in the reply file.
-When the other side goes away, everything ends.
+Protocol, JSON lines. In: job (a number), work, workspace, share, settings, log, reply. Out: job and pid when
+the child runs; job, status (its wait status) and peak_bytes when it has ended. What it did is in the reply
+file. When the other side goes away, everything ends.
 
 Started as ``python -m toolkit.recipes.forkserver PARENT_PID``.
 """
@@ -97,7 +97,7 @@ class _Server:
             answer(
                 Path(command["reply"]),
                 work_from_json(command["work"]),
-                Workspace(Path(command["workspace"])),
+                Workspace(Path(command["workspace"]), command["share"]),
                 settings_from_json(command["settings"]),
                 failure,
             )

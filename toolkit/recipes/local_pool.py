@@ -109,6 +109,7 @@ class LocalPool:
                 "job": number,
                 "work": task.work.model_dump(mode="json"),
                 "workspace": str(self.workspace.root),
+                "share": self.workspace.share,
                 "settings": settings_to_json(self.settings),
                 "log": str(task.log),
                 "reply": str(reply),

@@ -15,6 +15,7 @@ from toolkit.recipes import fingerprints, matrix
 from toolkit.recipes.estimate import Estimate, History, ModelSize, conversion_estimate, profile_estimate
 from toolkit.recipes.run_ids import run_id, stored_statuses
 from toolkit.recipes.schema import Model, Profile, Recipe
+from toolkit.recipes.share import Share
 from toolkit.recipes.steps import ConvertWork, FetchWork, ProfileWork, ReportWork, Resources, State, Step
 from toolkit.recipes.targets import LOCAL, PHONES, virtual_count, virtual_name, virtual_number
 from toolkit.recipes.validation import LoadedRecipe
@@ -69,6 +70,8 @@ class _Planner:
         self._settings = settings
         self._phones = phones
         self._history = History.of(workspace.records())
+        # With a share, done is what other hosts can get.
+        self._shared = None if workspace.share is None else Share(workspace.share).keys()
 
     def plan(self) -> Plan:
         converted = matrix.conversions(self._recipe.convert)
@@ -145,6 +148,8 @@ class _Planner:
     def _conversion_state(self, key: str) -> State:
         if key == UNKNOWN:
             return "unknown"
+        if self._shared is not None:
+            return "done" if key in self._shared else "to do"
         try:
             Artifact.load(self._workspace.artifact(key))
         except ArtifactError:

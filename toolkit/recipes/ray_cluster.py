@@ -2,6 +2,7 @@
 
 A phone is a resource of the host that it hangs on (``slm-device:SERIAL``), so that its profile runs go there
 and one at a time. Artifacts and logs lie in the workspace, which every node must see under the same path.
+With a share, each node has a workspace of its own, and artifacts go through the share.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from toolkit.errors import ClusterUnusable, UsageError
 from toolkit.recipes.child import Answer
 from toolkit.recipes.executor import Ended, Task
 from toolkit.recipes.forkserver import settings_to_json
-from toolkit.recipes.local_pool import cpu_count, too_large
+from toolkit.recipes.local_pool import LocalPool, cpu_count, too_large
 from toolkit.recipes.plan import Plan
 from toolkit.recipes.ray_task import run_task
 from toolkit.recipes.steps import Resources
@@ -37,6 +38,9 @@ _LOST_RETRIES = 3
 _PATIENCE_S = 60.0
 _LOOK_S = 5.0
 _INTERRUPT_S = 20.0
+# Steps that leave files with whoever runs the recipe, when hosts do not see each other's folders.
+_OF_THIS_HOST = ("fetch", "report")
+_GLANCE_S = 0.1
 
 
 def device_resource(device: str) -> str:
@@ -116,10 +120,14 @@ class RayCluster:
     _quiet: ExitStack = field(default_factory=ExitStack)
     _tasks: dict[Any, Task] = field(default_factory=dict)
     _refused: list[Ended] = field(default_factory=list)
+    _here: LocalPool | None = None
+    _here_tasks: int = 0
     _homeless_since_s: dict[str, float] = field(default_factory=dict)
     _next_look_s: float = 0.0
 
     def __post_init__(self) -> None:
+        if self.workspace.share is not None:
+            self._here = LocalPool(self.workspace, self.settings, cpus=cpu_count())
         # Ray prints warnings about lost nodes to stdout, which is for our caller's results.
         self._quiet.enter_context(redirect_stdout(sys.stderr))
 
@@ -150,6 +158,10 @@ class RayCluster:
 
     def start(self, task: Task) -> None:
         """Hand a task to Ray; one that fits into no node's memory ends before it begins."""
+        if self._here is not None and task.work.kind in _OF_THIS_HOST:
+            self._here.start(task)
+            self._here_tasks += 1
+            return
         most = max((int(node["Resources"].get("memory", 0)) for node in self._nodes()), default=0)
         if task.resources.memory_bytes > most:
             self._refused.append(Ended(task.key, too_large(task.resources.memory_bytes, most)))
@@ -163,25 +175,36 @@ class RayCluster:
                 "title": task.title,
                 "work": task.work.model_dump(mode="json"),
                 "resources": dataclasses.asdict(task.resources),
-                "workspace": str(self.workspace.root),
+                # With a share, hosts need not see each other's folders: each has a workspace of its own.
+                "workspace": None if self.workspace.share else str(self.workspace.root),
+                "share": self.workspace.share,
                 "settings": settings_to_json(self.settings),
                 "host": platform.node(),
-                "log": str(task.log),
             }
         )
         self._tasks[reference] = task
 
     def wait(self, timeout_s: float) -> Sequence[Ended]:
         """Wait for the first end of a task."""
-        if self._refused or not self._tasks:
-            ended, self._refused = self._refused, []
+        ended = [*self._refused, *self._ended_here(timeout_s)]
+        self._refused = []
+        if ended or not self._tasks:
             return ended
         ready, _ = self.ray.wait(list(self._tasks), num_returns=1, timeout=timeout_s)
         ended = [self._ended(reference, self._tasks.pop(reference)) for reference in ready]
         return ended or self._given_up()
 
+    def _ended_here(self, timeout_s: float) -> Sequence[Ended]:
+        if self._here is None or not self._here_tasks:
+            return []
+        ended = self._here.wait(_GLANCE_S if self._tasks else timeout_s)
+        self._here_tasks -= len(ended)
+        return ended
+
     def interrupt(self) -> None:
         """Cancel everything, which is Ctrl-C to a task that runs, and wait a moment."""
+        if self._here is not None:
+            self._here.interrupt()
         for reference in self._tasks:
             self.ray.cancel(reference)
         self.ray.wait(list(self._tasks), num_returns=len(self._tasks), timeout=_INTERRUPT_S)
@@ -189,6 +212,8 @@ class RayCluster:
 
     def close(self) -> None:
         """Leave the cluster; one that was started for this batch ends."""
+        if self._here is not None:
+            self._here.close()
         self._tasks.clear()
         self.ray.shutdown()
         self._quiet.close()
@@ -213,6 +238,10 @@ class RayCluster:
             told = self.ray.get(reference)
         except self.ray.exceptions.RayError as error:
             return Ended(task.key, self._lost(error))
+        if told["log"]:
+            task.log.parent.mkdir(parents=True, exist_ok=True)
+            with task.log.open("a") as file:
+                file.write(told["log"])
         return Ended(task.key, Answer.model_validate(told["answer"]), told["peak_bytes"])
 
     def _lost(self, error: Exception) -> Answer:

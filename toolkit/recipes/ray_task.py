@@ -21,27 +21,36 @@ from toolkit.recipes.workspace import Workspace
 from toolkit.settings import Settings
 
 _LOOK_S = 1.0
+# Of a log, what is sent to the host that runs the recipe.
+_LOG_BYTES = 100_000
 
 
 def run_task(command: dict[str, Any]) -> dict[str, Any]:
     """Do a step on whatever node this is.
 
     Args:
-        command: key, title, work, resources, workspace, settings, host (of whom they are), log: JSON data.
+        command: key, title, work, resources, workspace (None for this host's own), share, settings, host (of
+            whom they are): JSON data.
 
     Returns:
-        What became of it, as JSON data for `ended_from_json`.
+        answer, peak_bytes, and log: what was added to this host's own, as far as the other host lacks it.
     """
-    workspace, log = Workspace(Path(command["workspace"])), Path(command["log"])
+    settings, workspace = _settings(command), _workspace(command)
+    log = workspace.log(command["key"])
     log.parent.mkdir(parents=True, exist_ok=True)
+    before = log.stat().st_size if log.is_file() else 0
     with log.open("a") as file:
         file.write(f"on {platform.node()}, for process {os.getpid()}\n")
     resources = Resources(**command["resources"])
     task = Task(command["key"], command["title"], work_from_json(command["work"]), resources, log)
-    ended = _end_of(task, _pool(workspace, _settings(command)))
+    ended = _end_of(task, _pool(workspace, settings))
     if ended.answer.outcome != "done":
         _remove_leftovers(task, workspace)
-    return {"answer": ended.answer.model_dump(mode="json"), "peak_bytes": ended.peak_bytes}
+    return {
+        "answer": ended.answer.model_dump(mode="json"),
+        "peak_bytes": ended.peak_bytes,
+        "log": _added(log, before) if command["workspace"] is None else "",
+    }
 
 
 @cache
@@ -69,9 +78,22 @@ def _remove_leftovers(task: Task, workspace: Workspace) -> None:
         workspace.remove_leftovers(task.key)
 
 
+def _added(log: Path, before: int) -> str:
+    """The end of what a log has got since it had so many bytes."""
+    with log.open("rb") as file:
+        file.seek(max(before, log.stat().st_size - _LOG_BYTES))
+        return file.read().decode(errors="replace")
+
+
+def _workspace(command: dict[str, Any]) -> Workspace:
+    if command["workspace"] is None:
+        return Workspace.default(Settings.from_environment(), command["share"])
+    return Workspace(Path(command["workspace"]), command["share"])
+
+
 def _settings(command: dict[str, Any]) -> Settings:
     """Caches and phones are this host's own; the store is the one of whoever runs the recipe."""
     theirs = settings_from_json(command["settings"])
-    if platform.node() == command["host"]:
+    if platform.node() == command["host"] and command["workspace"] is not None:
         return theirs
     return dataclasses.replace(Settings.from_environment(), store_url=theirs.store_url)

@@ -103,14 +103,20 @@ M = TypeVar("M", StepRecord, SourceLock, BatchFile)
 
 @dataclass(frozen=True)
 class Workspace:
-    """Paths in a workspace, and its files as data."""
+    """Paths in a workspace, and its files as data.
+
+    Attributes:
+        root: the folder.
+        share: URL through which hosts exchange artifacts that do not see each other's folders.
+    """
 
     root: Path
+    share: str | None = None
 
     @classmethod
-    def default(cls, settings: Settings) -> Workspace:
+    def default(cls, settings: Settings, share: str | None = None) -> Workspace:
         """The user's."""
-        return cls(settings.data_dir / "recipes")
+        return cls(settings.data_dir / "recipes", share)
 
     def artifact(self, key: str) -> Path:
         """Where a conversion's artifact is or will be."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any
 
 from toolkit.recipes.work import quiet
@@ -14,12 +15,13 @@ import torch  # noqa: E402
 from toolkit.artifact import MANIFEST, Artifact, Manifest  # noqa: E402
 from toolkit.compress.plan import QuantizationPlan, plan_from_flags  # noqa: E402
 from toolkit.compress.schemes import SCHEMES  # noqa: E402
-from toolkit.errors import ArtifactError, SourceError, UsageError  # noqa: E402
+from toolkit.errors import ArtifactCorrupt, ArtifactError, SourceError, UsageError  # noqa: E402
 from toolkit.export.backends import BACKENDS  # noqa: E402
 from toolkit.export.convert import ConvertOptions, convert  # noqa: E402
 from toolkit.export.executorch.schemes import adapt, check_supported  # noqa: E402
 from toolkit.recipes import fingerprints  # noqa: E402
 from toolkit.recipes.matrix import Conversion  # noqa: E402
+from toolkit.recipes.share import Share  # noqa: E402
 from toolkit.recipes.steps import ConvertWork  # noqa: E402
 from toolkit.recipes.workspace import Workspace, write_atomically  # noqa: E402
 from toolkit.runtime.lock import exclusive  # noqa: E402
@@ -50,7 +52,8 @@ def run(work: ConvertWork, workspace: Workspace, settings: Settings) -> dict[str
             artifact = Artifact.load(target)
         except ArtifactError:
             workspace.remove_leftovers(work.key)
-            artifact = _convert(work, workspace, settings)
+            artifact = _shared(work.key, workspace) or _convert(work, workspace, settings)
+        _put(work.key, artifact, workspace)
     return _result(work, artifact.manifest)
 
 
@@ -82,6 +85,23 @@ def load_backend(name: str) -> None:
     # transformers imports what models are made of when the first model is made: several seconds.
     for module in _OF_EVERY_MODEL:
         importlib.import_module(module)
+
+
+def _shared(key: str, workspace: Workspace) -> Artifact | None:
+    """What another host made, when there is a share and it has that."""
+    if workspace.share is None:
+        return None
+    try:
+        return Share(workspace.share).get(key, workspace.artifact(key))
+    except ArtifactCorrupt as error:
+        print(f"{error}\nIt is made again.", file=sys.stderr)
+        return None
+
+
+def _put(key: str, artifact: Artifact, workspace: Workspace) -> None:
+    """Give other hosts what this one has, unless they have it."""
+    if workspace.share is not None and not Share(workspace.share).has(key, artifact):
+        Share(workspace.share).put(key, artifact)
 
 
 def _convert(work: ConvertWork, workspace: Workspace, settings: Settings) -> Artifact:

@@ -11,6 +11,7 @@ from toolkit.errors import DeviceLost, DeviceNotFound, RunError
 from toolkit.profiling.pull import pull_left_runs
 from toolkit.profiling.session import Session, abandon, profile
 from toolkit.recipes.run_ids import status_of
+from toolkit.recipes.share import obtained
 from toolkit.recipes.steps import ProfileWork
 from toolkit.recipes.targets import PHONES, virtual_number
 from toolkit.recipes.workspace import Workspace
@@ -34,7 +35,7 @@ def run(work: ProfileWork, workspace: Workspace, settings: Settings) -> dict[str
             device = open_device(serial_of(work.device, settings), settings)
             found = _pulled(work, device, session)
         if found is None:
-            found = _profiled(work, device, Artifact.load(workspace.artifact(work.artifact)), session)
+            found = _profiled(work, device, obtained(work.artifact, workspace), session)
     return {"run_id": found, "status": "ok", "alike": list(work.alike)}
 
 
