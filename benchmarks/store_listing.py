@@ -1,13 +1,12 @@
 """How long listings take in a store of 1,000,000 repetitions: `python -m benchmarks.store_listing`.
 
 Fills an empty SQLite file and, where a server is installed, an empty PostgreSQL database with runs of 1
-warm-up and 5 repetitions of 127 decode steps each, and times what people ask: the query alone, and the whole
-command, Python's start included, by the clock and in processor time (medians). Ends with 1 when a listing
-takes longer than the limit.
+warm-up and 5 repetitions of 127 decode steps each, and times what people ask: the query alone (median of
+several) and the whole command, Python's start included, by the clock and in processor time (the least of
+several). Ends with 1 when a listing takes longer than the limit.
 
-A listing is judged by its query by the clock plus its command's processor time: a server answers in a process
-of its own, and what else this machine does slows starting Python down less that way. The sum is no less than
-the command would take alone: on SQLite it holds the query twice.
+A listing is judged by its command's processor time, which suffers less than the clock from what else this
+machine does, and on a server, which answers in a process of its own, by the query's time in addition.
 """
 
 from __future__ import annotations
@@ -161,12 +160,12 @@ def _measure(name: str, url: str, repetitions: int) -> bool:
             if question.command:
                 command_s, processor_s = _timed_command(question.command, url)
                 line += f"{command_s:8.2f} s{processor_s:9.2f} s"
-                judged_s += processor_s
+                judged_s = processor_s + (0 if name == "sqlite" else query_s)
             print(line, flush=True)
             if question.is_listing:
                 slowest_s = max(slowest_s, judged_s)
     verdict = "ok" if slowest_s < LIMIT_S else "TOO SLOW"
-    print(f"slowest listing, query and processor time: {slowest_s:.2f} s, limit {LIMIT_S:.0f} s: {verdict}")
+    print(f"slowest listing, as judged: {slowest_s:.2f} s, limit {LIMIT_S:.0f} s: {verdict}")
     return slowest_s >= LIMIT_S
 
 
@@ -177,7 +176,7 @@ def _timed(action: Callable[[], object]) -> float:
 
 
 def _timed_command(arguments: tuple[str, ...], url: str) -> tuple[float, float]:
-    """Seconds by the clock and of the processor, the median of each."""
+    """Seconds by the clock and of the processor, the least of each."""
     command = [sys.executable, "-m", "toolkit.cli.main", "results", *arguments]
     environment = {**os.environ, "SLM_STORE_URL": url}
     clock_s, processor_s = [], []
@@ -187,7 +186,7 @@ def _timed_command(arguments: tuple[str, ...], url: str) -> tuple[float, float]:
             _timed(lambda: subprocess.run(command, env=environment, check=True, capture_output=True))
         )
         processor_s.append(_processor_time_of_children_s() - before)
-    return statistics.median(clock_s), statistics.median(processor_s)
+    return min(clock_s), min(processor_s)
 
 
 def _processor_time_of_children_s() -> float:
