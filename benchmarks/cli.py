@@ -136,9 +136,12 @@ def all_peers(quantizations: Sequence[str], environments: Environments) -> list[
     peers += [GenaiOnOurArtifact(artifacts[0], genai, as_shipped=shipped) for shipped in (False, True)]
     peers += [GenaiBuilder(genai, as_shipped=shipped, out=OUT) for shipped in (False, True)]
     executorch = ExecutorchEngine(environments.executorch)
-    program = OurArtifact(quantizations[0], OUT, backend="executorch", context_length=CONTEXT_LENGTH)
-    peers.append(Ours(program, executorch, settings, EXECUTORCH))
-    peers += [ExecutorchOnOurArtifact(program, executorch), OptimumExecutorch(executorch, OUT)]
+    programs = [
+        OurArtifact(quantization, OUT, backend="executorch", context_length=CONTEXT_LENGTH)
+        for quantization in quantizations
+    ]
+    peers += [Ours(program, executorch, settings, EXECUTORCH) for program in programs]
+    peers += [ExecutorchOnOurArtifact(programs[0], executorch), OptimumExecutorch(executorch, OUT)]
     library = LlamaCpp(environments.llama_cpp, cpu_flags())
     peers += [LlamaCppRow(library, file_type, OUT) for file_type in ("Q4_0", "Q4_K_M", None)]
     return peers

@@ -85,19 +85,13 @@ def convert(
       slm convert SmolLM2-135M-Instruct --backend executorch --quant 8da4w -o artifacts/smollm2-et
       slm convert random:llama-tiny --quant 8da8w -o artifacts/random
     """  # noqa: D301
-    from toolkit.cli.conversion import run_conversion
+    from toolkit.cli.conversion import Quantization, run_conversion
 
     artifact = run_conversion(
         model,
         output,
-        backend=backend.value,
-        quant=quant,
-        group_size=group_size,
-        algorithm=algorithm,
+        Quantization(backend.value, quant, group_size, algorithm, symmetric, embedding, lm_head),
         calibration=calibration,
-        symmetric=symmetric,
-        embedding=embedding,
-        lm_head=lm_head,
         context=context,
         opset=opset,
         all_logits=logits is Logits.all,

@@ -6,21 +6,18 @@ import importlib
 import sys
 from typing import Any
 
-from toolkit.recipes.work import quiet
+from toolkit.export.quiet import hush_libraries
 
-quiet.hush_libraries()
+hush_libraries()
 
 import torch  # noqa: E402
 
 from toolkit.artifact import MANIFEST, Artifact, Manifest  # noqa: E402
-from toolkit.compress.plan import QuantizationPlan, plan_from_flags  # noqa: E402
-from toolkit.compress.schemes import SCHEMES  # noqa: E402
 from toolkit.errors import ArtifactCorrupt, ArtifactError, SourceError, UsageError  # noqa: E402
 from toolkit.export.backends import BACKENDS  # noqa: E402
 from toolkit.export.convert import ConvertOptions, convert  # noqa: E402
-from toolkit.export.executorch.schemes import adapt, check_supported  # noqa: E402
+from toolkit.export.flags import label_of, plan_for  # noqa: E402
 from toolkit.recipes import fingerprints  # noqa: E402
-from toolkit.recipes.matrix import Conversion  # noqa: E402
 from toolkit.recipes.share import Share  # noqa: E402
 from toolkit.recipes.steps import ConvertWork  # noqa: E402
 from toolkit.recipes.workspace import Workspace, write_atomically  # noqa: E402
@@ -57,28 +54,6 @@ def run(work: ConvertWork, workspace: Workspace, settings: Settings) -> dict[str
     return _result(work, artifact.manifest)
 
 
-def plan_of(one: ConvertWork | Conversion, *, tied: bool, layers: int) -> QuantizationPlan:
-    """The quantization plan that a conversion's flags stand for.
-
-    Raises:
-        CompressError: a combination that cannot be done.
-    """
-    plan = plan_from_flags(
-        one.quant,
-        group_size=one.group_size,
-        algorithm=one.algorithm,
-        symmetric=one.symmetric,
-        embedding=one.embedding,
-        lm_head=one.lm_head,
-        tied=tied,
-        layers=layers,
-    )
-    if one.backend == "executorch":
-        plan = adapt(plan, keep_groups=one.group_size is not None, keep_grid=one.symmetric is not None)
-        check_supported(plan)
-    return plan
-
-
 def load_backend(name: str) -> None:
     """Import everything that a backend needs, so that processes forked from this one have it."""
     BACKENDS.get(name)
@@ -113,14 +88,10 @@ def _convert(work: ConvertWork, workspace: Workspace, settings: Settings) -> Art
         trust_remote_code=work.trust_remote_code,
     )
     _check_unchanged(work, source)
-    plan = plan_of(
-        work,
-        tied=bool(getattr(source.config, "tie_word_embeddings", False)),
-        layers=source.config.num_hidden_layers,
-    )
+    plan = plan_for(work, source.config)
     options = ConvertOptions(
         plan=plan,
-        label=_label(work.quant, plan),
+        label=label_of(work, plan),
         backend=work.backend,
         context_length=work.context,
         logits=work.logits,
@@ -141,14 +112,6 @@ def _check_unchanged(work: ConvertWork, source: ModelSource) -> None:
             subject=work.model,
             next_step="Take what is there now: slm recipe run RECIPE --refetch",
         )
-
-
-def _label(quant: str, plan: QuantizationPlan) -> str:
-    """Names the quantization in the artifact's name; a preset's name says it all."""
-    group_size = plan.linear.group_size
-    if group_size is None or quant not in SCHEMES:
-        return quant
-    return f"{quant}-{f'g{group_size}' if group_size else 'channel'}-{plan.linear.algorithm}"
 
 
 def _result(work: ConvertWork, manifest: Manifest) -> dict[str, Any]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from toolkit.export.quiet import hush_libraries
 from toolkit.recipes.steps import FetchWork
-from toolkit.recipes.work import quiet
 from toolkit.recipes.workspace import SourceLock, Workspace
 from toolkit.settings import Settings
 
-quiet.hush_libraries()
+hush_libraries()
 
 from toolkit.sources import resolve  # noqa: E402
 
