@@ -83,8 +83,11 @@ class VirtualPhone:
             # Dying by itself just now: what is inside has ended, unshare follows.
             _wait_until(lambda: not self.is_running(), _STOP_TIMEOUT_S)
             return
-        # The namespace's init ends last, when the kernel has ended all else in there.
-        if not _wait_until(lambda: ticks is None or _start_ticks(init) != ticks, _STOP_TIMEOUT_S):
+        # The namespace's init ends when the kernel has ended all else in there; of a phone that was dying by
+        # itself it may have ended before.
+        if not _wait_until(
+            lambda: not self.is_running() and (ticks is None or _start_ticks(init) != ticks), _STOP_TIMEOUT_S
+        ):
             raise VirtualPhoneFailed(
                 f"Virtual phone {self.name} does not end.",
                 serial=self.serial,
