@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 _OBJECT_STORE_BYTES = 80_000_000
-# Ray takes 127.0.0.1 for "my outer address"; the rest of the loopback network it leaves alone.
-_HEAD, _OTHER = "127.0.0.2", "127.0.0.3"
 # A lost node is noticed within seconds, a busy one is given time.
 _QUICK_TO_NOTICE = {"health_check_period_ms": 1000, "health_check_failure_threshold": 10}
 
@@ -19,6 +17,8 @@ _QUICK_TO_NOTICE = {"health_check_period_ms": 1000, "health_check_failure_thresh
 def cluster(*, head_cpus: int, data_dir: Path | None = None) -> Iterator[Any]:
     """A cluster with its head; add_node and remove_node do the rest. RAY_ADDRESS leads to it."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    # Before ray is imported: it keeps to loopback then.
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     from ray.cluster_utils import Cluster
 
     made = Cluster(
@@ -27,7 +27,6 @@ def cluster(*, head_cpus: int, data_dir: Path | None = None) -> Iterator[Any]:
             "num_cpus": head_cpus,
             "object_store_memory": _OBJECT_STORE_BYTES,
             "include_dashboard": False,
-            "node_ip_address": _HEAD,
             "_system_config": _QUICK_TO_NOTICE,
             "env_vars": {} if data_dir is None else {"SLM_DATA_DIR": str(data_dir)},
         },
@@ -41,7 +40,7 @@ def cluster(*, head_cpus: int, data_dir: Path | None = None) -> Iterator[Any]:
 def add_node(
     made: Any, *, cpus: int, data_dir: Path | None = None, resources: dict[str, float] | None = None
 ) -> Any:
-    """A second node, at a loopback address of its own.
+    """A second node.
 
     Args:
         made: the cluster.
@@ -52,7 +51,6 @@ def add_node(
     return made.add_node(
         num_cpus=cpus,
         object_store_memory=_OBJECT_STORE_BYTES,
-        node_ip_address=_OTHER,
         resources=resources or {},
         env_vars={} if data_dir is None else {"SLM_DATA_DIR": str(data_dir)},
     )

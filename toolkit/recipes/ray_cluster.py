@@ -69,7 +69,12 @@ def open_cluster(
         UsageError: ray is not installed.
         ClusterUnusable: the cluster cannot be reached, or cannot take what the plan needs.
     """
+    address = os.environ.get("RAY_ADDRESS") if name == "ray" else name
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if not address or address.startswith(f"{_LOOPBACK}:"):
+        # Ray reads it when it is imported. Without it a cluster of this machine alone listens to the whole
+        # network, and one on loopback is looked for at the machine's outer address.
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     try:
         import ray
     except ModuleNotFoundError:
@@ -77,12 +82,8 @@ def open_cluster(
             "--executor ray needs the package ray", next_step="pip install 'slm-toolkit[ray]'"
         ) from None
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    address = os.environ.get("RAY_ADDRESS") if name == "ray" else name
     try:
         if address:
-            if address.startswith("127."):
-                # Ray would take this machine's outer address, where such a cluster does not listen.
-                quiet["_node_ip_address"] = address.rpartition(":")[0]
             ray.init(address=address, **quiet)
         else:
             devices = (step.resources.device for step in plan.to_do)
@@ -91,7 +92,6 @@ def open_cluster(
                 resources=node_resources(device for device in devices if device),
                 object_store_memory=_OBJECT_STORE_BYTES,
                 include_dashboard=False,
-                _node_ip_address=_LOOPBACK,
                 **quiet,
             )
     except (ConnectionError, RuntimeError, ValueError) as error:
