@@ -27,7 +27,7 @@ class SlmRecipe:
 
     @property
     def settings(self) -> Settings:
-        return Settings.from_environment(self._environ())
+        return Settings.from_environment(self.environment())
 
     @property
     def workspace(self) -> Path:
@@ -45,7 +45,7 @@ class SlmRecipe:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=self._environ(),
+            env=self.environment(),
         )
         self.processes.append(process)
         return process
@@ -99,7 +99,7 @@ class SlmRecipe:
         raw = self.settings.data_dir / "raw"
         return left + [str(path) for path in raw.glob(".*")] if raw.is_dir() else left
 
-    def _environ(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         return {**os.environ, "SLM_DATA_DIR": str(self.folder / "data"), **self.environ}
 
 
