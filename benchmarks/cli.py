@@ -139,9 +139,12 @@ def all_peers(quantizations: Sequence[str], environments: Environments) -> list[
     programs = [
         OurArtifact(quantization, OUT, backend="executorch", context_length=CONTEXT_LENGTH)
         for quantization in quantizations
+        # ExecuTorch cannot keep all of a GGUF file's integers.
+        if quantization != "source"
     ]
     peers += [Ours(program, executorch, settings, EXECUTORCH) for program in programs]
-    peers += [ExecutorchOnOurArtifact(programs[0], executorch), OptimumExecutorch(executorch, OUT)]
+    peers += [ExecutorchOnOurArtifact(program, executorch) for program in programs[:1]]
+    peers.append(OptimumExecutorch(executorch, OUT))
     library = LlamaCpp(environments.llama_cpp, cpu_flags())
     peers += [LlamaCppRow(library, file_type, OUT) for file_type in ("Q4_0", "Q4_K_M", None)]
     return peers

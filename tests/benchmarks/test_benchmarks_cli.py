@@ -35,14 +35,20 @@ def test_rows_and_their_order(tmp_path):
     assert [peer.name for peer in peers(tmp_path)] == _ROWS
 
 
-def test_each_quantization_is_a_row_of_ours(tmp_path):
-    names = [peer.name for peer in peers(tmp_path, "mobile-4bit", "source")]
+def test_each_quantization_is_a_row_of_ours_on_both_engines(tmp_path):
+    names = [peer.name for peer in peers(tmp_path, "mobile-4bit", "8da4w")]
+    assert [name for name in names if "8da4w" in name] == ["ours-8da4w", "ours-8da4w-executorch"]
+    assert [name for name in names if "8da4w" not in name] == _ROWS
+
+
+def test_what_executorch_cannot_have_is_no_row(tmp_path):
+    names = [peer.name for peer in peers(tmp_path, "source")]
     assert [name for name in names if "source" in name] == [
         "ours-source",
-        "ours-source-executorch",
+        "ours-source-engine-kernels",
         "llama.cpp-source-file",
     ]
-    assert [name for name in names if not name.startswith("ours-source")] == _ROWS
+    assert "executorch-optimum" in names
 
 
 def test_rows_are_chosen_by_pattern(tmp_path):
