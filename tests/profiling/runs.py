@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -59,6 +60,17 @@ def _processes() -> Iterator[tuple[int, list[str]]]:
         except OSError:
             continue
         yield int(entry.name), line.decode(errors="replace").split("\0")
+
+
+@contextmanager
+def held_runner(run_id: str) -> Iterator[None]:
+    """A run's runner stands still while the block runs, so that it cannot come to its end before."""
+    [pid] = runner_pids(run_id)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def kill_runner(run_id: str) -> None:

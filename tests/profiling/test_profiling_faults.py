@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
-import signal
 import time
 from pathlib import Path
 
 import pytest
 from private_adb import AdbServer
-from runs import ENDLESS_FLAGS, SMALL_FLAGS, runner_pids, wait_for
+from runs import ENDLESS_FLAGS, SMALL_FLAGS, held_runner, runner_pids, wait_for
 from slm_process import SlmProcess
 from virtual_phones import running_phone
 
@@ -149,16 +147,14 @@ def test_a_second_host_is_refused_until_the_first_has_finished(
 def test_a_run_whose_host_died_is_waited_for(
     slm: SlmProcess, phone: VirtualPhone, artifact: Artifact, settings: Settings
 ) -> None:
-    repetitions = 2000
+    repetitions = 4000
     first = slm("profile", artifact.path, "-d", phone.serial, *SMALL_FLAGS, "--repetitions", repetitions)
-    [runner] = wait_for(runner_pids)
-    os.kill(runner, signal.SIGSTOP)
-    first.kill()
-    first.communicate()
-    second = slm("profile", artifact.path, "-d", phone.serial, *SMALL_FLAGS)
-    assert second.stderr is not None
-    wait_for(lambda: "waiting for run" in second.stderr.readline())
-    os.kill(runner, signal.SIGCONT)
+    with held_runner(running_id(phone)):
+        first.kill()
+        first.communicate()
+        second = slm("profile", artifact.path, "-d", phone.serial, *SMALL_FLAGS)
+        assert second.stderr is not None
+        wait_for(lambda: "waiting for run" in second.stderr.readline())
     _, err = second.communicate(timeout=120)
     assert second.returncode == 0, err
     pull = slm("pull", "-d", phone.serial)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from private_adb import AdbServer
-from runs import ENDLESS_FLAGS, SMALL_FLAGS, kill_runner, runner_pids, wait_for
+from runs import ENDLESS_FLAGS, SMALL_FLAGS, held_runner, kill_runner, runner_pids, wait_for
 from slm_process import SlmProcess
 from virtual_phones import running_phone
 
@@ -152,11 +152,12 @@ def test_a_full_phone_is_refused_before_anything_is_pushed(
 def test_a_cut_link_does_not_end_the_run_and_pull_finishes_it(
     slm: SlmProcess, phone: VirtualPhone, artifact: Artifact, settings: Settings, adb_server: AdbServer
 ) -> None:
-    enough = [*SMALL_FLAGS, "--repetitions", "400"]
+    enough = [*SMALL_FLAGS, "--repetitions", "4000"]
     process = slm("profile", artifact.path, "-d", phone.serial, *enough)
     run_id = started_run_id(phone)
-    adb_server.kill()
-    out, err = process.communicate(timeout=60)
+    with held_runner(run_id):
+        adb_server.kill()
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 8, err
     assert [summary.run.status for summary in stored(settings)] == ["device_lost"]
 
