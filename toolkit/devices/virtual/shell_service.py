@@ -45,7 +45,10 @@ async def serve_shell(
         environment: variables besides Android's usual ones.
     """
     await stream.accept()
-    process = await asyncio.create_subprocess_exec(
+    loop = asyncio.get_running_loop()
+    # As create_subprocess_exec does; but we need the transport.
+    transport, protocol = await loop.subprocess_exec(
+        lambda: asyncio.subprocess.SubprocessStreamProtocol(limit=_CHUNK_BYTES, loop=loop),
         "/system/bin/sh",
         *(("-c", command) if command else ()),
         stdin=asyncio.subprocess.PIPE,
@@ -56,7 +59,8 @@ async def serve_shell(
         env={**_ENVIRONMENT, **environment},
         cwd="/",
     )
-    session = _Session(stream, process, v2)
+    process = asyncio.subprocess.Process(transport, protocol, loop)
+    session = _Session(stream, process, transport, v2)
     feeder = asyncio.create_task(session.feed())
     try:
         await session.relay()
@@ -66,9 +70,16 @@ async def serve_shell(
 
 
 class _Session:
-    def __init__(self, stream: Stream, process: asyncio.subprocess.Process, v2: bool) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        process: asyncio.subprocess.Process,
+        transport: asyncio.SubprocessTransport,
+        v2: bool,
+    ) -> None:
         self._stream = stream
         self._process = process
+        self._transport = transport
         self._v2 = v2
         # One packet at a time: stdout and stderr share the stream.
         self._writing = asyncio.Lock()
@@ -79,7 +90,7 @@ class _Session:
         try:
             await asyncio.gather(*(self._pump(kind, pipe) for kind, pipe in pipes if pipe))
         except (StreamClosed, ConnectionError):
-            self._kill()
+            self._hang_up()
             raise
         finally:
             status = await self._process.wait()
@@ -105,7 +116,7 @@ class _Session:
                 if not stdin.is_closing():
                     await self._drain(stdin)
         except (StreamClosed, ConnectionError):
-            self._kill()
+            self._hang_up()
 
     @staticmethod
     async def _drain(stdin: asyncio.StreamWriter) -> None:
@@ -120,8 +131,13 @@ class _Session:
             async with self._writing:
                 await self._stream.write(_PACKET.pack(kind, len(data)) + data if self._v2 else data)
 
-    def _kill(self) -> None:
+    def _hang_up(self) -> None:
+        """End what the host has started, and close the pipes: what has a session of its own goes on.
+
+        As with adbd its next write fails then. A pipe that is open and never read would stop it one day.
+        """
         try:
             os.killpg(self._process.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
+        self._transport.close()
