@@ -39,7 +39,7 @@ arm64-demo: $(VENV)/.arm64 ## Both engines on a virtual arm64 phone, emulated by
 	done; \
 	slm results list
 
-test: $(VENV)/.test lint ## Set up and run all tests (under 25 minutes on 2 cores)
+test: $(VENV)/.test lint ## Set up and run all tests (about 35 minutes on 2 cores)
 	$(BIN)/pytest -m "not soak"
 
 soak: $(VENV)/.test ## Slow checks: sanitizers, long fault runs
