@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from toolkit.devices.adb.binary import find_adb, wheel_adb
@@ -43,26 +45,35 @@ class AdbServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [self.client.binary, "nodaemon", "server"],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env={**os.environ, **self.environ},
-            )
+        """Start it, in the place of one that a client may have started since :meth:`kill`."""
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
-            try:
-                socket.create_connection(("127.0.0.1", self._port), timeout=1).close()
-                return
-            except OSError:
-                time.sleep(0.05)
-        raise AssertionError("the adb server did not start")
+            self.kill()
+            with self._log.open("ab") as log:
+                self._process = subprocess.Popen(
+                    [self.client.binary, "nodaemon", "server"],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    env={**os.environ, **self.environ},
+                )
+            # One that finds the port taken by a client's server ends at once.
+            while self._process.poll() is None and time.monotonic() < deadline:
+                if self._process.pid in self._listeners():
+                    return
+                time.sleep(0.02)
+        raise AssertionError(f"the adb server did not start, see {self._log}")
 
     def kill(self) -> None:
-        """Cut every link at once."""
+        """Cut every link at once, also when it is a client that has started the server."""
         if self._process:
             self._process.kill()
             self._process.wait()
             self._process = None
+        for pid in self._listeners():
+            os.kill(pid, signal.SIGKILL)
+
+    def _listeners(self) -> list[int]:
+        """Pids of whatever listens on the port."""
+        listening = [each for each in psutil.net_connections("tcp4") if each.status == psutil.CONN_LISTEN]
+        return [each.pid for each in listening if each.laddr.port == self._port and each.pid]

@@ -32,8 +32,6 @@ def restartable(adb_server: AdbServer) -> Iterator[AdbServer]:
     """The server again as it was, also after a test that ended it."""
     yield adb_server
     # Any adb client starts a server when there is none, and that one would outlive the tests.
-    adb_server.client.execute(["kill-server"], timeout_s=20)
-    adb_server.kill()
     adb_server.start()
 
 

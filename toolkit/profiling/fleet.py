@@ -87,9 +87,12 @@ def _in_threads(serials: Sequence[str], serve: Callable[[str], Outcome[T]]) -> d
         with interruptible_by(interrupts[serial]):
             return serve(serial)
 
+    futures: dict[str, Future[Outcome[T]]] = {}
     with ThreadPoolExecutor(min(len(serials), MOST_AT_ONCE), thread_name_prefix="device") as pool:
-        futures = {serial: pool.submit(serve_interruptibly, serial) for serial in serials}
         try:
+            # Within the try: the first devices are at work while the next ones are handed out.
+            for serial in serials:
+                futures[serial] = pool.submit(serve_interruptibly, serial)
             wait(futures.values())
         except KeyboardInterrupt:
             # Those that wait for a thread must not start any more.
