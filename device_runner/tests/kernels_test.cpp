@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <random>
 #include <string>
@@ -181,7 +182,8 @@ void CheckShape(const Shape& shape, int64_t rows, int bits, Zeros zeros) {
 const Shape kShapes[] = {{16, 32, 32},   {1, 16, 16},   {33, 48, 16},   {50, 64, 64},
                          {17, 576, 128}, {40, 100, 32}, {31, 37, 16},   {16, 576, 64},
                          {48, 320, 256}, {19, 70, 64},  {24, 576, 1024}};
-const int64_t kRowCounts[] = {1, 2, 3, 8, 11, 33};
+// Kernels take several rows at once: all remainders, and more than one full group.
+const int64_t kRowCounts[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 33};
 
 TEST(FourBitProductsMatchADoubleReference) {
   for (const Shape& shape : kShapes) {
@@ -201,10 +203,44 @@ TEST(EightBitProductsMatchADoubleReference) {
   }
 }
 
+void CheckRowsTogether(const Shape& shape, int bits, Zeros zeros) {
+  constexpr int64_t kMostRows = 9;
+  std::mt19937 random(static_cast<uint32_t>(shape.columns));
+  const Matrix matrix(shape, bits, zeros, random);
+  const std::vector<float> bias = RandomFloats(shape.rows, random);
+  const std::vector<float> activations = RandomFloats(kMostRows * shape.columns, random);
+  for (const KernelSet* set : AvailableKernels()) {
+    std::vector<float> alone;
+    for (int64_t rows = 1; rows <= kMostRows; ++rows) {
+      const auto end = activations.begin() + rows * shape.columns;
+      const std::vector<float> last = RunQuantized(*set, matrix, 1, {end - shape.columns, end}, bias);
+      alone.insert(alone.end(), last.begin(), last.end());
+      const std::vector<float> together = RunQuantized(*set, matrix, rows, {activations.begin(), end}, bias);
+      const bool same = std::memcmp(together.data(), alone.data(), alone.size() * sizeof(float)) == 0;
+      CHECK(same);
+      if (!same) {
+        std::fprintf(stderr, "%s: N %ld K %ld group %ld, M %ld, %d bits\n", set->name,
+                     static_cast<long>(shape.rows), static_cast<long>(shape.columns),
+                     static_cast<long>(shape.group), static_cast<long>(rows), bits);
+      }
+    }
+  }
+}
+
+// What a prompt's token gets must not depend on how many others come with it.
+TEST(RowsTogetherGiveTheBitsThatEachGivesAlone) {
+  for (const Shape& shape : kShapes) {
+    for (const int bits : {4, 8}) {
+      for (const Zeros zeros : {Zeros::kNone, Zeros::kInteger}) CheckRowsTogether(shape, bits, zeros);
+    }
+  }
+}
+
 TEST(MoreRowsThanOneSweepMatch) { CheckShape({20, 64, 32}, 517, 4, Zeros::kNone); }
 
 // With scales of one and activations whose largest is 127, every step of the sum is an integer.
 TEST(IntegerPartsAreExactAtTheEndsOfTheRange) {
+  constexpr int64_t kRows = 5;
   for (const int bits : {4, 8}) {
     std::mt19937 random(1);
     for (const uint8_t fill : {uint8_t{0}, uint8_t{0xFF}}) {
@@ -214,10 +250,10 @@ TEST(IntegerPartsAreExactAtTheEndsOfTheRange) {
       Pack(matrix.layout, {matrix.values.data(), matrix.scales.data(), nullptr, nullptr},
            matrix.packed.get());
       for (const float activation : {127.0F, -127.0F}) {
-        const std::vector<float> activations(64, activation);
+        const std::vector<float> activations(kRows * 64, activation);
         const float expected = 64.0F * activation * static_cast<float>(matrix.Weight(0, 0));
         for (const KernelSet* set : AvailableKernels()) {
-          const std::vector<float> output = RunQuantized(*set, matrix, 1, activations, {});
+          const std::vector<float> output = RunQuantized(*set, matrix, kRows, activations, {});
           CHECK(std::all_of(output.begin(), output.end(), [&](float value) { return value == expected; }));
         }
       }
