@@ -30,7 +30,8 @@ inline float FromBits(int32_t bits) {
 inline int64_t NibblePosition(int64_t column) { return column / 2 + 4 * (column % 2); }
 
 // Returns the sum of the bytes and sets `scale`. Magnitudes are compared as integers, which orders
-// non-negative floats alike and needs no relaxed float rules to be vectorized.
+// non-negative floats alike and needs no relaxed float rules to be vectorized. Unsigned sums, because what is
+// not a number becomes some integer or other, and those may overflow.
 inline int32_t QuantizeBlock(const float* values, int64_t columns, int8_t* bytes, float& scale) {
   int32_t largest_bits = 0;
   for (int64_t column = 0; column < columns; ++column) {
@@ -40,13 +41,14 @@ inline int32_t QuantizeBlock(const float* values, int64_t columns, int8_t* bytes
   const float largest = FromBits(largest_bits);
   scale = largest / 127.0F;
   const float inverse = largest > 0.0F ? 127.0F / largest : 0.0F;
-  int32_t sum = 0;
+  uint32_t sum = 0;
   for (int64_t column = 0; column < columns; ++column) {
-    const int32_t rounded = Bits(values[column] * inverse + kRoundingBias) - kRoundingBiasBits;
+    const uint32_t rounded = static_cast<uint32_t>(Bits(values[column] * inverse + kRoundingBias)) -
+                             static_cast<uint32_t>(kRoundingBiasBits);
     bytes[column] = static_cast<int8_t>(rounded);
     sum += rounded;
   }
-  return sum;
+  return static_cast<int32_t>(sum);
 }
 
 template <int64_t kBlock>
@@ -74,7 +76,7 @@ void QuantizeRow(const float* activations, int64_t columns, int bits, int32_t st
     }
     values += kBlock;
     *scales++ = scale;
-    *starts++ = start_factor * sum;
+    *starts++ = static_cast<int32_t>(static_cast<uint32_t>(start_factor) * static_cast<uint32_t>(sum));
     if (with_sums) *sums++ = scale * static_cast<float>(sum);
   }
 }

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "engines/executorch/engine_log.h"
+#include "engines/executorch/own_delegate.h"
 #include "engines/executorch/program_file.h"
 #include "engines/executorch/threads.h"
 
@@ -63,7 +64,10 @@ Status ExecutorchEngine::Open(const EngineOptions& options) {
   return SetThreads(options.threads, options.thread_cpus);
 }
 
+std::string ExecutorchEngine::kernels() const { return DelegateKernels(); }
+
 Status ExecutorchEngine::Load(const EngineOptions& options) {
+  ChooseDelegates(options.own_kernels, options.threads);
   const std::string file = ProgramFile(options.model);
   if (Status status = CheckProgramFile(file); !status.ok()) return status;
   try {

@@ -24,6 +24,7 @@ class ExecutorchEngine final : public Engine {
   Status Open(const EngineOptions& options) override;
   Status Load(const EngineOptions& options) override;
   const ModelFacts& model() const override { return facts_; }
+  std::string kernels() const override;
   Status Reserve(int64_t kv_length, int64_t max_tokens) override;
   void Clear() override { position_ = 0; }
   Status Forward(std::span<const int64_t> tokens) override;

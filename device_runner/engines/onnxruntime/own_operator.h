@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "engines/onnxruntime/weight_memory.h"
 #include "kernels/kernel_set.h"
+#include "kernels/weight_memory.h"
 
 namespace slm::own {
 

@@ -1,4 +1,4 @@
-#include "engines/onnxruntime/weight_memory.h"
+#include "kernels/weight_memory.h"
 
 #include <sys/mman.h>
 #include <unistd.h>

@@ -1,0 +1,212 @@
+#include "engines/executorch/own_delegate.h"
+
+#include <dlfcn.h>
+#include <executorch/runtime/backend/interface.h>
+#include <executorch/runtime/core/exec_aten/util/tensor_util.h>
+
+#include <exception>
+#include <memory>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "engines/executorch/flatbuffer.h"
+#include "engines/executorch/row_program.h"
+#include "engines/executorch/xnnpack_graph.h"
+
+namespace slm {
+namespace {
+
+using executorch::aten::SizesType;
+using executorch::aten::Tensor;
+using executorch::runtime::ArrayRef;
+using executorch::runtime::BackendExecutionContext;
+using executorch::runtime::BackendInitContext;
+using executorch::runtime::BackendInterface;
+using executorch::runtime::CompileSpec;
+using executorch::runtime::DelegateHandle;
+using executorch::runtime::Error;
+using executorch::runtime::EValue;
+using executorch::runtime::FreeableBuffer;
+using executorch::runtime::Result;
+using executorch::runtime::Span;
+
+constexpr std::string_view kName = "XnnpackBackend";
+
+struct Choice {
+  // Null: everything is the engine's.
+  std::shared_ptr<RowResources> resources;
+  int delegates = 0;
+};
+
+Choice& CurrentChoice() {
+  static Choice choice;
+  return choice;
+}
+
+// One delegate: run here, or a handle of the engine's.
+struct Delegate {
+  std::unique_ptr<RowProgram> program;
+  std::vector<float*> arguments;
+  DelegateHandle* engines = nullptr;
+};
+
+std::unique_ptr<RowProgram> MakeProgram(BackendInitContext& context, const FreeableBuffer& processed) {
+  const Choice& choice = CurrentChoice();
+  if (choice.resources == nullptr) return nullptr;
+  const auto* named_data = context.get_named_data_map();
+  const NamedData read = [&](const std::string& key, const auto& take) {
+    if (named_data == nullptr) throw NotCovered("no named data");
+    auto data = named_data->get_data(key);
+    if (!data.ok()) throw NotCovered("no data named " + key);
+    take({static_cast<const uint8_t*>(data->data()), data->size()});
+  };
+  try {
+    XnnGraph graph = ReadXnnGraph({static_cast<const uint8_t*>(processed.data()), processed.size()}, read);
+    return std::make_unique<RowProgram>(std::move(graph), choice.resources);
+  } catch (const NotCovered&) {
+    // The engine can do more than we can, and says what is wrong with what nobody can do.
+  } catch (const BrokenFlatbuffer&) {
+  }
+  return nullptr;
+}
+
+Error Resize(Tensor& tensor, const std::vector<int64_t>& row_shape, int64_t rows) {
+  std::vector<SizesType> sizes{1, static_cast<SizesType>(rows)};
+  for (const int64_t size : row_shape) sizes.push_back(static_cast<SizesType>(size));
+  return executorch::runtime::resize_tensor(tensor, ArrayRef<SizesType>(sizes.data(), sizes.size()));
+}
+
+// Points the program at the call's tensors; `rows` is what the inputs hold.
+Error Bind(Delegate& delegate, Span<EValue*> arguments, int64_t& rows) {
+  const RowProgram& program = *delegate.program;
+  rows = -1;
+  for (const uint32_t position : program.inputs()) {
+    if (position >= arguments.size() || !arguments[position]->isTensor()) return Error::InvalidArgument;
+    const Tensor& tensor = arguments[position]->toTensor();
+    const int64_t held = tensor.numel() / program.width(position);
+    if (tensor.scalar_type() != executorch::aten::ScalarType::Float ||
+        held * program.width(position) != tensor.numel() || (rows >= 0 && held != rows) || held < 1 ||
+        held > program.most_rows()) {
+      return Error::InvalidArgument;
+    }
+    rows = held;
+    // Inputs are only read.
+    delegate.arguments[position] = const_cast<float*>(tensor.const_data_ptr<float>());
+  }
+  for (const RowProgram::Output& output : program.outputs()) {
+    if (output.position >= arguments.size() || !arguments[output.position]->isTensor())
+      return Error::InvalidArgument;
+    Tensor& tensor = arguments[output.position]->toTensor();
+    if (const Error error = Resize(tensor, output.row_shape, rows); error != Error::Ok) return error;
+    delegate.arguments[output.position] = tensor.mutable_data_ptr<float>();
+  }
+  return Error::Ok;
+}
+
+class OwnBackend final : public BackendInterface {
+ public:
+  void set_engine(BackendInterface* engine) { engine_ = engine; }
+
+  bool is_available() const override { return engine_->is_available(); }
+
+  Result<DelegateHandle*> init(BackendInitContext& context, FreeableBuffer* processed,
+                               ArrayRef<CompileSpec> compile_specs) const override {
+    auto delegate = std::make_unique<Delegate>();
+    try {
+      delegate->program = MakeProgram(context, *processed);
+    } catch (const std::exception&) {
+      // ExecuTorch is not built to let exceptions pass; what is left are requests for too much memory.
+      return Error::MemoryAllocationFailed;
+    }
+    if (delegate->program != nullptr) {
+      delegate->arguments.resize(delegate->program->inputs().size() + delegate->program->outputs().size());
+      processed->Free();
+      ++CurrentChoice().delegates;
+    } else {
+      auto handle = engine_->init(context, processed, compile_specs);
+      if (!handle.ok()) return handle.error();
+      delegate->engines = *handle;
+    }
+    return static_cast<DelegateHandle*>(delegate.release());
+  }
+
+  Error execute(BackendExecutionContext& context, DelegateHandle* handle,
+                Span<EValue*> arguments) const override {
+    auto& delegate = *static_cast<Delegate*>(handle);
+    if (delegate.program == nullptr) return engine_->execute(context, delegate.engines, arguments);
+    int64_t rows = 0;
+    if (const Error error = Bind(delegate, arguments, rows); error != Error::Ok) return error;
+    try {
+      delegate.program->Run(delegate.arguments, rows);
+    } catch (const std::exception&) {
+      return Error::MemoryAllocationFailed;
+    }
+    return Error::Ok;
+  }
+
+  Error set_option(executorch::runtime::BackendOptionContext& context,
+                   const Span<executorch::runtime::BackendOption>& options) override {
+    return engine_->set_option(context, options);
+  }
+
+  Error get_option(executorch::runtime::BackendOptionContext& context,
+                   Span<executorch::runtime::BackendOption>& options) override {
+    return engine_->get_option(context, options);
+  }
+
+  void destroy(DelegateHandle* handle) const override {
+    auto* delegate = static_cast<Delegate*>(handle);
+    if (delegate == nullptr) return;
+    if (delegate->program == nullptr) engine_->destroy(delegate->engines);
+    delete delegate;
+  }
+
+ private:
+  BackendInterface* engine_ = nullptr;
+};
+
+}  // namespace
+
+void ChooseDelegates(bool own, int threads) {
+  const kernels::KernelSet& fastest = *kernels::AvailableKernels().front();
+#if defined(__x86_64__)
+  // The last set is plain C++, which XNNPACK's kernels are faster than.
+  const bool worthwhile = &fastest != kernels::AvailableKernels().back();
+#else
+  // XNNPACK's kernels for Arm are hand-written for its dot product and matrix instructions; ours have not
+  // been measured against them on a phone.
+  const bool worthwhile = false;
+#endif
+  CurrentChoice() = {};
+  if (!own || !worthwhile) return;
+  CurrentChoice().resources = std::make_shared<RowResources>();
+  CurrentChoice().resources->kernels = &fastest;
+  CurrentChoice().resources->threads = threads;
+}
+
+std::string DelegateKernels() {
+  const Choice& choice = CurrentChoice();
+  return choice.delegates > 0 ? std::string("own:") + choice.resources->kernels->name : "engine";
+}
+
+}  // namespace slm
+
+namespace executorch::ET_RUNTIME_NAMESPACE {
+
+// Takes the place of ExecuTorch's function of this name for every library that the runner is linked with: the
+// executable comes first when the loader looks a symbol up. XNNPACK's library calls it when it is loaded.
+Error register_backend(const Backend& backend) {
+  using Register = Error (*)(const Backend&);
+  // Itanium's mangling of this very function, in the library behind.
+  static const auto next = reinterpret_cast<Register>(
+      dlsym(RTLD_NEXT, "_ZN10executorch7runtime16register_backendERKNS0_7BackendE"));
+  if (next == nullptr) return Error::Internal;
+  if (backend.name != slm::kName) return next(backend);
+  // Made on first use: libraries are initialized before this file's own variables.
+  static slm::OwnBackend own;
+  own.set_engine(backend.backend);
+  return next({backend.name, &own});
+}
+
+}  // namespace executorch::ET_RUNTIME_NAMESPACE

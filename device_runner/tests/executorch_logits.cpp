@@ -1,0 +1,46 @@
+// Feeds a program tokens as the runner does and writes the logits after each call:
+//   executorch_logits MODEL own|engine THREADS LENGTH... < tokens > logits
+// Tokens are int64, as many as the lengths add up to; logits are float32. The kernels' name goes to stderr.
+#include <cstdio>
+#include <cstdlib>
+#include <numeric>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engines/executorch/executorch_engine.h"
+
+namespace {
+
+void Check(const slm::Status& status) {
+  if (status.ok()) return;
+  std::fprintf(stderr, "%s\n", status.message().c_str());
+  std::exit(1);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 5) return 2;
+  std::vector<size_t> lengths;
+  for (int at = 4; at < argc; ++at) lengths.push_back(std::strtoul(argv[at], nullptr, 10));
+  std::vector<int64_t> tokens(std::accumulate(lengths.begin(), lengths.end(), size_t{0}));
+  if (std::fread(tokens.data(), sizeof(int64_t), tokens.size(), stdin) != tokens.size()) return 2;
+  slm::EngineOptions options;
+  options.model = argv[1];
+  options.own_kernels = std::string(argv[2]) == "own";
+  options.threads = std::atoi(argv[3]);
+  slm::ExecutorchEngine engine;
+  Check(engine.Open(options));
+  Check(engine.Load(options));
+  Check(engine.Reserve(static_cast<int64_t>(tokens.size()), static_cast<int64_t>(tokens.size())));
+  std::fprintf(stderr, "%s\n", engine.kernels().c_str());
+  engine.Clear();
+  std::span<const int64_t> left(tokens);
+  for (const size_t length : lengths) {
+    Check(engine.Forward(left.first(length)));
+    left = left.subspan(length);
+    std::fwrite(engine.logits().data(), sizeof(float), engine.logits().size(), stdout);
+  }
+  return 0;
+}

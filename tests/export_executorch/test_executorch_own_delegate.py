@@ -1,0 +1,156 @@
+"""The runner's own kernels in the place of XNNPACK's, on programs as they are converted."""
+
+from __future__ import annotations
+
+import platform
+import struct
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from transformers_reference import MODEL_TYPES
+
+from toolkit.artifact import Artifact
+from toolkit.export.executorch.segments import Segments
+from toolkit.export.executorch.xnnpack import Filter, XnnpackGraph
+from toolkit.export.graph import SEQUENCE
+from toolkit.runtime.compile import compile_runner
+from toolkit.runtime.engine_build import find_engine
+from toolkit.runtime.runner_source import runner_source
+from toolkit.runtime.toolchain import find_toolchain
+from toolkit.settings import Settings
+
+pytestmark = [
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(platform.machine() != "x86_64", reason="elsewhere XNNPACK keeps its delegates"),
+]
+
+# Long enough for blocks of tokens on two threads, then decoding, then a few tokens at once.
+LENGTHS = (45, 1, 1, 1, 7, 1)
+
+Logits = Callable[..., torch.Tensor]
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the programs that the tests run."""
+    folder = tmp_path_factory.mktemp("programs")
+    engine = find_engine("executorch", Settings.from_environment())
+    compile_runner(
+        runner_source(),
+        folder / "build",
+        find_toolchain(),
+        log=folder / "build.log",
+        definitions={"SLM_BUILD_TESTS": "ON", **engine.provide().definitions},
+        targets=["executorch_logits", "executorch_delegates"],
+    )
+    return folder / "build" / "tests"
+
+
+@pytest.fixture
+def logits(programs: Path) -> Logits:
+    """Logits [calls, vocabulary] of a model after each of some calls, and whose kernels they came from."""
+
+    def run(
+        artifact: Artifact, kernels: str, *, threads: int = 2, lengths: Sequence[int] = LENGTHS
+    ) -> torch.Tensor:
+        vocabulary = artifact.manifest.architecture.vocab_size
+        tokens: NDArray[np.int64] = np.random.default_rng(3).integers(3, vocabulary, sum(lengths))
+        command = [programs / "executorch_logits", artifact.path / "model.pte", kernels, threads, *lengths]
+        finished = subprocess.run(
+            list(map(str, command)), input=tokens.tobytes(), capture_output=True, timeout=120
+        )
+        assert finished.returncode == 0, finished.stderr.decode()
+        assert finished.stderr.decode().startswith(f"{kernels}:" if kernels == "own" else kernels)
+        return torch.frombuffer(bytearray(finished.stdout), dtype=torch.float32).view(-1, vocabulary)
+
+    return run
+
+
+def relative_difference(ours: torch.Tensor, theirs: torch.Tensor) -> float:
+    return float((ours - theirs).norm() / theirs.norm())
+
+
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
+@pytest.mark.parametrize("quant", ["8da8w", "8da4w", "mobile-4bit"])
+def test_own_kernels_compute_what_xnnpack_does(
+    model_type: str, quant: str, convert_model: Callable[..., Artifact], logits: Logits
+) -> None:
+    artifact = convert_model(f"random:{model_type}-tiny", quant, check_parity=False)
+    theirs, ours = logits(artifact, "engine"), logits(artifact, "own")
+    # The same weights; XNNPACK rounds activations with a scale per token, the runner with one per 32 columns.
+    assert relative_difference(ours, theirs) < 0.05
+    assert not torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("model_type", ["llama", "qwen3", "gemma3"])
+def test_neither_threads_nor_the_way_of_feeding_change_the_result(
+    model_type: str, convert_model: Callable[..., Artifact], logits: Logits
+) -> None:
+    artifact = convert_model(f"random:{model_type}-tiny", "8da4w", check_parity=False)
+    one_by_one = logits(artifact, "own", threads=1, lengths=(1,) * 60)
+    for threads, lengths in ((1, (60,)), (2, (60,)), (2, (1,) * 60), (3, (17, 43)), (4, (33, 1, 26))):
+        fed = logits(artifact, "own", threads=threads, lengths=lengths)
+        ends = np.cumsum(lengths) - 1
+        torch.testing.assert_close(fed, one_by_one[ends], atol=2e-4, rtol=2e-4)
+
+
+@pytest.mark.parametrize("quant", ["fp32", "8w"])
+def test_float_activations_are_left_to_xnnpack(
+    quant: str, convert_model: Callable[..., Artifact], programs: Path
+) -> None:
+    artifact = convert_model("random:llama-tiny", quant, check_parity=False)
+    command = [str(programs / "executorch_logits"), str(artifact.path / "model.pte"), "own", "1", "1"]
+    finished = subprocess.run(command, input=np.array([5]).tobytes(), capture_output=True, timeout=120)
+    assert finished.returncode == 0
+    assert finished.stderr.decode().strip() == "engine"
+
+
+def payload(folder: Path) -> bytes:
+    """A delegate with every kind of node that the runner covers."""
+    with Segments(folder) as segments:
+        graph = XnnpackGraph(segments, longest=20)
+        states = graph.input((1, SEQUENCE, 64))
+        other = graph.input((1, SEQUENCE, 4, 16))
+        norm = graph.weighted_sum(graph.unary("Square", states), np.full(64, 1 / 64, np.float32), 1e-5)
+        scaled = graph.binary("Multiply", states, graph.unary("ReciprocalSquareRoot", norm))
+        grouped = Filter("grouped", 64 * 64 // 2, 64, 64, 4, 2, True)
+        wide = Filter("wide", 64 * 96, 96, 64, 8, 0, True)
+        heads = graph.reshape(graph.linear(scaled, grouped, None), (1, SEQUENCE, 4, 16))
+        turned = graph.concatenate(graph.columns(heads, 8, 16), graph.columns(heads, 0, 8))
+        gate = graph.linear(scaled, wide, graph.constant(np.zeros(96, np.float32)))
+        gate = graph.binary("Add", graph.unary("Sigmoid", gate), graph.unary("Tanh", gate))
+        gate = graph.binary("Div", graph.unary("Gelu", gate), graph.scalar(2.0))
+        mixed = graph.binary("Subtract", graph.binary("Maximum", turned, other), other)
+        return graph.payload([mixed, gate])
+
+
+def delegate_answers(programs: Path, payloads: Sequence[bytes], threads: int = 2) -> list[str]:
+    fed = b"".join(struct.pack("<q", len(each)) + each for each in payloads)
+    command = [str(programs / "executorch_delegates"), str(threads)]
+    finished = subprocess.run(command, input=fed, capture_output=True, timeout=300)
+    assert finished.returncode == 0, (finished.returncode, finished.stdout[-200:], finished.stderr[-500:])
+    return finished.stdout.decode(errors="replace").splitlines()
+
+
+def test_every_kind_of_node_runs(programs: Path, tmp_path: Path) -> None:
+    assert delegate_answers(programs, [payload(tmp_path)]) == ["ran"]
+
+
+def test_a_broken_graph_is_left_to_the_engine(programs: Path, tmp_path: Path) -> None:
+    whole = payload(tmp_path)
+    generator = np.random.default_rng(11)
+    broken = []
+    for _ in range(1500):
+        bytes_ = bytearray(whole)
+        for place in generator.integers(0, len(whole), generator.integers(1, 4)):
+            bytes_[place] = generator.integers(0, 256)
+        broken.append(bytes(bytes_))
+    answers = delegate_answers(programs, [*broken, whole[: len(whole) // 2], b""])
+    # Some bytes matter to nobody. All others are seen before anything is run.
+    assert len(answers) == len(broken) + 2
+    assert len(set(answers)) > 10 and "ran" in answers and "ran" not in answers[-2:]
