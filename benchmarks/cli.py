@@ -26,7 +26,13 @@ from benchmarks.peers.executorch import (
 from benchmarks.peers.genai_our_artifact import GenaiOnOurArtifact
 from benchmarks.peers.llama_cpp import LlamaCpp, LlamaCppRow, build_variables
 from benchmarks.peers.onnxruntime_genai import GenaiBuilder, GenaiEngine
-from benchmarks.peers.ours import ENGINE_KERNELS, EXECUTORCH, OurArtifact, Ours
+from benchmarks.peers.ours import (
+    ENGINE_KERNELS,
+    EXECUTORCH,
+    EXECUTORCH_ENGINE_KERNELS,
+    OurArtifact,
+    Ours,
+)
 from benchmarks.readme import show_in_readme
 from benchmarks.results import Results
 from benchmarks.samples import Score
@@ -143,6 +149,7 @@ def all_peers(quantizations: Sequence[str], environments: Environments) -> list[
         if quantization != "source"
     ]
     peers += [Ours(program, executorch, settings, EXECUTORCH) for program in programs]
+    peers += [Ours(program, executorch, settings, EXECUTORCH_ENGINE_KERNELS) for program in programs[:1]]
     peers += [ExecutorchOnOurArtifact(program, executorch) for program in programs[:1]]
     peers.append(OptimumExecutorch(executorch, OUT))
     library = LlamaCpp(environments.llama_cpp, cpu_flags())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import platform
 import shutil
 import sys
 from dataclasses import dataclass
@@ -150,9 +151,17 @@ ENGINE_KERNELS = Variant(
     "the engine's kernels for quantized weights; KV cache fp32; logits of the last position",
 )
 EXECUTORCH = Variant(
-    "engine",
+    # On ARM the runner leaves all delegates to XNNPACK, whatever is asked for.
+    "own" if platform.machine() in ("x86_64", "AMD64") else "engine",
     "",
     ", ExecuTorch",
+    "on x86 the runner's own kernels for quantized weights, else XNNPACK's; its own for attention; KV "
+    "cache fp32; logits of the last position",
+)
+EXECUTORCH_ENGINE_KERNELS = Variant(
+    "engine",
+    "-engine-kernels",
+    ", ExecuTorch, the engine's kernels",
     "XNNPACK's kernels for quantized weights, the runner's own for attention; KV cache fp32; logits of the "
     "last position",
 )

@@ -19,6 +19,7 @@ _ROWS = [
     "genai-builder",
     "genai-builder-as-shipped",
     "ours-mobile-4bit-executorch",
+    "ours-mobile-4bit-executorch-engine-kernels",
     "executorch-same-artifact",
     "executorch-optimum",
     "llama.cpp-q4_0",
@@ -53,14 +54,14 @@ def test_what_executorch_cannot_have_is_no_row(tmp_path):
 
 def test_rows_are_chosen_by_pattern(tmp_path):
     chosen = cli.choose(peers(tmp_path), ["llama.cpp-*", "ours-mobile-4bit"])
-    assert [peer.name for peer in chosen] == [_ROWS[0], *_ROWS[9:]]
+    assert [peer.name for peer in chosen] == [_ROWS[0], *_ROWS[10:]]
 
 
 def test_what_runs_on_executorch_can_be_run_alone(tmp_path):
     chosen = cli.choose(peers(tmp_path), ["*executorch*"])
-    assert [peer.name for peer in chosen] == _ROWS[6:9]
+    assert [peer.name for peer in chosen] == _ROWS[6:10]
     assert {peer.engine for peer in chosen} == {"executorch"}
-    others = [peer for peer in peers(tmp_path) if peer.name not in _ROWS[6:9]]
+    others = [peer for peer in peers(tmp_path) if peer.name not in _ROWS[6:10]]
     assert all(peer.engine != "executorch" for peer in others)
 
 
