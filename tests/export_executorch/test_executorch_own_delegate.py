@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from compiled_programs import compile_with_executorch
 from numpy.typing import NDArray
 from transformers_reference import MODEL_TYPES
 
@@ -18,11 +19,6 @@ from toolkit.artifact import Artifact
 from toolkit.export.executorch.segments import Segments
 from toolkit.export.executorch.xnnpack import Filter, XnnpackGraph
 from toolkit.export.graph import SEQUENCE
-from toolkit.runtime.compile import compile_runner
-from toolkit.runtime.engine_build import find_engine
-from toolkit.runtime.runner_source import runner_source
-from toolkit.runtime.toolchain import find_toolchain
-from toolkit.settings import Settings
 
 pytestmark = [
     pytest.mark.timeout(600),
@@ -39,16 +35,7 @@ Logits = Callable[..., torch.Tensor]
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the programs that the tests run."""
     folder = tmp_path_factory.mktemp("programs")
-    engine = find_engine("executorch", Settings.from_environment())
-    compile_runner(
-        runner_source(),
-        folder / "build",
-        find_toolchain(),
-        log=folder / "build.log",
-        definitions={"SLM_BUILD_TESTS": "ON", **engine.provide().definitions},
-        targets=["executorch_logits", "executorch_delegates"],
-    )
-    return folder / "build" / "tests"
+    return compile_with_executorch(folder, "executorch_logits", "executorch_delegates")
 
 
 @pytest.fixture

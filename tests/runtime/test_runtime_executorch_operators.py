@@ -11,12 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
-from toolkit.runtime.compile import compile_runner
-from toolkit.runtime.engine_build import find_engine
-from toolkit.runtime.runner_source import runner_source
-from toolkit.runtime.toolchain import find_toolchain
-from toolkit.settings import Settings
+from compiled_programs import compile_with_executorch
 
 pytestmark = [
     pytest.mark.skipif(find_spec("executorch") is None, reason="the extra [executorch] is not installed"),
@@ -62,17 +57,8 @@ CASES = [
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("operators")
-    engine = find_engine("executorch", Settings.from_environment())
-    compile_runner(
-        runner_source(),
-        folder / "build",
-        find_toolchain(),
-        log=folder / "build.log",
-        definitions={"SLM_BUILD_TESTS": "ON", **engine.provide().definitions},
-        targets=["executorch_operators"],
-    )
-    return folder / "build" / "tests" / "executorch_operators"
+    folder = compile_with_executorch(tmp_path_factory.mktemp("operators"), "executorch_operators")
+    return folder / "executorch_operators"
 
 
 def states(case: Case, positions: int, heads: int, generator: torch.Generator) -> torch.Tensor:

@@ -4,7 +4,12 @@
 #include <cmath>
 #include <cstring>
 
-#include "kernels/multiversion.h"
+// Marks a function that is compiled once per generation of x86 CPUs; the loader chooses. Elsewhere once.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define SLM_MULTIVERSION __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define SLM_MULTIVERSION
+#endif
 
 namespace slm {
 namespace {
@@ -88,13 +93,15 @@ inline float Combine(float left, float right) {
 
 // Strides of 0 and 1 are known to the compiler, which is what lets it vectorize.
 template <Binary kKind, int kLeft, int kRight>
-inline void CombineRun(const float* left, const float* right, float* output, int64_t count) {
+[[gnu::always_inline]] inline void CombineRun(const float* left, const float* right, float* output,
+                                              int64_t count) {
   for (int64_t at = 0; at < count; ++at) output[at] = Combine<kKind>(left[at * kLeft], right[at * kRight]);
 }
 
+// Always inlined: on its own it would be compiled for the oldest CPU only.
 template <Binary kKind>
-inline void CombineRuns(const Operand& left, const Operand& right, float* output, int64_t rows, int64_t outer,
-                        int64_t inner) {
+[[gnu::always_inline]] inline void CombineRuns(const Operand& left, const Operand& right, float* output,
+                                               int64_t rows, int64_t outer, int64_t inner) {
   for (int64_t row = 0; row < rows; ++row) {
     for (int64_t block = 0; block < outer; ++block, output += inner) {
       const float* a = left.data + row * left.row_stride + block * left.outer_stride;
@@ -108,36 +115,6 @@ inline void CombineRuns(const Operand& left, const Operand& right, float* output
       }
     }
   }
-}
-
-SLM_MULTIVERSION
-void Add(const Operand& left, const Operand& right, float* output, int64_t rows, int64_t outer,
-         int64_t inner) {
-  CombineRuns<Binary::kAdd>(left, right, output, rows, outer, inner);
-}
-
-SLM_MULTIVERSION
-void Subtract(const Operand& left, const Operand& right, float* output, int64_t rows, int64_t outer,
-              int64_t inner) {
-  CombineRuns<Binary::kSubtract>(left, right, output, rows, outer, inner);
-}
-
-SLM_MULTIVERSION
-void Multiply(const Operand& left, const Operand& right, float* output, int64_t rows, int64_t outer,
-              int64_t inner) {
-  CombineRuns<Binary::kMultiply>(left, right, output, rows, outer, inner);
-}
-
-SLM_MULTIVERSION
-void Divide(const Operand& left, const Operand& right, float* output, int64_t rows, int64_t outer,
-            int64_t inner) {
-  CombineRuns<Binary::kDivide>(left, right, output, rows, outer, inner);
-}
-
-SLM_MULTIVERSION
-void Maximum(const Operand& left, const Operand& right, float* output, int64_t rows, int64_t outer,
-             int64_t inner) {
-  CombineRuns<Binary::kMaximum>(left, right, output, rows, outer, inner);
 }
 
 }  // namespace
@@ -157,19 +134,20 @@ void Apply(Unary kind, const float* input, float* output, int64_t count) {
   }
 }
 
+SLM_MULTIVERSION
 void Apply(Binary kind, const Operand& left, const Operand& right, float* output, int64_t rows, int64_t outer,
            int64_t inner) {
   switch (kind) {
     case Binary::kAdd:
-      return Add(left, right, output, rows, outer, inner);
+      return CombineRuns<Binary::kAdd>(left, right, output, rows, outer, inner);
     case Binary::kSubtract:
-      return Subtract(left, right, output, rows, outer, inner);
+      return CombineRuns<Binary::kSubtract>(left, right, output, rows, outer, inner);
     case Binary::kMultiply:
-      return Multiply(left, right, output, rows, outer, inner);
+      return CombineRuns<Binary::kMultiply>(left, right, output, rows, outer, inner);
     case Binary::kDivide:
-      return Divide(left, right, output, rows, outer, inner);
+      return CombineRuns<Binary::kDivide>(left, right, output, rows, outer, inner);
     case Binary::kMaximum:
-      return Maximum(left, right, output, rows, outer, inner);
+      return CombineRuns<Binary::kMaximum>(left, right, output, rows, outer, inner);
   }
 }
 

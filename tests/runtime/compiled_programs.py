@@ -1,0 +1,25 @@
+"""Programs of device_runner/tests that Python tests run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from toolkit.runtime.compile import compile_runner
+from toolkit.runtime.engine_build import find_engine
+from toolkit.runtime.runner_source import runner_source
+from toolkit.runtime.toolchain import find_toolchain
+from toolkit.settings import Settings
+
+
+def compile_with_executorch(folder: Path, *targets: str) -> Path:
+    """Compile programs that need ExecuTorch; returns where they are."""
+    engine = find_engine("executorch", Settings.from_environment())
+    compile_runner(
+        runner_source(),
+        folder / "build",
+        find_toolchain(),
+        log=folder / "build.log",
+        definitions={"SLM_BUILD_TESTS": "ON", **engine.provide().definitions},
+        targets=list(targets),
+    )
+    return folder / "build" / "tests"
