@@ -36,7 +36,7 @@ class Workload:
 
 
 def synthetic_tokens(count: int, vocab_size: int) -> list[int]:
-    """The token ids that device_runner/core/tokens.cpp profiles with."""
+    """The token ids that device_runner/session/tokens.cpp profiles with."""
     state = 1
     tokens = []
     for _ in range(count):

@@ -29,7 +29,7 @@ def test_windows_are_whole_and_do_not_overlap():
 
 
 def test_synthetic_tokens_are_those_of_the_runner():
-    # device_runner/core/tokens.cpp, state = 1, for a vocabulary of 49152.
+    # device_runner/session/tokens.cpp, state = 1, for a vocabulary of 49152.
     tokens = synthetic_tokens(1000, 49152)
     first = 6364136223846793005 + 1442695040888963407
     second = (first * 6364136223846793005 + 1442695040888963407) % 2**64

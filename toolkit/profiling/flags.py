@@ -1,4 +1,4 @@
-"""The runner's command-line flags (device_runner/core)."""
+"""The runner's command-line flags (device_runner/cli, session and measure)."""
 
 from __future__ import annotations
 

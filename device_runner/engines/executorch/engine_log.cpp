@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <string_view>
 
-#include "core/status.h"
+#include "engine/status.h"
 
 namespace slm {
 namespace {

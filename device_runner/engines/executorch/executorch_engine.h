@@ -10,7 +10,7 @@
 #include <optional>
 #include <vector>
 
-#include "core/engine.h"
+#include "engine/engine.h"
 #include "engines/executorch/program_memory.h"
 
 namespace slm {

@@ -1,4 +1,4 @@
-#include "core/runner.h"
+#include "cli/runner.h"
 #include "engines/executorch/executorch_engine.h"
 
 int main(int argc, char** argv) {

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "core/status.h"
+#include "engine/status.h"
 
 namespace slm {
 

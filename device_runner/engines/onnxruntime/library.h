@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "core/status.h"
+#include "engine/status.h"
 
 namespace slm {
 

@@ -1,4 +1,4 @@
-#include "core/runner.h"
+#include "cli/runner.h"
 #include "engines/onnxruntime/onnxruntime_engine.h"
 
 int main(int argc, char** argv) {

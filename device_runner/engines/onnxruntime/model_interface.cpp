@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/flags.h"
+#include "cli/flags.h"
 
 namespace slm {
 namespace {

@@ -9,7 +9,7 @@
 #include <optional>
 #include <vector>
 
-#include "core/engine.h"
+#include "engine/engine.h"
 #include "engines/onnxruntime/library.h"
 #include "engines/onnxruntime/model_interface.h"
 #include "engines/onnxruntime/own_kernels.h"

@@ -1,0 +1,53 @@
+// Command-line flags bound to variables: `--name value` or `--name=value`.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "engine/status.h"
+
+namespace slm {
+
+Status ParseInteger(std::string_view text, int64_t minimum, int64_t maximum, int64_t& value);
+
+class Flags {
+ public:
+  static constexpr int64_t kNoLimit = std::numeric_limits<int64_t>::max();
+
+  // The variable's value at this moment is the default that the help shows.
+  void Integer(std::string name, int64_t& variable, int64_t minimum, int64_t maximum, std::string help);
+  void Number(std::string name, double& variable, double minimum, double maximum, std::string help);
+  void Text(std::string name, std::string& variable, std::string value_name, std::string help);
+  void Choice(std::string name, std::string& variable, std::vector<std::string> choices, std::string help);
+  // Comma-separated non-negative integers.
+  void IntegerList(std::string name, std::vector<int64_t>& variable, std::string help);
+  // KEY=VALUE, may be given several times.
+  void KeyValues(std::string name, std::vector<std::pair<std::string, std::string>>& variable,
+                 std::string help);
+  // The flag added last must be given.
+  void Required() { flags_.back().required = true; }
+
+  Status Parse(std::span<const std::string_view> arguments);
+  std::string help() const;
+
+ private:
+  struct Flag {
+    std::string name;
+    std::string value_name;
+    std::string help;
+    std::function<Status(std::string_view)> assign;
+    bool required = false;
+    bool given = false;
+    bool repeatable = false;
+  };
+
+  std::vector<Flag> flags_;
+};
+
+}  // namespace slm

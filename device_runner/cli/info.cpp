@@ -1,0 +1,85 @@
+#include "cli/info.h"
+
+#include <cstdio>
+#include <fstream>
+#include <sstream>
+
+#include "engine/affinity.h"
+#include "records/json.h"
+
+namespace slm {
+namespace {
+
+// Words of the first "flags" (x86) or "Features" (arm) line; empty where /proc is not mounted.
+std::vector<std::string> CpuFeatures() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    if (!line.starts_with("flags") && !line.starts_with("Features")) continue;
+    std::istringstream words(line.substr(line.find(':') + 1));
+    std::vector<std::string> features;
+    for (std::string word; words >> word;) features.push_back(word);
+    return features;
+  }
+  return {};
+}
+
+std::string TensorsJson(const std::vector<TensorFacts>& tensors) {
+  std::vector<std::string> elements;
+  elements.reserve(tensors.size());
+  for (const TensorFacts& tensor : tensors) {
+    elements.push_back(
+        JsonObject().Add("name", tensor.name).Add("type", tensor.type).Add("shape", tensor.shape).text());
+  }
+  return JsonArray(elements);
+}
+
+}  // namespace
+
+std::string_view RunnerVersion() { return SLM_RUNNER_VERSION; }
+
+std::string_view Abi() {
+#if defined(__x86_64__)
+  return "x86_64";
+#elif defined(__aarch64__)
+  return "arm64-v8a";
+#else
+#error "this ABI has no name yet"
+#endif
+}
+
+void InfoOptions::AddFlags(Flags& flags) {
+  flags.Text("--model", session.model, "PATH", "an artifact's folder or a model file to describe");
+  session.AddEngineFlags(flags);
+}
+
+Status RunInfo(Engine& engine, const InfoOptions& options) {
+  const EngineOptions engine_options = options.session.ForEngine();
+  if (Status status = engine.Open(engine_options); !status.ok()) return status;
+  JsonObject info;
+  info.Add("runner_version", RunnerVersion())
+      .Add("build_type", SLM_BUILD_TYPE)
+      .Add("abi", Abi())
+      .Add("engine", engine.name())
+      .Add("engine_version", engine.version())
+      .Add("engine_interface_version", engine.interface_version())
+      .Add("cpus", AvailableCpus())
+      .Add("cpu_features", CpuFeatures());
+  if (!options.session.model.empty()) {
+    if (Status status = engine.Load(engine_options); !status.ok()) return status;
+    const ModelFacts& model = engine.model();
+    info.Add("kernels", engine.kernels());
+    info.Raw("model", JsonObject()
+                          .Add("vocab_size", model.vocab_size)
+                          .Add("context_length", model.context_length)
+                          .Add("layers", model.layers)
+                          .Add("kv_heads", model.kv_heads)
+                          .Add("head_dim", model.head_dim)
+                          .Raw("inputs", TensorsJson(model.inputs))
+                          .Raw("outputs", TensorsJson(model.outputs))
+                          .text());
+  }
+  const bool written = std::printf("%s\n", info.text().c_str()) > 0 && std::fflush(stdout) == 0;
+  return written ? Status() : Status(ExitCode::kOutput, "stdout: cannot be written");
+}
+
+}  // namespace slm

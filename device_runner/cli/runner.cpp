@@ -1,0 +1,90 @@
+#include "cli/runner.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "cli/generate.h"
+#include "cli/info.h"
+#include "cli/signals.h"
+#include "engine/affinity.h"
+#include "measure/profile.h"
+
+namespace slm {
+namespace {
+
+constexpr std::string_view kExitCodes =
+    "exit codes:\n"
+    "  0  ok\n"
+    "  2  wrong use: a flag, a token file, a CPU that is not there\n"
+    "  3  the engine's library is missing, too old or something else\n"
+    "  4  the model cannot be loaded\n"
+    "  5  the model's inputs or outputs are not understood\n"
+    "  6  more positions than the context length\n"
+    "  7  the engine failed while running\n"
+    "  8  the output cannot be written\n"
+    "  128 + N  stopped by signal N\n";
+
+// Run ids name files and rows; anything that needs quoting somewhere is refused here.
+Status CheckRunId(const std::string& run_id) {
+  const bool plain = std::all_of(run_id.begin(), run_id.end(), [](unsigned char character) {
+    return std::isalnum(character) || character == '-' || character == '_' || character == '.';
+  });
+  return plain ? Status() : Status(ExitCode::kUsage, "--run-id: only letters, digits, '-', '_' and '.'");
+}
+
+template <typename Options>
+Status RunMode(std::span<const std::string_view> arguments, std::string_view name, Engine& engine,
+               Status (*run)(Engine&, const Options&)) {
+  Options options;
+  options.session.executable = name;
+  options.session.threads = AvailableCpus();
+  Flags flags;
+  options.AddFlags(flags);
+  if (std::find(arguments.begin(), arguments.end(), "--help") != arguments.end()) {
+    std::fputs(flags.help().c_str(), stdout);
+    std::fputs(kExitCodes.data(), stdout);
+    return {};
+  }
+  if (Status status = flags.Parse(arguments); !status.ok()) return status;
+  if (Status status = CheckRunId(options.session.run_id); !status.ok()) return status;
+  return run(engine, options);
+}
+
+Status Dispatch(std::span<const std::string_view> arguments, std::string_view program, std::string_view name,
+                Engine& engine) {
+  const std::string_view mode = arguments.empty() ? "" : arguments.front();
+  if (mode == "--help" || mode == "help") {
+    std::printf("usage: %s profile|generate|info [flags]; --help after a mode lists its flags\n%s",
+                name.data(), kExitCodes.data());
+    return {};
+  }
+  const auto flags = arguments.subspan(arguments.empty() ? 0 : 1);
+  if (mode == "profile") return RunMode<ProfileOptions>(flags, program, engine, RunProfile);
+  if (mode == "generate") return RunMode<GenerateOptions>(flags, program, engine, RunGenerate);
+  if (mode == "info") return RunMode<InfoOptions>(flags, program, engine, RunInfo);
+  return {ExitCode::kUsage, "the first argument is the mode: profile, generate or info (see --help)"};
+}
+
+}  // namespace
+
+int RunnerMain(int argc, const char* const* argv, std::string_view name, Engine& engine) {
+  InstallSignalHandlers();
+  const std::vector<std::string_view> arguments(argv + std::min(argc, 1), argv + argc);
+  // Only core itself can still throw here, and only for want of memory.
+  Status status;
+  try {
+    status = Dispatch(arguments, argc > 0 ? argv[0] : name, name, engine);
+  } catch (const std::exception& error) {
+    status = {ExitCode::kRunFailed, error.what()};
+  }
+  if (!status.ok()) {
+    std::fprintf(stderr, "%s: error: %s\n", name.data(), status.message().c_str());
+  }
+  return status.exit_code();
+}
+
+}  // namespace slm

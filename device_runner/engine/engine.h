@@ -1,0 +1,79 @@
+// What the protocol loops need from an inference engine. One executable holds one engine.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "engine/status.h"
+
+namespace slm {
+
+// -1 stands for a dimension that is known only at run time.
+struct TensorFacts {
+  std::string name;
+  std::string type;
+  std::vector<int64_t> shape;
+};
+
+struct ModelFacts {
+  int64_t vocab_size = 0;
+  // Most positions the model can hold; 0 when the file does not say.
+  int64_t context_length = 0;
+  // Of the KV cache; 0 when the file does not say.
+  int64_t layers = 0;
+  int64_t kv_heads = 0;
+  int64_t head_dim = 0;
+  std::vector<TensorFacts> inputs;
+  std::vector<TensorFacts> outputs;
+};
+
+struct EngineOptions {
+  // Shared library of the engine; empty looks beside the executable, then on the loader's path.
+  std::string library;
+  std::string executable;
+  std::string model;
+  int threads = 1;
+  // One CPU per engine thread, the calling thread first; empty leaves placement to the system.
+  std::vector<int> thread_cpus;
+  // The runner's own kernels where it has them; the engine's otherwise.
+  bool own_kernels = true;
+  // Passed on as they are; what they mean is the engine's business.
+  std::vector<std::pair<std::string, std::string>> settings;
+};
+
+// Call order: Open, Load, Reserve, then Clear and Forward as often as wanted. No call throws.
+class Engine {
+ public:
+  Engine() = default;
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+  virtual ~Engine() = default;
+
+  virtual std::string_view name() const = 0;
+  virtual std::string version() const = 0;
+  // Version of the C interface that the runner was built with; 0 where the engine has none.
+  virtual int interface_version() const = 0;
+
+  // Finds the engine's library and asks it for the interface.
+  virtual Status Open(const EngineOptions& options) = 0;
+  // Loads the model and reads model().
+  virtual Status Load(const EngineOptions& options) = 0;
+  virtual const ModelFacts& model() const = 0;
+  // Whose kernels the loaded model runs on: "engine", or e.g. "own:avx512vnni".
+  virtual std::string kernels() const { return "engine"; }
+
+  // Allocates everything that Forward needs for kv_length positions, fed at most max_tokens at a time.
+  virtual Status Reserve(int64_t kv_length, int64_t max_tokens) = 0;
+  // Empties the KV cache: the next token gets position 0.
+  virtual void Clear() = 0;
+  // Appends tokens behind what the KV cache holds and computes the logits after the last of them.
+  virtual Status Forward(std::span<const int64_t> tokens) = 0;
+  // Logits [vocab] of the last position; valid until the next Forward.
+  virtual std::span<const float> logits() const = 0;
+};
+
+}  // namespace slm

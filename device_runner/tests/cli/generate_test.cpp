@@ -1,0 +1,78 @@
+#include "cli/generate.h"
+
+#include "tests/check.h"
+#include "tests/fake_engine.h"
+#include "tests/temporary.h"
+
+namespace {
+
+using slm::test::CountOf;
+using slm::test::FakeEngine;
+
+struct Run {
+  slm::test::TemporaryFolder folder;
+  FakeEngine engine;
+  slm::GenerateOptions options;
+  std::string output;
+
+  Run() {
+    slm::test::WriteFile(folder / "ids", "7 8 9 10 11");
+    options.session.prefill_chunk = 3;
+    options.prompt_file = folder / "ids";
+    options.max_tokens = 4;
+  }
+  slm::Status Go() {
+    slm::Status status;
+    {
+      const slm::test::CapturedStdout out(folder / "stdout");
+      status = slm::RunGenerate(engine, options);
+    }
+    output = slm::test::ReadFile(folder / "stdout");
+    return status;
+  }
+};
+
+std::vector<int64_t> Expected(int count) {
+  std::vector<int64_t> tokens = {7, 8, 9, 10, 11};
+  for (int i = 0; i < count; ++i) tokens.push_back(FakeEngine::NextToken(tokens));
+  return {tokens.begin() + 5, tokens.end()};
+}
+
+TEST(PrintsTokensAsTheyCome) {
+  Run run;
+  CHECK(run.Go().ok());
+  CHECK(run.engine.calls == std::vector<size_t>{3, 2, 1, 1, 1});
+  CHECK(run.output.starts_with("{\"record\":\"start\""));
+  CHECK(CountOf(run.output, "\"record\":\"token\"") == 4);
+  for (const int64_t token : Expected(4)) {
+    CHECK(run.output.find("\"id\":" + std::to_string(token) + ",") != std::string::npos);
+  }
+  CHECK(CountOf(run.output, "\"record\":\"end\"") == 1);
+}
+
+TEST(StopTokensEndItAndAreNotPrinted) {
+  Run run;
+  const int64_t stop = Expected(3).back();
+  run.options.stop_tokens = {stop};
+  CHECK(run.Go().ok());
+  CHECK(CountOf(run.output, "\"record\":\"token\"") == 2);
+  CHECK(run.output.find("\"id\":" + std::to_string(stop) + ",") == std::string::npos);
+  CHECK(CountOf(run.output, "\"record\":\"end\"") == 1);
+}
+
+TEST(RefusesMoreThanTheContext) {
+  Run run;
+  run.options.max_tokens = 96;
+  CHECK(run.Go().exit_code() == static_cast<int>(slm::ExitCode::kContextExceeded));
+  CHECK(run.output.empty());
+}
+
+TEST(FailuresPrintNoEnd) {
+  Run run;
+  run.engine.fail_at_call = 4;
+  CHECK(run.Go().exit_code() == static_cast<int>(slm::ExitCode::kRunFailed));
+  CHECK(CountOf(run.output, "\"record\":\"token\"") == 2);
+  CHECK(CountOf(run.output, "\"record\":\"end\"") == 0);
+}
+
+}  // namespace
