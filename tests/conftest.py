@@ -6,11 +6,21 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from debian_packages import summary_line
 from private_adb import AdbServer, adb_binary
 from private_sshd import Board
 
 from toolkit.devices.adb.client import AdbClient
 from toolkit.settings import Settings
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What was skipped for want of Debian packages, and the command that brings them."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    # (file, line, reason)
+    line = summary_line([report.longrepr[2] for report in skipped if isinstance(report.longrepr, tuple)])
+    if line:
+        terminalreporter.write_line(line, yellow=True)
 
 
 @pytest.fixture(scope="session", autouse=True)
