@@ -19,12 +19,12 @@ from pathlib import Path
 import torch
 
 from toolkit.artifact import TensorQuantization
+from toolkit.capture.skeleton import build_skeleton, tied_names
 from toolkit.compress.algorithms import quantize
 from toolkit.compress.plan import QuantizationPlan, Role, plan_from_flags
 from toolkit.compress.schemes import SCHEMES
 from toolkit.compress.spec import tensor_spec
-from toolkit.export.reference import reference_logits
-from toolkit.export.skeleton import build_skeleton, tied_names
+from toolkit.inference.reference import reference_logits
 from toolkit.settings import Settings
 from toolkit.sources import ModelSource, resolve
 

@@ -9,15 +9,15 @@ import torch
 from conversions import Convert, options
 from test_export_failures import run_cli
 
+from toolkit.calibration import texts as calibration_texts
+from toolkit.calibration.matrices import calibrate
+from toolkit.capture.capture import cached_capture
+from toolkit.capture.patches import register_attention
+from toolkit.capture.patterns import linear_matrix
+from toolkit.capture.skeleton import build_skeleton, tied_names
 from toolkit.compress.algorithms import quantize
 from toolkit.errors import UsageError
-from toolkit.export import calibration_text
-from toolkit.export.calibration import calibrate
-from toolkit.export.capture import cached_capture
-from toolkit.export.patches import register_attention
-from toolkit.export.patterns import linear_matrix
-from toolkit.export.reference import reference_logits
-from toolkit.export.skeleton import build_skeleton, tied_names
+from toolkit.inference.reference import reference_logits
 from toolkit.settings import Settings
 from toolkit.sources import ModelSource, resolve
 
@@ -25,8 +25,8 @@ from toolkit.sources import ModelSource, resolve
 @pytest.fixture(autouse=True)
 def short_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Enough for models this small."""
-    monkeypatch.setattr(calibration_text, "GENERATED_TEXTS", 16)
-    monkeypatch.setattr(calibration_text, "GENERATED_TOKENS", 16)
+    monkeypatch.setattr(calibration_texts, "GENERATED_TEXTS", 16)
+    monkeypatch.setattr(calibration_texts, "GENERATED_TOKENS", 16)
 
 
 class Calibrated:
@@ -87,7 +87,7 @@ def test_generated_texts_are_always_the_same(settings: Settings) -> None:
     source = resolve("random:llama-tiny", settings)
     model = build_skeleton(source.config, attention="sdpa")
     texts = [
-        calibration_text.generated(
+        calibration_texts.generated(
             model, source.weights, tied_names(model), source.config.vocab_size, lambda done, total: None
         )
         for _ in range(2)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from toolkit.export.backends import Decoder
+from toolkit.inference.decoder import Decoder
 from toolkit.sources import ModelSource
 
 MODEL_TYPES = ["llama", "mistral", "qwen2", "qwen3", "phi3", "gemma3", "gpt2"]

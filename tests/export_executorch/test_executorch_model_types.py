@@ -12,7 +12,7 @@ from transformers_reference import MODEL_TYPES, PREFILL, check_prefill_and_decod
 
 from toolkit.artifact import Artifact
 from toolkit.errors import UnsupportedModel
-from toolkit.export.executorch.session import ExecutorchDecoder
+from toolkit.inference.executorch_session import ExecutorchDecoder
 from toolkit.settings import Settings
 from toolkit.sources import resolve
 

@@ -8,8 +8,8 @@ import pytest
 
 from toolkit.artifact import Artifact
 from toolkit.errors import SourceNotFound
-from toolkit.export.executorch.session import ExecutorchDecoder
-from toolkit.export.parity import greedy_reference
+from toolkit.evaluate.parity import greedy_reference
+from toolkit.inference.executorch_session import ExecutorchDecoder
 from toolkit.settings import Settings
 from toolkit.sources.demo_wheel import DEMO
 

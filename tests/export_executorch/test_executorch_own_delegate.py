@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from transformers_reference import MODEL_TYPES
 
 from toolkit.artifact import Artifact
+from toolkit.capture.graph import SEQUENCE
 from toolkit.export.executorch.segments import Segments
 from toolkit.export.executorch.xnnpack import Filter, XnnpackGraph
-from toolkit.export.graph import SEQUENCE
 
 pytestmark = [
     pytest.mark.timeout(600),

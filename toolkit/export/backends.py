@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -11,13 +11,14 @@ from toolkit.errors import UsageError
 from toolkit.registry import Registry
 
 if TYPE_CHECKING:
-    import torch
-
     from toolkit.artifact import TensorQuantization
+    from toolkit.capture.graph import DecoderGraph
+    from toolkit.capture.rope import RopeTables
+    from toolkit.compress.parameters import Weights
     from toolkit.compress.plan import QuantizationPlan, Role
     from toolkit.compress.tensor import QuantizedTensor
-    from toolkit.export.graph import DecoderGraph
-    from toolkit.export.parameters import CacheGeometry, RopeTables, Weights
+    from toolkit.inference.decoder import Decoder
+    from toolkit.models.layers import CacheGeometry
 
 
 @dataclass(frozen=True)
@@ -69,18 +70,6 @@ class LoweredModel(Protocol):
     @property
     def roles(self) -> Mapping[str, Role]:
         """The role of each of these."""
-        ...
-
-
-class Decoder(Protocol):
-    """An artifact in its engine's Python runtime, with its own KV cache, batch 1."""
-
-    def reset(self) -> None:
-        """Forget everything seen."""
-        ...
-
-    def step(self, ids: Sequence[int]) -> torch.Tensor:
-        """Feed tokens; returns logits, float32 [1 or len(ids), vocab]."""
         ...
 
 

@@ -24,19 +24,21 @@ from toolkit.artifact import (
     publish,
     staging,
 )
+from toolkit.calibration.matrices import calibrate
+from toolkit.calibration.texts import generated, windows
+from toolkit.capture.capture import cached_capture
+from toolkit.capture.graph import DecoderGraph
+from toolkit.capture.patches import register_attention
+from toolkit.capture.rope import rope_table
+from toolkit.capture.skeleton import build_skeleton, tied_names
 from toolkit.compress.plan import QuantizationPlan
 from toolkit.compress.tensor import QuantizedTensor
 from toolkit.errors import ContextTooLong, MissingWeights, ParityFailed, UnsupportedModel, UsageError
-from toolkit.export import facts, parity
-from toolkit.export.backends import BACKENDS, BackendName, Decoder, ExportBackend, LoweredModel, LoweringJob
-from toolkit.export.calibration import calibrate
-from toolkit.export.calibration_text import generated, windows
-from toolkit.export.capture import cached_capture
-from toolkit.export.graph import DecoderGraph
-from toolkit.export.patches import register_attention
-from toolkit.export.reference import reference_logits
-from toolkit.export.rope import rope_table
-from toolkit.export.skeleton import build_skeleton, tied_names
+from toolkit.evaluate import parity
+from toolkit.export import facts
+from toolkit.export.backends import BACKENDS, BackendName, ExportBackend, LoweredModel, LoweringJob
+from toolkit.inference.decoder import Decoder
+from toolkit.inference.reference import reference_logits
 from toolkit.settings import Settings
 
 if TYPE_CHECKING:

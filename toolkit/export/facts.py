@@ -14,9 +14,9 @@ import torch
 
 import toolkit
 from toolkit.artifact import Architecture, Quantization
+from toolkit.capture.graph import DecoderGraph
 from toolkit.compress.plan import QuantizationPlan
 from toolkit.export.backends import LoweredModel
-from toolkit.export.graph import DecoderGraph
 
 
 def architecture(

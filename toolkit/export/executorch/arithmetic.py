@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from toolkit.capture.graph import Op, Ref
+from toolkit.capture.patterns import layer_norm_epsilon
 from toolkit.errors import UnsupportedModel
 from toolkit.export.executorch.partition import Partition, Result
 from toolkit.export.executorch.xnnpack import Node
-from toolkit.export.graph import Op, Ref
-from toolkit.export.patterns import layer_norm_epsilon
 
 Emitter = Callable[[Partition, Op], Result]
 

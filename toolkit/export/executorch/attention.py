@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.capture.graph import SEQUENCE, Op, Ref
+from toolkit.capture.patterns import rope_table
 from toolkit.errors import UnsupportedModel
 from toolkit.export.executorch.partition import Partition, Result
 from toolkit.export.executorch.program import Value
-from toolkit.export.graph import SEQUENCE, Op, Ref
-from toolkit.export.parameters import CacheGeometry
-from toolkit.export.patterns import rope_table
+from toolkit.models.layers import CacheGeometry
 
 if TYPE_CHECKING:
-    from toolkit.export.parameters import RopeTables
+    from toolkit.capture.rope import RopeTables
 
 # Added to a score per position outside the window: far below any score, and finite, so that a row can never
 # turn into NaN.

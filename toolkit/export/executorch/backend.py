@@ -9,8 +9,9 @@ from typing import Any
 
 from toolkit.compress.plan import QuantizationPlan
 from toolkit.errors import UsageError
-from toolkit.export.backends import Decoder, ExportBackend, LoweredModel, LoweringJob
+from toolkit.export.backends import ExportBackend, LoweredModel, LoweringJob
 from toolkit.export.executorch.schemes import check_supported
+from toolkit.inference.decoder import Decoder
 
 if find_spec("executorch") is None:
     raise UsageError(
@@ -19,7 +20,7 @@ if find_spec("executorch") is None:
     )
 
 from toolkit.export.executorch.export import MODEL_FILE, write_executorch
-from toolkit.export.executorch.session import ExecutorchDecoder
+from toolkit.inference.executorch_session import ExecutorchDecoder
 
 
 class ExecutorchBackend:

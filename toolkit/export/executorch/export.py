@@ -15,7 +15,7 @@ from toolkit.export.executorch.partition import Partition
 from toolkit.export.executorch.program import Constant, Method
 from toolkit.export.executorch.segments import Segments
 from toolkit.export.executorch.weights import WeightStore
-from toolkit.export.parameters import CacheGeometry
+from toolkit.models.layers import CacheGeometry
 
 MODEL_FILE = "model.pte"
 # Tokens of one prefill call. More would only enlarge the buffers: the kernels are saturated long before.

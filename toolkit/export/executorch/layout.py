@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from itertools import accumulate, pairwise
 
+from toolkit.capture.graph import SEQUENCE, Op
+from toolkit.capture.patterns import split_widths
 from toolkit.errors import UnsupportedModel
 from toolkit.export.executorch.partition import Partition, Result
-from toolkit.export.graph import SEQUENCE, Op
-from toolkit.export.patterns import split_widths
 
 
 def _transpose(partition: Partition, op: Op) -> Result:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from toolkit.capture.graph import Op, Ref
+from toolkit.capture.patterns import linear_bias, linear_matrix
+from toolkit.compress.parameters import Matrix
 from toolkit.errors import UnsupportedModel
 from toolkit.export.executorch import arithmetic, layout
 from toolkit.export.executorch.attention import Attention
@@ -14,12 +17,10 @@ from toolkit.export.executorch.vocabulary import (
     look_up_tokens,
     select_last_position,
 )
-from toolkit.export.graph import Op, Ref
-from toolkit.export.parameters import CacheGeometry, Matrix
-from toolkit.export.patterns import linear_bias, linear_matrix
+from toolkit.models.layers import CacheGeometry
 
 if TYPE_CHECKING:
-    from toolkit.export.parameters import RopeTables
+    from toolkit.capture.rope import RopeTables
 
 _EMITTERS = {**arithmetic.EMITTERS, **layout.EMITTERS}
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from toolkit.capture.graph import SEQUENCE, DecoderGraph, Op, Ref
 from toolkit.errors import UnsupportedModel
 from toolkit.export.executorch.program import Method, Value
 from toolkit.export.executorch.weights import WeightStore
 from toolkit.export.executorch.xnnpack import BACKEND, Node, Shape, XnnpackGraph
-from toolkit.export.graph import SEQUENCE, DecoderGraph, Op, Ref
 
 
 @dataclass(frozen=True, eq=False)

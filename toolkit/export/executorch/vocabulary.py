@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from toolkit.capture.graph import Op
+from toolkit.capture.patterns import is_head, resolve
+from toolkit.compress.parameters import Matrix
 from toolkit.compress.tensor import QuantizedTensor
 from toolkit.errors import UnsupportedModel
 from toolkit.export.executorch.packing import table_scales, table_values, table_zero_points
 from toolkit.export.executorch.partition import Partition, Result
 from toolkit.export.executorch.program import Value
 from toolkit.export.executorch.xnnpack import Shape
-from toolkit.export.graph import Op
-from toolkit.export.parameters import Matrix
-from toolkit.export.patterns import is_head, resolve
 
 _ROW_WISE = ("slm.rms_norm", "aten.layer_norm")
 _TO_THE_END = 2**63 - 1

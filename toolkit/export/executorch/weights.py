@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.artifact import TensorQuantization
+from toolkit.compress.parameters import Matrix, Weights, carried_spec, quantized
 from toolkit.compress.plan import QuantizationPlan, Role
 from toolkit.compress.schemes import SCHEMES, Scheme
 from toolkit.compress.tensor import QuantizedTensor
@@ -16,7 +17,6 @@ from toolkit.export.executorch.offsets import offset_matrix, with_positive_scale
 from toolkit.export.executorch.packing import filter_scales, filter_values
 from toolkit.export.executorch.segments import Segments
 from toolkit.export.executorch.xnnpack import Filter
-from toolkit.export.parameters import Matrix, Weights, carried_spec, quantized
 
 
 @dataclass

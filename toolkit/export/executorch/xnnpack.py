@@ -11,9 +11,9 @@ import numpy as np
 from executorch.backends.xnnpack.serialization import xnnpack_graph_schema as schema
 from numpy.typing import NDArray
 
+from toolkit.capture.graph import SEQUENCE
 from toolkit.export.executorch.payload import encode
 from toolkit.export.executorch.segments import Segments
-from toolkit.export.graph import SEQUENCE
 
 BACKEND = "XnnpackBackend"
 _INVALID = 0xFFFFFFFF

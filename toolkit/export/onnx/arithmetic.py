@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from toolkit.capture.graph import SEQUENCE, Op, Ref
 from toolkit.errors import UnsupportedModel
-from toolkit.export.graph import SEQUENCE, Op, Ref
 from toolkit.export.onnx.builder import MICROSOFT
 from toolkit.export.onnx.context import LoweringContext
 from toolkit.export.onnx.heads import follow_columns

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from toolkit.capture.graph import SEQUENCE, Op, Ref
 from toolkit.errors import UnsupportedModel
-from toolkit.export.graph import SEQUENCE, Op, Ref
 from toolkit.export.onnx.arithmetic import reshape
 from toolkit.export.onnx.builder import INT32, MICROSOFT
 from toolkit.export.onnx.context import LoweringContext
 from toolkit.export.onnx.heads import HeadStates, follow_columns, follow_heads
 from toolkit.export.onnx.linears import Linears
-from toolkit.export.parameters import CacheGeometry
+from toolkit.models.layers import CacheGeometry
 
 if TYPE_CHECKING:
-    from toolkit.export.parameters import RopeTables
+    from toolkit.capture.rope import RopeTables
 
 
 class Attention:

@@ -9,10 +9,11 @@ import onnx
 from toolkit.compress.plan import QuantizationPlan
 from toolkit.errors import UsageError
 from toolkit.export import facts
-from toolkit.export.backends import Decoder, ExportBackend, LoweredModel, LoweringJob
+from toolkit.export.backends import ExportBackend, LoweredModel, LoweringJob
 from toolkit.export.onnx.export import MODEL_FILE, write_onnx
 from toolkit.export.onnx.genai_config import write_genai_config
-from toolkit.export.onnx.session import OnnxDecoder
+from toolkit.inference.decoder import Decoder
+from toolkit.inference.onnxruntime_session import OnnxDecoder
 
 DEFAULT_OPSET = 21
 OLDEST_OPSET = 20

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from toolkit.export.graph import DecoderGraph, Op, Ref
+from toolkit.capture.graph import DecoderGraph, Op, Ref
+from toolkit.compress.parameters import Matrix
 from toolkit.export.onnx.builder import GraphBuilder
 from toolkit.export.onnx.weights import WeightStore
-from toolkit.export.parameters import Matrix
 
 
 class LoweringContext(Protocol):

@@ -17,7 +17,7 @@ from toolkit.export.onnx.builder import GraphBuilder
 from toolkit.export.onnx.external_data import ExternalData
 from toolkit.export.onnx.lowering import Lowering
 from toolkit.export.onnx.weights import WeightStore
-from toolkit.export.parameters import CacheGeometry
+from toolkit.models.layers import CacheGeometry
 
 MODEL_FILE = "model.onnx"
 

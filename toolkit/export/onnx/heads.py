@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from toolkit.export.graph import DecoderGraph, Op, Ref
-from toolkit.export.patterns import resolve, rope_table, split_widths
+from toolkit.capture.graph import DecoderGraph, Op, Ref
+from toolkit.capture.patterns import resolve, rope_table, split_widths
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toolkit.export.graph import Op
+from toolkit.capture.graph import Op
+from toolkit.capture.patterns import linear_bias
+from toolkit.compress.parameters import Matrix
 from toolkit.export.onnx.builder import MICROSOFT
 from toolkit.export.onnx.context import LoweringContext
 from toolkit.export.onnx.heads import Columns
 from toolkit.export.onnx.weights import StoredMatrix
-from toolkit.export.parameters import Matrix
-from toolkit.export.patterns import linear_bias
 
 
 @dataclass(frozen=True)

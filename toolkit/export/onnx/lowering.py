@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from toolkit.capture.graph import DecoderGraph, Op, Ref
+from toolkit.capture.patterns import is_head, layer_norm_epsilon, linear_matrix
+from toolkit.compress.parameters import Matrix
 from toolkit.errors import UnsupportedModel
-from toolkit.export.graph import DecoderGraph, Op, Ref
 from toolkit.export.onnx import arithmetic
 from toolkit.export.onnx.attention import Attention
 from toolkit.export.onnx.builder import FLOAT, INT64, MICROSOFT, GraphBuilder
 from toolkit.export.onnx.linears import Linears
 from toolkit.export.onnx.weights import WeightStore
-from toolkit.export.parameters import CacheGeometry, Matrix
-from toolkit.export.patterns import is_head, layer_norm_epsilon, linear_matrix
+from toolkit.models.layers import CacheGeometry
 
 if TYPE_CHECKING:
-    from toolkit.export.parameters import RopeTables
+    from toolkit.capture.rope import RopeTables
 
 _LAZY = {"aten.linear", "slm.rms_norm", "aten.layer_norm", "slm.rotary", "slm.rope_table", *arithmetic.LAZY}
 

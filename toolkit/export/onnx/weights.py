@@ -9,13 +9,13 @@ from itertools import groupby
 import numpy as np
 
 from toolkit.artifact import TensorQuantization
+from toolkit.compress.parameters import Matrix, Weights, carried_spec, quantized
 from toolkit.compress.plan import QuantizationPlan, Role
 from toolkit.compress.schemes import SCHEMES, Scheme
 from toolkit.compress.tensor import QuantizedTensor
 from toolkit.export.onnx.builder import FLOAT, GraphBuilder
 from toolkit.export.onnx.offset_columns import with_offset_columns
 from toolkit.export.onnx.packing import block_size, blocks, pack_scales, pack_values, pack_zero_points
-from toolkit.export.parameters import Matrix, Weights, carried_spec, quantized
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from unittest import mock
 import torch
 from torch import Tensor, nn
 
+from toolkit.capture import operators as _  # noqa: F401  registers torch.ops.slm
 from toolkit.errors import UnsupportedModel
-from toolkit.export import operators as _  # noqa: F401  registers torch.ops.slm
 
 ATTENTION = "slm"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -11,14 +11,9 @@ from toolkit.compress.algorithms import quantize
 from toolkit.compress.plan import QuantizationPlan, Role
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
-    from numpy.typing import NDArray
 
     from toolkit.compress.tensor import QuantizedTensor
-
-    # Cosines and sines, float32 [context, rotary_dim / 2], of the rotary embedding of that name.
-    RopeTables = Callable[[str], tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 
 class Weights(Protocol):
@@ -82,12 +77,3 @@ def carried_spec(tensor: QuantizedTensor, *, dynamic_activation: bool) -> Tensor
         symmetric=tensor.symmetric,
         algorithm="source",
     )
-
-
-@dataclass(frozen=True)
-class CacheGeometry:
-    """One layer's attention; its KV cache holds keys and values of ``kv_heads`` heads per position."""
-
-    heads: int
-    kv_heads: int
-    head_dim: int

@@ -1,9 +1,9 @@
 """Quantize matrices for the inputs that they see, in one pass of a text through the original model.
 
-The pass is the streaming one of :mod:`toolkit.export.reference`: each linear's weight is read when the text
-reaches it. There it is quantized for exactly those inputs, and the pass goes on with the quantized weight, so
-that later layers are calibrated to what earlier ones really do. In memory are the texts' hidden states, one
-matrix and one matrix of second moments; results wait on disk.
+The pass is the streaming one of :mod:`toolkit.inference.reference`: each linear's weight is read when the
+text reaches it. There it is quantized for exactly those inputs, and the pass goes on with the quantized
+weight, so that later layers are calibrated to what earlier ones really do. In memory are the texts' hidden
+states, one matrix and one matrix of second moments; results wait on disk.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Any
 import torch
 from torch import nn
 
+from toolkit.capture.graph import DecoderGraph
+from toolkit.capture.patterns import linear_matrix
 from toolkit.compress.algorithms import CALIBRATED_ALGORITHMS
+from toolkit.compress.parameters import Matrix, Weights
 from toolkit.compress.plan import QuantizationPlan
 from toolkit.compress.tensor import QuantizedTensor
-from toolkit.export.graph import DecoderGraph
-from toolkit.export.parameters import Matrix, Weights
-from toolkit.export.patterns import linear_matrix
-from toolkit.export.reference import streamed
+from toolkit.inference.reference import streamed
 
 Progress = Callable[[int, int], None]
 

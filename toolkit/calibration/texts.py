@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
+from toolkit.compress.parameters import Weights
 from toolkit.compress.tensor import QuantizedTensor
 from toolkit.errors import UsageError
-from toolkit.export.parameters import Weights
-from toolkit.export.reference import streamed
+from toolkit.inference.reference import streamed
 
 # Few tokens do not calibrate: 1,024 were seen to gain next to nothing.
 WINDOW_TOKENS = 256

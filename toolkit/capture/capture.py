@@ -20,10 +20,10 @@ import torch
 from torch import nn
 
 import toolkit
+from toolkit.capture.graph import SEQUENCE, DecoderGraph, Op, Ref
+from toolkit.capture.patches import traced_operators
+from toolkit.capture.simplify import simplify
 from toolkit.errors import UnsupportedModel
-from toolkit.export.graph import SEQUENCE, DecoderGraph, Op, Ref
-from toolkit.export.patches import traced_operators
-from toolkit.export.simplify import simplify
 
 _IGNORED = ("_guards", "aten._assert", "aten.sym_constrain", "_operator.", "aten.sym_size")
 # Changes whenever the format or meaning of a captured graph does.

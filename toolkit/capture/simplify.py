@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from toolkit.export.graph import SEQUENCE, DecoderGraph, Op, Ref, references
+from toolkit.capture.graph import SEQUENCE, DecoderGraph, Op, Ref, references
 
 _INPUT_SHAPES: dict[str, tuple[int | str, ...]] = {"input_ids": (1, SEQUENCE), "position_ids": (1, SEQUENCE)}
 _NO_OPS = (

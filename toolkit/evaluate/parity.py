@@ -10,7 +10,7 @@ import torch
 
 from toolkit.artifact import GreedyReference, Parity, TensorQuantization
 from toolkit.compress.schemes import SCHEMES
-from toolkit.export.backends import Decoder
+from toolkit.inference.decoder import Decoder
 
 # Written for this project: prose, code, dialogue and numbers.
 TEXTS = (

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from toolkit.capture.graph import DecoderGraph, Op, Ref
+from toolkit.compress.parameters import Matrix
 from toolkit.compress.plan import Role
-from toolkit.export.graph import DecoderGraph, Op, Ref
-from toolkit.export.parameters import Matrix
 
 
 def resolve(graph: DecoderGraph, ref: Any) -> Op | None:

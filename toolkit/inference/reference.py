@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 if TYPE_CHECKING:
-    from toolkit.export.parameters import Weights
+    from toolkit.compress.parameters import Weights
 
 
 def reference_logits(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,9 @@ import torch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    # Cosines and sines, float32 [context, rotary_dim / 2], of the rotary embedding of that name.
+    RopeTables = Callable[[str], tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 
 def rope_table(model: Any, name: str, context_length: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

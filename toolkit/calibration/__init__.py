@@ -1,0 +1,1 @@
+"""Quantizing matrices for the inputs that they see."""

@@ -1,0 +1,1 @@
+"""How well a decoder does: agreement with the original model, perplexity."""
