@@ -18,7 +18,7 @@ from toolkit.artifact import Artifact
 from toolkit.devices.local import LocalDevice
 from toolkit.devices.virtual.fleet import VirtualPhone
 from toolkit.devices.virtual.spec import PhoneSpec
-from toolkit.profiling.session import Session
+from toolkit.profiling.session.session import Session
 from toolkit.settings import Settings
 from toolkit.store import open_store
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from toolkit.profiling.gate import GateOptions
+from toolkit.profiling.gate_options import GateOptions
 from toolkit.profiling.options import ProfileOptions
 
 T = TypeVar("T")

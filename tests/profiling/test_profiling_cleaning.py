@@ -9,13 +9,13 @@ from runs import SMALL_FLAGS, processes_naming
 from slm_process import SlmProcess
 
 from toolkit.artifact import Artifact
+from toolkit.care.cleaning import clean, kept_on
 from toolkit.devices.base import Device
 from toolkit.devices.discovery import open_device
 from toolkit.devices.local import LocalDevice
 from toolkit.devices.virtual.fleet import VirtualPhone
 from toolkit.errors import DeviceBusy
-from toolkit.profiling import launch
-from toolkit.profiling.cleaning import clean, kept_on
+from toolkit.profiling.session import launch
 from toolkit.settings import Settings
 
 ARTIFACT, BUNDLE, RUN = (

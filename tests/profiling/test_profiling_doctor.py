@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from slm_process import SlmProcess
 
 from toolkit.artifact import Artifact
+from toolkit.care.device_findings import DeviceFacts, device_findings, parse_facts
+from toolkit.care.finding import Finding, exit_code
+from toolkit.care.host_findings import parse_adb_version
 from toolkit.devices.base import DeviceInfo, Readings
 from toolkit.devices.lease import LeaseFile, parse_lease
 from toolkit.devices.power_supply import PowerSupply
 from toolkit.devices.virtual.conditions import Conditions, set_conditions
 from toolkit.devices.virtual.fleet import VirtualPhone
-from toolkit.profiling.doctor import Finding, exit_code
-from toolkit.profiling.doctor_device import DeviceFacts, device_findings, parse_facts
-from toolkit.profiling.doctor_host import parse_adb_version
 
 INFO = DeviceInfo(
     serial="R58",

@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 
 from toolkit.artifact import Artifact
 from toolkit.devices.base import Readings
-from toolkit.profiling.calibration import Calibration, Uncalibrated, calibrate
 from toolkit.profiling.description import RunDescription
-from toolkit.profiling.ending import Ending
-from toolkit.profiling.energy import energy_of
+from toolkit.profiling.energy.counter_units import Calibration, Uncalibrated, calibrate
+from toolkit.profiling.energy.net import energy_of
+from toolkit.profiling.energy.power_curve import PowerCurve
 from toolkit.profiling.energy_options import EnergyOptions
-from toolkit.profiling.gate import Moment
-from toolkit.profiling.power_curve import PowerCurve
+from toolkit.profiling.gate.moments import Moment
 from toolkit.profiling.records import Power, Result
-from toolkit.profiling.result_check import checked_result
 from toolkit.profiling.rows import stored_run
+from toolkit.profiling.session.ending import Ending
+from toolkit.profiling.session.result_check import checked_result
 
 MS = 1_000_000
 INTERVAL_MS = 100

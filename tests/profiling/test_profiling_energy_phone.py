@@ -21,8 +21,8 @@ from toolkit.devices.virtual.conditions import set_conditions
 from toolkit.devices.virtual.fleet import VirtualPhone
 from toolkit.errors import EnergyRefused
 from toolkit.profiling.energy_options import EnergyOptions
-from toolkit.profiling.gate import GateOptions
-from toolkit.profiling.session import Session, profile
+from toolkit.profiling.gate_options import GateOptions
+from toolkit.profiling.session.session import Session, profile
 from toolkit.settings import Settings
 
 ENERGY = SMALL.model_copy(

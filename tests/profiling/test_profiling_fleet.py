@@ -16,12 +16,12 @@ from slm_process import SlmProcess
 from virtual_phones import running_phone
 
 from toolkit.artifact import Artifact
+from toolkit.devices.parallel import Outcome, on_each_device
 from toolkit.devices.process import run_process
 from toolkit.devices.virtual.faults import Faults
 from toolkit.devices.virtual.fleet import VirtualPhone
 from toolkit.devices.virtual.spec import PhoneSpec
 from toolkit.errors import DeviceLost
-from toolkit.profiling.fleet import Outcome, on_each_device
 from toolkit.settings import Settings
 from toolkit.store import open_store
 

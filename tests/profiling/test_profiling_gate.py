@@ -11,19 +11,11 @@ from pydantic import TypeAdapter
 
 from toolkit.devices.base import CommandResult, Device, Readings
 from toolkit.errors import DeviceError, DeviceLost, GateTimeout, UsageError
-from toolkit.profiling.gate import (
-    GateKeeper,
-    GateOptions,
-    Limits,
-    Moment,
-    Verdict,
-    gate_options,
-    judge,
-    limits_for,
-    parse_moments,
-    unreadable,
-)
-from toolkit.profiling.throttling import Throttling, throttling, throttling_by_repetition
+from toolkit.profiling.gate.keeper import GateKeeper
+from toolkit.profiling.gate.limits import Limits, Verdict, judge, limits_for, unreadable
+from toolkit.profiling.gate.moments import Moment, parse_moments
+from toolkit.profiling.gate.throttling import Throttling, throttling, throttling_by_repetition
+from toolkit.profiling.gate_options import GateOptions, gate_options
 
 FINE = Readings(
     unix_ns=1,

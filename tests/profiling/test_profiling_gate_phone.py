@@ -23,8 +23,8 @@ from toolkit.devices.virtual.conditions import Conditions, set_conditions
 from toolkit.devices.virtual.emulation import bring_online
 from toolkit.devices.virtual.fleet import VirtualPhone
 from toolkit.errors import GateTimeout, Throttled
-from toolkit.profiling.gate import GateOptions
-from toolkit.profiling.session import Session, profile
+from toolkit.profiling.gate_options import GateOptions
+from toolkit.profiling.session.session import Session, profile
 from toolkit.settings import Settings
 from toolkit.store import open_store
 from toolkit.store.rows import StoredRun

@@ -16,15 +16,15 @@ from toolkit.artifact import Artifact
 from toolkit.devices.base import Readings
 from toolkit.errors import DeviceLost, ResultInvalid
 from toolkit.profiling.description import parse_description
-from toolkit.profiling.ending import (
+from toolkit.profiling.gate.moments import Moment
+from toolkit.profiling.rows import device_row, stored_run
+from toolkit.profiling.session.ending import (
     Ending,
     ending_of_device_error,
     ending_of_exit_code,
     ending_of_result,
 )
-from toolkit.profiling.gate import Moment
-from toolkit.profiling.result_check import checked_result
-from toolkit.profiling.rows import device_row, stored_run
+from toolkit.profiling.session.result_check import checked_result
 from toolkit.store.export import as_json_data
 
 MOMENTS = (

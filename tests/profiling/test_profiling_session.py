@@ -6,7 +6,7 @@ from runs import SMALL
 
 from toolkit.artifact import Artifact
 from toolkit.devices.local import LocalDevice
-from toolkit.profiling.session import Session, profile
+from toolkit.profiling.session.session import Session, profile
 
 
 def test_a_profile_run_is_measured_and_stored(

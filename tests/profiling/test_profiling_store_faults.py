@@ -15,9 +15,10 @@ from toolkit.artifact import Artifact
 from toolkit.devices.base import CommandResult
 from toolkit.devices.local import LocalDevice
 from toolkit.errors import DeviceLost, ResultInvalid, RunnerFailed, StoreLocked
-from toolkit.profiling import launch, remote
-from toolkit.profiling.pull import pull_left_runs
-from toolkit.profiling.session import Session, profile
+from toolkit.profiling import remote
+from toolkit.profiling.session import launch
+from toolkit.profiling.session.pull import pull_left_runs
+from toolkit.profiling.session.session import Session, profile
 from toolkit.store import Store, open_store
 
 

@@ -12,11 +12,11 @@ from tiny_artifact import CONTEXT_LENGTH, EOS
 from tiny_decoder import TinyDecoder
 
 from toolkit.artifact import Artifact
+from toolkit.chat.generate import GenerateOptions, generate, prompt_ids
+from toolkit.chat.template import render_chat
+from toolkit.chat.tokens import TextStream, stop_token_ids
 from toolkit.devices.local import LocalDevice
 from toolkit.errors import NotAnArtifact, UsageError
-from toolkit.profiling.chat import render_chat
-from toolkit.profiling.generate import GenerateOptions, generate, prompt_ids
-from toolkit.profiling.tokens import TextStream, stop_token_ids
 from toolkit.settings import Settings
 
 

@@ -12,7 +12,7 @@ from toolkit.cli.fleet import exit_with_first_failure, run_on_devices
 from toolkit.settings import Settings
 
 if TYPE_CHECKING:
-    from toolkit.profiling.cleaning import Kept
+    from toolkit.care.cleaning import Kept
 
 _DEVICES = typer.Option(
     [], "--device", "-d", help="Serial, ssh:USER@HOST, local, or all; may be repeated. As for slm profile."
@@ -37,10 +37,10 @@ def clean(
       slm devices clean --device R5CT1234567
       slm devices clean --device all --runs
     """  # noqa: D301
+    from toolkit.care.cleaning import clean as clean_device
+    from toolkit.care.cleaning import kept_on
     from toolkit.devices.discovery import open_device
-    from toolkit.profiling.cleaning import clean as clean_device
-    from toolkit.profiling.cleaning import kept_on
-    from toolkit.profiling.targets import chosen_serials
+    from toolkit.devices.selection import chosen_serials
 
     settings = Settings.from_environment()
 
@@ -69,8 +69,8 @@ def release(device: list[str] = _DEVICES) -> None:
       slm devices release --device R5CT1234567
     """  # noqa: D301
     from toolkit.devices.discovery import open_device
+    from toolkit.devices.selection import chosen_serials
     from toolkit.devices.shell_device import ShellDevice
-    from toolkit.profiling.targets import chosen_serials
 
     settings = Settings.from_environment()
 

@@ -13,7 +13,7 @@ from toolkit.settings import Settings
 
 if TYPE_CHECKING:
     from toolkit.artifact import Artifact
-    from toolkit.profiling.doctor import Finding
+    from toolkit.care.finding import Finding
 
 
 def doctor(
@@ -39,8 +39,8 @@ def doctor(
       slm doctor --device local --json
     """  # noqa: D301
     from toolkit.artifact import Artifact
-    from toolkit.profiling.doctor import exit_code
-    from toolkit.profiling.doctor_host import host_findings
+    from toolkit.care.finding import exit_code
+    from toolkit.care.host_findings import host_findings
 
     settings = Settings.from_environment()
     loaded = Artifact.load(artifact) if artifact else None
@@ -57,7 +57,7 @@ def doctor(
 def _serials(named: list[str], settings: Settings) -> list[str]:
     """Those named, each once; without a name every attached phone, which may be none."""
     from toolkit.devices.discovery import attached_phones
-    from toolkit.profiling.targets import ALL
+    from toolkit.devices.selection import ALL
 
     serials: list[str] = []
     for name in named or [ALL]:
@@ -66,11 +66,11 @@ def _serials(named: list[str], settings: Settings) -> list[str]:
 
 
 def _look_at(serial: str, artifact: Artifact | None, settings: Settings) -> list[Finding]:
+    from toolkit.care.device_findings import device_facts, device_findings
+    from toolkit.care.finding import Finding
     from toolkit.devices.discovery import open_device
     from toolkit.devices.lease import host_id
     from toolkit.errors import DeviceError
-    from toolkit.profiling.doctor import Finding
-    from toolkit.profiling.doctor_device import device_facts, device_findings
 
     try:
         opened = open_device(serial, settings)

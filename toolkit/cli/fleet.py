@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import typer
 
 if TYPE_CHECKING:
-    from toolkit.profiling.fleet import Outcome
+    from toolkit.devices.parallel import Outcome
     from toolkit.progress import ShowProgress
 
 T = TypeVar("T")
@@ -21,8 +21,8 @@ DEVICES_HELP = (
 
 
 def run_on_devices(serials: Sequence[str], work: Callable[[str, ShowProgress], T]) -> list[Outcome[T]]:
-    """Do the work on each device and show how it goes; several at once, see profiling.fleet."""
-    from toolkit.profiling.fleet import on_each_device
+    """Do the work on each device and show how it goes; several at once, see devices.parallel."""
+    from toolkit.devices.parallel import on_each_device
     from toolkit.progress import bar, shared_bars
 
     if len(serials) == 1:

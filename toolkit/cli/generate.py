@@ -13,7 +13,7 @@ import typer
 from toolkit.settings import Settings
 
 if TYPE_CHECKING:
-    from toolkit.profiling.generate import Generated
+    from toolkit.chat.generate import Generated
 
 
 def generate(
@@ -42,10 +42,10 @@ def generate(
       slm generate smollm2-8da4w -d R5CT1234567 -p "Once upon a time" --no-chat --temperature 0.8 --top-p 0.9
     """  # noqa: D301
     from toolkit.artifact import Artifact
+    from toolkit.chat.generate import GenerateOptions, prompt_ids
+    from toolkit.chat.generate import generate as generate_on
     from toolkit.devices.discovery import open_device
-    from toolkit.profiling.generate import GenerateOptions, prompt_ids
-    from toolkit.profiling.generate import generate as generate_on
-    from toolkit.profiling.targets import chosen_serial
+    from toolkit.devices.selection import chosen_serial
 
     settings = Settings.from_environment()
     loaded = Artifact.load(artifact)

@@ -15,9 +15,9 @@ from toolkit.settings import Settings
 
 if TYPE_CHECKING:
     from toolkit.artifact import Artifact
-    from toolkit.profiling.fleet import Outcome
+    from toolkit.devices.parallel import Outcome
     from toolkit.profiling.options import ProfileOptions
-    from toolkit.profiling.session import Session
+    from toolkit.profiling.session.session import Session
     from toolkit.progress import ShowProgress
     from toolkit.store.rows import StoredRun
 
@@ -95,12 +95,12 @@ def profile(
       slm profile smollm2-8da4w --prompt-tokens 1024 --generate-tokens 256 --depth 512 --json
     """  # noqa: D301
     from toolkit.artifact import Artifact
+    from toolkit.devices.selection import chosen_serials
     from toolkit.errors import UsageError
     from toolkit.profiling.energy_options import EnergyOptions
-    from toolkit.profiling.gate import gate_options
+    from toolkit.profiling.gate_options import gate_options
     from toolkit.profiling.options import ProfileOptions, check_context, parse_affinity
-    from toolkit.profiling.session import Session
-    from toolkit.profiling.targets import chosen_serials
+    from toolkit.profiling.session.session import Session
     from toolkit.store import open_store
 
     options = ProfileOptions(
@@ -140,7 +140,7 @@ def _profile_all(
     serials: list[str], artifact: Artifact, options: ProfileOptions, session: Session
 ) -> list[Outcome[StoredRun]]:
     from toolkit.devices.discovery import open_device
-    from toolkit.profiling.session import profile as profile_on
+    from toolkit.profiling.session.session import profile as profile_on
 
     def profile_one(serial: str, show_progress: ShowProgress) -> StoredRun:
         own = replace(session, show_progress=show_progress)

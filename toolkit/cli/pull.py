@@ -12,7 +12,7 @@ from toolkit.cli.fleet import DEVICES_HELP, exit_with_first_failure, run_on_devi
 from toolkit.settings import Settings
 
 if TYPE_CHECKING:
-    from toolkit.profiling.pull import LeftRun
+    from toolkit.profiling.session.pull import LeftRun
 
 
 def pull(
@@ -30,9 +30,9 @@ def pull(
       slm pull --device all
     """  # noqa: D301
     from toolkit.devices.discovery import open_device
-    from toolkit.profiling.pull import pull_left_runs
-    from toolkit.profiling.session import Session
-    from toolkit.profiling.targets import chosen_serials
+    from toolkit.devices.selection import chosen_serials
+    from toolkit.profiling.session.pull import pull_left_runs
+    from toolkit.profiling.session.session import Session
     from toolkit.store import open_store
 
     settings = Settings.from_environment()

@@ -12,7 +12,7 @@ from toolkit.cli.fleet import DEVICES_HELP, exit_with_first_failure, run_on_devi
 from toolkit.settings import Settings
 
 if TYPE_CHECKING:
-    from toolkit.profiling.push import Pushed
+    from toolkit.profiling.session.push import Pushed
     from toolkit.progress import ShowProgress
 
 
@@ -32,8 +32,8 @@ def push(
     """  # noqa: D301
     from toolkit.artifact import Artifact
     from toolkit.devices.discovery import open_device
-    from toolkit.profiling.push import push as push_to
-    from toolkit.profiling.targets import chosen_serials
+    from toolkit.devices.selection import chosen_serials
+    from toolkit.profiling.session.push import push as push_to
 
     settings = Settings.from_environment()
     loaded = Artifact.load(artifact)

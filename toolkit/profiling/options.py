@@ -10,7 +10,7 @@ from pydantic import Field
 from toolkit.artifact import Artifact, Frozen
 from toolkit.errors import UsageError
 from toolkit.profiling.energy_options import EnergyOptions
-from toolkit.profiling.gate import GateOptions
+from toolkit.profiling.gate_options import GateOptions
 
 _CPUS = re.compile("([0-9]+)(?:-([0-9]+))?")
 # Linux counts at most 8192 CPUs.

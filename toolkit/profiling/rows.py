@@ -12,11 +12,12 @@ from toolkit.artifact import Manifest, TensorQuantization
 from toolkit.devices.base import DeviceInfo
 from toolkit.profiling import metrics
 from toolkit.profiling.description import RunDescription
-from toolkit.profiling.ending import Ending
-from toolkit.profiling.energy import EnergyFigures, RepetitionEnergy, energy_of
-from toolkit.profiling.gate import Moment, limits_for, unreadable
+from toolkit.profiling.energy.net import EnergyFigures, RepetitionEnergy, energy_of
+from toolkit.profiling.gate.limits import limits_for, unreadable
+from toolkit.profiling.gate.moments import Moment
+from toolkit.profiling.gate.throttling import Throttling, throttling_by_repetition
 from toolkit.profiling.records import Result
-from toolkit.profiling.throttling import Throttling, throttling_by_repetition
+from toolkit.profiling.session.ending import Ending
 from toolkit.store.rows import Artifact, Condition, Device, Repetition, Run, StoredRun
 
 # What makes two devices different ones to compare. RAM is left out: it varies a little from boot to boot.

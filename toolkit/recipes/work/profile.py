@@ -8,8 +8,9 @@ from toolkit.artifact import Artifact
 from toolkit.devices.base import Device
 from toolkit.devices.discovery import open_device
 from toolkit.errors import DeviceLost, DeviceNotFound, RunError
-from toolkit.profiling.pull import pull_left_runs
-from toolkit.profiling.session import Session, abandon, profile
+from toolkit.profiling.session.launch import abandon
+from toolkit.profiling.session.pull import pull_left_runs
+from toolkit.profiling.session.session import Session, profile
 from toolkit.recipes.run_ids import status_of
 from toolkit.recipes.share import obtained
 from toolkit.recipes.steps import ProfileWork
@@ -26,7 +27,7 @@ def run(work: ProfileWork, workspace: Workspace, settings: Settings) -> dict[str
     and one that was not is started again under the same id: the store takes an id once.
 
     Raises:
-        ToolkitError: see `toolkit.profiling.session`.
+        ToolkitError: see `toolkit.profiling.session.session`.
     """
     with open_store(settings.store_url) as store:
         session = Session(settings, store, timeout_s=work.timeout_s)

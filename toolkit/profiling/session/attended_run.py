@@ -7,17 +7,18 @@ from pathlib import Path
 
 from toolkit.devices.base import Device
 from toolkit.errors import DeviceError, DeviceTimeout, GateTimeout
-from toolkit.profiling import launch
-from toolkit.profiling.collect import collect
 from toolkit.profiling.description import RunDescription
-from toolkit.profiling.ending import (
+from toolkit.profiling.gate.keeper import GateKeeper
+from toolkit.profiling.gate.moments import Moment
+from toolkit.profiling.gate.throttling import throttling_by_repetition
+from toolkit.profiling.session import launch
+from toolkit.profiling.session.collect import collect
+from toolkit.profiling.session.ending import (
     Ending,
     ending_of_device_error,
     ending_of_gate,
     with_throttling,
 )
-from toolkit.profiling.gate import GateKeeper, Moment
-from toolkit.profiling.throttling import throttling_by_repetition
 from toolkit.progress import ProgressCallback, ShowProgress, say
 
 

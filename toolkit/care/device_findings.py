@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from toolkit.artifact import Artifact
+from toolkit.care.finding import Finding, Level
 from toolkit.devices.base import Device, DeviceInfo, Readings
 from toolkit.devices.lease import LEASE_FILE, LeaseFile, parse_lease
 from toolkit.devices.power_supply import (
@@ -17,10 +18,10 @@ from toolkit.devices.power_supply import (
 )
 from toolkit.devices.sections import section, split_sections
 from toolkit.errors import ToolkitError
-from toolkit.profiling.doctor import Finding, Level
-from toolkit.profiling.gate import GateOptions, judge, limits_for
+from toolkit.profiling.gate.limits import judge, limits_for
+from toolkit.profiling.gate_options import GateOptions
 from toolkit.profiling.options import ProfileOptions
-from toolkit.profiling.preflight import least_ram_bytes
+from toolkit.profiling.session.preflight import least_ram_bytes
 from toolkit.runtime.abi import check_abi
 
 _TIMEOUT_S = 20.0

@@ -8,14 +8,14 @@ from toolkit.devices.base import Device
 from toolkit.errors import DeviceLost, ResultInvalid, TransferFailed
 from toolkit.profiling import remote
 from toolkit.profiling.description import RunDescription
-from toolkit.profiling.ending import (
+from toolkit.profiling.session.ending import (
     Ending,
     ending_of_device_error,
     ending_of_exit_code,
     ending_of_invalid,
     ending_of_result,
 )
-from toolkit.profiling.result_check import checked_result
+from toolkit.profiling.session.result_check import checked_result
 
 
 def collect(device: Device, description: RunDescription, exit_code: int | None, folder: Path) -> Ending:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from toolkit.devices.base import CommandResult, Device
+from toolkit.errors import DeviceError
 from toolkit.profiling import remote
-from toolkit.profiling.gate import Moment, parse_moments
+from toolkit.profiling.gate.moments import Moment, parse_moments
 
 _QUICK_S = 15.0
 
@@ -184,3 +185,13 @@ def read_remote_text(device: Device, path: str, *, last_bytes: int) -> str:
     """
     result = device.shell(["tail", "-c", str(last_bytes), path], timeout_s=_QUICK_S)
     return result.stdout if result.returncode == 0 else ""
+
+
+def abandon(device: Device, run_id: str) -> None:
+    """Kill a run's runner and remove its folder, as far as the device can still be reached."""
+    try:
+        kill_runner(device, run_id)
+        remove_run_dir(device, run_id)
+    except DeviceError:
+        # Whatever brought us here is the error to report; `slm pull` cleans up later.
+        pass

@@ -16,19 +16,20 @@ import toolkit
 from toolkit.artifact import Artifact
 from toolkit.devices.base import Device
 from toolkit.devices.power_supply import PowerSupply
-from toolkit.errors import DeviceError, StoreError
-from toolkit.profiling import launch, raw, remote
-from toolkit.profiling.attended_run import run_attended
+from toolkit.errors import StoreError
+from toolkit.profiling import remote
 from toolkit.profiling.description import RunDescription
-from toolkit.profiling.ending import Ending
-from toolkit.profiling.energy import counters_of
+from toolkit.profiling.energy.counters import counters_of
 from toolkit.profiling.flags import profile_flags, write_token_ids
-from toolkit.profiling.gate import Moment
+from toolkit.profiling.gate.moments import Moment
 from toolkit.profiling.options import ProfileOptions, check_context
-from toolkit.profiling.preflight import check_ram, run_timeout_s
-from toolkit.profiling.push import Pushed, push
 from toolkit.profiling.rows import stored_run
-from toolkit.profiling.still_running import wait_for_other_runs
+from toolkit.profiling.session import launch, raw
+from toolkit.profiling.session.attended_run import run_attended
+from toolkit.profiling.session.ending import Ending
+from toolkit.profiling.session.preflight import check_ram, run_timeout_s
+from toolkit.profiling.session.push import Pushed, push
+from toolkit.profiling.session.still_running import wait_for_other_runs
 from toolkit.progress import ShowProgress, bar, say
 from toolkit.settings import Settings
 from toolkit.store import Store, new_run_id
@@ -116,16 +117,6 @@ def keep_run(
     return stored
 
 
-def abandon(device: Device, run_id: str) -> None:
-    """Kill a run's runner and remove its folder, as far as the device can still be reached."""
-    try:
-        launch.kill_runner(device, run_id)
-        launch.remove_run_dir(device, run_id)
-    except DeviceError:
-        # Whatever brought us here is the error to report; `slm pull` cleans up later.
-        pass
-
-
 def _describe(
     device: Device,
     artifact: Artifact,
@@ -165,10 +156,10 @@ def _run_and_store(
         # The result stays on the device, for `slm pull`.
         raise
     except BaseException:
-        abandon(device, run_id)
+        launch.abandon(device, run_id)
         raise
     if ending.status != "device_lost":
-        abandon(device, run_id)
+        launch.abandon(device, run_id)
     return ending, stored
 
 

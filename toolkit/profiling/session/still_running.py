@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from toolkit.devices.base import Device
 from toolkit.errors import DeviceBusy
-from toolkit.profiling import launch
+from toolkit.profiling.session import launch
 
 _LOOK_S = 2.0
 

@@ -10,7 +10,7 @@ from toolkit.devices.transfer import push_folder_verified
 from toolkit.errors import DeviceNotReady
 from toolkit.profiling import remote
 from toolkit.profiling.description import BundleIdentity
-from toolkit.profiling.verified import verify_artifact
+from toolkit.profiling.session.verified import verify_artifact
 from toolkit.progress import ShowProgress, bar
 from toolkit.runtime.bundle import build_bundle
 from toolkit.settings import Settings

@@ -10,16 +10,17 @@ from pathlib import Path
 from pydantic import Field
 
 from toolkit.artifact import Artifact, Frozen
+from toolkit.chat.template import has_chat_template, render_chat
+from toolkit.chat.tokens import TextStream, load_tokenizer, stop_token_ids
 from toolkit.devices.base import Device
 from toolkit.errors import UsageError
-from toolkit.profiling import launch, remote
-from toolkit.profiling.chat import has_chat_template, render_chat
-from toolkit.profiling.ending import ending_of_exit_code
+from toolkit.profiling import remote
 from toolkit.profiling.flags import engine_flags, write_token_ids
-from toolkit.profiling.preflight import work_timeout_s
-from toolkit.profiling.push import Pushed, push
-from toolkit.profiling.session import abandon
-from toolkit.profiling.tokens import TextStream, load_tokenizer, stop_token_ids
+from toolkit.profiling.session import launch
+from toolkit.profiling.session.ending import ending_of_exit_code
+from toolkit.profiling.session.launch import abandon
+from toolkit.profiling.session.preflight import work_timeout_s
+from toolkit.profiling.session.push import Pushed, push
 from toolkit.settings import Settings
 from toolkit.store import new_run_id
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from toolkit.devices.base import Readings
-from toolkit.profiling.gate import Moment
+from toolkit.profiling.gate.moments import Moment
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from toolkit.errors import (
     Throttled,
     ToolkitError,
 )
+from toolkit.profiling.gate.throttling import Throttling
 from toolkit.profiling.metrics import agreement
 from toolkit.profiling.records import Result
-from toolkit.profiling.throttling import Throttling
 from toolkit.store.rows import Status
 
 # Other instruction sets and kernels round differently, which flips near ties: with int8 activations, a change

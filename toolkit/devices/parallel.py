@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from toolkit.devices.interrupt import Interrupt, interruptible_by
+from toolkit.devices.selection import LOCAL
 from toolkit.errors import ToolkitError
-from toolkit.profiling.targets import LOCAL
 
 T = TypeVar("T")
 

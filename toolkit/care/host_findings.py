@@ -7,10 +7,10 @@ import re
 import shutil
 from pathlib import Path
 
+from toolkit.care.finding import Finding
 from toolkit.devices.adb.binary import find_adb
 from toolkit.devices.adb.client import AdbClient
 from toolkit.errors import AdbNotFound, DeviceError, RuntimeBundleError
-from toolkit.profiling.doctor import Finding
 from toolkit.runtime.abi import CROSS_COMPILERS, host_abi
 from toolkit.runtime.toolchain import find_toolchain
 from toolkit.settings import Settings

@@ -1,4 +1,4 @@
-"""Energy from the battery's own counters: calibrated, idle baseline subtracted, refused where it would lie.
+"""Net energy of a run from the battery's counters: calibrated, idle baseline subtracted.
 
 docs/energy.md says what the figures mean and what they are worth.
 """
@@ -9,22 +9,12 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from toolkit.devices.base import Device, Readings
-from toolkit.devices.power_supply import (
-    SUPPLIES_FOLDER,
-    SUPPLIES_SCRIPT,
-    PowerSupply,
-    battery_with_counters,
-    parse_power_supplies,
-)
-from toolkit.errors import EnergyRefused
-from toolkit.profiling.calibration import Calibration, Uncalibrated, calibrate
+from toolkit.profiling.energy.counter_units import Calibration, Uncalibrated, calibrate
+from toolkit.profiling.energy.power_curve import PowerCurve
 from toolkit.profiling.energy_options import EnergyOptions
-from toolkit.profiling.gate import Moment
-from toolkit.profiling.power_curve import PowerCurve
+from toolkit.profiling.gate.moments import Moment
 from toolkit.profiling.records import Repetition, Result
 
-_LOOK_TIMEOUT_S = 15.0
 # A window shorter than this many updates of the fuel gauge holds more chance than energy.
 _UPDATES_PER_WINDOW = 2
 _NS_PER_S = 1_000_000_000
@@ -61,39 +51,6 @@ class EnergyFigures:
     decode_joules_per_token: float | None = None
     battery_rise_celsius: float | None = None
     cpu_rise_celsius: float | None = None
-
-
-def counters_of(device: Device, options: EnergyOptions, readings: Readings) -> PowerSupply:
-    """The battery whose counters will be sampled.
-
-    Args:
-        device: the device to measure.
-        options: how.
-        readings: its conditions now.
-
-    Raises:
-        EnergyRefused: external power is attached, or may be; or the counters cannot be read.
-    """
-    if readings.charging is not False and not options.allow_charging:
-        raise EnergyRefused(
-            "external power is attached: the battery's counters do not see what the charger gives"
-            if readings.charging
-            else "whether external power is attached cannot be read",
-            serial=device.serial,
-            next_step="Unplug it and use adb over Wi-Fi (adb tcpip 5555, adb connect ADDRESS:5555), or pass "
-            "--allow-charging; the run is marked then.",
-        )
-    listed = device.shell(
-        ["sh", "-c", SUPPLIES_SCRIPT, "slm-power", SUPPLIES_FOLDER], timeout_s=_LOOK_TIMEOUT_S
-    )
-    battery = battery_with_counters(parse_power_supplies(listed.stdout))
-    if battery is None:
-        raise EnergyRefused(
-            f"no battery in {SUPPLIES_FOLDER} has a current_now and a voltage_now that the shell may read",
-            serial=device.serial,
-            next_step="Leave out --energy: this device can only be measured with an external meter.",
-        )
-    return battery
 
 
 def energy_of(

@@ -9,7 +9,7 @@ from typing import Literal
 
 from toolkit.devices.base import Device
 from toolkit.errors import TransferFailed
-from toolkit.profiling import launch
+from toolkit.profiling.session import launch
 
 _TIMEOUT_S = 60.0
 

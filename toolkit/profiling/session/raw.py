@@ -11,7 +11,7 @@ from pathlib import Path
 
 from toolkit.profiling import remote
 from toolkit.profiling.description import RunDescription
-from toolkit.profiling.gate import Moment
+from toolkit.profiling.gate.moments import Moment
 from toolkit.settings import Settings
 
 READINGS = "readings.json"

@@ -10,13 +10,14 @@ from typing import Literal
 
 from toolkit.devices.base import Device
 from toolkit.errors import ResultInvalid, RunNotFound
-from toolkit.profiling import launch, raw, remote
-from toolkit.profiling.collect import collect, pull_if_there
+from toolkit.profiling import remote
 from toolkit.profiling.description import RunDescription, parse_description
-from toolkit.profiling.ending import with_throttling
-from toolkit.profiling.gate import Moment
-from toolkit.profiling.session import Session, keep_run
-from toolkit.profiling.throttling import throttling_by_repetition
+from toolkit.profiling.gate.moments import Moment
+from toolkit.profiling.gate.throttling import throttling_by_repetition
+from toolkit.profiling.session import launch, raw
+from toolkit.profiling.session.collect import collect, pull_if_there
+from toolkit.profiling.session.ending import with_throttling
+from toolkit.profiling.session.session import Session, keep_run
 from toolkit.store.rows import Status
 
 _LIST_TIMEOUT_S = 30.0

@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from toolkit.profiling.calibration import Calibration
+from toolkit.profiling.energy.counter_units import Calibration
 from toolkit.profiling.records import Power
 
 _NS_PER_S = 1_000_000_000

@@ -1,0 +1,1 @@
+"""Looking after devices: is one fit for measuring, and what has the toolkit left on it?"""

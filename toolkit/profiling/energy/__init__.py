@@ -1,0 +1,1 @@
+"""Energy from the battery's own counters; see docs/energy.md."""

@@ -1,0 +1,1 @@
+"""The gate before each repetition: limits, readings, and what they show of throttling."""

@@ -1,0 +1,1 @@
+"""One profile run: push, attend, collect, judge, keep."""
