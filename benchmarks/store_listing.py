@@ -28,10 +28,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from toolkit.analysis.compare import compare
+from toolkit.analysis.compared_figures import find_figure
+from toolkit.analysis.regress import regress
 from toolkit.store import Store, open_store, tables
-from toolkit.store.compare import compare
-from toolkit.store.figures import find_figure
-from toolkit.store.regress import regress
 from toolkit.store.tags import list_tags
 
 ROOT = Path(__file__).parents[1]

@@ -13,6 +13,9 @@ from private_sshd import Board
 from toolkit.devices.adb.client import AdbClient
 from toolkit.settings import Settings
 
+# Stores, for all who read or judge runs.
+pytest_plugins = ["store_fixtures"]
+
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What was skipped for want of Debian packages, and the command that brings them."""

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sample_runs import HOST, MODELS, SCHEMES, artifact, manifest, run_of
 
+from toolkit.analysis.compared_figures import find_figure
+from toolkit.analysis.groups import load_groups
 from toolkit.report.configurations import read_configurations, unique_labels
 from toolkit.report.curves import curve
 from toolkit.report.theme import DARK, LIGHT, Theme
 from toolkit.store import Store
-from toolkit.store.figures import find_figure
-from toolkit.store.groups import load_groups
 from toolkit.store.rows import StoredRun
 
 MADE = artifact(*MODELS[0], SCHEMES[2], "onnxruntime")

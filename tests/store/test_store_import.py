@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from stored_runs import MANIFEST, RUN, stored_run
 
+from toolkit.analysis.compare import compare
+from toolkit.analysis.compared_figures import find_figure
 from toolkit.errors import ImportInvalid, StoreError, UsageError
 from toolkit.store import Store, open_store
-from toolkit.store.compare import compare
 from toolkit.store.export import export
-from toolkit.store.figures import find_figure
 from toolkit.store.importing import Imported, import_file
 from toolkit.store.tags import tag_runs, tags_of
 

@@ -1,1 +1,1 @@
-"""Profiling: protocol, gate, push-run-pull session, metrics."""
+"""Profiling: protocol, gate, push-run-pull session."""

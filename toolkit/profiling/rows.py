@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from toolkit.analysis import metrics
 from toolkit.artifact import Manifest, TensorQuantization
 from toolkit.devices.base import DeviceInfo
-from toolkit.profiling import metrics
 from toolkit.profiling.description import RunDescription
 from toolkit.profiling.energy.net import EnergyFigures, RepetitionEnergy, energy_of
 from toolkit.profiling.gate.limits import limits_for, unreadable

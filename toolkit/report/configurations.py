@@ -7,12 +7,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from toolkit.analysis.compared_figures import find_figure
+from toolkit.analysis.condition_key import ConditionKey
+from toolkit.analysis.groups import SEED, RunSamples, load_samples
+from toolkit.analysis.statistics import RESAMPLES, median_of_medians, percentile_interval, resample
 from toolkit.report.curves import Curve, read_curves
-from toolkit.store.condition_key import ConditionKey
-from toolkit.store.figures import find_figure
-from toolkit.store.groups import SEED, RunSamples, load_samples
 from toolkit.store.rows import Artifact, Device, Run, RunSummary
-from toolkit.store.statistics import RESAMPLES, median_of_medians, percentile_interval, resample
 from toolkit.store.store import Store
 
 _ENGINE_SHORT = {"onnxruntime": "ort", "executorch": "et"}

@@ -12,8 +12,8 @@ from toolkit.cli.results import selection
 from toolkit.settings import Settings
 
 if TYPE_CHECKING:
+    from toolkit.analysis.compared_figures import Figure
     from toolkit.store import Store
-    from toolkit.store.figures import Figure
     from toolkit.store.filters import Filter
 
 
@@ -48,8 +48,8 @@ def compare(
       slm results compare --axis backend --where "model contains 'smollm2'"
       slm results compare 7k2m 9xq1 --axis quantization --figure memory
     """  # noqa: D301
+    from toolkit.analysis.compared_figures import find_figure
     from toolkit.store import open_store
-    from toolkit.store.figures import find_figure
 
     chosen, wanted = selection.chosen(where, [], device, model), find_figure(figure)
     with open_store(Settings.from_environment().store_url) as store:
@@ -63,7 +63,7 @@ def compare(
 def _rank(
     store: Store, figure: Figure, axes: list[str], where: Filter, ids: list[str], seed: int, as_json: bool
 ) -> None:
-    from toolkit.store.compare import compare as compare_runs
+    from toolkit.analysis.compare import compare as compare_runs
 
     comparison = compare_runs(store, figure, axes, where=where, run_ids=ids, seed=seed)
     if as_json:
@@ -79,8 +79,8 @@ def _rank(
 
 
 def _describe(store: Store, figure: Figure, where: Filter, ids: list[str], seed: int, as_json: bool) -> None:
-    from toolkit.store.groups import load_groups
-    from toolkit.store.noise import load_noise
+    from toolkit.analysis.groups import load_groups
+    from toolkit.analysis.noise import load_noise
 
     groups = load_groups(store, figure, where=where, run_ids=ids, seed=seed)
     noise = load_noise(store, figure, [group.key for group in groups])

@@ -7,11 +7,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from toolkit.store.compare import Change, Comparison
-    from toolkit.store.condition_key import Difference
-    from toolkit.store.groups import Group
-    from toolkit.store.noise import NoiseFloor
-    from toolkit.store.regress import Regression
+    from toolkit.analysis.compare import Change, Comparison
+    from toolkit.analysis.condition_key import Difference
+    from toolkit.analysis.groups import Group
+    from toolkit.analysis.noise import NoiseFloor
+    from toolkit.analysis.regress import Regression
 
 
 def groups_as_json(groups: Sequence[Group], floors: Sequence[NoiseFloor | None]) -> list[dict[str, Any]]:

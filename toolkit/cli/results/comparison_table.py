@@ -6,18 +6,18 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from toolkit.analysis.condition_key import ConditionKey, Difference, shown
 from toolkit.cli.results.run_table import new_console, new_table, plain
-from toolkit.store.condition_key import ConditionKey, Difference, shown
 from toolkit.store.table import SHOWN_ID_LENGTH
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from toolkit.store.compare import Change, Comparison, Ranking, Unranked
-    from toolkit.store.figures import Figure
-    from toolkit.store.groups import Group
-    from toolkit.store.noise import NoiseFloor
-    from toolkit.store.regress import Check, Regression, Unpaired
+    from toolkit.analysis.compare import Change, Comparison, Ranking, Unranked
+    from toolkit.analysis.compared_figures import Figure
+    from toolkit.analysis.groups import Group
+    from toolkit.analysis.noise import NoiseFloor
+    from toolkit.analysis.regress import Check, Regression, Unpaired
 
 _MOST_DIFFERENCES = 3
 _MOST_UNRANKED = 20

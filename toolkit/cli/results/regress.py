@@ -44,10 +44,10 @@ def regress(
       slm results regress --baseline v1.0 --fail-over 5%
       slm results regress --baseline v1.0 --where "tag = 'pull-request-12'" --figure decode --json
     """  # noqa: D301
+    from toolkit.analysis.compared_figures import find_figure
+    from toolkit.analysis.regress import regress as check
     from toolkit.store import open_store
-    from toolkit.store.figures import find_figure
     from toolkit.store.filters import parse_filter
-    from toolkit.store.regress import regress as check
 
     limit, figures = _share(fail_over), [find_figure(name) for name in figure]
     chosen = None if where is None else parse_filter(where)

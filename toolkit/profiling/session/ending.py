@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from toolkit.analysis.metrics import agreement
 from toolkit.artifact import GreedyReference
 from toolkit.errors import (
     DeviceError,
@@ -16,7 +17,6 @@ from toolkit.errors import (
     ToolkitError,
 )
 from toolkit.profiling.gate.throttling import Throttling
-from toolkit.profiling.metrics import agreement
 from toolkit.profiling.records import Result
 from toolkit.store.rows import Status
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.profiling.metrics import (
+from toolkit.analysis.metrics import (
     agreement,
     decode_tokens_per_second,
     median,

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from measured_runs import add_measured
 
+from toolkit.analysis.compare import compare
+from toolkit.analysis.compared_figures import find_figure
+from toolkit.analysis.condition_key import AXES, PARTS, ConditionKey, axis_parts
+from toolkit.analysis.groups import load_groups
+from toolkit.analysis.noise import load_noise
 from toolkit.errors import BadFilter, ConditionsDiffer
 from toolkit.store import Store
-from toolkit.store.compare import compare
-from toolkit.store.condition_key import AXES, PARTS, ConditionKey, axis_parts
-from toolkit.store.figures import find_figure
-from toolkit.store.groups import load_groups
-from toolkit.store.noise import load_noise
 
 DECODE = find_figure("decode")
 EXECUTORCH = {"sha256": "e" * 64, "backend": "executorch"}

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from toolkit.errors import ConditionsDiffer
-from toolkit.store.condition_key import (
+from toolkit.analysis.compared_figures import Figure
+from toolkit.analysis.condition_key import (
     NEVER,
     ConditionKey,
     Difference,
@@ -17,11 +17,11 @@ from toolkit.store.condition_key import (
     shown,
     without,
 )
-from toolkit.store.figures import Figure
+from toolkit.analysis.groups import SEED, Group, load_groups
+from toolkit.analysis.noise import NoiseFloor, NoiseFloors, load_noise
+from toolkit.analysis.statistics import Interval, cliffs_delta, percentile_interval
+from toolkit.errors import ConditionsDiffer
 from toolkit.store.filters import Filter
-from toolkit.store.groups import SEED, Group, load_groups
-from toolkit.store.noise import NoiseFloor, NoiseFloors, load_noise
-from toolkit.store.statistics import Interval, cliffs_delta, percentile_interval
 from toolkit.store.store import Store
 
 Verdict = Literal["better", "worse", "no difference", "unknown"]
@@ -117,7 +117,7 @@ def compare(
     Args:
         store: where the runs are.
         figure: what to compare.
-        axes: of :data:`toolkit.store.condition_key.AXES`; everything else must be equal.
+        axes: of :data:`toolkit.analysis.condition_key.AXES`; everything else must be equal.
         where: only runs that pass this filter. Runs without a partner are listed as unranked.
         run_ids: compare exactly these runs; all must be comparable.
         seed: of the bootstrap.

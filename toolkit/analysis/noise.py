@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
+from toolkit.analysis.compared_figures import Figure
+from toolkit.analysis.condition_key import ConditionKey
+from toolkit.analysis.groups import RunSamples, load_run_figures
+from toolkit.analysis.statistics import percentile, relative_gap
 from toolkit.store import tables
-from toolkit.store.condition_key import ConditionKey
-from toolkit.store.figures import Figure
-from toolkit.store.groups import RunSamples, load_run_figures
-from toolkit.store.statistics import percentile, relative_gap
 from toolkit.store.store import Store
 
 # Of the pairs, this share lies below the floor.

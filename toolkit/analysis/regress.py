@@ -9,14 +9,14 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from toolkit.analysis.compare import Change, change
+from toolkit.analysis.compared_figures import Figure
+from toolkit.analysis.condition_key import Difference, axis_parts, differences, without
+from toolkit.analysis.groups import SEED, Group, load_groups
+from toolkit.analysis.noise import load_noise
 from toolkit.errors import ConditionsDiffer, RunNotFound
 from toolkit.store import tables
-from toolkit.store.compare import Change, change
-from toolkit.store.condition_key import Difference, axis_parts, differences, without
-from toolkit.store.figures import Figure
 from toolkit.store.filters import Filter, all_of
-from toolkit.store.groups import SEED, Group, load_groups
-from toolkit.store.noise import load_noise
 from toolkit.store.store import Store
 
 Side = Literal["baseline", "candidate"]

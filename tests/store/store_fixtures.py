@@ -1,3 +1,5 @@
+"""Stores for tests: of SQLite and of a real PostgreSQL."""
+
 from __future__ import annotations
 
 import shutil

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.store.statistics import (
+from toolkit.analysis.statistics import (
     cliffs_delta,
     median_of_medians,
     percentile,

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 from measured_runs import add_measured
 
+from toolkit.analysis.compared_figures import find_figure
+from toolkit.analysis.regress import Regression, regress
 from toolkit.errors import ConditionsDiffer, RunNotFound
 from toolkit.store import Store
-from toolkit.store.figures import find_figure
-from toolkit.store.regress import Regression, regress
 from toolkit.store.tags import tag_runs
 
 DECODE = find_figure("decode")

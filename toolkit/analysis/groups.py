@@ -9,12 +9,12 @@ from statistics import median
 
 import sqlalchemy as sa
 
+from toolkit.analysis.compared_figures import Figure, RepetitionTimes
+from toolkit.analysis.condition_key import KEY_COLUMNS, ConditionKey, read_key
+from toolkit.analysis.statistics import Interval, median_of_medians, percentile_interval, resample
 from toolkit.store import tables
-from toolkit.store.condition_key import KEY_COLUMNS, ConditionKey, read_key
-from toolkit.store.figures import Figure, RepetitionTimes
 from toolkit.store.filters import Filter
 from toolkit.store.query import matching
-from toolkit.store.statistics import Interval, median_of_medians, percentile_interval, resample
 from toolkit.store.store import Store
 
 # The same figures give the same interval, whenever and wherever they are compared.
@@ -84,7 +84,7 @@ def load_groups(
 
     Args:
         store: where the runs are.
-        figure: of :data:`toolkit.store.figures.FIGURES`.
+        figure: of :data:`toolkit.analysis.compared_figures.FIGURES`.
         where: only runs that pass this filter.
         run_ids: only these; all when empty.
         seed: of the bootstrap.

@@ -1,0 +1,1 @@
+"""Judging stored runs: figures, conditions, groups, noise, comparisons and regressions."""
