@@ -30,6 +30,7 @@ and keeps its traceback.
     |   +-- EngineMismatch
     +-- DeviceError              8    a device; carries its serial
     |   +-- AdbNotFound
+    |   +-- AdbServerFailed           adb is there but cannot say which phones are attached
     |   +-- DeviceNotFound
     |   +-- DeviceNotReady            unauthorized, offline, no permissions ...
     |   +-- DeviceLost                vanished in the middle of something
@@ -196,6 +197,10 @@ class DeviceError(ToolkitError):
 
 class AdbNotFound(DeviceError):
     """No adb binary on PATH, in SLM_ADB or in the adbutils wheel."""
+
+
+class AdbServerFailed(DeviceError):
+    """adb cannot list phones, so nobody knows whether one is attached."""
 
 
 class DeviceNotFound(DeviceError):

@@ -135,7 +135,17 @@ Host closed
         (self._folder / "known_hosts").write_text(f"[127.0.0.1]:{self.port} {host_key}")
         (self._folder / "no_hosts").write_text("")
 
-    def _write_server_config(self) -> None:
+    def log_in_through(self, command: str) -> None:
+        """From the next connection on, sshd runs this in place of the user's login shell.
+
+        Args:
+            command: finds what the client asked for in $SSH_ORIGINAL_COMMAND.
+        """
+        self.stop()
+        self._write_server_config(f"ForceCommand {command}")
+        self.start()
+
+    def _write_server_config(self, more: str = "") -> None:
         (self._folder / "sshd_config").write_text(
             f"""ListenAddress 127.0.0.1
 Port {self.port}
@@ -148,6 +158,7 @@ StrictModes no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 SetEnv HOME={self.home}
+{more}
 """
         )
 

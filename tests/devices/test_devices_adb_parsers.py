@@ -16,7 +16,7 @@ from toolkit.devices.adb.parsers import (
     parse_connect,
     parse_devices,
 )
-from toolkit.devices.marked_shell import MarkedOutput, remote_script
+from toolkit.devices.marked_shell import AfterMarker, MarkedOutput, remote_script
 
 DEVICES = """\
 * daemon not running; starting now at tcp:5037
@@ -37,7 +37,7 @@ FA6A70301234           recovery usb:1-6 product:a model:b device:c transport_id:
 
 
 def test_every_state_that_adb_lists_is_read() -> None:
-    found = {device.serial: device.state for device in parse_devices(DEVICES)}
+    found = {device.serial: device.state for device in parse_devices(DEVICES) or []}
     no_rules = (
         "no permissions (user in plugdev group; are your udev rules wrong?); "
         "see [http://developer.android.com/tools/device.html]"
@@ -57,16 +57,21 @@ def test_every_state_that_adb_lists_is_read() -> None:
 
 def test_the_tags_of_a_device_are_read() -> None:
     tags = {"usb": "1-2", "product": "shiba", "model": "Pixel_8", "device": "shiba", "transport_id": "4"}
-    assert parse_devices(DEVICES)[0] == AttachedDevice("0A041FDD40058E", "device", tags)
+    assert (parse_devices(DEVICES) or [])[0] == AttachedDevice("0A041FDD40058E", "device", tags)
 
 
 def test_no_device_is_an_empty_list() -> None:
     assert parse_devices("List of devices attached\n\n") == []
 
 
+def test_no_list_is_not_an_empty_list() -> None:
+    assert parse_devices("") is None
+    assert parse_devices("* daemon not running; starting now at tcp:5037\n") is None
+
+
 @given(st.text())
 def test_any_text_is_a_list_of_devices_and_never_an_exception(text: str) -> None:
-    for device in parse_devices(text):
+    for device in parse_devices(f"List of devices attached\n{text}") or []:
         assert device.serial and device.state
 
 
@@ -140,6 +145,40 @@ def test_output_is_separated_from_the_markers_however_it_is_cut(
     assert (marked.pid, marked.returncode) == (321, code)
     assert marked.text == text
     assert lines == (text.removesuffix("\n").split("\n") if text else [])
+
+
+# What a start file or a linker prints before the first marker, of any shape.
+greetings = st.lists(st.sampled_from([*ALMOST, "Welcome", "\n", "\r\n", "ü", f"{TOKEN} pid"])).map("".join)
+
+
+@given(greetings, outputs)
+def test_what_comes_before_the_first_marker_is_not_output(greeting: str, text: str) -> None:
+    lines: list[str] = []
+    marked = MarkedOutput(TOKEN, lines.append)
+    marked.feed(f"{greeting}\n{TOKEN} pid 321\n{text}\n{TOKEN} rc 0\n".encode())
+    assert (marked.pid, marked.returncode, marked.text) == (321, 0, text)
+    assert lines == (text.removesuffix("\n").split("\n") if text else [])
+
+
+def test_output_without_its_first_marker_is_none() -> None:
+    marked = MarkedOutput(TOKEN)
+    marked.feed(b"Welcome\n0 files\n")
+    assert (marked.pid, marked.returncode, marked.text) == (None, None, "")
+
+
+@given(greetings, st.binary(), st.lists(st.integers(1, 30), min_size=1))
+def test_bytes_are_passed_on_from_the_marker_on_however_they_are_cut(
+    greeting: str, payload: bytes, pieces: list[int]
+) -> None:
+    passed = bytearray()
+    stream = AfterMarker(TOKEN, passed.extend)
+    data = f"{greeting}\n{TOKEN}\n".encode() + payload
+    position = turn = 0
+    while position < len(data):
+        step = pieces[turn % len(pieces)]
+        stream.feed(data[position : position + step])
+        position, turn = position + step, turn + 1
+    assert bytes(passed) == payload
 
 
 @given(outputs, st.data())

@@ -336,6 +336,11 @@ THERMAL_HAL_EMPTY = (
     [
         (THERMAL_PIXEL, Thermal(1, 44.5)),
         (THERMAL_SAMSUNG_NO_CPU, Thermal(0, None)),
+        # After `cmd thermalservice override-status 0` the status is what somebody said, not what is.
+        (
+            THERMAL_PIXEL.replace("IsStatusOverride: false", "IsStatusOverride: true"),
+            Thermal(None, 44.5),
+        ),
         (THERMAL_SAMSUNG_SDHMS, Thermal(0, 24.0)),
         (THERMAL_XIAOMI, Thermal(0, 52.3)),
         (THERMAL_CACHED_ONLY, Thermal(0, 38.5)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -85,6 +86,44 @@ def test_calls_share_one_connection(board: Board, settings: Settings) -> None:
         return device.shell(["sh", "-c", "echo $SSH_CONNECTION"], timeout_s=10).stdout
 
     assert server() == server() != ""
+
+
+ORIGINAL = '"$SSH_ORIGINAL_COMMAND"'
+
+
+@pytest.mark.parametrize(
+    ("program", "login"),
+    [
+        ("sh", f"echo Welcome to the board; exec sh -c {ORIGINAL}"),
+        ("sh", f"printf 'Last login: never'; exec sh -c {ORIGINAL}"),
+        ("sh", f"printf '0 0 0 \\r\\n\\n'; echo problem >&2; exec sh -c {ORIGINAL}"),
+        ("bash", f"exec bash -c {ORIGINAL}"),
+        ("tcsh", f"exec tcsh -f -c {ORIGINAL}"),
+        ("fish", f"exec fish -c {ORIGINAL}"),
+    ],
+    ids=["greeting", "greeting-without-newline", "figures-and-stderr", "bash", "tcsh", "fish"],
+)
+def test_neither_greetings_nor_the_login_shell_change_what_is_done(
+    own_board: Board, tmp_path: Path, program: str, login: str
+) -> None:
+    if not shutil.which(program):
+        pytest.skip(f"no {program}; Debian's package `{program}` brings it")
+    own_board.log_in_through(login)
+    device = opened(tmp_path)
+    assert device.workdir == f"{own_board.home}/.slm-toolkit"
+    assert device.info().ram_bytes and device.free_space() > 0
+    words = ["it's", 'a "word"', "two\nlines", "$HOME", "!x", "back\\slash", "*"]
+    assert device.shell(["printf", "%s|", *words], timeout_s=20).stdout == "".join(f"{w}|" for w in words)
+    assert device.shell(["cat"], timeout_s=20).stdout == "", "a command's input is empty"
+    local, remote = tmp_path / "local", f"{device.workdir}/a file"
+    local.write_bytes(os.urandom(300_000))
+    push_verified(device, local, remote, sha256=sha256_of(local))
+    device.pull(remote, tmp_path / "back")
+    assert (tmp_path / "back").read_bytes() == local.read_bytes()
+    with pytest.raises(DeviceTimeout):
+        device.shell(["sleep", "60"], timeout_s=2)
+    left = device.shell(["sh", "-c", "ps -e -o args | grep -c '^slee[p] 60$'"], timeout_s=20).stdout
+    assert left == "0\n", "what ran past its deadline is killed on the board"
 
 
 class TestWhatCannotBeUsed:

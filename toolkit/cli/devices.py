@@ -35,12 +35,16 @@ def list_command(as_json: bool = _JSON) -> None:
       slm devices list --json | jq '.[].serial'
     """  # noqa: D301
     from toolkit.devices.discovery import list_devices
+    from toolkit.devices.local import LocalDevice
+    from toolkit.errors import AdbServerFailed
 
-    devices = list_devices(Settings.from_environment())
-    if as_json:
-        print(json.dumps([asdict(device) for device in devices], indent=2))
-    else:
-        _print_table(devices)
+    settings = Settings.from_environment()
+    try:
+        _print_devices(list_devices(settings), as_json)
+    except AdbServerFailed:
+        # This machine is there whatever adb says; that phones may be missing is told by the error.
+        _print_devices([LocalDevice(settings).info()], as_json)
+        raise
 
 
 @app.command()
@@ -130,6 +134,13 @@ def _print_serials(serials: list[str], as_json: bool) -> None:
     else:
         for serial in serials:
             print(serial)
+
+
+def _print_devices(devices: list[DeviceInfo], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps([asdict(device) for device in devices], indent=2))
+    else:
+        _print_table(devices)
 
 
 def _print_table(devices: list[DeviceInfo]) -> None:

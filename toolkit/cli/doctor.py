@@ -39,13 +39,19 @@ def doctor(
       slm doctor --device local --json
     """  # noqa: D301
     from toolkit.artifact import Artifact
-    from toolkit.care.finding import exit_code
+    from toolkit.care.finding import Finding, exit_code
     from toolkit.care.host_findings import host_findings
+    from toolkit.errors import AdbServerFailed
 
     settings = Settings.from_environment()
     loaded = Artifact.load(artifact) if artifact else None
     findings = host_findings(settings)
-    for serial in _serials(device, settings):
+    try:
+        serials = _serials(device, settings)
+    except AdbServerFailed as error:
+        findings.append(Finding("host", "phones", "fail", error.what, error.next_step))
+        serials = []
+    for serial in serials:
         findings += _look_at(serial, loaded, settings)
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))

@@ -28,6 +28,9 @@ def list_devices(settings: Settings) -> list[DeviceInfo]:
     """Describe this machine and every phone that adb sees, in whatever state; works without adb too.
 
     A phone that adb calls usable but that does not answer is listed with the state "unresponsive".
+
+    Raises:
+        AdbServerFailed: there is an adb, but it cannot say which phones are attached.
     """
     local = LocalDevice(settings).info()
     try:
@@ -41,7 +44,11 @@ def list_devices(settings: Settings) -> list[DeviceInfo]:
 
 
 def attached_phones(settings: Settings) -> list[AttachedDevice]:
-    """The phones that adb sees, in whatever state, without asking them anything; none without adb."""
+    """The phones that adb sees, in whatever state, without asking them anything; none without adb.
+
+    Raises:
+        AdbServerFailed: there is an adb, but it cannot say which phones are attached.
+    """
     try:
         return AdbClient(find_adb(settings)).devices()
     except AdbNotFound:

@@ -3,7 +3,8 @@
 ``adb shell`` of version 29 exits with 0 when the phone dies, and a connection may break at any byte. So
 the remote shell prints a first line with its pid and, after the command, a last line with the exit code,
 both carrying a token that is new for each call. Both go to stdout, whose order is kept: once the last line
-is there, all the command's output is. No last line: the command's fate is unknown.
+is there, all the command's output is. No last line: the command's fate is unknown. What comes before the
+first line is somebody else's, a start file's greeting or a linker's warning, and is dropped.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from collections.abc import Callable, Sequence
 def remote_script(argv: Sequence[str], token: str) -> str:
     """The text for the device's ``sh -c``: quoting happens here and nowhere else."""
     return (
-        f"echo {token} pid $$\n"
+        # The empty line keeps the marker at the start of a line whatever a start file printed.
+        f"echo; echo {token} pid $$\n"
         f"{shlex.join(argv)}\n"
         "status=$?\n"
         # The empty line before the marker keeps it at the start of a line whatever the command printed.
@@ -54,6 +56,8 @@ class MarkedOutput:
     @property
     def text(self) -> str:
         """The command's stdout; whole only when ``returncode`` is known."""
+        if self.pid is None:
+            return ""
         output = self._output if self.returncode is not None else self._output + self._partial
         return output.decode(errors="replace")
 
@@ -70,8 +74,7 @@ class MarkedOutput:
             return
         if self.pid is None:
             self.pid = self._marker(line, b"pid")
-            if self.pid is not None:
-                return
+            return
         returncode = self._marker(line, b"rc")
         if returncode is not None:
             self.returncode = returncode
@@ -92,3 +95,31 @@ class MarkedOutput:
         if len(words) == 3 and words[:2] == [self._token, name] and words[2].isdigit():
             return int(words[2])
         return None
+
+
+class AfterMarker:
+    """Passes on the bytes of a stream that come after a line with the token; what comes before is dropped."""
+
+    def __init__(self, token: str, sink: Callable[[bytes], None]) -> None:
+        self._marker = f"\n{token}\n".encode()
+        self._sink = sink
+        # As if a line had ended before the first byte: the token's line may be the first.
+        self._waiting: bytearray | None = bytearray(b"\n")
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes."""
+        if self._waiting is None:
+            self._sink(data)
+            return
+        self._waiting += data
+        _, found, payload = self._waiting.partition(self._marker)
+        if found:
+            self._waiting = None
+            self._sink(bytes(payload))
+        else:
+            del self._waiting[: -len(self._marker)]
+
+
+def marked_output(command: str, token: str) -> str:
+    """The text for the device's ``sh -c`` whose stdout an :class:`AfterMarker` reads."""
+    return f"printf '\\n%s\\n' {token} && {command}"

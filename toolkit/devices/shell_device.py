@@ -63,9 +63,9 @@ class ShellDevice(ABC):
 
     @abstractmethod
     def _run_script(
-        self, script: str, *, timeout_s: float, on_stdout: Callable[[bytes], None] | None = None
+        self, script: str, token: str, *, timeout_s: float, on_stdout: Callable[[bytes], None] | None = None
     ) -> Finished:
-        """Give a script to the device's shell and wait for the program that does so."""
+        """Give a script to the device's shell, with the token among its arguments, and wait for its end."""
 
     @abstractmethod
     def _pull_into(self, remote: str, local: Path, *, size_bytes: int, on_tick: Callable[[], None]) -> None:
@@ -179,7 +179,7 @@ class ShellDevice(ABC):
         output = MarkedOutput(token, on_stdout_line)
         try:
             finished = self._run_script(
-                remote_script(argv, token), timeout_s=timeout_s, on_stdout=output.feed
+                remote_script(argv, token), token, timeout_s=timeout_s, on_stdout=output.feed
             )
         except BaseException:
             # A timeout, Ctrl-C or the callback's own error: either way nothing stays running on the device.
@@ -235,7 +235,7 @@ class ShellDevice(ABC):
         if pid is None:
             return
         try:
-            self._run_script(kill_script(pid, token), timeout_s=_KILL_TIMEOUT_S)
+            self._run_script(kill_script(pid, token), "slm-kill", timeout_s=_KILL_TIMEOUT_S)
         except DeviceError:
             # Best effort: the error that brought us here says what is wrong.
             pass

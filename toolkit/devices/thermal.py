@@ -35,6 +35,8 @@ def parse_thermalservice(text: str) -> Thermal:
     so they count only where the HAL section is missing.
     """
     status = re.search(r"^\s*Thermal Status: ([0-6])\s*$", text, re.MULTILINE)
+    # After `cmd thermalservice override-status` the service tells what it was told to tell.
+    overridden = re.search(r"^\s*IsStatusOverride: true\s*$", text, re.MULTILINE)
     current = _section(text, "Current temperatures from HAL:")
     if current is None:
         current = _section(text, "Cached temperatures:")
@@ -43,7 +45,7 @@ def parse_thermalservice(text: str) -> Thermal:
         for m in _TEMPERATURE.finditer(current or "")
         if m["type"] == _TYPE_CPU or m["name"] == _CPU_NAME
     )
-    return Thermal(int(status[1]) if status else None, hottest(values))
+    return Thermal(int(status[1]) if status and not overridden else None, hottest(values))
 
 
 def parse_thermal_zones(text: str) -> float | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from toolkit.devices.adb.parsers import AttachedDevice, ConnectOutcome, parse_connect, parse_devices
 from toolkit.devices.process import Finished, ProcessTimeout, run_process
-from toolkit.errors import AdbNotFound, DeviceTimeout
+from toolkit.errors import AdbNotFound, AdbServerFailed, DeviceTimeout
 
 # Starting adb's server, when none runs, takes a second or two.
 _SERVER_TIMEOUT_S = 20.0
@@ -61,9 +61,22 @@ class AdbClient:
             ) from error
 
     def devices(self) -> list[AttachedDevice]:
-        """List what adb's server sees, in any state."""
+        """List what adb's server sees, in any state; an empty list means that no phone is attached.
+
+        Raises:
+            AdbServerFailed: adb could not say, so phones may well be attached.
+        """
         finished = self.execute(["devices", "-l"], timeout_s=_SERVER_TIMEOUT_S)
-        return parse_devices(finished.stdout.decode(errors="replace"))
+        listed = parse_devices(finished.stdout.decode(errors="replace"))
+        if finished.returncode != 0 or listed is None:
+            said = " ".join((finished.stderr or finished.stdout).decode(errors="replace").split())[-300:]
+            raise AdbServerFailed(
+                f"`{self.binary} devices` failed (exit code {finished.returncode}); it said: "
+                f"{said or 'nothing'}.",
+                next_step=f"Run `{self.binary} devices` until it lists phones again: its server needs a free "
+                "port and a HOME that it may write to. --device local measures this machine on purpose.",
+            )
+        return listed
 
     def connect(self, address: str) -> ConnectOutcome:
         """Connect to a phone over TCP; adb's exit code is 0 even when that failed, so its text is read."""

@@ -82,8 +82,9 @@ class AdbDevice(ShellDevice):
             self._raise_failure(text, doing=doing, otherwise=TransferFailed)
 
     def _run_script(
-        self, script: str, *, timeout_s: float, on_stdout: Callable[[bytes], None] | None = None
+        self, script: str, token: str, *, timeout_s: float, on_stdout: Callable[[bytes], None] | None = None
     ) -> Finished:
+        # adbd hands the script to `sh -c`: the token is in it.
         return self._client.execute(
             ["shell", script], serial=self.serial, timeout_s=timeout_s, on_stdout=on_stdout
         )

@@ -30,8 +30,13 @@ _STATES = (
 _DEVICE_LINE = re.compile(rf"^(?P<serial>\S.*?)\s+(?P<state>{_STATES})(?P<tags>(?:\s+\S+:\S*)*)\s*$")
 
 
-def parse_devices(text: str) -> list[AttachedDevice]:
-    """Read ``adb devices -l``; notices of the server ("* daemon started") and unknown lines are skipped."""
+def parse_devices(text: str) -> list[AttachedDevice] | None:
+    """Read ``adb devices -l``; notices of the server ("* daemon started") and unknown lines are skipped.
+
+    None when the list's title is missing: adb has not got as far as listing anything.
+    """
+    if not re.search(r"^List of devices", text, re.MULTILINE):
+        return None
     found = []
     for line in text.splitlines():
         if line.startswith(("*", "List of devices", "adb server")):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import posixpath
+import secrets
 import shlex
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 from toolkit.devices.base import DeviceInfo
+from toolkit.devices.marked_shell import AfterMarker, marked_output
 from toolkit.devices.patience import Patience
 from toolkit.devices.process import Finished
 from toolkit.devices.shell_device import ShellDevice
@@ -19,6 +22,8 @@ from toolkit.errors import DeviceError, DeviceLost, TransferFailed
 from toolkit.progress import ProgressCallback, silent
 
 _FOLDER = ".slm-toolkit"
+# Read whole before anything runs, so that no command takes the rest of it for its input.
+_READ_SCRIPT = 'script=$(cat); exec </dev/null; eval "$script"'
 # ssh's own exit code for whatever is wrong with the connection.
 _SSH_FAILED = 255
 
@@ -74,15 +79,16 @@ class SshDevice(ShellDevice):
         self._check_arrived(remote, status.st_size)
 
     def _pull_into(self, remote: str, local: Path, *, size_bytes: int, on_tick: Callable[[], None]) -> None:
+        token = f"slm-{secrets.token_hex(8)}"
         with local.open("wb") as file:
 
             def write(data: bytes) -> None:
                 file.write(data)
 
             finished = self._client.execute(
-                _in_sh(f"cat {shlex.quote(remote)}"),
+                _in_sh(marked_output(f"cat {shlex.quote(remote)}", token)),
                 timeout_s=self._patience.transfer_s(size_bytes),
-                on_stdout=write,
+                on_stdout=AfterMarker(token, write).feed,
                 on_tick=on_tick,
                 tick_s=self._patience.poll_s,
             )
@@ -95,9 +101,18 @@ class SshDevice(ShellDevice):
         self._raise_failure(finished.stderr.decode(errors="replace"), doing=doing, otherwise=otherwise)
 
     def _run_script(
-        self, script: str, *, timeout_s: float, on_stdout: Callable[[bytes], None] | None = None
+        self, script: str, token: str, *, timeout_s: float, on_stdout: Callable[[bytes], None] | None = None
     ) -> Finished:
-        return self._client.execute(_in_sh(script), timeout_s=timeout_s, on_stdout=on_stdout)
+        # On stdin: a login shell such as tcsh takes no text of several lines, however it is quoted.
+        with tempfile.TemporaryFile() as file:
+            file.write(script.encode(errors="surrogateescape"))
+            file.seek(0)
+            return self._client.execute(
+                f"exec sh -c {shlex.quote(_READ_SCRIPT)} {token}",
+                stdin=file,
+                timeout_s=timeout_s,
+                on_stdout=on_stdout,
+            )
 
     def _raise_failure(self, text: str, *, doing: str, otherwise: type[DeviceError]) -> NoReturn:
         raise_failure(
@@ -124,5 +139,5 @@ def open_board(client: SshClient, *, lock_folder: Path, patience: Patience = Pat
 
 
 def _in_sh(script: str) -> str:
-    """For sshd, which hands it to the user's login shell, whichever that is."""
+    """For sshd, which hands it to the user's login shell, whichever that is; one line only."""
     return f"exec sh -c {shlex.quote(script)}"
