@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 import platform
 import struct
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from compiled_programs import compile_with_executorch
+from executorch.exir.scalar_type import ScalarType
+from executorch.exir.schema import Tensor
 from numpy.typing import NDArray
 from transformers_reference import MODEL_TYPES
 
 from toolkit.artifact import Artifact
 from toolkit.capture.graph import SEQUENCE
+from toolkit.export.executorch.program import Constant, Method
 from toolkit.export.executorch.segments import Segments
 from toolkit.export.executorch.xnnpack import Filter, XnnpackGraph
 
@@ -128,16 +132,75 @@ def test_every_kind_of_node_runs(programs: Path, tmp_path: Path) -> None:
     assert delegate_answers(programs, [payload(tmp_path)]) == ["ran"]
 
 
-def test_a_broken_graph_is_left_to_the_engine(programs: Path, tmp_path: Path) -> None:
-    whole = payload(tmp_path)
-    generator = np.random.default_rng(11)
+def broken_payloads(folder: Path, seed: int, count: int) -> list[bytes]:
+    """A delegate with up to three bytes changed, and two that end too early."""
+    whole = payload(folder)
+    generator = np.random.default_rng(seed)
     broken = []
-    for _ in range(1500):
+    for _ in range(count):
         bytes_ = bytearray(whole)
         for place in generator.integers(0, len(whole), generator.integers(1, 4)):
             bytes_[place] = generator.integers(0, 256)
         broken.append(bytes(bytes_))
-    answers = delegate_answers(programs, [*broken, whole[: len(whole) // 2], b""])
+    return [*broken, whole[: len(whole) // 2], b""]
+
+
+def test_a_broken_graph_is_left_to_the_engine(programs: Path, tmp_path: Path) -> None:
+    answers = delegate_answers(programs, broken_payloads(tmp_path, seed=11, count=1500))
     # Some bytes matter to nobody. All others are seen before anything is run.
-    assert len(answers) == len(broken) + 2
+    assert len(answers) == 1500 + 2
     assert len(set(answers)) > 10 and "ran" in answers and "ran" not in answers[-2:]
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_broken_graphs_stay_in_their_memory(tmp_path: Path) -> None:
+    sanitized = compile_with_executorch(
+        tmp_path, "executorch_delegates", SLM_SANITIZE="address,undefined", CMAKE_BUILD_TYPE="Debug"
+    )
+    for seed in range(10):
+        delegate_answers(sanitized, broken_payloads(tmp_path, seed=100 + seed, count=1500))
+
+
+def spoil_type(tensor: Tensor) -> None:
+    tensor.scalar_type = ScalarType.HALF
+
+
+def spoil_rank(tensor: Tensor) -> None:
+    tensor.sizes, tensor.dim_order = tensor.sizes[1:], [0, 1]
+
+
+def spoil_size(tensor: Tensor) -> None:
+    tensor.sizes[-1] -= 1
+
+
+def spoil_order(tensor: Tensor) -> None:
+    tensor.dim_order = [0, 2, 1]
+
+
+@pytest.mark.parametrize("spoil", [spoil_type, spoil_rank, spoil_size, spoil_order])
+def test_an_output_of_another_kind_than_the_delegate_writes_is_an_error(
+    spoil: Callable[[Tensor], None],
+    convert_model: Callable[..., Artifact],
+    programs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write, spoiled = Method.write, tmp_path / "spoiled.pte"
+
+    def write_both(method: Method, path: Path, constants: Mapping[str, Constant]) -> None:
+        # The logits: kernels between the delegates check their inputs, nothing checks these.
+        value = method._values[method._outputs[0]]
+        whole = copy.deepcopy(value.val)
+        spoil(value.val)
+        write(method, spoiled, constants)
+        value.val = whole
+        write(method, path, constants)
+
+    monkeypatch.setattr(Method, "write", write_both)
+    convert_model("random:llama-tiny", "8da4w", check_parity=False)
+    command = [str(programs / "executorch_logits"), str(spoiled), "own", "2", "9"]
+    tokens: NDArray[np.int64] = np.arange(3, 12)
+    finished = subprocess.run(command, input=tokens.tobytes(), capture_output=True, timeout=120)
+    assert finished.returncode == 1, finished.stderr.decode()
+    assert not finished.stdout

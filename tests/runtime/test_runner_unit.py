@@ -38,5 +38,6 @@ def test_unit_tests_pass_without_any_compiler_warning(tmp_path: Path) -> None:
 
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
-def test_unit_tests_pass_under_the_sanitizers(tmp_path: Path) -> None:
-    run_unit_tests(tmp_path / "build", CMAKE_BUILD_TYPE="Debug", SLM_SANITIZE="ON")
+@pytest.mark.parametrize("sanitizers", ["address,undefined", "thread"])
+def test_unit_tests_pass_under_the_sanitizers(sanitizers: str, tmp_path: Path) -> None:
+    run_unit_tests(tmp_path / "build", CMAKE_BUILD_TYPE="Debug", SLM_SANITIZE=sanitizers)

@@ -1,10 +1,13 @@
 #include "engines/onnxruntime/own_attention.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <initializer_list>
 #include <memory>
+#include <string>
 
 #include "kernels/decode_attention.h"
 
@@ -26,6 +29,18 @@ bool HasText(const Ort::ConstKernelInfo& info, const char* name) {
   size_t size = 0;
   const Ort::Status status(Ort::GetApi().KernelInfoGetAttribute_string(info, name, nullptr, &size));
   return status.IsOK() && size > 1;
+}
+
+// No decoder has more heads, or longer ones: their products stay far from the ends of 64 bits.
+constexpr int64_t kMaximumHeads = 1 << 16;
+constexpr int64_t kMaximumHeadDim = 1 << 16;
+
+// The kernels take sizes from one tensor and read the others by them, so all must agree.
+void RequireShape(const Ort::ConstValue& tensor, std::initializer_list<int64_t> shape, const char* name) {
+  const std::span<const int64_t> sizes = ShapeOf(tensor);
+  if (std::equal(sizes.begin(), sizes.end(), shape.begin(), shape.end())) return;
+  ORT_CXX_API_THROW(std::string("GroupQueryAttention: ") + name + " does not fit the other inputs",
+                    ORT_INVALID_ARGUMENT);
 }
 
 }  // namespace
@@ -60,8 +75,10 @@ AttentionKernel::AttentionKernel(Shared& shared, const Ort::ConstKernelInfo& inf
       scale_(AttributeOr(info, "scale", 0.0F)),
       softcap_(AttributeOr(info, "softcap", 0.0F)),
       rotary_(own::AttributeOr(info, "do_rotary", 0) != 0) {
-  if (heads_ % kv_heads_ != 0 || heads_ / kv_heads_ > kMostAttentionRows)
+  if (kv_heads_ < 1 || heads_ < 1 || heads_ > kMaximumHeads || heads_ % kv_heads_ != 0 ||
+      heads_ / kv_heads_ > kMostAttentionRows) {
     ThrowNotCovered(info, "these heads");
+  }
   if (IsGiven(info, kPositions) || IsGiven(info, kBias) || IsGiven(info, kSink)) {
     ThrowNotCovered(info, "position_ids, attention_bias or head_sink");
   }
@@ -102,25 +119,44 @@ AttentionKernel::Step AttentionKernel::ReadStep(Ort::KernelContext& context) con
   std::copy(past_shape.begin(), past_shape.end(), cache_shape.begin());
   step.tokens = shape[1];
   step.head_dim = cache_shape[3];
-  const int64_t total = context.GetInput(kLastPosition).GetTensorData<int32_t>()[0] + int64_t{1};
-  step.past = total - step.tokens;
-  if (shape[0] != 1 || cache_shape[0] != 1 || step.past < 0 || step.head_dim % kAttentionLanes != 0) {
+  if (shape[0] != 1 || cache_shape[0] != 1 || step.head_dim < 1 || step.head_dim > kMaximumHeadDim ||
+      step.head_dim % kAttentionLanes != 0) {
     ORT_CXX_API_THROW("GroupQueryAttention: only one sequence and heads of a multiple of 16",
                       ORT_NOT_IMPLEMENTED);
   }
-  const float* packed = query.GetTensorData<float>();
-  const Ort::ConstValue key = context.GetInput(kKey);
-  step.queries = {packed, shape[2]};
-  if (key != nullptr) {
-    step.keys = {key.GetTensorData<float>(), kv_heads_ * step.head_dim};
-    step.values = {context.GetInput(kValue).GetTensorData<float>(), kv_heads_ * step.head_dim};
-  } else {
-    step.keys = {packed + heads_ * step.head_dim, shape[2]};
-    step.values = {packed + (heads_ + kv_heads_) * step.head_dim, shape[2]};
-  }
   step.past_capacity = cache_shape[2];
+  RequireShape(past_key, {1, kv_heads_, step.past_capacity, step.head_dim}, "past_key");
+  const Ort::ConstValue past_value = context.GetInput(kPastValue);
+  RequireShape(past_value, {1, kv_heads_, step.past_capacity, step.head_dim}, "past_value");
+  const Ort::ConstValue last_position = context.GetInput(kLastPosition);
+  for (const int64_t size : ShapeOf(last_position)) {
+    if (size != 1) RequireShape(last_position, {1}, "seqlens_k");
+  }
+  const int64_t total = last_position.GetTensorData<int32_t>()[0] + int64_t{1};
+  step.past = total - step.tokens;
+  if (step.tokens < 1 || step.past < 0 || step.past > step.past_capacity)
+    ORT_CXX_API_THROW("GroupQueryAttention: a position that the cache does not reach", ORT_INVALID_ARGUMENT);
+  const float* packed = query.GetTensorData<float>();
+  const int64_t query_width = heads_ * step.head_dim;
+  const int64_t key_width = kv_heads_ * step.head_dim;
+  const Ort::ConstValue key = context.GetInput(kKey);
+  if (key != nullptr) {
+    const Ort::ConstValue value = context.GetInput(kValue);
+    RequireShape(query, {1, step.tokens, query_width}, "query");
+    RequireShape(key, {1, step.tokens, key_width}, "key");
+    RequireShape(value, {1, step.tokens, key_width}, "value");
+    step.queries = {packed, query_width};
+    step.keys = {key.GetTensorData<float>(), key_width};
+    step.values = {value.GetTensorData<float>(), key_width};
+  } else {
+    const int64_t width = query_width + 2 * key_width;
+    RequireShape(query, {1, step.tokens, width}, "query");
+    step.queries = {packed, width};
+    step.keys = {packed + query_width, width};
+    step.values = {packed + query_width + key_width, width};
+  }
   step.past_keys = past_key.GetTensorData<float>();
-  step.past_values = context.GetInput(kPastValue).GetTensorData<float>();
+  step.past_values = past_value.GetTensorData<float>();
   cache_shape[2] = step.capacity = std::max(step.past_capacity, total);
   const auto present = [&](size_t output) {
     return context.GetOutput(output, cache_shape.data(), cache_shape.size()).GetTensorMutableData<float>();
@@ -136,9 +172,13 @@ AttentionKernel::Step AttentionKernel::ReadStep(Ort::KernelContext& context) con
     if (table.size() != 2)
       ORT_CXX_API_THROW("GroupQueryAttention: tables of another rank than 2", ORT_INVALID_ARGUMENT);
     if (total > table[0]) ORT_CXX_API_THROW("GroupQueryAttention: a position beyond its tables", ORT_FAIL);
+    if (table[1] > step.head_dim / 2)
+      ORT_CXX_API_THROW("GroupQueryAttention: tables that are wider than a head", ORT_INVALID_ARGUMENT);
+    const Ort::ConstValue sines = context.GetInput(kSines);
+    RequireShape(sines, {table[0], table[1]}, "sin_cache");
     step.rotated = 2 * table[1];
     step.cosines = cosines.GetTensorData<float>();
-    step.sines = context.GetInput(kSines).GetTensorData<float>();
+    step.sines = sines.GetTensorData<float>();
   }
   return step;
 }

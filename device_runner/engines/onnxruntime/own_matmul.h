@@ -17,10 +17,14 @@ class MatMulKernel {
     if (AttributeOr(info, "accuracy_level", 0) != kInt8AccuracyLevel)
       ThrowNotCovered(info, "float activations");
     const bool plain = AttributeOr(info, "weight_prepacked", 0) == 0 && !IsGiven(info, kGroupIndex);
-    if (!plain || !kernels::IsSupported(layout_)) ThrowNotCovered(info, "this layout of weights");
+    const bool sized = layout_.rows > 0 && layout_.rows <= kMaximumSize && layout_.columns > 0 &&
+                       layout_.columns <= kMaximumSize && layout_.group_columns <= kMaximumSize;
+    if (!plain || !sized || !kernels::IsSupported(layout_)) ThrowNotCovered(info, "this layout of weights");
     PackWeights(info);
     if (IsGiven(info, kBias)) {
-      const float* bias = Constant(info, kBias).GetTensorData<float>();
+      const Ort::ConstValue given = Constant(info, kBias);
+      RequireElements(info, given, layout_.rows);
+      const float* bias = given.GetTensorData<float>();
       bias_.assign(bias, bias + layout_.rows);
     }
   }
@@ -35,6 +39,8 @@ class MatMulKernel {
  private:
   // The operator's word for activations rounded to bytes.
   static constexpr int64_t kInt8AccuracyLevel = 4;
+  // Of a dimension; products of two stay within 64 bits.
+  static constexpr int64_t kMaximumSize = int64_t{1} << 28;
 
   static Ort::ConstValue Constant(const Ort::ConstKernelInfo& info, size_t input) {
     int is_constant = 0;
@@ -45,18 +51,30 @@ class MatMulKernel {
     return value;
   }
 
+  // Weights are read by the node's attributes, which a damaged model may set to anything.
+  static void RequireElements(const Ort::ConstKernelInfo& info, const Ort::ConstValue& tensor,
+                              int64_t elements) {
+    if (tensor.GetTensorTypeAndShapeInfo().GetElementCount() != static_cast<size_t>(elements))
+      ThrowNotCovered(info, "weights of another size than the attributes say");
+  }
+
   void PackWeights(const Ort::ConstKernelInfo& info) {
     const Ort::ConstValue values = Constant(info, kValues);
     const Ort::ConstValue scales = Constant(info, kScales);
+    const int64_t groups = layout_.groups();
+    RequireElements(info, values, layout_.rows * groups * layout_.group_columns * layout_.bits / 8);
+    RequireElements(info, scales, layout_.rows * groups);
     kernels::OperatorWeights weights{values.GetTensorData<uint8_t>(), scales.GetTensorData<float>(), nullptr,
                                      nullptr};
     if (IsGiven(info, kZeroPoints)) {
       const Ort::ConstValue zeros = Constant(info, kZeroPoints);
       switch (zeros.GetTensorTypeAndShapeInfo().GetElementType()) {
         case ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT:
+          RequireElements(info, zeros, layout_.rows * groups);
           weights.float_zeros = zeros.GetTensorData<float>();
           break;
         case ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8:
+          RequireElements(info, zeros, layout_.rows * ((groups * layout_.bits + 7) / 8));
           weights.integer_zeros = zeros.GetTensorData<uint8_t>();
           break;
         default:
@@ -80,6 +98,8 @@ class MatMulKernel {
   void Compute(Ort::KernelContext& context) {
     const Ort::ConstValue activations = context.GetInput(kActivations);
     const std::span<const int64_t> shape = ShapeOf(activations);
+    if (shape.empty() || shape.back() != layout_.columns)
+      ORT_CXX_API_THROW("MatMulNBits: activations of another width than K", ORT_INVALID_ARGUMENT);
     output_shape_.assign(shape.begin(), shape.end());
     output_shape_.back() = layout_.rows;
     int64_t rows = 1;
