@@ -2,9 +2,10 @@
 // Eight-bit weights would overflow these, so their nibbles are multiplied apart.
 #include <immintrin.h>
 
-#include "kernels/portable.h"
-#include "kernels/portable_attention.h"
-#include "kernels/portable_decode.h"
+#include "kernels/attention/portable_attention.h"
+#include "kernels/attention/portable_decode.h"
+#include "kernels/elementwise/portable_elementwise.h"
+#include "kernels/matmul/portable_matmul.h"
 #include "kernels/sets.h"
 
 namespace slm::kernels {
@@ -204,6 +205,7 @@ void Quantize(const WeightLayout& layout, const float* activations, const Quanti
 
 }  // namespace
 
-const KernelSet kAvx2{"avx2", IsAvailable, Quantize, Multiply, Attend, AttendPart};
+const KernelSet kAvx2{"avx2",     IsAvailable, Quantize,    Multiply,    Attend,
+                      AttendPart, ApplyUnary,  ApplyBinary, WeightedSums};
 
 }  // namespace slm::kernels

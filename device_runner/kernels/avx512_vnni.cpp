@@ -2,9 +2,10 @@
 // four signed activations and adds up in 32 bits.
 #include <immintrin.h>
 
-#include "kernels/portable.h"
-#include "kernels/portable_attention.h"
-#include "kernels/portable_decode.h"
+#include "kernels/attention/portable_attention.h"
+#include "kernels/attention/portable_decode.h"
+#include "kernels/elementwise/portable_elementwise.h"
+#include "kernels/matmul/portable_matmul.h"
 #include "kernels/sets.h"
 
 namespace slm::kernels {
@@ -249,6 +250,7 @@ void Quantize(const WeightLayout& layout, const float* activations, const Quanti
 
 }  // namespace
 
-const KernelSet kAvx512Vnni{"avx512vnni", IsAvailable, Quantize, Multiply, Attend, AttendPart};
+const KernelSet kAvx512Vnni{"avx512vnni", IsAvailable, Quantize,    Multiply,    Attend,
+                            AttendPart,   ApplyUnary,  ApplyBinary, WeightedSums};
 
 }  // namespace slm::kernels

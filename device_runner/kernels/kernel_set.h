@@ -4,8 +4,9 @@
 #include <cstdint>
 #include <span>
 
-#include "kernels/attention.h"
-#include "kernels/weights.h"
+#include "kernels/attention/attention.h"
+#include "kernels/elementwise/elementwise.h"
+#include "kernels/matmul/weights.h"
 
 namespace slm::kernels {
 
@@ -43,6 +44,13 @@ struct KernelSet {
   void (*multiply)(const Product& product, const QuantizedRows& rows, int64_t first_tile, int64_t last_tile);
   void (*attend)(const AttentionBlock& block);
   void (*attend_part)(const AttentionPart& part);
+  void (*apply_unary)(Unary kind, const float* input, float* output, int64_t count);
+  // output is [rows][outer][inner] without gaps. At least one operand has an inner stride of 1.
+  void (*apply_binary)(Binary kind, const Operand& left, const Operand& right, float* output, int64_t rows,
+                       int64_t outer, int64_t inner);
+  // output[row] = sum over k of input[row][k] * weights[k] + bias
+  void (*weighted_sums)(const float* input, const float* weights, float bias, float* output, int64_t rows,
+                        int64_t columns);
 };
 
 // Every set that this CPU can run, the fastest first; the portable one is always the last.

@@ -3,9 +3,10 @@
 #include <arm_neon.h>
 #include <sys/auxv.h>
 
-#include "kernels/portable.h"
-#include "kernels/portable_attention.h"
-#include "kernels/portable_decode.h"
+#include "kernels/attention/portable_attention.h"
+#include "kernels/attention/portable_decode.h"
+#include "kernels/elementwise/portable_elementwise.h"
+#include "kernels/matmul/portable_matmul.h"
 #include "kernels/sets.h"
 
 namespace slm::kernels {
@@ -116,6 +117,7 @@ void Quantize(const WeightLayout& layout, const float* activations, const Quanti
 
 }  // namespace
 
-const KernelSet kNeonDotProduct{"neon-dotprod", IsAvailable, Quantize, Multiply, Attend, AttendPart};
+const KernelSet kNeonDotProduct{"neon-dotprod", IsAvailable, Quantize,    Multiply,    Attend,
+                                AttendPart,     ApplyUnary,  ApplyBinary, WeightedSums};
 
 }  // namespace slm::kernels

@@ -1,7 +1,8 @@
 // The set that runs on any CPU.
-#include "kernels/portable.h"
-#include "kernels/portable_attention.h"
-#include "kernels/portable_decode.h"
+#include "kernels/attention/portable_attention.h"
+#include "kernels/attention/portable_decode.h"
+#include "kernels/elementwise/portable_elementwise.h"
+#include "kernels/matmul/portable_matmul.h"
 #include "kernels/sets.h"
 
 namespace slm::kernels {
@@ -23,6 +24,7 @@ void Multiply(const Product& product, const QuantizedRows& rows, int64_t first_t
 
 }  // namespace
 
-const KernelSet kScalar{"portable", Always, Quantize, Multiply, Attend, AttendPart};
+const KernelSet kScalar{"portable", Always,     Quantize,    Multiply,    Attend,
+                        AttendPart, ApplyUnary, ApplyBinary, WeightedSums};
 
 }  // namespace slm::kernels

@@ -8,30 +8,30 @@
 #include <memory>
 #include <vector>
 
-#include "engines/executorch/row_program.h"
 #include "engines/executorch/threads.h"
 #include "engines/executorch/xnnpack_graph.h"
+#include "rows/program.h"
 
 namespace {
 
 constexpr size_t kMostConstantBytes = 1 << 20;
 constexpr int64_t kMostArgumentFloats = 1 << 22;
 
-void Take(const std::vector<uint8_t>& payload, int threads) {
+void Take(const std::vector<uint8_t>& payload) {
   const std::vector<uint8_t> zeros(kMostConstantBytes);
   const slm::NamedData named_data = [&](const std::string&, const auto& take) { take(zeros); };
-  const auto resources = std::make_shared<slm::RowResources>();
+  const auto resources = std::make_shared<slm::rows::Resources>();
   resources->kernels = slm::kernels::AvailableKernels().front();
-  resources->threads = threads;
-  slm::RowProgram program(slm::ReadXnnGraph(payload, named_data), resources);
+  resources->threads = &slm::PoolThreads();
+  slm::rows::Program program(slm::ReadXnnpackGraph(payload, named_data), resources);
   std::vector<uint32_t> positions = program.inputs();
   for (const auto& output : program.outputs()) positions.push_back(output.position);
-  for (const int64_t rows : {program.most_rows(), int64_t{1}}) {
+  for (const int64_t rows : {program.maximum_rows(), int64_t{1}}) {
     std::vector<std::vector<float>> buffers(positions.size());
     std::vector<float*> arguments(positions.size());
     for (const uint32_t position : positions) {
       const int64_t floats = rows * program.width(position);
-      if (floats > kMostArgumentFloats) throw slm::NotCovered("too much for this test");
+      if (floats > kMostArgumentFloats) throw slm::rows::NotCovered("too much for this test");
       buffers[position].resize(static_cast<size_t>(floats));
       arguments[position] = buffers[position].data();
     }
@@ -49,7 +49,7 @@ int main(int argc, char** argv) {
     std::vector<uint8_t> payload(static_cast<size_t>(bytes));
     if (std::fread(payload.data(), 1, payload.size(), stdin) != payload.size()) return 2;
     try {
-      Take(payload, threads);
+      Take(payload);
       std::puts("ran");
     } catch (const std::exception& error) {
       std::puts(error.what());

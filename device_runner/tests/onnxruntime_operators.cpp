@@ -19,6 +19,8 @@ namespace {
 template <typename Element>
 std::vector<Element> ReadMany(int64_t count) {
   std::vector<Element> elements(static_cast<size_t>(count));
+  // Nothing has no address.
+  if (count == 0) return elements;
   if (std::fread(elements.data(), sizeof(Element), elements.size(), stdin) != elements.size()) std::exit(2);
   return elements;
 }
@@ -86,7 +88,7 @@ int main(int argc, char** argv) {
       const std::vector<float> output = Solve(env, std::atoi(argv[2]), model, inputs);
       const auto count = static_cast<int64_t>(output.size());
       std::fwrite(&count, sizeof count, 1, stdout);
-      std::fwrite(output.data(), sizeof(float), output.size(), stdout);
+      if (count > 0) std::fwrite(output.data(), sizeof(float), output.size(), stdout);
     } catch (const Ort::Exception& error) {
       const std::string message = error.what();
       const auto length = -static_cast<int64_t>(message.size());

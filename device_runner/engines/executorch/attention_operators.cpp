@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "engines/executorch/threads.h"
-#include "kernels/decode_attention.h"
+#include "kernels/attention/decode_attention.h"
 #include "kernels/kernel_set.h"
 
 namespace slm {
@@ -196,18 +196,19 @@ void AttendPosition(const Attention& call, int64_t first_key, int64_t last_key) 
   step.values = call.values;
   step.stride = call.kv_heads * call.head_dim;
   step.head_stride = call.head_dim;
-  const int64_t per_head = kernels::PartsPerHead(step, static_cast<int64_t>(ThreadCount()));
+  const int64_t per_head = kernels::PartsPerHead(step, PoolThreads().threads());
   const int64_t query_floats = call.heads * call.head_dim;
   float* queries = Scratch(query_floats + kernels::PartsFloats(step, per_head));
   std::transform(call.queries, call.queries + query_floats, queries,
                  [&](float value) { return value * call.scale; });
   step.queries = queries;
   thread_local std::vector<kernels::AttentionPart> parts;
-  const auto tasks = static_cast<size_t>(call.kv_heads * per_head);
-  if (parts.size() < tasks) parts.resize(tasks);
+  const int64_t tasks = call.kv_heads * per_head;
+  if (parts.size() < static_cast<size_t>(tasks)) parts.resize(static_cast<size_t>(tasks));
   kernels::AttentionPart* const shared = parts.data();
   kernels::CutIntoParts(step, per_head, queries + query_floats, shared);
-  InParallel(tasks, [&](size_t task) { kernels::AvailableKernels().front()->attend_part(shared[task]); });
+  PoolThreads().Run(tasks,
+                    [&](int64_t task) { kernels::AvailableKernels().front()->attend_part(shared[task]); });
   kernels::MergeHeads(step, per_head, shared, call.output);
 }
 
@@ -221,8 +222,7 @@ void Attend(const Attention& call) {
   const int64_t tokens_per_block =
       std::min(call.tokens, std::max<int64_t>(kMostAttentionRows / call.group(), 1));
   const int64_t blocks = (call.tokens + tokens_per_block - 1) / tokens_per_block;
-  InParallel(static_cast<size_t>(call.kv_heads * blocks), [&](size_t index) {
-    const auto task = static_cast<int64_t>(index);
+  PoolThreads().Run(call.kv_heads * blocks, [&](int64_t task) {
     // The longest blocks first, so that no thread is left with one at the end.
     const int64_t first = (blocks - 1 - task / call.kv_heads) * tokens_per_block;
     AttendBlock(call, task % call.kv_heads, first, std::min(first + tokens_per_block, call.tokens));

@@ -67,7 +67,7 @@ Status ExecutorchEngine::Open(const EngineOptions& options) {
 std::string ExecutorchEngine::kernels() const { return DelegateKernels(); }
 
 Status ExecutorchEngine::Load(const EngineOptions& options) {
-  ChooseDelegates(options.own_kernels, options.threads);
+  ChooseDelegates(options.own_kernels);
   const std::string file = ProgramFile(options.model);
   if (Status status = CheckProgramFile(file); !status.ok()) return status;
   try {

@@ -11,8 +11,9 @@
 #include <vector>
 
 #include "engines/executorch/flatbuffer.h"
-#include "engines/executorch/row_program.h"
+#include "engines/executorch/threads.h"
 #include "engines/executorch/xnnpack_graph.h"
+#include "rows/program.h"
 
 namespace slm {
 namespace {
@@ -35,7 +36,7 @@ constexpr std::string_view kName = "XnnpackBackend";
 
 struct Choice {
   // Null: everything is the engine's.
-  std::shared_ptr<RowResources> resources;
+  std::shared_ptr<rows::Resources> resources;
   int delegates = 0;
 };
 
@@ -46,25 +47,26 @@ Choice& CurrentChoice() {
 
 // One delegate: run here, or a handle of the engine's.
 struct Delegate {
-  std::unique_ptr<RowProgram> program;
+  std::unique_ptr<rows::Program> program;
   std::vector<float*> arguments;
   DelegateHandle* engines = nullptr;
 };
 
-std::unique_ptr<RowProgram> MakeProgram(BackendInitContext& context, const FreeableBuffer& processed) {
+std::unique_ptr<rows::Program> MakeProgram(BackendInitContext& context, const FreeableBuffer& processed) {
   const Choice& choice = CurrentChoice();
   if (choice.resources == nullptr) return nullptr;
   const auto* named_data = context.get_named_data_map();
   const NamedData read = [&](const std::string& key, const auto& take) {
-    if (named_data == nullptr) throw NotCovered("no named data");
+    if (named_data == nullptr) throw rows::NotCovered("no named data");
     auto data = named_data->get_data(key);
-    if (!data.ok()) throw NotCovered("no data named " + key);
+    if (!data.ok()) throw rows::NotCovered("no data named " + key);
     take({static_cast<const uint8_t*>(data->data()), data->size()});
   };
   try {
-    XnnGraph graph = ReadXnnGraph({static_cast<const uint8_t*>(processed.data()), processed.size()}, read);
-    return std::make_unique<RowProgram>(std::move(graph), choice.resources);
-  } catch (const NotCovered&) {
+    rows::Graph graph =
+        ReadXnnpackGraph({static_cast<const uint8_t*>(processed.data()), processed.size()}, read);
+    return std::make_unique<rows::Program>(std::move(graph), choice.resources);
+  } catch (const rows::NotCovered&) {
     // The engine can do more than we can, and says what is wrong with what nobody can do.
   } catch (const BrokenFlatbuffer&) {
   }
@@ -88,7 +90,7 @@ bool HoldsRows(const Tensor& tensor) {
 
 // Points the program at the call's tensors; `rows` is what the inputs hold.
 Error Bind(Delegate& delegate, Span<EValue*> arguments, int64_t& rows) {
-  const RowProgram& program = *delegate.program;
+  const rows::Program& program = *delegate.program;
   rows = -1;
   for (const uint32_t position : program.inputs()) {
     if (position >= arguments.size() || !arguments[position]->isTensor()) return Error::InvalidArgument;
@@ -96,14 +98,14 @@ Error Bind(Delegate& delegate, Span<EValue*> arguments, int64_t& rows) {
     const int64_t held = tensor.numel() / program.width(position);
     if (!HoldsRows(tensor) || tensor.const_data_ptr() == nullptr ||
         held * program.width(position) != tensor.numel() || (rows >= 0 && held != rows) || held < 1 ||
-        held > program.most_rows()) {
+        held > program.maximum_rows()) {
       return Error::InvalidArgument;
     }
     rows = held;
     // Inputs are only read.
     delegate.arguments[position] = const_cast<float*>(tensor.const_data_ptr<float>());
   }
-  for (const RowProgram::Output& output : program.outputs()) {
+  for (const rows::Program::Output& output : program.outputs()) {
     if (output.position >= arguments.size() || !arguments[output.position]->isTensor())
       return Error::InvalidArgument;
     Tensor& tensor = arguments[output.position]->toTensor();
@@ -181,7 +183,7 @@ class OwnBackend final : public BackendInterface {
 
 }  // namespace
 
-void ChooseDelegates(bool own, int threads) {
+void ChooseDelegates(bool own) {
   const kernels::KernelSet& fastest = *kernels::AvailableKernels().front();
 #if defined(__x86_64__)
   // The last set is plain C++, which XNNPACK's kernels are faster than.
@@ -193,9 +195,9 @@ void ChooseDelegates(bool own, int threads) {
 #endif
   CurrentChoice() = {};
   if (!own || !worthwhile) return;
-  CurrentChoice().resources = std::make_shared<RowResources>();
+  CurrentChoice().resources = std::make_shared<rows::Resources>();
   CurrentChoice().resources->kernels = &fastest;
-  CurrentChoice().resources->threads = threads;
+  CurrentChoice().resources->threads = &PoolThreads();
 }
 
 std::string DelegateKernels() {

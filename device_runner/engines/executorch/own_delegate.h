@@ -10,7 +10,7 @@
 namespace slm {
 
 // How delegates that are loaded from now on are run. Without `own`, all are left to the engine.
-void ChooseDelegates(bool own, int threads);
+void ChooseDelegates(bool own);
 
 // The kernels of those that were loaded since: "engine", or e.g. "own:avx2" if there is one on our kernels.
 std::string DelegateKernels();

@@ -6,8 +6,13 @@
 #include <atomic>
 #include <barrier>
 
-// The wheel exports the pool but not its header; these are the members that the runner calls, as declared in
-// ExecuTorch's extension/threadpool/threadpool.h. None is virtual, and no object is made here.
+#if __has_include(<executorch/extension/threadpool/threadpool.h>)
+#include <executorch/extension/threadpool/threadpool.h>
+#else
+#include <executorch/runtime/core/function_ref.h>
+
+// The wheel exports the pool but not its header; these are the members that the runner calls, as declared
+// there. None is virtual, and no object is made here. Only this file sees it.
 namespace executorch::extension::threadpool {
 
 class ThreadPool {
@@ -20,6 +25,7 @@ class ThreadPool {
 ThreadPool* get_threadpool();
 
 }  // namespace executorch::extension::threadpool
+#endif
 
 namespace slm {
 namespace {
@@ -32,6 +38,16 @@ bool PinCallingThread(int cpu) {
   CPU_SET(static_cast<size_t>(cpu), &set);
   return pthread_setaffinity_np(pthread_self(), sizeof(set), &set) == 0;
 }
+
+class Pool final : public kernels::ParallelFor {
+ public:
+  int threads() const override { return static_cast<int>(get_threadpool()->get_thread_count()); }
+
+  void Run(int64_t tasks, kernels::TaskRef body) override {
+    if (tasks == 1) return body(0);
+    get_threadpool()->run([&](size_t task) { body(static_cast<int64_t>(task)); }, static_cast<size_t>(tasks));
+  }
+};
 
 }  // namespace
 
@@ -47,18 +63,16 @@ Status SetThreads(int threads, const std::vector<int>& cpus) {
   // Nobody leaves before all have come, so every thread takes exactly one task.
   std::barrier all_there(threads);
   std::atomic<bool> pinned = true;
-  InParallel(cpus.size(), [&](size_t thread) {
+  PoolThreads().Run(threads, [&](int64_t thread) {
     all_there.arrive_and_wait();
-    if (!PinCallingThread(cpus[thread])) pinned = false;
+    if (!PinCallingThread(cpus[static_cast<size_t>(thread)])) pinned = false;
   });
   return pinned ? Status() : Status(ExitCode::kUsage, "--affinity: a thread cannot be pinned to its CPU");
 }
 
-size_t ThreadCount() { return get_threadpool()->get_thread_count(); }
-
-void InParallel(size_t tasks, executorch::runtime::FunctionRef<void(size_t)> body) {
-  if (tasks == 1) return body(0);
-  get_threadpool()->run(body, tasks);
+kernels::ParallelFor& PoolThreads() {
+  static Pool pool;
+  return pool;
 }
 
 }  // namespace slm

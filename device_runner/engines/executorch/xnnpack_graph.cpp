@@ -3,14 +3,25 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <limits>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "engines/executorch/flatbuffer.h"
 
 namespace slm {
 namespace {
+
+using rows::Argument;
+using rows::Graph;
+using rows::NotCovered;
+using rows::Operation;
+using rows::Operator;
+using rows::Type;
+using rows::Value;
 
 using Bytes = std::span<const uint8_t>;
 
@@ -34,6 +45,33 @@ enum GroupField { kGroupScales, kGroupDim, kGroupSize, kGroupScaleIndex = 4 };
 enum ConstantField { kOffset, kSize, kKey };
 
 enum ValueKind : uint8_t { kPlainValue = 1, kQuantizedValue = 2 };
+// Of XNNPACK's schema, those that occur here.
+enum Datatype : int16_t {
+  kFloat32 = 1,
+  kChannelInt8 = 6,
+  kChannelInt4 = 8,
+  kDynamicInt8 = 9,
+  kGroupInt4 = 10,
+};
+
+enum Node : uint8_t {
+  kAdd = 1,
+  kFullyConnected = 2,
+  kSigmoid = 4,
+  kDivide = 8,
+  kMultiply = 15,
+  kSubtract = 16,
+  kConvert = 18,
+  kReshape = 20,
+  kMaximum = 26,
+  kSquare = 28,
+  kConcatenate2 = 32,
+  kSlice = 35,
+  kReciprocalSquareRoot = 40,
+  kGelu = 42,
+  kTanh = 43,
+};
+
 enum Quantization : uint8_t { kPerChannel = 1, kPerToken = 3, kPerGroup = 4 };
 
 constexpr uint32_t kExternalInput = 1;
@@ -67,19 +105,73 @@ int64_t Elements(const std::vector<int64_t>& shape) {
   return elements;
 }
 
-size_t DataBytes(const XnnValue& value) {
+Type TypeOf(int16_t datatype) {
+  switch (datatype) {
+    case kFloat32:
+      return Type::kFloat32;
+    case kChannelInt8:
+      return Type::kChannelInt8;
+    case kChannelInt4:
+      return Type::kChannelInt4;
+    case kDynamicInt8:
+      return Type::kDynamicInt8;
+    case kGroupInt4:
+      return Type::kGroupInt4;
+    default:
+      throw NotCovered("type " + std::to_string(datatype));
+  }
+}
+
+size_t DataBytes(const Value& value) {
   const auto elements = static_cast<size_t>(Elements(value.shape));
   switch (value.type) {
-    case XnnType::kFloat32:
+    case Type::kFloat32:
       return elements * sizeof(float);
-    case XnnType::kChannelInt8:
-    case XnnType::kDynamicInt8:
+    case Type::kChannelInt8:
+    case Type::kDynamicInt8:
       return elements;
-    case XnnType::kChannelInt4:
-    case XnnType::kGroupInt4:
+    case Type::kChannelInt4:
+    case Type::kGroupInt4:
       return (elements + 1) / 2;
   }
-  throw NotCovered("type " + std::to_string(static_cast<int>(value.type)));
+  throw NotCovered("a type");
+}
+
+Operator OperatorOf(uint8_t node) {
+  switch (node) {
+    case kAdd:
+      return Operator::kAdd;
+    case kFullyConnected:
+      return Operator::kFullyConnected;
+    case kSigmoid:
+      return Operator::kSigmoid;
+    case kDivide:
+      return Operator::kDivide;
+    case kMultiply:
+      return Operator::kMultiply;
+    case kSubtract:
+      return Operator::kSubtract;
+    case kConvert:
+      return Operator::kQuantize;
+    case kReshape:
+      return Operator::kReshape;
+    case kMaximum:
+      return Operator::kMaximum;
+    case kSquare:
+      return Operator::kSquare;
+    case kConcatenate2:
+      return Operator::kConcatenate;
+    case kSlice:
+      return Operator::kSlice;
+    case kReciprocalSquareRoot:
+      return Operator::kReciprocalSquareRoot;
+    case kGelu:
+      return Operator::kGelu;
+    case kTanh:
+      return Operator::kTanh;
+    default:
+      throw NotCovered("node " + std::to_string(node));
+  }
 }
 
 class Reader {
@@ -98,15 +190,15 @@ class Reader {
     for (const FlatTable& node : graph.Tables(kNodes)) AddOperation(node);
   }
 
-  XnnGraph Take() { return std::move(graph_); }
+  Graph Take() { return std::move(graph_); }
 
  private:
   void AddValue(const FlatTable& table) {
     const FlatTable content = table.Table(kUnionValue);
     const bool quantized = table.Get<uint8_t>(kUnionType) == kQuantizedValue;
     const FlatTable tensor = quantized ? content.Table(kTensor) : content;
-    XnnValue value;
-    value.type = static_cast<XnnType>(tensor.Get<int16_t>(kDatatype));
+    Value value;
+    value.type = TypeOf(tensor.Get<int16_t>(kDatatype));
     value.shape = Sizes(tensor, kDims);
     const size_t bytes = DataBytes(value);
     if (const auto constant = tensor.Get<uint32_t>(kConstantIndex); constant != 0) {
@@ -116,14 +208,14 @@ class Reader {
     }
     const auto index = static_cast<uint32_t>(graph_.values.size());
     const auto flags = tensor.Get<uint32_t>(kTensorFlags);
-    const XnnArgument argument{index, tensor.Get<uint32_t>(kExternalId)};
+    const Argument argument{index, tensor.Get<uint32_t>(kExternalId)};
     if ((flags & kExternalInput) != 0) graph_.inputs.push_back(argument);
     if ((flags & kExternalOutput) != 0) graph_.outputs.push_back(argument);
     by_id_[tensor.Get<uint32_t>(kId)] = index;
     graph_.values.push_back(std::move(value));
   }
 
-  void ReadScales(const FlatTable& content, XnnValue& value) {
+  void ReadScales(const FlatTable& content, Value& value) {
     if (value.shape.size() != 2) throw NotCovered("weights that are no matrix");
     const FlatTable quantization = content.Table(kQuantization);
     const auto rows = static_cast<size_t>(value.shape[0]);
@@ -199,38 +291,38 @@ class Reader {
     }
     const FlatTable node = table.Table(kUnionValue);
     const auto value = [&](int field) { return Index(node.Get<uint32_t>(field)); };
-    XnnOperation operation;
-    operation.kind = static_cast<XnnNode>(table.Get<uint8_t>(kUnionType));
+    Operation operation;
+    operation.kind = OperatorOf(table.Get<uint8_t>(kUnionType));
     switch (operation.kind) {
-      case XnnNode::kAdd:
-      case XnnNode::kSubtract:
-      case XnnNode::kMultiply:
-      case XnnNode::kDivide:
-      case XnnNode::kMaximum:
+      case Operator::kAdd:
+      case Operator::kSubtract:
+      case Operator::kMultiply:
+      case Operator::kDivide:
+      case Operator::kMaximum:
         operation.inputs = {value(0), value(1)};
         operation.output = value(2);
         break;
-      case XnnNode::kSigmoid:
-      case XnnNode::kSquare:
-      case XnnNode::kReciprocalSquareRoot:
-      case XnnNode::kGelu:
-      case XnnNode::kTanh:
-      case XnnNode::kConvert:
+      case Operator::kSigmoid:
+      case Operator::kSquare:
+      case Operator::kReciprocalSquareRoot:
+      case Operator::kGelu:
+      case Operator::kTanh:
+      case Operator::kQuantize:
         operation.inputs = {value(0)};
         operation.output = value(1);
         break;
-      case XnnNode::kFullyConnected: {
+      case Operator::kFullyConnected: {
         const auto bias = node.Get<uint32_t>(2);
-        operation.inputs = {value(0), value(1), bias == kNoValue ? kNoValue : Index(bias)};
+        operation.inputs = {value(0), value(1), bias == rows::kNoValue ? rows::kNoValue : Index(bias)};
         operation.output = value(3);
         if (node.Get<uint32_t>(4) != 0) throw NotCovered("transposed weights");
         break;
       }
-      case XnnNode::kReshape:
+      case Operator::kReshape:
         operation.inputs = {value(2)};
         operation.output = value(3);
         break;
-      case XnnNode::kConcatenate2: {
+      case Operator::kConcatenate: {
         const uint32_t output = value(5);
         if (node.Get<uint32_t>(0) + 1 != graph_.values[output].shape.size())
           throw NotCovered("joining another dimension than the last");
@@ -238,13 +330,11 @@ class Reader {
         operation.output = output;
         break;
       }
-      case XnnNode::kSlice:
+      case Operator::kSlice:
         operation.inputs = {value(3)};
         operation.output = value(4);
         operation.offsets = Sizes(node, 1);
         break;
-      default:
-        throw NotCovered("node " + std::to_string(static_cast<int>(operation.kind)));
     }
     graph_.operations.push_back(std::move(operation));
   }
@@ -253,12 +343,12 @@ class Reader {
   Bytes constant_bytes_;
   std::vector<FlatTable> constants_;
   std::unordered_map<uint32_t, uint32_t> by_id_;
-  XnnGraph graph_;
+  Graph graph_;
 };
 
 }  // namespace
 
-XnnGraph ReadXnnGraph(std::span<const uint8_t> payload, const NamedData& named_data) {
+rows::Graph ReadXnnpackGraph(std::span<const uint8_t> payload, const NamedData& named_data) {
   return Reader(payload, named_data).Take();
 }
 

@@ -9,7 +9,7 @@
 #include <memory>
 #include <string>
 
-#include "kernels/decode_attention.h"
+#include "kernels/attention/decode_attention.h"
 
 namespace slm::own {
 namespace {

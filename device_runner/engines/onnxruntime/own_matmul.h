@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engines/onnxruntime/own_operator.h"
+#include "kernels/task_sizes.h"
 
 namespace slm::own {
 
@@ -89,10 +90,8 @@ class MatMulKernel {
     shared_.sources.Add(weights.scales, scales.GetTensorSizeInBytes());
   }
 
-  int64_t Tasks(int64_t work_bytes, int64_t most) const {
-    if (shared_.threads == 1) return 1;
-    return std::clamp<int64_t>(work_bytes / kLeastTaskBytes, 1,
-                               std::min(most, shared_.threads * kTasksPerThread));
+  int64_t Tasks(int64_t work_bytes, int64_t maximum) const {
+    return kernels::TaskCount(work_bytes, kLeastTaskBytes, maximum, shared_.threads);
   }
 
   void Compute(Ort::KernelContext& context) {

@@ -11,14 +11,12 @@
 #include <vector>
 
 #include "kernels/kernel_set.h"
-#include "kernels/weight_memory.h"
+#include "kernels/matmul/weight_memory.h"
 
 namespace slm::own {
 
-// Below this much weight per task, handing the task to another thread costs more than doing it.
 constexpr int64_t kLeastTaskBytes = 32 << 10;
-// More tasks than threads, so that fast cores take over from slow ones.
-constexpr int64_t kTasksPerThread = 4;
+
 inline const kernels::KernelSet& Kernels() { return *kernels::AvailableKernels().front(); }
 
 inline int64_t AttributeOr(const Ort::ConstKernelInfo& info, const char* name, int64_t otherwise) {

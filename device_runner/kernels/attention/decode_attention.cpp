@@ -1,15 +1,15 @@
-#include "kernels/decode_attention.h"
+#include "kernels/attention/decode_attention.h"
 
 #include <algorithm>
 #include <numeric>
+
+#include "kernels/task_sizes.h"
 
 namespace slm::kernels {
 namespace {
 
 // Fewer keys are not worth a part of their own.
 constexpr int64_t kLeastPartKeys = 64;
-// A thread that is held up leaves the rest to the others.
-constexpr int64_t kPartsPerThread = 4;
 
 int64_t GroupFloats(const DecodeAttention& step) { return step.heads / step.kv_heads * step.head_dim; }
 
@@ -23,7 +23,7 @@ int64_t PartFloats(const DecodeAttention& step) {
 
 int64_t PartsPerHead(const DecodeAttention& step, int64_t threads) {
   if (threads == 1) return 1;
-  const int64_t wanted = (threads * kPartsPerThread + step.kv_heads - 1) / step.kv_heads;
+  const int64_t wanted = (threads * kTasksPerThread + step.kv_heads - 1) / step.kv_heads;
   // Rounded up to where the parts of all heads together divide evenly among the threads.
   const int64_t multiple = threads / std::gcd(threads, step.kv_heads);
   const int64_t keys = step.end_key - step.first_key;

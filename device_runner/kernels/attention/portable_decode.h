@@ -5,7 +5,7 @@
 
 #include <utility>
 
-#include "kernels/portable_attention.h"
+#include "kernels/attention/portable_attention.h"
 
 namespace slm::kernels {
 namespace {

@@ -1,4 +1,4 @@
-#include "kernels/weights.h"
+#include "kernels/matmul/weights.h"
 
 #include <algorithm>
 #include <cstring>

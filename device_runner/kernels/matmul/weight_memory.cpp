@@ -1,4 +1,4 @@
-#include "kernels/weight_memory.h"
+#include "kernels/matmul/weight_memory.h"
 
 #include <sys/mman.h>
 #include <unistd.h>

@@ -5,8 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/attention.h"
-#include "kernels/decode_attention.h"
+#include "kernels/attention/attention.h"
+#include "kernels/attention/decode_attention.h"
 #include "kernels/kernel_set.h"
 #include "tests/check.h"
 

@@ -1,5 +1,5 @@
 // Attention of every kernel set against a softmax in double.
-#include "kernels/attention.h"
+#include "kernels/attention/attention.h"
 
 #include <algorithm>
 #include <cmath>
