@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +16,7 @@ from pydantic import ValidationError
 
 from benchmarks.samples import Frozen
 from toolkit.artifact import file_entries, sha256_of
+from toolkit.files import write_whole
 
 _Model = TypeVar("_Model", bound=Frozen)
 
@@ -59,10 +59,8 @@ class KeptAnswers:
                 path.unlink()
         answer = make()
         self._folder.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
         kept = _Kept(question=dict(question), answer=answer.model_dump(mode="json"))
-        partial.write_text(kept.model_dump_json(indent=1) + "\n")
-        os.replace(partial, path)
+        write_whole(path, kept.model_dump_json(indent=1) + "\n")
         return answer
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from benchmarks.peers.base import PERPLEXITY_TIMEOUT_S, Workplace
 from benchmarks.samples import Score, read_answer
 from benchmarks.workload import Workload, windows
 from toolkit.artifact import sha256_of
+from toolkit.files import put_in_place, staged_folder
 
 _HERE = Path(__file__).parent
 _TRANSFORMERS = _HERE / "drivers" / "transformers_driver.py"
@@ -62,12 +62,10 @@ def prepare_weights(gguf: Path, out: Path, workload: Workload, environment: Envi
     folder = out / "models" / f"fp32-{gguf_sha256[:12]}"
     if not folder.is_dir():
         print("dequantize the source to fp32 safetensors ...", flush=True)
-        partial = folder.with_name(f".{folder.name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        export: list[str | Path] = [environment.python, _TRANSFORMERS, "export", gguf, partial]
-        run_child(export, log=out / "logs" / "fp32-export.log", timeout_s=900, environment=_OFFLINE)
-        partial.rename(folder)
+        with staged_folder(folder) as staged:
+            export: list[str | Path] = [environment.python, _TRANSFORMERS, "export", gguf, staged]
+            run_child(export, log=out / "logs" / "fp32-export.log", timeout_s=900, environment=_OFFLINE)
+            put_in_place(staged, folder)
     tokens = out / "answers" / "tokens.json"
     tokens.parent.mkdir(parents=True, exist_ok=True)
     command: list[str | Path] = [environment.python, _TRANSFORMERS, "tokenize", folder, TEXT, tokens]

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from toolkit import files
 from toolkit.errors import ArtifactCorrupt, ArtifactExists, NotAnArtifact
 
 SCHEMA = "slm-artifact/1"
@@ -264,14 +263,8 @@ def staging(target: Path, *, overwrite: bool) -> Iterator[Path]:
         ArtifactExists: the target exists and may not be replaced.
     """
     check_target(target, overwrite=overwrite)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    folder = target.parent / f".{target.name}.partial-{os.getpid()}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    try:
+    with files.staged_folder(target) as folder:
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def check_target(target: Path, *, overwrite: bool) -> None:
@@ -293,14 +286,6 @@ def check_target(target: Path, *, overwrite: bool) -> None:
 
 def publish(staged: Path, target: Path, manifest: Manifest) -> Artifact:
     """Move a staged folder to its place in one rename, then write the manifest, also by rename."""
-    if target.exists():
-        retired = target.parent / f".{target.name}.replaced-{os.getpid()}"
-        target.rename(retired)
-        staged.rename(target)
-        shutil.rmtree(retired)
-    else:
-        staged.rename(target)
-    temporary = target / f".{MANIFEST}.partial"
-    temporary.write_text(manifest.model_dump_json(by_alias=True, indent=2) + "\n")
-    temporary.rename(target / MANIFEST)
+    files.put_in_place(staged, target)
+    files.write_whole(target / MANIFEST, manifest.model_dump_json(by_alias=True, indent=2) + "\n")
     return Artifact(target, manifest)

@@ -7,6 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from platformdirs import user_cache_path, user_data_path
+
+_NAME = "slm-toolkit"
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -26,15 +30,21 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
-        """Read the SLM_* variables, falling back to the XDG base directories."""
+        """Read the SLM_* variables; without them, this system's folders for caches and data."""
         home = Path(environ.get("HOME") or Path.home())
         cache = Path(
             environ.get("SLM_CACHE_DIR")
-            or Path(environ.get("XDG_CACHE_HOME") or home / ".cache") / "slm-toolkit"
+            or _folder(
+                user_cache_path(_NAME, appauthor=False),
+                Path(environ.get("XDG_CACHE_HOME") or home / ".cache") / _NAME,
+            )
         )
         data = Path(
             environ.get("SLM_DATA_DIR")
-            or Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share") / "slm-toolkit"
+            or _folder(
+                user_data_path(_NAME, appauthor=False),
+                Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share") / _NAME,
+            )
         )
         adb = environ.get("SLM_ADB")
         return cls(
@@ -43,3 +53,8 @@ class Settings:
             store_url=environ.get("SLM_STORE_URL") or f"sqlite:///{data.absolute() / 'results.db'}",
             adb=Path(adb) if adb else None,
         )
+
+
+def _folder(of_this_system: Path, of_earlier_versions: Path) -> Path:
+    """Earlier versions used Linux's places on every system; what they kept there must be found."""
+    return of_earlier_versions if of_earlier_versions.is_dir() else of_this_system

@@ -12,6 +12,7 @@ from benchmarks.environments import Environment
 from benchmarks.errors import PeerFailed
 from benchmarks.peers.base import CONVERSION_TIMEOUT_S, PERPLEXITY_TIMEOUT_S, PROFILE_TIMEOUT_S, Workplace
 from benchmarks.samples import ConversionCost, ProfileSample, Score, read_answer
+from toolkit.files import whole_file
 
 _DRIVER = Path(__file__).parents[1] / "drivers" / "llama_cpp_driver.cpp"
 # llama_ftype in llama.h.
@@ -188,9 +189,8 @@ class LlamaCppRow:
             return []
         full = self._models / "fp32.gguf"
         if not full.is_file():
-            partial = full.with_suffix(".partial")
-            self._engine.quantize(place, place.gguf, partial, "F32")
-            partial.rename(full)
+            with whole_file(full) as partial:
+                self._engine.quantize(place, place.gguf, partial, "F32")
         return [self._engine.quantize(place, full, self._model, self._file_type)]
 
     def files_bytes(self) -> int:

@@ -24,7 +24,7 @@ from toolkit.settings import Settings
 
 def settings_in(folder: Path) -> Settings:
     return Settings.from_environment(
-        {"HOME": str(folder), "SLM_CACHE_DIR": str(folder / "cache"), "SLM_DATA_DIR": str(folder / "data")}
+        {"SLM_CACHE_DIR": str(folder / "cache"), "SLM_DATA_DIR": str(folder / "data")}
     )
 
 

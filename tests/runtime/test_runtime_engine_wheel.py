@@ -23,7 +23,9 @@ TAGS = (
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings.from_environment({"HOME": str(tmp_path), "SLM_CACHE_DIR": str(tmp_path / "cache")})
+    return Settings.from_environment(
+        {"SLM_CACHE_DIR": str(tmp_path / "cache"), "SLM_DATA_DIR": str(tmp_path / "data")}
+    )
 
 
 @pytest.fixture

@@ -21,7 +21,9 @@ HEADER = b"#define ORT_API_VERSION 29\n"
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings.from_environment({"HOME": str(tmp_path), "SLM_CACHE_DIR": str(tmp_path / "cache")})
+    return Settings.from_environment(
+        {"SLM_CACHE_DIR": str(tmp_path / "cache"), "SLM_DATA_DIR": str(tmp_path / "data")}
+    )
 
 
 def package(path: Path, members: dict[str, bytes]) -> Path:

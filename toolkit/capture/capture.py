@@ -10,8 +10,6 @@ import hashlib
 import json
 import math
 import operator
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from toolkit.capture.graph import SEQUENCE, DecoderGraph, Op, Ref
 from toolkit.capture.patches import traced_operators
 from toolkit.capture.simplify import simplify
 from toolkit.errors import UnsupportedModel
+from toolkit.files import write_whole
 
 _IGNORED = ("_guards", "aten._assert", "aten.sym_constrain", "_operator.", "aten.sym_size")
 # Changes whenever the format or meaning of a captured graph does.
@@ -71,10 +70,7 @@ def cached_capture(model: nn.Module, config: Any, cache_dir: Path) -> tuple[Deco
     except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError):
         graph = capture(model, config)
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".partial")
-    with os.fdopen(descriptor, "w") as file:
-        file.write(graph.to_json())
-    os.replace(temporary, path)
+    write_whole(path, graph.to_json())
     return graph, False
 
 

@@ -12,7 +12,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
-from unittest import mock
 
 import torch
 from torch import Tensor, nn
@@ -68,15 +67,22 @@ def traced_operators(model: nn.Module) -> Iterator[None]:
         for name, module in model.named_modules():
             replacement = _replacement(name, module)
             if replacement is not None:
-                stack.enter_context(mock.patch.object(module, "forward", replacement))
+                _replace(stack, module, "forward", replacement)
         for source in {type(module).__module__ for module in model.modules()}:
             rotary = getattr(sys.modules[source], "apply_rotary_pos_emb", None)
             if rotary is not None:
                 _check_rotate_half(rotary, source)
-                stack.enter_context(
-                    mock.patch.object(sys.modules[source], "apply_rotary_pos_emb", _apply_rotary)
-                )
+                _replace(stack, sys.modules[source], "apply_rotary_pos_emb", _apply_rotary)
         yield
+
+
+def _replace(stack: ExitStack, owner: object, name: str, value: object) -> None:
+    """Set an attribute until the stack closes; what the owner had from its class it has again."""
+    if name in vars(owner):
+        stack.callback(setattr, owner, name, vars(owner)[name])
+    else:
+        stack.callback(delattr, owner, name)
+    setattr(owner, name, value)
 
 
 def rotary_modules(model: nn.Module) -> dict[str, nn.Module]:

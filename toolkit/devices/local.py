@@ -24,6 +24,7 @@ from toolkit.devices.locks import device_lock
 from toolkit.devices.process import ProcessTimeout, run_process
 from toolkit.devices.thermal import parse_thermal_zones
 from toolkit.errors import DeviceFull, DeviceTimeout, TransferFailed
+from toolkit.files import whole_file
 from toolkit.progress import ProgressCallback, silent
 from toolkit.settings import Settings
 
@@ -124,12 +125,8 @@ class LocalDevice:
 
     def pull(self, remote: str, local: Path, *, progress: ProgressCallback = silent) -> None:
         """Copy a file from a place on this machine; ``local`` appears whole or not at all."""
-        part = local.with_name(f"{local.name}.part")
-        try:
+        with whole_file(local) as part:
             self._copy(Path(remote), part, progress)
-            part.replace(local)
-        finally:
-            part.unlink(missing_ok=True)
 
     def free_space(self) -> int:
         """Bytes free where ``workdir`` is or will be."""

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
 from toolkit.errors import DeviceBusy
+from toolkit.locks import LockHeld, held_or_refused
 
 
 @contextmanager
 def device_lock(folder: Path, serial: str) -> Iterator[None]:
     """Hold the device's lock while the block runs.
-
-    The kernel drops the lock when the holder dies, so no stale lock can remain; the file itself stays,
-    because removing it would let two processes lock two files of the same name.
 
     Args:
         folder: where the lock files are, ``settings.data_dir / "locks"``.
@@ -26,20 +22,13 @@ def device_lock(folder: Path, serial: str) -> Iterator[None]:
     Raises:
         DeviceBusy: another process holds it; names that process.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    # "a+" so that a second process can read the holder's pid without wiping it.
-    with (folder / f"{quote(serial, safe='')}.lock").open("a+") as file:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read().strip()
+            stack.enter_context(held_or_refused(folder / f"{quote(serial, safe='')}.lock"))
+        except LockHeld as held:
             raise DeviceBusy(
-                f"Another run holds this device (process {holder or 'unknown'}).",
+                f"Another run holds this device (process {held.holder}).",
                 serial=serial,
                 next_step="Wait until it has finished, or stop that process.",
             ) from None
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
         yield

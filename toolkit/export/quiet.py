@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from unittest import mock
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def hush_libraries() -> None:
@@ -20,5 +21,18 @@ def hush_libraries() -> None:
 
     # transformers would import torchao, which ExecuTorch brings along: seconds, for nothing. It asks once and
     # remembers the answer.
-    with mock.patch.dict(sys.modules, {"torchao": None}):
+    with _not_importable("torchao"):
         is_torchao_available()
+
+
+@contextmanager
+def _not_importable(name: str) -> Iterator[None]:
+    """Let imports of a module that is not loaded yet fail while the block runs."""
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]  # what the import system takes for "not there"
+    try:
+        yield
+    finally:
+        del sys.modules[name]

@@ -21,8 +21,8 @@ from pydantic import ValidationError
 
 from toolkit.artifact import MANIFEST, Artifact, Manifest, publish, staging
 from toolkit.errors import ArtifactCorrupt, ArtifactError, BatchError, NotAnArtifact, ToolkitError, UsageError
+from toolkit.locks import exclusive
 from toolkit.recipes.workspace import Workspace
-from toolkit.runtime.lock import exclusive
 
 
 @dataclass(frozen=True)

@@ -13,18 +13,17 @@ Everything is written under another name and renamed: a file is whole or absent.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
+from toolkit import files, locks
 from toolkit.artifact import MANIFEST, Frozen, SourceInfo
 from toolkit.errors import BatchBusy
 from toolkit.settings import Settings
@@ -171,9 +170,7 @@ class Workspace:
     def remove_leftovers(self, key: str) -> None:
         """Delete what a killed conversion left: staged folders, and a folder without a manifest."""
         target = self.artifact(key)
-        for pattern in (f".{key}.partial-*", f".{key}.replaced-*"):
-            for left in target.parent.glob(pattern):
-                shutil.rmtree(left, ignore_errors=True)
+        files.remove_leftovers(target)
         if target.exists() and not (target / MANIFEST).is_file():
             shutil.rmtree(target)
 
@@ -184,33 +181,23 @@ class Workspace:
         Raises:
             BatchBusy: another process holds it.
         """
-        path = self.batch(name) / "lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a+") as file:
+        with ExitStack() as stack:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
+                stack.enter_context(locks.held_or_refused(self._lock(name)))
+            except locks.LockHeld as held:
                 raise BatchBusy(
-                    f"is being run by process {file.read().strip() or 'unknown'}",
+                    f"is being run by process {held.holder}",
                     subject=f"recipe {name}",
                     next_step=f"Watch it: slm recipe status {name}",
                 ) from None
-            file.truncate(0)
-            file.write(f"{os.getpid()}\n")
-            file.flush()
             yield
 
     def is_running(self, name: str) -> bool:
         """Whether a process runs this recipe now."""
-        try:
-            with (self.batch(name) / "lock").open() as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                return False
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
+        return locks.is_held(self._lock(name))
+
+    def _lock(self, name: str) -> Path:
+        return self.batch(name) / "lock"
 
     def _record(self, key: str) -> Path:
         return self.root / "steps" / f"{key}.json"
@@ -222,9 +209,7 @@ class Workspace:
 def write_atomically(path: Path, text: str) -> None:
     """Write a file so that readers see the old or the new content, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    partial.write_text(text + "\n")
-    partial.replace(path)
+    files.write_whole(path, text + "\n")
 
 
 def _read(model: type[M], path: Path) -> M | None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import vl_convert
 
+from toolkit.files import write_whole
+
 
 def javascript(cache_dir: Path) -> str:
     """Vega, Vega-Lite and vega-embed as one script that defines ``vegaEmbed``.
@@ -24,7 +26,5 @@ def javascript(cache_dir: Path) -> str:
     bundle: str = vl_convert.javascript_bundle(snippet="window.vegaEmbed = vegaEmbed;")
     script = bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--")
     kept.parent.mkdir(parents=True, exist_ok=True)
-    partial = kept.with_suffix(".partial")
-    partial.write_text(script, encoding="utf-8")
-    partial.replace(kept)
+    write_whole(kept, script)
     return script

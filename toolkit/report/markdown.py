@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from toolkit.files import write_whole
 from toolkit.report import runs_table
 from toolkit.report.batch import STEP_STATES, BatchStatus
 from toolkit.report.configurations import device_label, unique_labels
 from toolkit.report.content import Content
 from toolkit.report.figures import CHARTS, CONFIGURATION_ROWS, QUALITY_ROWS, Row, figures_of
-from toolkit.report.output import write_whole
 from toolkit.settings import Settings
 
 # Curves are for drawing: a table of every step helps nobody.

@@ -13,13 +13,13 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from toolkit.files import write_whole
 from toolkit.report import charts, runs_table
 from toolkit.report.batch import STEP_STATES, BatchStatus
 from toolkit.report.configurations import Configuration, device_label, short_model, unique_labels
 from toolkit.report.content import Content
 from toolkit.report.figures import CHARTS, CONFIGURATION_ROWS, QUALITY_ROWS, Row, figures_of
 from toolkit.report.library import javascript
-from toolkit.report.output import write_whole
 from toolkit.report.theme import DARK, LIGHT, Theme
 from toolkit.settings import Settings
 from toolkit.store.rows import STATUSES, Device, RunSummary

@@ -11,11 +11,11 @@ from typing import Any
 
 import vl_convert
 
+from toolkit.files import write_whole
 from toolkit.report import charts
 from toolkit.report.configurations import device_label, short_model, unique_labels
 from toolkit.report.content import Content
 from toolkit.report.figures import CHARTS, CONFIGURATION_ROWS, QUALITY_ROWS, Figure, Row, figures_of
-from toolkit.report.output import write_whole
 from toolkit.report.theme import LIGHT
 from toolkit.settings import Settings
 from toolkit.store.rows import Artifact

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,13 +16,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from toolkit.artifact import FileEntry, file_entries
 from toolkit.errors import BuildFailed, EngineMismatch, UsageError
+from toolkit.files import put_in_place, scratch_beside
+from toolkit.locks import exclusive
 from toolkit.progress import stage
 from toolkit.runtime.abi import LOADERS, check_abi, host_abi
 from toolkit.runtime.compile import compile_runner, run_logged
 from toolkit.runtime.elf_check import check_elf_files
 from toolkit.runtime.engine_build import RUNNERS, EngineBuild, EngineFiles, find_engine
 from toolkit.runtime.licenses import system_licenses
-from toolkit.runtime.lock import exclusive
 from toolkit.runtime.runner_source import runner_source, source_sha256
 from toolkit.runtime.toolchain import Toolchain, find_toolchain
 from toolkit.settings import Settings
@@ -177,10 +177,10 @@ def _plan(abi: str, settings: Settings, engine: str) -> _Plan:
 def _build(plan: _Plan) -> Bundle:
     engine = plan.engine.provide()
     log = plan.path.with_name(f"{plan.path.name}.log")
-    with tempfile.TemporaryDirectory(dir=plan.path.parent, prefix=".build-") as scratch:
-        staged = Path(scratch) / "bundle"
+    with scratch_beside(plan.path) as scratch:
+        staged = scratch / "bundle"
         with stage(f"build the runner for {plan.abi}"):
-            _compile(plan, engine.definitions, Path(scratch) / "build", staged, log)
+            _compile(plan, engine.definitions, scratch / "build", staged, log)
         _copy_libraries(staged / "lib", plan, engine)
         files = file_entries(staged)
         _copy_licenses(staged / "licenses", plan, engine)
@@ -199,8 +199,7 @@ def _build(plan: _Plan) -> Bundle:
         )
         (staged / _DESCRIPTION).write_text(description.model_dump_json(indent=2) + "\n")
         # What is there now did not load; the lock keeps other builders away.
-        shutil.rmtree(plan.path, ignore_errors=True)
-        staged.rename(plan.path)
+        put_in_place(staged, plan.path)
     return _bundle(plan.path, description)
 
 

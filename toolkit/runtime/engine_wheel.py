@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
-import shutil
 import subprocess
 import sys
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.errors import BuildFailed, EngineMismatch
+from toolkit.files import put_in_place, scratch_beside
+from toolkit.locks import exclusive
 from toolkit.progress import stage
-from toolkit.runtime.lock import exclusive
 from toolkit.settings import Settings
 
 # sha256 of the wheel for Python 3.12, whichever Python runs here: its C++ libraries serve without Python.
@@ -71,14 +70,13 @@ class EngineWheel:
         return self.path
 
     def _download(self) -> None:
-        with tempfile.TemporaryDirectory(dir=self.path.parent, prefix=".download-") as scratch:
+        with scratch_beside(self.path) as scratch:
             with stage(f"download {self.package} {self.version} for {self.abi}"):
-                wheel = _pip_download(self, Path(scratch))
-            unpacked = Path(scratch) / "unpacked"
+                wheel = _pip_download(self, scratch)
+            unpacked = scratch / "unpacked"
             unpack_wheel(wheel, unpacked)
             (unpacked / _COMPLETE).touch()
-            shutil.rmtree(self.path, ignore_errors=True)
-            unpacked.rename(self.path)
+            put_in_place(unpacked, self.path)
 
 
 def find_wheel(package: str, version: str, abi: str, settings: Settings) -> EngineWheel:

@@ -13,7 +13,6 @@ import re
 import shutil
 import subprocess
 import tarfile
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,8 +20,9 @@ from pathlib import Path
 
 from toolkit.artifact import sha256_of
 from toolkit.errors import BuildFailed
+from toolkit.files import put_in_place, scratch_beside
+from toolkit.locks import exclusive
 from toolkit.progress import stage
-from toolkit.runtime.lock import exclusive
 from toolkit.settings import Settings
 
 PACKAGE = "com.github.asus4.onnxruntime"
@@ -87,15 +87,13 @@ def find_headers(settings: Settings, environ: Mapping[str, str] = os.environ) ->
 
 
 def _download(target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".download-") as scratch:
+    with scratch_beside(target) as scratch:
         with stage(f"download the ONNX Runtime headers (npm package {PACKAGE}, {PACKAGE_SIZE}, once)"):
-            package = _npm_pack(Path(scratch))
+            package = _npm_pack(scratch)
         check_package(package, PACKAGE_SHA256)
-        extracted = Path(scratch) / "headers"
+        extracted = scratch / "headers"
         extract_headers(package, extracted)
-        shutil.rmtree(target, ignore_errors=True)
-        extracted.rename(target)
+        put_in_place(extracted, target)
 
 
 def _npm_pack(folder: Path) -> Path:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 
 from toolkit.artifact import FileEntry
+from toolkit.files import write_whole
 from toolkit.progress import ProgressCallback, bar, silent
 
 _CHUNK_BYTES = 8 << 20
@@ -62,9 +62,7 @@ def _remembered_sha256(file: Path, cache_dir: Path, progress: ProgressCallback) 
         pass  # never hashed, changed since, or a damaged record: hash again
     digest = sha256_with_progress(resolved, progress)
     record.parent.mkdir(parents=True, exist_ok=True)
-    partial = record.with_suffix(f".partial-{os.getpid()}")
-    partial.write_text(json.dumps({**identity, "sha256": digest}))
-    partial.replace(record)
+    write_whole(record, json.dumps({**identity, "sha256": digest}))
     return digest
 
 

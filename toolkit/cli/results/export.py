@@ -12,6 +12,7 @@ import typer
 
 from toolkit.cli.results import selection
 from toolkit.errors import UsageError
+from toolkit.files import whole_file
 from toolkit.settings import Settings
 
 
@@ -57,14 +58,10 @@ def export_runs(
 @contextmanager
 def _whole_file(output: Path) -> Iterator[BinaryIO]:
     """A file that gets its name when all of it is written."""
-    partial = output.with_name(f".{output.name}.partial")
     try:
-        with partial.open("wb") as stream:
+        with whole_file(output) as partial, partial.open("wb") as stream:
             yield stream
-        partial.replace(output)
     except OSError as error:
         raise UsageError(
             f"cannot be written: {error.strerror}", subject=str(output), next_step="Choose another -o."
         ) from None
-    finally:
-        partial.unlink(missing_ok=True)

@@ -7,7 +7,6 @@ whole, so that a reader sees the old value or the new one.
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -18,6 +17,8 @@ from toolkit.devices.virtual.hardware import cpu_files, cpuinfo_text, meminfo_te
 from toolkit.devices.virtual.services import battery_text, power_text, thermal_text
 from toolkit.devices.virtual.spec import PhoneSpec
 from toolkit.errors import UsageError
+from toolkit.files import write_whole
+from toolkit.locks import exclusive
 
 # Where the dumpsys script reads.
 STATE_FOLDER = "vendor/state"
@@ -86,8 +87,7 @@ def set_conditions(phone: PhoneFiles, **changes: Any) -> Conditions:
     Raises:
         UsageError: no such condition, or a value that no phone has.
     """
-    with (phone.root / STATE_FOLDER / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with exclusive(phone.root / STATE_FOLDER / "lock"):
         conditions = _changed(_read(phone.root), changes)
         _write(phone.root, PhoneSpec.read(Path(phone.folder) / "spec.json"), conditions)
     return conditions
@@ -214,6 +214,4 @@ def _replace(target: Path, text: str | None) -> None:
     if target.is_file() and target.read_text(encoding="utf-8") == text:
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    replacement = target.with_name(f".{target.name}.new")
-    replacement.write_text(text, encoding="utf-8")
-    replacement.replace(target)
+    write_whole(target, text)

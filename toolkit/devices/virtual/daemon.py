@@ -25,6 +25,7 @@ from toolkit.devices.virtual.spec import PhoneSpec
 from toolkit.devices.virtual.sync_service import serve_sync
 from toolkit.devices.virtual.transport import Connection, Stream
 from toolkit.errors import VirtualPhoneFailed
+from toolkit.files import write_whole
 
 # Room for a few maximal packets between the socket and the streams.
 _READ_BUFFER_BYTES = 4 << 20
@@ -40,9 +41,7 @@ def main(spec_path: Path, root: Path, ready_path: Path, emulator: Path | None = 
         environment["QEMU_CPU"] = cpu_model(spec.cpu_features)
     # Loopback only: this shell asks for no password.
     listener = socket.create_server(("127.0.0.1", spec.port))
-    announcement = ready_path.with_suffix(".new")
-    announcement.write_text(json.dumps({"port": listener.getsockname()[1]}), encoding="utf-8")
-    announcement.replace(ready_path)
+    write_whole(ready_path, json.dumps({"port": listener.getsockname()[1]}))
     adbd = os.fork()
     if adbd:
         listener.close()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
+from toolkit import files
 from toolkit.profiling import remote
 from toolkit.profiling.description import RunDescription
 from toolkit.profiling.gate.moments import Moment
@@ -27,21 +27,15 @@ def raw_dir(settings: Settings, run_id: str) -> Path:
 def staged(settings: Settings, run_id: str) -> Iterator[Path]:
     """A folder to collect a run's files in; it is gone when the block ends without :func:`keep`."""
     target = raw_dir(settings, run_id)
-    folder = target.with_name(f".{run_id}.partial")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    try:
+    # The device's lock is held: nobody else stages this run.
+    files.remove_leftovers(target)
+    with files.staged_folder(target) as folder:
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def keep(staged_folder: Path, settings: Settings, run_id: str) -> Path:
     """Give a staged folder its final name, replacing what an earlier attempt at this run left."""
-    target = raw_dir(settings, run_id)
-    if target.exists():
-        shutil.rmtree(target)
-    return staged_folder.rename(target)
+    return files.put_in_place(staged_folder, raw_dir(settings, run_id))
 
 
 def write_description(folder: Path, description: RunDescription) -> Path:

@@ -17,11 +17,11 @@ from toolkit.errors import ArtifactCorrupt, ArtifactError, SourceError, UsageErr
 from toolkit.export.backends import BACKENDS  # noqa: E402
 from toolkit.export.convert import ConvertOptions, convert  # noqa: E402
 from toolkit.export.flags import label_of, plan_for  # noqa: E402
+from toolkit.locks import exclusive  # noqa: E402
 from toolkit.recipes import fingerprints  # noqa: E402
 from toolkit.recipes.share import Share  # noqa: E402
 from toolkit.recipes.steps import ConvertWork  # noqa: E402
 from toolkit.recipes.workspace import Workspace, write_atomically  # noqa: E402
-from toolkit.runtime.lock import exclusive  # noqa: E402
 from toolkit.settings import Settings  # noqa: E402
 from toolkit.sources import ModelSource, resolve  # noqa: E402
 

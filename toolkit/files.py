@@ -1,0 +1,80 @@
+"""Files and folders that appear under their names whole or not at all.
+
+Everything is made beside its place, on the same file system, and renamed. A process that is killed meanwhile
+leaves ``.NAME.partial-*`` behind and nothing under the name. Nothing waits for the disk: this guards against
+killed processes, not against power cuts, after which hashes tell what has to be made again.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def whole_file(target: Path) -> Iterator[Path]:
+    """Where to write a file that gets the name ``target`` when the block ends, and is removed when it raises.
+
+    Raises:
+        OSError: the folder is missing or not writable.
+    """
+    partial = target.with_name(f".{target.name}.partial-{uuid.uuid4().hex}")
+    try:
+        yield partial
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_whole(target: Path, content: str | bytes) -> None:
+    """Write a file, text as UTF-8.
+
+    Raises:
+        OSError: the folder is missing or not writable.
+    """
+    with whole_file(target) as partial:
+        partial.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def scratch_beside(target: Path) -> Iterator[Path]:
+    """A folder on the file system of ``target`` to make it in; it is gone when the block ends."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+        dir=target.parent, prefix=f".{target.name}.partial-", ignore_cleanup_errors=True
+    ) as scratch:
+        yield Path(scratch)
+
+
+@contextmanager
+def staged_folder(target: Path) -> Iterator[Path]:
+    """An empty folder to fill for ``target``; it is gone when the block ends without :func:`put_in_place`."""
+    with scratch_beside(target) as scratch:
+        folder = scratch / target.name
+        folder.mkdir()
+        yield folder
+
+
+def put_in_place(made: Path, target: Path) -> Path:
+    """Give what was made its name; a folder of that name makes way only then. Returns ``target``."""
+    if not target.is_dir():
+        return made.replace(target)
+    retired = target.with_name(f".{target.name}.replaced-{uuid.uuid4().hex}")
+    target.rename(retired)
+    made.rename(target)
+    shutil.rmtree(retired, ignore_errors=True)
+    return target
+
+
+def remove_leftovers(target: Path) -> None:
+    """Delete what killed processes left of ``target``. Nobody else may be making it now."""
+    for pattern in (f".{target.name}.partial-*", f".{target.name}.replaced-*"):
+        for left in target.parent.glob(pattern):
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
