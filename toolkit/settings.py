@@ -7,10 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from platformdirs import user_cache_path, user_data_path
-
-_NAME = "slm-toolkit"
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -30,21 +26,15 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
-        """Read the SLM_* variables; without them, this system's folders for caches and data."""
+        """Read the SLM_* variables, falling back to the XDG base directories."""
         home = Path(environ.get("HOME") or Path.home())
         cache = Path(
             environ.get("SLM_CACHE_DIR")
-            or _folder(
-                user_cache_path(_NAME, appauthor=False),
-                Path(environ.get("XDG_CACHE_HOME") or home / ".cache") / _NAME,
-            )
+            or Path(environ.get("XDG_CACHE_HOME") or home / ".cache") / "slm-toolkit"
         )
         data = Path(
             environ.get("SLM_DATA_DIR")
-            or _folder(
-                user_data_path(_NAME, appauthor=False),
-                Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share") / _NAME,
-            )
+            or Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share") / "slm-toolkit"
         )
         adb = environ.get("SLM_ADB")
         return cls(
@@ -53,8 +43,3 @@ class Settings:
             store_url=environ.get("SLM_STORE_URL") or f"sqlite:///{data.absolute() / 'results.db'}",
             adb=Path(adb) if adb else None,
         )
-
-
-def _folder(of_this_system: Path, of_earlier_versions: Path) -> Path:
-    """Earlier versions used Linux's places on every system; what they kept there must be found."""
-    return of_earlier_versions if of_earlier_versions.is_dir() else of_this_system

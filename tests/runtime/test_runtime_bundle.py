@@ -121,7 +121,7 @@ def test_sources_are_identified_by_what_is_compiled(tmp_path: Path) -> None:
     assert before == source_sha256(runner_source())
     (copy / "tests" / "extra.cpp").write_text("")
     assert source_sha256(copy) == before
-    (copy / "core" / "clock.h").write_text("// changed")
+    (copy / "engine" / "clock.h").write_text("// changed")
     assert source_sha256(copy) != before
 
 
