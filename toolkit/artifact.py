@@ -1,4 +1,4 @@
-"""The artifact: one folder that a device can run, described by ``manifest.json`` (schema slm-artifact/1).
+"""The artifact: one folder that a device can run, described by ``manifest.json`` (schema slm-artifact/2).
 
 The manifest is written last. A folder without a valid one is not an artifact, so an interrupted
 conversion can never be mistaken for a finished one.
@@ -12,14 +12,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from toolkit import files
 from toolkit.errors import ArtifactCorrupt, ArtifactExists, NotAnArtifact
+from toolkit.models.layers import Layer, plain_layers
 
-SCHEMA = "slm-artifact/1"
+SCHEMA: Literal["slm-artifact/2"] = "slm-artifact/2"
+# The first one told one layer's sizes for all of them.
+_READ = ("slm-artifact/1", SCHEMA)
 MANIFEST = "manifest.json"
 
 
@@ -53,18 +56,33 @@ class Architecture(Frozen):
     """Facts about the decoder that results are grouped and explained by."""
 
     model_type: str
-    layers: int
     hidden_size: int
-    intermediate_size: int | None
-    heads: int
-    kv_heads: int
-    head_dim: int
     vocab_size: int
     max_positions: int
-    sliding_window: int | None
     tied_embeddings: bool
     unique_parameters: int
     stored_parameters: int
+    layers: tuple[Layer, ...]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _describe_layers(cls, raw: Any) -> Any:
+        """slm-artifact/1 told the number of layers and one size for all, the longest window's too."""
+        if not isinstance(raw, dict) or not isinstance(raw.get("layers"), int):
+            return raw
+        sizes = ("heads", "kv_heads", "head_dim", "sliding_window", "intermediate_size")
+        rest = {key: value for key, value in raw.items() if key not in sizes}
+        if not all(isinstance(raw.get(key), int) for key in sizes[:3]):
+            return raw
+        layers = plain_layers(
+            raw["layers"],
+            heads=raw["heads"],
+            kv_heads=raw["kv_heads"],
+            head_dim=raw["head_dim"],
+            window=raw.get("sliding_window"),
+            intermediate_size=raw.get("intermediate_size"),
+        )
+        return rest | {"layers": layers}
 
 
 class TensorQuantization(Frozen):
@@ -133,7 +151,7 @@ class Conversion(Frozen):
 class Manifest(Frozen):
     """``manifest.json``."""
 
-    schema_: Literal["slm-artifact/1"] = Field(alias="schema")
+    schema_: Literal["slm-artifact/1", "slm-artifact/2"] = Field(alias="schema")
     name: str
     created_utc: str
     source: SourceInfo
@@ -197,7 +215,7 @@ class Artifact:
                 f"manifest.json cannot be read: {error}", subject=str(path), next_step=again
             ) from None
         schema = raw.get("schema") if isinstance(raw, dict) else None
-        if schema != SCHEMA:
+        if schema not in _READ:
             raise NotAnArtifact(
                 f"schema {schema!r} is not {SCHEMA!r}",
                 subject=str(path),

@@ -14,6 +14,7 @@ from onnx import numpy_helper
 
 from toolkit.artifact import Artifact
 from toolkit.errors import SourceNotFound
+from toolkit.models.layers import attention_of
 from toolkit.settings import Settings
 from toolkit.sources.demo_wheel import DEMO
 
@@ -44,12 +45,14 @@ def onnx_matrices(artifact: Artifact) -> Integers:
 
 def _rows(artifact: Artifact, names: list[str]) -> Iterator[tuple[str, int]]:
     facts = artifact.manifest.architecture
+    attention, feed_forward = attention_of(facts.layers)[0], facts.layers[0].feed_forward
+    assert feed_forward is not None
     sizes = {
-        "q_proj": facts.heads * facts.head_dim,
-        "k_proj": facts.kv_heads * facts.head_dim,
-        "v_proj": facts.kv_heads * facts.head_dim,
-        "gate_proj": facts.intermediate_size or 0,
-        "up_proj": facts.intermediate_size or 0,
+        "q_proj": attention.heads * attention.head_dim,
+        "k_proj": attention.kv_heads * attention.head_dim,
+        "v_proj": attention.kv_heads * attention.head_dim,
+        "gate_proj": feed_forward.intermediate_size or 0,
+        "up_proj": feed_forward.intermediate_size or 0,
     }
     for name in names:
         kind = name.split(".")[-2]
@@ -86,7 +89,7 @@ def test_both_backends_hold_the_same_integers_and_scales(
     artifact = convert_model("random:llama-tiny", quant)
     columns = {name: values.shape[1] for name, (values, _) in theirs.items()}
     ours = program_matrices(artifact, columns)
-    assert len(ours) == 7 * artifact.manifest.architecture.layers + 1
+    assert len(ours) == 7 * len(artifact.manifest.architecture.layers) + 1
     for name, (values, scales) in theirs.items():
         np.testing.assert_array_equal(ours[name][0], values, err_msg=name)
         if quant == "8da4w":

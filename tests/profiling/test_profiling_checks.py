@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from runs import SMALL
+from tiny_decoder import HEAD_DIM, KV_HEADS, LAYERS
 
 from toolkit.artifact import Artifact
 from toolkit.devices.base import DeviceInfo
@@ -69,7 +70,8 @@ def test_a_byte_changed_after_the_first_push_is_noticed(
 
 def test_less_memory_than_the_weights(artifact: Artifact) -> None:
     needed = least_ram_bytes(artifact, SMALL)
-    assert needed > artifact.manifest.size_bytes
+    cache = 2 * LAYERS * KV_HEADS * HEAD_DIM * 4 * SMALL.tokens_per_repetition
+    assert needed == artifact.manifest.size_bytes + cache
     info = DeviceInfo(serial="phone-1", kind="adb", state="device", ram_bytes=needed - 1)
     with pytest.raises(DeviceFull, match="phone-1.* needs at least"):
         check_ram(artifact, SMALL, info)

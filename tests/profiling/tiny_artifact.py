@@ -21,6 +21,7 @@ from toolkit.artifact import (
     publish,
     staging,
 )
+from toolkit.models.layers import plain_layers
 
 CONTEXT_LENGTH = 256
 REFERENCE_PROMPT = [5, 17, 211, 3, 42]
@@ -72,18 +73,13 @@ def _manifest(name: str, folder: Path, reference: GreedyReference) -> Manifest:
         source=SourceInfo(kind="random", id="random:tiny", revision=None, files=[]),
         architecture=Architecture(
             model_type="llama",
-            layers=LAYERS,
             hidden_size=HIDDEN,
-            intermediate_size=None,
-            heads=HEADS,
-            kv_heads=KV_HEADS,
-            head_dim=HEAD_DIM,
             vocab_size=VOCAB,
             max_positions=1024,
-            sliding_window=None,
             tied_embeddings=False,
             unique_parameters=60_000,
             stored_parameters=60_000,
+            layers=plain_layers(LAYERS, heads=HEADS, kv_heads=KV_HEADS, head_dim=HEAD_DIM),
         ),
         backend=Backend(name="onnxruntime", version="1.31.1", opset=20),
         quantization=Quantization(preset=None, linear=_PLAIN, embedding=_PLAIN, lm_head=_PLAIN),

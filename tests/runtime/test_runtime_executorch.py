@@ -24,6 +24,7 @@ from executorch_programs import (
 
 from toolkit.artifact import Artifact
 from toolkit.errors import EngineMismatch
+from toolkit.models.layers import attention_of
 from toolkit.profiling.records import parse_result
 from toolkit.runtime.bundle import Bundle, build_bundle
 from toolkit.settings import Settings
@@ -208,8 +209,9 @@ def test_info_tells_the_geometry_of_the_cache(et_runner: Run, llama: Artifact) -
     assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout)["model"]
     architecture = llama.manifest.architecture
-    assert facts["layers"] == architecture.layers
-    assert facts["kv_heads"] == architecture.kv_heads
-    assert facts["head_dim"] == architecture.head_dim
+    [attention] = set(attention_of(architecture.layers))
+    assert facts["layers"] == len(architecture.layers)
+    assert facts["kv_heads"] == attention.kv_heads
+    assert facts["head_dim"] == attention.head_dim
     assert facts["vocab_size"] == architecture.vocab_size
     assert facts["context_length"] == llama.manifest.context_length

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from toolkit.compress.plan import QuantizationPlan, Role
     from toolkit.compress.tensor import QuantizedTensor
     from toolkit.inference.decoder import Decoder
-    from toolkit.models.layers import CacheGeometry
+    from toolkit.models.layers import Layer
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class LoweringJob:
         name: the model's, for the file's metadata.
         config: the decoder's configuration.
         graph: the captured decoder.
+        layers: what each of its layers is.
         weights: reads parameters as float32.
         calibrated: matrices that were quantized for their inputs already, by name.
         plan: quantization of every tensor.
@@ -43,6 +44,7 @@ class LoweringJob:
     name: str
     config: Any
     graph: DecoderGraph
+    layers: tuple[Layer, ...]
     weights: Weights
     calibrated: Mapping[str, QuantizedTensor]
     plan: QuantizationPlan
@@ -56,11 +58,6 @@ class LoweringJob:
 
 class LoweredModel(Protocol):
     """What a lowering has written."""
-
-    @property
-    def caches(self) -> Mapping[int, CacheGeometry]:
-        """Attention by layer."""
-        ...
 
     @property
     def stored(self) -> Mapping[str, TensorQuantization]:

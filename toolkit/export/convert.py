@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from toolkit import progress
 from toolkit.artifact import (
+    SCHEMA,
     Artifact,
     Backend,
     Conversion,
@@ -27,6 +28,7 @@ from toolkit.artifact import (
 from toolkit.calibration.matrices import calibrate
 from toolkit.calibration.texts import generated, windows
 from toolkit.capture.capture import cached_capture
+from toolkit.capture.description import describe
 from toolkit.capture.graph import DecoderGraph
 from toolkit.capture.patches import register_attention
 from toolkit.capture.rope import rope_table
@@ -111,6 +113,7 @@ def convert(
         tied = tied_names(model)
         graph, cached = cached_capture(model, source.config, settings.cache_dir)
         _check_weights(source, graph, tied)
+        layers = describe(graph)
     with staging(output, overwrite=overwrite) as folder:
         tokenizer = source.write_tokenizer(folder)
         with (
@@ -121,6 +124,7 @@ def convert(
                 name=source.name,
                 config=source.config,
                 graph=graph,
+                layers=layers,
                 weights=source.weights,
                 calibrated=calibrated,
                 plan=options.plan,
@@ -139,11 +143,11 @@ def convert(
         with stages("hash and publish"):
             files = file_entries(folder)
             manifest = Manifest(
-                schema_="slm-artifact/1",
+                schema_=SCHEMA,
                 name=f"{source.name}-{_SHORT_NAMES[options.backend]}-{options.label}",
                 created_utc=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
                 source=source.info,
-                architecture=facts.architecture(source.config, graph, lowered, tied),
+                architecture=facts.architecture(source.config, graph, layers, lowered, tied),
                 backend=Backend(
                     name=options.backend, version=facts.version(backend.packages[0]), opset=opset
                 ),

@@ -17,31 +17,25 @@ from toolkit.artifact import Architecture, Quantization
 from toolkit.capture.graph import DecoderGraph
 from toolkit.compress.plan import QuantizationPlan
 from toolkit.export.backends import LoweredModel
+from toolkit.models.layers import Layer
 
 
 def architecture(
-    config: Any, graph: DecoderGraph, model: LoweredModel, tied: Mapping[str, str]
+    config: Any, graph: DecoderGraph, layers: Sequence[Layer], model: LoweredModel, tied: Mapping[str, str]
 ) -> Architecture:
     """Facts about the decoder, from the graph where it knows and from the config where only that does."""
-    cache = model.caches[0]
     stored = {tied.get(name, name): shape for name, shape in graph.parameters.items()}
-    windows = {int(op.args[5]) for op in graph.ops if op.target == "slm.attention"}
     sizes = {name: torch.Size(shape).numel() for name, shape in graph.parameters.items()}
     unique = sum(torch.Size(shape).numel() for shape in stored.values())
     return Architecture(
         model_type=config.model_type,
-        layers=len(model.caches),
         hidden_size=config.hidden_size,
-        intermediate_size=getattr(config, "intermediate_size", None) or getattr(config, "n_inner", None),
-        heads=cache.heads,
-        kv_heads=cache.kv_heads,
-        head_dim=cache.head_dim,
         vocab_size=config.vocab_size,
         max_positions=config.max_position_embeddings,
-        sliding_window=max(windows) or None,
         tied_embeddings=bool(tied),
         unique_parameters=unique,
         stored_parameters=unique + sum(sizes[alias] for alias in tied if alias in model.stored),
+        layers=tuple(layers),
     )
 
 

@@ -12,7 +12,6 @@ from toolkit.capture.patterns import rope_table
 from toolkit.errors import UnsupportedModel
 from toolkit.export.executorch.partition import Partition, Result
 from toolkit.export.executorch.program import Value
-from toolkit.models.layers import CacheGeometry
 
 if TYPE_CHECKING:
     from toolkit.capture.rope import RopeTables
@@ -23,14 +22,9 @@ _OUTSIDE = -1e9
 
 
 class Attention:
-    """Emits the attention operations of a graph, and everything that depends on the position.
-
-    Attributes:
-        caches: geometry by layer, of the layers emitted so far.
-    """
+    """Emits the attention operations of a graph, and everything that depends on the position."""
 
     def __init__(self, partition: Partition, rope_tables: RopeTables) -> None:
-        self.caches: dict[int, CacheGeometry] = {}
         self._partition = partition
         self._rope_tables = rope_tables
         self._span: tuple[Value, Value] | None = None
@@ -42,24 +36,23 @@ class Attention:
         layer, scale, window, softcap = op.args[3:7]
         partition, method = self._partition, self._partition.method
         query, key, value = (partition.result(ref) for ref in op.args[:3])
-        geometry = self._geometry(layer, query, key, value)
+        heads, kv_heads, head_dim = self._head_counts(layer, query, key, value)
         if softcap:
             raise UnsupportedModel(
                 f"layer {layer} caps attention scores at {softcap:g}, which llama::custom_sdpa cannot",
                 next_step="Convert with --backend onnxruntime.",
             )
-        self.caches[layer] = geometry
         start, _ = self._positions()
         mask = method.literal(None)
         if window and window < partition.context_length:
             mask = partition.tensor(self._mask(window))
-        shape = [1, partition.context_length, geometry.kv_heads, geometry.head_dim]
+        shape = [1, partition.context_length, kv_heads, head_dim]
         caches = [method.cache(shape), method.cache(shape)]
         for states, cache in zip((key, value), caches, strict=True):
             # The kernel writes the cache in place; what it returns is not meant to be read.
             unread = method.tensor([1], dynamic=False)
             method.call("llama::update_cache.out", [partition.tensor(states), cache, start, unread, unread])
-        output_shape = (1, SEQUENCE, geometry.heads, geometry.head_dim)
+        output_shape = (1, SEQUENCE, heads, head_dim)
         output = method.tensor(partition.bound(output_shape))
         numbers = map(method.literal, (0.0, mask == method.literal(None), float(scale)))
         arguments = [partition.tensor(query), *caches, start, mask, *numbers, output, output]
@@ -107,14 +100,14 @@ class Attention:
             self._span = start, end
         return self._span
 
-    def _geometry(self, layer: int, query: Result, key: Result, value: Result) -> CacheGeometry:
+    def _head_counts(self, layer: int, query: Result, key: Result, value: Result) -> tuple[int, int, int]:
         shapes = query.shape, key.shape, value.shape
         if not all(states.heads_second for states in (query, key, value)):
             raise UnsupportedModel(f"layer {layer} does not split its heads as other decoders do")
         heads, kv_heads, head_dim = int(shapes[0][2]), int(shapes[1][2]), int(shapes[0][3])
         if shapes[1] != shapes[2] or shapes[1][3] != head_dim or heads % kv_heads:
             raise UnsupportedModel(f"attention with queries, keys and values {shapes}")
-        return CacheGeometry(heads, kv_heads, head_dim)
+        return heads, kv_heads, head_dim
 
     def _rotation(self, name: str) -> tuple[Result, Result]:
         """Cosines and signed sines of the call's positions, [1, S, 1, head_dim]."""

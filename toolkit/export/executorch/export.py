@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from toolkit.export.executorch.partition import Partition
 from toolkit.export.executorch.program import Constant, Method
 from toolkit.export.executorch.segments import Segments
 from toolkit.export.executorch.weights import WeightStore
-from toolkit.models.layers import CacheGeometry
+from toolkit.models.layers import Layer, attention_of
 
 MODEL_FILE = "model.pte"
 # Tokens of one prefill call. More would only enlarge the buffers: the kernels are saturated long before.
@@ -27,12 +27,10 @@ class ExecutorchModel:
     """What was written.
 
     Attributes:
-        caches: KV cache geometry by layer.
         stored: quantization that each matrix really got, by parameter name.
         roles: the role of each of these.
     """
 
-    caches: Mapping[int, CacheGeometry]
     stored: Mapping[str, TensorQuantization]
     roles: Mapping[str, Role]
 
@@ -67,16 +65,15 @@ def write_executorch(folder: Path, job: LoweringJob, *, metadata: Mapping[str, C
         )
         partition = Partition(job.graph, method, store, longest=longest, context_length=job.context_length)
         lowering = Lowering(partition, job.rope_tables, tied=job.tied, all_logits=job.all_logits)
-        caches = lowering.run()
-        method.write(folder / MODEL_FILE, constants | _cache_facts(caches))
-    return ExecutorchModel(caches=caches, stored=store.stored, roles=store.roles)
+        lowering.run()
+        method.write(folder / MODEL_FILE, constants | _cache_facts(job.layers))
+    return ExecutorchModel(stored=store.stored, roles=store.roles)
 
 
-def _cache_facts(caches: Mapping[int, CacheGeometry]) -> dict[str, Constant]:
+def _cache_facts(layers: Sequence[Layer]) -> dict[str, Constant]:
     """Constant methods about the KV cache, by optimum-executorch's names; what differs by layer has none."""
-    facts: dict[str, Constant] = {"get_n_layers": len(caches)}
-    geometries = set(caches.values())
-    if len(geometries) == 1:
-        geometry = geometries.pop()
-        facts |= {"get_n_kv_heads": geometry.kv_heads, "get_head_dim": geometry.head_dim}
+    facts: dict[str, Constant] = {"get_n_layers": len(layers)}
+    sizes = {(attention.kv_heads, attention.head_dim) for attention in attention_of(layers)}
+    if len(sizes) == 1:
+        facts["get_n_kv_heads"], facts["get_head_dim"] = sizes.pop()
     return facts

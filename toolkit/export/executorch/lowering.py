@@ -17,7 +17,6 @@ from toolkit.export.executorch.vocabulary import (
     look_up_tokens,
     select_last_position,
 )
-from toolkit.models.layers import CacheGeometry
 
 if TYPE_CHECKING:
     from toolkit.capture.rope import RopeTables
@@ -43,8 +42,8 @@ class Lowering:
         self._tied = tied
         self._last_position = None if all_logits else first_last_position_operation(partition, tied)
 
-    def run(self) -> dict[int, CacheGeometry]:
-        """Emit everything and declare the logits as the method's output; returns attention by layer."""
+    def run(self) -> None:
+        """Emit everything and declare the logits as the method's output."""
         partition = self._partition
         for op in partition.graph.ops:
             if op is self._last_position:
@@ -54,7 +53,6 @@ class Lowering:
                 partition.set_result(op.name, result)
             partition.finish(op)
         partition.method.output(partition.tensor(partition.result(Ref(partition.graph.output))))
-        return self._attention.caches
 
     def _emit(self, op: Op) -> Result | None:
         """What an operation becomes; None for one whose readers look behind it."""

@@ -13,21 +13,15 @@ from toolkit.export.onnx.builder import INT32, MICROSOFT
 from toolkit.export.onnx.context import LoweringContext
 from toolkit.export.onnx.heads import HeadStates, follow_columns, follow_heads
 from toolkit.export.onnx.linears import Linears
-from toolkit.models.layers import CacheGeometry
 
 if TYPE_CHECKING:
     from toolkit.capture.rope import RopeTables
 
 
 class Attention:
-    """Emits the attention operations of a graph.
-
-    Attributes:
-        caches: geometry by layer, of the layers emitted so far.
-    """
+    """Emits the attention operations of a graph."""
 
     def __init__(self, lowering: LoweringContext, linears: Linears, rope_tables: RopeTables) -> None:
-        self.caches: dict[int, CacheGeometry] = {}
         self._lowering = lowering
         self._linears = linears
         self._rope_tables = rope_tables
@@ -44,7 +38,6 @@ class Attention:
             raise UnsupportedModel(
                 f"layer {layer} rotates or normalizes queries, keys and values unlike each other"
             )
-        self.caches[layer] = CacheGeometry(heads, kv_heads, head_dim)
         packed = self._packed(query, key, value)
         operands = [packed, "", ""] if packed else [self._states(states) for states in (query, key, value)]
         seqlens, total = self._sequence_lengths()

@@ -38,7 +38,7 @@ class OnnxBackend:
         model = write_onnx(folder, job)
         write_genai_config(
             folder,
-            facts.architecture(job.config, job.graph, model, job.tied),
+            facts.architecture(job.config, job.graph, job.layers, model, job.tied),
             context_length=job.context_length,
             has_position_ids=model.has_position_ids,
             tokens=dict(job.tokens),

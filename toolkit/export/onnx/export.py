@@ -17,7 +17,7 @@ from toolkit.export.onnx.builder import GraphBuilder
 from toolkit.export.onnx.external_data import ExternalData
 from toolkit.export.onnx.lowering import Lowering
 from toolkit.export.onnx.weights import WeightStore
-from toolkit.models.layers import CacheGeometry
+from toolkit.models.layers import states_of
 
 MODEL_FILE = "model.onnx"
 
@@ -27,13 +27,11 @@ class OnnxModel:
     """What was written.
 
     Attributes:
-        caches: KV cache geometry by layer.
         stored: quantization that each matrix really got, by parameter name.
         roles: the role of each of these.
         has_position_ids: whether the graph takes position_ids.
     """
 
-    caches: Mapping[int, CacheGeometry]
     stored: Mapping[str, TensorQuantization]
     roles: Mapping[str, Role]
     has_position_ids: bool
@@ -52,7 +50,10 @@ def write_onnx(folder: Path, job: LoweringJob) -> OnnxModel:
             job.weights, job.plan, builder, job.calibrated, progress=lambda done: report(done, matrices)
         )
         tied = dict(job.tied)
-        lowering = Lowering(job.graph, builder, store, job.rope_tables, tied=tied, all_logits=job.all_logits)
+        states = states_of(job.layers)
+        lowering = Lowering(
+            job.graph, builder, store, job.rope_tables, states, tied=tied, all_logits=job.all_logits
+        )
         lowering.run()
         model = builder.model(
             name=job.name,
@@ -62,7 +63,6 @@ def write_onnx(folder: Path, job: LoweringJob) -> OnnxModel:
         )
     onnx.save(model, str(folder / MODEL_FILE))
     return OnnxModel(
-        caches=lowering.caches,
         stored=store.stored,
         roles=store.roles,
         has_position_ids=any(item.name == "position_ids" for item in builder.inputs),

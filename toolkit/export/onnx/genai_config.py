@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.artifact import Architecture
+from toolkit.models.layers import attention_of
 
 # onnxruntime-genai treats these alike and refuses names it does not list. It lists gpt2 too, but expects
 # that type's cache in another layout than every other decoder's, so gpt2 goes by the fallback's name.
@@ -42,6 +43,8 @@ def write_genai_config(
     if has_position_ids:
         inputs["position_ids"] = "position_ids"
     model_type = architecture.model_type if architecture.model_type in _KNOWN_TYPES else "llama"
+    # The format has one number for all layers.
+    attention = attention_of(architecture.layers)
     end = tokens.get("eos_token_id")
     first_end = end[0] if isinstance(end, list) else end
     ends = {
@@ -58,11 +61,11 @@ def write_genai_config(
             "decoder": {
                 "filename": "model.onnx",
                 "session_options": {"log_id": "onnxruntime-genai", "provider_options": []},
-                "head_size": architecture.head_dim,
+                "head_size": max(one.head_dim for one in attention),
                 "hidden_size": architecture.hidden_size,
-                "num_attention_heads": architecture.heads,
-                "num_hidden_layers": architecture.layers,
-                "num_key_value_heads": architecture.kv_heads,
+                "num_attention_heads": max(one.heads for one in attention),
+                "num_hidden_layers": len(architecture.layers),
+                "num_key_value_heads": max(one.kv_heads for one in attention),
                 "inputs": inputs,
                 "outputs": {
                     "logits": "logits",

@@ -6,7 +6,7 @@ when something asks for their value, so what was fused away never reaches the mo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +20,7 @@ from toolkit.export.onnx.attention import Attention
 from toolkit.export.onnx.builder import FLOAT, INT64, MICROSOFT, GraphBuilder
 from toolkit.export.onnx.linears import Linears
 from toolkit.export.onnx.weights import WeightStore
-from toolkit.models.layers import CacheGeometry
+from toolkit.models.layers import BATCH, TEXT, State
 
 if TYPE_CHECKING:
     from toolkit.capture.rope import RopeTables
@@ -36,6 +36,7 @@ class Lowering:
         builder: receives the nodes.
         weights: writes the parameters.
         rope_tables: yields the tables of a rotary embedding.
+        states: what the decoder keeps between tokens.
         tied: parameter that is an alias -> the parameter that is stored.
         all_logits: logits of every position instead of the last one only.
     """
@@ -46,6 +47,7 @@ class Lowering:
         builder: GraphBuilder,
         weights: WeightStore,
         rope_tables: RopeTables,
+        states: Sequence[State],
         *,
         tied: dict[str, str],
         all_logits: bool,
@@ -54,6 +56,7 @@ class Lowering:
         self.builder = builder
         self.weights = weights
         self.users = graph.users()
+        self._states = states
         self._tied = tied
         self._all_logits = all_logits
         self._values: dict[str, str] = {}
@@ -75,17 +78,9 @@ class Lowering:
         vocabulary = self.graph.by_name[self.graph.output].shape
         assert vocabulary is not None, "logits are one tensor"
         builder.output("logits", FLOAT, [1, "sequence_length" if self._all_logits else 1, vocabulary[-1]])
-        for layer, cache in sorted(self.caches.items()):
-            for half in ("key", "value"):
-                past: list[int | str] = [1, cache.kv_heads, "past_sequence_length", cache.head_dim]
-                present: list[int | str] = [1, cache.kv_heads, "total_sequence_length", cache.head_dim]
-                builder.input(f"past_key_values.{layer}.{half}", FLOAT, past)
-                builder.output(f"present.{layer}.{half}", FLOAT, present)
-
-    @property
-    def caches(self) -> dict[int, CacheGeometry]:
-        """KV cache geometry by layer, complete after :meth:`run`."""
-        return self._attention.caches
+        for state in self._states:
+            builder.input(f"past_key_values.{state.name}", FLOAT, _shape(state, "past_sequence_length"))
+            builder.output(f"present.{state.name}", FLOAT, _shape(state, "total_sequence_length"))
 
     def has_value(self, name: str) -> bool:
         """Whether an operation or input was emitted."""
@@ -210,3 +205,8 @@ class Lowering:
 
 
 _NORMS = ("slm.rms_norm", "aten.layer_norm")
+
+
+def _shape(state: State, length: str) -> list[int | str]:
+    sizes: dict[int | str, int | str] = {BATCH: 1, TEXT: length}
+    return [sizes.get(size, size) for size in state.shape]

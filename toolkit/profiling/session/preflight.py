@@ -5,10 +5,8 @@ from __future__ import annotations
 from toolkit.artifact import Artifact
 from toolkit.devices.base import DeviceInfo
 from toolkit.errors import DeviceFull
+from toolkit.models.layers import states_bytes
 from toolkit.profiling.options import ProfileOptions
-
-# The smallest element an engine keeps its KV cache in; the estimate must never be too high.
-_KV_BYTES_PER_ELEMENT = 2
 
 # A run slower than this is given up. It is far below any phone, so that only hung runs meet it.
 _SLOWEST_BYTES_PER_SECOND = 1e8
@@ -16,10 +14,9 @@ _SLOWEST_SETUP_S = 300.0
 
 
 def least_ram_bytes(artifact: Artifact, options: ProfileOptions) -> int:
-    """A lower bound of the memory a run needs: the weights and the KV cache that it fills."""
-    shape = artifact.manifest.architecture
-    kv_per_token = 2 * shape.layers * shape.kv_heads * shape.head_dim * _KV_BYTES_PER_ELEMENT
-    return artifact.manifest.size_bytes + options.tokens_per_repetition * kv_per_token
+    """A lower bound of the memory a run needs: the weights and the states that it fills."""
+    states = states_bytes(artifact.manifest.architecture.layers, options.tokens_per_repetition)
+    return artifact.manifest.size_bytes + states
 
 
 def check_ram(artifact: Artifact, options: ProfileOptions, info: DeviceInfo) -> None:

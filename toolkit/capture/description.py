@@ -1,0 +1,177 @@
+"""What each layer of a captured decoder is, read from its graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from toolkit.capture.graph import DecoderGraph, Op, Ref, references
+from toolkit.capture.patterns import resolve, rope_table
+from toolkit.models.layers import Attention, FeedForward, Layer, Mixer
+
+_ACTIVATIONS = {
+    "aten.silu": "silu",
+    "aten.gelu": "gelu",
+    "aten.relu": "relu",
+    "aten.tanh": "tanh",
+    "aten.sigmoid": "sigmoid",
+}
+# What may stand between a feed-forward's projections.
+_COLUMNS = ("getitem", "aten.slice")
+_ELEMENTWISE = (
+    *_ACTIVATIONS,
+    *_COLUMNS,
+    "aten.mul",
+    "aten.add",
+    "aten.pow",
+    "aten.square",
+    "aten.clamp",
+    "aten.view",
+    "aten.reshape",
+    "aten.split",
+    "aten.chunk",
+)
+
+
+def describe(graph: DecoderGraph) -> tuple[Layer, ...]:
+    """Every layer, in order.
+
+    A layer is what the modules below one number of the model's list of layers do, ``model.layers.3`` say.
+    """
+    mixers: dict[int, list[Mixer]] = {}
+    lists: dict[str, None] = {}
+    for op in graph.ops:
+        if op.target in _MIXERS:
+            layer, mixer = _MIXERS[op.target](graph, op)
+            mixers.setdefault(layer, []).append(mixer)
+            if (place := _place(op)) is not None:
+                lists[place[0]] = None
+    operations: dict[int, list[Op]] = {layer: [] for layer in mixers}
+    for op in graph.ops:
+        place = _place(op)
+        if place is not None and place[0] in lists:
+            operations.setdefault(place[1], []).append(op)
+    return tuple(
+        _layer(graph, index, mixers.get(index, []), operations[index]) for index in sorted(operations)
+    )
+
+
+def _layer(graph: DecoderGraph, index: int, mixers: list[Mixer], ops: list[Op]) -> Layer:
+    states = tuple(state for mixer in mixers for state in mixer.states(index))
+    return Layer(mixers=tuple(mixers), feed_forward=_feed_forward(graph, ops), states=states)
+
+
+def _place(op: Op) -> tuple[str, int] | None:
+    """The list of layers that an operation lies in, and its number there."""
+    parts = op.module.split(".")
+    for position, part in enumerate(parts):
+        if part.isdigit():
+            return ".".join(parts[:position]), int(part)
+    return None
+
+
+def _attention(graph: DecoderGraph, op: Op) -> tuple[int, Mixer]:
+    layer, _, window = op.args[3:6]
+    shapes = [graph.by_name[ref.name].shape for ref in op.args[:3]]
+    query, key, value = shapes
+    assert query is not None and key is not None and value is not None, "attention operands are tensors"
+    mixer = Attention(
+        heads=int(query[1]),
+        kv_heads=int(key[1]),
+        head_dim=int(query[3]),
+        value_dim=int(value[3]),
+        window=int(window) or None,
+        rotary_dim=_rotary_dim(graph, op.args[0]),
+    )
+    return int(layer), mixer
+
+
+_MIXERS: dict[str, Callable[[DecoderGraph, Op], tuple[int, Mixer]]] = {"slm.attention": _attention}
+
+
+def _rotary_dim(graph: DecoderGraph, states: Ref) -> int:
+    """Dimensions that turn on the way from a projection to the attention."""
+    for op in _back(graph, states, until=("aten.linear",)):
+        table = rope_table(graph, op.args[1]) if op.target == "slm.rotary" else None
+        if table is not None:
+            return int(table.args[2])
+    return 0
+
+
+def _back(graph: DecoderGraph, ref: Ref, *, until: tuple[str, ...]) -> Iterator[Op]:
+    """Operations that an operand depends on, nearest first, ``until`` included but not passed."""
+    waiting, seen = [ref.name], set()
+    while waiting:
+        name = waiting.pop(0)
+        op = graph.by_name.get(name)
+        if op is None or name in seen:
+            continue
+        seen.add(name)
+        yield op
+        if op.target not in until:
+            waiting += references(op)
+
+
+@dataclass
+class _Product:
+    """What stands between a feed-forward's last projection and its first ones.
+
+    Attributes:
+        sources: projections, or columns of one.
+        widths: of the first projections' results.
+        activations: names.
+        gated: two sources are multiplied with each other.
+        other: something else is in between, so that this is no feed-forward.
+    """
+
+    sources: set[str] = field(default_factory=set)
+    activations: set[str] = field(default_factory=set)
+    gated: bool = False
+    other: bool = False
+
+
+def _feed_forward(graph: DecoderGraph, ops: list[Op]) -> FeedForward | None:
+    """The widest feed-forward among a layer's operations; some layers have narrow adapters beside it."""
+    linears = [op for op in ops if op.target == "aten.linear"]
+    found = [one for op in linears if (one := _between(graph, op)) is not None]
+    if found:
+        return max(found, key=lambda one: one.intermediate_size or 0)
+    return FeedForward(kind="unknown") if linears else None
+
+
+def _between(graph: DecoderGraph, down: Op) -> FeedForward | None:
+    product = _Product()
+    _visit(graph, down.args[0], product)
+    if product.other or not product.sources or not (product.activations or product.gated):
+        return None
+    shape = graph.parameters[down.args[1].name]
+    [activation] = product.activations if len(product.activations) == 1 else [None]
+    return FeedForward(
+        kind="gated" if product.gated else "dense",
+        intermediate_size=shape[0] if down.kwargs.get("transposed") else shape[1],
+        activation=activation,
+    )
+
+
+def _visit(graph: DecoderGraph, ref: Ref, product: _Product) -> set[str]:
+    """Follow an operand back to its projections; returns those of this operand."""
+    op = resolve(graph, ref)
+    if op is None:
+        return set()
+    if op.target == "aten.linear":
+        product.sources.add(op.name)
+        return {op.name}
+    if op.target not in _ELEMENTWISE:
+        product.other = True
+        return set()
+    if op.target in _ACTIVATIONS:
+        exact = op.kwargs.get("approximate", "none") == "none"
+        product.activations.add(_ACTIVATIONS[op.target] + ("" if exact else f"_{op.kwargs['approximate']}"))
+    operands = [_visit(graph, operand, product) for operand in op.args if isinstance(operand, Ref)]
+    if op.target == "aten.mul" and len(operands) == 2 and all(operands) and not operands[0] & operands[1]:
+        product.gated = True
+    sources = set().union(*operands) if operands else set()
+    if op.target in _COLUMNS and sources:
+        # Columns of one projection count as projections of their own: gate and up in one matrix.
+        return {op.name}
+    return sources
