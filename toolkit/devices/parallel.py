@@ -15,7 +15,7 @@ from toolkit.errors import ToolkitError
 T = TypeVar("T")
 
 # Each device costs a thread that waits, and this machine's share of hashing and sending.
-MOST_AT_ONCE = 16
+MAXIMUM_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def _in_threads(serials: Sequence[str], serve: Callable[[str], Outcome[T]]) -> d
             return serve(serial)
 
     futures: dict[str, Future[Outcome[T]]] = {}
-    with ThreadPoolExecutor(min(len(serials), MOST_AT_ONCE), thread_name_prefix="device") as pool:
+    with ThreadPoolExecutor(min(len(serials), MAXIMUM_AT_ONCE), thread_name_prefix="device") as pool:
         try:
             # Within the try: the first devices are at work while the next ones are handed out.
             for serial in serials:

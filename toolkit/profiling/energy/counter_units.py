@@ -17,14 +17,14 @@ from typing import Literal
 from toolkit.profiling.records import Power
 
 # Amperes under load that a battery-powered device can draw; both units' ranges must not meet.
-_LEAST_AMPERES, _MOST_AMPERES = 0.05, 20.0
+_MINIMUM_AMPERES, _MAXIMUM_AMPERES = 0.05, 20.0
 # One to four cells in series.
-_LEAST_VOLTS, _MOST_VOLTS = 2.5, 20.0
-_LEAST_SAMPLES = 3
+_MINIMUM_VOLTS, _MAXIMUM_VOLTS = 2.5, 20.0
+_MINIMUM_SAMPLES = 3
 # Of the samples under load, how many must agree in their sign.
 _AGREEING = 0.9
 # The load must stand out of the idle baseline to show the direction.
-_LEAST_STEP = 0.05
+_MINIMUM_STEP = 0.05
 
 
 class Uncalibrated(Exception):
@@ -70,7 +70,7 @@ def calibrate(power: Power, load: Sequence[tuple[int, int]], *, unplugged: bool)
     samples = list(zip(power.monotonic_ns, power.current, power.voltage, strict=True))
     loaded = [current for at, current, _ in samples if any(start <= at <= end for start, end in load)]
     idle = [current for at, current, _ in samples if power.baseline_start_ns <= at <= power.baseline_end_ns]
-    if len(loaded) < _LEAST_SAMPLES or len(idle) < _LEAST_SAMPLES:
+    if len(loaded) < _MINIMUM_SAMPLES or len(idle) < _MINIMUM_SAMPLES:
         raise Uncalibrated(
             f"only {len(loaded)} samples under load and {len(idle)} of the idle device; ask for more tokens"
         )
@@ -90,17 +90,17 @@ def _gauge_ns(times: Sequence[int], current: Sequence[int]) -> int:
 
 
 def _current_unit(peak: int) -> Literal["uA", "mA"]:
-    if _LEAST_AMPERES * 1e6 <= peak <= _MOST_AMPERES * 1e6:
+    if _MINIMUM_AMPERES * 1e6 <= peak <= _MAXIMUM_AMPERES * 1e6:
         return "uA"
-    if _LEAST_AMPERES * 1e3 <= peak <= _MOST_AMPERES * 1e3:
+    if _MINIMUM_AMPERES * 1e3 <= peak <= _MAXIMUM_AMPERES * 1e3:
         return "mA"
     raise Uncalibrated(f"current_now of up to {peak} under load is neither microamperes nor milliamperes")
 
 
 def _voltage_unit(typical: float) -> Literal["uV", "mV"]:
-    if _LEAST_VOLTS * 1e6 <= typical <= _MOST_VOLTS * 1e6:
+    if _MINIMUM_VOLTS * 1e6 <= typical <= _MAXIMUM_VOLTS * 1e6:
         return "uV"
-    if _LEAST_VOLTS * 1e3 <= typical <= _MOST_VOLTS * 1e3:
+    if _MINIMUM_VOLTS * 1e3 <= typical <= _MAXIMUM_VOLTS * 1e3:
         return "mV"
     raise Uncalibrated(f"voltage_now of {typical:.0f} is neither microvolts nor millivolts")
 
@@ -115,6 +115,6 @@ def _sign_of_unplugged(loaded: Sequence[int]) -> Literal[1, -1]:
 
 def _sign_of_load(loaded: Sequence[int], idle: Sequence[int]) -> Literal[1, -1]:
     step = statistics.median(loaded) - statistics.median(idle)
-    if abs(step) < _LEAST_STEP * max(abs(current) for current in (*loaded, *idle)):
+    if abs(step) < _MINIMUM_STEP * max(abs(current) for current in (*loaded, *idle)):
         raise Uncalibrated("with external power attached, the battery's current does not follow the load")
     return 1 if step > 0 else -1
