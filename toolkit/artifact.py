@@ -169,6 +169,8 @@ class Manifest(Frozen):
     conversion: Conversion
     tools: dict[str, str]
     recipe_sha256: str | None = None
+    # What was asked for; artifacts made before this was kept do not say.
+    request: dict[str, Any] | None = None
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conversions import Convert, options
+from conversions import Convert, request
 
 from toolkit.artifact import Artifact
 from toolkit.export.convert import convert
@@ -27,6 +27,6 @@ def convert_model(tmp_path: Path, settings: Settings) -> Convert:
         source = resolve(model, settings) if isinstance(model, str) else model
         output = flags.pop("output", tmp_path / f"{source.name}-{quant}")
         overwrite = flags.pop("overwrite", False)
-        return convert(source, options(source, quant, **flags), output, settings, overwrite=overwrite)
+        return convert(source, request(source, quant, **flags), output, settings, overwrite=overwrite)
 
     return run

@@ -6,19 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from toolkit.artifact import Artifact
-from toolkit.compress.plan import plan_from_flags
-from toolkit.export.convert import ConvertOptions
+from toolkit.export.request import ConvertRequest
 from toolkit.sources import ModelSource
 
 Convert = Callable[..., Artifact]
 
 
-def options(source: ModelSource, quant: str = "fp32", **flags: Any) -> ConvertOptions:
-    keys = ("group_size", "algorithm", "symmetric", "embedding", "lm_head")
-    plan = plan_from_flags(
-        quant,
-        **{key: flags.pop(key) for key in keys if key in flags},
-        tied=source.config.tie_word_embeddings,
-        layers=source.config.num_hidden_layers,
-    )
-    return ConvertOptions(plan=plan, label=quant, **flags)
+def request(source: ModelSource, quant: str = "fp32", **options: Any) -> ConvertRequest:
+    return ConvertRequest.of(model=source.name, quant=quant, **options)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conversions import Convert, options
+from conversions import Convert, request
 from test_export_failures import run_cli
 
 from toolkit.calibration import texts as calibration_texts
@@ -17,6 +17,7 @@ from toolkit.capture.patterns import linear_matrix
 from toolkit.capture.skeleton import build_skeleton, tied_names
 from toolkit.compress.algorithms import quantize
 from toolkit.errors import UsageError
+from toolkit.export.quantization import plan_for
 from toolkit.inference.reference import reference_logits
 from toolkit.settings import Settings
 from toolkit.sources import ModelSource, resolve
@@ -50,7 +51,7 @@ def test_every_linear_is_quantized_for_its_inputs(
     register_attention()
     skeleton = build_skeleton(source.config, attention="slm")
     graph, _ = cached_capture(skeleton, source.config, settings.cache_dir)
-    tied, plan = tied_names(skeleton), options(source, "8da4w", algorithm="gptq").plan
+    tied, plan = tied_names(skeleton), plan_for(request(source, "8da4w", algorithm="gptq"), source.config)
     model = build_skeleton(source.config, attention="sdpa")
     vocabulary, generator = source.config.vocab_size, torch.Generator().manual_seed(1)
     ids = torch.randint(vocabulary, (8, 64), generator=generator).tolist()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conversions import Convert, options
+from conversions import Convert, request
 
 from toolkit.artifact import Artifact
 from toolkit.errors import (
@@ -77,13 +77,13 @@ def test_wrong_weights_fail_parity_and_leave_nothing(
     with pytest.raises(ParityFailed, match="mean KL"):
         convert_model("random:llama-tiny")
     assert list(tmp_path.iterdir()) == []
-    kept = convert_model("random:llama-tiny", check_parity=False)
+    kept = convert_model("random:llama-tiny", parity_check=False)
     assert kept.manifest.parity is not None and not kept.manifest.parity.passed
 
 
 def test_context_longer_than_the_models_is_refused(convert_model: Convert) -> None:
     with pytest.raises(ContextTooLong, match="trained for"):
-        convert_model("random:llama-tiny", context_length=10**6)
+        convert_model("random:llama-tiny", context=10**6)
 
 
 def test_opset_out_of_range_is_refused(convert_model: Convert) -> None:
@@ -158,10 +158,10 @@ def test_a_damaged_capture_cache_is_made_again(tmp_path: Path) -> None:
 
     settings = Settings(tmp_path / "cache", tmp_path / "data", "sqlite://")
     source = resolve("random:gpt2-tiny", settings)
-    convert(source, options(source), tmp_path / "1", settings)
+    convert(source, request(source), tmp_path / "1", settings)
     [cached] = (settings.cache_dir / "captures").iterdir()
     cached.write_text(cached.read_text()[:1000])
-    again = convert(source, options(source), tmp_path / "2", settings)
+    again = convert(source, request(source), tmp_path / "2", settings)
     assert not again.manifest.conversion.capture_cached
 
 

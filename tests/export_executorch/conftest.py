@@ -20,8 +20,9 @@ with warnings.catch_warnings():
 from toolkit.artifact import Artifact
 from toolkit.compress.plan import plan_from_flags
 from toolkit.export.backends import BackendName
-from toolkit.export.convert import ConvertOptions, convert
+from toolkit.export.convert import convert
 from toolkit.export.executorch.schemes import adapt
+from toolkit.export.request import ConvertRequest
 from toolkit.settings import Settings
 from toolkit.sources import ModelSource, resolve
 
@@ -45,8 +46,8 @@ def convert_model(tmp_path: Path, settings: Settings) -> Callable[..., Artifact]
             quant, tied=source.config.tie_word_embeddings, layers=source.config.num_hidden_layers
         )
         plan = adapt(plan, keep_groups=False, keep_grid=False)
-        options = ConvertOptions(plan=plan, label=quant, backend=backend, **flags)
-        output = tmp_path / f"{source.name}-{backend}-{quant}-{options.logits}"
-        return convert(source, options, output, settings)
+        request = ConvertRequest.of(model=source.name, quant=quant, backend=backend, **flags)
+        output = tmp_path / f"{source.name}-{backend}-{quant}-{request.logits}"
+        return convert(source, request, output, settings, plan=plan)
 
     return run

@@ -56,7 +56,7 @@ def test_quantized_artifacts_stay_close_to_transformers(
 def test_other_schemes_and_presets_convert(quant: str, convert_model: Callable[..., Artifact]) -> None:
     if quant == "4w":
         # One scale per channel is coarse at 4 bits; whether it passes the limit is the model's business.
-        artifact = convert_model("random:llama-tiny", quant, check_parity=False)
+        artifact = convert_model("random:llama-tiny", quant, parity_check=False)
     else:
         artifact = convert_model("random:llama-tiny", quant)
     assert artifact.manifest.backend.name == "executorch"
@@ -90,14 +90,14 @@ def test_the_program_says_how_long_its_context_is(
 ) -> None:
     from executorch.extension.pybindings.portable_lib import _load_for_executorch
 
-    artifact = convert_model("random:llama-tiny", context_length=asked)
+    artifact = convert_model("random:llama-tiny", context=asked)
     program = _load_for_executorch(str(artifact.path / "model.pte"))
     assert program.run_method("get_max_context_len", []) == [artifact.manifest.context_length]
     assert artifact.manifest.context_length == (asked or artifact.manifest.architecture.max_positions)
 
 
 def test_a_text_beyond_the_context_is_refused_by_the_runtime(convert_model: Callable[..., Artifact]) -> None:
-    artifact = convert_model("random:llama-tiny", context_length=32)
+    artifact = convert_model("random:llama-tiny", context=32)
     decoder = ExecutorchDecoder(artifact.path / "model.pte")
     decoder.step([5] * 32)
     with pytest.raises(RuntimeError, match="Failed to execute method forward"):

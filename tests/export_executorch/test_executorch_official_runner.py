@@ -23,7 +23,7 @@ def test_it_generates_the_same_32_greedy_tokens(quant: str, convert_model: Calla
         source = DEMO.open(Settings.from_environment())
     except SourceNotFound as error:
         pytest.skip(f"the demo model cannot be had: {error.what}")
-    artifact = convert_model(source, quant, context_length=512)
+    artifact = convert_model(source, quant, context=512)
 
     from executorch.extension.llm.custom_ops import custom_ops  # noqa: F401  registers llama's kernels
     from executorch.extension.llm.runner import GenerationConfig, TextLLMRunner

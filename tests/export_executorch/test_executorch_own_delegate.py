@@ -71,7 +71,7 @@ def relative_difference(ours: torch.Tensor, theirs: torch.Tensor) -> float:
 def test_own_kernels_compute_what_xnnpack_does(
     model_type: str, quant: str, convert_model: Callable[..., Artifact], logits: Logits
 ) -> None:
-    artifact = convert_model(f"random:{model_type}-tiny", quant, check_parity=False)
+    artifact = convert_model(f"random:{model_type}-tiny", quant, parity_check=False)
     theirs, ours = logits(artifact, "engine"), logits(artifact, "own")
     # The same weights; XNNPACK rounds activations with a scale per token, the runner with one per 32 columns.
     assert relative_difference(ours, theirs) < 0.05
@@ -82,7 +82,7 @@ def test_own_kernels_compute_what_xnnpack_does(
 def test_neither_threads_nor_the_way_of_feeding_change_the_result(
     model_type: str, convert_model: Callable[..., Artifact], logits: Logits
 ) -> None:
-    artifact = convert_model(f"random:{model_type}-tiny", "8da4w", check_parity=False)
+    artifact = convert_model(f"random:{model_type}-tiny", "8da4w", parity_check=False)
     one_by_one = logits(artifact, "own", threads=1, lengths=(1,) * 60)
     for threads, lengths in ((1, (60,)), (2, (60,)), (2, (1,) * 60), (3, (17, 43)), (4, (33, 1, 26))):
         fed = logits(artifact, "own", threads=threads, lengths=lengths)
@@ -94,7 +94,7 @@ def test_neither_threads_nor_the_way_of_feeding_change_the_result(
 def test_float_activations_are_left_to_xnnpack(
     quant: str, convert_model: Callable[..., Artifact], programs: Path
 ) -> None:
-    artifact = convert_model("random:llama-tiny", quant, check_parity=False)
+    artifact = convert_model("random:llama-tiny", quant, parity_check=False)
     command = [str(programs / "executorch_logits"), str(artifact.path / "model.pte"), "own", "1", "1"]
     finished = subprocess.run(command, input=np.array([5]).tobytes(), capture_output=True, timeout=120)
     assert finished.returncode == 0

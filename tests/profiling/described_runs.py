@@ -8,10 +8,10 @@ from typing import Any
 from toolkit.artifact import Artifact
 from toolkit.devices.base import DeviceInfo, Readings
 from toolkit.profiling.description import BundleIdentity, RunDescription
-from toolkit.profiling.options import ProfileOptions
+from toolkit.profiling.request import ProfileRequest
 
 RUN_ID = "0123456789abcdef"
-OPTIONS = ProfileOptions(prompt_tokens=8, generate_tokens=3, repetitions=2, warmup=1, threads=1)
+OPTIONS = ProfileRequest(prompt_tokens=8, generate_tokens=3, repetitions=2, warmup=1, threads=1)
 
 
 def description(artifact: Artifact, **changes: Any) -> RunDescription:

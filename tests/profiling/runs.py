@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from toolkit.profiling.gate_options import GateOptions
-from toolkit.profiling.options import ProfileOptions
+from toolkit.profiling.request import ProfileRequest
 
 T = TypeVar("T")
 
 # Without a gate: most tests are about something else, and must not depend on who else uses this machine.
-SMALL = ProfileOptions(
+SMALL = ProfileRequest(
     prompt_tokens=16, generate_tokens=4, repetitions=2, warmup=1, threads=1, gate=GateOptions(name="off")
 )
 SMALL_FLAGS = [

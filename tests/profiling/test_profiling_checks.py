@@ -13,7 +13,7 @@ from toolkit.artifact import Artifact
 from toolkit.devices.base import DeviceInfo
 from toolkit.devices.local import LocalDevice
 from toolkit.errors import ArtifactCorrupt, DeviceBusy, DeviceFull, UsageError
-from toolkit.profiling.options import check_context, parse_affinity
+from toolkit.profiling.request import check_context, parse_affinity
 from toolkit.profiling.session.preflight import check_ram, least_ram_bytes
 from toolkit.profiling.session.session import Session, profile
 from toolkit.profiling.session.verified import verify_artifact

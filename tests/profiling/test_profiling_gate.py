@@ -15,7 +15,7 @@ from toolkit.profiling.gate.keeper import GateKeeper
 from toolkit.profiling.gate.limits import Limits, Verdict, judge, limits_for, unreadable
 from toolkit.profiling.gate.moments import Moment, parse_moments
 from toolkit.profiling.gate.throttling import Throttling, throttling, throttling_by_repetition
-from toolkit.profiling.gate_options import GateOptions, gate_options
+from toolkit.profiling.gate_options import GateOptions
 
 FINE = Readings(
     unix_ns=1,
@@ -96,10 +96,10 @@ def test_a_board_may_be_warmer_than_a_phone_and_needs_no_battery() -> None:
 
 
 def test_given_limits_replace_those_of_the_gate() -> None:
-    options = gate_options("strict", max_celsius=45, max_cpu_busy=None, min_battery_percent=0)
+    options = GateOptions.of(name="strict", max_celsius=45, max_cpu_busy=None, min_battery_percent=0)
     limits = limits_for(options, "adb")
     assert limits == STRICT.model_copy(update={"max_celsius": 45.0, "min_battery_percent": 0})
-    assert limits_for(gate_options("off", time_limit_s=10), "adb") == Limits()
+    assert limits_for(GateOptions.of(name="off", time_limit_s=10), "adb") == Limits()
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_given_limits_replace_those_of_the_gate() -> None:
 )
 def test_gates_that_mean_nothing_are_refused(name: str, limits: dict[str, float]) -> None:
     with pytest.raises(UsageError):
-        gate_options(name, **limits)
+        GateOptions.of(name=name, **limits)
 
 
 def test_throttling_shows_in_the_status_and_in_the_frequency_caps() -> None:

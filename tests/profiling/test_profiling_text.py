@@ -12,7 +12,8 @@ from tiny_artifact import CONTEXT_LENGTH, EOS
 from tiny_decoder import TinyDecoder
 
 from toolkit.artifact import Artifact
-from toolkit.chat.generate import GenerateOptions, generate, prompt_ids
+from toolkit.chat.generate import generate, prompt_ids
+from toolkit.chat.request import GenerateRequest
 from toolkit.chat.template import render_chat
 from toolkit.chat.tokens import TextStream, stop_token_ids
 from toolkit.devices.local import LocalDevice
@@ -39,7 +40,7 @@ def test_generation_is_the_greedy_one(
     pieces: list[str] = []
     ids = prompt_ids(artifact, "w5 w17 w211", chat=False)
     assert ids == [5, 17, 211]
-    options = GenerateOptions(max_tokens=10)
+    options = GenerateRequest(max_tokens=10)
     generated = generate(local, artifact, ids, options, settings, on_text=pieces.append)
     expected = decoder.greedy(ids, 10)
     assert EOS not in expected
@@ -54,14 +55,14 @@ def test_generation_stops_at_a_stop_token(
 ) -> None:
     expected = decoder.greedy([5, 17, 211], 10)
     (loose.path / "generation_config.json").write_text(json.dumps({"eos_token_id": expected[4]}))
-    options = GenerateOptions(max_tokens=10)
+    options = GenerateRequest(max_tokens=10)
     generated = generate(local, loose, [5, 17, 211], options, settings, on_text=lambda piece: None)
     assert generated.token_ids == expected[: expected.index(expected[4])]
 
 
 def test_sampling_is_repeatable(local: LocalDevice, artifact: Artifact, settings: Settings) -> None:
     def sampled(seed: int) -> list[int]:
-        options = GenerateOptions(max_tokens=8, temperature=2.0, top_k=50, top_p=0.95, seed=seed)
+        options = GenerateRequest(max_tokens=8, temperature=2.0, top_k=50, top_p=0.95, seed=seed)
         return generate(local, artifact, [5], options, settings, on_text=lambda piece: None).token_ids
 
     assert sampled(1) == sampled(1) != sampled(2)
@@ -77,7 +78,7 @@ def test_the_command_prints_text_and_json(slm: SlmProcess, artifact: Artifact) -
 
 def test_a_prompt_as_long_as_the_context(local: LocalDevice, artifact: Artifact, settings: Settings) -> None:
     with pytest.raises(UsageError, match=f"has {CONTEXT_LENGTH} tokens, its context length"):
-        generate(local, artifact, [5] * CONTEXT_LENGTH, GenerateOptions(), settings, on_text=print)
+        generate(local, artifact, [5] * CONTEXT_LENGTH, GenerateRequest(), settings, on_text=print)
 
 
 def test_an_empty_prompt(artifact: Artifact) -> None:

@@ -16,7 +16,7 @@ def profile(**fields: Any) -> Profile:
 
 def test_every_combination_once_in_the_order_of_the_axes() -> None:
     found = conversions(convert(backend=["onnxruntime", "executorch"], quant=["8da4w", "8da8w"]))
-    assert [(one.backend, one.quant) for one in found] == [
+    assert [(one.request.backend, one.request.quant) for one in found] == [
         ("onnxruntime", "8da4w"),
         ("onnxruntime", "8da8w"),
         ("executorch", "8da4w"),
@@ -26,7 +26,7 @@ def test_every_combination_once_in_the_order_of_the_axes() -> None:
 
 def test_schemes_that_keep_floats_have_no_groups() -> None:
     found = conversions(convert(quant=["fp16", "8da4w"], group_size=[32, 64], algorithm=["rtn", "hqq"]))
-    assert [one.quant for one in found] == ["fp16"] + 4 * ["8da4w"]
+    assert [one.request.quant for one in found] == ["fp16"] + 4 * ["8da4w"]
 
 
 def test_a_float_scheme_with_a_quantized_vocabulary_keeps_its_groups() -> None:
@@ -41,9 +41,9 @@ def test_exclude_takes_out_what_has_all_of_its_values() -> None:
             exclude=[{"backend": "executorch", "quant": ["4w", "fp16"]}],
         )
     )
-    assert [(one.backend, one.quant) for one in found if one.backend == "executorch"] == [
-        ("executorch", "8da4w")
-    ]
+    assert [
+        (one.request.backend, one.request.quant) for one in found if one.request.backend == "executorch"
+    ] == [("executorch", "8da4w")]
     assert len(found) == 4
 
 
@@ -53,8 +53,11 @@ def test_include_adds_combinations_at_the_first_value_of_other_axes() -> None:
             quant=["8da4w", "fp16"], context=[128, 256], include=[{"quant": "8w", "group_size": [16, 32]}]
         )
     )
-    added = found[4:]
-    assert [(one.quant, one.group_size, one.context) for one in added] == [("8w", 16, 128), ("8w", 32, 128)]
+    added = [one.request for one in found[4:]]
+    assert [(one.quant, one.group_size, one.context) for one in added] == [
+        ("8w", 16, 128),
+        ("8w", 32, 128),
+    ]
 
 
 def test_null_in_an_include_or_exclude_is_the_flag_that_is_not_given() -> None:
@@ -65,19 +68,23 @@ def test_null_in_an_include_or_exclude_is_the_flag_that_is_not_given() -> None:
             exclude=[{"quant": "8da4w", "group_size": None}],
         )
     )
-    assert [(one.quant, one.group_size) for one in found] == [("8da4w", 16), ("8w", None)]
+    assert [(one.request.quant, one.request.group_size) for one in found] == [("8da4w", 16), ("8w", None)]
 
 
 def test_excludes_of_profile_runs_may_name_what_was_converted() -> None:
     converted = conversions(convert(quant=["8da4w", "fp16"]))
     found = profile_runs(profile(threads=[1, 2], exclude=[{"quant": "fp16", "threads": 2}]), converted)
-    assert [(run.conversion.quant, run.threads) for run in found] == [("8da4w", 1), ("8da4w", 2), ("fp16", 1)]
+    assert [(run.conversion.request.quant, run.request.threads) for run in found] == [
+        ("8da4w", 1),
+        ("8da4w", 2),
+        ("fp16", 1),
+    ]
 
 
 def test_includes_of_profile_runs_may_be_for_some_conversions_only() -> None:
     converted = conversions(convert(quant=["8da4w", "fp16"]))
     found = profile_runs(profile(depth=0, include=[{"quant": "8da4w", "depth": [128, 256]}]), converted)
-    assert [(run.conversion.quant, run.depth) for run in found] == [
+    assert [(run.conversion.request.quant, run.request.depth) for run in found] == [
         ("8da4w", 0),
         ("8da4w", 128),
         ("8da4w", 256),

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,6 +81,22 @@ def test_other_code_or_other_versions_make_other_keys(
     assert edited.isdisjoint(keys(plan(tmp_path, settings, text)))
 
 
+def test_whatever_a_conversion_imports_is_part_of_its_key() -> None:
+    program = (
+        "import sys, toolkit.export.convert, toolkit.export.backends as b, toolkit.sources\n"
+        "[b.BACKENDS.get(name) for name in b.BACKENDS]\n"
+        "print(*(name for name in sys.modules if name.startswith('toolkit.')))"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
+    imported = {name.split(".")[1] for name in printed.split()}
+    # What these do cannot change an artifact.
+    plain = {"errors", "files", "progress", "registry", "settings"}
+    assert "capture" in imported
+    assert imported - plain <= {name.removesuffix(".py") for name in fingerprints.CONVERTING}
+
+
 def test_a_config_file_is_part_of_the_key(tmp_path: Path, settings: Settings) -> None:
     config = tmp_path / "mine.json"
     fields = {"model_type": "llama", "vocab_size": 512, "hidden_size": 64}
@@ -114,7 +132,7 @@ def test_a_hub_model_is_unknown_until_it_is_fetched(tmp_path: Path, settings: Se
     Workspace.default(settings).write_source(made.steps[0].key, lock)
     made = plan(tmp_path, settings, text)
     assert [step.state for step in made.steps] == ["done"] + 8 * ["to do"]
-    assert made.steps[1].work.kind == "convert" and made.steps[1].work.revision == "c0ffee"
+    assert made.steps[1].work.kind == "convert" and made.steps[1].work.request.revision == "c0ffee"
 
 
 def test_a_profile_step_is_done_only_when_the_store_has_its_run(tmp_path: Path, settings: Settings) -> None:

@@ -9,7 +9,8 @@ import yaml
 from typer.testing import CliRunner
 
 from toolkit.cli.main import app
-from toolkit.recipes import choices, presets, schema
+from toolkit.compress import algorithm_names
+from toolkit.recipes import presets
 from toolkit.recipes.schema import Convert, Profile, json_schema
 from toolkit.recipes.validation import load_recipe
 
@@ -45,15 +46,16 @@ def test_the_command_prints_the_schema() -> None:
 
 
 def test_algorithms_are_those_of_the_registry() -> None:
-    from toolkit.compress.algorithms import ALGORITHMS
+    from toolkit.compress.algorithms import ALGORITHMS, CALIBRATED_ALGORITHMS
 
-    assert set(choices.ALGORITHMS) == set(ALGORITHMS)
+    assert set(algorithm_names.ALGORITHM_NAMES) == set(ALGORITHMS)
+    assert set(algorithm_names.CALIBRATED_ALGORITHM_NAMES) == set(CALIBRATED_ALGORITHMS)
 
 
 def test_backends_are_those_of_the_registry() -> None:
-    from toolkit.export.backends import BACKENDS
+    from toolkit.export.backends import BACKENDS, BackendName
 
-    assert set(schema.BackendName.__args__) == set(BACKENDS)
+    assert set(BackendName.__args__) == set(BACKENDS)
 
 
 def test_presets_can_be_named_and_are_made_of_fields() -> None:

@@ -9,9 +9,9 @@ import pytest
 from runner_process import Runner
 
 from toolkit.artifact import Artifact
-from toolkit.compress.plan import plan_from_flags
 from toolkit.errors import SourceNotFound
-from toolkit.export.convert import ConvertOptions, convert
+from toolkit.export.convert import convert
+from toolkit.export.request import ConvertRequest
 from toolkit.settings import Settings
 from toolkit.sources import resolve
 
@@ -22,9 +22,7 @@ def converted(model: str, quant: str, folder: Path) -> Artifact:
         source = resolve(model, settings)
     except SourceNotFound as error:
         pytest.skip(f"{model} cannot be had: {error.what}")
-    tied, layers = source.config.tie_word_embeddings, source.config.num_hidden_layers
-    options = ConvertOptions(plan=plan_from_flags(quant, tied=tied, layers=layers), label=quant)
-    return convert(source, options, folder / "artifact", settings)
+    return convert(source, ConvertRequest(model=model, quant=quant), folder / "artifact", settings)
 
 
 def runner_tokens(runner: Runner, artifact: Artifact, kernels: str, folder: Path) -> list[int]:

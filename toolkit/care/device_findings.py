@@ -20,7 +20,7 @@ from toolkit.devices.sections import section, split_sections
 from toolkit.errors import ToolkitError
 from toolkit.profiling.gate.limits import judge, limits_for
 from toolkit.profiling.gate_options import GateOptions
-from toolkit.profiling.options import ProfileOptions
+from toolkit.profiling.request import ProfileRequest
 from toolkit.profiling.session.preflight import least_ram_bytes
 from toolkit.runtime.abi import check_abi
 
@@ -185,7 +185,7 @@ def _judge_artifact(say: _Lines, info: DeviceInfo, readings: Readings, artifact:
             f"{info.free_bytes / 1e9:.1f} GB free, {artifact.name} and a runner need {need / 1e9:.2f} GB",
             "Free some space: slm devices clean.",
         )  # fmt: skip
-    need = least_ram_bytes(artifact, ProfileOptions())
+    need = least_ram_bytes(artifact, ProfileRequest())
     if info.ram_bytes is not None and need > info.ram_bytes:
         say.fail(
             "memory", f"{info.ram_bytes / 1e9:.1f} GB in all, {artifact.name} needs {need / 1e9:.1f} GB",

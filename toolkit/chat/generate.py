@@ -7,9 +7,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from pydantic import Field
-
 from toolkit.artifact import Artifact, Frozen
+from toolkit.chat.request import GenerateRequest
 from toolkit.chat.template import has_chat_template, render_chat
 from toolkit.chat.tokens import TextStream, load_tokenizer, stop_token_ids
 from toolkit.devices.base import Device
@@ -23,17 +22,6 @@ from toolkit.profiling.session.preflight import work_timeout_s
 from toolkit.profiling.session.push import Pushed, push
 from toolkit.settings import Settings
 from toolkit.store import new_run_id
-
-
-class GenerateOptions(Frozen):
-    """How to generate; temperature 0 is greedy, ``top_k`` 0 keeps all tokens."""
-
-    max_tokens: int = Field(256, ge=1)
-    temperature: float = Field(0.0, ge=0)
-    top_k: int = Field(0, ge=0)
-    top_p: float = Field(1.0, gt=0, le=1)
-    seed: int = Field(0, ge=0)
-    threads: int = Field(0, ge=0)
 
 
 class Generated(Frozen):
@@ -80,7 +68,7 @@ def generate(
     device: Device,
     artifact: Artifact,
     prompt: list[int],
-    options: GenerateOptions,
+    options: GenerateRequest,
     settings: Settings,
     *,
     on_text: Callable[[str], None],
@@ -125,7 +113,7 @@ def _run(
     artifact: Artifact,
     pushed: Pushed,
     prompt: list[int],
-    options: GenerateOptions,
+    options: GenerateRequest,
     on_line: Callable[[str], None],
 ) -> None:
     run_id = new_run_id()
@@ -159,7 +147,7 @@ def _run(
         abandon(device, run_id)
 
 
-def _sampling_flags(options: GenerateOptions, stop_ids: list[int]) -> list[str]:
+def _sampling_flags(options: GenerateRequest, stop_ids: list[int]) -> list[str]:
     flags = ["--max-tokens", str(options.max_tokens), "--temperature", str(options.temperature)]
     flags += ["--top-k", str(options.top_k), "--top-p", str(options.top_p), "--seed", str(options.seed)]
     if stop_ids:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from toolkit import progress
 from toolkit.artifact import (
@@ -39,6 +39,8 @@ from toolkit.errors import ContextTooLong, MissingWeights, ParityFailed, Unsuppo
 from toolkit.evaluate import parity
 from toolkit.export import facts
 from toolkit.export.backends import BACKENDS, BackendName, ExportBackend, LoweredModel, LoweringJob
+from toolkit.export.quantization import label_of, plan_for
+from toolkit.export.request import ConvertRequest
 from toolkit.inference.decoder import Decoder
 from toolkit.inference.reference import reference_logits
 from toolkit.settings import Settings
@@ -49,31 +51,6 @@ if TYPE_CHECKING:
 # Long enough for a chat on a phone; models trained for less get less.
 DEFAULT_CONTEXT = 4096
 _SHORT_NAMES: dict[BackendName, str] = {"onnxruntime": "onnx", "executorch": "executorch"}
-
-
-@dataclass(frozen=True)
-class ConvertOptions:
-    """What the user asked for.
-
-    Attributes:
-        plan: quantization of every tensor.
-        label: names the quantization in the artifact's name, e.g. ``8da4w-g32-hqq``.
-        backend: the engine.
-        context_length: tokens of prompt and answer together; None means DEFAULT_CONTEXT or the model's limit.
-        logits: "all" keeps every position, for evaluation.
-        opset: ONNX operator set; None means the backend's default.
-        calibration: text for calibrated algorithms; None lets the model write its own.
-        check_parity: whether a failed threshold fails the conversion.
-    """
-
-    plan: QuantizationPlan
-    label: str
-    backend: BackendName = "onnxruntime"
-    context_length: int | None = None
-    logits: Literal["last", "all"] = "last"
-    opset: int | None = None
-    calibration: Path | None = None
-    check_parity: bool = True
 
 
 @dataclass
@@ -91,9 +68,23 @@ class _Stages:
 
 
 def convert(
-    source: ModelSource, options: ConvertOptions, output: Path, settings: Settings, *, overwrite: bool = False
+    source: ModelSource,
+    request: ConvertRequest,
+    output: Path,
+    settings: Settings,
+    *,
+    plan: QuantizationPlan | None = None,
+    overwrite: bool = False,
 ) -> Artifact:
     """Convert a model and publish the artifact folder.
+
+    Args:
+        source: the model that the request names.
+        request: what is asked for.
+        output: the folder to write.
+        settings: where captures are kept.
+        plan: in place of the one that the request stands for.
+        overwrite: replace an artifact.
 
     Nothing is left behind when this raises, and an artifact that is being replaced stays until the new one
     is complete.
@@ -103,9 +94,10 @@ def convert(
     """
     started = time.monotonic()
     check_target(output, overwrite=overwrite)
-    backend = BACKENDS.get(options.backend)
-    opset = backend.check(options.plan, options.opset)
-    context = _context_length(source, options.context_length)
+    plan = plan or plan_for(request, source.config)
+    backend = BACKENDS.get(request.backend)
+    opset = backend.check(plan, request.opset)
+    context = _context_length(source, request.context)
     stages = _Stages()
     with stages("capture"):
         register_attention()
@@ -117,7 +109,7 @@ def convert(
     with staging(output, overwrite=overwrite) as folder:
         tokenizer = source.write_tokenizer(folder)
         with (
-            _calibrated(source, options, graph, tied, folder, stages) as calibrated,
+            _calibrated(source, request.calibration, plan, graph, tied, folder, stages) as calibrated,
             stages("quantize and write"),
         ):
             job = LoweringJob(
@@ -127,10 +119,10 @@ def convert(
                 layers=layers,
                 weights=source.weights,
                 calibrated=calibrated,
-                plan=options.plan,
+                plan=plan,
                 rope_tables=lambda name: rope_table(model, name, context),
                 tied=tied,
-                all_logits=options.logits == "all",
+                all_logits=request.logits == "all",
                 context_length=context,
                 opset=opset,
                 tokens=facts.special_tokens(folder, source.config),
@@ -139,21 +131,21 @@ def convert(
         with stages("check parity"):
             limit = parity.threshold(lowered.stored.values())
             agreement, greedy = _parity(source, folder, tied, context, limit, backend.decoder)
-        _enforce(agreement, source, options)
+        _enforce(agreement, source, request)
         with stages("hash and publish"):
             files = file_entries(folder)
             manifest = Manifest(
                 schema_=SCHEMA,
-                name=f"{source.name}-{_SHORT_NAMES[options.backend]}-{options.label}",
+                name=f"{source.name}-{_SHORT_NAMES[request.backend]}-{label_of(request, plan)}",
                 created_utc=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
                 source=source.info,
                 architecture=facts.architecture(source.config, graph, layers, lowered, tied),
                 backend=Backend(
-                    name=options.backend, version=facts.version(backend.packages[0]), opset=opset
+                    name=request.backend, version=facts.version(backend.packages[0]), opset=opset
                 ),
-                quantization=facts.quantization(options.plan, lowered),
+                quantization=facts.quantization(plan, lowered),
                 context_length=context,
-                logits=options.logits,
+                logits=request.logits,
                 model_file=backend.model_file,
                 tokenizer_files=list(tokenizer.names),
                 chat_template_file=tokenizer.chat_template,
@@ -167,6 +159,7 @@ def convert(
                     stage_seconds=stages.seconds,
                 ),
                 tools=facts.tool_versions(backend.packages),
+                request=request.recorded(),
             )
             return publish(folder, output, manifest)
 
@@ -174,25 +167,26 @@ def convert(
 @contextmanager
 def _calibrated(
     source: ModelSource,
-    options: ConvertOptions,
+    calibration: Path | None,
+    plan: QuantizationPlan,
     graph: DecoderGraph,
     tied: Mapping[str, str],
     folder: Path,
     stages: _Stages,
 ) -> Iterator[Mapping[str, QuantizedTensor]]:
     """Matrices quantized for the inputs that they see, in files that are gone afterwards."""
-    if not options.plan.calibrated:
+    if not plan.calibrated:
         yield {}
         return
     model = build_skeleton(source.config, attention="sdpa")
-    if options.calibration is not None:
-        ids = windows(options.calibration, folder / "tokenizer.json")
+    if calibration is not None:
+        ids = windows(calibration, folder / "tokenizer.json")
     else:
         with stages("write calibration text"), progress.bar("generate", unit="tokens") as report:
             ids = generated(model, source.weights, tied, source.config.vocab_size, report)
     with TemporaryDirectory(dir=folder) as scratch:
         with stages("calibrate"), progress.bar("calibrate", unit="matrices") as report:
-            done = calibrate(model, graph, source.weights, options.plan, tied, ids, Path(scratch), report)
+            done = calibrate(model, graph, source.weights, plan, tied, ids, Path(scratch), report)
         yield done
 
 
@@ -262,8 +256,8 @@ def _parity(
     return agreement, parity.greedy_reference(decoder, prompt, tokens)
 
 
-def _enforce(agreement: Parity, source: ModelSource, options: ConvertOptions) -> None:
-    if agreement.passed or not options.check_parity:
+def _enforce(agreement: Parity, source: ModelSource, request: ConvertRequest) -> None:
+    if agreement.passed or not request.parity_check:
         return
     raise ParityFailed(
         f"the artifact disagrees with transformers: mean KL {agreement.mean_kl:.4g}, "

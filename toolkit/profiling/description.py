@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from toolkit.artifact import Frozen, Manifest
 from toolkit.devices.base import DeviceInfo, Readings
 from toolkit.errors import ResultInvalid
-from toolkit.profiling.options import ProfileOptions
+from toolkit.profiling.request import ProfileRequest
 
 # Version of docs/protocol.md; results of different versions are not comparable.
 PROTOCOL = 2
@@ -37,7 +37,7 @@ class RunDescription(Frozen):
     protocol: int = PROTOCOL
     toolkit_version: str
     device: DeviceInfo
-    options: ProfileOptions
+    options: ProfileRequest
     manifest: Manifest
     bundle: BundleIdentity
     argv: tuple[str, ...]

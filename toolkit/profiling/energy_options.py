@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
-from toolkit.artifact import Frozen
+from toolkit.request import Flag, Option, Request
 
 
-class EnergyOptions(Frozen):
+class EnergyOptions(Request):
     """How energy is measured.
 
     Attributes:
@@ -16,6 +18,15 @@ class EnergyOptions(Frozen):
         baseline_s: how long the idle device is watched before the repetitions.
     """
 
-    allow_charging: bool = False
-    interval_ms: int = Field(100, ge=1)
-    baseline_s: float = Field(10, ge=1)
+    allow_charging: Annotated[
+        Flag,
+        Option("With --energy: measure although it charges; the run is marked.", flags=("--allow-charging",)),
+    ] = False
+    interval_ms: Annotated[
+        int, Field(ge=1), Option("Milliseconds between two samples of the counters.", flags=None)
+    ] = 100
+    baseline_s: Annotated[
+        float,
+        Field(ge=1),
+        Option("With --energy: seconds to watch the idle device before.", flags=("--energy-baseline",)),
+    ] = 10

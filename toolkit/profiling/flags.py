@@ -8,13 +8,13 @@ from pathlib import Path
 from toolkit.artifact import GreedyReference
 from toolkit.devices.power_supply import PowerSupply
 from toolkit.profiling import remote
-from toolkit.profiling.options import ProfileOptions
+from toolkit.profiling.request import ProfileRequest
 
 
 def profile_flags(
     run_dir: str,
     run_id: str,
-    options: ProfileOptions,
+    options: ProfileRequest,
     reference: GreedyReference | None,
     battery: PowerSupply | None = None,
 ) -> list[str]:

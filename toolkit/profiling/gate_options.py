@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from toolkit.artifact import Frozen
-from toolkit.errors import UsageError
+from toolkit.request import Option, Request
 
 GateName = Literal["off", "default", "strict"]
 
@@ -15,7 +14,7 @@ GateName = Literal["off", "default", "strict"]
 _RUNNER_GRACE_S = 60.0
 
 
-class GateOptions(Frozen):
+class GateOptions(Request):
     """Which gate, and what replaces its limits.
 
     Attributes:
@@ -26,27 +25,37 @@ class GateOptions(Frozen):
         time_limit_s: how long one repetition may wait.
     """
 
-    name: GateName = "default"
-    max_celsius: float | None = Field(None, gt=0)
-    max_cpu_busy: float | None = Field(None, gt=0, le=1)
-    min_battery_percent: int | None = Field(None, ge=0, le=100)
-    time_limit_s: float = Field(300, ge=0)
+    name: Annotated[
+        GateName,
+        Option("Wait until the device is cool and idle: off, default or strict.", flags=("--gate",)),
+    ] = "default"
+    max_celsius: Annotated[
+        float | None, Field(ge=1), Option("Gate: hottest CPU zone (phones 40, strict 35).")
+    ] = None
+    max_cpu_busy: Annotated[
+        float | None,
+        Field(ge=0.01, le=1),
+        Option("Gate: busy part of the CPUs (phones 0.3, strict 0.2)."),
+    ] = None
+    min_battery_percent: Annotated[
+        int | None,
+        Field(ge=0, le=100),
+        Option("Gate: charge in percent (20, strict 50).", flags=("--min-battery",)),
+    ] = None
+    time_limit_s: Annotated[
+        float,
+        Field(ge=0),
+        Option("Seconds that one repetition may wait at the gate.", flags=("--gate-limit",)),
+    ] = 300
+
+    @model_validator(mode="after")
+    def _limits_of_a_gate(self) -> Self:
+        replaced = (self.max_celsius, self.max_cpu_busy, self.min_battery_percent)
+        if self.name == "off" and replaced != (None, None, None):
+            raise ValueError("gate off asks for nothing, so limits mean nothing: leave one out")
+        return self
 
     @property
     def runner_timeout_s(self) -> int:
         """How long the runner waits before it takes the host for gone."""
         return round(self.time_limit_s + _RUNNER_GRACE_S)
-
-
-def gate_options(name: str, **replaced: float | int | None) -> GateOptions:
-    """Options from a command line.
-
-    Raises:
-        UsageError: no such gate, or limits for a gate that is off.
-    """
-    if name not in get_args(GateName):
-        raise UsageError(f"Unknown gate {name!r}.", next_step=f"Available: {', '.join(get_args(GateName))}")
-    given = {key: value for key, value in replaced.items() if value is not None}
-    if name == "off" and given.keys() - {"time_limit_s"}:
-        raise UsageError("--gate off asks for nothing, so limits mean nothing", next_step="Leave one out.")
-    return GateOptions.model_validate({"name": name, **given})

@@ -8,19 +8,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from toolkit.compress.algorithm_names import ALGORITHM_NAMES, CALIBRATED_ALGORITHM_NAMES
 from toolkit.compress.groups import GROUP_SIZES, PER_CHANNEL
 from toolkit.compress.presets import PRESETS
 from toolkit.compress.schemes import SCHEMES
 from toolkit.errors import UsageError
-from toolkit.profiling.options import parse_affinity
+from toolkit.profiling.request import parse_affinity
 from toolkit.recipes import matrix
+from toolkit.recipes.axes import Section
 from toolkit.recipes.document import Document, PathInFile
 from toolkit.recipes.problems import did_you_mean
-from toolkit.recipes.schema import Recipe, Section
+from toolkit.recipes.schema import Recipe
 from toolkit.recipes.targets import DEVICE_WORDS, is_device_word
 
-# The registry of algorithms imports torch; a test keeps these equal to it.
-ALGORITHMS = ("rtn", "hqq")
 SOURCE = "source"
 REPORT_SUFFIXES = (".html", ".md", ".png")
 # More combinations than this are a mistake, not a plan.
@@ -68,12 +68,14 @@ def _check_value(axis: str, value: Any, at: tuple[int, int], document: Document,
     elif axis in ("embedding", "lm_head"):
         _check_word(value, list(SCHEMES), "scheme", at, document)
     elif axis == "algorithm":
-        _check_word(value, ALGORITHMS, "algorithm", at, document)
+        _check_word(value, (*ALGORITHM_NAMES, *CALIBRATED_ALGORITHM_NAMES), "algorithm", at, document)
     elif axis == "device" and not is_device_word(value):
         near = difflib.get_close_matches(value, DEVICE_WORDS, n=1, cutoff=0.5)
         hint = f"Did you mean {near[0]!r}? " if near else ""
         text = "Write local, virtual, virtual:N (1 to 16), phones, or a serial."
         problems.add(at, f"{value!r} names no device", hint + text)
+    elif axis == "calibration" and not _is_file(folder / Path(value).expanduser()):
+        problems.add(at, f"no file {value!r}", "Paths start from the recipe's folder.")
     elif axis == "affinity":
         try:
             parse_affinity(value)
@@ -141,14 +143,14 @@ def _check_combinations(recipe: Recipe, document: Document) -> None:
         return
     convert = recipe.convert
     everything = matrix.conversions(convert.model_copy(update={"exclude": []}))
-    _check_excludes(("convert", "exclude"), convert.exclude, [vars(one) for one in everything], document)
+    _check_excludes(("convert", "exclude"), convert.exclude, [one.values for one in everything], document)
     converted = matrix.conversions(convert)
     if not converted:
         document.problems.add(document.key_position(("convert", "exclude")), "nothing is left to convert")
     if recipe.profile is None:
         return
     runs = matrix.profile_runs(recipe.profile.model_copy(update={"exclude": []}), converted)
-    candidates = [{**vars(run.conversion), **vars(run)} for run in runs]
+    candidates = [run.values for run in runs]
     _check_excludes(("profile", "exclude"), recipe.profile.exclude, candidates, document)
     at = document.key_position(("profile",))
     for work in dict.fromkeys(_work(run) for run in matrix.profile_runs(recipe.profile, converted)):
@@ -161,14 +163,15 @@ def _check_combinations(recipe: Recipe, document: Document) -> None:
 
 
 def _work(run: matrix.ProfileRun) -> tuple[int, int, int, int | None]:
-    return run.prompt_tokens, run.generate_tokens, run.depth, run.conversion.context
+    request = run.request
+    return request.prompt_tokens, request.generate_tokens, request.depth, run.conversion.request.context
 
 
 def _matrix_size(recipe: Recipe) -> int:
     """Combinations before anything is left out, includes counted generously."""
-    sections: list[tuple[Section, Sequence[str]]] = [(recipe.convert, matrix.CONVERT_AXES)]
+    sections: list[tuple[Section, Sequence[str]]] = [(recipe.convert, matrix.convert_axes(recipe.convert))]
     if recipe.profile is not None:
-        sections.append((recipe.profile, matrix.PROFILE_AXES))
+        sections.append((recipe.profile, matrix.profile_axes(recipe.profile)))
     total = 1
     for section, axes in sections:
         size = _product(section, axes)

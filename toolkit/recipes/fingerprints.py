@@ -17,7 +17,10 @@ from toolkit.settings import Settings
 
 _PACKAGE = Path(toolkit.__file__).parent
 # What a conversion runs through. A docstring that changes makes conversions again; a wrong artifact is worse.
-_CONVERTING = ("artifact.py", "compress", "export", "sources")
+CONVERTING = (
+    *("artifact.py", "request.py"),
+    *("calibration", "capture", "compress", "evaluate", "export", "inference", "models", "sources"),
+)
 _CONVERT_PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "gguf", "numpy")
 _BACKEND_PACKAGES = {"onnxruntime": ("onnxruntime", "onnx"), "executorch": ("executorch",)}
 # A folder's own files; a checkpoint brings no others that matter.
@@ -34,7 +37,7 @@ def digest(value: Any) -> str:
 @cache
 def converting_code() -> str:
     """Hash over the source files that a conversion runs through."""
-    return _hash_of(_CONVERTING)
+    return _hash_of(CONVERTING)
 
 
 @cache

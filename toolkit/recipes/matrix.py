@@ -5,41 +5,33 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from toolkit.compress.algorithm_names import CALIBRATED_ALGORITHM_NAMES
 from toolkit.compress.schemes import SCHEMES
-from toolkit.recipes.schema import Convert, ConvertAxes, Model, Profile, ProfileAxes, ProfileMatch, Section
-
-BackendName = Literal["onnxruntime", "executorch"]
+from toolkit.export.request import ConvertRequest
+from toolkit.profiling.request import ProfileRequest
+from toolkit.recipes.axes import Axes, Section, axes, settings
+from toolkit.recipes.schema import Convert, Model, Profile
+from toolkit.request import Request
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """One conversion, by the flags of `slm convert`."""
+    """One conversion: a model as the recipe has it, and what is asked of it."""
 
     model: Model
-    backend: BackendName
-    quant: str
-    group_size: int | None
-    algorithm: str | None
-    symmetric: bool | None
-    embedding: str | None
-    lm_head: str | None
-    context: int | None
+    request: ConvertRequest
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The value on each axis."""
+        return {"model": self.model} | _axis_values(self.request)
 
     @property
     def label(self) -> str:
         """A short name, unique within a recipe for all that differs from the defaults."""
-        parts = [self.model.id, self.backend, self.quant]
-        if self.group_size is not None:
-            parts.append(f"g{self.group_size}" if self.group_size else "channel")
-        parts += [text for text in (self.algorithm,) if text]
-        if self.symmetric is not None:
-            parts.append("symmetric" if self.symmetric else "asymmetric")
-        parts += [f"embedding={self.embedding}"] if self.embedding else []
-        parts += [f"lm_head={self.lm_head}"] if self.lm_head else []
-        parts += [f"ctx{self.context}"] if self.context else []
-        return " ".join(parts)
+        return f"{self.model.id} {self.request.label()}"
 
 
 @dataclass(frozen=True)
@@ -48,49 +40,50 @@ class ProfileRun:
 
     conversion: Conversion
     device: str
-    prompt_tokens: int
-    generate_tokens: int
-    depth: int
-    threads: int
-    affinity: str | None
-    prefill_chunk: int
+    request: ProfileRequest
     round: int = 1
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The value on each axis, its conversion's included."""
+        return self.conversion.values | {"device": self.device} | _axis_values(self.request)
 
     @property
     def label(self) -> str:
         """A short name of the run without its conversion."""
         again = f" round {self.round}" if self.round > 1 else ""
-        depth = f"@{self.depth}" if self.depth else ""
-        threads = f" t{self.threads}" if self.threads else ""
-        affinity = f" cpus {self.affinity}" if self.affinity else ""
-        chunk = f" chunk {self.prefill_chunk}" if self.prefill_chunk else ""
-        work = f"pp{self.prompt_tokens} tg{self.generate_tokens}{depth}"
-        return f"{work}{threads}{affinity}{chunk} on {self.device}{again}"
-
-
-CONVERT_AXES = tuple(ConvertAxes.model_fields)
-PROFILE_AXES = tuple(ProfileAxes.model_fields)
+        return f"{self.request.label()} on {self.device}{again}"
 
 
 def conversions(convert: Convert) -> list[Conversion]:
     """Every conversion, in the order of the axes, each once."""
-    chosen = _combinations(convert, CONVERT_AXES, convert.include)
+    chosen = _combinations(convert, convert_axes(convert), convert.include)
     kept = (values for values in chosen if not any(matches(values, out) for out in convert.exclude))
-    return list(dict.fromkeys(_canonical(values) for values in kept))
+    return list(dict.fromkeys(_conversion(convert, values) for values in kept))
 
 
 def profile_runs(profile: Profile, converted: Sequence[Conversion]) -> list[ProfileRun]:
     """Every run of every conversion, in that order, each once."""
     runs: dict[ProfileRun, None] = {}
     for conversion in converted:
-        of_conversion = vars(conversion)
-        included = [one for one in profile.include if matches(of_conversion, one, CONVERT_AXES)]
-        for values in _combinations(profile, PROFILE_AXES, included):
+        of_conversion = conversion.values
+        included = [one for one in profile.include if matches(of_conversion, one, of_conversion)]
+        for values in _combinations(profile, profile_axes(profile), included):
             everything = {**of_conversion, **values}
             if not any(matches(everything, out) for out in profile.exclude):
                 for number in range(1, profile.rounds + 1):
-                    runs[ProfileRun(conversion=conversion, round=number, **values)] = None
+                    runs[_run(profile, conversion, values, number)] = None
     return list(runs)
+
+
+def convert_axes(convert: Convert) -> tuple[str, ...]:
+    """The names of the axes of conversions, in the order in which combinations are made."""
+    return ("model", *(field.name for field in axes(convert.request_type)))
+
+
+def profile_axes(profile: Profile) -> tuple[str, ...]:
+    """The names of the axes of runs, in the order in which combinations are made."""
+    return ("device", *(field.name for field in axes(profile.request_type)))
 
 
 def matches(values: Mapping[str, Any], wanted: Section, axes: Iterable[str] | None = None) -> bool:
@@ -99,9 +92,7 @@ def matches(values: Mapping[str, Any], wanted: Section, axes: Iterable[str] | No
     return all(values[axis] in allowed for axis, allowed in named.items() if allowed is not None)
 
 
-def _combinations(
-    section: Section, axes: Sequence[str], included: Sequence[ConvertAxes | ProfileMatch]
-) -> list[dict[str, Any]]:
+def _combinations(section: Section, axes: Sequence[str], included: Sequence[Axes]) -> list[dict[str, Any]]:
     """The product of the axes, then that of each include, whose other axes stay at their first value."""
     product = [getattr(section, axis) for axis in axes]
     chosen = [dict(zip(axes, values, strict=True)) for values in itertools.product(*product)]
@@ -111,10 +102,33 @@ def _combinations(
     return chosen
 
 
-def _canonical(values: Mapping[str, Any]) -> Conversion:
-    """Schemes that keep floats have no groups: with them, different groups are the same conversion."""
+def _conversion(convert: Convert, values: Mapping[str, Any]) -> Conversion:
+    """The conversion that a combination stands for, without options that mean nothing to it.
+
+    Schemes that keep floats have no groups: with them, different groups are the same conversion. Text to
+    calibrate with is for the combinations whose algorithm is calibrated.
+    """
+    values = _settings(convert, convert.request_type) | dict(values)
+    model: Model = values.pop("model")
     scheme = values["quant"]
     all_float = scheme in SCHEMES and not SCHEMES.get(scheme).quantized
     if all_float and values["embedding"] is None and values["lm_head"] is None:
-        return Conversion(**{**values, "group_size": None, "algorithm": None, "symmetric": None})
-    return Conversion(**values)
+        values |= {"group_size": None, "algorithm": None, "symmetric": None}
+    if values["algorithm"] not in CALIBRATED_ALGORITHM_NAMES:
+        values["calibration"] = None
+    request = convert.request_type.of(model=model.id, revision=model.revision, **values)
+    return Conversion(model, request)
+
+
+def _run(profile: Profile, conversion: Conversion, values: Mapping[str, Any], number: int) -> ProfileRun:
+    values = _settings(profile, profile.request_type) | dict(values)
+    device = values.pop("device")
+    return ProfileRun(conversion, device, profile.request_type.of(**values), number)
+
+
+def _settings(section: Section, request: type[Request]) -> dict[str, Any]:
+    return {field.name: getattr(section, field.name) for field in settings(request)}
+
+
+def _axis_values(request: Request) -> dict[str, Any]:
+    return {field.name: getattr(request, field.name) for field in axes(type(request))}

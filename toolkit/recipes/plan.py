@@ -5,16 +5,17 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from toolkit.artifact import Artifact
 from toolkit.devices.discovery import list_devices
 from toolkit.errors import ArtifactError
+from toolkit.export.request import ConvertRequest
 from toolkit.profiling.description import PROTOCOL
-from toolkit.profiling.options import ProfileOptions, parse_affinity
 from toolkit.recipes import fingerprints, matrix
 from toolkit.recipes.estimate import Estimate, History, ModelSize, conversion_estimate, profile_estimate
 from toolkit.recipes.run_ids import run_id, stored_statuses
-from toolkit.recipes.schema import Model, Profile, Recipe
+from toolkit.recipes.schema import Profile, Recipe
 from toolkit.recipes.share import Share
 from toolkit.recipes.steps import ConvertWork, FetchWork, ProfileWork, ReportWork, Resources, State, Step
 from toolkit.recipes.targets import LOCAL, PHONES, virtual_count, virtual_name, virtual_number
@@ -75,24 +76,23 @@ class _Planner:
 
     def plan(self) -> Plan:
         converted = matrix.conversions(self._recipe.convert)
-        fetches = self._fetches([one.model for one in converted])
+        fetches = self._fetches(converted)
         conversions = {one: self._conversion(one) for one in converted}
         profiles = self._profiles(conversions)
         reports = self._reports(profiles)
         return Plan(self._loaded, (*fetches, *conversions.values(), *profiles, *reports))
 
-    def _fetches(self, models: Sequence[Model]) -> list[Step]:
-        convert = self._recipe.convert
+    def _fetches(self, conversions: Sequence[matrix.Conversion]) -> list[Step]:
         steps = []
-        for model in dict.fromkeys(models):
+        for model, request in {one.model: one.request for one in conversions}.items():
             if not fingerprints.is_fetched(model, self._loaded.folder):
                 continue
             lock = fingerprints.lock_name(model)
             work = FetchWork(
                 model=model.id,
                 revision=model.revision,
-                offline=convert.offline,
-                trust_remote_code=convert.trust_remote_code,
+                offline=request.offline,
+                trust_remote_code=request.trust_remote_code,
                 lock=lock,
             )
             state: State = "done" if self._workspace.source(lock) else "to do"
@@ -100,32 +100,32 @@ class _Planner:
         return steps
 
     def _conversion(self, one: matrix.Conversion) -> Step:
-        convert, limits, folder = self._recipe.convert, self._recipe.limits, self._loaded.folder
+        limits, folder = self._recipe.limits, self._loaded.folder
         lock = self._workspace.source(fingerprints.lock_name(one.model))
         source = fingerprints.source_identity(one.model, folder, self._settings, self._workspace)
         pinned = lock.info if lock and fingerprints.is_fetched(one.model, folder) else None
-        options = {name: value for name, value in vars(one).items() if name != "model"}
-        options |= {"logits": convert.logits, "opset": convert.opset, "parity_check": convert.parity_check}
-        tools = fingerprints.convert_tools(one.backend)
+        request = self._placed(one.request).model_copy(
+            update={
+                "model": fingerprints.reference(one.model, folder),
+                "revision": pinned.revision if pinned and pinned.kind == "hub" else one.model.revision,
+            }
+        )
+        tools = fingerprints.convert_tools(request.backend)
         # Sums come out differently with another number of threads.
-        identity = ["convert", source, options, tools, limits.cpus]
+        identity = ["convert", source, request.identity(), tools, limits.cpus]
         key = UNKNOWN if source is None else fingerprints.digest(identity)
-        alike = ("convert", one.model.id, one.backend, one.quant)
+        alike = ("convert", one.model.id, request.backend, request.quant)
         work = ConvertWork(
             key=key,
-            model=fingerprints.reference(one.model, folder),
-            revision=pinned.revision if pinned and pinned.kind == "hub" else one.model.revision,
+            request=request,
             source=pinned,
-            offline=convert.offline,
-            trust_remote_code=convert.trust_remote_code,
             threads=limits.cpus,
             recipe_sha256=self._loaded.sha256,
             code=tools["code"],
             alike=alike,
-            **options,
         )
         size = ModelSize.of(fingerprints.config_fields(one.model, folder, self._workspace))
-        estimate = self._history.corrected(conversion_estimate(size, one.quant, one.backend), alike)
+        estimate = self._history.corrected(conversion_estimate(size, request.quant, request.backend), alike)
         limit = None if limits.memory_gb is None else int(limits.memory_gb * 1e9)
         resources = Resources(
             cpus=limits.cpus,
@@ -144,6 +144,11 @@ class _Planner:
             estimate=estimate,
             output=None if key == UNKNOWN else self._workspace.artifact(key),
         )
+
+    def _placed(self, request: ConvertRequest) -> ConvertRequest:
+        """A request whose files are where the recipe's folder has them."""
+        files = {name: self._loaded.folder / value for name, value in request if isinstance(value, Path)}
+        return request.model_copy(update=files)
 
     def _conversion_state(self, key: str) -> State:
         if key == UNKNOWN:
@@ -168,24 +173,14 @@ class _Planner:
         return self._with_states(unique)
 
     def _profile(self, run: matrix.ProfileRun, profile: Profile, conversion: Step) -> Step:
-        options = ProfileOptions(
-            prompt_tokens=run.prompt_tokens,
-            generate_tokens=run.generate_tokens,
-            depth=run.depth,
-            threads=run.threads,
-            affinity=parse_affinity(run.affinity or ""),
-            prefill_chunk=run.prefill_chunk,
-            repetitions=profile.repetitions,
-            warmup=profile.warmup,
-        )
         on_host = run.device == LOCAL or virtual_number(run.device) is not None
-        engine = run.conversion.backend
+        engine = run.conversion.request.backend
         identity = [
             "profile",
             conversion.key,
             # "local" is another device on every machine; a serial is the same everywhere.
             [run.device, platform.node() if on_host else ""],
-            options.model_dump(),
+            run.request.identity(),
             {
                 "protocol": PROTOCOL,
                 "runner": fingerprints.runner_code(),
@@ -201,17 +196,21 @@ class _Planner:
         )
         guess = profile_estimate(
             size,
-            run.conversion.quant,
-            prompt_tokens=run.prompt_tokens,
-            generate_tokens=run.generate_tokens,
-            depth=run.depth,
-            repetitions=profile.repetitions + profile.warmup,
+            run.conversion.request.quant,
+            prompt_tokens=run.request.prompt_tokens,
+            generate_tokens=run.request.generate_tokens,
+            depth=run.request.depth,
+            repetitions=run.request.repetitions + run.request.warmup,
         )
         return Step(
             key,
             f"profile {run.conversion.label}, {run.label}",
             ProfileWork(
-                artifact=conversion.key, device=run.device, options=options, timeout_s=timeout_s, alike=alike
+                artifact=conversion.key,
+                device=run.device,
+                request=run.request,
+                timeout_s=timeout_s,
+                alike=alike,
             ),
             "unknown" if key == UNKNOWN else "to do",
             needs=(conversion.key,),

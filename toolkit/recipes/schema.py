@@ -5,45 +5,21 @@ Fields that take one value or a list are axes: the recipe stands for every combi
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, create_model, model_validator
 
+from toolkit.export.request import ConvertRequest
+from toolkit.profiling.request import ProfileRequest
+from toolkit.recipes.axes import Axes, Axis, Section, all_fields, optional_axes
 from toolkit.recipes.presets import CONVERT_PRESETS, PROFILE_PRESETS
+from toolkit.request import Count, Flag, Text
 
 SCHEMA = "slm-recipe/1"
-T = TypeVar("T")
-
-
-def _as_list(value: Any) -> Any:
-    return value if isinstance(value, list) else [value]
 
 
 def _as_model(value: Any) -> Any:
     return {"id": value} if isinstance(value, str) else value
-
-
-def _one_or_many_schema(schema: dict[str, Any]) -> None:
-    """Editors must accept a single value where a list is meant."""
-    many = {key: schema.pop(key) for key in ("type", "items", "minItems", "uniqueItems") if key in schema}
-    schema["anyOf"] = [many["items"], many]
-
-
-# One value or a list of them, never an empty list.
-Axis = Annotated[
-    list[T], BeforeValidator(_as_list), Field(min_length=1, json_schema_extra=_one_or_many_schema)
-]
-BackendName = Literal["onnxruntime", "executorch"]
-Text = Annotated[str, Field(min_length=1, strict=True)]
-Count = Annotated[int, Field(ge=1, le=10_000_000, strict=True)]
-CountOrZero = Annotated[int, Field(ge=0, le=10_000_000, strict=True)]
-Flag = Annotated[bool, Field(strict=True)]
-
-
-class Section(BaseModel):
-    """Base of everything in a recipe: immutable, unknown fields refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Model(Section):
@@ -53,68 +29,30 @@ class Model(Section):
     revision: Text | None = Field(None, description="Commit, branch or tag of a hub repository.")
 
 
-# Axes on which null is a value: the flag that is not given.
-_NULLABLE = ("group_size", "algorithm", "symmetric", "embedding", "lm_head", "context", "affinity")
-
-
-class Axes(Section):
-    """Base of what has axes; one that is left out is None, one that is null has null as its only value."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _null_is_a_value(cls, data: Any) -> Any:
-        if not isinstance(data, dict):
-            return data
-        nulls = {name: [None] for name in _NULLABLE if name in data and data[name] is None}
-        return {**data, **nulls}
+Models = Axis[Annotated[Model, BeforeValidator(_as_model)]]
 
 
 class ConvertAxes(Axes):
-    """What tells two conversions of one recipe apart."""
+    """What tells two conversions of one recipe apart: the model, and the request's axes."""
 
-    model: Axis[Annotated[Model, BeforeValidator(_as_model)]] | None = Field(None, description="Models.")
-    backend: Axis[BackendName] | None = Field(None, description="Engines to convert for.")
-    quant: Axis[Text] | None = Field(None, description="Schemes, quantization presets, or source.")
-    group_size: Axis[CountOrZero | None] | None = Field(
-        None, description="16 to 256, 0 for one scale per output channel, null for the default."
-    )
-    algorithm: Axis[Text | None] | None = Field(None, description="rtn, hqq ...; null for the default.")
-    symmetric: Axis[Flag | None] | None = Field(None, description="false stores a zero point per group.")
-    embedding: Axis[Text | None] | None = Field(None, description="Scheme of the token embedding.")
-    lm_head: Axis[Text | None] | None = Field(None, description="Scheme of the output projection.")
-    context: Axis[Count | None] | None = Field(None, description="Tokens of prompt and answer together.")
+    model: Models | None = Field(None, description="Models.")
 
 
 class ProfileAxes(Axes):
-    """What tells two profile runs of one artifact apart."""
+    """What tells two profile runs of one artifact apart: the device, and the request's axes."""
 
     device: Axis[Text] | None = Field(
         None, description="local, virtual, virtual:N, phones (all attached), or a serial."
     )
-    prompt_tokens: Axis[Count] | None = Field(None, description="Tokens prefilled (pp).")
-    generate_tokens: Axis[Count] | None = Field(None, description="Tokens generated (tg).")
-    depth: Axis[CountOrZero] | None = Field(None, description="Tokens in the KV cache before the prefill.")
-    threads: Axis[CountOrZero] | None = Field(None, description="Engine threads; 0 lets the runner choose.")
-    affinity: Axis[Text | None] | None = Field(None, description="CPUs the runner may use, like '0,2,4-7'.")
-    prefill_chunk: Axis[CountOrZero] | None = Field(None, description="Prompt tokens per prefill call.")
 
 
-class ProfileMatch(ConvertAxes, ProfileAxes):
-    """A set of profile runs, by what was converted and by how it is run."""
-
-
-class Convert(ConvertAxes):
+class ConvertSection(ConvertAxes):
     """What to convert."""
 
-    model: Axis[Annotated[Model, BeforeValidator(_as_model)]] = Field(description="Models.")
-    backend: Axis[BackendName] = ["onnxruntime"]
-    quant: Axis[Text] = ["8da4w"]
-    group_size: Axis[CountOrZero | None] = [None]
-    algorithm: Axis[Text | None] = [None]
-    symmetric: Axis[Flag | None] = [None]
-    embedding: Axis[Text | None] = [None]
-    lm_head: Axis[Text | None] = [None]
-    context: Axis[Count | None] = [None]
+    request_type: ClassVar[type[ConvertRequest]] = ConvertRequest
+    match_type: ClassVar[type[ConvertAxes]]
+
+    model: Models = Field(description="Models.")
     preset: Literal["phone", "schemes", "four-bit-sweep"] | None = Field(
         None, description="Defaults for the fields that are not given."
     )
@@ -122,13 +60,6 @@ class Convert(ConvertAxes):
         [], description="More combinations; what is left out is the first value."
     )
     exclude: list[ConvertAxes] = Field([], description="Combinations to leave out.")
-    logits: Literal["last", "all"] = Field("last", description="all is for evaluation.")
-    opset: Count | None = Field(None, description="ONNX operator set.")
-    parity_check: Flag = Field(True, description="Fail when the artifact disagrees with transformers.")
-    offline: Flag = Field(False, description="Use caches only.")
-    trust_remote_code: Flag = Field(
-        False, description="Allow the model's own Python code and pickle weights."
-    )
 
     @model_validator(mode="before")
     @classmethod
@@ -136,23 +67,18 @@ class Convert(ConvertAxes):
         return _with_preset(data, CONVERT_PRESETS)
 
 
-class Profile(ProfileAxes):
+class ProfileSection(ProfileAxes):
     """How to profile everything that was converted."""
 
+    request_type: ClassVar[type[ProfileRequest]] = ProfileRequest
+    match_type: ClassVar[type[Axes]]
+
     device: Axis[Text] = ["local"]
-    prompt_tokens: Axis[Count] = [512]
-    generate_tokens: Axis[Count] = [128]
-    depth: Axis[CountOrZero] = [0]
-    threads: Axis[CountOrZero] = [0]
-    affinity: Axis[Text | None] = [None]
-    prefill_chunk: Axis[CountOrZero] = [0]
     preset: Literal["standard", "smoke", "survey", "long-context"] | None = Field(
         None, description="Defaults for the fields that are not given."
     )
-    include: list[ProfileMatch] = Field([], description="More runs; what is left out is the first value.")
-    exclude: list[ProfileMatch] = Field([], description="Runs to leave out.")
-    repetitions: Count = Field(5, description="Measured repetitions.")
-    warmup: CountOrZero = Field(1, description="Repetitions before them that do not count.")
+    include: list[Axes] = Field([], description="More runs; what is left out is the first value.")
+    exclude: list[Axes] = Field([], description="Runs to leave out.")
     rounds: Annotated[int, Field(ge=1, le=1000, strict=True)] = Field(
         1, description="Independent runs of each combination; raising it adds runs."
     )
@@ -165,6 +91,61 @@ class Profile(ProfileAxes):
     @classmethod
     def _apply_preset(cls, data: Any) -> Any:
         return _with_preset(data, PROFILE_PRESETS)
+
+
+def convert_section(request: type[ConvertRequest]) -> type[ConvertSection]:
+    """The section `convert:` whose fields are those of a request."""
+    match = _model("ConvertAxes", __base__=ConvertAxes, __doc__=ConvertAxes.__doc__, **optional_axes(request))
+    section = _model(
+        "Convert",
+        __base__=ConvertSection,
+        __doc__=ConvertSection.__doc__,
+        **all_fields(request),
+        include=_many(ConvertSection, "include", match),
+        exclude=_many(ConvertSection, "exclude", match),
+    )
+    section.request_type, section.match_type = request, match
+    made: type[ConvertSection] = section
+    return made
+
+
+def profile_section(request: type[ProfileRequest], converted: type[ConvertRequest]) -> type[ProfileSection]:
+    """The section `profile:` whose fields are those of a request; its excludes may name conversions."""
+    match = _model(
+        "ProfileMatch",
+        __base__=(ConvertAxes, ProfileAxes),
+        __doc__="A set of profile runs, by what was converted and by how it is run.",
+        **optional_axes(converted),
+        **optional_axes(request),
+    )
+    section = _model(
+        "Profile",
+        __base__=ProfileSection,
+        __doc__=ProfileSection.__doc__,
+        **all_fields(request),
+        include=_many(ProfileSection, "include", match),
+        exclude=_many(ProfileSection, "exclude", match),
+    )
+    section.request_type, section.match_type = request, match
+    made: type[ProfileSection] = section
+    return made
+
+
+def _model(name: str, **definition: Any) -> Any:
+    return create_model(name, **definition)
+
+
+def _many(section: type[Section], name: str, match: type[Axes]) -> Any:
+    return list[match], Field([], description=section.model_fields[name].description)  # type: ignore[valid-type]
+
+
+if TYPE_CHECKING:
+    # What every section has, whatever its request's fields.
+    Convert = ConvertSection
+    Profile = ProfileSection
+else:
+    Convert = convert_section(ConvertRequest)
+    Profile = profile_section(ProfileRequest, ConvertRequest)
 
 
 class Limits(Section):

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SerializeAsAny
 
 from toolkit.artifact import Frozen, SourceInfo
-from toolkit.profiling.options import ProfileOptions
+from toolkit.export.request import ConvertRequest
+from toolkit.profiling.request import ProfileRequest
 from toolkit.recipes.estimate import Estimate
 from toolkit.report.batch import BatchStatus
 
@@ -59,22 +60,8 @@ class ConvertWork(Frozen):
 
     kind: Literal["convert"] = "convert"
     key: str
-    model: str
-    revision: str | None
+    request: SerializeAsAny[ConvertRequest]
     source: SourceInfo | None
-    backend: Literal["onnxruntime", "executorch"]
-    quant: str
-    group_size: int | None
-    algorithm: str | None
-    symmetric: bool | None
-    embedding: str | None
-    lm_head: str | None
-    context: int | None
-    logits: Literal["last", "all"]
-    opset: int | None
-    parity_check: bool
-    offline: bool
-    trust_remote_code: bool
     threads: int
     recipe_sha256: str
     code: str
@@ -93,7 +80,7 @@ class ProfileWork(Frozen):
     kind: Literal["profile"] = "profile"
     artifact: str
     device: str
-    options: ProfileOptions
+    request: SerializeAsAny[ProfileRequest]
     run_ids: tuple[str, ...] = Field(())
     timeout_s: float | None
     alike: tuple[str, ...]

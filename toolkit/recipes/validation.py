@@ -9,22 +9,29 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from toolkit.recipes.axes import settings
 from toolkit.recipes.choices import check_plan, check_words
 from toolkit.recipes.document import Document, PathInFile, parse_document, read_document
 from toolkit.recipes.problems import did_you_mean
-from toolkit.recipes.schema import SCHEMA, Convert, ConvertAxes, Limits, Model, Profile, ProfileMatch, Recipe
+from toolkit.recipes.schema import SCHEMA, Convert, Limits, Model, Profile, Recipe
 
 # Sections by where they are in the file; * stands for an index in a list.
 _SECTIONS: dict[tuple[str, ...], type[BaseModel]] = {
     (): Recipe,
     ("convert",): Convert,
     ("convert", "model", "*"): Model,
-    ("convert", "include", "*"): ConvertAxes,
-    ("convert", "exclude", "*"): ConvertAxes,
+    ("convert", "include", "*"): Convert.match_type,
+    ("convert", "exclude", "*"): Convert.match_type,
     ("profile",): Profile,
-    ("profile", "include", "*"): ProfileMatch,
-    ("profile", "exclude", "*"): ProfileMatch,
+    ("profile", "include", "*"): Profile.match_type,
+    ("profile", "exclude", "*"): Profile.match_type,
     ("limits",): Limits,
+}
+_SECTIONS |= {
+    (name, field.name): field.nested
+    for name, section in (("convert", Convert), ("profile", Profile))
+    for field in settings(section.request_type)
+    if field.nested is not None
 }
 
 

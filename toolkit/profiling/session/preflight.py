@@ -6,20 +6,20 @@ from toolkit.artifact import Artifact
 from toolkit.devices.base import DeviceInfo
 from toolkit.errors import DeviceFull
 from toolkit.models.layers import states_bytes
-from toolkit.profiling.options import ProfileOptions
+from toolkit.profiling.request import ProfileRequest
 
 # A run slower than this is given up. It is far below any phone, so that only hung runs meet it.
 _SLOWEST_BYTES_PER_SECOND = 1e8
 _SLOWEST_SETUP_S = 300.0
 
 
-def least_ram_bytes(artifact: Artifact, options: ProfileOptions) -> int:
+def least_ram_bytes(artifact: Artifact, options: ProfileRequest) -> int:
     """A lower bound of the memory a run needs: the weights and the states that it fills."""
     states = states_bytes(artifact.manifest.architecture.layers, options.tokens_per_repetition)
     return artifact.manifest.size_bytes + states
 
 
-def check_ram(artifact: Artifact, options: ProfileOptions, info: DeviceInfo) -> None:
+def check_ram(artifact: Artifact, options: ProfileRequest, info: DeviceInfo) -> None:
     """Refuse what cannot fit into the device's memory.
 
     What is merely scarce now is not refused: Android frees memory by ending apps in the background.
@@ -42,7 +42,7 @@ def work_timeout_s(artifact_bytes: int, work_tokens: int) -> float:
     return _SLOWEST_SETUP_S + work_tokens * artifact_bytes / _SLOWEST_BYTES_PER_SECOND
 
 
-def run_timeout_s(artifact_bytes: int, options: ProfileOptions) -> float:
+def run_timeout_s(artifact_bytes: int, options: ProfileRequest) -> float:
     """How long a profile run may take, with every repetition waiting at its gate for as long as it may."""
     waits = options.warmup + options.repetitions if options.gate.name != "off" else 0
     idle_s = options.energy.baseline_s if options.energy else 0

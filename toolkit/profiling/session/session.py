@@ -22,7 +22,7 @@ from toolkit.profiling.description import RunDescription
 from toolkit.profiling.energy.counters import counters_of
 from toolkit.profiling.flags import profile_flags, write_token_ids
 from toolkit.profiling.gate.moments import Moment
-from toolkit.profiling.options import ProfileOptions, check_context
+from toolkit.profiling.request import ProfileRequest, check_context
 from toolkit.profiling.rows import stored_run
 from toolkit.profiling.session import launch, raw
 from toolkit.profiling.session.attended_run import run_attended
@@ -56,7 +56,7 @@ class Session:
 def profile(
     device: Device,
     artifact: Artifact,
-    options: ProfileOptions,
+    options: ProfileRequest,
     session: Session,
     *,
     run_id: str | None = None,
@@ -120,7 +120,7 @@ def keep_run(
 def _describe(
     device: Device,
     artifact: Artifact,
-    options: ProfileOptions,
+    options: ProfileRequest,
     pushed: Pushed,
     run_id: str,
     battery: PowerSupply | None,

@@ -15,8 +15,7 @@ import torch  # noqa: E402
 from toolkit.artifact import MANIFEST, Artifact, Manifest  # noqa: E402
 from toolkit.errors import ArtifactCorrupt, ArtifactError, SourceError, UsageError  # noqa: E402
 from toolkit.export.backends import BACKENDS  # noqa: E402
-from toolkit.export.convert import ConvertOptions, convert  # noqa: E402
-from toolkit.export.flags import label_of, plan_for  # noqa: E402
+from toolkit.export.convert import convert  # noqa: E402
 from toolkit.locks import exclusive  # noqa: E402
 from toolkit.recipes import fingerprints  # noqa: E402
 from toolkit.recipes.share import Share  # noqa: E402
@@ -38,7 +37,7 @@ def run(work: ConvertWork, workspace: Workspace, settings: Settings) -> dict[str
     if work.code != fingerprints.converting_code():
         raise UsageError(
             "this machine has another version of slm-toolkit than the one that made the plan",
-            subject=work.model,
+            subject=work.request.model,
             next_step="Install the same version on every machine.",
         )
     torch.set_num_threads(work.threads)
@@ -80,25 +79,16 @@ def _put(key: str, artifact: Artifact, workspace: Workspace) -> None:
 
 
 def _convert(work: ConvertWork, workspace: Workspace, settings: Settings) -> Artifact:
+    request = work.request
     source = resolve(
-        work.model,
+        request.model,
         settings,
-        revision=work.revision,
-        offline=work.offline,
-        trust_remote_code=work.trust_remote_code,
+        revision=request.revision,
+        offline=request.offline,
+        trust_remote_code=request.trust_remote_code,
     )
     _check_unchanged(work, source)
-    plan = plan_for(work, source.config)
-    options = ConvertOptions(
-        plan=plan,
-        label=label_of(work, plan),
-        backend=work.backend,
-        context_length=work.context,
-        logits=work.logits,
-        opset=work.opset,
-        check_parity=work.parity_check,
-    )
-    artifact = convert(source, options, workspace.artifact(work.key), settings)
+    artifact = convert(source, request, workspace.artifact(work.key), settings)
     manifest = artifact.manifest.model_copy(update={"recipe_sha256": work.recipe_sha256})
     write_atomically(artifact.path / MANIFEST, manifest.model_dump_json(by_alias=True, indent=2))
     return Artifact(artifact.path, manifest)
@@ -109,7 +99,7 @@ def _check_unchanged(work: ConvertWork, source: ModelSource) -> None:
         raise SourceError(
             f"is not what was fetched: {work.source.kind} revision {work.source.revision} then, "
             f"{source.info.kind} revision {source.info.revision} now",
-            subject=work.model,
+            subject=work.request.model,
             next_step="Take what is there now: slm recipe run RECIPE --refetch",
         )
 

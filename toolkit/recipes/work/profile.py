@@ -82,5 +82,5 @@ def _profiled(work: ProfileWork, device: Device, artifact: Artifact, session: Se
     with device.lock():
         # What an earlier process that was killed may have left running under this id.
         abandon(device, this)
-    profile(device, artifact, work.options, session, run_id=this)
+    profile(device, artifact, work.request, session, run_id=this)
     return this

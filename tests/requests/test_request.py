@@ -1,0 +1,185 @@
+"""An option is written once: a made-up field of a request is found wherever options are."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from toolkit.artifact import Artifact
+from toolkit.cli.request_options import takes
+from toolkit.errors import UsageError
+from toolkit.export.convert import convert
+from toolkit.export.request import ConvertRequest
+from toolkit.profiling.request import ProfileRequest
+from toolkit.recipes.matrix import conversions, profile_runs
+from toolkit.recipes.plan import make_plan
+from toolkit.recipes.schema import convert_section, profile_section
+from toolkit.recipes.validation import LoadedRecipe, load_recipe
+from toolkit.recipes.workspace import Workspace
+from toolkit.request import Count, Option, Text
+from toolkit.settings import Settings
+from toolkit.sources import resolve
+
+
+class FlavouredConversion(ConvertRequest):
+    flavour: Annotated[Text | None, Option("How it tastes.", recipe="axis")] = None
+    silent: Annotated[bool, Option("Say nothing.", key=False, recorded=False)] = False
+
+
+class FlavouredRun(ProfileRequest):
+    spoons: Annotated[Count, Option("How much of it.", recipe="axis", label="{} spoons".format)] = 1
+
+
+def settings_in(folder: Path) -> Settings:
+    return dataclasses.replace(
+        Settings.from_environment(), data_dir=folder, store_url=f"sqlite:///{folder / 'results.db'}"
+    )
+
+
+def app(request: type[ConvertRequest], told: list[Any]) -> typer.Typer:
+    made = typer.Typer(rich_markup_mode=None)
+
+    @made.command()
+    @takes(request)
+    def command(request: ConvertRequest, loud: Annotated[bool, typer.Option("--loud")] = False) -> None:
+        told.extend((request, loud))
+
+    return made
+
+
+def test_a_new_field_is_an_option_of_the_command() -> None:
+    told: list[Any] = []
+    shown = CliRunner().invoke(app(FlavouredConversion, told), ["--help"]).stdout
+    assert "--flavour" in shown and "How it tastes." in shown and "--silent / --no-silent" in shown
+    done = CliRunner().invoke(app(FlavouredConversion, told), ["some/model", "--flavour", "salt", "--loud"])
+    assert done.exit_code == 0, done.output
+    assert told == [FlavouredConversion(model="some/model", flavour="salt"), True]
+
+
+def recipe(folder: Path, flavours: list[str | None], **fields: Any) -> LoadedRecipe:
+    path = folder / "recipe.yaml"
+    path.write_text("schema: slm-recipe/1\nname: x\nconvert: {model: random:llama-tiny}\n")
+    loaded = load_recipe(path)
+    section = convert_section(FlavouredConversion).model_validate(
+        {"model": "random:llama-tiny", "flavour": flavours, **fields}
+    )
+    return dataclasses.replace(loaded, recipe=loaded.recipe.model_copy(update={"convert": section}))
+
+
+def test_a_new_axis_is_a_field_of_the_recipe_and_multiplies_its_steps() -> None:
+    section = convert_section(FlavouredConversion)
+    assert section.model_json_schema()["properties"]["flavour"]["description"] == "How it tastes."
+    converted = conversions(
+        section.model_validate(
+            {"model": "m", "flavour": ["salt", "sugar", None], "exclude": [{"flavour": "sugar"}]}
+        )
+    )
+    assert [one.label for one in converted] == [
+        "m onnxruntime 8da4w flavour=salt",
+        "m onnxruntime 8da4w",
+    ]
+    runs = profile_runs(
+        profile_section(FlavouredRun, FlavouredConversion).model_validate(
+            {"spoons": [1, 2], "exclude": [{"flavour": "salt", "spoons": 2}]}
+        ),
+        converted,
+    )
+    assert [run.label for run in runs] == ["pp512 tg128 on local", *runs_of_both()]
+
+
+def runs_of_both() -> list[str]:
+    return ["pp512 tg128 on local", "pp512 tg128 2 spoons on local"]
+
+
+def test_a_new_field_is_part_of_the_steps_key_unless_it_says_otherwise(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    workspace = Workspace.default(settings)
+
+    def keys(*flavours: str | None, **fields: Any) -> list[str]:
+        loaded = recipe(tmp_path, list(flavours), **fields)
+        return [step.key for step in make_plan(loaded, workspace, settings).steps]
+
+    salt, sugar = keys("salt", "sugar")
+    assert salt != sugar
+    assert keys("salt") == [salt]
+    assert keys("salt", silent=True) == [salt]
+
+
+def test_the_manifest_keeps_what_was_asked(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    text = tmp_path / "mine.txt"
+    text.write_text("Once upon a time there was a very small model. " * 200)
+    request = FlavouredConversion(
+        model="random:llama-tiny", algorithm="gptq", calibration=text, flavour="salt", silent=True
+    )
+    convert(resolve(request.model, settings), request, tmp_path / "made", settings)
+    kept = json.loads((tmp_path / "made" / "manifest.json").read_text())["request"]
+    assert kept["flavour"] == "salt" and "silent" not in kept
+    # What a folder is called on somebody's machine is nobody else's business.
+    assert kept["calibration"] == "mine.txt"
+    assert Artifact.load(tmp_path / "made").manifest.request == kept
+    assert "model" not in kept and kept["backend"] == "onnxruntime" and kept["opset"] is None
+
+
+def test_artifacts_of_before_say_nothing_about_it(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    convert(
+        resolve("random:llama-tiny", settings),
+        ConvertRequest(model="random:llama-tiny"),
+        tmp_path / "made",
+        settings,
+    )
+    manifest = json.loads((tmp_path / "made" / "manifest.json").read_text())
+    del manifest["request"]
+    (tmp_path / "made" / "manifest.json").write_text(json.dumps(manifest))
+    assert Artifact.load(tmp_path / "made").manifest.request is None
+
+
+def test_text_to_calibrate_with_counts_by_its_content(tmp_path: Path) -> None:
+    one, other = tmp_path / "1.txt", tmp_path / "2.txt"
+    one.write_text("a")
+    other.write_text("a")
+    requests = [ConvertRequest(model="m", calibration=file) for file in (one, other)]
+    assert requests[0].identity() == requests[1].identity()
+    other.write_text("b")
+    assert requests[0].identity() != requests[1].identity()
+
+
+def test_what_cannot_be_meant_is_refused_with_its_field() -> None:
+    with pytest.raises(UsageError, match="threads"):
+        ProfileRequest.of(threads=-1)
+    with pytest.raises(UsageError, match="flavour"):
+        ConvertRequest.of(model="m", flavour="salt")
+
+
+def test_what_may_move_a_figure_is_in_the_condition_key() -> None:
+    from toolkit.analysis.condition_key import PARTS
+
+    for field in ProfileRequest.options():
+        if field.option.condition:
+            assert field.name in PARTS
+
+
+def test_short_forms_stand_for_whole_sections() -> None:
+    short = ProfileRequest.of(gate="strict", energy=True, affinity="0,2-3")
+    assert short == ProfileRequest.of(gate={"name": "strict"}, energy={}, affinity=(0, 2, 3))
+    assert ProfileRequest.of(energy=False).energy is None
+
+
+def test_requests_written_before_can_be_read() -> None:
+    """As a run's description on a device holds it."""
+    old = {
+        "prompt_tokens": 16, "generate_tokens": 8, "depth": 0, "repetitions": 2, "warmup": 1, "threads": 0,
+        "affinity": [0, 1], "prefill_chunk": 0, "kernels": "own", "energy": None,
+        "gate": {"name": "default", "max_celsius": None, "max_cpu_busy": None, "min_battery_percent": 20,
+                 "time_limit_s": 300.0},
+    }  # fmt: skip
+    read = ProfileRequest.model_validate(old)
+    assert read.affinity == (0, 1) and read.gate.min_battery_percent == 20
+    assert ProfileRequest.model_validate_json(json.dumps(old)) == read

@@ -1,0 +1,134 @@
+"""Command-line options that derive from a request's fields."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import wraps
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from toolkit.errors import UsageError
+from toolkit.request import Request, RequestField
+
+Command = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class _Flag:
+    """One option of the command line.
+
+    Attributes:
+        path: the field's names, from the request down.
+        switch: for a field that holds a request: given or not.
+    """
+
+    path: tuple[str, ...]
+    field: RequestField
+    switch: bool = False
+
+    @property
+    def name(self) -> str:
+        """Of the parameter."""
+        return "_".join(self.path)
+
+    def parameter(self) -> inspect.Parameter:
+        """As typer reads it."""
+        option, default = self.field.option, self.field.default
+        kind = bool if self.switch else option.written or self.field.value_type
+        if self.switch:
+            default = False
+        elif option.written is not None:
+            default = option.written()
+        elif self.field.required:
+            default = inspect.Parameter.empty
+        annotation = kind if default is not None else kind | None
+        info: Any
+        if option.argument:
+            info = typer.Argument(help=option.help, show_default=False)
+        else:
+            flags = option.flags or _spelled(self.path[-1:], kind)
+            limits = self.field.limits
+            info = typer.Option(*flags, help=option.help, min=limits.get("ge"), max=limits.get("le"))
+        return inspect.Parameter(
+            self.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=default,
+            annotation=Annotated[annotation, info],
+        )
+
+
+def takes(request: type[Request]) -> Callable[[Command], Command]:
+    """Give a command the options of a request in place of its parameter ``request``.
+
+    The command is called with the request that the options make; options stand where the parameter stands.
+    """
+
+    def decorate(command: Command) -> Command:
+        flags = list(_flags(request))
+
+        @wraps(command)
+        def run(**values: Any) -> None:
+            given = {flag.path: values.pop(flag.name) for flag in flags}
+            command(request=request.of(**_nested(flags, given)), **values)
+
+        own = inspect.signature(command).parameters
+        hints = get_type_hints(command, include_extras=True)
+        parameters = []
+        for name, parameter in own.items():
+            if name == "request":
+                parameters += [flag.parameter() for flag in flags]
+            else:
+                kind = inspect.Parameter.KEYWORD_ONLY
+                parameters.append(parameter.replace(kind=kind, annotation=hints[name]))
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {one.name: one.annotation for one in parameters}
+        return run
+
+    return decorate
+
+
+def _flags(request: type[Request], path: tuple[str, ...] = ()) -> Iterator[_Flag]:
+    for field in request.options():
+        if field.option.flags is None:
+            continue
+        here = (*path, field.name)
+        if field.nested is None:
+            yield _Flag(here, field)
+            continue
+        if field.default is None:
+            yield _Flag(here, field, switch=True)
+        yield from _flags(field.nested, here)
+
+
+def _spelled(path: tuple[str, ...], kind: Any) -> tuple[str, ...]:
+    name = "-".join(path).replace("_", "-")
+    return (f"--{name}/--no-{name}",) if kind is bool else (f"--{name}",)
+
+
+def _nested(flags: list[_Flag], given: dict[tuple[str, ...], Any]) -> dict[str, Any]:
+    """Values by field; a request within the request is None unless its switch is on."""
+    values: dict[str, Any] = {}
+    switches = {flag.path: flag for flag in flags if flag.switch}
+    for flag in flags:
+        value = given[flag.path]
+        switch = switches.get(flag.path[:-1])
+        if flag.switch:
+            values[flag.name] = {} if value else None
+        elif switch is not None and not given[switch.path]:
+            if value != flag.field.default:
+                raise UsageError(
+                    f"{_shown(flag)} means nothing without {_shown(switch)}",
+                    next_step=f"Add {_shown(switch)}.",
+                )
+        elif len(flag.path) == 1:
+            values[flag.name] = value
+        else:
+            values.setdefault(flag.path[0], {})[flag.path[1]] = value
+    return values
+
+
+def _shown(flag: _Flag) -> str:
+    return (flag.field.option.flags or _spelled(flag.path[-1:], str))[0]

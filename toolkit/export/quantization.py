@@ -1,0 +1,68 @@
+"""What a request says about quantization: a plan that the engine can run, and a label."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from toolkit.compress.plan import QuantizationPlan, plan_from_flags
+from toolkit.compress.schemes import SCHEMES
+from toolkit.errors import UsageError
+from toolkit.export.executorch.schemes import adapt, check_supported
+from toolkit.export.request import ConvertRequest
+
+
+def check_request(request: ConvertRequest) -> None:
+    """Refuse what no model could be quantized with, before anything is downloaded.
+
+    Raises:
+        CompressError: an unknown scheme, or a combination that cannot be done.
+        UsageError: a calibration text for an algorithm that needs none.
+    """
+    plan = _plan(request, tied=False, layers=1)
+    if request.calibration is not None and not plan.calibrated:
+        raise UsageError("--calibration is for --algorithm gptq; the others need no text")
+
+
+def plan_for(request: ConvertRequest, config: Any) -> QuantizationPlan:
+    """The quantization plan that a request stands for, within what its engine can do.
+
+    Args:
+        request: as given.
+        config: the model's transformers configuration.
+
+    Raises:
+        CompressError: a combination that cannot be done.
+    """
+    tied = bool(getattr(config, "tie_word_embeddings", False))
+    return _plan(request, tied=tied, layers=config.num_hidden_layers)
+
+
+def label_of(request: ConvertRequest, plan: QuantizationPlan) -> str:
+    """Names the quantization in the artifact's name; a preset's name says it all."""
+    group_size = plan.linear.group_size
+    if group_size is None or request.quant not in SCHEMES:
+        return request.quant
+    return f"{request.quant}-{f'g{group_size}' if group_size else 'channel'}-{plan.linear.algorithm}"
+
+
+def _plan(request: ConvertRequest, *, tied: bool, layers: int) -> QuantizationPlan:
+    plan = plan_from_flags(
+        request.quant,
+        group_size=request.group_size,
+        algorithm=request.algorithm,
+        symmetric=request.symmetric,
+        embedding=request.embedding,
+        lm_head=request.lm_head,
+        tied=tied,
+        layers=layers,
+    )
+    return _adapted(plan, request)
+
+
+def _adapted(plan: QuantizationPlan, request: ConvertRequest) -> QuantizationPlan:
+    """The plan as the engine runs it: what was not asked for may be what suits it better."""
+    if request.backend != "executorch":
+        return plan
+    plan = adapt(plan, keep_groups=request.group_size is not None, keep_grid=request.symmetric is not None)
+    check_supported(plan)
+    return plan

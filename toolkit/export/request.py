@@ -1,0 +1,107 @@
+"""What a conversion is asked to do: `slm convert`, a recipe's `convert:` and `toolkit.convert` alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from toolkit.export.backends import BackendName
+from toolkit.request import Count, CountOrZero, Flag, Option, Request, Text
+
+
+class ConvertRequest(Request):
+    """One conversion; None stands for an option that is not given."""
+
+    model: Annotated[
+        Text,
+        Option(
+            "Hub id, folder, .gguf file, or random:NAME | random:config.json.",
+            argument=True,
+            recipe="elsewhere",
+            # The step's key and the manifest hold what the model was when it was read.
+            key=False,
+            recorded=False,
+        ),
+    ]
+    backend: Annotated[
+        BackendName,
+        Option(
+            "Engine to convert for.",
+            recipe="axis",
+            recipe_help="Engines to convert for.",
+            label=str,
+            always_shown=True,
+        ),
+    ] = "onnxruntime"
+    quant: Annotated[
+        Text,
+        Option(
+            "Scheme (fp32 fp16 8w 8da8w 4w 8da4w), a preset, or 'source' (GGUF only).",
+            recipe="axis",
+            recipe_help="Schemes, quantization presets, or source.",
+            label=str,
+            always_shown=True,
+        ),
+    ] = "8da4w"
+    group_size: Annotated[
+        CountOrZero | None,
+        Option(
+            "16 to 256, 0 for one scale per output channel. Default: 32.",
+            recipe="axis",
+            recipe_help="16 to 256, 0 for one scale per output channel, null for the default.",
+            label=lambda size: f"g{size}" if size else "channel",
+        ),
+    ] = None
+    algorithm: Annotated[
+        Text | None,
+        Option(
+            "rtn, hqq, or gptq (calibrated). Default: hqq.",
+            recipe="axis",
+            recipe_help="rtn, hqq or gptq; null for the default.",
+            label=str,
+        ),
+    ] = None
+    calibration: Annotated[
+        Path | None, Option("Text file that gptq calibrates with. Default: text that the model writes.")
+    ] = None
+    symmetric: Annotated[
+        Flag | None,
+        Option(
+            "Asymmetric stores a zero point per group.",
+            flags=("--symmetric/--asymmetric",),
+            recipe="axis",
+            recipe_help="false stores a zero point per group.",
+            label=lambda symmetric: "symmetric" if symmetric else "asymmetric",
+        ),
+    ] = None
+    embedding: Annotated[Text | None, Option("Scheme of the token embedding.", recipe="axis")] = None
+    lm_head: Annotated[Text | None, Option("Scheme of the output projection.", recipe="axis")] = None
+    context: Annotated[
+        Count | None,
+        Option(
+            "Tokens of prompt and answer. Default: 4096 or the model's limit.",
+            recipe="axis",
+            recipe_help="Tokens of prompt and answer together.",
+            label="ctx{}".format,
+        ),
+    ] = None
+    opset: Annotated[
+        Count | None, Option("ONNX operator set. Default: 21.", recipe_help="ONNX operator set.")
+    ] = None
+    logits: Annotated[Literal["last", "all"], Option("'all' is for evaluation.")] = "last"
+    revision: Annotated[
+        Text | None, Option("Hub revision.", recipe="elsewhere", key=False, recorded=False)
+    ] = None
+    offline: Annotated[Flag, Option("Use caches only.", flags=("--offline",), key=False, recorded=False)] = (
+        False
+    )
+    trust_remote_code: Annotated[
+        Flag,
+        Option(
+            "Allow the model's own Python code and pickle weights.",
+            flags=("--trust-remote-code",),
+            key=False,
+            recorded=False,
+        ),
+    ] = False
+    parity_check: Annotated[Flag, Option("Fail when the artifact disagrees with transformers.")] = True

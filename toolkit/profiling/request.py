@@ -1,0 +1,163 @@
+"""What a profile run is asked to do: `slm profile`, a recipe's `profile:` and `toolkit.profile` alike."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator
+
+from toolkit.artifact import Artifact
+from toolkit.errors import UsageError
+from toolkit.profiling.energy_options import EnergyOptions
+from toolkit.profiling.gate_options import GateName, GateOptions
+from toolkit.request import Count, CountOrZero, Option, Request
+
+_CPUS = re.compile("([0-9]+)(?:-([0-9]+))?")
+# Linux counts at most 8192 CPUs.
+_LAST_CPU = 8191
+
+
+def _cpus(value: Any) -> Any:
+    """CPUs as a command line or a recipe writes them; none when they are not given."""
+    if value is None:
+        return ()
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_affinity(value)
+    except UsageError as error:
+        raise ValueError(error.what) from None
+
+
+def _gate(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+def _energy(value: Any) -> Any:
+    return ({} if value else None) if isinstance(value, bool) else value
+
+
+class ProfileRequest(Request):
+    """Work per repetition and how it is run.
+
+    Attributes:
+        prompt_tokens: tokens prefilled, timed (pp).
+        generate_tokens: tokens generated (tg); the first one belongs to prefill.
+        depth: tokens already in the KV cache before the prefill, not timed.
+        repetitions: measured repetitions.
+        warmup: repetitions before them that do not count.
+        threads: engine threads; 0 lets the runner choose.
+        affinity: CPUs that the runner may use, or a text like "0,2,4-7"; empty for all.
+        prefill_chunk: prompt tokens per prefill call; 0 for all at once.
+        kernels: whose kernels multiply with quantized weights; None leaves the choice to the runner.
+        gate: what the device must meet before each repetition; its name alone stands for its limits.
+        energy: how energy is measured, True for the defaults, or None when it is not.
+    """
+
+    prompt_tokens: Annotated[
+        Count, Option("Tokens prefilled (pp).", recipe="axis", label="pp{}".format, always_shown=True)
+    ] = 512
+    generate_tokens: Annotated[
+        Count, Option("Tokens generated (tg).", recipe="axis", label="tg{}".format, always_shown=True)
+    ] = 128
+    depth: Annotated[
+        CountOrZero, Option("Tokens in the KV cache before the prefill.", recipe="axis", label="@{}".format)
+    ] = 0
+    repetitions: Annotated[
+        Count,
+        # More of them tell the same more surely.
+        Option("Measured repetitions.", flags=("--repetitions", "-r"), condition=False),
+    ] = 5
+    warmup: Annotated[CountOrZero, Option("Repetitions before them that do not count.")] = 1
+    threads: Annotated[
+        CountOrZero,
+        Option(
+            "Engine threads; 0: the runner's choice.",
+            flags=("--threads", "-t"),
+            recipe="axis",
+            label="t{}".format,
+        ),
+    ] = 0
+    affinity: Annotated[
+        tuple[int, ...],
+        BeforeValidator(_cpus, json_schema_input_type=str | None),
+        Option(
+            "CPUs the runner may use, like 0,2,4-7.",
+            written=str,
+            recipe="axis",
+            label=lambda cpus: f"cpus {','.join(map(str, cpus))}",
+        ),
+    ] = ()
+    prefill_chunk: Annotated[
+        CountOrZero,
+        Option(
+            "Prompt tokens per prefill call; 0: the runner's choice.", recipe="axis", label="chunk {}".format
+        ),
+    ] = 0
+    kernels: Annotated[
+        Literal["own", "engine"] | None,
+        Option(
+            "Whose kernels multiply with quantized weights; default: own where they fit.",
+            recipe="axis",
+            recipe_help="Whose kernels multiply with quantized weights; null: own where they fit.",
+        ),
+    ] = None
+    gate: Annotated[
+        GateOptions,
+        BeforeValidator(_gate, json_schema_input_type=GateName | GateOptions),
+        Option("What the device must meet before each repetition: a gate's name, or its fields."),
+    ] = GateOptions()
+    energy: Annotated[
+        EnergyOptions | None,
+        BeforeValidator(_energy, json_schema_input_type=bool | EnergyOptions | None),
+        Option(
+            "Measure joules with the battery's counters; the phone must not charge.",
+            flags=("--energy",),
+            recipe_help="Measure joules with the battery's counters: true, or its fields.",
+            # It only watches.
+            condition=False,
+        ),
+    ] = None
+
+    @property
+    def tokens_per_repetition(self) -> int:
+        """Positions of the KV cache that a repetition fills."""
+        return self.depth + self.prompt_tokens + self.generate_tokens
+
+    @property
+    def work_tokens(self) -> int:
+        """Tokens processed by the whole run, warm-ups included."""
+        return self.tokens_per_repetition * (self.repetitions + self.warmup)
+
+
+def parse_affinity(text: str) -> tuple[int, ...]:
+    """CPUs from a list like ``0,2,4-7``.
+
+    Raises:
+        UsageError: anything else.
+    """
+    cpus: set[int] = set()
+    for part in text.split(",") if text else []:
+        match = _CPUS.fullmatch(part.strip())
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
+        if not first <= last <= _LAST_CPU:
+            raise UsageError(f"--affinity {text!r} is not a list of CPUs", next_step="Write it like 0,2,4-7.")
+        cpus.update(range(first, last + 1))
+    return tuple(sorted(cpus))
+
+
+def check_context(artifact: Artifact, options: ProfileRequest) -> None:
+    """Refuse more tokens than the artifact's KV cache holds, before anything is pushed.
+
+    Raises:
+        UsageError: depth + prompt + generated tokens exceed the artifact's context length.
+    """
+    limit = artifact.manifest.context_length
+    if options.tokens_per_repetition > limit:
+        raise UsageError(
+            f"depth {options.depth} + prompt {options.prompt_tokens} + generated {options.generate_tokens} = "
+            f"{options.tokens_per_repetition} tokens, its context length is {limit}",
+            subject=artifact.name,
+            next_step="Ask for fewer tokens, or convert the model with a larger --context.",
+        )
