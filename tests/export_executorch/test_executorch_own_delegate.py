@@ -198,7 +198,7 @@ def test_an_output_of_another_kind_than_the_delegate_writes_is_an_error(
         write(method, path, constants)
 
     monkeypatch.setattr(Method, "write", write_both)
-    convert_model("random:llama-tiny", "8da4w", check_parity=False)
+    convert_model("random:llama-tiny", "8da4w", parity_check=False)
     command = [str(programs / "executorch_logits"), str(spoiled), "own", "2", "9"]
     tokens: NDArray[np.int64] = np.arange(3, 12)
     finished = subprocess.run(command, input=tokens.tobytes(), capture_output=True, timeout=120)
