@@ -37,6 +37,7 @@ def pages() -> dict[str, str]:
         "cli.md": command_line(),
         "errors.md": errors(),
         "columns.md": columns(),
+        "measurements.md": measurements(),
         "recipes.md": recipes(),
         "support.md": support(collected_tests()),
         **schemas(),
@@ -50,6 +51,7 @@ def index(made: Sequence[str] | dict[str, str]) -> str:
         "cli.md": "every command with its options and examples",
         "errors.md": "error classes and exit codes",
         "columns.md": "what stored runs can be filtered and sorted by",
+        "measurements.md": "figures that some runs have, and what they mean",
         "recipes.md": "recipes that come with the toolkit",
         "support.md": "model types, backends and schemes that the tests run",
         "manifest.schema.json": "an artifact's `manifest.json`",
@@ -157,7 +159,7 @@ def errors() -> str:
 
 def columns() -> str:
     """Names for --where and --sort."""
-    from toolkit.store.columns import COLUMNS
+    from toolkit.store.columns import all_columns
 
     lines = [
         NOTE,
@@ -167,8 +169,26 @@ def columns() -> str:
         "| column | short | values |",
         "| --- | --- | --- |",
     ]
-    for column in COLUMNS.values():
+    for column in all_columns().values():
         lines.append(f"| `{column.name}` | {f'`{column.short}`' if column.short else ''} | {column.kind} |")
+    return "\n".join([*lines, ""])
+
+
+def measurements() -> str:
+    """The vocabulary of measurements."""
+    from toolkit.store.measurements import VOCABULARY
+
+    lines = [
+        NOTE,
+        "# Measurements\n",
+        "Figures that only some runs have: one row each in the table `measurements`, and a column wherever "
+        "runs have columns. Figures that every run has are defined in [protocol.md](../protocol.md).\n",
+        "| name | unit | one for each | definition |",
+        "| --- | --- | --- | --- |",
+    ]
+    for name in VOCABULARY:
+        one = VOCABULARY.get(name)
+        lines.append(f"| `{one.name}` | {one.unit} | {one.of} | {_cell(one.definition)} |")
     return "\n".join([*lines, ""])
 
 

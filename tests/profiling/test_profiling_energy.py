@@ -183,16 +183,16 @@ def test_joules_are_net_of_the_idle_baseline(artifact: Artifact) -> None:
     run = run_of(artifact, options)
     found = energy_of(result_with(run, power()), unplugged(), options)
     assert found is not None
-    figures, parts = found
+    figures, method, parts = found.figures, found.method, found.repetitions
     # 4 V and 1.2 A more than idle: 4.8 W for 3 s of prefill and 3 s of decode.
-    assert figures.baseline_watts == pytest.approx(1.2, rel=0.01)
-    assert figures.mean_watts == pytest.approx(6.0, rel=0.01)
-    assert figures.net_watts == pytest.approx(4.8, rel=0.01)
-    assert figures.joules_per_prompt == pytest.approx(28.8, rel=0.01)
-    assert figures.prefill_joules_per_token == pytest.approx(4.8 * 3 / 8, rel=0.01)
-    assert figures.decode_joules_per_token == pytest.approx(4.8 * 3 / 2, rel=0.01)
-    assert (figures.battery_rise_celsius, figures.cpu_rise_celsius) == (2.5, 28.0)
-    assert (figures.energy_charging, figures.energy_note, figures.energy_gauge_ms) == (False, None, 100)
+    assert figures["baseline_watts"] == pytest.approx(1.2, rel=0.01)
+    assert figures["mean_watts"] == pytest.approx(6.0, rel=0.01)
+    assert figures["net_watts"] == pytest.approx(4.8, rel=0.01)
+    assert figures["joules_per_prompt"] == pytest.approx(28.8, rel=0.01)
+    assert figures["prefill_joules_per_token"] == pytest.approx(4.8 * 3 / 8, rel=0.01)
+    assert figures["decode_joules_per_token"] == pytest.approx(4.8 * 3 / 2, rel=0.01)
+    assert (figures["battery_rise_celsius"], figures["cpu_rise_celsius"]) == (2.5, 28.0)
+    assert (method.charging, method.note, method.gauge_ms) == (False, None, 100)
     assert parts[1].prefill == pytest.approx(14.4, rel=0.01)
 
 
@@ -200,12 +200,14 @@ def test_energy_is_stored_with_the_run(artifact: Artifact) -> None:
     run = run_of(artifact, EnergyOptions())
     ending = Ending("ok", 0, result=result_with(run, power()))
     stored = stored_run(run, ending, unplugged())
-    assert stored.run.joules_per_prompt == pytest.approx(28.8, rel=0.01)
-    assert (stored.run.energy_current_unit, stored.run.energy_discharge_sign) == ("uA", -1)
-    assert stored.run.energy_source == "/sys/class/power_supply/battery/current_now"
-    assert [row.decode_joules is not None for row in stored.repetitions] == [True] * 3
+    assert stored.measured("joules_per_prompt") == pytest.approx(28.8, rel=0.01)
+    method = stored.run.energy
+    assert method is not None and (method.current_unit, method.discharge_sign) == ("uA", -1)
+    assert method.source == "/sys/class/power_supply/battery/current_now"
+    assert len(stored.repetitions) == 3
+    assert all(stored.measured("decode_joules", row.index) is not None for row in stored.repetitions)
     failed = Ending("throttled", 0, result=ending.result)
-    assert stored_run(run, failed, unplugged()).run.joules_per_prompt is None
+    assert stored_run(run, failed, unplugged()).measurements == ()
 
 
 def test_a_part_shorter_than_the_gauges_updates_has_no_figure(artifact: Artifact) -> None:
@@ -216,11 +218,11 @@ def test_a_part_shorter_than_the_gauges_updates_has_no_figure(artifact: Artifact
     held = [slow.current[index - index % 20] + index // 20 for index in range(len(slow.current))]
     found = energy_of(result_with(run, slow.model_copy(update={"current": held})), unplugged(), options)
     assert found is not None
-    figures, _ = found
-    assert figures.energy_gauge_ms == 2000
-    assert figures.joules_per_prompt is not None
-    assert figures.prefill_joules_per_token is None and figures.decode_joules_per_token is None
-    assert "prefill and decode" in (figures.energy_note or "")
+    figures, method = found.figures, found.method
+    assert method.gauge_ms == 2000
+    assert figures["joules_per_prompt"] is not None
+    assert figures["prefill_joules_per_token"] is None and figures["decode_joules_per_token"] is None
+    assert "prefill and decode" in (method.note or "")
 
 
 def test_a_charger_attached_meanwhile_costs_the_figures(artifact: Artifact) -> None:
@@ -229,14 +231,14 @@ def test_a_charger_attached_meanwhile_costs_the_figures(artifact: Artifact) -> N
     moments = [*unplugged(), Moment("after", 2, Readings(unix_ns=3, charging=True))]
     result = result_with(run, power())
     found = energy_of(result, moments, options)
-    assert found is not None and found[0].joules_per_prompt is None
-    assert found[0].energy_note == "external power was attached during the run"
+    assert found is not None and found.figures.get("joules_per_prompt") is None
+    assert found.method.note == "external power was attached during the run"
     allowed = energy_of(result, moments, EnergyOptions(allow_charging=True))
     assert allowed is not None
-    figures, _ = allowed
-    assert figures.joules_per_prompt is not None and figures.energy_charging is True
-    assert figures.energy_sign_from == "load"
-    assert "only the battery's share" in (figures.energy_note or "")
+    figures, method = allowed.figures, allowed.method
+    assert figures["joules_per_prompt"] is not None and method.charging is True
+    assert method.sign_from == "load"
+    assert "only the battery's share" in (method.note or "")
 
 
 def test_samples_that_mean_nothing_leave_a_reason(artifact: Artifact) -> None:
@@ -244,8 +246,8 @@ def test_samples_that_mean_nothing_leave_a_reason(artifact: Artifact) -> None:
     run = run_of(artifact, options)
     found = energy_of(result_with(run, power(to_current=lambda a: 0)), unplugged(), options)
     assert found is not None
-    assert found[0].joules_per_prompt is None and "does not change" in (found[0].energy_note or "")
-    assert found[0].energy_samples == len(power().current)
+    assert found.figures.get("joules_per_prompt") is None and "does not change" in (found.method.note or "")
+    assert found.method.samples == len(power().current)
 
 
 def test_watts_are_positive_while_discharging() -> None:

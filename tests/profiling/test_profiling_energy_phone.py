@@ -94,16 +94,19 @@ def test_joules_of_a_phone_on_battery(
 ) -> None:
     with draining(phone, sign=sign, per_ampere=per_ampere):
         stored = profile(device, long_artifact, ENERGY, session)
-    run = stored.run
-    assert run.energy_current_unit == ("uA" if per_ampere == 1_000_000 else "mA")
-    assert (run.energy_discharge_sign, run.energy_sign_from) == (sign, "unplugged")
-    assert (run.energy_charging, run.power_source) == (False, "battery")
-    assert run.energy_source == "/sys/class/power_supply/battery/current_now"
-    assert (run.energy_interval_ms, run.battery_rise_celsius) == (2, 0)
-    assert run.baseline_watts == pytest.approx(VOLTS * IDLE_MA / 1000, rel=0.05)
-    assert run.net_watts == pytest.approx(VOLTS * (LOAD_MA - IDLE_MA) / 1000, rel=0.1)
+    run, method = stored.run, stored.run.energy
+    figures = {one.name: one.value for one in stored.measurements if one.repetition is None}
+    assert method is not None
+    assert method.current_unit == ("uA" if per_ampere == 1_000_000 else "mA")
+    assert (method.discharge_sign, method.sign_from) == (sign, "unplugged")
+    assert (method.charging, run.power_source) == (False, "battery")
+    assert method.source == "/sys/class/power_supply/battery/current_now"
+    assert (method.interval_ms, figures["battery_rise_celsius"]) == (2, 0)
+    assert figures["baseline_watts"] == pytest.approx(VOLTS * IDLE_MA / 1000, rel=0.05)
+    assert figures["net_watts"] == pytest.approx(VOLTS * (LOAD_MA - IDLE_MA) / 1000, rel=0.1)
     seconds = [(row.prefill_ns or 0) / 1e9 + sum(row.decode_ns) / 1e9 for row in stored.repetitions[1:]]
-    assert run.joules_per_prompt == pytest.approx(run.net_watts * sum(seconds) / len(seconds), rel=0.3)
+    joules = figures["net_watts"] * sum(seconds) / len(seconds)
+    assert figures["joules_per_prompt"] == pytest.approx(joules, rel=0.3)
     assert session.store.get_run(run.id) == stored
 
 
@@ -148,8 +151,10 @@ def test_charging_marks_the_run_when_it_is_allowed(
     )
     with draining(phone, sign=1, per_ampere=1_000_000):
         run = profile(device, long_artifact, options, session).run
-    assert (run.status, run.energy_charging, run.power_source) == ("ok", True, "usb")
-    assert run.energy_sign_from == "load" and "only the battery's share" in (run.energy_note or "")
+    method = run.energy
+    assert method is not None
+    assert (run.status, method.charging, run.power_source) == ("ok", True, "usb")
+    assert method.sign_from == "load" and "only the battery's share" in (method.note or "")
 
 
 @pytest.mark.skipif(

@@ -11,13 +11,18 @@ from toolkit.cli.results.gate_words import counter_words, energy_words, gate_wor
 from toolkit.profiling.rows import stored_run
 from toolkit.profiling.session.ending import Ending
 from toolkit.profiling.session.result_check import checked_result
-from toolkit.store.rows import Run
+from toolkit.store.measurements import measurement
+from toolkit.store.rows import EnergyMethod, Run, StoredRun
+
+
+def whole_run(artifact: Artifact) -> StoredRun:
+    run = description(artifact)
+    result = checked_result(as_text(result_records(run)), run)
+    return stored_run(run, Ending("ok", 0, result=result), ())
 
 
 def a_run(artifact: Artifact) -> Run:
-    run = description(artifact)
-    result = checked_result(as_text(result_records(run)), run)
-    return stored_run(run, Ending("ok", 0, result=result), ()).run
+    return whole_run(artifact).run
 
 
 def test_the_gate_with_its_limits(artifact: Artifact) -> None:
@@ -41,14 +46,22 @@ def test_throttling_is_counted_or_unknown(artifact: Artifact) -> None:
 
 
 def test_energy_or_why_there_is_none(artifact: Artifact) -> None:
-    run = a_run(artifact)
-    assert energy_words(run) is counter_words(run) is None
-    measured = replace(
-        run, energy_source="/sys/battery", joules_per_prompt=28.8, mean_watts=6.0, baseline_watts=1.2,
-        energy_current_unit="mA", energy_voltage_unit="uV", energy_discharge_sign=-1, energy_gauge_ms=1000,
-        energy_interval_ms=100, energy_samples=330, energy_sign_from="unplugged", battery_rise_celsius=2.5,
+    unmeasured = whole_run(artifact)
+    run = unmeasured.run
+    assert energy_words(unmeasured) is counter_words(run) is None
+    method = EnergyMethod(
+        source="/sys/battery", current_unit="mA", voltage_unit="uV", discharge_sign=-1, gauge_ms=1000,
+        interval_ms=100, samples=330, sign_from="unplugged",
     )  # fmt: skip
+    figures = {
+        "joules_per_prompt": 28.8, "mean_watts": 6.0, "baseline_watts": 1.2, "battery_rise_celsius": 2.5
+    }  # fmt: skip
+    measured = replace(
+        unmeasured,
+        run=replace(run, energy=method),
+        measurements=[measurement(name, value) for name, value in figures.items()],
+    )
     assert energy_words(measured) == "28.80 J per prompt, 6.00 W, idle 1.20 W, battery +2.5 C"
-    assert "mA and uV, positive while charging (from unplugged)" in (counter_words(measured) or "")
-    nothing = replace(run, energy_source="/sys/battery", energy_note="why not", energy_charging=True)
-    assert energy_words(nothing) == "while charging; why not"
+    assert "mA and uV, positive while charging (from unplugged)" in (counter_words(measured.run) or "")
+    nothing = EnergyMethod(source="/sys/battery", interval_ms=100, samples=330, note="why not", charging=True)
+    assert energy_words(replace(unmeasured, run=replace(run, energy=nothing))) == "while charging; why not"

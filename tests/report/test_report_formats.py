@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from toolkit.report import BatchStatus, BatchStep, build_report
 from toolkit.report.library import javascript
 from toolkit.settings import Settings
 from toolkit.store import Store
+from toolkit.store.measurements import measurement
 
 HOSTILE = "evil/</script><script>alert(1)</script><img src=x onerror=alert(2)>|`*"
 
@@ -103,7 +105,10 @@ def test_energy_is_shown_where_it_was_measured(
     empty_store.add_run(run_of(made, HOST, number=1, decode=100.0), manifest(SCHEMES[1]))
     without = build_report(empty_store, tmp_path / "r.md", settings, format_name="md").read_text()
     assert "## Energy" not in without
-    measured = run_of(made, HOST, number=2, decode=100.0, decode_joules_per_token=0.0321)
+    measured = replace(
+        run_of(made, HOST, number=2, decode=100.0),
+        measurements=[measurement("decode_joules_per_token", 0.0321)],
+    )
     empty_store.add_run(measured, manifest(SCHEMES[1]))
     text = build_report(empty_store, tmp_path / "r.md", settings, format_name="md").read_text()
     assert "Energy per generated token, joules" in text and "| 0.0321 |" in text

@@ -95,7 +95,7 @@ def changed(change: Callable[[dict[str, Any]], object]) -> Callable[[str], str]:
         (lambda line: line[: len(line) // 2], "line 3: Invalid JSON"),
         (lambda line: "[1]", "line 3"),
         (changed(lambda run: run.pop("manifest")), "line 3: manifest: Field required"),
-        (changed(lambda run: run.update(schema="slm-stored-run/2")), "line 3: schema"),
+        (changed(lambda run: run.update(schema="slm-stored-run/3")), "line 3: schema"),
         (changed(lambda run: run.update(extra=1)), "line 3: extra"),
         (changed(lambda run: run["run"].update(gpu_layers=1)), "run.gpu_layers: .*newer"),
         (changed(lambda run: run["run"].update(status="fine")), "line 3: run.status"),
@@ -105,6 +105,8 @@ def changed(change: Callable[[dict[str, Any]], object]) -> Callable[[str], str]:
         (changed(lambda run: run["run"].pop("engine")), "line 3: run.engine"),
         (changed(lambda run: run.update(repetitions=[{**REPETITION}, {**REPETITION}])), "same index"),
         (changed(lambda run: run.update(repetitions=[{**REPETITION, "prefill_ns": 0}])), "not positive"),
+        (changed(lambda run: run.update(measurements=[{**WATTS}, {**WATTS}])), "same measurement"),
+        (changed(lambda run: run.update(measurements=[{**WATTS, "value": "2"}])), "measurements.0.value"),
         (changed(lambda run: run.update(repetitions=[{**REPETITION, "decode_ns": [5, -1]}])), "not positive"),
     ],
 )
@@ -118,6 +120,7 @@ def test_a_damaged_line_imports_nothing(
     assert store.list_runs() == []
 
 
+WATTS = {"name": "mean_watts", "value": 2.5, "unit": "W", "repetition": None}
 REPETITION = {"index": 0, "warmup": False, "started_unix_ns": 1, "prefill_ns": 1, "decode_ns": []}
 
 
@@ -184,6 +187,7 @@ def test_our_own_llama_bench_export_comes_back_as_emulated(store: Store, file: P
         ([LLAMA_BENCH, {"n_prompt": 1}], "test 2: build_commit: Field required"),
         ([LLAMA_BENCH, 7], "test 2: the row"),
         ([{"schema": "slm-stored-run/1"}], "Export with --format jsonl"),
+        ([{"schema": "slm-stored-run/2"}], "Export with --format jsonl"),
     ],
 )
 def test_what_llama_bench_did_not_write_imports_nothing(

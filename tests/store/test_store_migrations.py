@@ -11,6 +11,7 @@ from alembic.script import ScriptDirectory
 from toolkit.store import open_store
 from toolkit.store.database import connect, transaction
 from toolkit.store.migrating import MIGRATIONS
+from toolkit.store.rows import EnergyMethod
 from toolkit.store.tables import SCHEMA
 
 OPEN_AND_NAME_MODULES = """
@@ -83,3 +84,38 @@ def test_a_store_of_this_schema_is_opened_without_alembic(store_url: str) -> Non
     modules = opened.stdout.split()
     assert "sqlalchemy" in modules
     assert "alembic" not in modules
+
+
+ENERGY = [
+    *FIRST[:2],
+    (
+        "runs",
+        {
+            **FIRST[2][1],
+            **dict(peak_bytes=9, major_faults=2, decode_tokens_per_second=12.5, gate="default",
+                   energy_source="/sys/current_now", energy_interval_ms=100, energy_samples=40,
+                   energy_charging=False, mean_watts=6.0, baseline_watts=1.25, decode_joules_per_token=0.5),
+        },
+    ),
+    ("repetitions", {**FIRST[4][1], "decode_total_ns": 5, "prefill_joules": 3.0, "throttled": False}),
+    ("tags", {"run_id": "r", "tag": "v1"}),
+    ("conditions", {"run_id": "r", "moment": "before", "unix_ns": 1, "battery_celsius": 21.5}),
+]  # fmt: skip
+
+
+def test_a_store_with_energy_in_columns_keeps_its_runs_as_measurements(new_url: str) -> None:
+    migrate_to(new_url, "0003", ENERGY)
+    with open_store(new_url) as store:
+        stored = store.get_run("r")
+        assert store.run_ids("tag = 'v1' and mean_watts = 6 and decode = 12.5") == ["r"]
+        assert sa.inspect(store.engine).get_table_names().count("runs") == 1
+    assert {(one.name, one.repetition): (one.value, one.unit) for one in stored.measurements} == {
+        ("mean_watts", None): (6.0, "W"),
+        ("baseline_watts", None): (1.25, "W"),
+        ("decode_joules_per_token", None): (0.5, "J"),
+        ("prefill_joules", 1): (3.0, "J"),
+    }
+    run = stored.run
+    assert run.energy == EnergyMethod("/sys/current_now", 100, 40, charging=False)
+    assert (run.peak_bytes, run.major_faults, run.gate) == (9, 2, "default")
+    assert stored.repetitions[0].throttled is False and stored.conditions[0].battery_celsius == 21.5

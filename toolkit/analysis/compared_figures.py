@@ -12,9 +12,8 @@ import sqlalchemy as sa
 
 from toolkit.errors import UsageError
 from toolkit.registry import Registry
-from toolkit.store.tables import runs
-
-_NS_PER_S = 1_000_000_000
+from toolkit.store.columns import find_column
+from toolkit.store.measurements import tokens_per_second
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Figure:
     """One figure.
 
     Attributes:
-        name: the run's column, which holds the median over its repetitions.
+        name: the run's column or measurement, which holds the median over its repetitions.
         unit: as shown.
         scale: what the stored number is divided by to be shown in that unit.
         higher_is_better: the good direction.
@@ -47,9 +46,9 @@ class Figure:
     of_repetition: Callable[[RepetitionTimes], float | None] | None = None
 
     @property
-    def column(self) -> sa.Column[float]:
+    def column(self) -> sa.ColumnElement[float]:
         """The run's figure in the database."""
-        return runs.c[self.name]
+        return find_column(self.name).expression
 
     def is_better(self, value: float, other: float) -> bool:
         """Whether ``value`` is the better one of two."""
@@ -62,11 +61,11 @@ class Figure:
 
 
 def _prefill(times: RepetitionTimes) -> float | None:
-    return times.prompt_tokens * _NS_PER_S / times.prefill_ns if times.prefill_ns else None
+    return tokens_per_second(times.prompt_tokens, times.prefill_ns) if times.prefill_ns else None
 
 
 def _decode(times: RepetitionTimes) -> float | None:
-    return times.decode_steps * _NS_PER_S / times.decode_total_ns if times.decode_total_ns else None
+    return tokens_per_second(times.decode_steps, times.decode_total_ns) if times.decode_total_ns else None
 
 
 _FIGURES = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-_NS_PER_S = 1_000_000_000
+from toolkit.store.measurements import tokens_per_second
 
 
 def prefill_tokens_per_second(prompt_tokens: int, prefill_ns: int) -> float:
@@ -14,7 +14,7 @@ def prefill_tokens_per_second(prompt_tokens: int, prefill_ns: int) -> float:
     The prefill ends when the first generated token is known. Tokens that fill the KV cache to
     ``depth`` before it are neither counted nor timed; nor is tokenizing.
     """
-    return prompt_tokens * _NS_PER_S / prefill_ns
+    return tokens_per_second(prompt_tokens, prefill_ns)
 
 
 def decode_tokens_per_second(decode_ns: Sequence[int]) -> float | None:
@@ -22,7 +22,7 @@ def decode_tokens_per_second(decode_ns: Sequence[int]) -> float | None:
 
     The first generated token belongs to prefill, so ``generate_tokens`` give one step fewer.
     """
-    return len(decode_ns) * _NS_PER_S / sum(decode_ns) if decode_ns else None
+    return tokens_per_second(len(decode_ns), sum(decode_ns)) if decode_ns else None
 
 
 def ttft_ns(prefill_ns: int) -> int:

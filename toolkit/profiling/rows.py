@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
 from typing import Any
 
 from toolkit.analysis import metrics
 from toolkit.artifact import Manifest, TensorQuantization
 from toolkit.devices.base import DeviceInfo
 from toolkit.profiling.description import RunDescription
-from toolkit.profiling.energy.net import EnergyFigures, RepetitionEnergy, energy_of
+from toolkit.profiling.energy.net import Energy, energy_of
 from toolkit.profiling.gate.limits import limits_for, unreadable
 from toolkit.profiling.gate.moments import Moment
 from toolkit.profiling.gate.throttling import Throttling, throttling_by_repetition
-from toolkit.profiling.records import Result
+from toolkit.profiling.records import Record, Result
 from toolkit.profiling.session.ending import Ending
-from toolkit.store.rows import Artifact, Condition, Device, Repetition, Run, StoredRun
+from toolkit.store.measurements import measurement, quantities
+from toolkit.store.rows import Artifact, Condition, Device, Measurement, Repetition, Run, StoredRun
 
 # What makes two devices different ones to compare. RAM is left out: it varies a little from boot to boot.
 _IDENTITY = (
@@ -78,13 +79,15 @@ def stored_run(description: RunDescription, ending: Ending, moments: Sequence[Mo
         if ending.status == "ok":
             run |= _figures(ending.result)
     energy = _energy(description, ending, moments)
-    if energy is not None:
-        run |= asdict(energy[0])
+    measurements = tuple(energy.measurements()) if energy else ()
+    if ending.result is not None and ending.status == "ok":
+        measurements += tuple(_recorded(ending.result))
     return StoredRun(
-        run=Run(**run),
+        run=Run(**run, energy=energy.method if energy else None),
         device=device,
         artifact=artifact,
-        repetitions=_repetitions(ending.result, throttling, energy[1] if energy else {}),
+        measurements=measurements,
+        repetitions=_repetitions(ending.result, throttling),
         conditions=_conditions(moments),
     )
 
@@ -136,15 +139,36 @@ def quantization_label(quantization: TensorQuantization) -> str:
 def _as_run(result: Result) -> dict[str, Any]:
     """What the runner says it did, which wins over what it was asked (threads 0 means: choose)."""
     start = result.start
+    return {name: _frozen(value) for name, value in _shared(start, Run).items() if name != "load_ns"}
+
+
+def _shared(record: Record, row: type, prefix: str = "") -> dict[str, Any]:
+    """What a record says under the name of a row's field; ``prefix`` stands before those of some fields."""
+    names = {field.name for field in fields(row)}
     return {
-        "engine_version": start.engine_version,
-        "runner_version": start.runner_version,
-        "kernels": start.kernels,
-        "threads": start.threads,
-        "affinity": tuple(start.affinity),
-        "prefill_chunk": start.prefill_chunk,
-        "context_length": start.context_length,
+        column: getattr(record, name)
+        for name in type(record).model_fields
+        for column in (name, prefix + name)
+        if column in names
     }
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _recorded(result: Result) -> Iterator[Measurement]:
+    """Every field of the runner's records that the vocabulary of measurements knows."""
+    for record in (result.start, result.memory, *([result.power] if result.power else [])):
+        for quantity in quantities("run"):
+            value = getattr(record, quantity.name, None)
+            if value is not None:
+                yield measurement(quantity.name, value)
+    for repetition in result.repetitions:
+        for quantity in quantities("repetition"):
+            value = getattr(repetition, quantity.name, None)
+            if value is not None:
+                yield measurement(quantity.name, value, repetition.index)
 
 
 def _figures(result: Result) -> dict[str, Any]:
@@ -159,15 +183,7 @@ def _figures(result: Result) -> dict[str, Any]:
         "decode_tokens_per_second": metrics.median(decode),
         "decode_stdev": metrics.sample_stdev(decode),
         "ttft_ns": None if ttft is None else round(ttft),
-        "peak_bytes": memory.peak_bytes,
-        "memory_method": memory.method,
-        "vm_hwm_bytes": memory.vm_hwm_bytes,
-        "max_rss_swap_bytes": memory.max_rss_swap_bytes,
-        "max_swap_bytes": memory.max_swap_bytes,
-        "after_load_bytes": memory.after_load_bytes,
-        "major_faults": memory.major_faults,
-        "memory_samples": memory.samples,
-        "memory_interval_ms": memory.interval_ms,
+        **_shared(memory, Run, "memory_"),
     }
 
 
@@ -188,9 +204,7 @@ def _gate(description: RunDescription, ending: Ending, moments: Sequence[Moment]
     }
 
 
-def _energy(
-    description: RunDescription, ending: Ending, moments: Sequence[Moment]
-) -> tuple[EnergyFigures, dict[int, RepetitionEnergy]] | None:
+def _energy(description: RunDescription, ending: Ending, moments: Sequence[Moment]) -> Energy | None:
     asked = description.options.energy
     if asked is None or ending.result is None or ending.status != "ok":
         return None
@@ -208,26 +222,14 @@ def _throttled_repetitions(result: Result, throttling: Mapping[int, Throttling])
     return None if None in shown else sum(map(bool, shown))
 
 
-def _repetitions(
-    result: Result | None,
-    throttling: Mapping[int, Throttling],
-    energy: Mapping[int, RepetitionEnergy],
-) -> tuple[Repetition, ...]:
+def _repetitions(result: Result | None, throttling: Mapping[int, Throttling]) -> tuple[Repetition, ...]:
     if result is None:
         return ()
     return tuple(
         Repetition(
-            index=r.index,
-            warmup=r.warmup,
-            started_unix_ns=r.started_unix_ns,
-            prefill_ns=r.prefill_ns,
-            decode_ns=tuple(r.decode_ns),
-            gate=r.gate,
-            gate_wait_ns=r.gate_wait_ns,
+            **{name: _frozen(value) for name, value in _shared(r, Repetition).items()},
             throttled=throttling.get(r.index, Throttling()).shown,
             throttle_sign=throttling.get(r.index, Throttling()).sign,
-            prefill_joules=energy.get(r.index, RepetitionEnergy()).prefill,
-            decode_joules=energy.get(r.index, RepetitionEnergy()).decode,
         )
         for r in result.repetitions
     )

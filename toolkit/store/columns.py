@@ -2,6 +2,7 @@
 
 A run's own columns go by their names, those of its device and artifact carry a prefix (``device_soc``,
 ``artifact_scheme``), and frequent ones have a short name beside it (``decode``, ``backend``, ``model``).
+A measurement goes by its name in the vocabulary.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sqlalchemy as sa
 
 from toolkit.errors import BadFilter
 from toolkit.store import tables
+from toolkit.store.measurements import Quantity, quantities
 
 # "tag" is not a column of the run: a run has any number of them.
 Kind = Literal["text", "number", "boolean", "time", "tag"]
@@ -67,7 +69,7 @@ def _kind(column: sa.Column[Any]) -> Kind | None:
     return None if isinstance(column.type, sa.JSON) else "text"
 
 
-def _all() -> Mapping[str, Column]:
+def _stored() -> Mapping[str, Column]:
     shorts = {full: short for short, full in _SHORT.items()}
     columns = {}
     for table, prefix in ((tables.runs, ""), (tables.devices, "device_"), (tables.artifacts, "artifact_")):
@@ -80,7 +82,22 @@ def _all() -> Mapping[str, Column]:
     return columns
 
 
-COLUMNS: Mapping[str, Column] = _all()
+_STORED: Mapping[str, Column] = _stored()
+
+
+def all_columns() -> Mapping[str, Column]:
+    """Every column by its full name: those of the tables, and one for each measurement of a run."""
+    measured = {one.name: Column(one.name, None, "number", _value(one)) for one in quantities("run")}
+    return {**_STORED, **measured}
+
+
+def _value(quantity: Quantity) -> sa.ColumnElement[Any]:
+    """The measurement's value of a run; null where it was not measured."""
+    of = tables.measurements.c
+    found = sa.select(of.value).where(
+        of.run_id == tables.runs.c.id, of.name == quantity.name, of.repetition.is_(None)
+    )
+    return found.correlate(tables.runs).scalar_subquery()
 
 
 def find_column(name: str) -> Column:
@@ -90,7 +107,7 @@ def find_column(name: str) -> Column:
         BadFilter: no such column; the next step names the closest ones.
     """
     lowered = name.lower()
-    found = COLUMNS.get(_SHORT.get(lowered, lowered))
+    found = all_columns().get(_SHORT.get(lowered, lowered))
     if found is None:
         raise BadFilter(
             f"unknown column {name!r}", next_step=f"{_did_you_mean(lowered)}See: slm results columns"
@@ -99,7 +116,7 @@ def find_column(name: str) -> Column:
 
 
 def _did_you_mean(name: str) -> str:
-    known = [*COLUMNS, *_SHORT]
+    known = [*all_columns(), *_SHORT]
     near = difflib.get_close_matches(name, known, n=2, cutoff=0.6)
     near = near or sorted(known_name for known_name in known if name in known_name)[:3]
     return f"Did you mean {' or '.join(map(repr, near))}? " if near else ""

@@ -14,12 +14,14 @@ from typing import Any, BinaryIO, TextIO
 from toolkit.errors import UsageError
 from toolkit.registry import Registry
 from toolkit.store.llama_bench import llama_bench_rows
+from toolkit.store.measurements import quantities
+from toolkit.store.row_columns import values_of
 from toolkit.store.rows import RunSummary, StoredRun
 from toolkit.store.store import Store
 from toolkit.store.table import HEADERS, cells
 from toolkit.store.tags import tags_of
 
-SCHEMA = "slm-stored-run/1"
+SCHEMA = "slm-stored-run/2"
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,10 @@ def as_json_data(stored: StoredRun) -> dict[str, Any]:
 
 def flat(summary: RunSummary) -> dict[str, Any]:
     """A run's scalars in one level; the device's and artifact's columns carry a prefix."""
-    run = asdict(summary.run)
+    run = values_of(summary.run)
     row: dict[str, Any] = {key: value for key, value in run.items() if key not in ("argv", "affinity")}
     row["affinity"] = ",".join(str(cpu) for cpu in summary.run.affinity)
+    row |= {one.name: summary.measured(one.name) for one in quantities("run")}
     row |= {f"device_{key}": value for key, value in asdict(summary.device).items() if key != "key"}
     row |= {f"artifact_{key}": value for key, value in asdict(summary.artifact).items() if key != "sha256"}
     return row

@@ -10,18 +10,20 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import sqlalchemy as sa
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from toolkit.errors import ImportInvalid, UsageError
 from toolkit.store import tables
 from toolkit.store.export import SCHEMA
+from toolkit.store.first_export import FIRST, of_first_schema
 from toolkit.store.llama_bench_import import runs_of_llama_bench
-from toolkit.store.rows import Artifact, Condition, Device, Repetition, Run, StoredRun
+from toolkit.store.row_columns import values_of
+from toolkit.store.rows import Artifact, Condition, Device, Measurement, Repetition, Run, StoredRun
 from toolkit.store.store import Store, insert_if_absent, write_run
 
 _ID = re.compile(r"[0-9a-z-]{1,32}")
@@ -32,18 +34,24 @@ _LOOKED_AT_CHARACTERS = 100_000
 
 
 class PortableRun(BaseModel):
-    """One line of our export (slm-stored-run/1); unknown fields are refused."""
+    """One line of our export (slm-stored-run/2, or /1 of older toolkits); unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_: Literal["slm-stored-run/1"] = Field(alias="schema")
+    schema_: Literal["slm-stored-run/1", "slm-stored-run/2"] = Field(alias="schema")
     run: Run
     device: Device
     artifact: Artifact
+    measurements: list[Measurement]
     repetitions: list[Repetition]
     conditions: list[Condition]
     manifest: dict[str, Any]
     tags: list[str]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_older_toolkits(cls, data: Any) -> Any:
+        return of_first_schema(data) if isinstance(data, dict) and data.get("schema") == FIRST else data
 
     def stored(self) -> StoredRun:
         """As the store writes it."""
@@ -51,6 +59,7 @@ class PortableRun(BaseModel):
             run=self.run,
             device=self.device,
             artifact=self.artifact,
+            measurements=self.measurements,
             repetitions=self.repetitions,
             conditions=self.conditions,
         )
@@ -96,10 +105,10 @@ def import_file(store: Store, path: Path, *, device_name: str | None = None) -> 
     with store.writing() as connection:
         # In one order for everybody, or two imports into a server could wait for each other.
         for key in sorted(devices):
-            insert_if_absent(connection, tables.devices, asdict(devices[key]))
+            insert_if_absent(connection, tables.devices, values_of(devices[key]))
         for sha256 in sorted(artifacts):
             artifact, manifest = artifacts[sha256]
-            insert_if_absent(connection, tables.artifacts, {**asdict(artifact), "manifest": manifest})
+            insert_if_absent(connection, tables.artifacts, {**values_of(artifact), "manifest": manifest})
         for incoming in _read(path, device_name):
             if write_run(connection, incoming.stored, incoming.manifest):
                 _tag(connection, incoming)
@@ -158,7 +167,7 @@ def _ours(line: str, place: str, path: Path) -> Incoming:
 
 
 def _llama_bench(rows: Any, path: Path, device_name: str | None) -> Iterator[Incoming]:
-    if isinstance(rows, list) and rows and isinstance(rows[0], dict) and rows[0].get("schema") == SCHEMA:
+    if isinstance(rows, list) and rows and isinstance(rows[0], dict) and rows[0].get("schema") in (FIRST, SCHEMA):
         raise ImportInvalid(
             "is our json, which imports do not read",
             subject=str(path),
@@ -181,6 +190,9 @@ def _check(incoming: Incoming, path: Path) -> None:
         raise _invalid(path, incoming.place, "the run belongs to another device or artifact")
     if len(set(indices)) != len(indices):
         raise _invalid(path, incoming.place, "two repetitions have the same index")
+    measured = [(one.name, one.repetition) for one in stored.measurements]
+    if len(set(measured)) != len(measured):
+        raise _invalid(path, incoming.place, "the same measurement stands twice")
     if any(ns is not None and ns <= 0 for ns in durations):
         raise _invalid(path, incoming.place, "a duration is not positive")
 

@@ -12,6 +12,7 @@ import statistics
 from datetime import UTC, datetime
 from typing import Any
 
+from toolkit.store.measurements import tokens_per_second
 from toolkit.store.rows import StoredRun
 
 
@@ -42,7 +43,7 @@ def _row(
     stored: StoredRun, *, n_prompt: int, n_gen: int, n_depth: int, samples_ns: list[int]
 ) -> dict[str, Any]:
     run, artifact = stored.run, stored.artifact
-    samples_ts = [1e9 * (n_prompt + n_gen) / ns for ns in samples_ns]
+    samples_ts = [tokens_per_second(n_prompt + n_gen, ns) for ns in samples_ns]
     batch = run.prefill_chunk or run.prompt_tokens
     started = datetime.fromtimestamp(run.created_unix_ns // 1_000_000_000, UTC)
     return {

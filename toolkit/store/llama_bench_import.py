@@ -20,6 +20,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from toolkit.errors import ImportInvalid
+from toolkit.store.measurements import tokens_per_second
 from toolkit.store.rows import Artifact, Device, Repetition, Run, StoredRun
 from toolkit.store.store import id_of_content
 
@@ -102,7 +103,7 @@ def _run(test: LlamaBenchTest, row: dict[str, Any], device_name: str | None) -> 
     started_ns = int(test.test_time.timestamp()) * _NS_PER_S
     engine, version = _engine(test)
     tokens = test.n_prompt or test.n_gen
-    rates = [tokens * _NS_PER_S / ns for ns in test.samples_ns]
+    rates = [tokens_per_second(tokens, ns) for ns in test.samples_ns]
     rate, spread = statistics.median(rates), statistics.stdev(rates) if len(rates) > 1 else None
     prefill = test.n_prompt > 0
     run = Run(

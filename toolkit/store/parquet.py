@@ -5,8 +5,8 @@ A run without repetitions gives one row, whose ``repetition_*`` columns are null
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from itertools import islice
 from typing import Any, BinaryIO
 
@@ -14,6 +14,8 @@ import sqlalchemy as sa
 
 from toolkit.errors import UsageError
 from toolkit.store import tables
+from toolkit.store.measurements import quantities
+from toolkit.store.row_columns import values_of
 from toolkit.store.rows import StoredRun
 
 _RUNS_AT_A_TIME = 500
@@ -44,7 +46,12 @@ def write_parquet(runs: Iterable[StoredRun], stream: BinaryIO) -> None:
         raise UsageError(
             "writing Parquet needs pyarrow", next_step="Install it: pip install 'slm-toolkit[parquet]'"
         ) from None
-    schema = pa.schema([(name, _arrow_type(pa, name, column)) for name, column in _columns()])
+    measured = [one.name for one in quantities("run")]
+    measured += [f"repetition_{one.name}" for one in quantities("repetition")]
+    schema = pa.schema(
+        [(name, _arrow_type(pa, name, column)) for name, column in _columns()]
+        + [(name, pa.float64()) for name in measured]
+    )
     remaining = iter(runs)
     with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
         while some := list(islice(remaining, _RUNS_AT_A_TIME)):
@@ -80,10 +87,17 @@ def _arrow_type(pa: Any, name: str, column: sa.Column[Any]) -> Any:
 
 def _rows(stored: StoredRun) -> Iterator[dict[str, Any]]:
     """The rows of one run; names that the schema lacks are ignored."""
-    shared = asdict(stored.run)
-    shared |= {f"device_{name}": value for name, value in asdict(stored.device).items()}
-    shared |= {f"artifact_{name}": value for name, value in asdict(stored.artifact).items()}
+    shared = values_of(stored.run)
+    shared |= {f"device_{name}": value for name, value in values_of(stored.device).items()}
+    shared |= {f"artifact_{name}": value for name, value in values_of(stored.artifact).items()}
+    of_repetitions: dict[int, dict[str, Any]] = defaultdict(dict)
+    for one in stored.measurements:
+        if one.repetition is None:
+            shared[one.name] = one.value
+        else:
+            of_repetitions[one.repetition][one.name] = one.value
     if not stored.repetitions:
         yield shared
     for repetition in stored.repetitions:
-        yield shared | {f"repetition_{name}": value for name, value in asdict(repetition).items()}
+        own = values_of(repetition) | of_repetitions[repetition.index]
+        yield shared | {f"repetition_{name}": value for name, value in own.items()}

@@ -4,6 +4,9 @@ SQLite opens the file read-only; an authorizer lets nothing through but reading,
 attached or written either. PostgreSQL opens a cursor for the statement, which it does for questions only, in
 a read-only transaction, and through its extended protocol, which takes one statement at a time: none can end
 the transaction and begin another.
+
+Measurements stand beside the columns: while a question is answered, ``runs`` and ``repetitions`` are views
+with a column for each name of the vocabulary.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from toolkit.errors import StoreError, UsageError
+from toolkit.store.measurements import Of, quantities
 from toolkit.store.store import Store
 
 _READING = frozenset(
@@ -80,6 +84,8 @@ def _sqlite_cursor(engine: sa.Engine, statement: str, limit: int | None) -> Iter
     with engine.connect():
         uri = f"{Path(str(database)).absolute().as_uri()}?mode=ro"
         with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
+            for view in _views("main."):
+                connection.execute(view)
             connection.execute("PRAGMA query_only = ON")
             connection.set_authorizer(_only_reading)
             yield connection.execute(statement)
@@ -94,6 +100,10 @@ def _only_reading(action: int, first: str | None, second: str | None, *_: str | 
 @contextlib.contextmanager
 def _postgresql_cursor(engine: sa.Engine, statement: str, limit: int | None) -> Iterator[Any]:
     with engine.connect() as connection:
+        # Undone with the transaction, and left out for users who may read and no more.
+        if connection.exec_driver_sql("SELECT has_database_privilege(current_database(), 'TEMP')").scalar():
+            for view in _views(""):
+                connection.exec_driver_sql(view)
         connection.exec_driver_sql("SET TRANSACTION READ ONLY")
         # Once a snapshot is taken, nothing can make the transaction writable again.
         connection.exec_driver_sql("SELECT 1")
@@ -102,6 +112,21 @@ def _postgresql_cursor(engine: sa.Engine, statement: str, limit: int | None) -> 
             cursor.execute(f"DECLARE answer NO SCROLL CURSOR FOR {statement}", prepare=True)
             cursor.execute(f"FETCH {'ALL' if limit is None else limit + 1} FROM answer")
             yield cursor
+
+
+def _views(schema: str) -> Iterator[str]:
+    """Statements that make the views; ``schema`` stands before the names of the tables behind them."""
+    owners: tuple[tuple[Of, str, str], ...] = (
+        ("run", "runs", "m.run_id = owner.id AND m.repetition IS NULL"),
+        ("repetition", "repetitions", 'm.run_id = owner.run_id AND m.repetition = owner."index"'),
+    )
+    for of, table, is_owners in owners:
+        columns = ["owner.*"] + [
+            f"(SELECT m.value FROM {schema}measurements AS m "
+            f"WHERE m.name = '{quantity.name}' AND {is_owners}) AS \"{quantity.name}\""
+            for quantity in quantities(of)
+        ]
+        yield f"CREATE TEMP VIEW {table} AS SELECT {', '.join(columns)} FROM {schema}{table} AS owner"
 
 
 _CURSORS = {("sqlite", "pysqlite"): _sqlite_cursor, ("postgresql", "psycopg"): _postgresql_cursor}

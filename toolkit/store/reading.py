@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from toolkit.errors import RunNotFound
 from toolkit.store import tables
+from toolkit.store.row_columns import column_names, row_of
 from toolkit.store.rows import (
     Artifact,
     Condition,
     Device,
+    Measurement,
     Repetition,
     Run,
     RunSummary,
     StoredRun,
 )
 
-Row = TypeVar("Row", Artifact, Condition, Device, Repetition, Run)
+Row = TypeVar("Row", Artifact, Condition, Device, Measurement, Repetition, Run)
 
 # Whole runs in memory at once; also of bound values in one statement.
 _RUNS_AT_A_TIME = 200
@@ -29,16 +31,11 @@ _RUNS_AT_A_TIME = 200
 
 def _columns(table: sa.Table, row: type[Row]) -> list[sa.ColumnElement[Any]]:
     """The table's columns that make up ``row``, labelled so that joined tables do not collide."""
-    return [table.c[field.name].label(f"{table.name}.{field.name}") for field in fields(row)]
+    return [table.c[name].label(f"{table.name}.{name}") for name in column_names(row)]
 
 
 def _read(row: type[Row], table: sa.Table, values: Mapping[Any, Any]) -> Row:
-    read: dict[str, Any] = {}
-    for field in fields(row):
-        value = values[f"{table.name}.{field.name}"]
-        # JSON knows only lists; a frozen row holds tuples.
-        read[field.name] = tuple(value) if isinstance(value, list) else value
-    return row(**read)
+    return row_of(row, values, f"{table.name}.")
 
 
 def summaries() -> sa.Select[Any]:
@@ -68,10 +65,11 @@ def summaries_of(connection: sa.Connection, run_ids: Sequence[str]) -> Iterator[
     for some in _batches(run_ids):
         rows = connection.execute(summaries().where(tables.runs.c.id.in_(some))).mappings()
         found = {read.run.id: read for read in map(summary, rows)}
+        measured = measurements_of(connection, some)
         for run_id in some:
             if run_id not in found:
                 raise RunNotFound("no such run", subject=f"run {run_id!r}", next_step="See: slm results list")
-            yield found[run_id]
+            yield replace(found[run_id], measurements=tuple(measured.get(run_id, ())))
 
 
 def whole_runs(connection: sa.Connection, run_ids: Sequence[str]) -> Iterator[StoredRun]:
@@ -83,14 +81,24 @@ def whole_runs(connection: sa.Connection, run_ids: Sequence[str]) -> Iterator[St
     for some in _batches(run_ids):
         repetitions = _of_runs(connection, Repetition, tables.repetitions, tables.repetitions.c.index, some)
         conditions = _of_runs(connection, Condition, tables.conditions, tables.conditions.c.id, some)
+        measured = _of_runs(connection, Measurement, tables.measurements, tables.measurements.c.id, some)
         for found in summaries_of(connection, some):
             yield StoredRun(
                 run=found.run,
                 device=found.device,
                 artifact=found.artifact,
+                measurements=tuple(measured[found.run.id]),
                 repetitions=tuple(repetitions[found.run.id]),
                 conditions=tuple(conditions[found.run.id]),
             )
+
+
+def measurements_of(
+    connection: sa.Connection, run_ids: Sequence[str] | sa.Select[Any]
+) -> dict[str, list[Measurement]]:
+    """The measurements of runs as a whole, not of their repetitions, by run."""
+    table = tables.measurements
+    return _of_runs(connection, Measurement, table, table.c.id, run_ids, only=table.c.repetition.is_(None))
 
 
 def _batches(run_ids: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -99,11 +107,18 @@ def _batches(run_ids: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def _of_runs(
-    connection: sa.Connection, row: type[Row], table: sa.Table, order: sa.Column[Any], run_ids: Sequence[str]
+    connection: sa.Connection,
+    row: type[Row],
+    table: sa.Table,
+    order: sa.Column[Any],
+    run_ids: Sequence[str] | sa.Select[Any],
+    only: sa.ColumnElement[bool] | None = None,
 ) -> dict[str, list[Row]]:
     """The rows of a table that belong to some runs, by run."""
     owner = table.c.run_id
     query = sa.select(owner, *_columns(table, row)).where(owner.in_(run_ids)).order_by(owner, order)
+    if only is not None:
+        query = query.where(only)
     found: dict[str, list[Row]] = defaultdict(list)
     for values in connection.execute(query).mappings():
         found[values[owner]].append(_read(row, table, values))

@@ -1,13 +1,31 @@
 """What the store holds, as frozen dataclasses; one class per table, one field per column.
 
-Durations are nanoseconds, sizes bytes. ``None`` means not known or not measured, never zero.
+The tables are made from these classes (:mod:`toolkit.store.row_columns`), so a figure is written down here
+alone. Durations are nanoseconds, sizes bytes. ``None`` means not known or not measured, never zero.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+
+@dataclass(frozen=True)
+class Characters:
+    """How long a text's column is."""
+
+    most: int
+
+
+BITS_64 = "64 bits"
+
+Hash = Annotated[str, Characters(64)]
+Name = Annotated[str, Characters(32)]
+LongName = Annotated[str, Characters(64)]
+Word = Annotated[str, Characters(16)]
+ShortWord = Annotated[str, Characters(8)]
+Large = Annotated[int, BITS_64]
 
 # Only "ok" runs enter comparisons. docs/protocol.md says when each status is given.
 Status = Literal[
@@ -40,19 +58,19 @@ class Device:
     ``key`` is a hash over what makes results comparable: serial, model, ABI, OS build, emulated.
     """
 
-    key: str
-    serial: str
-    kind: str
+    key: Hash
+    serial: Annotated[str, Characters(255)]
+    kind: Word
     emulated: bool
     manufacturer: str | None
     model: str | None
     soc: str | None
-    abi: str | None
+    abi: Name | None
     os_version: str | None
     api_level: int | None
     build: str | None
     cpu_cores: int | None
-    ram_bytes: int | None
+    ram_bytes: Large | None
 
     @property
     def shown_kind(self) -> str:
@@ -67,52 +85,72 @@ class Artifact:
     ``quantization`` is the label that tables show, e.g. ``8da4w g32 hqq``.
     """
 
-    sha256: str
+    sha256: Hash
     name: str
     model: str
     revision: str | None
-    model_type: str
-    backend: str
-    backend_version: str
+    model_type: LongName
+    backend: Name
+    backend_version: Name
     quantization: str
-    scheme: str
+    scheme: Name
     group_size: int | None
-    algorithm: str
-    preset: str | None
+    algorithm: Name
+    preset: LongName | None
     context_length: int
-    size_bytes: int
-    unique_parameters: int
-    stored_parameters: int
+    size_bytes: Large
+    unique_parameters: Large
+    stored_parameters: Large
+
+
+@dataclass(frozen=True)
+class EnergyMethod:
+    """How a run's joules were measured; ``note`` says why there are none, or what to know about them.
+
+    ``source`` is the file of the battery's counter, ``gauge_ms`` how often it changes, ``discharge_sign`` the
+    sign of its current while discharging, and ``sign_from`` how that was found: "unplugged" or "load".
+    """
+
+    source: str
+    interval_ms: int
+    samples: int
+    gauge_ms: int | None = None
+    current_unit: ShortWord | None = None
+    voltage_unit: ShortWord | None = None
+    discharge_sign: int | None = None
+    sign_from: Word | None = None
+    charging: bool | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True)
 class Run:
     """One profile run: what was asked for, how it ended, and the figures of an ended one.
 
-    The figures (``load_ns`` to ``greedy_total``, and those in watts and joules) are medians over the measured
-    repetitions, as defined in docs/protocol.md and docs/energy.md, and are None unless the run is ok.
+    The figures (``load_ns`` to ``greedy_total``) are medians over the measured repetitions, as defined in
+    docs/protocol.md, and are None unless the run is ok. Figures that only some runs have are measurements.
 
     ``gate`` is the gate that every repetition really passed: "off", "default", "strict", or "unattended" when
     the host was gone for some; None where nobody knows. The ``gate_*`` limits are None where nothing was
     asked; ``gate_unreadable`` names, separated by commas, what was asked but could not be read.
-    ``power_source`` is None when unreadable and "changed" when it did. ``energy_*`` say how the joules were
-    measured, and ``energy_note`` why there are none, or what to know about them.
+    ``power_source`` is None when unreadable and "changed" when it did. ``energy`` is None when energy was not
+    measured.
     """
 
-    id: str
-    device_key: str
-    artifact_sha256: str
-    status: Status
+    id: Name
+    device_key: Hash
+    artifact_sha256: Hash
+    status: Annotated[Status, Characters(16)]
     error: str | None
     protocol: int
-    created_unix_ns: int
-    toolkit_version: str
-    engine: str
-    engine_version: str
-    runner_version: str | None
-    kernels: str | None
-    abi: str
-    bundle_sha256: str
+    created_unix_ns: Large
+    toolkit_version: Name
+    engine: Name
+    engine_version: Name
+    runner_version: Name | None
+    kernels: Name | None
+    abi: Name
+    bundle_sha256: Hash
     argv: Sequence[str]
     exit_code: int | None
     prompt_tokens: int
@@ -124,24 +162,24 @@ class Run:
     repetitions: int
     threads: int
     affinity: Sequence[int]
-    load_ns: int | None = None
+    load_ns: Large | None = None
     prefill_tokens_per_second: float | None = None
     prefill_stdev: float | None = None
     decode_tokens_per_second: float | None = None
     decode_stdev: float | None = None
-    ttft_ns: int | None = None
-    peak_bytes: int | None = None
+    ttft_ns: Large | None = None
+    peak_bytes: Large | None = None
     memory_method: str | None = None
-    vm_hwm_bytes: int | None = None
-    max_rss_swap_bytes: int | None = None
-    max_swap_bytes: int | None = None
-    after_load_bytes: int | None = None
-    major_faults: int | None = None
+    vm_hwm_bytes: Large | None = None
+    max_rss_swap_bytes: Large | None = None
+    max_swap_bytes: Large | None = None
+    after_load_bytes: Large | None = None
+    major_faults: Large | None = None
     memory_samples: int | None = None
     memory_interval_ms: int | None = None
     greedy_matched: int | None = None
     greedy_total: int | None = None
-    gate: str | None = None
+    gate: Word | None = None
     gate_max_thermal_status: int | None = None
     gate_max_celsius: float | None = None
     gate_max_cpu_busy: float | None = None
@@ -149,25 +187,8 @@ class Run:
     gate_screen_off: bool | None = None
     gate_unreadable: str | None = None
     throttled_repetitions: int | None = None
-    power_source: str | None = None
-    energy_source: str | None = None
-    energy_interval_ms: int | None = None
-    energy_samples: int | None = None
-    energy_gauge_ms: int | None = None
-    energy_current_unit: str | None = None
-    energy_voltage_unit: str | None = None
-    energy_discharge_sign: int | None = None
-    energy_sign_from: str | None = None
-    energy_charging: bool | None = None
-    energy_note: str | None = None
-    baseline_watts: float | None = None
-    mean_watts: float | None = None
-    net_watts: float | None = None
-    joules_per_prompt: float | None = None
-    prefill_joules_per_token: float | None = None
-    decode_joules_per_token: float | None = None
-    battery_rise_celsius: float | None = None
-    cpu_rise_celsius: float | None = None
+    power_source: Word | None = None
+    energy: EnergyMethod | None = None
 
 
 @dataclass(frozen=True)
@@ -177,21 +198,19 @@ class Repetition:
     ``decode_total_ns`` is their sum, and is filled in where it is not given. An imported llama-bench test has
     it without any steps, and no ``prefill_ns`` when decode alone was timed. ``gate`` is "off",
     "opened" or "unattended"; ``throttled`` says, where known, whether the device slowed itself down
-    meanwhile, and ``throttle_sign`` how that showed. Joules are net of the idle baseline.
+    meanwhile, and ``throttle_sign`` how that showed.
     """
 
     index: int
     warmup: bool
-    started_unix_ns: int
-    prefill_ns: int | None
+    started_unix_ns: Large
+    prefill_ns: Large | None
     decode_ns: Sequence[int]
-    gate: str | None = None
-    gate_wait_ns: int | None = None
+    gate: Word | None = None
+    gate_wait_ns: Large | None = None
     throttled: bool | None = None
     throttle_sign: str | None = None
-    prefill_joules: float | None = None
-    decode_joules: float | None = None
-    decode_total_ns: int | None = None
+    decode_total_ns: Large | None = None
 
     def __post_init__(self) -> None:
         if self.decode_total_ns is None:
@@ -202,34 +221,52 @@ class Repetition:
 class Condition:
     """Readings at one moment of a run; ``repetition`` is None for readings around the whole run."""
 
-    moment: Literal["before", "after"]
+    moment: Annotated[Literal["before", "after"], Characters(8)]
     repetition: int | None
-    unix_ns: int
+    unix_ns: Large
     cpu_busy: float | None = None
     cpu_frequencies_khz: Sequence[int] | None = None
     cpu_frequency_caps_khz: Sequence[int] | None = None
-    available_ram_bytes: int | None = None
+    available_ram_bytes: Large | None = None
     thermal_status: int | None = None
     hottest_cpu_celsius: float | None = None
     battery_percent: int | None = None
     battery_celsius: float | None = None
     charging: bool | None = None
-    power_source: str | None = None
+    power_source: Word | None = None
     screen_on: bool | None = None
 
 
 @dataclass(frozen=True)
+class Measurement:
+    """A figure of a run or of one of its repetitions; :mod:`toolkit.store.measurements` has the names."""
+
+    name: LongName
+    value: float
+    unit: Word
+    repetition: int | None = None
+
+
+@dataclass(frozen=True)
 class RunSummary:
-    """A row of the listing: a run with its device and artifact."""
+    """A row of the listing: a run with its device, its artifact and the measurements of it as a whole."""
 
     run: Run
     device: Device
     artifact: Artifact
+    measurements: Sequence[Measurement] = field(default=(), kw_only=True)
+
+    def measured(self, name: str, repetition: int | None = None) -> float | None:
+        """The value of a measurement; None where it was not measured."""
+        for one in self.measurements:
+            if one.name == name and one.repetition == repetition:
+                return one.value
+        return None
 
 
 @dataclass(frozen=True)
 class StoredRun(RunSummary):
-    """A whole run, with all its samples."""
+    """A whole run, with all its samples and the measurements of its repetitions."""
 
     repetitions: Sequence[Repetition]
     conditions: Sequence[Condition]

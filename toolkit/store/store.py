@@ -7,7 +7,7 @@ import json
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,7 +17,8 @@ from toolkit.store import tables
 from toolkit.store.database import connect, stored_schema, transaction
 from toolkit.store.filters import Filter
 from toolkit.store.query import matching, order_by
-from toolkit.store.reading import summaries, summaries_of, summary, whole_runs
+from toolkit.store.reading import measurements_of, summaries, summaries_of, summary, whole_runs
+from toolkit.store.row_columns import values_of
 from toolkit.store.rows import RunSummary, Status, StoredRun
 
 # Without i, l, o, u: ids are read aloud and typed.
@@ -93,7 +94,7 @@ class Store:
         return transaction(self.engine, writes=True)
 
     def add_run(self, stored: StoredRun, manifest: Mapping[str, Any]) -> bool:
-        """Write a run with its device, artifact, repetitions and conditions in one transaction.
+        """Write a run with its device, artifact, samples and measurements in one transaction.
 
         A run that is already there is left alone, except one that was given up (``device_lost``) and
         whose result has now been brought back from the device: that one is replaced.
@@ -126,7 +127,9 @@ class Store:
         chosen = matching(where, order, limit).subquery()
         query = summaries().join(chosen, chosen.c.id == tables.runs.c.id).order_by(*order)
         with self.reading() as connection:
-            return [summary(row) for row in connection.execute(query).mappings()]
+            listed = [summary(row) for row in connection.execute(query).mappings()]
+            measured = measurements_of(connection, sa.select(chosen.c.id))
+        return [replace(row, measurements=tuple(measured.get(row.run.id, ()))) for row in listed]
 
     def run_ids(self, where: Filter | str | None = None) -> list[str]:
         """The ids of all runs that pass a filter, newest first.
@@ -228,24 +231,27 @@ def write_run(connection: sa.Connection, stored: StoredRun, manifest: Mapping[st
         if known != UNFINISHED or run.status == UNFINISHED:
             return False
         _delete_measured(connection, run.id)
-    insert_if_absent(connection, tables.devices, asdict(stored.device))
-    insert_if_absent(connection, tables.artifacts, {**asdict(stored.artifact), "manifest": dict(manifest)})
+    insert_if_absent(connection, tables.devices, values_of(stored.device))
+    insert_if_absent(connection, tables.artifacts, {**values_of(stored.artifact), "manifest": dict(manifest)})
     if known is not None:
         # Updated, not replaced, so that its tags stay.
-        connection.execute(sa.update(tables.runs).where(tables.runs.c.id == run.id).values(asdict(run)))
-    elif not _inserted(connection, tables.runs, asdict(run)):
+        connection.execute(sa.update(tables.runs).where(tables.runs.c.id == run.id).values(values_of(run)))
+    elif not _inserted(connection, tables.runs, values_of(run)):
         return False
     if stored.repetitions:
-        rows = [{"run_id": run.id, **asdict(row)} for row in stored.repetitions]
+        rows = [{"run_id": run.id, **values_of(row)} for row in stored.repetitions]
         connection.execute(sa.insert(tables.repetitions), rows)
     if stored.conditions:
-        rows = [{"run_id": run.id, **asdict(row)} for row in stored.conditions]
+        rows = [{"run_id": run.id, **values_of(row)} for row in stored.conditions]
         connection.execute(sa.insert(tables.conditions), rows)
+    if stored.measurements:
+        rows = [{"run_id": run.id, **values_of(row)} for row in stored.measurements]
+        connection.execute(sa.insert(tables.measurements), rows)
     return True
 
 
 def _delete_measured(connection: sa.Connection, run_id: str) -> None:
-    for column in (tables.repetitions.c.run_id, tables.conditions.c.run_id):
+    for column in (tables.repetitions.c.run_id, tables.conditions.c.run_id, tables.measurements.c.run_id):
         connection.execute(sa.delete(column.table).where(column == run_id))
 
 

@@ -1,64 +1,44 @@
-"""The tables, for queries. The migrations create them; a test keeps the two equal."""
+"""The tables, made from the rows, for queries. The migrations create them; a test keeps the two equal."""
 
 from __future__ import annotations
 
 from sqlalchemy import (
     JSON,
     BigInteger,
-    Boolean,
     Column,
-    Float,
+    DefaultClause,
     ForeignKey,
     Index,
     Integer,
     MetaData,
     String,
     Table,
-    Text,
 )
 
+from toolkit.store.row_columns import columns_of
+from toolkit.store.rows import Artifact, Condition, Device, Measurement, Repetition, Run
+
 # The newest migration.
-SCHEMA = "0003"
+SCHEMA = "0004"
 
 metadata = MetaData()
 
-devices = Table(
-    "devices",
-    metadata,
-    Column("key", String(64), primary_key=True),
-    Column("serial", String(255), nullable=False),
-    Column("kind", String(16), nullable=False),
-    Column("emulated", Boolean, nullable=False),
-    Column("manufacturer", Text),
-    Column("model", Text),
-    Column("soc", Text),
-    Column("abi", String(32)),
-    Column("os_version", Text),
-    Column("api_level", Integer),
-    Column("build", Text),
-    Column("cpu_cores", Integer),
-    Column("ram_bytes", BigInteger),
-)
+
+def _numbered() -> Column[int]:
+    # SQLite numbers rows by itself only when the key is spelled INTEGER.
+    return Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+
+
+def _of_run() -> Column[str]:
+    return Column("run_id", String(32), ForeignKey("runs.id"), nullable=False)
+
+
+devices = Table("devices", metadata, *columns_of(Device, keys=["key"]))
 
 artifacts = Table(
     "artifacts",
     metadata,
-    Column("sha256", String(64), primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("model", Text, nullable=False),
-    Column("revision", Text),
-    Column("model_type", String(64), nullable=False),
-    Column("backend", String(32), nullable=False),
-    Column("backend_version", String(32), nullable=False),
-    Column("quantization", Text, nullable=False),
-    Column("scheme", String(32), nullable=False),
-    Column("group_size", Integer),
-    Column("algorithm", String(32), nullable=False),
-    Column("preset", String(64)),
-    Column("context_length", Integer, nullable=False),
-    Column("size_bytes", BigInteger, nullable=False),
-    Column("unique_parameters", BigInteger, nullable=False),
-    Column("stored_parameters", BigInteger, nullable=False),
+    *columns_of(Artifact, keys=["sha256"]),
     # The whole manifest, so that a question nobody thought of yet can still be answered.
     Column("manifest", JSON, nullable=False),
 )
@@ -66,75 +46,9 @@ artifacts = Table(
 runs = Table(
     "runs",
     metadata,
-    Column("id", String(32), primary_key=True),
-    Column("device_key", String(64), ForeignKey("devices.key"), nullable=False),
-    Column("artifact_sha256", String(64), ForeignKey("artifacts.sha256"), nullable=False),
-    Column("status", String(16), nullable=False),
-    Column("error", Text),
-    Column("protocol", Integer, nullable=False),
-    Column("created_unix_ns", BigInteger, nullable=False),
-    Column("toolkit_version", String(32), nullable=False),
-    Column("engine", String(32), nullable=False),
-    Column("engine_version", String(32), nullable=False),
-    Column("runner_version", String(32)),
-    Column("kernels", String(32)),
-    Column("abi", String(32), nullable=False),
-    Column("bundle_sha256", String(64), nullable=False),
-    Column("argv", JSON, nullable=False),
-    Column("exit_code", Integer),
-    Column("prompt_tokens", Integer, nullable=False),
-    Column("generate_tokens", Integer, nullable=False),
-    Column("depth", Integer, nullable=False),
-    Column("prefill_chunk", Integer, nullable=False),
-    Column("context_length", Integer, nullable=False),
-    Column("warmup", Integer, nullable=False),
-    Column("repetitions", Integer, nullable=False),
-    Column("threads", Integer, nullable=False),
-    Column("affinity", JSON, nullable=False),
-    Column("load_ns", BigInteger),
-    Column("prefill_tokens_per_second", Float),
-    Column("prefill_stdev", Float),
-    Column("decode_tokens_per_second", Float),
-    Column("decode_stdev", Float),
-    Column("ttft_ns", BigInteger),
-    Column("peak_bytes", BigInteger),
-    Column("memory_method", Text),
-    Column("vm_hwm_bytes", BigInteger),
-    Column("max_rss_swap_bytes", BigInteger),
-    Column("max_swap_bytes", BigInteger),
-    Column("after_load_bytes", BigInteger),
-    Column("major_faults", BigInteger),
-    Column("memory_samples", Integer),
-    Column("memory_interval_ms", Integer),
-    Column("greedy_matched", Integer),
-    Column("greedy_total", Integer),
-    Column("gate", String(16)),
-    Column("gate_max_thermal_status", Integer),
-    Column("gate_max_celsius", Float),
-    Column("gate_max_cpu_busy", Float),
-    Column("gate_min_battery_percent", Integer),
-    Column("gate_screen_off", Boolean),
-    Column("gate_unreadable", Text),
-    Column("throttled_repetitions", Integer),
-    Column("power_source", String(16)),
-    Column("energy_source", Text),
-    Column("energy_interval_ms", Integer),
-    Column("energy_samples", Integer),
-    Column("energy_gauge_ms", Integer),
-    Column("energy_current_unit", String(8)),
-    Column("energy_voltage_unit", String(8)),
-    Column("energy_discharge_sign", Integer),
-    Column("energy_sign_from", String(16)),
-    Column("energy_charging", Boolean),
-    Column("energy_note", Text),
-    Column("baseline_watts", Float),
-    Column("mean_watts", Float),
-    Column("net_watts", Float),
-    Column("joules_per_prompt", Float),
-    Column("prefill_joules_per_token", Float),
-    Column("decode_joules_per_token", Float),
-    Column("battery_rise_celsius", Float),
-    Column("cpu_rise_celsius", Float),
+    *columns_of(
+        Run, keys=["id"], references={"device_key": "devices.key", "artifact_sha256": "artifacts.sha256"}
+    ),
     Index("ix_runs_created_unix_ns", "created_unix_ns"),
     Index("ix_runs_artifact_sha256", "artifact_sha256"),
     Index("ix_runs_device_key", "device_key"),
@@ -146,42 +60,38 @@ repetitions = Table(
     "repetitions",
     metadata,
     Column("run_id", String(32), ForeignKey("runs.id"), primary_key=True),
-    Column("index", Integer, primary_key=True, autoincrement=False),
-    Column("warmup", Boolean, nullable=False),
-    Column("started_unix_ns", BigInteger, nullable=False),
-    Column("prefill_ns", BigInteger),
-    Column("decode_ns", JSON, nullable=False),
-    # The sum of decode_ns, so that comparisons need not parse every step.
-    Column("decode_total_ns", BigInteger, nullable=False, server_default="0"),
-    Column("gate", String(16)),
-    Column("gate_wait_ns", BigInteger),
-    Column("throttled", Boolean),
-    Column("throttle_sign", Text),
-    Column("prefill_joules", Float),
-    Column("decode_joules", Float),
+    *columns_of(Repetition, keys=["index"]),
 )
+# Filled in by the row where it is not given; older stores were given 0 first.
+repetitions.c.decode_total_ns.nullable = False
+repetitions.c.decode_total_ns.server_default = DefaultClause("0")
 
 conditions = Table(
     "conditions",
     metadata,
-    # SQLite numbers rows by itself only when the key is spelled INTEGER.
-    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
-    Column("run_id", String(32), ForeignKey("runs.id"), nullable=False),
-    Column("moment", String(8), nullable=False),
-    Column("repetition", Integer),
-    Column("unix_ns", BigInteger, nullable=False),
-    Column("cpu_busy", Float),
-    Column("cpu_frequencies_khz", JSON(none_as_null=True)),
-    Column("available_ram_bytes", BigInteger),
-    Column("thermal_status", Integer),
-    Column("hottest_cpu_celsius", Float),
-    Column("battery_percent", Integer),
-    Column("charging", Boolean),
-    Column("cpu_frequency_caps_khz", JSON(none_as_null=True)),
-    Column("battery_celsius", Float),
-    Column("power_source", String(16)),
-    Column("screen_on", Boolean),
+    _numbered(),
+    _of_run(),
+    *columns_of(Condition),
     Index("ix_conditions_run_id", "run_id"),
+)
+
+measurements = Table("measurements", metadata, _numbered(), _of_run(), *columns_of(Measurement))
+# One value of a name for the run as a whole, and one for each repetition; the first is also how a listing
+# finds them.
+Index(
+    "ix_measurements_of_run",
+    measurements.c.run_id,
+    measurements.c.name,
+    unique=True,
+    sqlite_where=measurements.c.repetition.is_(None),
+    postgresql_where=measurements.c.repetition.is_(None),
+)
+Index(
+    "ix_measurements_of_repetition",
+    measurements.c.run_id,
+    measurements.c.repetition,
+    measurements.c.name,
+    unique=True,
 )
 
 tags = Table(

@@ -15,13 +15,14 @@ def columns(as_json: bool = selection.JSON) -> None:
       slm results columns
       slm results columns --json
     """  # noqa: D301
-    from toolkit.store.columns import COLUMNS
+    from toolkit.store.columns import all_columns
 
     if as_json:
         named = [
-            {"name": column.name, "short": column.short, "kind": column.kind} for column in COLUMNS.values()
+            {"name": column.name, "short": column.short, "kind": column.kind}
+            for column in all_columns().values()
         ]
         print(json.dumps(named, indent=2))
         return
-    for column in COLUMNS.values():
+    for column in all_columns().values():
         print(f"{column.short or '':14}{column.name:28}{column.kind}")

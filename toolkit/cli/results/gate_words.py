@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from toolkit.store.rows import Run
+from toolkit.store.rows import Run, RunSummary
 
 
 def gate_words(run: Run) -> str | None:
@@ -33,35 +33,37 @@ def throttling_words(run: Run) -> str | None:
     return f"in {run.throttled_repetitions} of {run.repetitions} repetitions"
 
 
-def energy_words(run: Run) -> str | None:
+def energy_words(summary: RunSummary) -> str | None:
     """Joules, or why there are none; None when energy was not asked for."""
-    if run.energy_source is None:
+    method = summary.run.energy
+    if method is None:
         return None
     figures = [
         words.format(value)
         for words, value in (
-            ("{:.2f} J per prompt", run.joules_per_prompt),
-            ("prefill {:.4f} J/token", run.prefill_joules_per_token),
-            ("decode {:.4f} J/token", run.decode_joules_per_token),
-            ("{:.2f} W", run.mean_watts),
-            ("idle {:.2f} W", run.baseline_watts),
-            ("battery {:+.1f} C", run.battery_rise_celsius),
-            ("CPU {:+.1f} C", run.cpu_rise_celsius),
+            ("{:.2f} J per prompt", summary.measured("joules_per_prompt")),
+            ("prefill {:.4f} J/token", summary.measured("prefill_joules_per_token")),
+            ("decode {:.4f} J/token", summary.measured("decode_joules_per_token")),
+            ("{:.2f} W", summary.measured("mean_watts")),
+            ("idle {:.2f} W", summary.measured("baseline_watts")),
+            ("battery {:+.1f} C", summary.measured("battery_rise_celsius")),
+            ("CPU {:+.1f} C", summary.measured("cpu_rise_celsius")),
         )
         if value is not None
     ]
-    charging = ["while charging"] if run.energy_charging else []
-    note = [run.energy_note] if run.energy_note else []
+    charging = ["while charging"] if method.charging else []
+    note = [method.note] if method.note else []
     return "; ".join([", ".join(figures), *charging, *note]).removeprefix("; ")
 
 
 def counter_words(run: Run) -> str | None:
     """What the joules were measured with."""
-    if run.energy_source is None or run.energy_current_unit is None:
+    method = run.energy
+    if method is None or method.current_unit is None:
         return None
-    positive = "discharging" if run.energy_discharge_sign == 1 else "charging"
+    positive = "discharging" if method.discharge_sign == 1 else "charging"
     return (
-        f"{run.energy_source} every {run.energy_interval_ms} ms ({run.energy_samples} samples), updated "
-        f"every {run.energy_gauge_ms} ms, {run.energy_current_unit} and {run.energy_voltage_unit}, positive "
-        f"while {positive} (from {run.energy_sign_from})"
+        f"{method.source} every {method.interval_ms} ms ({method.samples} samples), updated "
+        f"every {method.gauge_ms} ms, {method.current_unit} and {method.voltage_unit}, positive "
+        f"while {positive} (from {method.sign_from})"
     )

@@ -133,7 +133,7 @@ def _facts(stored: StoredRun, tags: Sequence[str]) -> list[tuple[str, str]]:
         ("decode", _rate(run.decode_tokens_per_second, run.decode_stdev)),
         ("peak memory", _memory(stored)),
         ("greedy parity", _parity(stored)),
-        ("energy", energy_words(run)),
+        ("energy", energy_words(stored)),
         ("counters", counter_words(run)),
         ("command", " ".join(run.argv)),
     ]

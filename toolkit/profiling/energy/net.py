@@ -6,14 +6,16 @@ docs/energy.md says what the figures mean and what they are worth.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from toolkit.profiling.energy.counter_units import Calibration, Uncalibrated, calibrate
 from toolkit.profiling.energy.power_curve import PowerCurve
 from toolkit.profiling.energy_options import EnergyOptions
 from toolkit.profiling.gate.moments import Moment
 from toolkit.profiling.records import Repetition, Result
+from toolkit.store.measurements import measurement
+from toolkit.store.rows import EnergyMethod, Measurement
 
 # A window shorter than this many updates of the fuel gauge holds more chance than energy.
 _UPDATES_PER_WINDOW = 2
@@ -30,33 +32,32 @@ class RepetitionEnergy:
 
 
 @dataclass(frozen=True)
-class EnergyFigures:
-    """What is stored of a run's energy; fields are columns of the store's table of runs."""
+class Energy:
+    """What is stored of a run's energy.
 
-    energy_source: str
-    energy_interval_ms: int
-    energy_samples: int
-    energy_gauge_ms: int | None = None
-    energy_current_unit: str | None = None
-    energy_voltage_unit: str | None = None
-    energy_discharge_sign: int | None = None
-    energy_sign_from: str | None = None
-    energy_charging: bool | None = None
-    energy_note: str | None = None
-    baseline_watts: float | None = None
-    mean_watts: float | None = None
-    net_watts: float | None = None
-    joules_per_prompt: float | None = None
-    prefill_joules_per_token: float | None = None
-    decode_joules_per_token: float | None = None
-    battery_rise_celsius: float | None = None
-    cpu_rise_celsius: float | None = None
+    Attributes:
+        method: how it was measured.
+        figures: of the run, by their names in the vocabulary of measurements; None where there is none.
+        repetitions: net joules by index.
+    """
+
+    method: EnergyMethod
+    figures: Mapping[str, float | None]
+    repetitions: Mapping[int, RepetitionEnergy] = field(default_factory=dict)
+
+    def measurements(self) -> Iterator[Measurement]:
+        """All that is known, as measurements."""
+        for name, value in self.figures.items():
+            if value is not None:
+                yield measurement(name, value)
+        for index, part in self.repetitions.items():
+            for name, value in (("prefill_joules", part.prefill), ("decode_joules", part.decode)):
+                if value is not None:
+                    yield measurement(name, value, index)
 
 
-def energy_of(
-    result: Result, moments: Sequence[Moment], options: EnergyOptions
-) -> tuple[EnergyFigures, dict[int, RepetitionEnergy]] | None:
-    """Figures of a run, and per repetition; None when no counters were sampled.
+def energy_of(result: Result, moments: Sequence[Moment], options: EnergyOptions) -> Energy | None:
+    """Energy of a run and of its repetitions; None when no counters were sampled.
 
     Args:
         result: what the runner wrote.
@@ -67,26 +68,27 @@ def energy_of(
     if power is None:
         return None
     charging = _charging(moments)
-    known = EnergyFigures(
-        energy_source=power.current_file,
-        energy_interval_ms=power.interval_ms,
-        energy_samples=len(power.monotonic_ns),
-        energy_charging=charging,
-        battery_rise_celsius=_rise(moments, "battery_celsius"),
-        cpu_rise_celsius=_rise(moments, "hottest_cpu_celsius"),
+    method = EnergyMethod(
+        source=power.current_file,
+        interval_ms=power.interval_ms,
+        samples=len(power.monotonic_ns),
+        charging=charging,
     )
+    rises = {
+        "battery_rise_celsius": _rise(moments, "battery_celsius"),
+        "cpu_rise_celsius": _rise(moments, "hottest_cpu_celsius"),
+    }
     if charging and not options.allow_charging:
-        return replace(known, energy_note="external power was attached during the run"), {}
+        return Energy(replace(method, note="external power was attached during the run"), rises)
     try:
         calibration = calibrate(power, [_window(r) for r in result.measured], unplugged=charging is False)
-        return _measured(result, known, calibration, PowerCurve.of(power, calibration))
+        measured = _measured(result, method, calibration, PowerCurve.of(power, calibration))
     except Uncalibrated as reason:
-        return replace(known, energy_note=str(reason)), {}
+        return Energy(replace(method, note=str(reason)), rises)
+    return replace(measured, figures={**measured.figures, **rises})
 
 
-def _measured(
-    result: Result, known: EnergyFigures, calibration: Calibration, curve: PowerCurve
-) -> tuple[EnergyFigures, dict[int, RepetitionEnergy]]:
+def _measured(result: Result, method: EnergyMethod, calibration: Calibration, curve: PowerCurve) -> Energy:
     assert result.power is not None
     baseline = curve.mean_watts(result.power.baseline_start_ns, result.power.baseline_end_ns)
     if baseline is None:
@@ -115,33 +117,35 @@ def _measured(
     prefill = [
         None if part.prefill is None else part.prefill / result.start.prompt_tokens for _, part in measured
     ]
-    figures = replace(
-        known,
-        energy_gauge_ms=round(calibration.gauge_ns / 1e6),
-        energy_current_unit=calibration.current_unit,
-        energy_voltage_unit=calibration.voltage_unit,
-        energy_discharge_sign=calibration.discharge_sign,
-        energy_sign_from=calibration.sign_from,
-        baseline_watts=baseline,
-        mean_watts=mean_watts,
-        net_watts=None if mean_watts is None else mean_watts - baseline,
-        joules_per_prompt=_median([part.whole for _, part in measured]),
-        prefill_joules_per_token=_median(prefill),
-        decode_joules_per_token=_median(decode),
+    figures = {
+        "baseline_watts": baseline,
+        "mean_watts": mean_watts,
+        "net_watts": None if mean_watts is None else mean_watts - baseline,
+        "joules_per_prompt": _median([part.whole for _, part in measured]),
+        "prefill_joules_per_token": _median(prefill),
+        "decode_joules_per_token": _median(decode),
+    }
+    known = replace(
+        method,
+        gauge_ms=round(calibration.gauge_ns / 1e6),
+        current_unit=calibration.current_unit,
+        voltage_unit=calibration.voltage_unit,
+        discharge_sign=calibration.discharge_sign,
+        sign_from=calibration.sign_from,
     )
-    return _with_note(figures, calibration), parts
+    return Energy(replace(known, note=_note(known, figures, calibration)), figures, parts)
 
 
-def _with_note(figures: EnergyFigures, calibration: Calibration) -> EnergyFigures:
+def _note(method: EnergyMethod, figures: Mapping[str, float | None], calibration: Calibration) -> str | None:
     notes = []
-    if figures.energy_charging is not False:
+    if method.charging is not False:
         notes.append("external power was, or may have been, attached: only the battery's share is counted")
     missing = [
         words
         for words, value in (
-            ("a whole repetition", figures.joules_per_prompt),
-            ("prefill", figures.prefill_joules_per_token),
-            ("decode", figures.decode_joules_per_token),
+            ("a whole repetition", figures["joules_per_prompt"]),
+            ("prefill", figures["prefill_joules_per_token"]),
+            ("decode", figures["decode_joules_per_token"]),
         )
         if value is None
     ]
@@ -150,7 +154,7 @@ def _with_note(figures: EnergyFigures, calibration: Calibration) -> EnergyFigure
             f"no joules for {' and '.join(missing)}: shorter than {_UPDATES_PER_WINDOW} updates of the fuel "
             f"gauge ({calibration.gauge_ns / 1e6:.0f} ms each); ask for more tokens"
         )
-    return replace(figures, energy_note="; ".join(notes) or None)
+    return "; ".join(notes) or None
 
 
 def _window(repetition: Repetition) -> tuple[int, int]:

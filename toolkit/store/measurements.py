@@ -1,0 +1,82 @@
+"""The vocabulary of measurements: what a stored figure's name means, and its unit.
+
+A name written down here can be stored of any run, filtered and sorted by, exported and asked for in SQL; the
+tables stay as they are. Figures that every run has are columns of the table of runs instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from toolkit.errors import UsageError
+from toolkit.registry import Registry
+from toolkit.store.rows import Measurement
+
+_NS_PER_S = 1_000_000_000
+
+Of = Literal["run", "repetition"]
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One name of the vocabulary.
+
+    Attributes:
+        name: a lower-case identifier that ends in its unit, unlike every column of runs or repetitions.
+        unit: of the stored values.
+        definition: what is measured, in one sentence.
+        of: whether a run has one, or each of its repetitions.
+    """
+
+    name: str
+    unit: str
+    definition: str
+    of: Of = "run"
+
+    def __post_init__(self) -> None:
+        # The name becomes a column in SQL.
+        if not (self.name.isascii() and self.name.isidentifier() and self.name.islower()):
+            raise ValueError(f"{self.name!r} cannot be the name of a measurement")
+
+
+VOCABULARY: Registry[Quantity] = Registry("measurement", UsageError)
+for _quantity in (
+    Quantity("baseline_watts", "W", "power of the idle phone, with the model loaded"),
+    Quantity("mean_watts", "W", "power during the repetitions"),
+    Quantity("net_watts", "W", "mean_watts less baseline_watts"),
+    Quantity("joules_per_prompt", "J", "net energy of one whole repetition: prefill and all decode steps"),
+    Quantity("prefill_joules_per_token", "J", "net energy of the prefill / prompt tokens"),
+    Quantity("decode_joules_per_token", "J", "net energy of the decode steps / their number"),
+    Quantity(
+        "battery_rise_celsius", "C", "the battery's highest reading after a repetition less the first before"
+    ),
+    Quantity("cpu_rise_celsius", "C", "the same of the hottest CPU zone"),
+    Quantity("prefill_joules", "J", "net energy of a repetition's prefill", "repetition"),
+    Quantity("decode_joules", "J", "net energy of a repetition's decode steps", "repetition"),
+):
+    VOCABULARY.register(_quantity.name, _quantity)
+
+
+def quantities(of: Of) -> Iterator[Quantity]:
+    """The vocabulary of runs or of repetitions, in the order of registration."""
+    return (quantity for name in VOCABULARY if (quantity := VOCABULARY.get(name)).of == of)
+
+
+def measurement(name: str, value: float, repetition: int | None = None) -> Measurement:
+    """A measurement of the vocabulary.
+
+    Raises:
+        UsageError: no such name.
+        ValueError: of a repetition although the name is a run's, or the other way round.
+    """
+    quantity = VOCABULARY.get(name)
+    if (quantity.of == "repetition") != (repetition is not None):
+        raise ValueError(f"{name} is measured of each {quantity.of}")
+    return Measurement(name=name, value=float(value), unit=quantity.unit, repetition=repetition)
+
+
+def tokens_per_second(tokens: int, duration_ns: int) -> float:
+    """The rate of prefill and decode: tokens / time; the time must not be 0."""
+    return tokens * _NS_PER_S / duration_ns
