@@ -15,7 +15,7 @@ from stored_runs import MANIFEST, RUN, stored_run
 
 from toolkit.analysis.compared_figures import Figure, find_figure
 from toolkit.analysis.groups import load_groups
-from toolkit.errors import UsageError
+from toolkit.errors import StoreError, UsageError
 from toolkit.store import Store
 from toolkit.store.columns import all_columns
 from toolkit.store.export import export
@@ -155,7 +155,7 @@ def test_a_run_that_was_given_up_leaves_no_measurements_behind(store: Store) -> 
 
 def test_a_name_has_one_value_for_a_run(store: Store) -> None:
     twice = replace(stored_run(), measurements=(measurement("mean_watts", 1), measurement("mean_watts", 2)))
-    with pytest.raises(Exception, match="refused"):
+    with pytest.raises(StoreError, match="refused"):
         store.add_run(twice, MANIFEST)
     assert store.list_runs() == []
 

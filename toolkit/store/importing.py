@@ -167,7 +167,12 @@ def _ours(line: str, place: str, path: Path) -> Incoming:
 
 
 def _llama_bench(rows: Any, path: Path, device_name: str | None) -> Iterator[Incoming]:
-    if isinstance(rows, list) and rows and isinstance(rows[0], dict) and rows[0].get("schema") in (FIRST, SCHEMA):
+    if (
+        isinstance(rows, list)
+        and rows
+        and isinstance(rows[0], dict)
+        and rows[0].get("schema") in (FIRST, SCHEMA)
+    ):
         raise ImportInvalid(
             "is our json, which imports do not read",
             subject=str(path),
