@@ -157,7 +157,7 @@ def _prepare(work: dict[str, Any]) -> BaseException | None:
     try:
         module = importlib.import_module(module_of(work["kind"]))
         if work["kind"] == "convert":
-            module.load_backend(work["backend"])
+            module.load_backend(work["request"]["backend"])
     except Exception as error:
         return error
     return None
