@@ -1,1 +1,1 @@
-"""How well a decoder does: agreement with the original model, perplexity."""
+"""How well an artifact agrees with the original model."""
