@@ -11,12 +11,16 @@ from runs import ENDLESS_FLAGS, runner_pids, wait_for
 from slm_process import SlmProcess
 
 from toolkit.artifact import Artifact, FileEntry, Manifest, sha256_of
+from toolkit.devices.discovery import open_device
+from toolkit.devices.interrupt import Interrupt, interruptible_by
 from toolkit.devices.virtual.fleet import VirtualPhone
+from toolkit.profiling.session.launch import abandon, make_run_dir
 from toolkit.settings import Settings
 from toolkit.store import open_store
 
 WORKDIR = "data/local/tmp/slm-toolkit"
 BIG_BYTES = 400_000_000
+RUN_ID = "a1b2c3d4e5f6g7h8"
 
 
 @pytest.fixture
@@ -66,6 +70,16 @@ def test_while_running(slm: SlmProcess, phone: VirtualPhone, artifact: Artifact,
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert runner_pids(run_id) == []
+    assert_nothing_left(settings, phone)
+
+
+def test_while_cleaning_up(phone: VirtualPhone, settings: Settings) -> None:
+    device = open_device(phone.serial, settings)
+    make_run_dir(device, RUN_ID)
+    interrupt = Interrupt()
+    interrupt.request()
+    with interruptible_by(interrupt), pytest.raises(KeyboardInterrupt):
+        abandon(device, RUN_ID)
     assert_nothing_left(settings, phone)
 
 

@@ -188,7 +188,20 @@ def read_remote_text(device: Device, path: str, *, last_bytes: int) -> str:
 
 
 def abandon(device: Device, run_id: str) -> None:
-    """Kill a run's runner and remove its folder, as far as the device can still be reached."""
+    """Kill a run's runner and remove its folder, as far as the device can still be reached.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C arrived here. The folder was removed all the same; only a second one
+            breaks that off.
+    """
+    try:
+        _end_and_remove(device, run_id)
+    except KeyboardInterrupt:
+        _end_and_remove(device, run_id)
+        raise
+
+
+def _end_and_remove(device: Device, run_id: str) -> None:
     try:
         kill_runner(device, run_id)
         remove_run_dir(device, run_id)
