@@ -1,14 +1,15 @@
 #include "cli/flags.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
+#include <locale>
+#include <optional>
+#include <sstream>
 
 namespace slm {
 namespace {
 
 Status Bad(std::string_view text, const std::string& expected) {
-  return {ExitCode::kUsage, "'" + std::string(text) + "' is not " + expected};
+  return {ErrorKind::kUsage, "'" + std::string(text) + "' is not " + expected};
 }
 
 std::string Short(double number) {
@@ -18,18 +19,20 @@ std::string Short(double number) {
   return text;
 }
 
-}  // namespace
-
-Status ParseInteger(std::string_view text, int64_t minimum, int64_t maximum, int64_t& value) {
-  int64_t parsed = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), parsed);
-  if (error != std::errc{} || end != text.data() + text.size() || parsed < minimum || parsed > maximum) {
-    const std::string upper = maximum == Flags::kNoLimit ? "" : " and at most " + std::to_string(maximum);
-    return Bad(text, "an integer of at least " + std::to_string(minimum) + upper);
-  }
-  value = parsed;
-  return {};
+// Nothing for what is no decimal number as a whole, infinite or not a number. libc++ has no from_chars for
+// floating point, and strtod would ask the process's locale what a decimal point is.
+std::optional<double> ParseNumber(std::string_view text) {
+  if (text.empty() || text.find_first_not_of("0123456789.eE+-") != std::string_view::npos)
+    return std::nullopt;
+  std::istringstream stream{std::string(text)};
+  stream.imbue(std::locale::classic());
+  double parsed = 0;
+  stream >> parsed;
+  const bool whole = !stream.fail() && stream.peek() == std::istringstream::traits_type::eof();
+  return whole ? std::optional(parsed) : std::nullopt;
 }
+
+}  // namespace
 
 void Flags::Integer(std::string name, int64_t& variable, int64_t minimum, int64_t maximum, std::string help) {
   help += " [" + std::to_string(variable) + "]";
@@ -43,14 +46,11 @@ void Flags::Number(std::string name, double& variable, double minimum, double ma
   help += " [" + Short(variable) + "]";
   flags_.push_back(
       {std::move(name), "X", std::move(help), [&variable, minimum, maximum](std::string_view text) {
-         double parsed = 0;
-         const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), parsed);
-         // Negated, so that NaN is refused.
-         if (error != std::errc{} || end != text.data() + text.size() ||
-             !(parsed >= minimum && parsed <= maximum)) {
+         const std::optional<double> parsed = ParseNumber(text);
+         if (!parsed || *parsed < minimum || *parsed > maximum) {
            return Bad(text, "a number from " + Short(minimum) + " to " + Short(maximum));
          }
-         variable = parsed;
+         variable = *parsed;
          return Status();
        }});
 }
@@ -114,16 +114,16 @@ Status Flags::Parse(std::span<const std::string_view> arguments) {
     if (joined) name = name.substr(0, equals);
     const auto flag =
         std::find_if(flags_.begin(), flags_.end(), [&](const Flag& f) { return f.name == name; });
-    if (flag == flags_.end()) return {ExitCode::kUsage, "unknown flag '" + std::string(name) + "'"};
-    if (flag->given && !flag->repeatable) return {ExitCode::kUsage, flag->name + " is given twice"};
-    if (!joined && index + 1 == arguments.size()) return {ExitCode::kUsage, flag->name + " needs a value"};
+    if (flag == flags_.end()) return {ErrorKind::kUsage, "unknown flag '" + std::string(name) + "'"};
+    if (flag->given && !flag->repeatable) return {ErrorKind::kUsage, flag->name + " is given twice"};
+    if (!joined && index + 1 == arguments.size()) return {ErrorKind::kUsage, flag->name + " needs a value"};
     flag->given = true;
     const std::string_view value = joined ? arguments[index].substr(equals + 1) : arguments[++index];
     const Status status = flag->assign(value);
-    if (!status.ok()) return {ExitCode::kUsage, flag->name + ": " + status.message()};
+    if (!status.ok()) return {ErrorKind::kUsage, flag->name + ": " + status.message()};
   }
   for (const Flag& flag : flags_) {
-    if (flag.required && !flag.given) return {ExitCode::kUsage, flag.name + " must be given"};
+    if (flag.required && !flag.given) return {ErrorKind::kUsage, flag.name + " must be given"};
   }
   return {};
 }

@@ -3,23 +3,19 @@
 
 #include <cstdint>
 #include <functional>
-#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "engine/integer.h"
 #include "engine/status.h"
 
 namespace slm {
 
-Status ParseInteger(std::string_view text, int64_t minimum, int64_t maximum, int64_t& value);
-
 class Flags {
  public:
-  static constexpr int64_t kNoLimit = std::numeric_limits<int64_t>::max();
-
   // The variable's value at this moment is the default that the help shows.
   void Integer(std::string name, int64_t& variable, int64_t minimum, int64_t maximum, std::string help);
   void Number(std::string name, double& variable, double minimum, double maximum, std::string help);

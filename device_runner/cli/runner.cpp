@@ -7,11 +7,12 @@
 #include <string>
 #include <vector>
 
-#include "cli/generate.h"
-#include "cli/info.h"
+#include "cli/exit_code.h"
+#include "cli/generate_mode.h"
+#include "cli/info_mode.h"
+#include "cli/profile_mode.h"
 #include "cli/signals.h"
 #include "engine/affinity.h"
-#include "measure/profile.h"
 
 namespace slm {
 namespace {
@@ -33,25 +34,24 @@ Status CheckRunId(const std::string& run_id) {
   const bool plain = std::all_of(run_id.begin(), run_id.end(), [](unsigned char character) {
     return std::isalnum(character) || character == '-' || character == '_' || character == '.';
   });
-  return plain ? Status() : Status(ExitCode::kUsage, "--run-id: only letters, digits, '-', '_' and '.'");
+  return plain ? Status() : Status(ErrorKind::kUsage, "--run-id: only letters, digits, '-', '_' and '.'");
 }
 
-template <typename Options>
-Status RunMode(std::span<const std::string_view> arguments, std::string_view name, Engine& engine,
-               Status (*run)(Engine&, const Options&)) {
-  Options options;
-  options.session.executable = name;
-  options.session.threads = AvailableCpus();
+template <typename Mode>
+Status RunMode(std::span<const std::string_view> arguments, std::string_view name, Engine& engine) {
+  Mode mode;
+  mode.run.session.executable = name;
+  mode.run.session.threads = AvailableCpus();
   Flags flags;
-  options.AddFlags(flags);
+  mode.AddFlags(flags);
   if (std::find(arguments.begin(), arguments.end(), "--help") != arguments.end()) {
     std::fputs(flags.help().c_str(), stdout);
     std::fputs(kExitCodes.data(), stdout);
     return {};
   }
   if (Status status = flags.Parse(arguments); !status.ok()) return status;
-  if (Status status = CheckRunId(options.session.run_id); !status.ok()) return status;
-  return run(engine, options);
+  if (Status status = CheckRunId(mode.run.run_id); !status.ok()) return status;
+  return mode.Run(engine, SignalStop());
 }
 
 Status Dispatch(std::span<const std::string_view> arguments, std::string_view program, std::string_view name,
@@ -63,10 +63,10 @@ Status Dispatch(std::span<const std::string_view> arguments, std::string_view pr
     return {};
   }
   const auto flags = arguments.subspan(arguments.empty() ? 0 : 1);
-  if (mode == "profile") return RunMode<ProfileOptions>(flags, program, engine, RunProfile);
-  if (mode == "generate") return RunMode<GenerateOptions>(flags, program, engine, RunGenerate);
-  if (mode == "info") return RunMode<InfoOptions>(flags, program, engine, RunInfo);
-  return {ExitCode::kUsage, "the first argument is the mode: profile, generate or info (see --help)"};
+  if (mode == "profile") return RunMode<ProfileMode>(flags, program, engine);
+  if (mode == "generate") return RunMode<GenerateMode>(flags, program, engine);
+  if (mode == "info") return RunMode<InfoMode>(flags, program, engine);
+  return {ErrorKind::kUsage, "the first argument is the mode: profile, generate or info (see --help)"};
 }
 
 }  // namespace
@@ -74,17 +74,20 @@ Status Dispatch(std::span<const std::string_view> arguments, std::string_view pr
 int RunnerMain(int argc, const char* const* argv, std::string_view name, Engine& engine) {
   InstallSignalHandlers();
   const std::vector<std::string_view> arguments(argv + std::min(argc, 1), argv + argc);
-  // Only core itself can still throw here, and only for want of memory.
+  // Only the runner itself can still throw here, and only for want of memory.
   Status status;
   try {
     status = Dispatch(arguments, argc > 0 ? argv[0] : name, name, engine);
   } catch (const std::exception& error) {
-    status = {ExitCode::kRunFailed, error.what()};
+    status = {ErrorKind::kRunFailed, error.what()};
   }
+  const int signal = ReceivedSignal();
   if (!status.ok()) {
-    std::fprintf(stderr, "%s: error: %s\n", name.data(), status.message().c_str());
+    std::string message = status.message();
+    if (status.kind() == ErrorKind::kStopped) message += " by signal " + std::to_string(signal);
+    std::fprintf(stderr, "%s: error: %s\n", name.data(), message.c_str());
   }
-  return status.exit_code();
+  return ExitCodeOf(status, signal);
 }
 
 }  // namespace slm

@@ -2,16 +2,19 @@
 
 #include <atomic>
 #include <csignal>
-#include <ctime>
 
 namespace slm {
 namespace {
 
-// A handler can reach nothing but globals; this is the only one in the runner.
+// A handler can reach nothing but globals; these are the only ones of the runner.
 std::atomic<int> received_signal{0};
+StopSource source;
 static_assert(std::atomic<int>::is_always_lock_free, "the handler must not lock");
 
-extern "C" void RememberSignal(int signal) { received_signal.store(signal); }
+extern "C" void RememberSignal(int signal) {
+  received_signal.store(signal);
+  source.Request();
+}
 
 }  // namespace
 
@@ -24,19 +27,8 @@ void InstallSignalHandlers() {
   std::signal(SIGPIPE, SIG_IGN);
 }
 
-Status CheckSignals() {
-  const int signal = received_signal.load(std::memory_order_relaxed);
-  return signal == 0 ? Status() : Status::Signal(signal);
-}
+StopToken SignalStop() { return source; }
 
-Status SleepMs(int64_t milliseconds) {
-  timespec left = {};
-  left.tv_sec = static_cast<time_t>(milliseconds / 1000);
-  left.tv_nsec = static_cast<long>(milliseconds % 1000) * 1'000'000;
-  Status status = CheckSignals();
-  // Handlers are installed without SA_RESTART: a signal interrupts the sleep, which then goes on.
-  while (status.ok() && nanosleep(&left, &left) != 0) status = CheckSignals();
-  return status;
-}
+int ReceivedSignal() { return received_signal.load(); }
 
 }  // namespace slm

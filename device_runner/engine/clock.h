@@ -16,4 +16,14 @@ inline int64_t UnixNs() {
   return duration_cast<nanoseconds>(system_clock::now().time_since_epoch()).count();
 }
 
+// How long something takes, for those who may have to begin it again.
+class Stopwatch {
+ public:
+  void Restart() { started_ns_ = MonotonicNs(); }
+  int64_t ns() const { return MonotonicNs() - started_ns_; }
+
+ private:
+  int64_t started_ns_ = MonotonicNs();
+};
+
 }  // namespace slm

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/clock.h"
 #include "engine/status.h"
 
 namespace slm {
@@ -23,6 +24,8 @@ struct ModelFacts {
   int64_t vocab_size = 0;
   // Most positions the model can hold; 0 when the file does not say.
   int64_t context_length = 0;
+  // Most tokens that one Forward takes; 0 when any number will do.
+  int64_t maximum_tokens_per_call = 0;
   // Of the KV cache; 0 when the file does not say.
   int64_t layers = 0;
   int64_t kv_heads = 0;
@@ -45,7 +48,8 @@ struct EngineOptions {
   std::vector<std::pair<std::string, std::string>> settings;
 };
 
-// Call order: Open, Load, Reserve, then Clear and Forward as often as wanted. No call throws.
+// Call order: Open, Load, Reserve, then Rewind and Forward as often as wanted. No call throws. An engine
+// holds one model and one text's state.
 class Engine {
  public:
   Engine() = default;
@@ -60,19 +64,22 @@ class Engine {
 
   // Finds the engine's library and asks it for the interface.
   virtual Status Open(const EngineOptions& options) = 0;
-  // Loads the model and reads model().
-  virtual Status Load(const EngineOptions& options) = 0;
+  // Loads the model and reads model(). Restarts `watch` when an attempt has failed and another begins.
+  virtual Status Load(const EngineOptions& options, Stopwatch& watch) = 0;
   virtual const ModelFacts& model() const = 0;
   // Whose kernels the loaded model runs on: "engine", or e.g. "own:avx512vnni".
   virtual std::string kernels() const { return "engine"; }
 
-  // Allocates everything that Forward needs for kv_length positions, fed at most max_tokens at a time.
+  // Allocates everything that Forward needs for kv_length positions, fed at most max_tokens at a time, and
+  // starts an empty text.
   virtual Status Reserve(int64_t kv_length, int64_t max_tokens) = 0;
-  // Empties the KV cache: the next token gets position 0.
-  virtual void Clear() = 0;
-  // Appends tokens behind what the KV cache holds and computes the logits after the last of them.
+  // Forgets all tokens but the first `position`: the next one gets that position. Not ok when the state
+  // cannot be taken back that far; 0 is always possible.
+  virtual Status Rewind(int64_t position) = 0;
+  // Appends tokens, at most model().maximum_tokens_per_call, behind those fed so far and computes the logits
+  // after the last of them.
   virtual Status Forward(std::span<const int64_t> tokens) = 0;
-  // Logits [vocab] of the last position; valid until the next Forward.
+  // Logits [vocab] of the last position fed; valid until the next Forward.
   virtual std::span<const float> logits() const = 0;
 };
 

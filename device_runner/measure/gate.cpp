@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include "cli/signals.h"
 #include "engine/clock.h"
 
 namespace slm {
@@ -13,12 +12,6 @@ constexpr int64_t kPollMs = 2;
 constexpr int64_t kNsPerSecond = 1'000'000'000;
 
 }  // namespace
-
-void GateOptions::AddFlags(Flags& flags) {
-  flags.Text("--gate-dir", folder, "DIR", "wait for the file DIR/open-INDEX before each repetition");
-  flags.Integer("--gate-timeout", timeout_s, 1, 1 << 20,
-                "seconds to wait for it; then the host counts as gone and the gate as unattended");
-}
 
 Status Gate::Await(int64_t index) {
   waited_ns_ = 0;
@@ -36,7 +29,7 @@ Status Gate::Await(int64_t index) {
       outcome_ = "opened";
       return {};
     }
-    if (Status status = SleepMs(kPollMs); !status.ok()) return status;
+    if (Status status = SleepMs(kPollMs, stop_); !status.ok()) return status;
   }
   return {};
 }

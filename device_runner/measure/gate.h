@@ -4,10 +4,11 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
-#include "cli/flags.h"
 #include "engine/status.h"
-#include "records/record_file.h"
+#include "engine/stop.h"
+#include "records/record_writer.h"
 
 namespace slm {
 
@@ -15,8 +16,6 @@ struct GateOptions {
   // Empty: no gate.
   std::string folder;
   int64_t timeout_s = 900;
-
-  void AddFlags(Flags& flags);
 };
 
 // The runner cannot read Android's services, the host can. So the runner says with a `gate` record that it is
@@ -25,7 +24,8 @@ struct GateOptions {
 // unattended, this and all further repetitions run at once and say so.
 class Gate {
  public:
-  Gate(GateOptions options, RecordFile& records) : options_(std::move(options)), records_(records) {}
+  Gate(GateOptions options, RecordWriter& records, StopToken stop = {})
+      : options_(std::move(options)), records_(records), stop_(stop) {}
 
   Status Await(int64_t index);
 
@@ -35,7 +35,8 @@ class Gate {
 
  private:
   GateOptions options_;
-  RecordFile& records_;
+  RecordWriter& records_;
+  StopToken stop_;
   std::string_view outcome_ = "off";
   int64_t waited_ns_ = 0;
 };

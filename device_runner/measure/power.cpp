@@ -8,7 +8,6 @@
 #include <charconv>
 #include <chrono>
 
-#include "cli/signals.h"
 #include "engine/clock.h"
 
 namespace slm {
@@ -25,21 +24,6 @@ std::optional<int64_t> ReadCounter(const std::string& path) {
 }
 
 }  // namespace
-
-void PowerOptions::AddFlags(Flags& flags) {
-  flags.Text("--power-current", current_file, "FILE", "the battery's current_now, sampled beside the run");
-  flags.Text("--power-voltage", voltage_file, "FILE", "the battery's voltage_now");
-  flags.Integer("--power-interval-ms", interval_ms, 1, 60'000, "milliseconds between two samples");
-  flags.Integer("--power-baseline-ms", baseline_ms, 1, 3'600'000,
-                "how long to sample the idle device before the first repetition");
-}
-
-Status PowerOptions::Check() const {
-  if (current_file.empty() != voltage_file.empty()) {
-    return {ExitCode::kUsage, "--power-current and --power-voltage go together"};
-  }
-  return {};
-}
 
 std::optional<int64_t> ParseCounter(std::string_view text) {
   while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.remove_suffix(1);
@@ -92,17 +76,17 @@ void PowerSampler::Loop() {
   Sample();
 }
 
-Status PowerSampler::MeasureBaseline() {
+Status PowerSampler::MeasureBaseline(StopToken stop) {
   if (!options_.wanted()) return {};
   const int64_t settle_ms = options_.baseline_ms / 5;
-  if (Status status = SleepMs(settle_ms); !status.ok()) return status;
+  if (Status status = SleepMs(settle_ms, stop); !status.ok()) return status;
   baseline_start_ns_ = MonotonicNs();
-  if (Status status = SleepMs(options_.baseline_ms - settle_ms); !status.ok()) return status;
+  if (Status status = SleepMs(options_.baseline_ms - settle_ms, stop); !status.ok()) return status;
   baseline_end_ns_ = MonotonicNs();
   return {};
 }
 
-Status PowerSampler::Write(RecordFile& records) {
+Status PowerSampler::Write(RecordWriter& records) {
   if (!options_.wanted()) return {};
   Stop();
   return records.Write(records.NewRecord("power")

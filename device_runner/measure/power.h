@@ -10,9 +10,9 @@
 #include <thread>
 #include <vector>
 
-#include "cli/flags.h"
 #include "engine/status.h"
-#include "records/record_file.h"
+#include "engine/stop.h"
+#include "records/record_writer.h"
 
 namespace slm {
 
@@ -24,8 +24,6 @@ struct PowerOptions {
   int64_t baseline_ms = 10'000;
 
   bool wanted() const { return !current_file.empty(); }
-  void AddFlags(Flags& flags);
-  Status Check() const;
 };
 
 // One decimal integer and white space; nothing for anything else.
@@ -49,9 +47,9 @@ class PowerSampler {
 
   // What the device draws with the model loaded and nothing to do. The first fifth of the time is not
   // counted: fuel gauges show an average of the last seconds.
-  Status MeasureBaseline();
+  Status MeasureBaseline(StopToken stop);
   // Stops sampling and writes the `power` record, if anything was wanted.
-  Status Write(RecordFile& records);
+  Status Write(RecordWriter& records);
 
  private:
   void Sample();

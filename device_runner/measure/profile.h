@@ -1,29 +1,43 @@
-// Mode `profile`: exact token counts on synthetic ids, every decode step timed.
+// The measured run: exact token counts on synthetic ids, every decode step timed.
 #pragma once
 
+#include <cstdint>
+#include <string>
+#include <vector>
+
 #include "engine/engine.h"
+#include "engine/stop.h"
 #include "measure/gate.h"
 #include "measure/power.h"
+#include "records/record_writer.h"
 #include "session/session.h"
 
 namespace slm {
 
+// A text whose greedy tokens are recorded; empty: none are.
+struct Reference {
+  std::vector<int64_t> prompt;
+  std::vector<int64_t> continuation;
+  // What messages say they come from.
+  std::string prompt_source = "the reference prompt";
+  std::string continuation_source = "the reference continuation";
+
+  int64_t size() const { return static_cast<int64_t>(prompt.size() + continuation.size()); }
+};
+
 struct ProfileOptions {
-  SessionOptions session;
-  std::string output;
   int64_t prompt_tokens = 512;
   int64_t generate_tokens = 128;
   int64_t depth = 0;
   int64_t repetitions = 5;
   int64_t warmup = 1;
-  std::string reference_prompt;
-  std::string reference_continuation;
+  Reference reference;
   GateOptions gate;
   PowerOptions power;
-
-  void AddFlags(Flags& flags);
 };
 
-Status RunProfile(Engine& engine, const ProfileOptions& options);
+// Loads the model into the fresh engine, measures, and writes and finishes the records.
+Status RunProfile(Engine& engine, const SessionOptions& session_options, const ProfileOptions& options,
+                  RecordWriter& records, StopToken stop);
 
 }  // namespace slm

@@ -1,38 +1,31 @@
-// Records go to stdout and, when asked for, to a file that gets its name only once it is whole.
+// Records in a file that gets its name only once it is whole.
 #pragma once
 
-#include <cstdint>
 #include <string>
+#include <string_view>
+#include <utility>
 
-#include "engine/status.h"
-#include "records/json.h"
+#include "records/record_sink.h"
 
 namespace slm {
 
 // Writes PATH.part line by line, each line handed to the kernel at once, so that a crash leaves what
-// had been measured; Finish writes `end` and renames it to PATH.
-class RecordFile {
+// had been measured; Finish renames it to PATH.
+class RecordFile final : public RecordSink {
  public:
-  RecordFile(std::string path, std::string run_id) : path_(std::move(path)), run_id_(std::move(run_id)) {}
-  ~RecordFile();
-  RecordFile(const RecordFile&) = delete;
-  RecordFile& operator=(const RecordFile&) = delete;
+  explicit RecordFile(std::string path) : path_(std::move(path)) {}
+  ~RecordFile() override;
 
-  // Without a path there is only stdout.
   Status Open();
-  // A record that begins with its type and the run's id.
-  JsonObject NewRecord(std::string_view type) const;
-  Status Write(const JsonObject& record);
-  Status Finish();
+  Status Write(std::string_view line) override;
+  Status Finish() override;
 
  private:
   std::string partial_path() const { return path_ + ".part"; }
   Status Failed(const std::string& target) const;
 
   std::string path_;
-  std::string run_id_;
   int file_ = -1;
-  int64_t records_ = 0;
 };
 
 }  // namespace slm

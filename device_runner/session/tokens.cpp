@@ -4,7 +4,7 @@
 #include <cstring>
 #include <fstream>
 
-#include "cli/flags.h"
+#include "engine/integer.h"
 
 namespace slm {
 
@@ -20,25 +20,25 @@ std::vector<int64_t> SyntheticTokens(int64_t count, int64_t vocab_size) {
 
 Status ReadTokenFile(const std::string& path, std::vector<int64_t>& tokens) {
   std::ifstream file(path);
-  if (!file) return {ExitCode::kUsage, path + ": cannot be read: " + std::strerror(errno)};
+  if (!file) return {ErrorKind::kUsage, path + ": cannot be read: " + std::strerror(errno)};
   tokens.clear();
   for (std::string word; file >> word;) {
     int64_t token = 0;
-    const Status status = ParseInteger(word, 0, Flags::kNoLimit, token);
+    const Status status = ParseInteger(word, 0, kNoLimit, token);
     if (!status.ok())
-      return {ExitCode::kUsage, path + ": token " + std::to_string(tokens.size()) + ": " + status.message()};
+      return {ErrorKind::kUsage, path + ": token " + std::to_string(tokens.size()) + ": " + status.message()};
     tokens.push_back(token);
   }
-  if (file.bad()) return {ExitCode::kUsage, path + ": cannot be read"};
-  if (tokens.empty()) return {ExitCode::kUsage, path + ": holds no token ids"};
+  if (file.bad()) return {ErrorKind::kUsage, path + ": cannot be read"};
+  if (tokens.empty()) return {ErrorKind::kUsage, path + ": holds no token ids"};
   return {};
 }
 
-Status CheckTokens(const std::vector<int64_t>& tokens, int64_t vocab_size, const std::string& path) {
+Status CheckTokens(const std::vector<int64_t>& tokens, int64_t vocab_size, const std::string& source) {
   for (const int64_t token : tokens) {
     if (token >= vocab_size) {
-      return {ExitCode::kUsage, path + ": token " + std::to_string(token) + " is outside the vocabulary of " +
-                                    std::to_string(vocab_size)};
+      return {ErrorKind::kUsage, source + ": token " + std::to_string(token) +
+                                     " is outside the vocabulary of " + std::to_string(vocab_size)};
     }
   }
   return {};

@@ -18,7 +18,8 @@ std::vector<int64_t> SyntheticTokens(int64_t count, int64_t vocab_size);
 // Whitespace-separated ids.
 Status ReadTokenFile(const std::string& path, std::vector<int64_t>& tokens);
 
-// Every id must name a row of the embedding; engines read out of bounds otherwise.
-Status CheckTokens(const std::vector<int64_t>& tokens, int64_t vocab_size, const std::string& path);
+// Every id must name a row of the embedding; engines read out of bounds otherwise. `source` is what
+// the message says they come from.
+Status CheckTokens(const std::vector<int64_t>& tokens, int64_t vocab_size, const std::string& source);
 
 }  // namespace slm

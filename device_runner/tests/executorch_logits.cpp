@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engines/executorch/executorch_engine.h"
+#include "session/generator.h"
 
 namespace {
 
@@ -26,21 +27,22 @@ int main(int argc, char** argv) {
   for (int at = 4; at < argc; ++at) lengths.push_back(std::strtoul(argv[at], nullptr, 10));
   std::vector<int64_t> tokens(std::accumulate(lengths.begin(), lengths.end(), size_t{0}));
   if (std::fread(tokens.data(), sizeof(int64_t), tokens.size(), stdin) != tokens.size()) return 2;
-  slm::EngineOptions options;
+  slm::SessionOptions options;
   options.model = argv[1];
-  options.own_kernels = std::string(argv[2]) == "own";
+  options.kernels = argv[2];
   options.threads = std::atoi(argv[3]);
+  options.prefill_chunk = static_cast<int64_t>(tokens.size());
   slm::ExecutorchEngine engine;
-  Check(engine.Open(options));
-  Check(engine.Load(options));
-  Check(engine.Reserve(static_cast<int64_t>(tokens.size()), static_cast<int64_t>(tokens.size())));
+  slm::Session session(engine, options);
+  Check(session.Load());
+  slm::Generator text(session);
+  Check(text.Reserve(static_cast<int64_t>(tokens.size()), "the tokens"));
   std::fprintf(stderr, "%s\n", engine.kernels().c_str());
-  engine.Clear();
   std::span<const int64_t> left(tokens);
   for (const size_t length : lengths) {
-    Check(engine.Forward(left.first(length)));
+    Check(text.Feed(left.first(length)));
     left = left.subspan(length);
-    std::fwrite(engine.logits().data(), sizeof(float), engine.logits().size(), stdout);
+    std::fwrite(text.logits().data(), sizeof(float), text.logits().size(), stdout);
   }
   return 0;
 }

@@ -1,8 +1,10 @@
 // An engine whose next token is known: (sum of all tokens in the cache + their number) mod vocab.
 #pragma once
 
+#include <chrono>
 #include <numeric>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "engine/engine.h"
@@ -20,20 +22,28 @@ class FakeEngine final : public Engine {
     opened_with = options;
     return {};
   }
-  Status Load(const EngineOptions&) override { return {}; }
+  Status Load(const EngineOptions&, Stopwatch& watch) override {
+    if (failed_attempt_ms > 0) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(failed_attempt_ms));
+      watch.Restart();
+    }
+    return {};
+  }
   const ModelFacts& model() const override { return facts; }
   Status Reserve(int64_t kv_length, int64_t max_tokens) override {
     reserved_positions = kv_length;
     reserved_tokens = max_tokens;
+    cache.clear();
     return {};
   }
-  void Clear() override {
-    cache.clear();
-    ++clears;
+  Status Rewind(int64_t position) override {
+    cache.resize(static_cast<size_t>(position));
+    ++rewinds;
+    return {};
   }
   Status Forward(std::span<const int64_t> tokens) override {
     calls.push_back(tokens.size());
-    if (fail_at_call > 0 && calls.size() == fail_at_call) return {ExitCode::kRunFailed, "told to fail"};
+    if (fail_at_call > 0 && calls.size() == fail_at_call) return {ErrorKind::kRunFailed, "told to fail"};
     cache.insert(cache.end(), tokens.begin(), tokens.end());
     longest_cache = std::max(longest_cache, cache.size());
     row.assign(kVocab, nothing_but_nan ? __builtin_nanf("") : 0.0F);
@@ -50,7 +60,8 @@ class FakeEngine final : public Engine {
   EngineOptions opened_with;
   int64_t reserved_positions = 0;
   int64_t reserved_tokens = 0;
-  int clears = 0;
+  int rewinds = 0;
+  int failed_attempt_ms = 0;
   size_t fail_at_call = 0;
   size_t longest_cache = 0;
   bool nothing_but_nan = false;

@@ -11,14 +11,14 @@ namespace {
 TEST(AMissingLibraryIsNamed) {
   slm::OnnxRuntimeLibrary library;
   const slm::Status status = slm::OpenOnnxRuntime("/absent/libonnxruntime.so.1", "x", library);
-  CHECK(status.exit_code() == static_cast<int>(slm::ExitCode::kEngineLibrary));
+  CHECK(status.kind() == slm::ErrorKind::kEngineLibrary);
   CHECK(status.message().find("/absent/libonnxruntime.so.1") != std::string::npos);
 }
 
 TEST(AnotherLibraryIsNotOnnxRuntime) {
   slm::OnnxRuntimeLibrary library;
   const slm::Status status = slm::OpenOnnxRuntime("libm.so.6", "x", library);
-  CHECK(status.exit_code() == static_cast<int>(slm::ExitCode::kEngineLibrary));
+  CHECK(status.kind() == slm::ErrorKind::kEngineLibrary);
   CHECK(status.message() == "libm.so.6: is not ONNX Runtime");
 }
 

@@ -1,12 +1,8 @@
 #include "engines/executorch/engine_log.h"
 
 #include <executorch/runtime/platform/platform.h>
-#include <unistd.h>
 
-#include <cstdio>
 #include <string_view>
-
-#include "engine/status.h"
 
 namespace slm {
 namespace {
@@ -14,11 +10,15 @@ namespace {
 // The first messages name the cause; those after them come from callers that give up in turn.
 constexpr size_t kMostBytes = 600;
 
-// ExecuTorch's platform layer takes plain functions, so what they write to cannot be passed in.
+// ExecuTorch's platform layer takes plain functions, so what they write to cannot be passed in. One per
+// thread: what a session hears is about its own calls.
 std::string& Messages() {
-  static std::string messages;
+  thread_local std::string messages;
   return messages;
 }
+
+// Nothing else can reach it either.
+EndProcess end_process = nullptr;
 
 void Keep(et_timestamp_t, et_pal_log_level_t level, const char*, const char*, size_t, const char* message,
           size_t length) {
@@ -31,16 +31,19 @@ void Keep(et_timestamp_t, et_pal_log_level_t level, const char*, const char*, si
   messages += text;
 }
 
-[[noreturn]] void End() {
-  std::fprintf(stderr, "slm-runner-et: error: ExecuTorch gave up: %s\n", Messages().c_str());
-  _exit(static_cast<int>(ExitCode::kRunFailed));
-}
+void End() { end_process(Messages()); }
 
 }  // namespace
 
 void KeepEngineMessages() {
-  executorch::runtime::register_pal(
-      executorch::runtime::PalImpl::create(nullptr, End, nullptr, nullptr, Keep, nullptr, nullptr, __FILE__));
+  executorch::runtime::register_pal(executorch::runtime::PalImpl::create(nullptr, nullptr, nullptr, nullptr,
+                                                                         Keep, nullptr, nullptr, __FILE__));
+}
+
+void OnEngineAbort(EndProcess end) {
+  end_process = end;
+  executorch::runtime::register_pal(executorch::runtime::PalImpl::create(
+      nullptr, End, nullptr, nullptr, nullptr, nullptr, nullptr, __FILE__));
 }
 
 std::string EngineFailure(const std::string& what, executorch::runtime::Error error) {

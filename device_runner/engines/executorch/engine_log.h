@@ -7,9 +7,13 @@
 
 namespace slm {
 
-// From now on ExecuTorch's error messages are kept instead of printed. Where it would abort the process, it
-// ends with the last message and kRunFailed instead.
+// From now on ExecuTorch's error messages are kept instead of printed.
 void KeepEngineMessages();
+
+// For the process that this is: where ExecuTorch would abort it, `end` is called instead with what ExecuTorch
+// has said. It must not return. Without this call ExecuTorch aborts as it always does.
+using EndProcess = void (*)(const std::string& messages);
+void OnEngineAbort(EndProcess end);
 
 // `what`, the error's name, and what ExecuTorch has said since the last call.
 std::string EngineFailure(const std::string& what, executorch::runtime::Error error);

@@ -46,7 +46,7 @@ TensorFacts Describe(const std::string& name, const TensorInfo& info) {
   return {name, TypeName(info.scalar_type()), {info.sizes().begin(), info.sizes().end()}};
 }
 
-Status NotUnderstood(const std::string& what) { return {ExitCode::kModelInterface, what}; }
+Status NotUnderstood(const std::string& what) { return {ErrorKind::kModelInterface, what}; }
 
 }  // namespace
 
@@ -55,10 +55,11 @@ std::string ExecutorchEngine::version() const { return SLM_EXECUTORCH_VERSION; }
 Status ExecutorchEngine::Open(const EngineOptions& options) {
   KeepEngineMessages();
   if (!options.library.empty()) {
-    return {ExitCode::kUsage, "--engine-library: this runner is linked with ExecuTorch; the loader finds it"};
+    return {ErrorKind::kUsage,
+            "--engine-library: this runner is linked with ExecuTorch; the loader finds it"};
   }
   if (!options.settings.empty()) {
-    return {ExitCode::kUsage,
+    return {ErrorKind::kUsage,
             "--engine-option: ExecuTorch has none, got '" + options.settings.front().first + "'"};
   }
   return SetThreads(options.threads, options.thread_cpus);
@@ -66,28 +67,28 @@ Status ExecutorchEngine::Open(const EngineOptions& options) {
 
 std::string ExecutorchEngine::kernels() const { return DelegateKernels(); }
 
-Status ExecutorchEngine::Load(const EngineOptions& options) {
+Status ExecutorchEngine::Load(const EngineOptions& options, Stopwatch&) {
   ChooseDelegates(options.own_kernels);
   const std::string file = ProgramFile(options.model);
   if (Status status = CheckProgramFile(file); !status.ok()) return status;
   try {
     if (Status status = OpenProgram(file); !status.ok()) return status;
     if (Status status = ReadInterface(); !status.ok()) {
-      return {static_cast<ExitCode>(status.exit_code()), file + ": " + status.message()};
+      return {status.kind(), file + ": " + status.message()};
     }
     Status loaded = LoadMethod();
-    return loaded.ok() ? loaded : Status(ExitCode::kModelLoad, file + ": " + loaded.message());
+    return loaded.ok() ? loaded : Status(ErrorKind::kModelLoad, file + ": " + loaded.message());
   } catch (const std::bad_alloc&) {
-    return {ExitCode::kModelLoad, file + ": not enough memory"};
+    return {ErrorKind::kModelLoad, file + ": not enough memory"};
   }
 }
 
 Status ExecutorchEngine::OpenProgram(const std::string& file) {
   auto loader = MmapDataLoader::from(file.c_str(), MmapDataLoader::MlockConfig::NoMlock);
-  if (!loader.ok()) return {ExitCode::kModelLoad, EngineFailure(file + ": ", loader.error())};
+  if (!loader.ok()) return {ErrorKind::kModelLoad, EngineFailure(file + ": ", loader.error())};
   loader_.emplace(std::move(*loader));
   auto program = Program::load(&*loader_, Program::Verification::InternalConsistency);
-  if (!program.ok()) return {ExitCode::kModelLoad, EngineFailure(file + ": ", program.error())};
+  if (!program.ok()) return {ErrorKind::kModelLoad, EngineFailure(file + ": ", program.error())};
   program_.emplace(std::move(*program));
   return {};
 }
@@ -113,12 +114,13 @@ Status ExecutorchEngine::ReadInterface() {
   const auto meta = program_->method_meta(kMethod);
   if (!meta.ok()) return NotUnderstood(EngineFailure("has no method forward: ", meta.error()));
   if (Status status = ReadTensors(*meta); !status.ok()) return status;
-  longest_ = std::min(Constant(kLongest, facts_.inputs[0].shape[1]), facts_.inputs[0].shape[1]);
+  facts_.maximum_tokens_per_call =
+      std::min(Constant(kLongest, facts_.inputs[0].shape[1]), facts_.inputs[0].shape[1]);
   facts_.context_length = Constant(kContext, Constant(kLongest, 0));
   facts_.layers = Constant(kLayers, 0);
   facts_.kv_heads = Constant(kKvHeads, 0);
   facts_.head_dim = Constant(kHeadDim, 0);
-  if (longest_ < 1) return NotUnderstood("takes no tokens at once");
+  if (facts_.maximum_tokens_per_call < 1) return NotUnderstood("takes no tokens at once");
   return {};
 }
 
@@ -157,13 +159,13 @@ Status ExecutorchEngine::LoadMethod() {
   memory_.emplace(*meta);
   manager_.emplace(&method_allocator_, &memory_->allocator(), &scratch_allocator_);
   auto method = program_->load_method(kMethod, &*manager_);
-  if (!method.ok()) return {ExitCode::kModelLoad, EngineFailure("", method.error())};
+  if (!method.ok()) return {ErrorKind::kModelLoad, EngineFailure("", method.error())};
   method_.emplace(std::move(*method));
   return {};
 }
 
 Status ExecutorchEngine::Reserve(int64_t kv_length, int64_t) {
-  const auto longest = static_cast<size_t>(longest_);
+  const auto longest = static_cast<size_t>(facts_.maximum_tokens_per_call);
   ids_.assign(longest, 0);
   positions_.assign(every_position_ ? longest : 1, 0);
   const auto view = [](std::vector<int64_t>& buffer, std::vector<executorch::aten::SizesType> shape) {
@@ -179,32 +181,29 @@ Status ExecutorchEngine::Reserve(int64_t kv_length, int64_t) {
   if (!logits_are_planned_) {
     if (const Error error = method_->set_output_data_ptr(logits_buffer_.data(), logits_buffer_.size(), 0);
         error != Error::Ok) {
-      return {ExitCode::kRunFailed, EngineFailure("reserving the logits: ", error)};
+      return {ErrorKind::kRunFailed, EngineFailure("reserving the logits: ", error)};
     }
   }
   reserved_ = kv_length;
+  position_ = 0;
+  return {};
+}
+
+Status ExecutorchEngine::Rewind(int64_t position) {
+  position_ = position;
   return {};
 }
 
 Status ExecutorchEngine::Forward(std::span<const int64_t> tokens) {
   const auto count = static_cast<int64_t>(tokens.size());
-  if (tokens.empty() || position_ + count > reserved_) {
-    return {ExitCode::kRunFailed, std::to_string(count) + " tokens at position " + std::to_string(position_) +
-                                      " exceed what was reserved"};
+  if (tokens.empty() || position_ + count > reserved_ || count > facts_.maximum_tokens_per_call) {
+    return {ErrorKind::kRunFailed, std::to_string(count) + " tokens at position " +
+                                       std::to_string(position_) + " exceed what was reserved"};
   }
-  while (!tokens.empty()) {
-    const size_t length = std::min(tokens.size(), static_cast<size_t>(longest_));
-    if (Status status = Step(tokens.first(length)); !status.ok()) return status;
-    tokens = tokens.subspan(length);
-  }
-  return {};
-}
-
-Status ExecutorchEngine::Step(std::span<const int64_t> tokens) {
   for (const int64_t token : tokens) {
     // The lookup kernels trust their indices.
     if (token < 0 || token >= facts_.vocab_size) {
-      return {ExitCode::kRunFailed, "token " + std::to_string(token) + " is outside the vocabulary"};
+      return {ErrorKind::kRunFailed, "token " + std::to_string(token) + " is outside the vocabulary"};
     }
   }
   std::copy(tokens.begin(), tokens.end(), ids_.begin());
@@ -213,7 +212,7 @@ Status ExecutorchEngine::Step(std::span<const int64_t> tokens) {
       every_position_ ? positions_.begin() + static_cast<int64_t>(tokens.size()) : positions_.begin() + 1,
       position_);
   if (const Error error = Run(tokens.size()); error != Error::Ok) {
-    return {ExitCode::kRunFailed, EngineFailure("position " + std::to_string(position_) + ": ", error)};
+    return {ErrorKind::kRunFailed, EngineFailure("position " + std::to_string(position_) + ": ", error)};
   }
   position_ += static_cast<int64_t>(tokens.size());
   return ReadLogits();
@@ -241,7 +240,7 @@ Status ExecutorchEngine::ReadLogits() {
   const auto vocab = static_cast<size_t>(facts_.vocab_size);
   const auto rows = static_cast<size_t>(tensor.size(1));
   if (tensor.dim() != 3 || static_cast<size_t>(tensor.size(2)) != vocab || rows == 0) {
-    return {ExitCode::kRunFailed, "forward gave logits of another shape than it declares"};
+    return {ErrorKind::kRunFailed, "forward gave logits of another shape than it declares"};
   }
   if (tensor.scalar_type() == ScalarType::Float) {
     logits_ = {tensor.const_data_ptr<float>() + (rows - 1) * vocab, vocab};

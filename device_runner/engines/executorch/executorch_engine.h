@@ -22,11 +22,11 @@ class ExecutorchEngine final : public Engine {
   // Its C++ interface has no version apart from the library's.
   int interface_version() const override { return 0; }
   Status Open(const EngineOptions& options) override;
-  Status Load(const EngineOptions& options) override;
+  Status Load(const EngineOptions& options, Stopwatch& watch) override;
   const ModelFacts& model() const override { return facts_; }
   std::string kernels() const override;
   Status Reserve(int64_t kv_length, int64_t max_tokens) override;
-  void Clear() override { position_ = 0; }
+  Status Rewind(int64_t position) override;
   Status Forward(std::span<const int64_t> tokens) override;
   std::span<const float> logits() const override { return logits_; }
 
@@ -39,13 +39,10 @@ class ExecutorchEngine final : public Engine {
   Status LoadMethod();
   // The integer that a method without inputs returns; `missing` when there is no such method.
   int64_t Constant(const char* name, int64_t missing);
-  Status Step(std::span<const int64_t> tokens);
   Error Run(size_t tokens);
   Status ReadLogits();
 
   ModelFacts facts_;
-  // Most tokens that one call takes.
-  int64_t longest_ = 0;
   // The method wants the position of every token, not only of the first.
   bool every_position_ = false;
   bool logits_are_planned_ = true;

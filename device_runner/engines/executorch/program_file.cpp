@@ -52,25 +52,25 @@ std::string ProgramFile(const std::string& path) {
 
 Status CheckProgramFile(const std::string& file) {
   std::ifstream stream(file, std::ios::binary | std::ios::ate);
-  if (!stream) return {ExitCode::kModelLoad, file + ": cannot be opened"};
+  if (!stream) return {ErrorKind::kModelLoad, file + ": cannot be opened"};
   const auto size = static_cast<uint64_t>(stream.tellg());
   Head head = {};
   stream.seekg(0);
   if (!stream.read(head.data(), head.size())) {
-    return {ExitCode::kModelLoad,
+    return {ErrorKind::kModelLoad,
             file + ": is no ExecuTorch program, it has " + std::to_string(size) + " bytes"};
   }
   const std::string_view format(head.data() + kFormatOffset, kFormat.size());
   if (format.substr(0, 2) != kFormat.substr(0, 2))
-    return {ExitCode::kModelLoad, file + ": is no ExecuTorch program"};
+    return {ErrorKind::kModelLoad, file + ": is no ExecuTorch program"};
   if (format != kFormat) {
-    return {ExitCode::kModelLoad, file + ": is of format " + std::string(format) + ", this ExecuTorch (" +
-                                      SLM_EXECUTORCH_VERSION + ") reads " + std::string(kFormat) +
-                                      "; it was converted for another version"};
+    return {ErrorKind::kModelLoad, file + ": is of format " + std::string(format) + ", this ExecuTorch (" +
+                                       SLM_EXECUTORCH_VERSION + ") reads " + std::string(kFormat) +
+                                       "; it was converted for another version"};
   }
   if (const uint64_t expected = SizeByItsHeader(head); size < expected) {
-    return {ExitCode::kModelLoad, file + ": is truncated: it has " + std::to_string(size) + " bytes of " +
-                                      std::to_string(expected)};
+    return {ErrorKind::kModelLoad, file + ": is truncated: it has " + std::to_string(size) + " bytes of " +
+                                       std::to_string(expected)};
   }
   return {};
 }

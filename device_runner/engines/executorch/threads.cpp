@@ -55,7 +55,7 @@ Status SetThreads(int threads, const std::vector<int>& cpus) {
   auto* pool = get_threadpool();
   if (pool == nullptr || !pool->_unsafe_reset_threadpool(static_cast<unsigned>(threads)) ||
       pool->get_thread_count() != static_cast<size_t>(threads)) {
-    return {ExitCode::kEngineLibrary,
+    return {ErrorKind::kEngineLibrary,
             "ExecuTorch cannot start " + std::to_string(threads) +
                 " threads; it needs /proc/cpuinfo and /sys/devices/system/cpu to be readable"};
   }
@@ -67,7 +67,7 @@ Status SetThreads(int threads, const std::vector<int>& cpus) {
     all_there.arrive_and_wait();
     if (!PinCallingThread(cpus[static_cast<size_t>(thread)])) pinned = false;
   });
-  return pinned ? Status() : Status(ExitCode::kUsage, "--affinity: a thread cannot be pinned to its CPU");
+  return pinned ? Status() : Status(ErrorKind::kUsage, "--affinity: a thread cannot be pinned to its CPU");
 }
 
 kernels::ParallelFor& PoolThreads() {

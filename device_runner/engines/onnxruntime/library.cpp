@@ -32,17 +32,17 @@ Status OpenOnnxRuntime(const std::string& path, const std::string& executable, O
   const std::string candidate = Candidates(path, executable).front();
   void* handle = dlopen(candidate.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr) {
-    return {ExitCode::kEngineLibrary, std::string("the engine library cannot be opened: ") + dlerror()};
+    return {ErrorKind::kEngineLibrary, std::string("the engine library cannot be opened: ") + dlerror()};
   }
   const auto get_base = reinterpret_cast<const OrtApiBase* (*)()>(dlsym(handle, "OrtGetApiBase"));
   const OrtApiBase* base = get_base != nullptr ? get_base() : nullptr;
-  if (base == nullptr) return {ExitCode::kEngineLibrary, candidate + ": is not ONNX Runtime"};
+  if (base == nullptr) return {ErrorKind::kEngineLibrary, candidate + ": is not ONNX Runtime"};
   library.version = base->GetVersionString();
   library.api = base->GetApi(ORT_API_VERSION);
   if (library.api == nullptr) {
-    return {ExitCode::kEngineLibrary, candidate + ": ONNX Runtime " + library.version +
-                                          " is too old, the runner needs 1." +
-                                          std::to_string(ORT_API_VERSION) + " or newer"};
+    return {ErrorKind::kEngineLibrary, candidate + ": ONNX Runtime " + library.version +
+                                           " is too old, the runner needs 1." +
+                                           std::to_string(ORT_API_VERSION) + " or newer"};
   }
   return {};
 }

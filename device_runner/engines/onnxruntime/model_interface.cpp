@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "cli/flags.h"
+#include "engine/integer.h"
 
 namespace slm {
 namespace {
@@ -63,7 +63,7 @@ bool IsFloat(ONNXTensorElementDataType type) {
 Status NotUnderstood(const Tensor& tensor, const std::string& expected) {
   std::string shape;
   for (const int64_t dimension : tensor.facts.shape) shape += ' ' + std::to_string(dimension);
-  return {ExitCode::kModelInterface,
+  return {ErrorKind::kModelInterface,
           tensor.facts.name + " is " + tensor.facts.type + " [" + shape + " ], expected " + expected};
 }
 
@@ -78,7 +78,7 @@ Status AddCache(const Tensor& input, const std::vector<Tensor>& outputs, ModelIn
   const auto output = std::find_if(outputs.begin(), outputs.end(),
                                    [&](const Tensor& tensor) { return tensor.facts.name == present; });
   if (output == outputs.end() || output->type != input.type || input.type != interface.cache_type) {
-    return {ExitCode::kModelInterface, input.facts.name + " has no output " + present + " of its own type"};
+    return {ErrorKind::kModelInterface, input.facts.name + " has no output " + present + " of its own type"};
   }
   interface.caches.push_back({input.facts.name, present, input.facts.shape[1], input.facts.shape[3]});
   return {};
@@ -107,7 +107,7 @@ Status ReadInputs(const std::vector<Tensor>& inputs, const std::vector<Tensor>& 
     }
   }
   if (!has_ids || !has_mask || interface.caches.empty()) {
-    return {ExitCode::kModelInterface,
+    return {ErrorKind::kModelInterface,
             "the model lacks input_ids, attention_mask or past_key_values.N.key|value"};
   }
   return {};
@@ -116,7 +116,7 @@ Status ReadInputs(const std::vector<Tensor>& inputs, const std::vector<Tensor>& 
 Status ReadLogits(const std::vector<Tensor>& outputs, ModelInterface& interface, ModelFacts& facts) {
   const auto logits = std::find_if(outputs.begin(), outputs.end(),
                                    [](const Tensor& tensor) { return tensor.facts.name == "logits"; });
-  if (logits == outputs.end()) return {ExitCode::kModelInterface, "the model has no output logits"};
+  if (logits == outputs.end()) return {ErrorKind::kModelInterface, "the model has no output logits"};
   if (!IsFloat(logits->type) || logits->facts.shape.size() != 3 || logits->facts.shape[2] < 1) {
     return NotUnderstood(*logits, "float32 or float16 [batch, length, vocab] with a fixed vocab");
   }
@@ -131,9 +131,9 @@ Status ReadContextLength(const Ort::Session& session, ModelFacts& facts) {
   const auto value =
       session.GetModelMetadata().LookupCustomMetadataMapAllocated("slm.context_length", allocator);
   if (!value) return {};
-  const Status status = ParseInteger(value.get(), 1, Flags::kNoLimit, facts.context_length);
+  const Status status = ParseInteger(value.get(), 1, kNoLimit, facts.context_length);
   return status.ok() ? Status()
-                     : Status(ExitCode::kModelInterface, "metadata slm.context_length: " + status.message());
+                     : Status(ErrorKind::kModelInterface, "metadata slm.context_length: " + status.message());
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ size_t ElementBytes(ONNXTensorElementDataType type) {
 
 // Runs what may throw and turns an exception into a Status: none leaves the engine.
 template <typename Body>
-Status Guarded(ExitCode code, const std::string& what, Body&& body) {
+Status Guarded(ErrorKind code, const std::string& what, Body&& body) {
   try {
     return body();
   } catch (const Ort::Exception& error) {
@@ -72,7 +72,8 @@ Status OnnxRuntimeEngine::Open(const EngineOptions& options) {
   return {};
 }
 
-void OnnxRuntimeEngine::CreateSession(const std::string& file, const EngineOptions& options) {
+void OnnxRuntimeEngine::CreateSession(const std::string& file, const EngineOptions& options,
+                                      Stopwatch& watch) {
   using enum OwnKernels::Operators;
   for (const OwnKernels::Operators operators : {kMatMulAndAttention, kMatMul, kAttention}) {
     if (!options.own_kernels) break;
@@ -89,6 +90,7 @@ void OnnxRuntimeEngine::CreateSession(const std::string& file, const EngineOptio
       // A node that they do not cover; or the model is damaged, and the last attempt says how.
       own_kernels_.reset();
     }
+    watch.Restart();
   }
   session_.emplace(*env_, file.c_str(), MakeSessionOptions(options));
 }
@@ -98,19 +100,20 @@ std::string OnnxRuntimeEngine::kernels() const {
   return own ? own_kernels_->description() : "engine";
 }
 
-Status OnnxRuntimeEngine::Load(const EngineOptions& options) {
+Status OnnxRuntimeEngine::Load(const EngineOptions& options, Stopwatch& watch) {
   const std::string file = ModelFile(options.model);
-  Status loaded = Guarded(ExitCode::kModelLoad, file + ": ", [&] {
+  Status loaded = Guarded(ErrorKind::kModelLoad, file + ": ", [&] {
     env_.emplace(ORT_LOGGING_LEVEL_ERROR, "slm-runner");
     env_->DisableTelemetryEvents();
-    CreateSession(file, options);
+    CreateSession(file, options, watch);
     cpu_.emplace(Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault));
     return Status();
   });
   if (!loaded.ok()) return loaded;
-  Status understood = Guarded(ExitCode::kModelInterface, "",
+  Status understood = Guarded(ErrorKind::kModelInterface, "",
                               [&] { return ReadModelInterface(*session_, interface_, facts_); });
-  return understood.ok() ? understood : Status(ExitCode::kModelInterface, file + ": " + understood.message());
+  return understood.ok() ? understood
+                         : Status(ErrorKind::kModelInterface, file + ": " + understood.message());
 }
 
 Ort::Value OnnxRuntimeEngine::Int64View(std::vector<int64_t>& buffer, int64_t length) const {
@@ -147,7 +150,13 @@ void OnnxRuntimeEngine::AllocateCache(int64_t kv_length) {
 }
 
 Status OnnxRuntimeEngine::Reserve(int64_t kv_length, int64_t max_tokens) {
-  return Guarded(ExitCode::kRunFailed, "reserving " + std::to_string(kv_length) + " positions: ", [&] {
+  return Guarded(ErrorKind::kRunFailed, "reserving " + std::to_string(kv_length) + " positions: ", [&] {
+    // Of a text before this one: what views comes before what is viewed.
+    binding_.reset();
+    feeds_.clear();
+    masks_.clear();
+    cache_values_.clear();
+    position_ = 0;
     binding_.emplace(*session_);
     ids_.resize(static_cast<size_t>(max_tokens));
     positions_.resize(static_cast<size_t>(max_tokens));
@@ -167,6 +176,11 @@ Status OnnxRuntimeEngine::Reserve(int64_t kv_length, int64_t max_tokens) {
     BindFeed(1);
     return Status();
   });
+}
+
+Status OnnxRuntimeEngine::Rewind(int64_t position) {
+  position_ = position;
+  return {};
 }
 
 void OnnxRuntimeEngine::BindFeed(int64_t tokens) {
@@ -191,10 +205,10 @@ Status OnnxRuntimeEngine::Forward(std::span<const int64_t> tokens) {
   const auto count = static_cast<int64_t>(tokens.size());
   const int64_t total = position_ + count;
   if (tokens.empty() || tokens.size() > ids_.size() || static_cast<size_t>(total) >= masks_.size()) {
-    return {ExitCode::kRunFailed, std::to_string(count) + " tokens at position " + std::to_string(position_) +
-                                      " exceed what was reserved"};
+    return {ErrorKind::kRunFailed, std::to_string(count) + " tokens at position " +
+                                       std::to_string(position_) + " exceed what was reserved"};
   }
-  return Guarded(ExitCode::kRunFailed, "position " + std::to_string(position_) + ": ", [&] {
+  return Guarded(ErrorKind::kRunFailed, "position " + std::to_string(position_) + ": ", [&] {
     std::copy(tokens.begin(), tokens.end(), ids_.begin());
     std::iota(positions_.begin(), positions_.begin() + count, position_);
     if (count != bound_tokens_) BindFeed(count);

@@ -22,11 +22,11 @@ class OnnxRuntimeEngine final : public Engine {
   std::string version() const override { return library_.version; }
   int interface_version() const override { return ORT_API_VERSION; }
   Status Open(const EngineOptions& options) override;
-  Status Load(const EngineOptions& options) override;
+  Status Load(const EngineOptions& options, Stopwatch& watch) override;
   const ModelFacts& model() const override { return facts_; }
   std::string kernels() const override;
   Status Reserve(int64_t kv_length, int64_t max_tokens) override;
-  void Clear() override { position_ = 0; }
+  Status Rewind(int64_t position) override;
   Status Forward(std::span<const int64_t> tokens) override;
   std::span<const float> logits() const override { return logits_; }
 
@@ -40,7 +40,7 @@ class OnnxRuntimeEngine final : public Engine {
     Ort::Value positions{nullptr};
   };
 
-  void CreateSession(const std::string& file, const EngineOptions& options);
+  void CreateSession(const std::string& file, const EngineOptions& options, Stopwatch& watch);
   void AllocateCache(int64_t kv_length);
   void BindFeed(int64_t tokens);
   void ReadLogits(int64_t tokens);

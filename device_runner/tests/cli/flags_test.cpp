@@ -75,7 +75,7 @@ TEST(RefusesWhatCannotBeMeant) {
   for (const Arguments& arguments : bad) {
     Example example;
     const slm::Status status = example.Parse(arguments);
-    CHECK(status.exit_code() == static_cast<int>(slm::ExitCode::kUsage));
+    CHECK(status.kind() == slm::ErrorKind::kUsage);
     CHECK(!status.message().empty());
   }
 }

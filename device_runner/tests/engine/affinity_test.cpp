@@ -26,7 +26,7 @@ TEST(RestrictsTheCallingThread) {
 TEST(RefusesCpusThatAreNotThere) {
   InThread([] {
     const slm::Status beyond_the_set = slm::RestrictToCpus({CPU_SETSIZE});
-    CHECK(beyond_the_set.exit_code() == static_cast<int>(slm::ExitCode::kUsage));
+    CHECK(beyond_the_set.kind() == slm::ErrorKind::kUsage);
     const int64_t absent = CPU_SETSIZE - 1;
     CHECK(!slm::RestrictToCpus({absent}).ok());
     // The kernel accepts this set and silently leaves the absent CPU out.

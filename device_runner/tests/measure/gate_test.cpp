@@ -1,10 +1,9 @@
 #include "measure/gate.h"
 
 #include <chrono>
-#include <csignal>
 #include <thread>
 
-#include "cli/signals.h"
+#include "records/record_file.h"
 #include "tests/check.h"
 #include "tests/temporary.h"
 
@@ -13,11 +12,11 @@ namespace {
 struct Waiting {
   slm::test::TemporaryFolder folder;
   std::string path = folder / "records";
-  slm::RecordFile records{path, "r1"};
-  slm::test::CapturedStdout out{folder / "stdout"};
+  slm::RecordFile file{path};
+  slm::RecordWriter records{"r1", {&file}};
   slm::GateOptions options{.folder = folder / "", .timeout_s = 60};
 
-  Waiting() { CHECK(records.Open().ok()); }
+  Waiting() { CHECK(file.Open().ok()); }
   std::string Written() const { return slm::test::ReadFile(path + ".part"); }
 };
 
@@ -64,16 +63,15 @@ TEST(AHostThatIsGoneIsWaitedForOnce) {
   CHECK(slm::test::CountOf(waiting.Written(), "\"record\":\"gate\"") == 1);
 }
 
-// Last: the signal stays remembered.
-TEST(ZSignalsEndTheWait) {
-  slm::InstallSignalHandlers();
+TEST(StoppingEndsTheWait) {
   Waiting waiting;
-  slm::Gate gate(waiting.options, waiting.records);
-  std::thread host([] {
+  slm::StopSource stop;
+  slm::Gate gate(waiting.options, waiting.records, stop);
+  std::thread host([&] {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    std::raise(SIGTERM);
+    stop.Request();
   });
-  CHECK(gate.Await(0).exit_code() == 128 + SIGTERM);
+  CHECK(gate.Await(0).kind() == slm::ErrorKind::kStopped);
   host.join();
 }
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "cli/signals.h"
 #include "engine/clock.h"
+#include "records/record_file.h"
 #include "tests/check.h"
 #include "tests/temporary.h"
 
@@ -23,12 +23,12 @@ TEST(ACounterIsOneIntegerAndNothingElse) {
 
 struct Sampling {
   slm::test::TemporaryFolder folder;
-  slm::RecordFile records{folder / "records", "r1"};
-  slm::test::CapturedStdout out{folder / "stdout"};
+  slm::RecordFile file{folder / "records"};
+  slm::RecordWriter records{"r1", {&file}};
   slm::PowerOptions options;
 
   Sampling() {
-    CHECK(records.Open().ok());
+    CHECK(file.Open().ok());
     options.current_file = folder / "current_now";
     options.voltage_file = folder / "voltage_now";
     options.interval_ms = 5;
@@ -42,7 +42,7 @@ struct Sampling {
 TEST(NothingIsSampledUnlessAskedFor) {
   Sampling sampling;
   slm::PowerSampler sampler{slm::PowerOptions{}};
-  CHECK(sampler.MeasureBaseline().ok());
+  CHECK(sampler.MeasureBaseline({}).ok());
   CHECK(sampler.Write(sampling.records).ok());
   CHECK(sampling.Written().empty());
 }
@@ -51,11 +51,11 @@ TEST(SamplesTheBaselineAndFollowsReplacedFiles) {
   Sampling sampling;
   slm::PowerSampler sampler(sampling.options);
   const int64_t started = slm::MonotonicNs();
-  CHECK(sampler.MeasureBaseline().ok());
+  CHECK(sampler.MeasureBaseline({}).ok());
   CHECK(slm::MonotonicNs() - started >= 100'000'000);
   slm::test::WriteFile(sampling.folder / "new", "-900000\n");
   std::filesystem::rename(sampling.folder / "new", sampling.options.current_file);
-  CHECK(slm::SleepMs(50).ok());
+  CHECK(slm::SleepMs(50, {}).ok());
   CHECK(sampler.Write(sampling.records).ok());
   const std::string written = sampling.Written();
   CHECK(written.find("\"interval_ms\":5,") != std::string::npos);
@@ -70,18 +70,11 @@ TEST(UnreadableCountersAreCountedAndNeverZero) {
   Sampling sampling;
   std::filesystem::remove(sampling.options.voltage_file);
   slm::PowerSampler sampler(sampling.options);
-  CHECK(slm::SleepMs(20).ok());
+  CHECK(slm::SleepMs(20, {}).ok());
   CHECK(sampler.Write(sampling.records).ok());
   const std::string written = sampling.Written();
   CHECK(written.find("\"unreadable\":0,") == std::string::npos);
   CHECK(written.find("\"current\":[],\"voltage\":[]") != std::string::npos);
-}
-
-TEST(CurrentAndVoltageGoTogether) {
-  slm::PowerOptions options;
-  CHECK(options.Check().ok());
-  options.current_file = "current_now";
-  CHECK(options.Check().exit_code() == static_cast<int>(slm::ExitCode::kUsage));
 }
 
 }  // namespace

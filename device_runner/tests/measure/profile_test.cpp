@@ -1,8 +1,8 @@
 #include "measure/profile.h"
 
-#include <csignal>
+#include <algorithm>
 
-#include "cli/signals.h"
+#include "records/record_file.h"
 #include "tests/check.h"
 #include "tests/fake_engine.h"
 #include "tests/temporary.h"
@@ -15,14 +15,14 @@ using slm::test::FakeEngine;
 struct Run {
   slm::test::TemporaryFolder folder;
   FakeEngine engine;
+  slm::SessionOptions session;
   slm::ProfileOptions options;
+  slm::StopSource stop;
   std::string result;
 
   Run() {
-    options.session.run_id = "r1";
-    options.session.model = "m";
-    options.session.prefill_chunk = 4;
-    options.output = folder / "result";
+    session.model = "m";
+    session.prefill_chunk = 4;
     options.prompt_tokens = 10;
     options.generate_tokens = 3;
     options.depth = 5;
@@ -30,8 +30,10 @@ struct Run {
     options.repetitions = 2;
   }
   slm::Status Go() {
-    const slm::test::CapturedStdout out(folder / "stdout");
-    slm::Status status = slm::RunProfile(engine, options);
+    slm::RecordFile file(folder / "result");
+    CHECK(file.Open().ok());
+    slm::RecordWriter records("r1", {&file});
+    slm::Status status = slm::RunProfile(engine, session, options, records, stop);
     result = slm::test::ReadFile(folder / "result");
     return status;
   }
@@ -46,7 +48,7 @@ TEST(FeedsDepthAndPromptInChunksThenSingleTokens) {
   for (int repetition = 0; repetition < 3; ++repetition)
     expected.insert(expected.end(), once.begin(), once.end());
   CHECK(run.engine.calls == expected);
-  CHECK(run.engine.clears == 3);
+  CHECK(run.engine.rewinds == 3);
   CHECK(run.engine.longest_cache == 17);
   CHECK(run.engine.reserved_positions == 18);
   CHECK(run.engine.reserved_tokens == 4);
@@ -89,7 +91,6 @@ TEST(TheWaitForTheGateIsNotTimed) {
 TEST(PowerIsSampledBesideTheRun) {
   Run run;
   run.options.power.current_file = run.folder / "current_now";
-  CHECK(run.Go().exit_code() == static_cast<int>(slm::ExitCode::kUsage));
   run.options.power.voltage_file = run.folder / "voltage_now";
   run.options.power.baseline_ms = 50;
   run.options.power.interval_ms = 5;
@@ -102,10 +103,8 @@ TEST(PowerIsSampledBesideTheRun) {
 
 TEST(GreedyTokensFollowTheReference) {
   Run run;
-  slm::test::WriteFile(run.folder / "ids", "7 8 9");
-  slm::test::WriteFile(run.folder / "rest", "3 1 4 1");
-  run.options.reference_prompt = run.folder / "ids";
-  run.options.reference_continuation = run.folder / "rest";
+  run.options.reference.prompt = {7, 8, 9};
+  run.options.reference.continuation = {3, 1, 4, 1};
   CHECK(run.Go().ok());
   std::vector<int64_t> fed = {7, 8, 9};
   std::string expected = "\"prompt_ids\":[7,8,9],\"token_ids\":[";
@@ -122,32 +121,28 @@ TEST(TheContextLengthIsALimit) {
   CHECK(fits.Go().ok());
   Run exceeds;
   exceeds.options.depth = 100 - 12;
-  CHECK(exceeds.Go().exit_code() == static_cast<int>(slm::ExitCode::kContextExceeded));
+  CHECK(exceeds.Go().kind() == slm::ErrorKind::kContextExceeded);
   CHECK(exceeds.engine.calls.empty());
   CHECK(exceeds.result.empty());
   Run reference;
-  slm::test::WriteFile(reference.folder / "ids", "7");
-  reference.options.reference_prompt = reference.folder / "ids";
-  std::string hundred;
-  for (int i = 0; i < 100; ++i) hundred += "7 ";
-  slm::test::WriteFile(reference.folder / "rest", hundred);
-  reference.options.reference_continuation = reference.folder / "rest";
-  CHECK(reference.Go().exit_code() == static_cast<int>(slm::ExitCode::kContextExceeded));
+  reference.options.reference.prompt = {7};
+  reference.options.reference.continuation.assign(100, 7);
+  CHECK(reference.Go().kind() == slm::ErrorKind::kContextExceeded);
 }
 
 TEST(ContextMayBeLoweredButNotRaised) {
   Run lowered;
-  lowered.options.session.context_length = 17;
-  CHECK(lowered.Go().exit_code() == static_cast<int>(slm::ExitCode::kContextExceeded));
+  lowered.session.context_length = 17;
+  CHECK(lowered.Go().kind() == slm::ErrorKind::kContextExceeded);
   Run raised;
-  raised.options.session.context_length = 101;
-  CHECK(raised.Go().exit_code() == static_cast<int>(slm::ExitCode::kContextExceeded));
+  raised.session.context_length = 101;
+  CHECK(raised.Go().kind() == slm::ErrorKind::kContextExceeded);
   Run unknown;
   unknown.engine.facts.context_length = 0;
-  CHECK(unknown.Go().exit_code() == static_cast<int>(slm::ExitCode::kModelInterface));
+  CHECK(unknown.Go().kind() == slm::ErrorKind::kModelInterface);
   Run told;
   told.engine.facts.context_length = 0;
-  told.options.session.context_length = 50;
+  told.session.context_length = 50;
   CHECK(told.Go().ok());
   CHECK(told.result.find("\"context_length\":50") != std::string::npos);
 }
@@ -155,7 +150,7 @@ TEST(ContextMayBeLoweredButNotRaised) {
 TEST(FailuresLeaveTheMeasuredPartButNoResult) {
   Run run;
   run.engine.fail_at_call = 10;
-  CHECK(run.Go().exit_code() == static_cast<int>(slm::ExitCode::kRunFailed));
+  CHECK(run.Go().kind() == slm::ErrorKind::kRunFailed);
   CHECK(run.result.empty());
   CHECK(CountOf(slm::test::ReadFile(run.folder / "result.part"), "\"repetition\"") == 1);
 }
@@ -163,35 +158,53 @@ TEST(FailuresLeaveTheMeasuredPartButNoResult) {
 TEST(LogitsWithoutANumberAreAFailure) {
   Run run;
   run.engine.nothing_but_nan = true;
-  CHECK(run.Go().exit_code() == static_cast<int>(slm::ExitCode::kRunFailed));
+  CHECK(run.Go().kind() == slm::ErrorKind::kRunFailed);
 }
 
 TEST(ReferenceTokensOutsideTheVocabularyAreRefused) {
   Run run;
-  slm::test::WriteFile(run.folder / "ids", "101");
-  run.options.reference_prompt = run.folder / "ids";
-  run.options.reference_continuation = run.folder / "ids";
-  CHECK(run.Go().exit_code() == static_cast<int>(slm::ExitCode::kUsage));
+  run.options.reference.prompt = {101};
+  run.options.reference.continuation = {101};
+  CHECK(run.Go().kind() == slm::ErrorKind::kUsage);
   CHECK(run.engine.calls.empty());
 }
 
 TEST(OneThreadPerCpuPinsThreads) {
   Run run;
-  run.options.session.threads = 2;
-  run.options.session.affinity = {0, 1};
-  CHECK(run.options.session.ForEngine().thread_cpus == std::vector<int>{0, 1});
-  run.options.session.affinity = {0, 1, 2};
-  CHECK(run.options.session.ForEngine().thread_cpus.empty());
+  run.session.threads = 2;
+  run.session.affinity = {0, 1};
+  CHECK(run.session.ForEngine().thread_cpus == std::vector<int>{0, 1});
+  run.session.affinity = {0, 1, 2};
+  CHECK(run.session.ForEngine().thread_cpus.empty());
 }
 
-// Last: the signal stays remembered.
-TEST(ZSignalsEndTheRunWithoutAResult) {
-  slm::InstallSignalHandlers();
-  std::raise(SIGTERM);
+TEST(StoppingEndsTheRunWithoutAResult) {
   Run run;
-  CHECK(run.Go().exit_code() == 128 + SIGTERM);
+  run.stop.Request();
+  CHECK(run.Go().kind() == slm::ErrorKind::kStopped);
   CHECK(run.result.empty());
   CHECK(run.engine.calls.empty());
+}
+
+TEST(LoadingIsTimedFromTheAttemptThatSucceeded) {
+  Run run;
+  run.engine.failed_attempt_ms = 300;
+  CHECK(run.Go().ok());
+  const size_t at = run.result.find("\"load_ns\":") + 10;
+  CHECK(std::stoll(run.result.substr(at)) < 200'000'000);
+}
+
+TEST(TheChunkIsRecordedAsTheEngineTakesIt) {
+  Run run;
+  run.engine.facts.maximum_tokens_per_call = 3;
+  CHECK(run.Go().ok());
+  CHECK(run.result.find("\"prefill_chunk\":3,") != std::string::npos);
+  CHECK(run.engine.reserved_tokens == 3);
+  CHECK(*std::max_element(run.engine.calls.begin(), run.engine.calls.end()) == 3);
+  Run smaller;
+  smaller.engine.facts.maximum_tokens_per_call = 50;
+  CHECK(smaller.Go().ok());
+  CHECK(smaller.result.find("\"prefill_chunk\":4,") != std::string::npos);
 }
 
 }  // namespace

@@ -1,7 +1,9 @@
 #include "records/record_file.h"
 
-#include <csignal>
+#include <unistd.h>
 
+#include "records/descriptor_sink.h"
+#include "records/record_writer.h"
 #include "tests/check.h"
 #include "tests/temporary.h"
 
@@ -12,8 +14,10 @@ using slm::test::ReadFile;
 TEST(GetsItsNameOnlyWhenWhole) {
   const slm::test::TemporaryFolder folder;
   const slm::test::CapturedStdout out(folder / "stdout");
-  slm::RecordFile records(folder / "result", "r1");
-  CHECK(records.Open().ok());
+  slm::RecordFile file(folder / "result");
+  CHECK(file.Open().ok());
+  slm::DescriptorSink stdout_too(STDOUT_FILENO, "stdout");
+  slm::RecordWriter records("r1", {&file, &stdout_too});
   CHECK(records.Write(records.NewRecord("start")).ok());
   CHECK(!std::filesystem::exists(folder / "result"));
   // Already in the kernel's hands, so a crash leaves it.
@@ -26,13 +30,26 @@ TEST(GetsItsNameOnlyWhenWhole) {
   CHECK(ReadFile(folder / "stdout") == ReadFile(folder / "result"));
 }
 
+TEST(NothingGoesToStdoutUnlessASinkDoes) {
+  const slm::test::TemporaryFolder folder;
+  {
+    const slm::test::CapturedStdout out(folder / "stdout");
+    slm::RecordFile file(folder / "result");
+    CHECK(file.Open().ok());
+    slm::RecordWriter records("r1", {&file});
+    CHECK(records.Write(records.NewRecord("start")).ok());
+    CHECK(records.Finish().ok());
+  }
+  CHECK(ReadFile(folder / "stdout").empty());
+}
+
 TEST(UnfinishedRunsLeaveOnlyThePart) {
   const slm::test::TemporaryFolder folder;
   const slm::test::CapturedStdout out(folder / "stdout");
   {
-    slm::RecordFile records(folder / "result", "r1");
-    CHECK(records.Open().ok());
-    CHECK(records.Write(records.NewRecord("start")).ok());
+    slm::RecordFile file(folder / "result");
+    CHECK(file.Open().ok());
+    CHECK(file.Write("{}\n").ok());
   }
   CHECK(!std::filesystem::exists(folder / "result"));
   CHECK(std::filesystem::exists(folder / "result.part"));
@@ -40,26 +57,27 @@ TEST(UnfinishedRunsLeaveOnlyThePart) {
 
 TEST(FoldersThatAreNotThereAreAnOutputError) {
   const slm::test::TemporaryFolder folder;
-  slm::RecordFile records(folder / "absent/result", "r1");
-  CHECK(records.Open().exit_code() == static_cast<int>(slm::ExitCode::kOutput));
+  slm::RecordFile file(folder / "absent/result");
+  CHECK(file.Open().kind() == slm::ErrorKind::kOutput);
 }
 
 TEST(FullDisksAreAnOutputError) {
   const slm::test::TemporaryFolder folder;
   std::filesystem::create_symlink("/dev/full", folder / "result.part");
   const slm::test::CapturedStdout out(folder / "stdout");
-  slm::RecordFile records(folder / "result", "r1");
-  CHECK(records.Open().ok());
+  slm::RecordFile file(folder / "result");
+  CHECK(file.Open().ok());
+  slm::RecordWriter records("r1", {&file});
   const slm::Status status = records.Write(records.NewRecord("start"));
-  CHECK(status.exit_code() == static_cast<int>(slm::ExitCode::kOutput));
+  CHECK(status.kind() == slm::ErrorKind::kOutput);
   CHECK(status.message().find("No space left") != std::string::npos);
 }
 
 TEST(FullStdoutIsAnOutputError) {
   const slm::test::CapturedStdout out("/dev/full");
-  slm::RecordFile records("", "r1");
-  CHECK(records.Open().ok());
-  CHECK(records.Write(records.NewRecord("token")).exit_code() == static_cast<int>(slm::ExitCode::kOutput));
+  slm::DescriptorSink sink(STDOUT_FILENO, "stdout");
+  slm::RecordWriter records("r1", {&sink});
+  CHECK(records.Write(records.NewRecord("token")).kind() == slm::ErrorKind::kOutput);
 }
 
 }  // namespace

@@ -39,7 +39,7 @@ TEST(RefusesFilesThatHoldSomethingElse) {
   std::vector<int64_t> tokens;
   for (const char* text : {"", " \n", "1 two", "-3", "1.5", "[1, 2]"}) {
     WriteFile(folder / "ids", text);
-    CHECK(slm::ReadTokenFile(folder / "ids", tokens).exit_code() == static_cast<int>(slm::ExitCode::kUsage));
+    CHECK(slm::ReadTokenFile(folder / "ids", tokens).kind() == slm::ErrorKind::kUsage);
   }
   CHECK(!slm::ReadTokenFile(folder / "absent", tokens).ok());
 }

@@ -1,4 +1,4 @@
-#include "cli/generate.h"
+#include "cli/generate_mode.h"
 
 #include "tests/check.h"
 #include "tests/fake_engine.h"
@@ -12,20 +12,20 @@ using slm::test::FakeEngine;
 struct Run {
   slm::test::TemporaryFolder folder;
   FakeEngine engine;
-  slm::GenerateOptions options;
+  slm::GenerateMode mode;
   std::string output;
 
   Run() {
     slm::test::WriteFile(folder / "ids", "7 8 9 10 11");
-    options.session.prefill_chunk = 3;
-    options.prompt_file = folder / "ids";
-    options.max_tokens = 4;
+    mode.run.session.prefill_chunk = 3;
+    mode.prompt_file = folder / "ids";
+    mode.generation.maximum_tokens = 4;
   }
   slm::Status Go() {
     slm::Status status;
     {
       const slm::test::CapturedStdout out(folder / "stdout");
-      status = slm::RunGenerate(engine, options);
+      status = mode.Run(engine, {});
     }
     output = slm::test::ReadFile(folder / "stdout");
     return status;
@@ -53,7 +53,7 @@ TEST(PrintsTokensAsTheyCome) {
 TEST(StopTokensEndItAndAreNotPrinted) {
   Run run;
   const int64_t stop = Expected(3).back();
-  run.options.stop_tokens = {stop};
+  run.mode.generation.stop_tokens = {stop};
   CHECK(run.Go().ok());
   CHECK(CountOf(run.output, "\"record\":\"token\"") == 2);
   CHECK(run.output.find("\"id\":" + std::to_string(stop) + ",") == std::string::npos);
@@ -62,15 +62,15 @@ TEST(StopTokensEndItAndAreNotPrinted) {
 
 TEST(RefusesMoreThanTheContext) {
   Run run;
-  run.options.max_tokens = 96;
-  CHECK(run.Go().exit_code() == static_cast<int>(slm::ExitCode::kContextExceeded));
+  run.mode.generation.maximum_tokens = 96;
+  CHECK(run.Go().kind() == slm::ErrorKind::kContextExceeded);
   CHECK(run.output.empty());
 }
 
 TEST(FailuresPrintNoEnd) {
   Run run;
   run.engine.fail_at_call = 4;
-  CHECK(run.Go().exit_code() == static_cast<int>(slm::ExitCode::kRunFailed));
+  CHECK(run.Go().kind() == slm::ErrorKind::kRunFailed);
   CHECK(CountOf(run.output, "\"record\":\"token\"") == 2);
   CHECK(CountOf(run.output, "\"record\":\"end\"") == 0);
 }

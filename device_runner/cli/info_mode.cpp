@@ -1,10 +1,11 @@
-#include "cli/info.h"
+#include "cli/info_mode.h"
 
 #include <cstdio>
 #include <fstream>
 #include <sstream>
 
 #include "engine/affinity.h"
+#include "engine/build.h"
 #include "records/json.h"
 
 namespace slm {
@@ -35,37 +36,26 @@ std::string TensorsJson(const std::vector<TensorFacts>& tensors) {
 
 }  // namespace
 
-std::string_view RunnerVersion() { return SLM_RUNNER_VERSION; }
-
-std::string_view Abi() {
-#if defined(__x86_64__)
-  return "x86_64";
-#elif defined(__aarch64__)
-  return "arm64-v8a";
-#else
-#error "this ABI has no name yet"
-#endif
+void InfoMode::AddFlags(Flags& flags) {
+  flags.Text("--model", run.session.model, "PATH", "an artifact's folder or a model file to describe");
+  run.AddEngineFlags(flags);
 }
 
-void InfoOptions::AddFlags(Flags& flags) {
-  flags.Text("--model", session.model, "PATH", "an artifact's folder or a model file to describe");
-  session.AddEngineFlags(flags);
-}
-
-Status RunInfo(Engine& engine, const InfoOptions& options) {
-  const EngineOptions engine_options = options.session.ForEngine();
+Status InfoMode::Run(Engine& engine, StopToken) const {
+  const EngineOptions engine_options = run.session.ForEngine();
   if (Status status = engine.Open(engine_options); !status.ok()) return status;
   JsonObject info;
   info.Add("runner_version", RunnerVersion())
-      .Add("build_type", SLM_BUILD_TYPE)
+      .Add("build_type", BuildType())
       .Add("abi", Abi())
       .Add("engine", engine.name())
       .Add("engine_version", engine.version())
       .Add("engine_interface_version", engine.interface_version())
       .Add("cpus", AvailableCpus())
       .Add("cpu_features", CpuFeatures());
-  if (!options.session.model.empty()) {
-    if (Status status = engine.Load(engine_options); !status.ok()) return status;
+  if (!run.session.model.empty()) {
+    Stopwatch watch;
+    if (Status status = engine.Load(engine_options, watch); !status.ok()) return status;
     const ModelFacts& model = engine.model();
     info.Add("kernels", engine.kernels());
     info.Raw("model", JsonObject()
@@ -79,7 +69,7 @@ Status RunInfo(Engine& engine, const InfoOptions& options) {
                           .text());
   }
   const bool written = std::printf("%s\n", info.text().c_str()) > 0 && std::fflush(stdout) == 0;
-  return written ? Status() : Status(ExitCode::kOutput, "stdout: cannot be written");
+  return written ? Status() : Status(ErrorKind::kOutput, "stdout: cannot be written");
 }
 
 }  // namespace slm
