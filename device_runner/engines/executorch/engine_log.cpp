@@ -2,6 +2,8 @@
 
 #include <executorch/runtime/platform/platform.h>
 
+#include <cstdlib>
+#include <mutex>
 #include <string_view>
 
 namespace slm {
@@ -31,20 +33,23 @@ void Keep(et_timestamp_t, et_pal_log_level_t level, const char*, const char*, si
   messages += text;
 }
 
-void End() { end_process(Messages()); }
+void End() {
+  if (end_process != nullptr) end_process(Messages());
+  std::abort();
+}
 
 }  // namespace
 
 void KeepEngineMessages() {
-  executorch::runtime::register_pal(executorch::runtime::PalImpl::create(nullptr, nullptr, nullptr, nullptr,
-                                                                         Keep, nullptr, nullptr, __FILE__));
+  // ExecuTorch complains about a second time.
+  static std::once_flag once;
+  std::call_once(once, [] {
+    executorch::runtime::register_pal(executorch::runtime::PalImpl::create(nullptr, End, nullptr, nullptr,
+                                                                           Keep, nullptr, nullptr, __FILE__));
+  });
 }
 
-void OnEngineAbort(EndProcess end) {
-  end_process = end;
-  executorch::runtime::register_pal(executorch::runtime::PalImpl::create(
-      nullptr, End, nullptr, nullptr, nullptr, nullptr, nullptr, __FILE__));
-}
+void OnEngineAbort(EndProcess end) { end_process = end; }
 
 std::string EngineFailure(const std::string& what, executorch::runtime::Error error) {
   std::string text = what + executorch::runtime::to_string(error);

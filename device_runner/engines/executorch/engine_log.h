@@ -11,7 +11,7 @@ namespace slm {
 void KeepEngineMessages();
 
 // For the process that this is: where ExecuTorch would abort it, `end` is called instead with what ExecuTorch
-// has said. It must not return. Without this call ExecuTorch aborts as it always does.
+// has said. Without this call, or when `end` returns, the process aborts.
 using EndProcess = void (*)(const std::string& messages);
 void OnEngineAbort(EndProcess end);
 

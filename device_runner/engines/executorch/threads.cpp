@@ -1,6 +1,5 @@
 #include "engines/executorch/threads.h"
 
-#include <pthread.h>
 #include <sched.h>
 
 #include <atomic>
@@ -36,7 +35,8 @@ bool PinCallingThread(int cpu) {
   cpu_set_t set;
   CPU_ZERO(&set);
   CPU_SET(static_cast<size_t>(cpu), &set);
-  return pthread_setaffinity_np(pthread_self(), sizeof(set), &set) == 0;
+  // 0 is the calling thread. Android's C library has no pthread_setaffinity_np at API level 26.
+  return sched_setaffinity(0, sizeof(set), &set) == 0;
 }
 
 class Pool final : public kernels::ParallelFor {

@@ -132,8 +132,10 @@ void OnnxRuntimeEngine::AllocateCache(int64_t kv_length) {
     sizes.push_back((bytes + kCacheLineBytes - 1) / kCacheLineBytes * kCacheLineBytes);
   }
   const size_t total = std::accumulate(sizes.begin(), sizes.end(), size_t{0});
-  cache_.reset(static_cast<std::byte*>(std::aligned_alloc(kCacheLineBytes, total)));
-  if (!cache_) throw std::bad_alloc();
+  // Android's C library has no aligned_alloc before API level 28.
+  void* memory_of_all = nullptr;
+  if (posix_memalign(&memory_of_all, kCacheLineBytes, total) != 0) throw std::bad_alloc();
+  cache_.reset(static_cast<std::byte*>(memory_of_all));
   // Touching every page now keeps page faults out of the timed steps.
   std::memset(cache_.get(), 0, total);
 

@@ -1,0 +1,58 @@
+"""The runner's core as a library: several texts and sessions in one process, on both engines."""
+
+from __future__ import annotations
+
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from compiled_programs import compile_with_executorch, compile_with_onnxruntime
+from executorch_programs import convert
+from tiny_decoder import TinyDecoder
+
+from toolkit.runtime.bundle import Bundle
+
+pytestmark = pytest.mark.timeout(900)
+
+COUNT = 6
+
+
+def texts(program: Path, model: Path, library: str, prompt: list[int]) -> list[list[int]]:
+    """Tokens of the texts that device_runner/tests/session_texts.h describes."""
+    done = subprocess.run(
+        [program, model, library, str(COUNT)],
+        input=" ".join(map(str, prompt)),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return [[int(token) for token in line.split()] for line in done.stdout.splitlines()]
+
+
+def expected_texts(tokens: list[int]) -> list[list[int]]:
+    # Twice whole, stopped after two tokens, whole again after rewinding; all of it in two sessions.
+    return [tokens, tokens, tokens[:2], tokens] * 2
+
+
+def test_onnxruntime_serves_texts_and_sessions_after_each_other(
+    bundle: Bundle, decoder: TinyDecoder, model: Path, tmp_path: Path
+) -> None:
+    programs = compile_with_onnxruntime(tmp_path, "onnxruntime_texts")
+    library = str(bundle.path / "lib" / "libonnxruntime.so.1")
+    prompt = [5, 17, 300, 2, 41]
+    got = texts(programs / "onnxruntime_texts", model, library, prompt)
+    assert got == expected_texts(decoder.greedy(prompt, COUNT))
+
+
+@pytest.mark.skipif(find_spec("executorch") is None, reason="the extra [executorch] is not installed")
+def test_executorch_serves_texts_and_sessions_after_each_other(tmp_path: Path) -> None:
+    artifact = convert("random:llama-tiny", tmp_path / "llama", "--quant", "fp32")
+    reference = artifact.manifest.greedy_reference
+    assert reference is not None
+    programs = compile_with_executorch(tmp_path, "executorch_texts")
+    model = artifact.path / artifact.manifest.model_file
+    got = texts(programs / "executorch_texts", model, "", reference.prompt_ids)
+    assert got == expected_texts(reference.token_ids[:COUNT])

@@ -1,0 +1,88 @@
+"""What keeps the runner buildable for Android apps: clang with libc++, and a C library of API level 26."""
+
+from __future__ import annotations
+
+import platform
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from toolkit.runtime.headers import find_headers
+from toolkit.runtime.runner_source import runner_source
+from toolkit.settings import Settings
+
+# Debian's packages clang-14 and libc++-14-dev.
+CLANG = shutil.which("clang++-14")
+LIBCXX = Path("/usr/lib/llvm-14/include/c++/v1/__config")
+
+WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Werror"]
+INSTRUCTION_SETS = {
+    "avx2.cpp": ["-mavx2", "-mfma"],
+    "avx512_vnni.cpp": ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512vnni", "-mfma"],
+}
+DEFINITIONS = ["ORT_API_MANUAL_INIT", "C10_USING_CUSTOM_GENERATED_MACROS"]
+TEXTS = ["SLM_RUNNER_VERSION", "SLM_BUILD_TYPE", "SLM_EXECUTORCH_VERSION"]
+
+# Functions and the API level that brings them to Android's C library, as its headers say ("never":
+# it has none of that name).
+NEWER_THAN_26 = {
+    "aligned_alloc": "28", "getrandom": "28", "getentropy": "28", "posix_spawn": "28", "glob": "28",
+    "fexecve": "28", "syncfs": "28", "iconv": "28", "pthread_setschedprio": "28", "fflush_unlocked": "28",
+    "timespec_get": "29", "getloadavg": "29", "reallocarray": "29", "memfd_create": "30",
+    "pthread_cond_clockwait": "30", "pthread_mutex_clocklock": "30", "sem_clockwait": "30",
+    "pthread_setaffinity_np": "36", "pthread_getaffinity_np": "36",
+    "backtrace": "33", "pthread_cancel": "never", "shm_open": "never",
+}  # fmt: skip
+
+
+def sources(*suffixes: str) -> Iterator[Path]:
+    """Files of the runner itself, without its tests and benchmarks."""
+    root = runner_source()
+    for file in sorted(root.rglob("*")):
+        outside = file.relative_to(root).parts[0].startswith(("tests", "benchmarks", "build"))
+        if file.suffix in suffixes and not outside:
+            yield file
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(
+    CLANG is None or not LIBCXX.is_file(), reason="the Debian packages clang-14 and libc++-14-dev are missing"
+)
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the instruction sets below are those of x86-64")
+def test_everything_compiles_with_clang_and_libcxx(tmp_path: Path) -> None:
+    assert CLANG is not None
+    headers = [find_headers(Settings.from_environment()).provide()]
+    spec = find_spec("executorch")
+    if spec is not None and spec.submodule_search_locations:
+        package = Path(spec.submodule_search_locations[0])
+        portable = package / "include" / "executorch" / "runtime" / "core" / "portable_type" / "c10"
+        headers += [package.parent, package / "include", portable]
+    fixed = [CLANG, "-stdlib=libc++", "-std=c++20", "-fsyntax-only", *WARNINGS, f"-I{runner_source()}"]
+    fixed += [f"-isystem{header}" for header in headers]
+    fixed += [f"-D{name}" for name in DEFINITIONS] + [f'-D{name}="x"' for name in TEXTS]
+    failures = []
+    for file in sources(".cpp"):
+        of_executorch = "executorch" in file.parts
+        if file.name.startswith("neon") or (of_executorch and spec is None):
+            continue
+        command = [*fixed, *INSTRUCTION_SETS.get(file.name, []), str(file)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        if done.returncode != 0:
+            failures.append(done.stderr)
+    assert not failures, "\n".join(failures)
+
+
+def test_nothing_newer_than_android_api_26_is_called() -> None:
+    call = re.compile(rf"\b({'|'.join(NEWER_THAN_26)})\s*\(")
+    found = [
+        f"{file}:{number}: {match[1]} (API {NEWER_THAN_26[match[1]]})"
+        for file in sources(".cpp", ".h")
+        for number, line in enumerate(file.read_text().splitlines(), 1)
+        if (match := call.search(line.partition("//")[0]))
+    ]
+    assert not found, "\n".join(found)
