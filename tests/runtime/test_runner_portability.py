@@ -28,8 +28,8 @@ INSTRUCTION_SETS = {
 DEFINITIONS = ["ORT_API_MANUAL_INIT", "C10_USING_CUSTOM_GENERATED_MACROS"]
 TEXTS = ["SLM_RUNNER_VERSION", "SLM_BUILD_TYPE", "SLM_EXECUTORCH_VERSION"]
 
-# Functions and the API level that brings them to Android's C library, as its headers say ("never":
-# it has none of that name).
+# Calls newer than API 26 and the level that brings them to Android's C library ("never": it has none of that
+# name). Kept by hand: not all there are, and not checked against the NDK's headers.
 NEWER_THAN_26 = {
     "aligned_alloc": "28", "getrandom": "28", "getentropy": "28", "posix_spawn": "28", "glob": "28",
     "fexecve": "28", "syncfs": "28", "iconv": "28", "pthread_setschedprio": "28", "fflush_unlocked": "28",
