@@ -5,7 +5,7 @@
 #include <sstream>
 
 #include "engine/affinity.h"
-#include "engine/build.h"
+#include "engine/provenance.h"
 #include "records/json.h"
 
 namespace slm {

@@ -1,7 +1,7 @@
 #include "measure/start_record.h"
 
-#include "engine/build.h"
 #include "engine/clock.h"
+#include "engine/provenance.h"
 
 namespace slm {
 

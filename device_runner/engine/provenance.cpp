@@ -1,4 +1,4 @@
-#include "engine/build.h"
+#include "engine/provenance.h"
 
 namespace slm {
 

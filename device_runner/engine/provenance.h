@@ -1,4 +1,4 @@
-// What this build is.
+// What this runner was compiled from and how.
 #pragma once
 
 #include <string_view>
