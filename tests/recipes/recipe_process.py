@@ -23,6 +23,7 @@ class SlmRecipe:
 
     folder: Path
     environ: dict[str, str] = field(default_factory=dict)
+    program: tuple[str, ...] = ("-m", "toolkit.cli.main")
     processes: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
@@ -40,7 +41,7 @@ class SlmRecipe:
 
     def start(self, *arguments: object) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "toolkit.cli.main", "recipe", *map(str, arguments)],
+            [sys.executable, *self.program, "recipe", *map(str, arguments)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -19,8 +19,8 @@ from toolkit.export.request import ConvertRequest
 from toolkit.profiling.request import ProfileRequest
 from toolkit.recipes.matrix import conversions, profile_runs
 from toolkit.recipes.plan import make_plan
-from toolkit.recipes.schema import convert_section, profile_section
-from toolkit.recipes.validation import LoadedRecipe, load_recipe
+from toolkit.recipes.schema import LoadedRecipe, convert_section, profile_section
+from toolkit.recipes.validation import load_recipe
 from toolkit.recipes.workspace import Workspace
 from toolkit.request import Count, Option, Text
 from toolkit.settings import Settings

@@ -63,8 +63,9 @@ def schema() -> None:
       # yaml-language-server: $schema=slm-recipe.schema.json
     """  # noqa: D301
     from toolkit.recipes.schema import json_schema
+    from toolkit.recipes.step_kinds import recipe_type
 
-    print(json.dumps(json_schema(), indent=2))
+    print(json.dumps(json_schema(recipe_type()), indent=2))
 
 
 @app.command()

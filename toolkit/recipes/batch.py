@@ -10,9 +10,8 @@ from fnmatch import fnmatchcase
 
 from toolkit.errors import StepsFailed
 from toolkit.recipes.executor import Ended, Executor, Task
-from toolkit.recipes.plan import Plan, attempt_run_ids
-from toolkit.recipes.status import batch_status
-from toolkit.recipes.steps import ConvertWork, ProfileWork, ReportWork, Step
+from toolkit.recipes.plan import Plan
+from toolkit.recipes.steps import Beginning, Step
 from toolkit.recipes.workspace import Attempt, StepRecord, Workspace
 
 _WAIT_S = 1.0
@@ -90,7 +89,7 @@ class Batch:
         except KeyboardInterrupt:
             self.executor.interrupt()
             for step in self._running.values():
-                self._remove_leftovers(step)
+                step.work.remove_leftovers(step.key, self.workspace)
             raise
         return Summary(
             done=self._finished,
@@ -118,8 +117,8 @@ class Batch:
         )
 
     def _ready(self, step: Step) -> bool:
-        if step.kind == "report" and self.choice.keep_going:
-            # A report shows what failed as well; it waits until nothing it shows can change any more.
+        if step.work.stage == "summaries" and self.choice.keep_going:
+            # A summary shows what failed as well; it waits until nothing it shows can change any more.
             pending = {*self._running, *(one.key for one in self._waiting if self._possible(one))}
             return not pending.intersection(step.needs)
         return all(key in self._done for key in step.needs)
@@ -130,22 +129,17 @@ class Batch:
     def _start(self, step: Step) -> bool:
         record = self.workspace.record(step.key)
         number = _next_attempt(record)
-        work = step.work
-        run_id = None
-        if isinstance(work, ProfileWork):
-            run_ids = attempt_run_ids(step.key, number)
-            work, run_id = work.model_copy(update={"run_ids": run_ids}), run_ids[-1]
-        elif isinstance(work, ReportWork):
-            work = self._report(work, step)
-        task = Task(step.key, step.title, work, step.resources, self.workspace.log(step.key))
         if not self.executor.has_room(step.resources):
             return False
+        name = self.plan.recipe.recipe.name
+        work = step.work.begun(Beginning(step.key, step.needs, number, name, self.workspace))
+        task = Task(step.key, step.title, work, step.resources, self.workspace.log(step.key))
         attempts = [one for one in (record.attempts if record else []) if one.number != number]
         attempt = Attempt(
             number=number,
             outcome="running",
             started_unix_ns=time.time_ns(),
-            run_id=run_id,
+            run_id=work.run_id,
             host=platform.node(),
         )
         # Written before the start: whatever happens then, the run's id is known.
@@ -159,21 +153,11 @@ class Batch:
         self.listener("started", step, "")
         return True
 
-    def _report(self, work: ReportWork, step: Step) -> ReportWork:
-        records = (self.workspace.record(key) for key in step.needs)
-        ids = [
-            (record.result or {}).get("run_id")
-            for record in records
-            if record and record.last.outcome == "done"
-        ]
-        status = batch_status(self.plan.recipe.recipe.name, self.workspace)
-        return work.model_copy(update={"run_ids": tuple(one for one in ids if one), "batch": status})
-
     def _end(self, ended: Ended) -> None:
         step = self._running.pop(ended.key)
         answer = ended.answer
         if answer.outcome != "done":
-            self._remove_leftovers(step)
+            step.work.remove_leftovers(step.key, self.workspace)
         record = self.workspace.record(step.key)
         assert record is not None, "it was written when the step was started"
         last = record.last.model_copy(
@@ -201,11 +185,6 @@ class Batch:
         else:
             self._failed[step.key] = (step.title, answer.error or "", answer.exit_code)
             self.listener("failed", step, answer.error or "")
-
-    def _remove_leftovers(self, step: Step) -> None:
-        """Delete what a process that was killed could not."""
-        if isinstance(step.work, ConvertWork):
-            self.workspace.remove_leftovers(step.key)
 
 
 def _next_attempt(record: StepRecord | None) -> int:

@@ -13,8 +13,7 @@ from typing import Any, Literal
 
 from toolkit.artifact import Frozen
 from toolkit.errors import BatchError, DeviceError, DeviceFull, StoreLocked, ToolkitError
-from toolkit.recipes.steps import Work
-from toolkit.recipes.work import run_work
+from toolkit.recipes.steps import work_from_json
 from toolkit.recipes.workspace import Workspace, write_atomically
 from toolkit.settings import Settings
 
@@ -41,25 +40,31 @@ class Answer(Frozen):
 
 
 def answer(
-    reply: Path, work: Work, workspace: Workspace, settings: Settings, failure: BaseException | None = None
+    reply: Path,
+    work: dict[str, Any],
+    workspace: Workspace,
+    settings: Settings,
+    failure: BaseException | None = None,
 ) -> None:
-    """Do the work and write the answer; ``failure`` is what importing the libraries ended with."""
+    """Do the work, given as JSON data, and write the answer; ``failure`` is what preparing it ended with."""
     write_atomically(reply, answered(work, workspace, settings, failure).model_dump_json())
 
 
 def answered(
-    work: Work, workspace: Workspace, settings: Settings, failure: BaseException | None = None
+    work: dict[str, Any], workspace: Workspace, settings: Settings, failure: BaseException | None = None
 ) -> Answer:
     """Do the work and say what became of it; raises nothing."""
     started = time.time_ns()
     return _answered(work, workspace, settings, failure).model_copy(update={"started_unix_ns": started})
 
 
-def _answered(work: Work, workspace: Workspace, settings: Settings, failure: BaseException | None) -> Answer:
+def _answered(
+    work: dict[str, Any], workspace: Workspace, settings: Settings, failure: BaseException | None
+) -> Answer:
     try:
         if failure is not None:
             raise failure
-        return Answer(outcome="done", result=run_work(work, workspace, settings))
+        return Answer(outcome="done", result=work_from_json(work).run(workspace, settings))
     except ToolkitError as error:
         print(f"error: {error}", file=sys.stderr)
         return Answer(outcome="failed", error=str(error), exit_code=error.exit_code, again=_may_pass(error))

@@ -11,7 +11,7 @@ from toolkit.recipes import fingerprints
 from toolkit.recipes.batch import Batch, Choice, Listener, Summary
 from toolkit.recipes.executor import Executor
 from toolkit.recipes.plan import Plan, make_plan
-from toolkit.recipes.validation import LoadedRecipe
+from toolkit.recipes.schema import LoadedRecipe
 from toolkit.recipes.workspace import BatchFile, Workspace
 from toolkit.settings import Settings
 
@@ -52,8 +52,8 @@ def run_recipe(
             for model in loaded.recipe.convert.model:
                 workspace.forget_source(fingerprints.lock_name(model))
         plan = make_plan(loaded, workspace, settings, phones=phones)
-        if any(step.kind == "fetch" for step in plan.to_do):
-            first = _run(_fetches(plan), workspace, open_executor, choice, listener)
+        if any(step.work.stage == "sources" for step in plan.to_do):
+            first = _run(_sources(plan), workspace, open_executor, choice, listener)
             if first.failed:
                 return first
             plan = make_plan(loaded, workspace, settings, phones=phones)
@@ -75,8 +75,8 @@ def _run(
     return summary
 
 
-def _fetches(plan: Plan) -> Plan:
-    return Plan(plan.recipe, tuple(step for step in plan.steps if step.kind == "fetch"))
+def _sources(plan: Plan) -> Plan:
+    return Plan(plan.recipe, tuple(step for step in plan.steps if step.work.stage == "sources"))
 
 
 def _describe(plan: Plan, workspace: Workspace, executor: str = "none") -> None:
@@ -105,7 +105,7 @@ def _link_artifacts(plan: Plan, workspace: Workspace) -> None:
         if link.is_symlink():
             link.unlink()
     for step in plan.steps:
-        record = workspace.record(step.key) if step.kind == "convert" else None
+        record = workspace.record(step.key) if step.work.stage == "artifacts" else None
         if record is None or record.result is None or step.output is None or not step.output.exists():
             continue
         link = folder / f"{record.result['artifact']}-{step.key[:6]}"

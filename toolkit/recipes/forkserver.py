@@ -13,7 +13,6 @@ Started as ``python -m toolkit.recipes.forkserver PARENT_PID``.
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import json
 import os
 import select
@@ -24,7 +23,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from toolkit.recipes.child import answer, die_with
-from toolkit.recipes.work import module_of, work_from_json
+from toolkit.recipes.steps import work_from_json
 from toolkit.recipes.workspace import Workspace
 from toolkit.settings import Settings
 
@@ -96,7 +95,7 @@ class _Server:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             answer(
                 Path(command["reply"]),
-                work_from_json(command["work"]),
+                command["work"],
                 Workspace(Path(command["workspace"]), command["share"]),
                 settings_from_json(command["settings"]),
                 failure,
@@ -155,9 +154,7 @@ def settings_from_json(data: dict[str, Any]) -> Settings:
 def _prepare(work: dict[str, Any]) -> BaseException | None:
     """Import what the work needs, so that later children have it; what goes wrong is the child's to tell."""
     try:
-        module = importlib.import_module(module_of(work["kind"]))
-        if work["kind"] == "convert":
-            module.load_backend(work["request"]["backend"])
+        work_from_json(work).prepare()
     except Exception as error:
         return error
     return None

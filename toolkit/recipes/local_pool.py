@@ -20,7 +20,7 @@ from toolkit.recipes import memory
 from toolkit.recipes.child import Answer
 from toolkit.recipes.executor import Ended, Task
 from toolkit.recipes.forkserver import settings_to_json
-from toolkit.recipes.steps import Resources
+from toolkit.recipes.steps import Resources, work_to_json
 from toolkit.recipes.workspace import Workspace
 from toolkit.settings import Settings
 
@@ -107,7 +107,7 @@ class LocalPool:
         self._send(
             {
                 "job": number,
-                "work": task.work.model_dump(mode="json"),
+                "work": work_to_json(task.work),
                 "workspace": str(self.workspace.root),
                 "share": self.workspace.share,
                 "settings": settings_to_json(self.settings),

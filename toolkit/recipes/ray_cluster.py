@@ -25,7 +25,7 @@ from toolkit.recipes.forkserver import settings_to_json
 from toolkit.recipes.local_pool import LocalPool, cpu_count, too_large
 from toolkit.recipes.plan import Plan
 from toolkit.recipes.ray_task import run_task
-from toolkit.recipes.steps import Resources
+from toolkit.recipes.steps import Resources, work_to_json
 from toolkit.recipes.workspace import Workspace
 from toolkit.settings import Settings
 
@@ -38,8 +38,6 @@ _LOST_RETRIES = 3
 _PATIENCE_S = 60.0
 _LOOK_S = 5.0
 _INTERRUPT_S = 20.0
-# Steps that leave files with whoever runs the recipe, when hosts do not see each other's folders.
-_OF_THIS_HOST = ("fetch", "report")
 _GLANCE_S = 0.1
 
 
@@ -139,13 +137,13 @@ class RayCluster:
         """
         nodes = self._nodes()
         hosts = {node["NodeManagerHostname"] for node in nodes}
-        profiles = [step for step in plan.to_do if step.kind == "profile"]
-        if profiles and len(hosts) > 1 and self.settings.store_url.startswith("sqlite"):
+        writes = any(step.work.writes_store for step in plan.to_do)
+        if writes and len(hosts) > 1 and self.settings.store_url.startswith("sqlite"):
             raise ClusterUnusable(
                 f"{len(hosts)} hosts cannot write to one SQLite file",
                 next_step="Set SLM_STORE_URL to a database server, e.g. postgresql+psycopg://user@host/slm",
             )
-        for device in {step.resources.device for step in profiles if step.resources.device}:
+        for device in {step.resources.device for step in plan.to_do if step.resources.device}:
             if not any(device_resource(device) in node["Resources"] for node in nodes):
                 raise ClusterUnusable(
                     f"no node has the device {device}",
@@ -158,7 +156,7 @@ class RayCluster:
 
     def start(self, task: Task) -> None:
         """Hand a task to Ray; one that fits into no node's memory ends before it begins."""
-        if self._here is not None and task.work.kind in _OF_THIS_HOST:
+        if self._here is not None and task.work.place == "here":
             self._here.start(task)
             self._here_tasks += 1
             return
@@ -173,7 +171,7 @@ class RayCluster:
             {
                 "key": task.key,
                 "title": task.title,
-                "work": task.work.model_dump(mode="json"),
+                "work": work_to_json(task.work),
                 "resources": dataclasses.asdict(task.resources),
                 # With a share, hosts need not see each other's folders: each has a workspace of its own.
                 "workspace": None if self.workspace.share else str(self.workspace.root),

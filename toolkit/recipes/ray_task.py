@@ -15,8 +15,7 @@ from typing import Any
 from toolkit.recipes.executor import Ended, Task
 from toolkit.recipes.forkserver import settings_from_json
 from toolkit.recipes.local_pool import LocalPool, cpu_count
-from toolkit.recipes.steps import ConvertWork, Resources
-from toolkit.recipes.work import work_from_json
+from toolkit.recipes.steps import Resources, work_from_json
 from toolkit.recipes.workspace import Workspace
 from toolkit.settings import Settings
 
@@ -45,7 +44,7 @@ def run_task(command: dict[str, Any]) -> dict[str, Any]:
     task = Task(command["key"], command["title"], work_from_json(command["work"]), resources, log)
     ended = _end_of(task, _pool(workspace, settings))
     if ended.answer.outcome != "done":
-        _remove_leftovers(task, workspace)
+        task.work.remove_leftovers(task.key, workspace)
     return {
         "answer": ended.answer.model_dump(mode="json"),
         "peak_bytes": ended.peak_bytes,
@@ -69,13 +68,8 @@ def _end_of(task: Task, pool: LocalPool) -> Ended:
         # The batch was interrupted. The pool cannot be used again after this.
         _pool.cache_clear()
         pool.interrupt()
-        _remove_leftovers(task, pool.workspace)
+        task.work.remove_leftovers(task.key, pool.workspace)
         raise
-
-
-def _remove_leftovers(task: Task, workspace: Workspace) -> None:
-    if isinstance(task.work, ConvertWork):
-        workspace.remove_leftovers(task.key)
 
 
 def _added(log: Path, before: int) -> str:

@@ -5,6 +5,8 @@ Fields that take one value or a list are axes: the recipe stands for every combi
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, create_model, model_validator
@@ -186,9 +188,28 @@ class Recipe(Section):
         return data
 
 
-def json_schema() -> dict[str, Any]:
+@dataclass(frozen=True)
+class LoadedRecipe:
+    """A valid recipe and the file that it came from.
+
+    Attributes:
+        path: the file; relative paths in the recipe start from its folder.
+        sha256: of the file's content.
+    """
+
+    recipe: Recipe
+    path: Path
+    sha256: str
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths of the recipe start from."""
+        return self.path.parent
+
+
+def json_schema(recipe: type[Recipe] = Recipe) -> dict[str, Any]:
     """JSON Schema for editors."""
-    schema = Recipe.model_json_schema(by_alias=True)
+    schema = recipe.model_json_schema(by_alias=True)
     # A model may be written as its id alone.
     models = schema["$defs"]
     models["Model"] = {"anyOf": [{"type": "string", "minLength": 1}, models["Model"]]}

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, ClassVar, Literal, Self, get_args
 
-from pydantic import Field, SerializeAsAny
-
-from toolkit.artifact import Frozen, SourceInfo
-from toolkit.export.request import ConvertRequest
-from toolkit.profiling.request import ProfileRequest
+from toolkit.artifact import Frozen
 from toolkit.recipes.estimate import Estimate
-from toolkit.report.batch import BatchStatus
+from toolkit.recipes.workspace import Workspace
+from toolkit.settings import Settings
 
-Kind = Literal["fetch", "convert", "profile", "report"]
+# Steps are planned, and begin, stage by stage. What sources turn out to be decides about all other keys, so
+# the plan is made again after them; summaries show whatever the results are, those that failed included.
+Stage = Literal["sources", "artifacts", "results", "summaries"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
 # Unfinished steps run ("to do"), wait for a model to be fetched ("unknown"), or are there already ("done").
 State = Literal["done", "to do", "unknown"]
 
@@ -40,63 +42,85 @@ class Resources:
     timeout_s: float | None = None
 
 
-class FetchWork(Frozen):
-    """Get a model from the hub and pin what it is."""
-
-    kind: Literal["fetch"] = "fetch"
-    model: str
-    revision: str | None
-    offline: bool
-    trust_remote_code: bool
-    lock: str
-
-
-class ConvertWork(Frozen):
-    """Make one artifact.
-
-    ``source`` is what the model was when it was fetched: anything else is refused, because the step's key
-    stands for that source. ``code`` is the fingerprint of the toolkit that planned the step.
-    """
-
-    kind: Literal["convert"] = "convert"
-    key: str
-    request: SerializeAsAny[ConvertRequest]
-    source: SourceInfo | None
-    threads: int
-    recipe_sha256: str
-    code: str
-    alike: tuple[str, ...]
-
-
-class ProfileWork(Frozen):
-    """Run one artifact on one device.
+@dataclass(frozen=True)
+class Beginning:
+    """An attempt that is about to begin.
 
     Attributes:
-        artifact: the key of the conversion.
-        device: local, virtual-N or a serial.
-        run_ids: of this attempt, last, and of those before it.
+        key: the step's.
+        needs: keys of the steps that it shows or builds on; with `--keep-going` a summary's may have failed.
+        number: of the attempt, from 1.
+        recipe: its name.
+        workspace: holds the records of the steps before it.
     """
 
-    kind: Literal["profile"] = "profile"
-    artifact: str
-    device: str
-    request: SerializeAsAny[ProfileRequest]
-    run_ids: tuple[str, ...] = Field(())
-    timeout_s: float | None
-    alike: tuple[str, ...]
+    key: str
+    needs: tuple[str, ...]
+    number: int
+    recipe: str
+    workspace: Workspace
 
 
-class ReportWork(Frozen):
-    """Write one report about these runs and about what became of the batch."""
+class Work(Frozen, ABC):
+    """What a step does: JSON data that travels to the process that does it, and how it is done there.
 
-    kind: Literal["report"] = "report"
-    file: str
-    title: str
-    batch: BatchStatus | None = None
-    run_ids: tuple[str, ...] = Field(())
+    Attributes:
+        kind: the name of its kind, for people and for `--only`.
+        stage: when it is planned and begun.
+        place: "here" for a step that leaves files with whoever runs the recipe; other steps may run on any
+            host of a cluster.
+        writes_store: whether it writes to the results store, which all hosts must then share.
+    """
+
+    kind: ClassVar[str]
+    stage: ClassVar[Stage]
+    place: ClassVar[Literal["anywhere", "here"]] = "anywhere"
+    writes_store: ClassVar[bool] = False
+
+    @abstractmethod
+    def run(self, workspace: Workspace, settings: Settings) -> dict[str, Any]:
+        """Do it.
+
+        Returns:
+            JSON data for the step's record.
+
+        Raises:
+            ToolkitError: anything that a user can cause or a device can do.
+        """
+
+    def prepare(self) -> None:  # noqa: B027
+        """Import what it needs, so that processes forked from this one have it."""
+
+    def begun(self, beginning: Beginning) -> Self:
+        """The work of this attempt, where that is more than the plan knows."""
+        return self
+
+    @property
+    def run_id(self) -> str | None:
+        """The id of the run that this attempt stores, when it stores one under an id known before."""
+        return None
+
+    def remove_leftovers(self, key: str, workspace: Workspace) -> None:  # noqa: B027
+        """Delete what a killed process could not; called after every attempt that did not end well."""
 
 
-Work = FetchWork | ConvertWork | ProfileWork | ReportWork
+class ModuleWork(Work):
+    """Work that a module with heavy imports does: its function ``run(work, workspace, settings)``.
+
+    Attributes:
+        module: its dotted name; planning never imports it.
+    """
+
+    module: ClassVar[str]
+
+    def prepare(self) -> None:
+        """Import the module."""
+        importlib.import_module(self.module)
+
+    def run(self, workspace: Workspace, settings: Settings) -> dict[str, Any]:
+        """Call its function."""
+        result: dict[str, Any] = importlib.import_module(self.module).run(self, workspace, settings)
+        return result
 
 
 @dataclass(frozen=True)
@@ -120,6 +144,20 @@ class Step:
     output: Path | None = None
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> str:
         """What kind of step it is."""
         return self.work.kind
+
+
+def work_to_json(work: Work) -> dict[str, Any]:
+    """Work for another process, with the name of the class that reads it there."""
+    kind = type(work)
+    return {"type": f"{kind.__module__}:{kind.__qualname__}", "work": work.model_dump(mode="json")}
+
+
+def work_from_json(data: dict[str, Any]) -> Work:
+    """Read work that another process sent. Its kind need not be registered in this one."""
+    module, _, name = data["type"].partition(":")
+    kind = getattr(importlib.import_module(module), name)
+    work: Work = kind.model_validate(data["work"])
+    return work

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,11 @@ from toolkit.recipes.axes import settings
 from toolkit.recipes.choices import check_plan, check_words
 from toolkit.recipes.document import Document, PathInFile, parse_document, read_document
 from toolkit.recipes.problems import did_you_mean
-from toolkit.recipes.schema import SCHEMA, Convert, Limits, Model, Profile, Recipe
+from toolkit.recipes.schema import SCHEMA, Convert, Limits, LoadedRecipe, Model, Profile, Recipe
+from toolkit.recipes.step_kinds import recipe_type, sections
 
 # Sections by where they are in the file; * stands for an index in a list.
-_SECTIONS: dict[tuple[str, ...], type[BaseModel]] = {
-    (): Recipe,
+_SECTIONS: dict[PathInFile, type[BaseModel]] = {
     ("convert",): Convert,
     ("convert", "model", "*"): Model,
     ("convert", "include", "*"): Convert.match_type,
@@ -33,25 +32,6 @@ _SECTIONS |= {
     for field in settings(section.request_type)
     if field.nested is not None
 }
-
-
-@dataclass(frozen=True)
-class LoadedRecipe:
-    """A valid recipe and the file that it came from.
-
-    Attributes:
-        path: the file; relative paths in the recipe start from its folder.
-        sha256: of the file's content.
-    """
-
-    recipe: Recipe
-    path: Path
-    sha256: str
-
-    @property
-    def folder(self) -> Path:
-        """Where relative paths of the recipe start from."""
-        return self.path.parent
 
 
 def load_recipe(path: Path) -> LoadedRecipe:
@@ -89,7 +69,7 @@ def checked(document: Document, folder: Path) -> Recipe | None:
         return None
     check_words(document, folder)
     try:
-        recipe = Recipe.model_validate(document.data)
+        recipe = recipe_type().model_validate(document.data)
     except ValidationError as error:
         for one in error.errors(include_url=False, include_context=True):
             _add(document, one)
@@ -122,10 +102,17 @@ def _add(document: Document, error: Any) -> None:
 
 def _fields(section: PathInFile) -> list[str]:
     shape = tuple("*" if isinstance(part, int) else part for part in section)
-    model = _SECTIONS.get(shape)
+    model = _section(shape)
     if model is None:
         return []
     return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _section(shape: PathInFile) -> type[BaseModel] | None:
+    if shape == ():
+        return recipe_type()
+    brought: dict[PathInFile, type[BaseModel]] = {(name,): one for name, one in sections().items()}
+    return brought.get(shape) or _SECTIONS.get(shape)
 
 
 def _noun(path: PathInFile) -> str:

@@ -18,8 +18,8 @@ from toolkit.export.backends import BACKENDS  # noqa: E402
 from toolkit.export.convert import convert  # noqa: E402
 from toolkit.locks import exclusive  # noqa: E402
 from toolkit.recipes import fingerprints  # noqa: E402
+from toolkit.recipes.kinds.convert import ConvertWork  # noqa: E402
 from toolkit.recipes.share import Share  # noqa: E402
-from toolkit.recipes.steps import ConvertWork  # noqa: E402
 from toolkit.recipes.workspace import Workspace, write_atomically  # noqa: E402
 from toolkit.settings import Settings  # noqa: E402
 from toolkit.sources import ModelSource, resolve  # noqa: E402

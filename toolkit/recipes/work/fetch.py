@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from toolkit.export.quiet import hush_libraries
-from toolkit.recipes.steps import FetchWork
+from toolkit.recipes.kinds.fetch import FetchWork
 from toolkit.recipes.workspace import SourceLock, Workspace
 from toolkit.settings import Settings
 

@@ -11,9 +11,9 @@ from toolkit.errors import DeviceLost, DeviceNotFound, RunError
 from toolkit.profiling.session.launch import abandon
 from toolkit.profiling.session.pull import pull_left_runs
 from toolkit.profiling.session.session import Session, profile
+from toolkit.recipes.kinds.profile import ProfileWork
 from toolkit.recipes.run_ids import status_of
 from toolkit.recipes.share import obtained
-from toolkit.recipes.steps import ProfileWork
 from toolkit.recipes.targets import PHONES, virtual_number
 from toolkit.recipes.workspace import Workspace
 from toolkit.settings import Settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from toolkit.recipes.steps import ReportWork
+from toolkit.recipes.kinds.report import ReportWork
 from toolkit.recipes.workspace import Workspace
 from toolkit.report.build import build_report
 from toolkit.settings import Settings

@@ -1,0 +1,145 @@
+"""Profile runs: every artifact on every device, for each combination of the section `profile`."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import ClassVar, Self
+
+from pydantic import Field, SerializeAsAny
+
+from toolkit.profiling.description import PROTOCOL
+from toolkit.profiling.request import ProfileRequest
+from toolkit.recipes import fingerprints, matrix
+from toolkit.recipes.estimate import ModelSize, profile_estimate
+from toolkit.recipes.kinds.convert import converted
+from toolkit.recipes.planning import UNKNOWN, Planning
+from toolkit.recipes.run_ids import run_id, stored_statuses
+from toolkit.recipes.step_kinds import StepKind
+from toolkit.recipes.steps import Beginning, ModuleWork, Resources, Stage, Step
+from toolkit.recipes.targets import LOCAL, virtual_number
+from toolkit.recipes.workspace import Workspace
+
+
+class ProfileWork(ModuleWork):
+    """Run one artifact on one device.
+
+    Attributes:
+        artifact: the key of the conversion.
+        device: local, virtual-N or a serial.
+        run_ids: of this attempt, last, and of those before it.
+    """
+
+    kind: ClassVar = "profile"
+    stage: ClassVar = "results"
+    writes_store: ClassVar = True
+    module: ClassVar = "toolkit.recipes.work.profile"
+
+    artifact: str
+    device: str
+    request: SerializeAsAny[ProfileRequest]
+    run_ids: tuple[str, ...] = Field(())
+    timeout_s: float | None
+    alike: tuple[str, ...]
+
+    def begun(self, beginning: Beginning) -> Self:
+        """With the ids of its runs, which follow from key and attempt."""
+        numbers = range(1, beginning.number + 1)
+        return self.model_copy(update={"run_ids": tuple(run_id(beginning.key, number) for number in numbers)})
+
+    @property
+    def run_id(self) -> str | None:
+        """Of this attempt."""
+        return self.run_ids[-1] if self.run_ids else None
+
+
+class ProfileKind(StepKind):
+    """One step for each combination, device and round."""
+
+    stage: ClassVar[Stage] = "results"
+
+    def plan(self, planning: Planning) -> Sequence[Step]:
+        """See :class:`StepKind`."""
+        profile = planning.loaded.recipe.profile
+        if profile is None:
+            return []
+        conversions = converted(planning)
+        steps = []
+        for run in matrix.profile_runs(profile, list(conversions)):
+            for device in planning.devices(run.device):
+                placed = replace(run, device=device)
+                steps.append(_step(placed, conversions[run.conversion], planning, overlap=profile.overlap))
+        unique = list({(step.key, step.title): step for step in steps}.values())
+        return _with_states(unique, planning)
+
+
+KIND = ProfileKind()
+
+
+def _step(run: matrix.ProfileRun, conversion: Step, planning: Planning, *, overlap: bool) -> Step:
+    on_host = run.device == LOCAL or virtual_number(run.device) is not None
+    engine = run.conversion.request.backend
+    identity = [
+        "profile",
+        conversion.key,
+        # "local" is another device on every machine; a serial is the same everywhere.
+        [run.device, platform.node() if on_host else ""],
+        run.request.identity(),
+        {
+            "protocol": PROTOCOL,
+            "runner": fingerprints.runner_code(),
+            engine: fingerprints.installed(engine),
+        },
+        run.round,
+    ]
+    key = UNKNOWN if conversion.key == UNKNOWN else fingerprints.digest(identity)
+    alike = ("profile", conversion.title, run.label)
+    size = ModelSize.of(
+        fingerprints.config_fields(run.conversion.model, planning.loaded.folder, planning.workspace)
+    )
+    guess = profile_estimate(
+        size,
+        run.conversion.request.quant,
+        prompt_tokens=run.request.prompt_tokens,
+        generate_tokens=run.request.generate_tokens,
+        depth=run.request.depth,
+        repetitions=run.request.repetitions + run.request.warmup,
+    )
+    return Step(
+        key,
+        f"profile {run.conversion.label}, {run.label}",
+        ProfileWork(
+            artifact=conversion.key,
+            device=run.device,
+            request=run.request,
+            timeout_s=planning.timeout_s,
+            alike=alike,
+        ),
+        "unknown" if key == UNKNOWN else "to do",
+        needs=(conversion.key,),
+        resources=Resources(
+            cpus=0,
+            # A conversion beside it would be measured along.
+            whole_host=on_host and not overlap,
+            device=run.device,
+            timeout_s=planning.timeout_s,
+        ),
+        estimate=planning.history.corrected(guess, alike),
+    )
+
+
+def _with_states(steps: Sequence[Step], planning: Planning) -> list[Step]:
+    """A profile step is done when the store has its run: the record alone proves nothing."""
+    ids = {step.key: done for step in steps if (done := _done_run_id(step.key, planning.workspace))}
+    statuses = stored_statuses(ids.values(), planning.settings)
+    return [
+        replace(step, state="done") if statuses.get(ids.get(step.key, "")) == "ok" else step for step in steps
+    ]
+
+
+def _done_run_id(key: str, workspace: Workspace) -> str | None:
+    record = workspace.record(key)
+    if record is None or record.last.outcome != "done" or record.result is None:
+        return None
+    return str(record.result.get("run_id"))

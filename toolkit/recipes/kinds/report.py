@@ -1,0 +1,78 @@
+"""Reports about the results of a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Self
+
+from pydantic import Field
+
+from toolkit.recipes import fingerprints
+from toolkit.recipes.estimate import Estimate
+from toolkit.recipes.planning import UNKNOWN, Planning
+from toolkit.recipes.status import batch_status
+from toolkit.recipes.step_kinds import StepKind
+from toolkit.recipes.steps import Beginning, ModuleWork, Stage, State, Step
+from toolkit.report.batch import BatchStatus
+
+
+class ReportWork(ModuleWork):
+    """Write one report about these runs and about what became of the batch."""
+
+    kind: ClassVar = "report"
+    stage: ClassVar = "summaries"
+    place: ClassVar = "here"
+    module: ClassVar = "toolkit.recipes.work.report"
+
+    file: str
+    title: str
+    batch: BatchStatus | None = None
+    run_ids: tuple[str, ...] = Field(())
+
+    def begun(self, beginning: Beginning) -> Self:
+        """With the runs that there are now, and how the batch stands."""
+        workspace = beginning.workspace
+        records = (workspace.record(key) for key in beginning.needs)
+        ids = [
+            (record.result or {}).get("run_id")
+            for record in records
+            if record and record.last.outcome == "done"
+        ]
+        status = batch_status(beginning.recipe, workspace)
+        return self.model_copy(update={"run_ids": tuple(one for one in ids if one), "batch": status})
+
+
+class ReportKind(StepKind):
+    """One step for each file."""
+
+    stage: ClassVar[Stage] = "summaries"
+
+    def plan(self, planning: Planning) -> Sequence[Step]:
+        """See :class:`StepKind`."""
+        recipe, workspace = planning.loaded.recipe, planning.workspace
+        steps: list[Step] = []
+        keys = tuple(step.key for step in planning.of_stage("results"))
+        for name in recipe.report:
+            file = workspace.batch(recipe.name) / name
+            known = UNKNOWN not in keys
+            identity = ["report", str(file), keys, fingerprints.report_code()]
+            key = fingerprints.digest(identity) if known else UNKNOWN
+            record = workspace.record(key)
+            done = known and file.is_file() and record is not None and record.last.outcome == "done"
+            state: State = "done" if done else "to do" if known else "unknown"
+            steps.append(
+                Step(
+                    key,
+                    f"report {name}",
+                    ReportWork(file=str(file), title=recipe.name),
+                    state,
+                    # One after the other: each of them tags the runs anew.
+                    needs=(*keys, *(step.key for step in steps[-1:])),
+                    estimate=Estimate(seconds=3.0, disk_bytes=2_000_000),
+                    output=file,
+                )
+            )
+        return steps
+
+
+KIND = ReportKind()
