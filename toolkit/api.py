@@ -163,7 +163,6 @@ def generate(
         artifact: the folder, or what :func:`convert` returned.
         prompt: what to say to the model.
         request: how; fields can be given as options instead, such as ``max_tokens=64``.
-        request: how; fields can be given as options instead, such as ``max_tokens=64``.
         device: as in :func:`profile`, one of them.
         chat: apply the chat template; None does so when there is one.
         system: system message, with a chat template.
@@ -188,7 +187,10 @@ def generate(
 
 
 def open_store(url: str | None = None) -> Store:
-    """Open the results store; by default that of the environment.
+    """Open the results store.
+
+    Args:
+        url: an SQLAlchemy URL; that of the environment by default.
 
     Raises:
         StoreError: it cannot be opened.
