@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -147,7 +147,7 @@ def profile_on_each(
 
 def generate(
     artifact: Artifact | Path | str,
-    prompt: str,
+    prompt: str | Sequence[Mapping[str, Any]],
     request: GenerateRequest | None = None,
     *,
     device: str | None = None,
@@ -161,7 +161,7 @@ def generate(
 
     Args:
         artifact: the folder, or what :func:`convert` returned.
-        prompt: what to say to the model.
+        prompt: what to say to the model: a text, or a conversation's messages, each with role and content.
         request: how; fields can be given as options instead, such as ``max_tokens=64``.
         device: as in :func:`profile`, one of them.
         chat: apply the chat template; None does so when there is one.

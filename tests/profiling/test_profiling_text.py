@@ -14,8 +14,9 @@ from tiny_decoder import TinyDecoder
 from toolkit.artifact import Artifact
 from toolkit.chat.generate import generate, prompt_ids
 from toolkit.chat.request import GenerateRequest
+from toolkit.chat.stream import TextStream
 from toolkit.chat.template import render_chat
-from toolkit.chat.tokens import TextStream, stop_token_ids
+from toolkit.chat.tokens import stop_token_ids
 from toolkit.devices.local import LocalDevice
 from toolkit.errors import NotAnArtifact, UsageError
 from toolkit.settings import Settings
@@ -74,6 +75,28 @@ def test_the_command_prints_text_and_json(slm: SlmProcess, artifact: Artifact) -
     out, _ = slm(*arguments, "--json").communicate(timeout=60)
     assert json.loads(out)["text"] == text.rstrip("\n") != ""
     assert "1 prompt tokens, 4 generated" in err
+
+
+def test_the_command_takes_a_conversation(slm: SlmProcess, artifact: Artifact, tmp_path: Path) -> None:
+    file = tmp_path / "talk.json"
+    file.write_text(json.dumps([{"role": role, "content": "w5"} for role in ("user", "assistant", "user")]))
+    common = ("generate", artifact.path, "-d", "local", "-n", "4")
+    out, _ = slm(*common, "--messages", file, "--json").communicate(timeout=60)
+    assert json.loads(out)["prompt_ids"] == [329, 5, 0, 5, 329, 5, 0]
+    for wrong in ([], ["-p", "w5", "--messages", file], ["--messages", tmp_path / "none.json"]):
+        process = slm(*common, *wrong)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 2
+        assert "next:" in err and "Traceback" not in err
+
+
+def test_a_closed_stdout_ends_generation_quietly(slm: SlmProcess, artifact: Artifact) -> None:
+    process = slm("generate", artifact.path, "-d", "local", "-p", "w5", "--no-chat", "-n", "100")
+    assert process.stdout is not None
+    process.stdout.close()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 141
+    assert not [line for line in err.splitlines() if not line.startswith("push ")]
 
 
 def test_a_prompt_as_long_as_the_context(local: LocalDevice, artifact: Artifact, settings: Settings) -> None:

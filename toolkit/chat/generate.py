@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from toolkit.artifact import Artifact, Frozen
+from toolkit.chat.conversation import check_messages
+from toolkit.chat.environment import Message
 from toolkit.chat.request import GenerateRequest
+from toolkit.chat.stream import TextStream
 from toolkit.chat.template import has_chat_template, render_chat
-from toolkit.chat.tokens import TextStream, load_tokenizer, stop_token_ids
+from toolkit.chat.tokens import load_tokenizer, stop_token_ids
 from toolkit.devices.base import Device
 from toolkit.errors import UsageError
 from toolkit.profiling import remote
@@ -40,27 +43,61 @@ class Generated(Frozen):
 
 
 def prompt_ids(
-    artifact: Artifact, prompt: str, *, chat: bool | None = None, system: str | None = None
+    artifact: Artifact,
+    prompt: str | Sequence[Message],
+    *,
+    chat: bool | None = None,
+    system: str | None = None,
 ) -> list[int]:
     """Token ids of a prompt.
 
     Args:
         artifact: holds tokenizer and chat template.
-        prompt: the user's text.
-        chat: apply the chat template; None does so when there is one.
+        prompt: the user's text, or the messages of a conversation.
+        chat: apply the chat template; None does so when there is one. A conversation needs it.
         system: system message, only with a chat template.
 
     Raises:
-        UsageError: nothing to say, or a chat asked of a model that has no template.
+        UsageError: nothing to say, no valid Unicode, or a chat asked of a model that has no template.
     """
-    if not prompt:
-        raise UsageError("the prompt is empty", next_step='Pass --prompt "..."')
-    use_chat = has_chat_template(artifact) if chat is None else chat
+    if isinstance(prompt, str):
+        if not prompt:
+            raise UsageError("the prompt is empty", next_step='Pass --prompt "..."')
+        use_chat = has_chat_template(artifact) if chat is None else chat
+    else:
+        check_messages(prompt, origin="the conversation")
+        use_chat = True
+        if chat is False:
+            raise UsageError(
+                "a conversation needs the chat template",
+                subject=artifact.name,
+                next_step="Leave out --no-chat, or send one text with --prompt.",
+            )
+        if system is not None:
+            raise UsageError(
+                "--system stands in front of one prompt, not of a conversation",
+                next_step='Write it as the first message: {"role": "system", "content": "..."}',
+            )
     if system is not None and not use_chat:
         raise UsageError("--system needs a chat template", subject=artifact.name, next_step="Leave it out.")
-    text = render_chat(artifact, prompt, system=system) if use_chat else prompt
+    text = (
+        prompt if isinstance(prompt, str) and not use_chat else render_chat(artifact, prompt, system=system)
+    )
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"the prompt is no valid Unicode at character {error.start}",
+            next_step="Give the text in UTF-8.",
+        ) from None
     # A template writes the special tokens itself.
     ids: list[int] = load_tokenizer(artifact).encode(text, add_special_tokens=not use_chat).ids
+    if not ids:
+        raise UsageError(
+            "the tokenizer makes no token of the prompt",
+            subject=artifact.name,
+            next_step="Pass a longer --prompt.",
+        )
     return ids
 
 
@@ -99,12 +136,17 @@ def generate(
             return
         token_ids.append(record[0])
         token_ns.append(record[1])
-        pieces.append(text_stream.feed(record[0]))
-        on_text(pieces[-1])
+        say(text_stream.feed(record[0]))
+
+    def say(piece: str) -> None:
+        pieces.append(piece)
+        if piece:
+            on_text(piece)
 
     with device.lock():
         pushed = push(device, artifact, settings)
         _run(device, artifact, pushed, prompt, options, on_line)
+    say(text_stream.finish())
     return Generated(prompt_ids=prompt, token_ids=token_ids, token_ns=token_ns, text="".join(pieces))
 
 

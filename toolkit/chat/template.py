@@ -1,57 +1,55 @@
-"""Chat templates, rendered with jinja2 as transformers renders them, without transformers."""
+"""The chat template of an artifact, and the text that it makes of a conversation."""
 
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from toolkit.artifact import Artifact
+from toolkit.chat.environment import Message, renderer
 from toolkit.errors import NotAnArtifact, UsageError
 
 _TOKENIZER_CONFIG = "tokenizer_config.json"
+_SPECIAL_TOKENS_MAP = "special_tokens_map.json"
 _ONLY_TEMPLATE = "chat_template.jinja"
+_AS_IT_IS = "Pass --no-chat with --prompt to send the text as it is."
 
 
-def render_chat(artifact: Artifact, prompt: str, *, system: str | None = None) -> str:
-    """The text of a conversation of one user message, opened for the assistant's answer.
+def render_chat(artifact: Artifact, prompt: str | Sequence[Message], *, system: str | None = None) -> str:
+    """The text of a conversation, opened for the assistant's answer.
 
     Args:
         artifact: holds the template.
-        prompt: the user's message.
-        system: system message, or None for the template's own default.
+        prompt: the user's message, or all messages of a conversation.
+        system: system message in front, or None for the template's own default.
 
     Raises:
         UsageError: the artifact has no chat template, or the template refuses these messages.
     """
-    # Templates come with models from anywhere: the sandbox keeps them from reaching Python's insides.
-    from jinja2 import TemplateError
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
     config = _read_json(artifact.path / _TOKENIZER_CONFIG)
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
-    )
-    environment.filters["tojson"] = _to_json
-    environment.globals["raise_exception"] = _raise
-    environment.globals["strftime_now"] = lambda pattern: datetime.now().strftime(pattern)
-    messages = [{"role": "user", "content": prompt}]
-    if system is not None:
-        messages.insert(0, {"role": "system", "content": system})
-    try:
-        return environment.from_string(_template(artifact, config)).render(
-            messages=messages,
-            add_generation_prompt=True,
-            bos_token=_token_text(config.get("bos_token")),
-            eos_token=_token_text(config.get("eos_token")),
+    template = _template(artifact, config)
+    tokens = _special_tokens(artifact, config)
+    messages: list[Message] = [{"role": "user", "content": prompt}]
+    if not isinstance(prompt, str):
+        messages = list(prompt)
+    opening: list[Message] = [] if system is None else [{"role": "system", "content": system}]
+    rendered = _rendered(template, [*opening, *messages], tokens)
+    if isinstance(rendered, str):
+        return rendered
+    next_step = _AS_IT_IS
+    if not isinstance(prompt, str):
+        next_step = (
+            "Change the conversation: many templates know few roles and want them to alternate. " + next_step
         )
-    except TemplateError as error:
-        raise UsageError(
-            f"its chat template cannot render this conversation: {error}",
-            subject=artifact.name,
-            next_step="Leave out --system, or pass --no-chat to send the prompt as it is.",
-        ) from None
+    elif opening and isinstance(_rendered(template, messages, tokens), str):
+        next_step = "Leave out --system. Or: " + next_step
+    raise UsageError(
+        f"its chat template cannot render this conversation: {_words(rendered)}",
+        subject=artifact.name,
+        next_step=next_step,
+    )
 
 
 def has_chat_template(artifact: Artifact) -> bool:
@@ -59,33 +57,82 @@ def has_chat_template(artifact: Artifact) -> bool:
     return _find_template(artifact, _read_json(artifact.path / _TOKENIZER_CONFIG)) is not None
 
 
+def _rendered(template: str, messages: list[Message], tokens: dict[str, str]) -> str | Exception:
+    """The rendered text, or why there is none."""
+    try:
+        return renderer()(template, messages, tokens)
+    except Exception as error:  # noqa: BLE001 - a template is a program from elsewhere and raises what it likes
+        return error
+
+
+def _words(error: Exception) -> str:
+    from jinja2 import TemplateError
+
+    said = str(error).strip() or "without a reason"
+    # What a template raises on purpose speaks for itself.
+    return said if isinstance(error, TemplateError) else f"{type(error).__name__}: {said}"
+
+
 def _template(artifact: Artifact, config: dict[str, Any]) -> str:
     template = _find_template(artifact, config)
     if template is None:
         raise UsageError(
-            "has no chat template", subject=artifact.name, next_step="Pass --no-chat: it is a base model."
+            "has no chat template", subject=artifact.name, next_step=f"{_AS_IT_IS} It is a base model."
+        )
+    if isinstance(template, dict):
+        raise UsageError(
+            f"has chat templates for {', '.join(sorted(template))}, none for a plain conversation",
+            subject=artifact.name,
+            next_step=_AS_IT_IS,
         )
     return template
 
 
-def _find_template(artifact: Artifact, config: dict[str, Any]) -> str | None:
+def _find_template(artifact: Artifact, config: dict[str, Any]) -> str | dict[str, str] | None:
+    """The template; several by name where none is for a plain conversation; None of a base model."""
     for name in (artifact.manifest.chat_template_file, _ONLY_TEMPLATE):
         if name and name.endswith(".jinja") and (artifact.path / name).is_file():
-            return (artifact.path / name).read_text()
+            return _read_text(artifact.path / name)
     template = config.get("chat_template")
     if isinstance(template, list):
-        # Several named templates; the plain conversation is called "default".
-        named = {entry["name"]: entry["template"] for entry in template}
-        template = named.get("default")
+        template = {
+            str(entry.get("name")): entry.get("template") for entry in template if isinstance(entry, dict)
+        }
+    if isinstance(template, dict):
+        # The plain conversation is called "default".
+        return template.get("default", template) or None
     return template if isinstance(template, str) else None
+
+
+def _special_tokens(artifact: Artifact, config: dict[str, Any]) -> dict[str, str]:
+    """Text of each special token that the tokenizer has, as transformers gives them to templates."""
+    fields = config
+    if "added_tokens_decoder" not in config:
+        # Where older tokenizers keep them; transformers lets it win.
+        fields = config | _read_json(artifact.path / _SPECIAL_TOKENS_MAP)
+    extra = fields.get("extra_special_tokens")
+    named = extra if isinstance(extra, dict) else {}
+    texts = {
+        name: _token_text(token)
+        for name, token in (fields | named).items()
+        if name.endswith("_token") or name in named
+    }
+    return {name: text for name, text in texts.items() if text is not None}
+
+
+def _token_text(token: object) -> str | None:
+    """A special token, which older tokenizers write as an object with flags."""
+    if isinstance(token, dict):
+        token = token.get("content")
+    return token if isinstance(token, str) else None
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        data = json.loads(path.read_text())
-    except ValueError as error:
+        data = json.loads(_read_text(path))
+    except (ValueError, RecursionError) as error:
         raise NotAnArtifact(
             f"{path.name} is not JSON: {error}",
             subject=str(path.parent),
@@ -94,19 +141,12 @@ def _read_json(path: Path) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _token_text(token: object) -> str:
-    """A special token, which older tokenizers write as an object with flags."""
-    if isinstance(token, dict):
-        return str(token.get("content", ""))
-    return token if isinstance(token, str) else ""
-
-
-def _to_json(value: object, indent: int | None = None) -> str:
-    # jinja2's own filter escapes for HTML, which would change the prompt.
-    return json.dumps(value, ensure_ascii=False, indent=indent)
-
-
-def _raise(message: str) -> NoReturn:
-    from jinja2 import TemplateError
-
-    raise TemplateError(message)
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise NotAnArtifact(
+            f"{path.name} is not UTF-8: {error}",
+            subject=str(path.parent),
+            next_step="Convert the model again.",
+        ) from None

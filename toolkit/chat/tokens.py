@@ -40,13 +40,17 @@ def load_tokenizer(artifact: Artifact) -> Tokenizer:
             "has no tokenizer.json", subject=str(artifact.path), next_step="Convert the model again."
         )
     try:
-        return Tokenizer.from_str(path.read_text())
+        tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
     except Exception as error:  # noqa: BLE001 - tokenizers raises bare Exception
         raise NotAnArtifact(
             f"tokenizer.json cannot be read: {error}",
             subject=str(artifact.path),
             next_step="Convert the model again.",
         ) from None
+    # Left over from a training; a prompt is neither cut nor filled up.
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
 
 
 def stop_token_ids(artifact: Artifact) -> list[int]:
@@ -61,18 +65,3 @@ def stop_token_ids(artifact: Artifact) -> list[int]:
             value = value.get(key) if isinstance(value, dict) else None
         found.update(id for id in (value if isinstance(value, list) else [value]) if isinstance(id, int))
     return sorted(found)
-
-
-class TextStream:
-    """Turns a stream of ids into text; holds back bytes of a character that is not whole yet."""
-
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        from tokenizers.decoders import DecodeStream
-
-        self._tokenizer = tokenizer
-        self._stream = DecodeStream(skip_special_tokens=True)
-
-    def feed(self, token_id: int) -> str:
-        """The text that this token completes, often empty within a multi-byte character."""
-        text: str | None = self._stream.step(self._tokenizer, token_id)
-        return text or ""
