@@ -16,10 +16,10 @@ from toolkit.devices.conditions import (
     cpu_busy,
     parse_cpu_times,
     parse_df_free_bytes,
-    parse_frequencies_khz,
     parse_getprop,
     parse_meminfo_bytes,
 )
+from toolkit.devices.cpus import parse_cpus
 from toolkit.devices.readings import interpret_readings
 from toolkit.devices.screen import parse_screen_on
 from toolkit.devices.sections import split_sections
@@ -110,12 +110,6 @@ def test_unknown_cpu_times(text: str) -> None:
 )
 def test_cpu_busy(before: CpuTimes | None, after: CpuTimes | None, busy: float | None) -> None:
     assert cpu_busy(before, after) == busy
-
-
-def test_frequencies() -> None:
-    assert parse_frequencies_khz("1704000\n2367000\n") == (1704000, 2367000)
-    assert parse_frequencies_khz("") is None
-    assert parse_frequencies_khz("1704000\n<unknown>\n") is None
 
 
 BATTERY_PIXEL = """\
@@ -405,7 +399,7 @@ PARSERS: list[Callable[[str], object]] = [
     parse_battery,
     parse_thermalservice,
     parse_thermal_zones,
-    parse_frequencies_khz,
+    parse_cpus,
     parse_screen_on,
     lambda text: describe("serial", text),
     lambda text: interpret_readings(text, unix_ns=0),

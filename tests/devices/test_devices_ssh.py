@@ -288,7 +288,7 @@ def test_a_boards_facts_are_read_and_the_missing_ones_are_unknown() -> None:
         "\n@@slm-section machine\naarch64\n\n@@slm-section release\n6.6.31+rpt-rpi-2712\n"
         '\n@@slm-section os\nNAME="Debian GNU/Linux"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n'
         "\n@@slm-section model\nRaspberry Pi 5 Model B Rev 1.0\n\n@@slm-section vendor\n"
-        "\n@@slm-section soc\nbrcm,bcm2712\n\n@@slm-section cpuinfo\n\n@@slm-section nproc\n4\n"
+        "\n@@slm-section soc\nbrcm,bcm2712\n\n@@slm-section cpuinfo\n\n@@slm-section cpus\npossible 0-3\n"
         "\n@@slm-section meminfo\nMemTotal:        8245632 kB\n"
     )
     info = describe("ssh:pi", text)

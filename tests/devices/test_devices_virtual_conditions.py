@@ -58,6 +58,28 @@ def test_conditions_show_in_everything_that_reads_them(phone: VirtualPhone, open
     assert zones.split() == ["81500", "32500", "30000", "27000", "28000", "40000"]
 
 
+def test_a_core_that_is_off_keeps_its_place_and_is_still_counted(
+    start: StartPhone, open_phone: OpenPhone
+) -> None:
+    clusters = (CpuCluster(2, part=0xD05, max_khz=1_800_000), CpuCluster(2, 0xD0B, 2_800_000))
+    phone = start("cores", clusters=clusters)
+    opened = open_phone(phone)
+    set_conditions(phone, **parse_assignments(["offline_cpus=1,2", "cap_fraction=0.5"]))
+    readings = opened.readings(cpu_window_s=0)
+    assert readings.online_cpus == (0, 3)
+    assert readings.cpu_frequency_caps_khz == (900_000, None, None, 1_400_000)
+    assert readings.cpu_maximum_frequencies_khz == (1_800_000, None, None, 2_800_000)
+    assert opened.info().cpu_cores == 4
+    set_conditions(phone, **parse_assignments(["offline_cpus=none", "cap_fraction=1"]))
+    again = opened.readings(cpu_window_s=0)
+    assert again.online_cpus == (0, 1, 2, 3)
+    assert (
+        again.cpu_frequency_caps_khz
+        == again.cpu_maximum_frequencies_khz
+        == (1_800_000,) * 2 + (2_800_000,) * 2
+    )
+
+
 def test_the_power_supply_says_what_it_was_told(phone: VirtualPhone, opened: Device) -> None:
     read = "cd /sys/class/power_supply; cat battery/current_now battery/voltage_now battery/status usb/online"
     assert shell(opened, read).split() == ["-310000", "3987000", "Discharging", "0"]

@@ -30,6 +30,7 @@ INFO = DeviceInfo(
     abi="arm64-v8a",
     os_version="Android 14",
     api_level=34,
+    cpu_cores=8,
     ram_bytes=8_000_000_000,
     free_bytes=20_000_000_000,
 )
@@ -37,12 +38,16 @@ FACTS = DeviceFacts(
     page_size_bytes=4096,
     governors=("schedutil",) * 8,
     zones=(30, 82),
+    lease_readable=True,
     battery=PowerSupply("/sys/class/power_supply/battery", "Battery", "Discharging", -310_000, 4_000_000),
 )
 BLIND = replace(FACTS, zones=None)
 READINGS = Readings(
     unix_ns=1,
     cpu_busy=0.05,
+    online_cpus=tuple(range(8)),
+    cpu_frequency_caps_khz=(2_400_000,) * 8,
+    cpu_maximum_frequencies_khz=(2_400_000,) * 8,
     available_ram_bytes=4_000_000_000,
     thermal_status=0,
     hottest_cpu_celsius=33.5,
@@ -102,6 +107,15 @@ def test_a_healthy_phone_has_nothing_but_ok_lines(artifact: Artifact) -> None:
         ({"screen_on": True}, "screen", "warn", "on"),
         ({"screen_on": None}, "screen", "warn", "unreadable"),
         ({"hottest_cpu_celsius": 71.0}, "gate", "warn", "71.0 C"),
+        ({"hottest_cpu_celsius": None}, "gate", "warn", "cannot see hottest_cpu_celsius"),
+        ({"online_cpus": (0, 1, 2, 3)}, "cores", "warn", "4 of 8 on line"),
+        ({"online_cpus": None}, "cores", "warn", "unreadable"),
+        ({"info": replace(INFO, cpu_cores=None)}, "cores", "warn", "unreadable"),
+        ({"cpu_frequency_caps_khz": (600_000,) * 8}, "frequency caps", "warn", "0.60 of 2.40 GHz on 8 CPUs"),
+        ({"cpu_frequency_caps_khz": None}, "frequency caps", "warn", "unreadable"),
+        ({"cpu_maximum_frequencies_khz": None}, "frequency caps", "warn", "unreadable"),
+        ({"battery_percent": None}, "battery", "warn", "unreadable"),
+        ({"facts": replace(FACTS, lease_readable=False)}, "in use", "warn", "unreadable"),
         ({"facts": replace(FACTS, lease=LeaseFile("us", "m@h", 9))}, "in use", "warn", "this host: m@h"),
         ({"facts": replace(FACTS, lease=LeaseFile("they", "x@y", 9))}, "in use", "fail", "another host: x@y"),
     ],
@@ -163,6 +177,22 @@ LEASE = "token\nhost-a\n100\n250\nboot-1\nann@desk, process 7\n"
 )
 def test_a_lease_counts_while_it_holds(text: str, uptime: str, boot: str, lease: LeaseFile | None) -> None:
     assert parse_lease(text, uptime=uptime, boot=boot) == lease
+
+
+@pytest.mark.parametrize(
+    ("lease", "uptime", "readable"),
+    [
+        ("none\n", "1.0", True),
+        (LEASE, "900.0", True),
+        (LEASE, "", False),
+        ("token\n", "1.0", False),
+        ("", "1", False),
+    ],
+)
+def test_a_lease_that_cannot_be_read_is_not_taken_for_none(lease: str, uptime: str, readable: bool) -> None:
+    text = f"\n@@slm-section lease\n{lease}\n@@slm-section uptime\n{uptime}\n"
+    facts = parse_facts(text)
+    assert (facts.lease, facts.lease_readable) == (None, readable)
 
 
 def test_a_device_that_answers_nothing_has_no_facts() -> None:

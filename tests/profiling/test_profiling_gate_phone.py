@@ -127,7 +127,7 @@ def test_a_phone_that_stays_busy_ends_as_gate_timeout(
     assert runner_pids(stored.run.id) == [] and on_phone(phone, "*") == []
 
 
-@pytest.mark.parametrize("how", ["status", "cap"])
+@pytest.mark.parametrize("how", ["status", "cap", "core"])
 def test_a_phone_that_throttles_meanwhile_has_a_marked_run(
     phone: VirtualPhone, device: Device, artifact: Artifact, settings: Settings, how: str
 ) -> None:
@@ -144,10 +144,12 @@ def test_a_phone_that_throttles_meanwhile_has_a_marked_run(
             if len(on_phone(phone, "open-1")) == 1 and not on_phone(phone, "open-2"):
                 if how == "status" and cpu_window_s == 0:
                     set_conditions(phone, thermal_status=2)
-                elif how == "cap":
+                elif how == "cap" and cpu_window_s == 0:
                     cap.write_text("600000\n")
+                elif cpu_window_s == 0:
+                    set_conditions(phone, offline_cpus=(0,))
             result = taken(cpu_window_s=cpu_window_s)
-            set_conditions(phone, thermal_status=0)
+            set_conditions(phone, thermal_status=0, offline_cpus=())
             cap.write_text(full_khz)
             return result
 
@@ -159,7 +161,24 @@ def test_a_phone_that_throttles_meanwhile_has_a_marked_run(
     assert [row.throttled for row in stored.repetitions] == [False, True, False]
     assert stored.run.decode_tokens_per_second is None
     sign = stored.repetitions[1].throttle_sign or ""
-    assert ("thermal status rose from 0 to 2" if how == "status" else "frequency cap fell") in sign
+    signs = {
+        "status": "thermal status rose from 0 to 2",
+        "cap": "frequency cap fell",
+        "core": "went off line",
+    }
+    assert signs[how] in sign
+
+
+def test_a_phone_that_is_capped_all_along_is_throttled_and_not_a_slow_phone(
+    phone: VirtualPhone, device: Device, artifact: Artifact, session: Session, settings: Settings
+) -> None:
+    set_conditions(phone, cap_fraction=0.25)
+    try:
+        with pytest.raises(Throttled, match="capped at 0.60 of 2.40 GHz"):
+            profile(device, artifact, GATED, session)
+    finally:
+        set_conditions(phone, cap_fraction=1)
+    assert the_run(settings).run.status == "throttled"
 
 
 def test_a_service_in_an_unknown_layout_is_said_to_be_unreadable(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from toolkit.artifact import Artifact
 from toolkit.care.finding import Finding, Level
 from toolkit.devices.base import Device, DeviceInfo, Readings
-from toolkit.devices.lease import LEASE_FILE, LeaseFile, parse_lease
+from toolkit.devices.lease import LEASE_FILE, LeaseFile, is_lease, parse_lease
 from toolkit.devices.power_supply import (
     SUPPLIES_FOLDER,
     SUPPLIES_SCRIPT,
@@ -19,6 +19,7 @@ from toolkit.devices.power_supply import (
 from toolkit.devices.sections import section, split_sections
 from toolkit.errors import ToolkitError
 from toolkit.profiling.gate.limits import judge, limits_for
+from toolkit.profiling.gate.throttling import limited_words
 from toolkit.profiling.gate_options import GateOptions
 from toolkit.profiling.request import ProfileRequest
 from toolkit.profiling.session.preflight import least_ram_bytes
@@ -44,7 +45,7 @@ for zone in /sys/class/thermal/thermal_zone*; do
   cat "$zone/temp" >/dev/null 2>&1 && readable=$((readable + 1))
 done
 echo "$readable $all"
-{section("lease")}; cat "$1/{LEASE_FILE}" 2>/dev/null
+{section("lease")}; if [ -e "$1/{LEASE_FILE}" ]; then cat "$1/{LEASE_FILE}"; else echo none; fi 2>/dev/null
 {section("uptime")}; cat /proc/uptime
 {section("boot")}; cat /proc/sys/kernel/random/boot_id 2>/dev/null
 {section("supplies")}
@@ -63,6 +64,7 @@ class DeviceFacts:
         governors: cpufreq governor per CPU.
         zones: readable thermal zones, and all.
         lease: who uses the device by its lease file, when that lease still holds.
+        lease_readable: whether the lease file, or that there is none, could be read.
         battery: whose counters can be read.
     """
 
@@ -70,6 +72,7 @@ class DeviceFacts:
     governors: tuple[str, ...] = ()
     zones: tuple[int, int] | None = None
     lease: LeaseFile | None = None
+    lease_readable: bool = False
     battery: PowerSupply | None = None
 
 
@@ -88,13 +91,13 @@ def parse_facts(text: str) -> DeviceFacts:
     sections = split_sections(text)
     page_size = sections.get("page-size", "").strip()
     zones = re.fullmatch(r"(\d+) (\d+)", sections.get("zones", "").strip())
+    lease, uptime = sections.get("lease", "").strip(), sections.get("uptime", "")
     return DeviceFacts(
         page_size_bytes=int(page_size) if re.fullmatch(r"[0-9]{4,6}", page_size) else None,
         governors=tuple(sections.get("governors", "").split()),
         zones=(int(zones[1]), int(zones[2])) if zones else None,
-        lease=parse_lease(
-            sections.get("lease", ""), uptime=sections.get("uptime", ""), boot=sections.get("boot", "")
-        ),
+        lease=parse_lease(lease, uptime=uptime, boot=sections.get("boot", "")),
+        lease_readable=lease == "none" or is_lease(lease, uptime=uptime),
         battery=battery_with_counters(parse_power_supplies(sections.get("supplies", ""))),
     )
 
@@ -116,11 +119,17 @@ def device_findings(
     if artifact is not None:
         _judge_artifact(say, info, readings, artifact)
     _judge_sensors(say, info, facts, readings)
-    _judge_power(say, facts, readings)
+    _judge_clocks(say, info, readings)
+    _judge_power(say, info, facts, readings)
     _judge_use(say, facts, host)
     verdict = judge(readings, limits_for(GateOptions(), info.kind))
     if verdict.unmet:
         say.warn("gate", f"would wait: {', '.join(verdict.unmet)}", "Let it cool, or end what runs on it.")
+    elif verdict.unreadable:
+        say.warn(
+            "gate", f"a run could start now, but the gate cannot see {', '.join(verdict.unreadable)}",
+            "Look after what it cannot see yourself; runs are marked.",
+        )  # fmt: skip
     else:
         say.ok("gate", "a run could start now")
     return say.findings
@@ -227,14 +236,36 @@ def _judge_sensors(say: _Lines, info: DeviceInfo, facts: DeviceFacts, readings: 
         say.ok("governor", ", ".join(governors))
 
 
-def _judge_power(say: _Lines, facts: DeviceFacts, readings: Readings) -> None:
+def _judge_clocks(say: _Lines, info: DeviceInfo, readings: Readings) -> None:
+    online, count = readings.online_cpus, info.cpu_cores
+    if online is None or count is None:
+        say.warn("cores", "unreadable", "A core that is switched off would not show: compare runs with care.")
+    else:
+        say.add(
+            "ok" if len(online) >= count else "warn", "cores", f"{len(online)} of {count} on line",
+            "Let it cool, or leave power saving; or switch them on.",
+        )  # fmt: skip
+    caps, maxima = readings.cpu_frequency_caps_khz, readings.cpu_maximum_frequencies_khz
+    if limited := limited_words(readings):
+        say.warn(
+            "frequency caps", limited, "Let it cool, or leave power saving: runs would count as throttled."
+        )
+    elif caps is None or maxima is None:
+        say.warn("frequency caps", "unreadable", "Throttling shows in the thermal status only, if at all.")
+    else:
+        say.ok("frequency caps", f"up to {max(cap for cap in caps if cap is not None) / 1e6:.2f} GHz")
+
+
+def _judge_power(say: _Lines, info: DeviceInfo, facts: DeviceFacts, readings: Readings) -> None:
     percent, charging = readings.battery_percent, readings.charging
     if percent is not None:
         low = percent < _LOW_BATTERY_PERCENT
         say.add("warn" if low else "ok", "battery", f"{percent}%", "Charge it: phones save power when low.")
     if readings.power_source is not None:
         say.ok("power", f"{readings.power_source}{'; --energy needs it unplugged' if charging else ''}")
-    if percent is None and charging is None and facts.battery is None:
+    if percent is None and info.kind == "adb":
+        say.warn("battery", "none, or unreadable", "Check `adb shell dumpsys battery`.")
+    elif percent is None and charging is None and facts.battery is None:
         say.ok("battery", "none, or none that tells of itself; --energy is not possible")
         return
     if charging is None:
@@ -252,7 +283,9 @@ def _judge_power(say: _Lines, facts: DeviceFacts, readings: Readings) -> None:
 
 def _judge_use(say: _Lines, facts: DeviceFacts, host: str) -> None:
     lease = facts.lease
-    if lease is None:
+    if lease is None and not facts.lease_readable:
+        say.warn("in use", "unreadable", "Make sure that no other host measures there.")
+    elif lease is None:
         say.ok("in use", "by nobody")
     elif lease.host == host:
         say.warn("in use", f"by this host: {lease.who}", "Wait until it has finished.")

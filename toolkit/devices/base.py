@@ -24,6 +24,7 @@ class DeviceInfo:
         abi: primary ABI in Android's words: "arm64-v8a", "x86_64".
         os_version: "Android 14" or the Linux distribution's pretty name.
         build: Android's build fingerprint, or the kernel release.
+        cpu_cores: CPUs that there are, on line or not.
         free_bytes: space left where artifacts are put.
         used_bytes: space that the toolkit's folder takes there.
         emulated: a virtual phone; its results never mix with real ones.
@@ -55,8 +56,10 @@ class Readings:
     Attributes:
         unix_ns: when, by the host's clock.
         cpu_busy: fraction 0..1 over the sampling window; None also when none was asked for.
-        cpu_frequencies_khz: current frequency per CPU.
-        cpu_frequency_caps_khz: highest frequency allowed now per CPU; thermal drivers lower it.
+        online_cpus: numbers of the CPUs that are on line.
+        cpu_frequencies_khz: current frequency by CPU number; None for a CPU off line, or that does not tell.
+        cpu_frequency_caps_khz: highest frequency allowed now, likewise; thermal drivers lower it.
+        cpu_maximum_frequencies_khz: highest frequency that the CPU has, likewise.
         available_ram_bytes: memory that can be had without swapping.
         thermal_status: Android's 0 (none) .. 6 (shutdown).
         hottest_cpu_celsius: hottest CPU thermal zone.
@@ -69,8 +72,10 @@ class Readings:
 
     unix_ns: int
     cpu_busy: float | None = None
-    cpu_frequencies_khz: tuple[int, ...] | None = None
-    cpu_frequency_caps_khz: tuple[int, ...] | None = None
+    online_cpus: tuple[int, ...] | None = None
+    cpu_frequencies_khz: tuple[int | None, ...] | None = None
+    cpu_frequency_caps_khz: tuple[int | None, ...] | None = None
+    cpu_maximum_frequencies_khz: tuple[int | None, ...] | None = None
     available_ram_bytes: int | None = None
     thermal_status: int | None = None
     hottest_cpu_celsius: float | None = None

@@ -67,9 +67,3 @@ def cpu_busy(before: CpuTimes | None, after: CpuTimes | None) -> float | None:
         return None
     idle = max(after.idle - before.idle, 0) / (after.total - before.total)
     return min(max(1.0 - idle, 0.0), 1.0)
-
-
-def parse_frequencies_khz(text: str) -> tuple[int, ...] | None:
-    """Read one ``scaling_cur_freq`` or ``scaling_max_freq`` per line."""
-    lines = text.split()
-    return tuple(int(line) for line in lines) if lines and all(line.isdecimal() for line in lines) else None

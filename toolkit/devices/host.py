@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from toolkit.devices.battery import PowerSource
+from toolkit.devices.cpus import FOLDER, cpus_text
 
 _POWER_SUPPLIES = Path("/sys/class/power_supply")
 
@@ -38,10 +39,11 @@ def os_name() -> str | None:
         return platform.system() or None
 
 
-def frequencies(attribute: str = "scaling_cur_freq") -> str:
-    """One frequency in kHz per line and CPU: the current one, or another of cpufreq's attributes."""
-    paths = Path("/sys/devices/system/cpu").glob(f"cpu[0-9]*/cpufreq/{attribute}")
-    return "".join(read(path) for path in sorted(paths, key=lambda path: int(path.parts[-3][3:])))
+def cpus() -> str:
+    """What :data:`toolkit.devices.cpus.CPUS_SCRIPT` prints on a device."""
+    folder = Path(FOLDER)
+    numbers = sorted(int(path.name[3:]) for path in folder.glob("cpu[0-9]*") if path.name[3:].isdigit())
+    return cpus_text(lambda name: first_line(folder / name), numbers)
 
 
 def thermal_zones() -> str:

@@ -75,6 +75,13 @@ class LeaseFile:
     left_s: int
 
 
+def is_lease(text: str, *, uptime: str) -> bool:
+    """Whether a lease file says whether it holds at this uptime."""
+    lines = text.splitlines()
+    now = uptime.split(".")[0].strip()
+    return len(lines) >= 6 and all(field.isdecimal() for field in (*lines[2:4], now))
+
+
 def parse_lease(text: str, *, uptime: str, boot: str) -> LeaseFile | None:
     """Read a lease file; None when there is none, or it holds no longer.
 
@@ -83,11 +90,10 @@ def parse_lease(text: str, *, uptime: str, boot: str) -> LeaseFile | None:
         uptime: /proc/uptime of the device.
         boot: the device's boot id.
     """
-    lines = text.splitlines()
-    now = uptime.split(".")[0].strip()
-    if len(lines) < 6 or not all(field.isdecimal() for field in (*lines[2:4], now)):
+    if not is_lease(text, uptime=uptime):
         return None
-    _, host, taken, ends, its_boot, who = lines[:6]
+    now = uptime.split(".")[0].strip()
+    _, host, taken, ends, its_boot, who = text.splitlines()[:6]
     holds = its_boot == boot.strip() and int(taken) <= int(now) < int(ends)
     return LeaseFile(host, who, int(ends) - int(now)) if holds else None
 

@@ -16,9 +16,9 @@ from toolkit.devices.base import CommandResult, DeviceInfo, Readings
 from toolkit.devices.conditions import (
     cpu_busy,
     parse_cpu_times,
-    parse_frequencies_khz,
     parse_meminfo_bytes,
 )
+from toolkit.devices.cpus import parse_cpus
 from toolkit.devices.lines import LineSplitter
 from toolkit.devices.locks import device_lock
 from toolkit.devices.process import ProcessTimeout, run_process
@@ -73,7 +73,7 @@ class LocalDevice:
             abi=host_abi(),
             os_version=host.os_name(),
             build=platform.release(),
-            cpu_cores=os.cpu_count(),
+            cpu_cores=parse_cpus(host.cpus()).count or os.cpu_count(),
             ram_bytes=parse_meminfo_bytes(host.read("/proc/meminfo"), "MemTotal"),
             free_bytes=self.free_space(),
             used_bytes=_disk_use(Path(self.workdir)),
@@ -142,12 +142,14 @@ class LocalDevice:
             before = parse_cpu_times(host.read("/proc/stat"))
             time.sleep(cpu_window_s)
             after = parse_cpu_times(host.read("/proc/stat"))
-        source = host.power_source()
+        source, cpus = host.power_source(), parse_cpus(host.cpus())
         return Readings(
             unix_ns=time.time_ns(),
             cpu_busy=cpu_busy(before, after),
-            cpu_frequencies_khz=parse_frequencies_khz(host.frequencies()),
-            cpu_frequency_caps_khz=parse_frequencies_khz(host.frequencies("scaling_max_freq")),
+            online_cpus=cpus.online,
+            cpu_frequencies_khz=cpus.frequencies_khz,
+            cpu_frequency_caps_khz=cpus.caps_khz,
+            cpu_maximum_frequencies_khz=cpus.maxima_khz,
             available_ram_bytes=parse_meminfo_bytes(host.read("/proc/meminfo"), "MemAvailable"),
             hottest_cpu_celsius=parse_thermal_zones(host.thermal_zones()),
             battery_percent=host.battery_percent(),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from toolkit.devices.base import Readings
 from toolkit.devices.battery import parse_battery
-from toolkit.devices.conditions import cpu_busy, parse_cpu_times, parse_frequencies_khz, parse_meminfo_bytes
+from toolkit.devices.conditions import cpu_busy, parse_cpu_times, parse_meminfo_bytes
+from toolkit.devices.cpus import CPUS_SCRIPT, parse_cpus
 from toolkit.devices.screen import parse_screen_on
 from toolkit.devices.sections import section, split_sections
 from toolkit.devices.thermal import parse_thermal_zones, parse_thermalservice
@@ -17,9 +18,8 @@ sleep "$1"
 {section("stat-after")}; head -n 1 /proc/stat
 """
 _SCRIPT = f"""
-cpus=/sys/devices/system/cpu
-{section("frequencies")}; cat $cpus/cpu[0-9]*/cpufreq/scaling_cur_freq 2>/dev/null
-{section("frequency-caps")}; cat $cpus/cpu[0-9]*/cpufreq/scaling_max_freq 2>/dev/null
+{section("cpus")}
+{CPUS_SCRIPT}
 {section("meminfo")}; cat /proc/meminfo
 {section("zones")}
 for zone in /sys/class/thermal/thermal_zone*; do
@@ -49,13 +49,16 @@ def interpret_readings(text: str, *, unix_ns: int) -> Readings:
     thermal = parse_thermalservice(sections.get("thermalservice", ""))
     battery = parse_battery(sections.get("battery", ""))
     celsius = thermal.hottest_cpu_celsius
+    cpus = parse_cpus(sections.get("cpus", ""))
     return Readings(
         unix_ns=unix_ns,
         cpu_busy=cpu_busy(
             parse_cpu_times(sections.get("stat-before", "")), parse_cpu_times(sections.get("stat-after", ""))
         ),
-        cpu_frequencies_khz=parse_frequencies_khz(sections.get("frequencies", "")),
-        cpu_frequency_caps_khz=parse_frequencies_khz(sections.get("frequency-caps", "")),
+        online_cpus=cpus.online,
+        cpu_frequencies_khz=cpus.frequencies_khz,
+        cpu_frequency_caps_khz=cpus.caps_khz,
+        cpu_maximum_frequencies_khz=cpus.maxima_khz,
         available_ram_bytes=parse_meminfo_bytes(sections.get("meminfo", ""), "MemAvailable"),
         thermal_status=thermal.status,
         # Android's own list first: the kernel's zones have vendor names and are often forbidden to the shell.

@@ -229,7 +229,7 @@ def _repetitions(result: Result | None, throttling: Mapping[int, Throttling]) ->
         Repetition(
             **{name: _frozen(value) for name, value in _shared(r, Repetition).items()},
             throttled=throttling.get(r.index, Throttling()).shown,
-            throttle_sign=throttling.get(r.index, Throttling()).sign,
+            throttle_sign=throttling.get(r.index, Throttling()).words,
         )
         for r in result.repetitions
     )

@@ -198,7 +198,7 @@ class Repetition:
     ``decode_total_ns`` is their sum, and is filled in where it is not given. An imported llama-bench test has
     it without any steps, and no ``prefill_ns`` when decode alone was timed. ``gate`` is "off",
     "opened" or "unattended"; ``throttled`` says, where known, whether the device slowed itself down
-    meanwhile, and ``throttle_sign`` how that showed.
+    meanwhile, and ``throttle_sign`` how that showed, or why it is not known.
     """
 
     index: int
@@ -219,14 +219,18 @@ class Repetition:
 
 @dataclass(frozen=True)
 class Condition:
-    """Readings at one moment of a run; ``repetition`` is None for readings around the whole run."""
+    """Readings at one moment of a run; ``repetition`` is None for readings around the whole run.
+
+    Frequencies stand at their CPU's number, and are None for a CPU that is off line or does not tell. In runs
+    without ``online_cpus`` such CPUs were left out of the lists.
+    """
 
     moment: Annotated[Literal["before", "after"], Characters(8)]
     repetition: int | None
     unix_ns: Large
     cpu_busy: float | None = None
-    cpu_frequencies_khz: Sequence[int] | None = None
-    cpu_frequency_caps_khz: Sequence[int] | None = None
+    cpu_frequencies_khz: Sequence[int | None] | None = None
+    cpu_frequency_caps_khz: Sequence[int | None] | None = None
     available_ram_bytes: Large | None = None
     thermal_status: int | None = None
     hottest_cpu_celsius: float | None = None
@@ -235,6 +239,8 @@ class Condition:
     charging: bool | None = None
     power_source: Word | None = None
     screen_on: bool | None = None
+    online_cpus: Sequence[int] | None = None
+    cpu_maximum_frequencies_khz: Sequence[int | None] | None = None
 
 
 @dataclass(frozen=True)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from toolkit.devices.adb.emulated import is_emulated
 from toolkit.devices.base import DeviceInfo
 from toolkit.devices.conditions import parse_df_free_bytes, parse_du_bytes, parse_getprop, parse_meminfo_bytes
+from toolkit.devices.cpus import CPUS_SCRIPT, parse_cpus
 from toolkit.devices.sections import section, split_sections
-
-# Set by the virtual phone and by nothing else.
-VIRTUAL_PROPERTY = "ro.slm.virtual"
 
 # Each part may fail or be forbidden on some phone without taking the others with it.
 INFO_SCRIPT = f"""
 {section("getprop")}; getprop
 {section("df")}; df -k "$1"
 {section("du")}; if [ -d "$2" ]; then du -sk "$2"; else echo 0; fi
-{section("nproc")}; grep -c '^processor' /proc/cpuinfo
+{section("cpus")}
+{CPUS_SCRIPT}
 {section("meminfo")}; cat /proc/meminfo
 """
 
@@ -24,7 +24,6 @@ def describe(serial: str, text: str) -> DeviceInfo:
     sections = split_sections(text)
     properties = parse_getprop(sections.get("getprop", ""))
     release, sdk = properties.get("ro.build.version.release"), properties.get("ro.build.version.sdk", "")
-    cores = sections.get("nproc", "").strip()
     return DeviceInfo(
         serial=serial,
         kind="adb",
@@ -37,9 +36,9 @@ def describe(serial: str, text: str) -> DeviceInfo:
         os_version=f"Android {release}" if release else None,
         api_level=int(sdk) if sdk.isdigit() else None,
         build=properties.get("ro.build.fingerprint"),
-        cpu_cores=int(cores) if cores.isdigit() and int(cores) > 0 else None,
+        cpu_cores=parse_cpus(sections.get("cpus", "")).count,
         ram_bytes=parse_meminfo_bytes(sections.get("meminfo", ""), "MemTotal"),
         free_bytes=parse_df_free_bytes(sections.get("df", "")),
         used_bytes=parse_du_bytes(sections.get("du", "")),
-        emulated=properties.get(VIRTUAL_PROPERTY) == "1",
+        emulated=is_emulated(properties),
     )

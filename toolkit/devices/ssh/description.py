@@ -6,6 +6,7 @@ import shlex
 
 from toolkit.devices.base import DeviceInfo
 from toolkit.devices.conditions import parse_df_free_bytes, parse_du_bytes, parse_meminfo_bytes
+from toolkit.devices.cpus import CPUS_SCRIPT, parse_cpus
 from toolkit.devices.local import android_abi
 from toolkit.devices.sections import section, split_sections
 
@@ -18,7 +19,8 @@ INFO_SCRIPT = f"""
 {section("vendor")}; cat /sys/class/dmi/id/sys_vendor 2>/dev/null
 {section("soc")}; cat /proc/device-tree/compatible 2>/dev/null | tr '\\0' '\\n' | tail -n 1
 {section("cpuinfo")}; grep -m 1 '^model name' /proc/cpuinfo
-{section("nproc")}; grep -c '^processor' /proc/cpuinfo
+{section("cpus")}
+{CPUS_SCRIPT}
 {section("meminfo")}; cat /proc/meminfo
 {section("df")}; df -k "$1"
 {section("du")}; if [ -d "$2" ]; then du -sk "$2"; else echo 0; fi
@@ -34,7 +36,6 @@ def describe(serial: str, text: str) -> DeviceInfo:
 
     machine = first_line("machine")
     cpu = (first_line("cpuinfo") or "").partition(":")[2].strip() or None
-    cores = first_line("nproc") or ""
     return DeviceInfo(
         serial=serial,
         kind="ssh",
@@ -45,7 +46,7 @@ def describe(serial: str, text: str) -> DeviceInfo:
         abi=android_abi(machine) if machine else None,
         os_version=_pretty_name(sections.get("os", "")),
         build=first_line("release"),
-        cpu_cores=int(cores) if cores.isdigit() and int(cores) > 0 else None,
+        cpu_cores=parse_cpus(sections.get("cpus", "")).count,
         ram_bytes=parse_meminfo_bytes(sections.get("meminfo", ""), "MemTotal"),
         free_bytes=parse_df_free_bytes(sections.get("df", "")),
         used_bytes=parse_du_bytes(sections.get("du", "")),

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from toolkit.devices.virtual.hardware import cpu_files, cpuinfo_text, meminfo_text
 from toolkit.devices.virtual.services import battery_text, power_text, thermal_text
@@ -31,6 +31,10 @@ def _healthy_zones() -> dict[str, float | None]:
     return {"cpu-0-0": 31.0, "cpu-1-0": 32.5, "gpu": 30.0, "battery": 27.0, "skin": 28.0}
 
 
+def _numbers(value: Any) -> Any:
+    return [word for word in value.split(",") if word] if isinstance(value, str) else value or ()
+
+
 class Conditions(BaseModel):
     """What a virtual phone reports; None makes that one thing unreadable.
 
@@ -46,6 +50,8 @@ class Conditions(BaseModel):
         available_ram_bytes: MemAvailable.
         cpu_busy: fraction 0..1 that /proc/stat shows.
         frequency_fraction: each core's current frequency as a part of its highest.
+        cap_fraction: the frequency that each core may take at most, as a part of its highest.
+        offline_cpus: numbers of the cores that are off line; in a text, separated by commas.
         governor: cpufreq's scaling governor.
     """
 
@@ -62,6 +68,8 @@ class Conditions(BaseModel):
     available_ram_bytes: int = Field(5 << 30, ge=0)
     cpu_busy: float = Field(0.03, ge=0, le=1)
     frequency_fraction: float = Field(1.0, ge=0, le=1)
+    cap_fraction: float = Field(1.0, ge=0, le=1)
+    offline_cpus: Annotated[tuple[int, ...], BeforeValidator(_numbers)] = ()
     governor: str = "schedutil"
 
 
@@ -171,6 +179,8 @@ def _write(root: Path, spec: PhoneSpec, conditions: Conditions) -> None:
         spec.clusters,
         governor=conditions.governor,
         frequency_fraction=conditions.frequency_fraction,
+        cap_fraction=conditions.cap_fraction,
+        offline=conditions.offline_cpus,
     )
     for path, text in {**cpu, **_thermal_zones(conditions), **_power_supply(conditions)}.items():
         _replace(root / "sys" / path, text)

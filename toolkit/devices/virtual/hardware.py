@@ -7,6 +7,7 @@ an arm64 phone, where libraries crash over an x86 description, and another one o
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 
 # Arm's processor features as /proc/cpuinfo names them, for cores with and without dot products.
@@ -68,24 +69,34 @@ def cpuinfo_text(clusters: tuple[CpuCluster, ...], features: str) -> str:
 
 
 def cpu_files(
-    clusters: tuple[CpuCluster, ...], *, governor: str, frequency_fraction: float
-) -> dict[str, str]:
-    """Files of /sys/devices/system/cpu: path below /sys -> content.
+    clusters: tuple[CpuCluster, ...],
+    *,
+    governor: str,
+    frequency_fraction: float,
+    cap_fraction: float = 1.0,
+    offline: Collection[int] = (),
+) -> dict[str, str | None]:
+    """Files of /sys/devices/system/cpu: path below /sys -> content, None where there is no such file.
 
     Args:
         clusters: the cores, in the order of their numbers.
         governor: scaling governor of all cores.
         frequency_fraction: current frequency of each core as a part of its highest.
+        cap_fraction: highest frequency that each core may take now, likewise.
+        offline: numbers of the cores that are off line; like a kernel's, they have no cpufreq.
     """
     cores = _each_core(clusters)
     base = "devices/system/cpu"
     every = f"0-{len(cores) - 1}" if len(cores) > 1 else "0"
-    files = {f"{base}/{name}": f"{every}\n" for name in ("possible", "present", "online")}
+    files: dict[str, str | None] = {f"{base}/{name}": f"{every}\n" for name in ("possible", "present")}
+    online = [str(number) for number in range(len(cores)) if number not in offline]
+    files[f"{base}/online"] = f"{','.join(online) if len(online) < len(cores) else every}\n"
     files[f"{base}/kernel_max"] = f"{len(cores) - 1}\n"
     for number, cluster in enumerate(cores):
         current_khz = max(cluster.min_khz, round(cluster.max_khz * frequency_fraction))
+        cap_khz = max(cluster.min_khz, round(cluster.max_khz * cap_fraction))
         values = {
-            "online": 1,
+            "online": int(number not in offline),
             "cpu_capacity": cluster.capacity,
             "topology/core_id": number,
             "topology/physical_package_id": 0,
@@ -94,12 +105,14 @@ def cpu_files(
             "topology/thread_siblings_list": number,
             "cpufreq/cpuinfo_max_freq": cluster.max_khz,
             "cpufreq/cpuinfo_min_freq": cluster.min_khz,
-            "cpufreq/scaling_max_freq": cluster.max_khz,
+            "cpufreq/scaling_max_freq": cap_khz,
             "cpufreq/scaling_min_freq": cluster.min_khz,
             "cpufreq/scaling_cur_freq": current_khz,
             "cpufreq/scaling_governor": governor,
         }
-        files.update({f"{base}/cpu{number}/{name}": f"{value}\n" for name, value in values.items()})
+        for name, value in values.items():
+            gone = number in offline and name.startswith("cpufreq/")
+            files[f"{base}/cpu{number}/{name}"] = None if gone else f"{value}\n"
     return files
 
 

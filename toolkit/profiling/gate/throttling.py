@@ -1,12 +1,20 @@
-"""Did a device slow itself down during a repetition? From the readings before and after it."""
+"""Did a device slow itself down during a repetition? From the readings before and after it.
+
+"Cannot be told" is an answer of its own: what could be read before and not after, or a core that was off all
+along, is neither throttling nor its absence.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from toolkit.devices.base import Readings
+from toolkit.devices.cpus import cpu_list_words
 from toolkit.profiling.gate.moments import Moment
+
+# A cap below this part of a CPU's own highest frequency is a limit; makers trim the last step for good.
+_LIMITED_BELOW = 0.9
 
 
 @dataclass(frozen=True)
@@ -16,10 +24,17 @@ class Throttling:
     Attributes:
         shown: whether throttling showed; None when the device gives nothing to tell it by.
         sign: how it showed, in words.
+        doubt: why it cannot be told, in words.
     """
 
     shown: bool | None = None
     sign: str | None = None
+    doubt: str | None = field(default=None, compare=False)
+
+    @property
+    def words(self) -> str | None:
+        """How it showed, or why it cannot be told."""
+        return self.sign or (f"unknown: {self.doubt}" if self.doubt else None)
 
 
 def throttling_by_repetition(moments: Sequence[Moment]) -> dict[int, Throttling]:
@@ -38,21 +53,107 @@ def throttling_by_repetition(moments: Sequence[Moment]) -> dict[int, Throttling]
 def throttling(before: Readings, after: Readings) -> Throttling:
     """Compare readings taken just before and just after a repetition.
 
-    Android's thermal status may only rise with heat, and frequency caps fall with it. Current frequencies say
-    nothing: an idle CPU is slow by choice.
+    Android's thermal status rises with heat, cores go off line, and frequency caps fall, or were low from the
+    start. Current frequencies say nothing: an idle CPU is slow by choice.
     """
+    status, cores, caps = _status(before, after), _cores(before, after), _caps(before, after)
+    evidence = (status, cores, caps)
+    signs = [found.words for found in evidence if found.shown and found.words]
+    if signs:
+        return Throttling(True, "; ".join(signs))
+    doubts = [found.words for found in evidence if found.words]
+    if doubts:
+        return Throttling(doubt="; ".join(doubts))
+    # That all cores stayed says little of their clocks: the status or the caps must say so.
+    if status.shown is False or caps.shown is False:
+        return Throttling(False)
+    return Throttling(doubt="neither thermal status nor frequency caps can be read")
+
+
+def limited_words(readings: Readings) -> str | None:
+    """How far below their own highest frequency CPUs are capped, in words; None where none is known to be."""
+    pairs = _with_maxima(readings.cpu_frequency_caps_khz, readings.cpu_maximum_frequencies_khz)
+    low = [(cap, maximum) for cap, maximum in pairs if cap < _LIMITED_BELOW * maximum]
+    if not low:
+        return None
+    cap, maximum = min(low, key=lambda pair: pair[0] / pair[1])
+    return f"capped at {cap / 1e6:.2f} of {maximum / 1e6:.2f} GHz on {len(low)} CPUs"
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """Whether one source shows throttling, and how; words without ``shown`` are a doubt."""
+
+    shown: bool | None = None
+    words: str | None = None
+
+
+def _status(before: Readings, after: Readings) -> _Evidence:
+    old, new = before.thermal_status, after.thermal_status
+    if old is not None and new is not None and new > old:
+        return _Evidence(True, f"thermal status rose from {old} to {new}")
+    highest = max(status for status in (old, new, 0) if status is not None)
+    if highest > 0:
+        return _Evidence(True, f"thermal status {highest} from the start")
+    if new is None:
+        return _Evidence(None, None if old is None else "the thermal status could not be read any more")
+    return _Evidence(False)
+
+
+def _cores(before: Readings, after: Readings) -> _Evidence:
+    old, new = before.online_cpus, after.online_cpus
+    if old is None or new is None:
+        return _Evidence(None, None if old is None else "which CPUs were on line could not be read any more")
+    gone = set(old) - set(new)
+    return _Evidence(True, f"{cpu_list_words(gone)} went off line") if gone else _Evidence(False)
+
+
+def _caps(before: Readings, after: Readings) -> _Evidence:
+    old, new = before.cpu_frequency_caps_khz, after.cpu_frequency_caps_khz
+    if old is None or new is None:
+        unread = old is not None or new is not None
+        return _Evidence(None, "the frequency caps could be read only once" if unread else None)
+    if len(old) != len(new):
+        return _Evidence(None, "the frequency caps are of other CPUs than before")
+    both = [
+        (one, other) for one, other in zip(old, new, strict=True) if one is not None and other is not None
+    ]
+    fell = [(one, other) for one, other in both if other < one]
     signs = []
-    status = (before.thermal_status, after.thermal_status)
-    if status[0] is not None and status[1] is not None and status[1] > status[0]:
-        signs.append(f"thermal status rose from {status[0]} to {status[1]}")
-    caps = (before.cpu_frequency_caps_khz, after.cpu_frequency_caps_khz)
-    if caps[0] and caps[1] and len(caps[0]) == len(caps[1]):
-        fell = [(old, new) for old, new in zip(caps[0], caps[1], strict=True) if new < old]
-        if fell:
-            old, new = max(fell, key=lambda pair: pair[0] - pair[1])
-            signs.append(
-                f"frequency cap fell from {old / 1e6:.2f} to {new / 1e6:.2f} GHz on {len(fell)} CPUs"
-            )
-    elif None in status:
-        return Throttling()
-    return Throttling(shown=bool(signs), sign="; ".join(signs) or None)
+    if fell:
+        one, other = max(fell, key=lambda pair: pair[0] - pair[1])
+        signs.append(f"frequency cap fell from {one / 1e6:.2f} to {other / 1e6:.2f} GHz on {len(fell)} CPUs")
+    if limited := limited_words(before):
+        signs.append(f"{limited} from the start")
+    if signs:
+        return _Evidence(True, "; ".join(signs))
+    if limited := limited_words(after):
+        # On CPUs that came on line meanwhile.
+        return _Evidence(True, limited)
+    return _doubts(before, after, old, new)
+
+
+def _doubts(
+    before: Readings, after: Readings, old: Sequence[int | None], new: Sequence[int | None]
+) -> _Evidence:
+    """What is in the way of saying that no cap was low."""
+    lost = [cpu for cpu, cap in enumerate(new) if cap is None and old[cpu] is not None]
+    if lost:
+        return _Evidence(None, f"the frequency caps of {cpu_list_words(lost)} could not be read any more")
+    if before.online_cpus is not None and after.online_cpus is not None:
+        off = set(range(len(old))) - set(before.online_cpus) - set(after.online_cpus)
+        if off:
+            return _Evidence(None, f"{cpu_list_words(off)} were off line before and after")
+    maxima = after.cpu_maximum_frequencies_khz or before.cpu_maximum_frequencies_khz
+    # Equal caps without the CPUs' own highest frequencies may have been low all along.
+    return _Evidence(False if maxima and None not in (*maxima, *new) else None)
+
+
+def _with_maxima(
+    caps: Sequence[int | None] | None, maxima: Sequence[int | None] | None
+) -> list[tuple[int, int]]:
+    return [
+        (cap, maximum)
+        for cap, maximum in zip(caps or (), maxima or (), strict=False)
+        if cap is not None and maximum is not None
+    ]

@@ -135,7 +135,8 @@ def with_throttling(ending: Ending, throttling: Mapping[int, Throttling], *, ser
         f"throttled in {len(signs)} of {len(measured)} repetitions: {signs[0]}",
         subject=f"device {serial}",
         next_step="Its samples are kept, figures are not given. Cool it, ask for fewer tokens per "
-        "repetition, or start cooler: --gate strict.",
+        "repetition, start cooler (--gate strict), or leave power saving. Lower clocks on purpose: "
+        "--gate off.",
     )
     return replace(ending, status="throttled", error=error)
 
