@@ -89,8 +89,8 @@ class TensorQuantization(Frozen):
     """How one group of tensors is stored.
 
     ``group_size`` is 0 for one scale per output channel and None for schemes without groups (fp32, fp16).
-    ``positive_scales`` keeps symmetric grids to scales above zero, which XNNPACK insists on; otherwise the
-    sign is chosen per group, which costs nothing and loses less.
+    ``positive_scales`` keeps symmetric grids to scales above zero, on which some engines insist; otherwise
+    the sign is chosen per group, which costs nothing and loses less.
     """
 
     scheme: str
@@ -111,9 +111,9 @@ class Quantization(Frozen):
 
 
 class Backend(Frozen):
-    """The engine that the artifact is made for."""
+    """The engine that the artifact is made for; it need not be registered here."""
 
-    name: Literal["onnxruntime", "executorch"]
+    name: str = Field(min_length=1)
     version: str
     opset: int | None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.metadata
 from collections.abc import Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
@@ -21,40 +22,93 @@ def unknown_name(kind: str, name: str, known: Iterable[str], error: type[E]) -> 
     return error(f"Unknown {kind} {name!r}.", next_step=f"{hint}Available: {', '.join(names)}")
 
 
+def resolve(reference: str) -> Any:
+    """The object that ``"module:attribute"`` names; its module is imported now."""
+    module, _, attribute = reference.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
 class Registry(Generic[T]):
     """Names mapped to objects, or to ``"module:attribute"`` strings resolved on first use.
 
     Args:
         kind: what the entries are, for messages: "scheme", "algorithm", "engine".
         error: raised for an unknown name.
+        entry_points: group of entry points through which other packages add entries; they are looked for on
+            first use, and imported when they are asked for.
     """
 
-    def __init__(self, kind: str, error: type[ToolkitError]) -> None:
+    def __init__(self, kind: str, error: type[ToolkitError], *, entry_points: str | None = None) -> None:
         self._kind = kind
         self._error = error
-        self._entries: dict[str, T | str] = {}
+        self._own: dict[str, T | str] = {}
+        self._group = entry_points
+        # The packages that brought entries, and those that bring a name that is taken.
+        self._packages: dict[str, str] = {}
+        self._clashes: dict[str, str] = {}
 
     def register(self, name: str, entry: T | str) -> None:
         """Add an entry; registering a name twice is a programming error."""
-        if name in self._entries:
+        if name in self._own:
             raise ValueError(f"{self._kind} {name!r} is already registered")
-        self._entries[name] = entry
+        self._own[name] = entry
+
+    def unregister(self, name: str) -> None:
+        """Take an entry back; KeyError when there is none."""
+        del self._entries[name]
+
+    def values(self) -> Iterator[T]:
+        """Entries in the order of registration, imported now."""
+        return (self.get(name) for name in self)
 
     def get(self, name: str) -> T:
         """Return the entry.
 
         Raises:
-            ToolkitError: of the registry's error class, with near matches and all names.
+            ToolkitError: of the registry's error class, with near matches and all names; or about a package
+                whose entry cannot be imported, or has a name that is taken.
         """
         if name not in self._entries:
             raise unknown_name(self._kind, name, self._entries, self._error)
+        if name in self._clashes:
+            raise self._about_package(self._clashes[name], f"{self._kind} {name!r} is there already")
         entry: Any = self._entries[name]
         if isinstance(entry, str):
-            module, _, attribute = entry.partition(":")
-            entry = getattr(importlib.import_module(module), attribute)
-            self._entries[name] = entry
+            entry = self._resolve(name, entry)
+            self._own[name] = entry
         resolved: T = entry
         return resolved
+
+    def _resolve(self, name: str, reference: str) -> Any:
+        package = self._packages.get(name)
+        if package is None:
+            return resolve(reference)
+        try:
+            return resolve(reference)
+        except (ImportError, AttributeError) as error:
+            what = f"{self._kind} {name!r} cannot be imported from {reference}: {error}"
+            raise self._about_package(package, what) from error
+
+    def _about_package(self, package: str, what: str) -> ToolkitError:
+        return self._error(
+            what,
+            subject=f"package {package}",
+            next_step=f"Install another version of it, or uninstall it: pip uninstall {package}",
+        )
+
+    @property
+    def _entries(self) -> dict[str, T | str]:
+        """Entries of ours and, from the first look on, those that other packages bring."""
+        if self._group is not None:
+            found, self._group = importlib.metadata.entry_points(group=self._group), None
+            for point in found:
+                package = point.dist.name if point.dist else "?"
+                if point.name in self._own:
+                    # Told to whoever asks for the name; the others have nothing to do with it.
+                    self._clashes[point.name] = package
+                    continue
+                self._own[point.name], self._packages[point.name] = point.value, package
+        return self._own
 
     def __iter__(self) -> Iterator[str]:
         """Names in the order of registration."""

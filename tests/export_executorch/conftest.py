@@ -18,10 +18,10 @@ with warnings.catch_warnings():
     import executorch.kernels.quantized  # noqa: F401
 
 from toolkit.artifact import Artifact
+from toolkit.compress.adaptation import adapt
 from toolkit.compress.plan import plan_from_flags
-from toolkit.export.backends import BackendName
+from toolkit.engines import ENGINES, EngineName
 from toolkit.export.convert import convert
-from toolkit.export.executorch.schemes import adapt
 from toolkit.export.request import ConvertRequest
 from toolkit.settings import Settings
 from toolkit.sources import ModelSource, resolve
@@ -39,13 +39,13 @@ def convert_model(tmp_path: Path, settings: Settings) -> Callable[..., Artifact]
     """Converts a model, by name or source; both backends get the plan adapted to XNNPACK."""
 
     def run(
-        model: str | ModelSource, quant: str = "fp32", backend: BackendName = "executorch", **flags: Any
+        model: str | ModelSource, quant: str = "fp32", backend: EngineName = "executorch", **flags: Any
     ) -> Artifact:
         source = resolve(model, settings) if isinstance(model, str) else model
         plan = plan_from_flags(
             quant, tied=source.config.tie_word_embeddings, layers=source.config.num_hidden_layers
         )
-        plan = adapt(plan, keep_groups=False, keep_grid=False)
+        plan = adapt(plan, ENGINES.get("executorch").capabilities, keep_groups=False, keep_grid=False)
         request = ConvertRequest.of(model=source.name, quant=quant, backend=backend, **flags)
         output = tmp_path / f"{source.name}-{backend}-{quant}-{request.logits}"
         return convert(source, request, output, settings, plan=plan)

@@ -83,8 +83,11 @@ def test_other_code_or_other_versions_make_other_keys(
 
 def test_whatever_a_conversion_imports_is_part_of_its_key() -> None:
     program = (
-        "import sys, toolkit.export.convert, toolkit.export.backends as b, toolkit.sources\n"
-        "[b.BACKENDS.get(name) for name in b.BACKENDS]\n"
+        "import sys, toolkit.export.convert, toolkit.sources\n"
+        "from toolkit.engines import ENGINES\n"
+        "from toolkit.export.lowering import lowering_for\n"
+        "from toolkit.registry import resolve\n"
+        "[(lowering_for(engine), resolve(engine.decoder)) for engine in ENGINES.values()]\n"
         "print(*(name for name in sys.modules if name.startswith('toolkit.')))"
     )
     printed = subprocess.run(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.metadata
 import json
 from pathlib import Path
 
@@ -40,3 +41,13 @@ def test_an_empty_cache_lists_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("SLM_CACHE_DIR", str(tmp_path))
     assert CliRunner().invoke(app, ["runtime", "list"]).stdout == "No bundle yet: slm runtime build\n"
     assert json.loads(CliRunner().invoke(app, ["runtime", "list", "--json"]).stdout) == []
+
+
+def test_engines_are_listed_with_their_versions() -> None:
+    shown = CliRunner().invoke(app, ["runtime", "engines"]).stdout.splitlines()
+    assert [line.split()[:2] for line in shown] == [
+        [name, importlib.metadata.version(name)] for name in ("onnxruntime", "executorch")
+    ]
+    described = json.loads(CliRunner().invoke(app, ["runtime", "engines", "--json"]).stdout)
+    assert described[1]["linears"]["8da4w"] == [32, 64, 128, 256, 0]
+    assert described[0]["processors"] == [{"name": "cpu", "provider": "CPUExecutionProvider"}]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from toolkit.engines.spec import EngineSpec
     from toolkit.runtime.bundle import Bundle
 
 app = typer.Typer(
@@ -62,6 +63,40 @@ def list_(as_json: _Json = False) -> None:
     for bundle in bundles:
         size_mb = bundle.size_bytes / 1e6
         print(f"{bundle.abi:<10} {bundle.engine} {bundle.engine_version:<8} {size_mb:6.1f} MB  {bundle.path}")
+
+
+@app.command()
+def engines(as_json: _Json = False) -> None:
+    """List the engines that models can be converted for and run in.
+
+    \b
+    Examples:
+      slm runtime engines
+      slm runtime engines --json
+    """  # noqa: D301
+    from toolkit.engines import ENGINES
+
+    found = [(engine, engine.installed_version) for engine in ENGINES.values()]
+    if as_json:
+        print(json.dumps([_engine_as_dict(engine, version) for engine, version in found], indent=2))
+        return
+    for engine, version in found:
+        processors = ", ".join(f"{one.name} ({one.provider})" for one in engine.processors)
+        print(f"{engine.name:<12} {version or 'not installed':<14} {processors}")
+
+
+def _engine_as_dict(engine: EngineSpec, version: str | None) -> dict[str, Any]:
+    can = engine.capabilities
+    return {
+        "name": engine.name,
+        "title": engine.title,
+        "version": version,
+        "install": engine.install,
+        "processors": [{"name": one.name, "provider": one.provider} for one in engine.processors],
+        "linears": {scheme: list(groups) for scheme, groups in can.linears.items()},
+        "embeddings": list(can.embeddings),
+        "official_runtime": engine.official_runtime,
+    }
 
 
 def _as_dict(bundle: Bundle) -> dict[str, Any]:

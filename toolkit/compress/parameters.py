@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from toolkit.artifact import TensorQuantization
 from toolkit.compress.algorithms import quantize
 from toolkit.compress.plan import QuantizationPlan, Role
+from toolkit.compress.schemes import find_scheme
 
 if TYPE_CHECKING:
     import torch
@@ -72,7 +73,7 @@ def quantized(
 def carried_spec(tensor: QuantizedTensor, *, dynamic_activation: bool) -> TensorQuantization:
     """What the manifest says of integers that were carried over."""
     return TensorQuantization(
-        scheme=f"{'8da' if dynamic_activation else ''}{tensor.bits}w",
+        scheme=find_scheme(tensor.bits, dynamic_activation=dynamic_activation).name,
         group_size=tensor.group_size,
         symmetric=tensor.symmetric,
         algorithm="source",

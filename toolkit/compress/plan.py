@@ -106,7 +106,7 @@ def plan_from_flags(
     if tied and lm_head is None and embedding is not None:
         lm_head = _with_activations_of(preset.vocabulary.scheme, embedding)
     head = adjusted(preset.vocabulary, lm_head)
-    table = adjusted(preset.vocabulary, embedding or _weight_only(head.scheme))
+    table = adjusted(preset.vocabulary, embedding or SCHEMES.get(head.scheme).weight_only.name)
     if not tied and table.algorithm in CALIBRATED_ALGORITHMS:
         # A look-up has no inputs to calibrate with.
         table = table.model_copy(update={"algorithm": DEFAULT_ALGORITHM})
@@ -138,12 +138,7 @@ def _preset(quant: str) -> Preset:
     return Preset(linear=spec, vocabulary=spec, carry_over="all" if quant == SOURCE else "nothing")
 
 
-def _weight_only(scheme: str) -> str:
-    """The embedding is a look-up: no activations to round."""
-    return scheme.removeprefix("8da")
-
-
 def _with_activations_of(scheme: str, storage: str) -> str:
     """The scheme that stores what ``storage`` stores and treats activations as ``scheme`` does."""
-    prefixed = f"8da{_weight_only(storage)}"
-    return prefixed if SCHEMES.get(scheme).dynamic_activation and prefixed in SCHEMES else storage
+    dynamic = SCHEMES.get(storage).dynamic
+    return dynamic.name if dynamic and SCHEMES.get(scheme).dynamic_activation else storage

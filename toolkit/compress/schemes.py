@@ -1,4 +1,4 @@
-"""Quantization schemes, named as in torchao and ExecuTorch."""
+"""Quantization schemes, named as in torchao."""
 
 from __future__ import annotations
 
@@ -31,6 +31,23 @@ class Scheme:
         """Whether weights become integers with scales."""
         return self.float_dtype is None
 
+    @property
+    def weight_only(self) -> Scheme:
+        """The scheme that stores the same weights and leaves activations as they are."""
+        return self if not self.quantized else find_scheme(self.weight_bits, dynamic_activation=False)
+
+    @property
+    def dynamic(self) -> Scheme | None:
+        """The scheme that stores the same weights and quantizes activations; floats have none."""
+        return find_scheme(self.weight_bits, dynamic_activation=True) if self.quantized else None
+
+    @property
+    def eight_bit(self) -> Scheme:
+        """The scheme that treats activations alike and has 8-bit weights; floats stay as they are."""
+        if not self.quantized:
+            return self
+        return find_scheme(8, dynamic_activation=self.dynamic_activation)
+
 
 SCHEMES: Registry[Scheme] = Registry("quantization scheme", UnknownScheme)
 
@@ -43,3 +60,17 @@ for _scheme in (
     Scheme("8da4w", 4, dynamic_activation=True),
 ):
     SCHEMES.register(_scheme.name, _scheme)
+
+
+def find_scheme(weight_bits: int, *, dynamic_activation: bool) -> Scheme:
+    """The quantized scheme with these properties.
+
+    Raises:
+        UnknownScheme: none has them.
+    """
+    for scheme in SCHEMES.values():
+        held = (scheme.weight_bits, scheme.dynamic_activation, scheme.quantized)
+        if held == (weight_bits, dynamic_activation, True):
+            return scheme
+    activations = "dynamic 8-bit" if dynamic_activation else "float"
+    raise UnknownScheme(f"No scheme has {weight_bits}-bit weights and {activations} activations.")

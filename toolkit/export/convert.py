@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,15 +33,18 @@ from toolkit.capture.graph import DecoderGraph
 from toolkit.capture.patches import register_attention
 from toolkit.capture.rope import rope_table
 from toolkit.capture.skeleton import build_skeleton, tied_names
+from toolkit.compress.adaptation import check_supported
 from toolkit.compress.plan import QuantizationPlan
 from toolkit.compress.tensor import QuantizedTensor
+from toolkit.engines import ENGINES
+from toolkit.engines.spec import EngineSpec
 from toolkit.errors import ContextTooLong, MissingWeights, ParityFailed, UnsupportedModel, UsageError
 from toolkit.evaluate import parity
 from toolkit.export import facts
-from toolkit.export.backends import BACKENDS, BackendName, ExportBackend, LoweredModel, LoweringJob
+from toolkit.export.lowering import EngineLowering, LoweredModel, LoweringJob, lowering_for
 from toolkit.export.quantization import label_of, plan_for
 from toolkit.export.request import ConvertRequest
-from toolkit.inference.decoder import Decoder
+from toolkit.inference.decoder import open_decoder
 from toolkit.inference.reference import reference_logits
 from toolkit.settings import Settings
 
@@ -50,7 +53,6 @@ if TYPE_CHECKING:
 
 # Long enough for a chat on a phone; models trained for less get less.
 DEFAULT_CONTEXT = 4096
-_SHORT_NAMES: dict[BackendName, str] = {"onnxruntime": "onnx", "executorch": "executorch"}
 
 
 @dataclass
@@ -94,9 +96,11 @@ def convert(
     """
     started = time.monotonic()
     check_target(output, overwrite=overwrite)
+    engine = ENGINES.get(request.backend)
     plan = plan or plan_for(request, source.config)
-    backend = BACKENDS.get(request.backend)
-    opset = backend.check(plan, request.opset)
+    check_supported(plan, engine)
+    lowering = lowering_for(engine)
+    opset = lowering.opset(request.opset)
     context = _context_length(source, request.context)
     stages = _Stages()
     with stages("capture"):
@@ -127,26 +131,24 @@ def convert(
                 opset=opset,
                 tokens=facts.special_tokens(folder, source.config),
             )
-            lowered = _lower(backend, folder, job)
+            lowered = _lower(lowering, folder, job)
         with stages("check parity"):
             limit = parity.threshold(lowered.stored.values())
-            agreement, greedy = _parity(source, folder, tied, context, limit, backend.decoder)
+            agreement, greedy = _parity(source, folder, tied, context, limit, engine)
         _enforce(agreement, source, request)
         with stages("hash and publish"):
             files = file_entries(folder)
             manifest = Manifest(
                 schema_=SCHEMA,
-                name=f"{source.name}-{_SHORT_NAMES[request.backend]}-{label_of(request, plan)}",
+                name=f"{source.name}-{engine.artifact_word}-{label_of(request, plan)}",
                 created_utc=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
                 source=source.info,
                 architecture=facts.architecture(source.config, graph, layers, lowered, tied),
-                backend=Backend(
-                    name=request.backend, version=facts.version(backend.packages[0]), opset=opset
-                ),
+                backend=Backend(name=engine.name, version=facts.version(engine.package), opset=opset),
                 quantization=facts.quantization(plan, lowered),
                 context_length=context,
                 logits=request.logits,
-                model_file=backend.model_file,
+                model_file=engine.model_file,
                 tokenizer_files=list(tokenizer.names),
                 chat_template_file=tokenizer.chat_template,
                 files=files,
@@ -158,7 +160,7 @@ def convert(
                     capture_cached=cached,
                     stage_seconds=stages.seconds,
                 ),
-                tools=facts.tool_versions(backend.packages),
+                tools=facts.tool_versions(engine.packages),
                 request=request.recorded(),
             )
             return publish(folder, output, manifest)
@@ -190,9 +192,9 @@ def _calibrated(
         yield done
 
 
-def _lower(backend: ExportBackend, folder: Path, job: LoweringJob) -> LoweredModel:
+def _lower(lowering: EngineLowering, folder: Path, job: LoweringJob) -> LoweredModel:
     try:
-        return backend.write(folder, job)
+        return lowering.write(folder, job)
     except UnsupportedModel as error:
         # Whoever refuses an operation deep in a lowering does not know the model's name.
         error.subject = error.subject or job.name
@@ -241,7 +243,7 @@ def _parity(
     tied: Mapping[str, str],
     context: int,
     limit: parity.Threshold,
-    load: Callable[[Path, int], Decoder],
+    engine: EngineSpec,
 ) -> tuple[Parity, GreedyReference]:
     ids, prompt = parity.parity_ids(folder, source.config.vocab_size)
     length = min(len(ids[0]), context)
@@ -251,7 +253,7 @@ def _parity(
     del judge
     prompt = prompt[: max(1, context - 1)]
     tokens = max(1, min(parity.GREEDY_TOKENS, context - len(prompt)))
-    decoder = load(folder, max(length, len(prompt) + tokens))
+    decoder = open_decoder(engine, folder, max(length, len(prompt) + tokens))
     agreement = parity.measure(expected, decoder, ids, limit)
     return agreement, parity.greedy_reference(decoder, prompt, tokens)
 

@@ -16,7 +16,7 @@ import toolkit
 from toolkit.artifact import Architecture, Quantization
 from toolkit.capture.graph import DecoderGraph
 from toolkit.compress.plan import QuantizationPlan
-from toolkit.export.backends import LoweredModel
+from toolkit.export.lowering import LoweredModel
 from toolkit.models.layers import Layer
 
 
@@ -76,9 +76,9 @@ def version(package: str) -> str:
     return importlib.metadata.version(package)
 
 
-def tool_versions(backend: Sequence[str]) -> dict[str, str]:
-    """Versions of everything that has a say in the artifact's bytes, the backend's packages included."""
-    packages = ("torch", "transformers", *backend)
+def tool_versions(engine: Sequence[str]) -> dict[str, str]:
+    """Versions of everything that has a say in the artifact's bytes, the engine's packages included."""
+    packages = ("torch", "transformers", *engine)
     return {
         "slm-toolkit": toolkit.__version__,
         "python": platform.python_version(),

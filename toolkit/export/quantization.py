@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from toolkit.compress.adaptation import adapt, check_supported
 from toolkit.compress.plan import QuantizationPlan, plan_from_flags
 from toolkit.compress.schemes import SCHEMES
+from toolkit.engines import ENGINES
 from toolkit.errors import UsageError
-from toolkit.export.executorch.schemes import adapt, check_supported
 from toolkit.export.request import ConvertRequest
 
 
@@ -61,8 +62,12 @@ def _plan(request: ConvertRequest, *, tied: bool, layers: int) -> QuantizationPl
 
 def _adapted(plan: QuantizationPlan, request: ConvertRequest) -> QuantizationPlan:
     """The plan as the engine runs it: what was not asked for may be what suits it better."""
-    if request.backend != "executorch":
-        return plan
-    plan = adapt(plan, keep_groups=request.group_size is not None, keep_grid=request.symmetric is not None)
-    check_supported(plan)
+    engine = ENGINES.get(request.backend)
+    plan = adapt(
+        plan,
+        engine.capabilities,
+        keep_groups=request.group_size is not None,
+        keep_grid=request.symmetric is not None,
+    )
+    check_supported(plan, engine)
     return plan

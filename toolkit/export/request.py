@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from toolkit.export.backends import BackendName
+from toolkit.engines import DEFAULT_ENGINE, EngineName
 from toolkit.request import Count, CountOrZero, Flag, Option, Request, Text
 
 
@@ -24,15 +24,15 @@ class ConvertRequest(Request):
         ),
     ]
     backend: Annotated[
-        BackendName,
+        EngineName,
         Option(
-            "Engine to convert for.",
+            "Engine to convert for, as in `slm runtime engines`.",
             recipe="axis",
             recipe_help="Engines to convert for.",
             label=str,
             always_shown=True,
         ),
-    ] = "onnxruntime"
+    ] = DEFAULT_ENGINE
     quant: Annotated[
         Text,
         Option(
@@ -85,9 +85,7 @@ class ConvertRequest(Request):
             label="ctx{}".format,
         ),
     ] = None
-    opset: Annotated[
-        Count | None, Option("ONNX operator set. Default: 21.", recipe_help="ONNX operator set.")
-    ] = None
+    opset: Annotated[Count | None, Option("Operator set of the model's format, where it has any.")] = None
     logits: Annotated[Literal["last", "all"], Option("'all' is for evaluation.")] = "last"
     revision: Annotated[
         Text | None, Option("Hub revision.", recipe="elsewhere", key=False, recorded=False)

@@ -40,3 +40,8 @@ class ExecutorchDecoder:
             rows.append(self._module.forward(inputs)[0][0].clone())
             self._length += len(chunk)
         return torch.cat(rows) if rows[-1].shape[0] > 1 else rows[-1]
+
+
+def open_program(program: Path, capacity: int) -> ExecutorchDecoder:
+    """Load a program; its KV cache has the artifact's context length, whatever the capacity."""
+    return ExecutorchDecoder(program)

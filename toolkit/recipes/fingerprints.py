@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import toolkit
+from toolkit.engines import ENGINES
 from toolkit.recipes.schema import Model
 from toolkit.recipes.workspace import KEY_LENGTH, Workspace
 from toolkit.settings import Settings
@@ -19,10 +20,10 @@ _PACKAGE = Path(toolkit.__file__).parent
 # What a conversion runs through. A docstring that changes makes conversions again; a wrong artifact is worse.
 CONVERTING = (
     *("artifact.py", "request.py"),
-    *("calibration", "capture", "compress", "evaluate", "export", "inference", "models", "sources"),
+    *("calibration", "capture", "compress", "engines", "evaluate"),
+    *("export", "inference", "models", "sources"),
 )
 _CONVERT_PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "gguf", "numpy")
-_BACKEND_PACKAGES = {"onnxruntime": ("onnxruntime", "onnx"), "executorch": ("executorch",)}
 # A folder's own files; a checkpoint brings no others that matter.
 _HIDDEN = "."
 _CODE_SUFFIXES = (".py", ".json", ".txt", ".html", ".js", ".css")
@@ -56,7 +57,7 @@ def runner_code() -> str:
 
 def convert_tools(backend: str) -> dict[str, str]:
     """Versions that have a say in an artifact's bytes."""
-    packages = (*_CONVERT_PACKAGES, *_BACKEND_PACKAGES[backend])
+    packages = (*_CONVERT_PACKAGES, *ENGINES.get(backend).packages)
     return {"slm-toolkit": toolkit.__version__, "code": converting_code()} | {
         package: installed(package) for package in packages
     }

@@ -1,47 +1,27 @@
-"""ExecuTorch as an export backend."""
+"""Lowering for ExecuTorch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from toolkit.compress.plan import QuantizationPlan
 from toolkit.errors import UsageError
-from toolkit.export.backends import ExportBackend, LoweredModel, LoweringJob
-from toolkit.export.executorch.schemes import check_supported
-from toolkit.inference.decoder import Decoder
-
-if find_spec("executorch") is None:
-    raise UsageError(
-        "--backend executorch needs the package executorch, which is not installed",
-        next_step="pip install 'slm-toolkit[convert,executorch]'",
-    )
-
-from toolkit.export.executorch.export import MODEL_FILE, write_executorch
-from toolkit.inference.executorch_session import ExecutorchDecoder
+from toolkit.export.executorch.export import write_executorch
+from toolkit.export.lowering import EngineLowering, LoweredModel, LoweringJob
 
 
-class ExecutorchBackend:
+class ExecutorchLowering:
     """Writes model.pte, XNNPACK delegates around llama's attention kernels."""
 
-    model_file = MODEL_FILE
-    packages: tuple[str, ...] = ("executorch",)
-
-    def check(self, plan: QuantizationPlan, opset: int | None) -> None:
-        """Refuse schemes that XNNPACK lacks, and an ONNX opset."""
-        if opset is not None:
+    def opset(self, asked: int | None) -> None:
+        """Programs have none."""
+        if asked is not None:
             raise UsageError("--opset is for ONNX; it has no meaning with --backend executorch")
-        check_supported(plan)
 
     def write(self, folder: Path, job: LoweringJob) -> LoweredModel:
         """Lower into one program file."""
         return write_executorch(folder, job, metadata=_token_methods(job.config, job.tokens))
-
-    def decoder(self, folder: Path, capacity: int) -> Decoder:
-        """Load; the KV cache has the artifact's context length, whatever the capacity."""
-        return ExecutorchDecoder(folder / MODEL_FILE)
 
 
 def _token_methods(config: Any, tokens: Mapping[str, Any]) -> dict[str, int | tuple[int, ...]]:
@@ -55,4 +35,4 @@ def _token_methods(config: Any, tokens: Mapping[str, Any]) -> dict[str, int | tu
     return methods
 
 
-BACKEND: ExportBackend = ExecutorchBackend()
+LOWERING: EngineLowering = ExecutorchLowering()

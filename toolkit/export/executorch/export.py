@@ -9,15 +9,15 @@ from pathlib import Path
 from toolkit import progress
 from toolkit.artifact import TensorQuantization
 from toolkit.compress.plan import Role
-from toolkit.export.backends import LoweringJob
+from toolkit.engines.executorch import EXECUTORCH
 from toolkit.export.executorch.lowering import Lowering
 from toolkit.export.executorch.partition import Partition
 from toolkit.export.executorch.program import Constant, Method
 from toolkit.export.executorch.segments import Segments
 from toolkit.export.executorch.weights import WeightStore
+from toolkit.export.lowering import LoweringJob
 from toolkit.models.layers import Layer, attention_of
 
-MODEL_FILE = "model.pte"
 # Tokens of one prefill call. More would only enlarge the buffers: the kernels are saturated long before.
 LONGEST_CHUNK = 512
 
@@ -40,7 +40,7 @@ def write_executorch(folder: Path, job: LoweringJob, *, metadata: Mapping[str, C
 
     Args:
         folder: exists.
-        job: with a plan within :func:`toolkit.export.executorch.schemes.check_supported`.
+        job: with a plan within :func:`toolkit.compress.adaptation.check_supported`.
         metadata: further constant methods.
     """
     matrices = sum(len(shape) == 2 for shape in job.graph.parameters.values()) + len(job.tied)
@@ -66,7 +66,7 @@ def write_executorch(folder: Path, job: LoweringJob, *, metadata: Mapping[str, C
         partition = Partition(job.graph, method, store, longest=longest, context_length=job.context_length)
         lowering = Lowering(partition, job.rope_tables, tied=job.tied, all_logits=job.all_logits)
         lowering.run()
-        method.write(folder / MODEL_FILE, constants | _cache_facts(job.layers))
+        method.write(folder / EXECUTORCH.model_file, constants | _cache_facts(job.layers))
     return ExecutorchModel(stored=store.stored, roles=store.roles)
 
 

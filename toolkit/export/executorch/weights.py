@@ -132,7 +132,7 @@ class WeightStore:
 
 def _storage(spec: TensorQuantization) -> TensorQuantization:
     """The spec without the activation part, which the stored integers do not depend on."""
-    return spec.model_copy(update={"scheme": spec.scheme.removeprefix("8da")})
+    return spec.model_copy(update={"scheme": SCHEMES.get(spec.scheme).weight_only.name})
 
 
 def _float_filter(matrix: Matrix, values: NDArray[np.float32]) -> Filter:

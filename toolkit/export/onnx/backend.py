@@ -1,4 +1,4 @@
-"""ONNX Runtime as an export backend."""
+"""Lowering for ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -6,30 +6,24 @@ from pathlib import Path
 
 import onnx
 
-from toolkit.compress.plan import QuantizationPlan
+from toolkit.engines.onnxruntime import ONNXRUNTIME
 from toolkit.errors import UsageError
 from toolkit.export import facts
-from toolkit.export.backends import ExportBackend, LoweredModel, LoweringJob
-from toolkit.export.onnx.export import MODEL_FILE, write_onnx
+from toolkit.export.lowering import EngineLowering, LoweredModel, LoweringJob
+from toolkit.export.onnx.export import write_onnx
 from toolkit.export.onnx.genai_config import write_genai_config
-from toolkit.inference.decoder import Decoder
-from toolkit.inference.onnxruntime_session import OnnxDecoder
 
-DEFAULT_OPSET = 21
 OLDEST_OPSET = 20
 
 
-class OnnxBackend:
+class OnnxLowering:
     """Writes model.onnx with external data, and a genai_config.json."""
 
-    model_file = MODEL_FILE
-    packages: tuple[str, ...] = ("onnxruntime", "onnx")
-
-    def check(self, plan: QuantizationPlan, opset: int | None) -> int:
-        """Every scheme is supported; the opset must be one that the engine and this toolkit know."""
-        wanted = DEFAULT_OPSET if opset is None else opset
+    def opset(self, asked: int | None) -> int | None:
+        """One that the engine and this toolkit know."""
+        wanted = ONNXRUNTIME.capabilities.default_opset if asked is None else asked
         newest = int(onnx.defs.onnx_opset_version())
-        if not OLDEST_OPSET <= wanted <= newest:
+        if wanted is None or not OLDEST_OPSET <= wanted <= newest:
             raise UsageError(f"--opset {wanted}: {OLDEST_OPSET} to {newest} are possible")
         return wanted
 
@@ -45,9 +39,5 @@ class OnnxBackend:
         )
         return model
 
-    def decoder(self, folder: Path, capacity: int) -> Decoder:
-        """Load with a KV cache of just the capacity."""
-        return OnnxDecoder(folder / MODEL_FILE, capacity)
 
-
-BACKEND: ExportBackend = OnnxBackend()
+LOWERING: EngineLowering = OnnxLowering()

@@ -12,14 +12,13 @@ import toolkit
 from toolkit import progress
 from toolkit.artifact import TensorQuantization
 from toolkit.compress.plan import Role
-from toolkit.export.backends import LoweringJob
+from toolkit.engines.onnxruntime import ONNXRUNTIME
+from toolkit.export.lowering import LoweringJob
 from toolkit.export.onnx.builder import GraphBuilder
 from toolkit.export.onnx.external_data import ExternalData
 from toolkit.export.onnx.lowering import Lowering
 from toolkit.export.onnx.weights import WeightStore
 from toolkit.models.layers import states_of
-
-MODEL_FILE = "model.onnx"
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def write_onnx(folder: Path, job: LoweringJob) -> OnnxModel:
             producer_version=toolkit.__version__,
             metadata={"slm.context_length": str(job.context_length)},
         )
-    onnx.save(model, str(folder / MODEL_FILE))
+    onnx.save(model, str(folder / ONNXRUNTIME.model_file))
     return OnnxModel(
         stored=store.stored,
         roles=store.roles,

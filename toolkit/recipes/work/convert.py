@@ -13,9 +13,10 @@ hush_libraries()
 import torch  # noqa: E402
 
 from toolkit.artifact import MANIFEST, Artifact, Manifest  # noqa: E402
+from toolkit.engines import ENGINES  # noqa: E402
 from toolkit.errors import ArtifactCorrupt, ArtifactError, SourceError, UsageError  # noqa: E402
-from toolkit.export.backends import BACKENDS  # noqa: E402
 from toolkit.export.convert import convert  # noqa: E402
+from toolkit.export.lowering import lowering_for  # noqa: E402
 from toolkit.locks import exclusive  # noqa: E402
 from toolkit.recipes import fingerprints  # noqa: E402
 from toolkit.recipes.kinds.convert import ConvertWork  # noqa: E402
@@ -55,7 +56,7 @@ def run(work: ConvertWork, workspace: Workspace, settings: Settings) -> dict[str
 
 def load_backend(name: str) -> None:
     """Import everything that a backend needs, so that processes forked from this one have it."""
-    BACKENDS.get(name)
+    lowering_for(ENGINES.get(name))
     # transformers imports what models are made of when the first model is made: several seconds.
     for module in _OF_EVERY_MODEL:
         importlib.import_module(module)

@@ -1,14 +1,13 @@
-"""The engines that a captured decoder can be lowered to, behind one interface."""
+"""What lowers a captured decoder to an engine, behind one interface."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from toolkit.errors import UsageError
-from toolkit.registry import Registry
+from toolkit.registry import resolve
 
 if TYPE_CHECKING:
     from toolkit.artifact import TensorQuantization
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from toolkit.compress.parameters import Weights
     from toolkit.compress.plan import QuantizationPlan, Role
     from toolkit.compress.tensor import QuantizedTensor
-    from toolkit.inference.decoder import Decoder
+    from toolkit.engines.spec import EngineSpec
     from toolkit.models.layers import Layer
 
 
@@ -37,7 +36,7 @@ class LoweringJob:
         tied: parameter that is an alias -> the parameter that is stored.
         all_logits: logits of every position instead of the last one only.
         context_length: tokens of prompt and answer together.
-        opset: ONNX operator set; None means the backend's default.
+        opset: operator set of the model's format, if it has any.
         tokens: bos, eos and pad token ids, as in a generation config.
     """
 
@@ -70,23 +69,14 @@ class LoweredModel(Protocol):
         ...
 
 
-class ExportBackend(Protocol):
-    """Lowers decoders to one engine.
+class EngineLowering(Protocol):
+    """Lowers decoders to one engine."""
 
-    Attributes:
-        model_file: name of the model in the artifact.
-        packages: Python packages whose versions decide about the artifact's bytes; the first is the engine.
-    """
-
-    model_file: str
-    packages: tuple[str, ...]
-
-    def check(self, plan: QuantizationPlan, opset: int | None) -> int | None:
-        """Refuse what the engine cannot do, before any work is done; returns the opset to use, if any.
+    def opset(self, asked: int | None) -> int | None:
+        """The operator set to use, if the engine's format has any.
 
         Raises:
-            UsageError: an option that the engine does not have.
-            CompressError: a scheme that it does not have.
+            UsageError: it cannot be the one that was asked for.
         """
         ...
 
@@ -94,13 +84,13 @@ class ExportBackend(Protocol):
         """Lower into an existing folder that already holds the tokenizer."""
         ...
 
-    def decoder(self, folder: Path, capacity: int) -> Decoder:
-        """Load what was written; ``capacity`` is the number of tokens that it will be fed."""
-        ...
 
+def lowering_for(engine: EngineSpec) -> EngineLowering:
+    """Import what lowers to an engine.
 
-BackendName = Literal["onnxruntime", "executorch"]
-
-BACKENDS: Registry[ExportBackend] = Registry("backend", UsageError)
-BACKENDS.register("onnxruntime", "toolkit.export.onnx.backend:BACKEND")
-BACKENDS.register("executorch", "toolkit.export.executorch.backend:BACKEND")
+    Raises:
+        UsageError: the engine's package is not installed.
+    """
+    engine.check_installed()
+    lowering: EngineLowering = resolve(engine.lowering)
+    return lowering
