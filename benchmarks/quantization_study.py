@@ -24,7 +24,7 @@ from toolkit.compress.algorithms import quantize
 from toolkit.compress.plan import QuantizationPlan, Role, plan_from_flags
 from toolkit.compress.schemes import SCHEMES
 from toolkit.compress.spec import tensor_spec
-from toolkit.inference.reference import reference_logits
+from toolkit.inference.reference import streamed_logits
 from toolkit.settings import Settings
 from toolkit.sources import ModelSource, resolve
 
@@ -116,7 +116,7 @@ def main() -> None:
 def _log_probabilities(
     model: object, weights: RoundTrip, tied: dict[str, str], ids: list[int]
 ) -> torch.Tensor:
-    return reference_logits(model, weights, tied, [ids])[0, :-1].log_softmax(dim=-1)
+    return streamed_logits(model, weights, tied, [ids])[0, :-1].log_softmax(dim=-1)
 
 
 def _windows(source: ModelSource, text: Path, count: int) -> list[list[int]]:

@@ -18,7 +18,7 @@ from toolkit.capture.skeleton import build_skeleton, tied_names
 from toolkit.compress.algorithms import quantize
 from toolkit.errors import UsageError
 from toolkit.export.quantization import plan_for
-from toolkit.inference.reference import reference_logits
+from toolkit.inference.reference import streamed_logits
 from toolkit.settings import Settings
 from toolkit.sources import ModelSource, resolve
 
@@ -69,9 +69,9 @@ def test_every_linear_is_quantized_for_its_inputs(
             for tensors, tensor in ((calibrated, done[matrix.name]), (uncalibrated, rounded)):
                 restored = tensor.dequantize()
                 tensors[matrix.name] = restored.t() if matrix.transposed else restored
-    expected = reference_logits(model, source.weights, tied, ids)
+    expected = streamed_logits(model, source.weights, tied, ids)
     errors = [
-        (reference_logits(model, Calibrated(source, tensors), tied, ids) - expected).square().mean()
+        (streamed_logits(model, Calibrated(source, tensors), tied, ids) - expected).square().mean()
         for tensors in (calibrated, uncalibrated)
     ]
     assert 0 < errors[0] < 0.95 * errors[1]

@@ -54,7 +54,10 @@ def test_a_folder_of_sharded_safetensors_converts(
     for shard, members in shards.items():
         tensors = {name: source.weights.read(name).to(torch.bfloat16) for name in members}
         save_file(tensors, folder / shard)
-    index = {"weight_map": {name: shard for shard, members in shards.items() for name in members}}
+    index = {
+        "metadata": {},
+        "weight_map": {name: shard for shard, members in shards.items() for name in members},
+    }
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
 
     artifact = convert_model(str(folder), "fp32")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from model_folders import edit_config, shard, write_folder
 from safetensors.torch import load_file, save_file
 
 from toolkit.errors import (
@@ -23,22 +24,6 @@ from toolkit.errors import (
 )
 from toolkit.settings import Settings
 from toolkit.sources import resolve
-
-
-def write_folder(folder: Path, settings: Settings, builtin: str = "llama-tiny") -> dict[str, torch.Tensor]:
-    """A folder as ``save_pretrained`` leaves it, with the random model's weights."""
-    source = resolve(f"random:{builtin}", settings)
-    tensors = {name: source.weights.read(name) for name in source.weights.names()}
-    folder.mkdir(parents=True)
-    source.config.save_pretrained(folder)
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    source.write_tokenizer(folder)
-    return tensors
-
-
-def edit_config(folder: Path, **fields: Any) -> None:
-    path = folder / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
 
 
 @pytest.fixture
@@ -78,19 +63,6 @@ def test_names_and_hashes_are_recorded(folder: Path, settings: Settings) -> None
     assert re.fullmatch("[0-9a-f]{64}", entry.sha256)
 
 
-def shard(folder: Path) -> list[str]:
-    tensors = load_file(folder / "model.safetensors")
-    (folder / "model.safetensors").unlink()
-    weight_map = {}
-    for index, name in enumerate(tensors):
-        file = f"model-0000{index % 3 + 1}-of-00003.safetensors"
-        weight_map[name] = file
-    for file in set(weight_map.values()):
-        save_file({n: v for n, v in tensors.items() if weight_map[n] == file}, folder / file)
-    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
-    return sorted(set(weight_map.values()))
-
-
 def test_sharded_weights_are_read(folder: Path, settings: Settings) -> None:
     whole = load_file(folder / "model.safetensors")
     shards = shard(folder)
@@ -108,7 +80,7 @@ def test_missing_shard_is_named(folder: Path, settings: Settings) -> None:
 
 def test_index_pointing_elsewhere_is_refused(folder: Path, settings: Settings) -> None:
     shard(folder)
-    index = {"weight_map": {"a": "../../etc/passwd"}}
+    index = {"metadata": {}, "weight_map": {"a": "../../etc/passwd"}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     with pytest.raises(SourceCorrupt, match="outside"):
         resolve(str(folder), settings)

@@ -177,7 +177,9 @@ def test_sharded_weights_are_downloaded(fake_hub: FakeHub, hub: Hub, settings: S
     for file, part in shards.items():
         fake_hub.files[file] = save({name: tensors[name] for name in part})
     weight_map = {name: file for file, part in shards.items() for name in part}
-    fake_hub.files["model.safetensors.index.json"] = json.dumps({"weight_map": weight_map}).encode()
+    fake_hub.files["model.safetensors.index.json"] = json.dumps(
+        {"metadata": {}, "weight_map": weight_map}
+    ).encode()
     source = resolve(REPO, settings, hub=hub)
     assert [entry.path for entry in source.info.files] == sorted(shards)
     assert all(torch.equal(source.weights.read(name), tensors[name]) for name in tensors)

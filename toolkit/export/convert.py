@@ -248,9 +248,7 @@ def _parity(
     ids, prompt = parity.parity_ids(folder, source.config.vocab_size)
     length = min(len(ids[0]), context)
     ids = [text[:length] for text in ids]
-    judge = build_skeleton(source.config, attention="sdpa")
-    expected = reference_logits(judge, source.weights, tied, ids)
-    del judge
+    expected = reference_logits(source, tied, ids)
     prompt = prompt[: max(1, context - 1)]
     tokens = max(1, min(parity.GREEDY_TOKENS, context - len(prompt)))
     decoder = open_decoder(engine, folder, max(length, len(prompt) + tokens))

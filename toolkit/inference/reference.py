@@ -1,7 +1,8 @@
-"""The fp32 transformers model as the judge, run without ever holding all of its weights."""
+"""The fp32 transformers model as the judge: loaded by transformers itself, or run with streamed weights."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -9,14 +10,43 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from toolkit.capture.skeleton import build_skeleton
+from toolkit.inference.original import check_reader, whole_original
+
 if TYPE_CHECKING:
     from toolkit.compress.parameters import Weights
+    from toolkit.sources.base import ModelSource
 
 
 def reference_logits(
-    model: Any, weights: Weights, tied: Mapping[str, str], ids: Sequence[Sequence[int]]
+    source: ModelSource, tied: Mapping[str, str], ids: Sequence[Sequence[int]]
 ) -> torch.Tensor:
     """Logits of the original model.
+
+    Args:
+        source: where it comes from.
+        tied: alias -> stored parameter.
+        ids: token ids of equally long texts [texts, length].
+
+    Returns:
+        float32 [texts, length, vocab].
+
+    Raises:
+        ParityFailed: our reader gives other weights than the makers' own code.
+        SourceError: the makers' own code cannot load the model.
+    """
+    weights = source.weights
+    model = whole_original(source, sum(math.prod(weights.shape(name)) for name in weights.names()))
+    if model is not None:
+        return _logits(model, ids)
+    check_reader(source)
+    return streamed_logits(build_skeleton(source.config, attention="sdpa"), weights, tied, ids)
+
+
+def streamed_logits(
+    model: Any, weights: Weights, tied: Mapping[str, str], ids: Sequence[Sequence[int]]
+) -> torch.Tensor:
+    """Logits of a model with weights that are read as they are needed.
 
     Args:
         model: a skeleton with an ordinary attention implementation ("sdpa").
@@ -27,8 +57,13 @@ def reference_logits(
     Returns:
         float32 [texts, length, vocab].
     """
-    with torch.no_grad(), streamed(model, weights, tied):
-        logits: torch.Tensor = model(torch.tensor(ids), use_cache=False).logits
+    with streamed(model, weights, tied):
+        return _logits(model, ids)
+
+
+def _logits(model: Any, ids: Sequence[Sequence[int]]) -> torch.Tensor:
+    with torch.no_grad():
+        logits: torch.Tensor = model(input_ids=torch.tensor(ids), use_cache=False).logits
     return logits.to(torch.float32)
 
 

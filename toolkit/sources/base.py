@@ -64,6 +64,19 @@ class TokenizerWriter(Protocol):
 
 
 @dataclass(frozen=True)
+class Original:
+    """Where transformers itself can load the model from, for a judge that shares nothing with our reader.
+
+    Attributes:
+        path: folder, or GGUF file.
+        trust_remote_code: load model code that comes with the folder.
+    """
+
+    path: Path
+    trust_remote_code: bool = False
+
+
+@dataclass(frozen=True)
 class ModelSource:
     """A resolved model: nothing large has been read yet.
 
@@ -73,6 +86,7 @@ class ModelSource:
         config: transformers config of the text decoder, without ``quantization_config``.
         weights: reads parameters one by one.
         tokenizer: writes the tokenizer files.
+        original: the files as transformers loads them; None for weights that are no files.
     """
 
     name: str
@@ -80,6 +94,7 @@ class ModelSource:
     config: PretrainedConfig
     weights: WeightReader
     tokenizer: TokenizerWriter
+    original: Original | None = None
 
     def write_tokenizer(self, folder: Path) -> TokenizerFiles:
         """Write tokenizer, chat template and generation config into an existing folder."""

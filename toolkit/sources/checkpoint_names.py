@@ -2,26 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+import re
+from collections.abc import Collection, Iterable, Sequence
 
 # Base models are stored without the wrapper's prefix (gpt2), decoders of multimodal models below another one.
 _BASE_PREFIXES = ("model.", "transformer.")
-_WRAPPERS = ("language_model.", "model.language_model.")
+_WRAPPERS = ("language_model.", "model.language_model.", "text_model.", "model.text_model.")
+_LAYER = re.compile(r"\.\d+\.")
 
 
-def stored_name(parameter: str, stored: Container[str]) -> str | None:
-    """The name under which a checkpoint holds a ``state_dict()`` entry, or None.
+def locate(parameters: Iterable[str], stored: Collection[str]) -> dict[str, str]:
+    """Parameters that a checkpoint holds -> the names under which it does.
 
     Args:
-        parameter: e.g. ``model.layers.0.self_attn.q_proj.weight``.
+        parameters: entries of the ``state_dict()``, e.g. ``model.layers.0.self_attn.q_proj.weight``.
         stored: names in the checkpoint.
     """
-    return next((name for name in _candidates(parameter) if name in stored), None)
+    names = set(stored)
+    wanted = list(parameters)
+    located = _located(wanted, names, _WRAPPERS)
+    # Tied aliases are rarely stored; whatever else is missing may lie below a prefix that is not known here.
+    if any(_bare(parameter) != parameter and parameter not in located for parameter in wanted):
+        others = (_located(wanted, names, (prefix,)) for prefix in _prefixes(wanted, names))
+        located = max([located, *others], key=len)
+    return located
 
 
-def _candidates(parameter: str) -> list[str]:
+def _located(parameters: list[str], names: set[str], wrappers: Sequence[str]) -> dict[str, str]:
+    places = {
+        parameter: next((name for name in _candidates(parameter, wrappers) if name in names), None)
+        for parameter in parameters
+    }
+    return {parameter: name for parameter, name in places.items() if name is not None}
+
+
+def _prefixes(parameters: list[str], names: set[str]) -> list[str]:
+    """What stands before the decoder's first layer in the checkpoint's names."""
+    probe = next((_bare(parameter) for parameter in parameters if _LAYER.search(parameter)), None)
+    if probe is None:
+        return []
+    return sorted(name.removesuffix(probe) for name in names if name.endswith(f".{probe}"))
+
+
+def _bare(parameter: str) -> str:
+    """Without the module that base models are stored without."""
     base = next((prefix for prefix in _BASE_PREFIXES if parameter.startswith(prefix)), "")
-    bare = parameter.removeprefix(base)
-    candidates = [parameter, *(wrapper + parameter for wrapper in _WRAPPERS)]
+    return parameter.removeprefix(base)
+
+
+def _candidates(parameter: str, wrappers: Sequence[str]) -> list[str]:
+    bare = _bare(parameter)
+    candidates = [parameter, *(wrapper + parameter for wrapper in wrappers)]
     # A bare lm_head has no prefix to lose; bare names only ever belong to the decoder's body.
-    return [*candidates, bare, *(wrapper + bare for wrapper in _WRAPPERS)] if base else candidates
+    return candidates if bare == parameter else [*candidates, bare, *(wrapper + bare for wrapper in wrappers)]

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 from toolkit.artifact import SourceInfo
 from toolkit.errors import SourceCorrupt, SourceError, SourceNotFound, UnsupportedModel, UntrustedSource
 from toolkit.settings import Settings
-from toolkit.sources.base import ModelSource, TokenizerFiles, WeightReader
+from toolkit.sources.adapters import refuse_adapter_folder
+from toolkit.sources.base import ModelSource, Original, TokenizerFiles
+from toolkit.sources.checkpoint import read_checkpoint
 from toolkit.sources.checksums import weight_file_entries
 from toolkit.sources.naming import safe_name
-from toolkit.sources.parameters import check_complete, expected_parameters
-from toolkit.sources.pickle_weights import PickleWeights, pickle_files
-from toolkit.sources.safetensors_weights import SafetensorsWeights, safetensors_files
+from toolkit.sources.pickle_weights import StoredPickles
+from toolkit.sources.prequantized import refuse_quantized_config
+from toolkit.sources.safetensors_weights import StoredSafetensors
+from toolkit.sources.weight_files import folder_files, is_pickled
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -61,39 +64,43 @@ def from_folder(
         UntrustedSource: pickled weights or remote code, without trust.
         UnsupportedModel: transformers does not know the model type.
     """
-    config = read_folder_config(folder, trust_remote_code=trust_remote_code)
-    files = safetensors_files(folder)
-    pickled = [] if files else pickle_files(folder)
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    refuse_adapter_folder(folder)
+    fields = config_fields(folder)
+    config = config_from_fields(fields, folder, trust_remote_code=trust_remote_code)
+    files = folder_files(folder, fields)
+    pickled = is_pickled(files[0].name)
     if pickled and not trust_remote_code:
         raise UntrustedSource(
-            f"only pickled weights ({pickled[0].name}), which can run code when loaded",
+            f"only pickled weights ({files[0].name}), which can run code when loaded",
             subject=str(folder),
             next_step=TRUST,
         )
-    if not files and not pickled:
-        raise SourceNotFound(
-            "no *.safetensors in the folder",
-            subject=str(folder),
-            next_step="Give a folder that holds config.json and model.safetensors, or a .gguf file.",
-        )
-    expected = expected_parameters(config, subject=str(folder), trust_remote_code=trust_remote_code)
-    weights: WeightReader = (SafetensorsWeights if files else PickleWeights)(files or pickled, list(expected))
-    check_complete(expected, {name: weights.shape(name) for name in weights.names()}, subject=str(folder))
+    config, weights = read_checkpoint(
+        (StoredPickles if pickled else StoredSafetensors)(files),
+        config,
+        # More than a text decoder: a vision-language model, say.
+        composite=config.model_type != fields.get("model_type"),
+        subject=str(folder),
+        trust_remote_code=trust_remote_code,
+    )
     info = SourceInfo(
         kind="hub" if hub_id else "folder",
         id=hub_id or folder.name,
         revision=revision,
-        files=weight_file_entries(files or pickled, folder, settings.cache_dir),
+        files=weight_file_entries(files, folder, settings.cache_dir),
     )
+    # Code that comes with a model type that transformers knows is never run, not even with trust.
+    foreign_code = trust_remote_code and config.model_type not in CONFIG_MAPPING
     return ModelSource(
-        name or safe_name(folder.resolve().name), info, config, weights, FolderTokenizer(folder)
+        name or safe_name(folder.resolve().name),
+        info,
+        config,
+        weights,
+        FolderTokenizer(folder),
+        Original(folder, trust_remote_code=foreign_code),
     )
-
-
-def read_folder_config(folder: Path, *, trust_remote_code: bool) -> PretrainedConfig:
-    """The text decoder's config from ``config.json``."""
-    fields = _config_fields(folder / "config.json")
-    return config_from_fields(fields, folder, trust_remote_code=trust_remote_code)
 
 
 def config_from_fields(
@@ -117,7 +124,7 @@ def config_from_fields(
             subject=str(origin),
             next_step=TRUST,
         )
-    _refuse_quantized(fields, origin)
+    refuse_quantized_config(fields, origin)
     if known:
         given = {key: value for key, value in fields.items() if key not in ("model_type", "auto_map")}
         config = _build(lambda: AutoConfig.for_model(model_type, **given), origin)
@@ -129,7 +136,11 @@ def config_from_fields(
             subject=str(origin),
             next_step="Check model_type in config.json, or install a newer transformers.",
         )
-    return config.get_text_config(decoder=True)
+    decoder = config.get_text_config(decoder=True)
+    if decoder is not config and hasattr(config, "tie_word_embeddings"):
+        # The outer model's class ties its decoder's embeddings, by the outer config.
+        decoder.tie_word_embeddings = config.tie_word_embeddings
+    return decoder
 
 
 def _build(make: Any, origin: Path) -> Any:
@@ -143,7 +154,14 @@ def _build(make: Any, origin: Path) -> Any:
         ) from error
 
 
-def _config_fields(path: Path) -> dict[str, Any]:
+def config_fields(folder: Path) -> dict[str, Any]:
+    """Content of a folder's config.json.
+
+    Raises:
+        SourceNotFound: there is none.
+        SourceCorrupt: it is no JSON object.
+    """
+    path = folder / "config.json"
     try:
         fields = json.loads(path.read_text())
     except (FileNotFoundError, NotADirectoryError):
@@ -157,16 +175,6 @@ def _config_fields(path: Path) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise SourceCorrupt("is not a JSON object", subject=str(path))
     return fields
-
-
-def _refuse_quantized(fields: Mapping[str, Any], origin: Path) -> None:
-    quantization = fields.get("quantization_config")
-    if isinstance(quantization, dict):
-        raise SourceError(
-            f"weights are already quantized ({quantization.get('quant_method', 'unknown method')})",
-            subject=str(origin),
-            next_step="Give the original model; of quantized ones only GGUF files are read.",
-        )
 
 
 @dataclass(frozen=True)

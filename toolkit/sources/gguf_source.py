@@ -6,7 +6,7 @@ from pathlib import Path
 
 from toolkit.artifact import SourceInfo
 from toolkit.settings import Settings
-from toolkit.sources.base import ModelSource
+from toolkit.sources.base import ModelSource, Original
 from toolkit.sources.checksums import weight_file_entries
 from toolkit.sources.gguf_config import read_config
 from toolkit.sources.gguf_header import read_header
@@ -49,4 +49,6 @@ def from_gguf(
     if info is None:
         files = weight_file_entries([path], path.parent, settings.cache_dir)
         info = SourceInfo(kind="gguf", id=path.name, revision=None, files=files)
-    return ModelSource(name or safe_name(path.stem), info, config, weights, GgufTokenizer(header))
+    return ModelSource(
+        name or safe_name(path.stem), info, config, weights, GgufTokenizer(header), Original(path)
+    )

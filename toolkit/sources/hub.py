@@ -13,10 +13,9 @@ from toolkit.errors import MissingWeights, SourceError, SourceNotFound, Untruste
 from toolkit.progress import ProgressCallback, bar
 from toolkit.settings import Settings
 from toolkit.sources.base import ModelSource
-from toolkit.sources.folder_source import TOKENIZER_FILES, TRUST, from_folder
+from toolkit.sources.folder_source import TOKENIZER_FILES, TRUST, config_fields, from_folder
 from toolkit.sources.naming import safe_name
-from toolkit.sources.pickle_weights import pickle_files
-from toolkit.sources.safetensors_weights import INDEX, SINGLE, safetensors_files, shards_of_index
+from toolkit.sources.weight_files import entry_point, files_of, folder_files, is_pickled
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import ModelInfo
@@ -93,12 +92,10 @@ class Hub:
             folder = Path(
                 snapshot_download(repo_id, revision=revision, cache_dir=self.cache_dir, local_files_only=True)
             )
-            complete = (folder / "config.json").is_file() and bool(safetensors_files(folder))
-        except (LocalEntryNotFoundError, MissingWeights):
+            files = folder_files(folder, config_fields(folder))
+        except (LocalEntryNotFoundError, MissingWeights, SourceNotFound):
             return None
-        if not complete and trust_remote_code:
-            complete = (folder / "config.json").is_file() and bool(pickle_files(folder))
-        return folder if complete else None
+        return folder if trust_remote_code or not is_pickled(files[0].name) else None
 
     def _download(self, repo_id: str, revision: str | None, trust_remote_code: bool) -> Path:
         info = self._model_info(repo_id, revision)
@@ -110,7 +107,7 @@ class Hub:
             fetch = _Fetch(self, repo_id, str(info.sha), progress)
             for name in small:
                 fetch.file(name, sizes[name])
-            weights = _weight_files(list(sizes), repo_id, trust_remote_code, lambda: fetch.file(INDEX, 0))
+            weights = _weight_files(list(sizes), repo_id, trust_remote_code, lambda name: fetch.file(name, 0))
             fetch.total_bytes = fetch.done_bytes + sum(sizes.get(name, 0) for name in weights)
             for name in weights:
                 path = fetch.file(name, sizes.get(name, 0))
@@ -184,30 +181,24 @@ def _within(timeout_s: float, call: Callable[[], Any]) -> Any:
 
 
 def _weight_files(
-    names: list[str], repo_id: str, trust_remote_code: bool, fetch_index: Callable[[], Path]
+    names: list[str], repo_id: str, trust_remote_code: bool, fetch: Callable[[str], Path]
 ) -> list[str]:
-    """Weight files to download: the index's shards, the single file, or else all safetensors."""
-    if INDEX in names:
-        return shards_of_index(fetch_index())
-    if SINGLE in names:
-        return [SINGLE]
+    """Weight files to download: those that transformers would read.
+
+    Raises:
+        UntrustedSource: only pickled weights, without trust.
+        SourceNotFound: nothing that transformers would read.
+    """
     top_level = [name for name in names if "/" not in name]
-    weights = [n for n in top_level if n.endswith(".safetensors") and not n.startswith("consolidated")]
-    pickled = [n for n in top_level if n.startswith("pytorch_model") and n.endswith(".bin")]
-    if not weights and pickled and not trust_remote_code:
+    fields = config_fields(fetch("config.json").parent) if "config.json" in names else {}
+    entry = entry_point(top_level, fields, subject=repo_id)
+    if is_pickled(entry) and not trust_remote_code:
         raise UntrustedSource(
-            f"only pickled weights ({pickled[0]}), which can run code when loaded",
+            f"only pickled weights ({entry}), which can run code when loaded",
             subject=repo_id,
             next_step=TRUST,
         )
-    if not weights and not pickled:
-        gguf = [name for name in top_level if name.endswith(".gguf")]
-        raise SourceNotFound(
-            "no safetensors in the repository",
-            subject=repo_id,
-            next_step=f"Download {gguf[0]} and give its path." if gguf else "Choose another model.",
-        )
-    return weights or pickled
+    return files_of(entry, lambda: fetch(entry))
 
 
 class _Fetch:

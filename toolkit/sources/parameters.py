@@ -24,6 +24,37 @@ class Parameter:
     module: str
 
 
+@dataclass(frozen=True)
+class ModelParameters:
+    """What a causal language model consists of.
+
+    Attributes:
+        parameters: every parameter, tied ones once, in the model's order.
+        tied: alias -> the parameter that it shares, e.g. ``lm_head.weight`` -> the embedding.
+        ignorable: patterns of stored names that the model's class ignores on loading.
+    """
+
+    parameters: dict[str, Parameter]
+    tied: dict[str, str]
+    ignorable: tuple[str, ...]
+
+
+def model_parameters(
+    config: PretrainedConfig, *, subject: str, trust_remote_code: bool = False
+) -> ModelParameters:
+    """What the causal language model of a config consists of.
+
+    Raises:
+        UnsupportedModel: transformers has no causal language model for the config.
+    """
+    model = _empty_model(config, subject, trust_remote_code)
+    return ModelParameters(
+        _parameters(model),
+        model.get_expanded_tied_weights_keys(all_submodels=True),
+        tuple(model._keys_to_ignore_on_load_unexpected or ()),
+    )
+
+
 def expected_parameters(
     config: PretrainedConfig, *, subject: str, trust_remote_code: bool = False
 ) -> dict[str, Parameter]:
@@ -32,7 +63,10 @@ def expected_parameters(
     Raises:
         UnsupportedModel: transformers has no causal language model for the config.
     """
-    model = _empty_model(config, subject, trust_remote_code)
+    return _parameters(_empty_model(config, subject, trust_remote_code))
+
+
+def _parameters(model: Any) -> dict[str, Parameter]:
     persistent = set(model.state_dict())
     # Without duplicates: a tied lm_head is the embedding's parameter under a second name.
     tensors = [*model.named_parameters(), *model.named_buffers()]

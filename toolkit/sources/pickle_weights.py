@@ -6,39 +6,71 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit.errors import SourceCorrupt
-from toolkit.sources.checkpoint_names import stored_name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import torch
 
     from toolkit.compress.tensor import QuantizedTensor
 
+_DTYPES = {
+    "float64": "F64",
+    "float32": "F32",
+    "float16": "F16",
+    "bfloat16": "BF16",
+    "int8": "I8",
+    "uint8": "U8",
+} | {
+    "int32": "I32",
+    "uint32": "U32",
+    "float8_e4m3fn": "F8_E4M3",
+    "float8_e5m2": "F8_E5M2",
+}
 
-def pickle_files(folder: Path) -> list[Path]:
-    """Pickled weight files of a folder."""
-    return sorted([*folder.glob("pytorch_model*.bin"), *folder.glob("model*.pt"), *folder.glob("*.pth")])
+
+class StoredPickles:
+    """All tensors of some pickle files.
+
+    Raises:
+        SourceCorrupt: a file cannot be loaded as plain tensors.
+    """
+
+    def __init__(self, files: list[Path]) -> None:
+        self.tensors: dict[str, torch.Tensor] = {}
+        for file in files:
+            self.tensors.update(_load(file))
+
+    def names(self) -> list[str]:
+        """Every name in the files."""
+        return list(self.tensors)
+
+    def dtype(self, name: str) -> str:
+        """Storage type as safetensors names it."""
+        dtype = str(self.tensors[name].dtype).removeprefix("torch.")
+        return _DTYPES.get(dtype, dtype)
+
+    def equal(self, name: str, other: str) -> bool:
+        """Whether two tensors hold the same numbers."""
+        import torch
+
+        return torch.equal(self.tensors[name], self.tensors[other])
+
+    def weights(self, located: Mapping[str, str]) -> PickleWeights:
+        """Reads the parameters that lie under these names."""
+        return PickleWeights(self, located)
 
 
 class PickleWeights:
     """A WeightReader over ``pytorch_model*.bin``, mapped lazily and restricted to plain tensors.
 
     Args:
-        files: the files.
-        parameters: the ``state_dict()`` entries that the model has.
-
-    Raises:
-        SourceCorrupt: a file cannot be loaded as plain tensors.
+        stored: the files' tensors.
+        located: entries of the ``state_dict()`` -> names in the files.
     """
 
-    def __init__(self, files: list[Path], parameters: list[str]) -> None:
-        stored: dict[str, torch.Tensor] = {}
-        for file in files:
-            stored.update(_load(file))
-        self._tensors: dict[str, torch.Tensor] = {}
-        for parameter in parameters:
-            name = stored_name(parameter, stored)
-            if name is not None:
-                self._tensors[parameter] = stored[name]
+    def __init__(self, stored: StoredPickles, located: Mapping[str, str]) -> None:
+        self._tensors = {parameter: stored.tensors[name] for parameter, name in located.items()}
 
     def names(self) -> list[str]:
         """Parameters that the files hold, in the model's order."""

@@ -2,62 +2,68 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit.errors import MissingWeights, SourceCorrupt
-from toolkit.sources.checkpoint_names import stored_name
+from toolkit.errors import SourceCorrupt
 
 if TYPE_CHECKING:
     import torch
 
     from toolkit.compress.tensor import QuantizedTensor
 
-INDEX = "model.safetensors.index.json"
-SINGLE = "model.safetensors"
+_COMPARED_ROWS = 4096
 
 
-def safetensors_files(folder: Path) -> list[Path]:
-    """The weight files of a folder: the index's shards, model.safetensors, or else all of them.
-
-    Raises:
-        SourceCorrupt: the index cannot be read.
-        MissingWeights: the index names files that are not there.
-    """
-    index = folder / INDEX
-    if index.is_file():
-        shards = shards_of_index(index)
-        missing = [shard for shard in shards if not (folder / shard).is_file()]
-        if missing:
-            raise MissingWeights(
-                f"{len(missing)} of {len(shards)} weight files are missing: {', '.join(missing[:4])}",
-                subject=str(folder),
-                next_step="Download the missing files into the folder.",
-            )
-        return [folder / shard for shard in shards]
-    if (folder / SINGLE).is_file():
-        return [folder / SINGLE]
-    # Mistral's repositories hold a second copy in another naming.
-    return sorted(file for file in folder.glob("*.safetensors") if not file.name.startswith("consolidated"))
-
-
-def shards_of_index(index: Path) -> list[str]:
-    """File names in an index, each once, sorted.
+class StoredSafetensors:
+    """The tensor tables of some safetensors files.
 
     Raises:
-        SourceCorrupt: not an index, or one that points outside its folder.
+        SourceCorrupt: a file is cut short or is no safetensors file.
     """
-    try:
-        weight_map = json.loads(index.read_text())["weight_map"]
-        shards = sorted(set(weight_map.values()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SourceCorrupt(
-            f"the index cannot be read: {error}", subject=str(index), next_step="Get the file again."
-        ) from None
-    if any(not isinstance(shard, str) or Path(shard).name != shard for shard in shards):
-        raise SourceCorrupt("the index names files outside its folder", subject=str(index))
-    return shards
+
+    def __init__(self, files: list[Path]) -> None:
+        self.tensors: dict[str, Stored] = {}
+        for file in files:
+            self.tensors.update(_table(file))
+
+    def names(self) -> list[str]:
+        """Every name in the files."""
+        return list(self.tensors)
+
+    def dtype(self, name: str) -> str:
+        """Storage type: "F32", "BF16", "F8_E4M3" ..."""
+        return self.tensors[name].dtype
+
+    def equal(self, name: str, other: str) -> bool:
+        """Whether two matrices hold the same numbers, compared some rows at a time."""
+        import torch
+
+        first, second = self.tensors[name], self.tensors[other]
+        if first.shape != second.shape or first.dtype != second.dtype:
+            return False
+        starts = range(0, first.shape[0] if first.shape else 1, _COMPARED_ROWS)
+        return all(torch.equal(_rows(first, start), _rows(second, start)) for start in starts)
+
+    def weights(self, located: Mapping[str, str]) -> SafetensorsWeights:
+        """Reads the parameters that lie under these names."""
+        return SafetensorsWeights(self, located)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Where a tensor lies.
+
+    Attributes:
+        dtype: as safetensors names it.
+    """
+
+    file: Path
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
 
 
 class SafetensorsWeights:
@@ -66,23 +72,12 @@ class SafetensorsWeights:
     Every read opens its file anew: a mapping that stays open keeps all pages it ever touched resident.
 
     Args:
-        files: the safetensors files.
-        parameters: the ``state_dict()`` entries that the model has.
-
-    Raises:
-        SourceCorrupt: a file is cut short or is no safetensors file.
+        stored: the files' tables.
+        located: entries of the ``state_dict()`` -> names in the files.
     """
 
-    def __init__(self, files: list[Path], parameters: list[str]) -> None:
-        stored: dict[str, tuple[Path, tuple[int, ...]]] = {}
-        for file in files:
-            stored.update({name: (file, shape) for name, shape in _shapes(file).items()})
-        self._located: dict[str, tuple[Path, str, tuple[int, ...]]] = {}
-        for parameter in parameters:
-            name = stored_name(parameter, stored)
-            if name is not None:
-                file, shape = stored[name]
-                self._located[parameter] = (file, name, shape)
+    def __init__(self, stored: StoredSafetensors, located: Mapping[str, str]) -> None:
+        self._located = {parameter: stored.tensors[name] for parameter, name in located.items()}
 
     def names(self) -> list[str]:
         """Parameters that the files hold, in the model's order."""
@@ -90,7 +85,7 @@ class SafetensorsWeights:
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape as stored."""
-        return self._located[name][2]
+        return self._located[name].shape
 
     def read(self, name: str) -> torch.Tensor:
         """One parameter as float32.
@@ -101,12 +96,12 @@ class SafetensorsWeights:
         import torch
         from safetensors import SafetensorError, safe_open
 
-        file, stored, _ = self._located[name]
+        stored = self._located[name]
         try:
-            with safe_open(file, framework="pt") as tensors:
-                values: torch.Tensor = tensors.get_tensor(stored)
+            with safe_open(stored.file, framework="pt") as tensors:
+                values: torch.Tensor = tensors.get_tensor(stored.name)
         except (SafetensorError, OSError) as error:
-            raise _corrupt(file, error) from None
+            raise _corrupt(stored.file, error) from None
         return values.to(torch.float32)
 
     def read_blocks(self, name: str) -> QuantizedTensor | None:
@@ -114,14 +109,29 @@ class SafetensorsWeights:
         return None
 
 
-def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
+def _rows(stored: Stored, start: int) -> torch.Tensor:
     from safetensors import SafetensorError, safe_open
 
     try:
+        with safe_open(stored.file, framework="pt") as tensors:
+            rows: torch.Tensor = tensors.get_slice(stored.name)[start : start + _COMPARED_ROWS]
+    except (SafetensorError, OSError) as error:
+        raise _corrupt(stored.file, error) from None
+    return rows
+
+
+def _table(file: Path) -> dict[str, Stored]:
+    from safetensors import SafetensorError, safe_open
+
+    table = {}
+    try:
         with safe_open(file, framework="pt") as tensors:
-            return {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
+            for name in tensors.keys():  # noqa: SIM118
+                view = tensors.get_slice(name)
+                table[name] = Stored(file, name, tuple(view.get_shape()), str(view.get_dtype()))
     except (SafetensorError, OSError, ValueError) as error:
         raise _corrupt(file, error) from None
+    return table
 
 
 def _corrupt(file: Path, error: Exception) -> SourceCorrupt:

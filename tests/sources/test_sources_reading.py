@@ -1,0 +1,353 @@
+"""What our reader reads is what transformers reads from the same folder, or the folder is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from model_folders import edit_config, shard, write_folder
+from safetensors.torch import load_file, save_file
+
+from toolkit.errors import SourceError, ToolkitError
+from toolkit.settings import Settings
+from toolkit.sources import resolve
+
+Tensors = dict[str, torch.Tensor]
+Change = Callable[[Path], None]
+HEAD, EMBEDDING = "lm_head.weight", "model.embed_tokens.weight"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, settings: Settings) -> Path:
+    write_folder(tmp_path / "m", settings)
+    return tmp_path / "m"
+
+
+def loaded_by_transformers(folder: Path) -> Tensors:
+    from transformers import AutoModelForCausalLM
+
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    state: Tensors = model.state_dict()
+    return state
+
+
+def rewrite(folder: Path, change: Callable[[Tensors], Tensors]) -> None:
+    file = folder / "model.safetensors"
+    save_file(change(load_file(file)), file, metadata={"format": "pt"})
+
+
+def other_head(tensors: Tensors) -> Tensors:
+    return tensors | {HEAD: tensors[EMBEDDING].flip(0)}
+
+
+def put_config(folder: Path, name: str, **fields: Any) -> None:
+    (folder / name).write_text(json.dumps(fields))
+
+
+def tied(folder: Path) -> None:
+    edit_config(folder, tie_word_embeddings=True)
+    rewrite(folder, lambda tensors: {k: v for k, v in tensors.items() if k != HEAD})
+
+
+def tied_with_another_head(folder: Path) -> None:
+    edit_config(folder, tie_word_embeddings=True)
+    rewrite(folder, other_head)
+
+
+def tied_with_the_same_head(folder: Path) -> None:
+    edit_config(folder, tie_word_embeddings=True)
+    rewrite(folder, lambda tensors: tensors | {HEAD: tensors[EMBEDDING].clone()})
+
+
+def tied_with_a_head_only(folder: Path) -> None:
+    edit_config(folder, tie_word_embeddings=True)
+    rewrite(folder, lambda tensors: {k: v for k, v in other_head(tensors).items() if k != EMBEDDING})
+
+
+def untied(folder: Path) -> None:
+    edit_config(folder, tie_word_embeddings=False)
+    rewrite(folder, other_head)
+
+
+def newer_whole_file_beside_shards(folder: Path) -> None:
+    newer = {name: values + 1 for name, values in load_file(folder / "model.safetensors").items()}
+    shard(folder)
+    save_file(newer, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def whole_file_beside_an_index_without_shards(folder: Path) -> None:
+    newer_whole_file_beside_shards(folder)
+    for file in folder.glob("model-*.safetensors"):
+        file.unlink()
+
+
+def whole_file_beside_strays(folder: Path) -> None:
+    strays = {name: values + 1 for name, values in load_file(folder / "model.safetensors").items()}
+    save_file(strays, folder / "consolidated.safetensors", metadata={"format": "pt"})
+    save_file(strays, folder / "another.safetensors", metadata={"format": "pt"})
+    for name in ("pytorch_model.bin", "consolidated.00.pth", "optimizer.pt", "training_args.bin"):
+        torch.save(strays, folder / name)
+
+
+def shards_beside_strays(folder: Path) -> None:
+    shards = load_file(folder / "model.safetensors")
+    whole_file_beside_strays(folder)
+    save_file(shards, folder / "model.safetensors", metadata={"format": "pt"})
+    shard(folder)
+
+
+def file_named_in_the_config(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "weights.safetensors")
+    save_file({"x": torch.zeros(1)}, folder / "model.safetensors", metadata={"format": "pt"})
+    edit_config(folder, transformers_weights="weights.safetensors")
+
+
+def old_buffers(folder: Path) -> None:
+    rewrite(folder, lambda tensors: tensors | {"model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(8)})
+
+
+READ = [
+    tied,
+    tied_with_another_head,
+    tied_with_the_same_head,
+    tied_with_a_head_only,
+    untied,
+    newer_whole_file_beside_shards,
+    whole_file_beside_an_index_without_shards,
+    whole_file_beside_strays,
+    shards_beside_strays,
+    file_named_in_the_config,
+    old_buffers,
+]
+
+
+@pytest.mark.parametrize("change", READ, ids=lambda change: change.__name__)
+def test_a_folder_is_read_as_transformers_reads_it(change: Change, folder: Path, settings: Settings) -> None:
+    change(folder)
+    theirs = loaded_by_transformers(folder)
+    source = resolve(str(folder), settings)
+    ours = {name: source.weights.read(name) for name in source.weights.names()}
+    if source.config.tie_word_embeddings:
+        ours[HEAD] = ours[EMBEDDING]
+    assert ours.keys() == theirs.keys()
+    for name, values in theirs.items():
+        assert torch.equal(ours[name], values), name
+
+
+def scaled(dtype: torch.dtype, suffix: str = "weight_scale") -> Callable[[Tensors], Tensors]:
+    def change(tensors: Tensors) -> Tensors:
+        changed = dict(tensors)
+        for name, values in tensors.items():
+            if name.endswith("proj.weight"):
+                scale = values.abs().max() / 100
+                changed[name] = (values / scale).to(dtype)
+                changed[name.removesuffix("weight") + suffix] = scale.reshape(1)
+        return changed
+
+    return change
+
+
+def fp8_alone(folder: Path) -> None:
+    rewrite(folder, scaled(torch.float8_e4m3fn))
+
+
+def fp8_without_scales(folder: Path) -> None:
+    rewrite(
+        folder,
+        lambda tensors: {
+            name: values.to(torch.float8_e5m2) if name.endswith("proj.weight") else values
+            for name, values in tensors.items()
+        },
+    )
+
+
+def int8_alone(folder: Path) -> None:
+    rewrite(folder, scaled(torch.int8))
+
+
+def floats_with_scales(folder: Path) -> None:
+    rewrite(folder, scaled(torch.float16, "weight_scale_inv"))
+
+
+def packed(folder: Path) -> None:
+    rewrite(
+        folder,
+        lambda tensors: {
+            name.replace("weight", "qweight") if name.endswith("proj.weight") else name: values
+            for name, values in tensors.items()
+        },
+    )
+
+
+def compression_config(folder: Path) -> None:
+    edit_config(folder, compression_config={"quant_method": "compressed-tensors", "format": "int-quantized"})
+
+
+def nested_config(folder: Path) -> None:
+    edit_config(folder, text_config={"quantization_config": {"quant_method": "fbgemm_fp8"}})
+
+
+def mlx_config(folder: Path) -> None:
+    edit_config(folder, quantization={"group_size": 64, "bits": 4})
+
+
+def modelopt_file(folder: Path) -> None:
+    put_config(folder, "hf_quant_config.json", quantization={"quant_algo": "NVFP4"})
+
+
+def autogptq_file(folder: Path) -> None:
+    put_config(folder, "quantize_config.json", bits=4, group_size=128)
+
+
+def surplus_layers(folder: Path) -> None:
+    edit_config(folder, num_hidden_layers=1)
+
+
+def classifier(folder: Path) -> None:
+    rewrite(folder, lambda tensors: tensors | {"score.weight": torch.zeros(2, 64)})
+
+
+def foreign_tensor(folder: Path) -> None:
+    rewrite(folder, lambda tensors: tensors | {"model.layers.0.self_attn.q_proj.bias": torch.ones(64)})
+
+
+def adapter_beside(folder: Path) -> None:
+    put_config(folder, "adapter_config.json", peft_type="LORA", base_model_name_or_path="someone/base")
+
+
+def adapter_alone(folder: Path) -> None:
+    adapter_beside(folder)
+    (folder / "config.json").unlink()
+    (folder / "model.safetensors").unlink()
+
+
+def adapter_weights_alone(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
+
+
+def adapter_in_the_file(folder: Path) -> None:
+    lora = {f"model.layers.0.self_attn.q_proj.lora_{part}.weight": torch.ones(4, 64) for part in "AB"}
+    rewrite(folder, lambda tensors: tensors | lora)
+
+
+def unmerged_state(folder: Path) -> None:
+    rewrite(
+        folder,
+        lambda tensors: {
+            f"base_model.model.{name.replace('q_proj.weight', 'q_proj.base_layer.weight')}": values
+            for name, values in tensors.items()
+        },
+    )
+
+
+def consolidated_alone(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "consolidated.safetensors")
+
+
+def another_name_alone(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "llama.safetensors")
+
+
+def pth_alone(folder: Path) -> None:
+    torch.save(load_file(folder / "model.safetensors"), folder / "consolidated.00.pth")
+    (folder / "model.safetensors").unlink()
+
+
+REFUSED = {
+    fp8_alone: "FP8",
+    fp8_without_scales: "FP8",
+    int8_alone: "INT8",
+    floats_with_scales: "weight_scale_inv",
+    packed: "qweight",
+    compression_config: "compressed-tensors; compression_config in config.json",
+    nested_config: "fbgemm_fp8; text_config.quantization_config",
+    mlx_config: "4-bit; quantization in config.json",
+    modelopt_file: "NVFP4; hf_quant_config.json",
+    autogptq_file: "4-bit; quantize_config.json",
+    surplus_layers: "hold 2 layers, the config says 1",
+    classifier: "classifier or reward model",
+    foreign_tensor: "belong to no part of the model: model.layers.0.self_attn.q_proj.bias",
+    adapter_beside: "an adapter (adapter_config.json: LORA of someone/base)",
+    adapter_alone: "is an adapter (LORA of someone/base), not a whole model",
+    adapter_weights_alone: "an adapter's weights only",
+    adapter_in_the_file: "an adapter that is not merged",
+    unmerged_state: "an adapter that is not merged",
+    consolidated_alone: "their publisher's own layout",
+    another_name_alone: "a name that transformers does not read",
+    pth_alone: "their publisher's own layout",
+}
+
+
+@pytest.mark.parametrize("change", REFUSED, ids=lambda change: change.__name__)
+def test_what_would_be_lost_or_misread_is_refused(change: Change, folder: Path, settings: Settings) -> None:
+    change(folder)
+    with pytest.raises(SourceError) as caught:
+        resolve(str(folder), settings)
+    assert REFUSED[change] in caught.value.what
+    assert caught.value.subject and caught.value.next_step
+
+
+def merged(folder: Path) -> None:
+    """What merging an adapter leaves."""
+    (folder / "adapter_config.json").unlink(missing_ok=True)
+
+
+def renamed(folder: Path) -> None:
+    (folder / "llama.safetensors").rename(folder / "model.safetensors")
+
+
+def more_layers(folder: Path) -> None:
+    edit_config(folder, num_hidden_layers=2)
+
+
+def without_foreign_tensors(folder: Path) -> None:
+    rewrite(folder, lambda tensors: {k: v for k, v in tensors.items() if not k.endswith("q_proj.bias")})
+
+
+NEXT_STEPS = [
+    (adapter_beside, merged),
+    (another_name_alone, renamed),
+    (surplus_layers, more_layers),
+    (foreign_tensor, without_foreign_tensors),
+]
+
+
+@pytest.mark.parametrize(("change", "advice"), NEXT_STEPS, ids=lambda change: change.__name__)
+def test_the_next_step_of_a_refusal_is_accepted(
+    change: Change, advice: Change, folder: Path, settings: Settings
+) -> None:
+    change(folder)
+    with pytest.raises(ToolkitError):
+        resolve(str(folder), settings)
+    advice(folder)
+    assert resolve(str(folder), settings).weights.names()
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    ["language_model.model.", "model.language_model.", "model.text_model.", "thinker.model.", "llm."],
+)
+def test_the_text_decoder_of_a_larger_model_is_taken_and_said(
+    prefix: str, folder: Path, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written = load_file(folder / "model.safetensors")
+    text = json.loads((folder / "config.json").read_text())
+    put_config(folder, "config.json", model_type="llava", text_config=text, tie_word_embeddings=False)
+    tower = {f"vision_tower.layers.{layer}.self_attn.q_proj.weight": torch.zeros(4, 4) for layer in range(3)}
+    rewrite(
+        folder,
+        lambda tensors: (
+            tower | {name.replace("model.", prefix, 1): values for name, values in tensors.items()}
+        ),
+    )
+    source = resolve(str(folder), settings)
+    assert source.config.model_type == "llama"
+    assert all(torch.equal(source.weights.read(name), values) for name, values in written.items())
+    assert "text decoder is taken, without vision_tower (3 tensors)" in capsys.readouterr().err
+    rewrite(folder, lambda tensors: tensors | {f"{prefix}layers.0.self_attn.q_proj.bias": torch.zeros(64)})
+    with pytest.raises(SourceError, match=r"belong to no part of the model.*q_proj\.bias"):
+        resolve(str(folder), settings)

@@ -1,0 +1,140 @@
+"""The original model as its own makers' code loads it: names and numbers never pass through our reader.
+
+Folders are loaded by transformers, GGUF files by llama.cpp's own Python package and transformers' table of
+what llama.cpp's converter did to the values.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from toolkit.errors import ParityFailed, SourceError
+
+if TYPE_CHECKING:
+    from toolkit.sources.base import ModelSource, Original
+
+# Folders of more parameters are not held at once; a sample of their tensors is compared instead.
+WHOLE_PARAMETERS = 300_000_000
+# Rows of a matrix that are compared; vocabularies have hundreds of thousands.
+_COMPARED_ROWS = 2048
+# The ways in which transformers and gguf refuse files; their loaders raise all of them.
+_LOADING_ERRORS = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, ImportError)
+
+
+def whole_original(source: ModelSource, parameters: int) -> Any | None:
+    """The model in float32 as transformers loads it from its folder, or None for what is compared in samples.
+
+    Args:
+        source: where it comes from.
+        parameters: how many it has.
+
+    Raises:
+        SourceError: transformers cannot load it.
+    """
+    original = source.original
+    if original is None or not original.path.is_dir() or parameters > WHOLE_PARAMETERS:
+        return None
+    return _from_folder(original, None)
+
+
+def check_reader(source: ModelSource) -> None:
+    """Compare our reader with the makers' code: what lies outside the layers, and the first and last layer.
+
+    Raises:
+        ParityFailed: our reader gives other numbers.
+        SourceError: the makers' code cannot read the files.
+    """
+    original = source.original
+    if original is None:
+        return
+    held = set(source.weights.names())
+    folder = original.path.is_dir()
+    compared = 0
+    sample = _folder_sample(original, source.config) if folder else _gguf_sample(original, source.config)
+    for name, theirs in sample:
+        if name not in held:
+            continue
+        ours = source.weights.read(name)
+        if theirs.ndim > 1 and not folder:
+            # Only the first rows were read; gpt2's are columns.
+            ours = ours[tuple(slice(size) for size in theirs.shape)]
+        compared += 1
+        # gemma's norms are stored as 1 + w, which rounds.
+        same = torch.equal(ours, theirs)
+        if not same and (ours.shape != theirs.shape or not torch.allclose(ours, theirs, rtol=0, atol=1e-6)):
+            raise ParityFailed(
+                f"{name} is not read as {'transformers' if folder else 'llama.cpp'} reads it",
+                subject=source.name,
+                next_step="This is a fault of the toolkit: please report it with the name of the model.",
+            )
+    if not compared:
+        raise _refusal(original.path, "none of its tensors has a name in both")
+
+
+def _from_folder(original: Original, config: Any) -> Any:
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    with _loading(original.path):
+        trust = original.trust_remote_code
+        own = AutoConfig.from_pretrained(original.path, trust_remote_code=trust)
+        text = trust or own.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+        auto: Any = AutoModelForCausalLM if text else AutoModelForImageTextToText
+        model, told = auto.from_pretrained(
+            original.path,
+            config=config or own,
+            dtype=torch.float32,
+            trust_remote_code=trust,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    if told["missing_keys"]:
+        raise _refusal(original.path, f"it misses {', '.join(sorted(told['missing_keys'])[:3])}")
+    return model.eval()
+
+
+def _gguf_sample(original: Original, config: Any) -> Iterator[tuple[str, torch.Tensor]]:
+    from toolkit.inference.gguf_original import sampled
+
+    with _loading(original.path):
+        yield from sampled(original.path, config, _COMPARED_ROWS)
+
+
+def _folder_sample(original: Original, config: Any) -> Iterator[tuple[str, torch.Tensor]]:
+    short = copy.deepcopy(config)
+    short.num_hidden_layers = 1
+    if getattr(short, "layer_types", None):
+        short.layer_types = short.layer_types[:1]
+    yield from _from_folder(original, short).state_dict().items()
+
+
+@contextmanager
+def _loading(path: Path) -> Iterator[None]:
+    """Quiet loading, whose errors name the files."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    except _LOADING_ERRORS as error:
+        raise _refusal(path, (str(error).splitlines() or [type(error).__name__])[0][:200]) from error
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _refusal(path: Path, why: str) -> SourceError:
+    return SourceError(
+        f"its makers' own code cannot load it, so nothing can judge the artifact ({why})",
+        subject=str(path),
+        next_step="Correct what it names, or pass --no-parity-check to convert without a judge.",
+    )

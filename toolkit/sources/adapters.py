@@ -1,0 +1,87 @@
+"""Adapters (LoRA and the like) are refused by name: what they change would be lost without a word."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from toolkit.errors import SourceError
+
+ADAPTER_CONFIG = "adapter_config.json"
+_ADAPTER_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
+# Parts of tensor names that peft gives; base_layer and modules_to_save wrap the model's own tensors.
+_MARKS = (
+    "lora_",
+    ".base_layer.",
+    ".modules_to_save.",
+    ".original_module.",
+    ".ia3_",
+    "hada_",
+    "lokr_",
+    "oft_",
+    "vera_lambda",
+    "prompt_encoder.",
+    "base_model.model.",
+)
+_MERGE = "PeftModel.from_pretrained(base, adapter).merge_and_unload().save_pretrained(DIR), then convert DIR."
+
+
+def refuse_adapter_folder(folder: Path) -> None:
+    """Refuse a folder with adapter_config.json, alone or beside a whole model.
+
+    Raises:
+        SourceError: says what it is, of which model, and how to merge it.
+    """
+    file = folder / ADAPTER_CONFIG
+    if not file.is_file():
+        return
+    try:
+        fields = json.loads(file.read_text())
+    except (OSError, ValueError):
+        fields = {}
+    fields = fields if isinstance(fields, dict) else {}
+    kind = fields.get("peft_type") or "an adapter"
+    base = fields.get("base_model_name_or_path")
+    of = f" of {base}" if isinstance(base, str) and base else ""
+    if (folder / "config.json").is_file() and any(folder.glob("model*.safetensors")):
+        raise SourceError(
+            f"holds a whole model and an adapter ({ADAPTER_CONFIG}: {kind}{of}), which would be lost",
+            subject=str(folder),
+            next_step=f"Merge the adapter first: {_MERGE} To convert without it, move {ADAPTER_CONFIG} away.",
+        )
+    raise SourceError(
+        f"is an adapter ({kind}{of}), not a whole model",
+        subject=str(folder),
+        next_step=f"Merge the adapter into its model first: {_MERGE}",
+    )
+
+
+def refuse_adapter_names(names: Collection[str], *, subject: str) -> None:
+    """Refuse files or a repository that hold an adapter's weights and no model's.
+
+    Raises:
+        SourceError: an adapter's weight file is among the names.
+    """
+    found = [name for name in _ADAPTER_WEIGHTS if name in names]
+    if found:
+        raise SourceError(
+            f"holds an adapter's weights only ({found[0]}), not a whole model",
+            subject=subject,
+            next_step=f"Merge the adapter into its model first: {_MERGE}",
+        )
+
+
+def refuse_adapter_tensors(stored: Iterable[str], *, subject: str) -> None:
+    """Refuse weights that hold an adapter's tensors, beside the model's or wrapped around them.
+
+    Raises:
+        SourceError: names the first of them.
+    """
+    found = sorted(name for name in stored if any(mark in f".{name}" for mark in _MARKS))
+    if found:
+        raise SourceError(
+            f"holds {len(found)} tensors of an adapter that is not merged ({found[0]})",
+            subject=subject,
+            next_step=f"Merge the adapter first: {_MERGE}",
+        )

@@ -1,0 +1,88 @@
+"""From stored tensors to a model's parameters, by transformers' rules and with every name accounted for."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Protocol
+
+from toolkit.sources.accounting import check_all_read
+from toolkit.sources.adapters import refuse_adapter_tensors
+from toolkit.sources.checkpoint_names import locate
+from toolkit.sources.parameters import check_complete, model_parameters
+from toolkit.sources.prequantized import refuse_quantized_tensors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from transformers import PretrainedConfig
+
+    from toolkit.sources.base import WeightReader
+
+
+class StoredTensors(Protocol):
+    """The tensors of weight files, by the names that the files give."""
+
+    def names(self) -> list[str]:
+        """Every name in the files."""
+        ...
+
+    def dtype(self, name: str) -> str:
+        """Storage type as safetensors names it."""
+        ...
+
+    def equal(self, name: str, other: str) -> bool:
+        """Whether two tensors hold the same numbers."""
+        ...
+
+    def weights(self, located: Mapping[str, str]) -> WeightReader:
+        """Reads the parameters that lie under these names."""
+        ...
+
+
+def read_checkpoint(
+    stored: StoredTensors,
+    config: PretrainedConfig,
+    *,
+    composite: bool,
+    subject: str,
+    trust_remote_code: bool = False,
+) -> tuple[PretrainedConfig, WeightReader]:
+    """The config as the weights make it, and a reader of the parameters.
+
+    Tied parameters go by transformers' rule (``PreTrainedModel.tie_weights``): where both are stored and
+    differ they are not tied, whatever the config says; where only the alias is stored, it is the source.
+
+    Raises:
+        SourceError: an adapter, quantized weights, or tensors that no part of the model reads.
+        MissingWeights: the model needs tensors that are not stored.
+        SourceCorrupt: a tensor has another shape than the config says.
+        UnsupportedModel: transformers has no causal language model for the config.
+    """
+    names = stored.names()
+    refuse_adapter_tensors(names, subject=subject)
+    model = model_parameters(config, subject=subject, trust_remote_code=trust_remote_code)
+    accounted = locate([*model.parameters, *model.tied], names)
+    if any(_differ(stored, accounted, alias, source) for alias, source in model.tied.items()):
+        config = copy.deepcopy(config)
+        config.tie_word_embeddings = False
+        model = model_parameters(config, subject=subject, trust_remote_code=trust_remote_code)
+    for alias, source in model.tied.items():
+        if source not in accounted and alias in accounted:
+            accounted[source] = accounted[alias]
+    located = {name: accounted[name] for name in model.parameters if name in accounted}
+    read = set(accounted.values())
+    refuse_quantized_tensors(
+        {name: stored.dtype(name) for name in located.values()},
+        [name for name in names if name not in read],
+        subject=subject,
+    )
+    weights = stored.weights(located)
+    check_complete(model.parameters, {name: weights.shape(name) for name in weights.names()}, subject=subject)
+    check_all_read(
+        model, accounted, names, layers=config.num_hidden_layers, composite=composite, subject=subject
+    )
+    return config, weights
+
+
+def _differ(stored: StoredTensors, located: Mapping[str, str], alias: str, source: str) -> bool:
+    return alias in located and source in located and not stored.equal(located[alias], located[source])
