@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from conversions import Convert, request
+from transformers import LlamaConfig
 
 from toolkit.artifact import Artifact
 from toolkit.errors import (
@@ -186,23 +189,29 @@ def test_cli_refuses_a_group_size_that_does_not_divide(tmp_path: Path) -> None:
     assert not (tmp_path / "a").exists()
 
 
-@pytest.mark.parametrize("stage", ["capture ...", "quantize and write ...", "quantize: 39 of"])
+@pytest.mark.parametrize("stage", [r"capture \.\.\.", r"quantize and write \.\.\.", r"quantize: (?!1 of)"])
 def test_ctrl_c_leaves_nothing(tmp_path: Path, stage: str) -> None:
     environment = {**os.environ, "SLM_CACHE_DIR": str(tmp_path / "c"), "SLM_DATA_DIR": str(tmp_path / "d")}
     output = tmp_path / "out" / "a"
+    # Few layers are captured fast; wide ones take seconds to quantize.
+    config = LlamaConfig(
+        hidden_size=2048, intermediate_size=8192, num_hidden_layers=4, num_attention_heads=16, vocab_size=512,
+        tie_word_embeddings=True,
+    )  # fmt: skip
+    (tmp_path / "wide.json").write_text(json.dumps(config.to_dict()))
     command = [
         sys.executable,
         "-m",
         "toolkit.cli.main",
         "convert",
-        "random:tinyllama-1.1b",
+        f"random:{tmp_path / 'wide.json'}",
         "-o",
         str(output),
     ]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
-            if line.startswith(stage):
+            if re.match(stage, line):
                 break
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=120)
