@@ -11,7 +11,7 @@ DEMO_MODEL ?= SmolLM2-135M-Instruct
 DEMO_QUANT ?= mobile-4bit
 DEMO_ARTIFACT := artifacts/$(DEMO_MODEL)-$(DEMO_QUANT)
 
-.PHONY: demo arm64-demo test soak lint bench docs clean help
+.PHONY: demo arm64-demo test test-quick soak lint bench docs clean help
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
@@ -39,8 +39,15 @@ arm64-demo: $(VENV)/.arm64 ## Both engines on a virtual arm64 phone, emulated by
 	done; \
 	slm results list
 
-test: $(VENV)/.test lint ## Set up and run all tests (about 35 minutes on 2 cores)
+test: $(VENV)/.test lint ## Set up and run all tests (about 25 minutes on 2 cores)
 	$(BIN)/pytest -m "not soak"
+
+# What needs no model, no device, no compiler.
+QUICK := analysis benchmarks chat compress docs models requests store recipes/test_recipes_schema.py \
+  recipes/test_recipes_matrix.py test_*.py
+
+test-quick: $(VENV)/.test ## The tests of pure code (about 2 minutes)
+	$(BIN)/pytest -m "not soak" $(addprefix tests/,$(QUICK))
 
 soak: $(VENV)/.test ## Slow checks: sanitizers, long fault runs
 	$(BIN)/pytest -m soak
