@@ -70,11 +70,12 @@ KIND = WeighKind()
 def _step(conversion: Step, unit: str, planning: Planning) -> Step:
     known = conversion.key != UNKNOWN
     key = fingerprints.digest(["weigh", conversion.key, unit]) if known else UNKNOWN
+    work = WeighWork(artifact=conversion.key, unit=unit)
     return Step(
         key,
         f"weigh {conversion.title.removeprefix('convert ')}",
-        WeighWork(artifact=conversion.key, unit=unit),
-        planning.recorded_state(key),
+        work,
+        planning.recorded_state(key, work),
         needs=(conversion.key,),
     )
 

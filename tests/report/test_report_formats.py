@@ -83,7 +83,7 @@ def test_a_batch_is_counted_and_its_failures_explained(
         text = build_report(
             store, tmp_path / "r", settings, format_name=name, batch=batch, limit=6
         ).read_text()
-        assert "2 steps: 1 done, 1 failed." in text and "out of memory" in text
+        assert "2 steps: 1 done now, 1 failed." in text and "out of memory" in text
 
 
 def test_bad_requests_are_errors_before_anything_is_written(

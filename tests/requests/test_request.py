@@ -9,14 +9,24 @@ from typing import Annotated, Any
 
 import pytest
 import typer
+from described_runs import OPTIONS, as_text, description, result_records
+from tiny_artifact import CONTEXT_LENGTH, make_artifact
+from tiny_decoder import TinyDecoder
 from typer.testing import CliRunner
 
+from toolkit.analysis.compare import compare
+from toolkit.analysis.compared_figures import find_figure
+from toolkit.analysis.condition_key import PARTS
+from toolkit.analysis.groups import load_groups
 from toolkit.artifact import Artifact
 from toolkit.cli.request_options import takes
-from toolkit.errors import UsageError
+from toolkit.errors import ConditionsDiffer, UsageError
 from toolkit.export.convert import convert
 from toolkit.export.request import ConvertRequest
+from toolkit.profiling.records import parse_result
 from toolkit.profiling.request import ProfileRequest
+from toolkit.profiling.rows import stored_run
+from toolkit.profiling.session.ending import Ending
 from toolkit.recipes.matrix import conversions, profile_runs
 from toolkit.recipes.plan import make_plan
 from toolkit.recipes.schema import LoadedRecipe, convert_section, profile_section
@@ -25,6 +35,7 @@ from toolkit.recipes.workspace import Workspace
 from toolkit.request import Count, Option, Text
 from toolkit.settings import Settings
 from toolkit.sources import resolve
+from toolkit.store import open_store
 
 
 class FlavouredConversion(ConvertRequest):
@@ -158,12 +169,25 @@ def test_what_cannot_be_meant_is_refused_with_its_field() -> None:
         ConvertRequest.of(model="m", flavour="salt")
 
 
-def test_what_may_move_a_figure_is_in_the_condition_key() -> None:
-    from toolkit.analysis.condition_key import PARTS
-
+def test_what_may_move_a_figure_is_in_the_condition_key(tmp_path: Path) -> None:
     for field in ProfileRequest.options():
         if field.option.condition:
             assert field.name in PARTS
+    # One that has no column is a part by its own name; at its default it is what runs of before had.
+    artifact = make_artifact(tmp_path / "tiny", TinyDecoder(context_length=CONTEXT_LENGTH))
+    with open_store(f"sqlite:///{tmp_path / 'results.db'}") as store:
+        for number, spoons in enumerate((1, 1, 2, 3)):
+            asked = FlavouredRun(**OPTIONS.model_dump(), spoons=spoons)
+            run = description(artifact, options=asked, run_id=f"{number:016}")
+            result = parse_result(as_text(result_records(run)), run_id=run.run_id, subject="run")
+            store.add_run(stored_run(run, Ending("ok", 0, result=result), []), {})
+        groups = load_groups(store, find_figure("decode"))
+        assert sorted(len(group.runs) for group in groups) == [1, 1, 2]
+        [ranking] = compare(store, find_figure("decode"), ["spoons"]).rankings
+        assert sorted(place.label for place in ranking.places) == ["2", "3", "unknown"]
+        with pytest.raises(ConditionsDiffer, match="spoons: 2 and 3"):
+            compare(store, find_figure("decode"), ["threads"], run_ids=[f"{3:016}", f"{2:016}"])
+        assert store.get_run(f"{3:016}").run.settings == {"spoons": 3}
 
 
 def test_short_forms_stand_for_whole_sections() -> None:

@@ -166,3 +166,15 @@ def test_any_text_is_a_filter_or_a_clear_error(fuzzed: Store, text: str) -> None
         fuzzed.count_runs(text)
     except BadFilter as error:
         assert error.next_step
+
+
+def test_runs_are_found_by_what_made_them(store: Store) -> None:
+    store.add_run(stored_run(id="one", recipe="nightly", batch="b1"), MANIFEST, ["main", "arm"])
+    store.add_run(stored_run(id="two", recipe="nightly", batch="b2"), MANIFEST, ["main", "main"])
+    store.add_run(stored_run(id="three"), MANIFEST)
+    store.add_run(stored_run(id="one", recipe="other"), MANIFEST, ["late"])
+    assert set(store.run_ids(all_of(None, recipe="nightly"))) == {"one", "two"}
+    assert store.run_ids(all_of(None, recipe="nightly", batch="b2")) == ["two"]
+    assert store.run_ids(all_of(None, tags=["main", "arm"])) == ["one"]
+    assert store.run_ids("recipe is null") == ["three"]
+    assert store.run_ids("tag = 'late'") == [], "a run that was there is left alone"

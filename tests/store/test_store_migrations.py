@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
+from toolkit.analysis.compared_figures import find_figure
+from toolkit.analysis.groups import load_groups
 from toolkit.store import open_store
 from toolkit.store.database import connect, transaction
 from toolkit.store.migrating import MIGRATIONS
@@ -119,3 +122,15 @@ def test_a_store_with_energy_in_columns_keeps_its_runs_as_measurements(new_url: 
     assert run.energy == EnergyMethod("/sys/current_now", 100, 40, charging=False)
     assert (run.peak_bytes, run.major_faults, run.gate) == (9, 2, "default")
     assert stored.repetitions[0].throttled is False and stored.conditions[0].battery_celsius == 21.5
+
+
+def test_a_store_without_settings_and_origins_keeps_its_runs_in_one_group(new_url: str) -> None:
+    repetition = {**FIRST[4][1], "decode_ns": [3, 4], "decode_total_ns": 7}
+    run = {**FIRST[2][1], "decode_tokens_per_second": 12.5}
+    migrate_to(new_url, "0004", [*FIRST[:2], ("runs", run), ("repetitions", repetition)])
+    with open_store(new_url) as store:
+        old = store.get_run("r")
+        assert (old.run.settings, old.run.recipe, old.run.batch) == (None, None, None)
+        store.add_run(replace(old, run=replace(old.run, id="today")), {})
+        [group] = load_groups(store, find_figure("decode"))
+        assert {one.run_id for one in group.runs} == {"r", "today"}

@@ -14,6 +14,8 @@ from toolkit.analysis.condition_key import (
     Difference,
     axis_parts,
     differences,
+    expanded,
+    setting_names,
     shown,
     without,
 )
@@ -126,8 +128,8 @@ def compare(
         BadFilter: a filter or axis that cannot be read.
         ConditionsDiffer: ``run_ids`` are given and differ in more than the axes.
     """
-    allowed = axis_parts(axes)
     groups = load_groups(store, figure, where=where, run_ids=run_ids, seed=seed)
+    allowed = axis_parts(axes, setting_names(group.key for group in groups))
     if run_ids:
         refuse_to_mix(groups, allowed)
     return rank(groups, axes, load_noise(store, figure, [group.key for group in groups]), figure)
@@ -135,7 +137,7 @@ def compare(
 
 def rank(groups: Sequence[Group], axes: Sequence[str], noise: NoiseFloors, figure: Figure) -> Comparison:
     """Rank groups that are comparable along axes; see :func:`compare`."""
-    allowed = axis_parts(axes)
+    allowed = axis_parts(axes, setting_names(group.key for group in groups))
     comparable: dict[Any, list[Group]] = defaultdict(list)
     for group in groups:
         comparable[without(group.key, allowed)].append(group)
@@ -208,7 +210,8 @@ def _ranking(
 ) -> Ranking:
     ordered = sorted(members, key=lambda group: group.median, reverse=members[0].figure.higher_is_better)
     best = ordered[0]
-    varying = tuple(part for part in allowed if len({getattr(group.key, part) for group in ordered}) > 1)
+    parts = expanded(allowed, [group.key for group in ordered])
+    varying = tuple(part for part in parts if len({group.key.value(part) for group in ordered}) > 1)
     labels = _labels([group.key for group in ordered], varying)
     places = [
         Ranked(
@@ -226,7 +229,7 @@ def _labels(keys: Sequence[ConditionKey], varying: Sequence[str]) -> list[str]:
     """As few of the varying parts as tell the keys apart, the asked ones first."""
     labels = ["" for _ in keys]
     for count in range(1, len(varying) + 1):
-        labels = [" ".join(shown(getattr(key, part)) for part in varying[:count]) for key in keys]
+        labels = [" ".join(shown(key.value(part)) for part in varying[:count]) for key in keys]
         if len(set(labels)) == len(keys):
             break
     return labels

@@ -1,5 +1,8 @@
 """The condition key: everything that can move a figure, and that two runs must share to be compared.
 
+Most parts are columns. Settings without a column (those of imported tools, newer options of a request) are
+parts by their own names: a new one needs nothing here.
+
 An axis is what a comparison asks about. It names the parts of the key that may differ for it: the first is
 what is asked, the others follow from it (another backend has another artifact, runner and kernels). What
 really differed is always shown.
@@ -7,7 +10,7 @@ really differed is always shown.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -15,6 +18,7 @@ import sqlalchemy as sa
 
 from toolkit.errors import BadFilter
 from toolkit.registry import Registry
+from toolkit.store.rows import Setting
 from toolkit.store.tables import artifacts, devices, runs
 
 
@@ -55,10 +59,15 @@ class ConditionKey:
     gate_min_battery_percent: int | None
     gate_screen_off: bool | None
     gate_unreadable: str | None
+    settings: tuple[tuple[str, Setting], ...]
     # Hashes last: they say least. The device's covers what is not a part of its own, such as its cores.
     artifact_sha256: str
     bundle_sha256: str
     device_key: str
+
+    def value(self, part: str) -> Any:
+        """A part by its name, or a setting by its own; None where that is not known."""
+        return getattr(self, part) if part in PARTS else dict(self.settings).get(part)
 
 
 _COLUMNS: Mapping[str, sa.ColumnElement[Any]] = {
@@ -141,11 +150,21 @@ def read_key(values: Mapping[Any, Any]) -> ConditionKey:
     """The key from a row that was selected with ``KEY_COLUMNS``."""
     parts = {part: values[f"key_{part}"] for part in PARTS}
     parts["affinity"] = tuple(parts["affinity"])
+    parts["settings"] = tuple(sorted((parts["settings"] or {}).items()))
     return ConditionKey(**parts)
 
 
-def axis_parts(axes: Sequence[str]) -> tuple[str, ...]:
-    """The parts that may differ for some axes, each an entry of ``AXES``; the asked ones first.
+def setting_names(keys: Iterable[ConditionKey]) -> list[str]:
+    """The names of all settings that some keys have."""
+    return sorted({name for key in keys for name, _ in key.settings})
+
+
+def axis_parts(axes: Sequence[str], settings: Collection[str] = ()) -> tuple[str, ...]:
+    """The parts that may differ for some axes; the asked ones first.
+
+    Args:
+        axes: each an entry of ``AXES``, or a setting.
+        settings: the names of settings that there are.
 
     Raises:
         BadFilter: an unknown axis, or one along which nothing can be compared.
@@ -157,7 +176,7 @@ def axis_parts(axes: Sequence[str]) -> tuple[str, ...]:
                 subject=f"axis {axis!r}",
                 next_step="Choose one side with --where.",
             )
-    named = [AXES.get(axis) for axis in axes]
+    named = [(axis,) if axis in settings and axis not in AXES else AXES.get(axis) for axis in axes]
     asked, implied = [parts[0] for parts in named], [part for parts in named for part in parts[1:]]
     return tuple(dict.fromkeys([*asked, *implied]))
 
@@ -165,15 +184,27 @@ def axis_parts(axes: Sequence[str]) -> tuple[str, ...]:
 def differences(left: ConditionKey, right: ConditionKey, allowed: Sequence[str] = ()) -> list[Difference]:
     """The parts in which two keys differ, without those that are allowed to."""
     return [
-        Difference(part, getattr(left, part), getattr(right, part))
-        for part in PARTS
-        if part not in allowed and getattr(left, part) != getattr(right, part)
+        Difference(part, left.value(part), right.value(part))
+        for part in expanded(PARTS, (left, right))
+        if part not in allowed and left.value(part) != right.value(part)
+        if "settings" not in allowed or part in PARTS
     ]
 
 
 def without(key: ConditionKey, parts: Sequence[str]) -> tuple[Any, ...]:
     """What is left of a key, to sort runs into those that may be compared along an axis."""
-    return tuple(getattr(key, part) for part in PARTS if part not in parts)
+    settings = tuple(one for one in key.settings if one[0] not in parts)
+    return tuple(
+        settings if part == "settings" else getattr(key, part) for part in PARTS if part not in parts
+    )
+
+
+def expanded(parts: Sequence[str], keys: Iterable[ConditionKey]) -> list[str]:
+    """Parts with each setting by its own name in place of all of them together."""
+    found: list[str] = []
+    for part in parts:
+        found += setting_names(keys) if part == "settings" else [part]
+    return list(dict.fromkeys(found))
 
 
 def shown(value: Any) -> str:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from toolkit.analysis.compare import Change, change
 from toolkit.analysis.compared_figures import Figure
-from toolkit.analysis.condition_key import Difference, axis_parts, differences, without
+from toolkit.analysis.condition_key import Difference, axis_parts, differences, setting_names, without
 from toolkit.analysis.groups import SEED, Group, load_groups
 from toolkit.analysis.noise import load_noise
 from toolkit.errors import ConditionsDiffer, RunNotFound
@@ -105,7 +105,6 @@ def regress(
         RunNotFound: no run with the tag is ok, or there is nothing to check.
         ConditionsDiffer: the baseline mixes versions, or not one condition is on both sides.
     """
-    allowed = axis_parts(axes)
     tagged = tables.runs.c.id.in_(sa.select(tables.tags.c.run_id).where(tables.tags.c.tag == baseline_tag))
     checks: list[Check] = []
     unpaired: list[Unpaired] = []
@@ -114,6 +113,7 @@ def regress(
         if not baseline:
             continue
         candidates = load_groups(store, figure, where=_checked(tagged, where, baseline), seed=seed)
+        allowed = axis_parts(axes, setting_names(one.key for one in (*baseline, *candidates)))
         old, new = _by_conditions(baseline, allowed), _by_conditions(candidates, allowed)
         for groups in old.values():
             _refuse_mixed_baseline(groups, baseline_tag)

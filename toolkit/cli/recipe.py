@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
+from typer.core import TyperCommand
 
 from toolkit.settings import Settings
 
@@ -21,6 +22,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+_EVERYTHING = "all"
+
 _RECIPE = typer.Argument(help="Recipe file.", metavar="RECIPE", show_default=False)
 _WORKSPACE = typer.Option(
     None, "--workspace", help="Folder of artifacts, logs and states. Default: recipes in the data folder."
@@ -32,6 +35,27 @@ _SHARE = typer.Option(
     help="Where hosts without common folders exchange artifacts: file:, sftp:, s3: ... (fsspec).",
 )
 _JSON = typer.Option(False, "--json", help="Print JSON.")
+_AGAIN = typer.Option(
+    None,
+    "--again",
+    metavar="[KIND]",
+    help="Measure again what was measured before: all kinds of steps that measure, or one, e.g. profile.",
+)
+
+
+class _WithAgain(TyperCommand):
+    """A command whose --again may be given without a value, wherever it stands."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Give a bare --again its value."""
+        from toolkit.recipes.step_kinds import STEP_KINDS
+
+        given = list(args)
+        for index, word in enumerate(args):
+            following = args[index + 1] if index + 1 < len(args) else None
+            if word == "--again" and following not in STEP_KINDS:
+                given[index] = f"--again={_EVERYTHING}"
+        return super().parse_args(ctx, given)
 
 
 @app.command("list")
@@ -102,9 +126,10 @@ def validate(
         raise typer.Exit(RecipeError.exit_code)
 
 
-@app.command()
+@app.command(cls=_WithAgain)
 def plan(
     recipe: Path = _RECIPE,
+    again: str | None = _AGAIN,
     workspace: Path | None = _WORKSPACE,
     share: str | None = _SHARE,
     as_json: bool = _JSON,
@@ -123,14 +148,15 @@ def plan(
     from toolkit.recipes.validation import load_recipe
 
     settings = Settings.from_environment()
-    made = make_plan(load_recipe(recipe), _workspace(workspace, settings, share), settings)
+    place = _workspace(workspace, settings, share)
+    made = make_plan(load_recipe(recipe), place, settings, again=_kinds(again))
     if as_json:
-        print(json.dumps(plan_data(made), indent=2))
+        print(json.dumps(plan_data(made, place), indent=2))
     else:
-        print_plan(made)
+        print_plan(made, place)
 
 
-@app.command()
+@app.command(cls=_WithAgain)
 def run(
     recipe: Path = _RECIPE,
     executor: str = typer.Option(
@@ -142,12 +168,16 @@ def run(
     ),
     limit: int | None = typer.Option(None, "--limit", min=1, help="Run at most N steps now."),
     keep_going: bool = typer.Option(False, "--keep-going", "-k", help="Go on after a failed step."),
+    again: str | None = _AGAIN,
     refetch: bool = typer.Option(False, "--refetch", help="Take hub models as they are today."),
     workspace: Path | None = _WORKSPACE,
     share: str | None = _SHARE,
     as_json: bool = _JSON,
 ) -> None:
     """Run what is not done yet of a recipe. Run again after an interruption: it goes on where it was.
+
+    What was measured counts as done for ever, or as long as the recipe's schedule says; --again measures
+    anew. Its runs carry the recipe, the batch that is named at the end, and the recipe's tags.
 
     Exit codes: 0 everything is done, 11 the recipe is wrong, 12 steps failed or another process runs it,
     130 interrupted; others as for every command.
@@ -157,12 +187,14 @@ def run(
       slm recipe run recipes/smoke/tiny.yaml
       slm recipe run recipes/smollm2/two-backends.yaml --only convert
       slm recipe run sweep.yaml --keep-going --jobs 8
+      slm recipe run nightly.yaml --again profile
       slm recipe run sweep.yaml --executor ray://lab-server:10001
       slm recipe run sweep.yaml --executor ray --share s3://lab-bucket/artifacts
     """  # noqa: D301
     from toolkit.cli.recipe_text import Narrator, print_summary, summary_data
     from toolkit.recipes.batch import Choice
     from toolkit.recipes.execution import run_recipe
+    from toolkit.recipes.status import batch_status
     from toolkit.recipes.validation import load_recipe
 
     settings = Settings.from_environment()
@@ -171,12 +203,20 @@ def run(
     open_executor = _executor(executor, jobs, place, settings)
     choice = Choice(only=tuple(only), limit=limit, keep_going=keep_going)
     summary = run_recipe(
-        loaded, place, settings, open_executor, choice=choice, listener=Narrator(place), refetch=refetch
+        loaded,
+        place,
+        settings,
+        open_executor,
+        choice=choice,
+        listener=Narrator(place),
+        refetch=refetch,
+        again=_kinds(again),
     )
+    status = batch_status(loaded.recipe.name, place)
     if as_json:
-        print(json.dumps(summary_data(summary), indent=2))
+        print(json.dumps(summary_data(summary, status), indent=2))
     else:
-        print_summary(summary, loaded.recipe.name, place)
+        print_summary(summary, status, place)
     if summary.exit_code:
         raise typer.Exit(summary.exit_code)
 
@@ -227,6 +267,28 @@ def _workspace(path: Path | None, settings: Settings, share: str | None = None) 
     from toolkit.recipes.workspace import Workspace
 
     return Workspace.default(settings, share) if path is None else Workspace(path.absolute(), share)
+
+
+def _kinds(again: str | None) -> tuple[str, ...]:
+    """The kinds that --again means.
+
+    Raises:
+        UsageError: a kind whose steps come out the same however often they are done.
+    """
+    from toolkit.errors import UsageError
+    from toolkit.recipes.step_kinds import measuring_kinds
+
+    measuring = tuple(measuring_kinds())
+    if again is None:
+        return ()
+    if again == _EVERYTHING:
+        return measuring
+    if again not in measuring:
+        raise UsageError(
+            f"--again {again}: steps of this kind measure nothing, they come out the same again",
+            next_step=f"Use --again, or one of {', '.join(measuring)}. What is deleted is made again.",
+        )
+    return (again,)
 
 
 def _executor(name: str, jobs: int | None, workspace: Workspace, settings: Settings) -> OpenExecutor:

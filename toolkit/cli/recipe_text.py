@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,8 +26,8 @@ def shipped_recipes() -> Iterator[tuple[Path, str]]:
             yield path, path.read_text().splitlines()[0].lstrip("# ")
 
 
-def plan_data(plan: Plan) -> dict[str, Any]:
-    """A plan as JSON data."""
+def plan_data(plan: Plan, workspace: Workspace) -> dict[str, Any]:
+    """A plan as JSON data. A step whose state is done has been done before, at ``done_unix_ns``."""
     return {
         "recipe": plan.recipe.recipe.name,
         "steps": [
@@ -40,18 +41,21 @@ def plan_data(plan: Plan) -> dict[str, Any]:
                 "disk_bytes": step.estimate.disk_bytes,
                 "ram_bytes": step.estimate.ram_bytes,
                 "output": str(step.output) if step.output else None,
+                "done_unix_ns": _done_unix_ns(step, workspace),
             }
             for step in plan.steps
         ],
     }
 
 
-def print_plan(plan: Plan) -> None:
+def print_plan(plan: Plan, workspace: Workspace) -> None:
     """A table of steps, and what those to do will take together."""
     rows = [("STATE", "TIME", "DISK", "RAM", "STEP")]
     for step in plan.steps:
-        take = ("", "", "") if step.state == "done" else _takes(step)
-        rows.append((step.state, *take, step.title))
+        if step.state == "done":
+            rows.append(("done before", _ago(_done_unix_ns(step, workspace)), "", "", step.title))
+        else:
+            rows.append((step.state, *_takes(step), step.title))
     _print_table(rows)
     to_do = plan.to_do
     seconds = sum(step.estimate.seconds for step in to_do)
@@ -59,8 +63,8 @@ def print_plan(plan: Plan) -> None:
     ram = max((step.estimate.ram_bytes for step in to_do), default=0)
     done = len(plan.steps) - len(to_do)
     print(
-        f"{len(plan.steps)} steps, {done} done. The others: about {_duration(seconds)} one after the other, "
-        f"{_size(disk)} of disk, up to {_size(ram)} of memory at once."
+        f"{len(plan.steps)} steps, {done} done before. The others: about {_duration(seconds)} one after the "
+        f"other, {_size(disk)} of disk, up to {_size(ram)} of memory at once."
     )
     if any(step.state == "unknown" for step in plan.steps):
         print("Steps in state unknown: whether they are done shows when their model has been fetched.")
@@ -74,46 +78,72 @@ class Narrator:
 
     def __call__(self, event: str, step: Step, error: str) -> None:
         """Print one line; what went wrong gets its message and the log's place."""
-        words = {"started": "start ", "done": "done  ", "failed": "FAILED", "again": "again "}
+        words = {
+            "started": "start ", "done": "done  ", "found": "there ", "failed": "FAILED", "again": "again ",
+        }  # fmt: skip
         print(f"{words[event]} {step.title}", file=sys.stderr, flush=True)
         if error:
             print(f"       {error}\n       log: {self._workspace.log(step.key)}", file=sys.stderr, flush=True)
 
 
-def summary_data(summary: Summary) -> dict[str, Any]:
-    """A summary as JSON data."""
+def summary_data(summary: Summary, status: BatchStatus) -> dict[str, Any]:
+    """A summary as JSON data; of the steps, ``done`` are done now and ``cached`` were done before."""
     return {
+        "batch": summary.batch,
         "done": summary.done,
         "already": summary.already,
         "left": summary.left,
+        "runs": list(summary.runs),
         "failed": [{"step": title, "error": error} for title, error in summary.failed],
         "exit_code": summary.exit_code,
+        "steps": status.model_dump(mode="json")["steps"],
     }
 
 
-def print_summary(summary: Summary, name: str, workspace: Workspace) -> None:
-    """What became of a batch, in two lines."""
-    text = f"{name}: {summary.done} steps done now, {summary.already} before"
+def print_summary(summary: Summary, status: BatchStatus, workspace: Workspace) -> None:
+    """What became of a batch, and what it measured."""
+    text = f"{status.name}: {summary.done} steps done now, {summary.already} done before"
     text += f", {len(summary.failed)} failed" if summary.failed else ""
     text += f", {summary.left} not run" if summary.left else ""
     print(f"{text}.")
-    print(f"Results: slm results list; files: {workspace.batch(name)}")
+    before = [step.ended_unix_ns for step in status.steps if step.run_id and step.state == "cached"]
+    if summary.runs:
+        print(f"Measured now: {len(summary.runs)} runs, slm results list --batch {summary.batch}")
+    elif before and not summary.failed:
+        newest = _ago(max(one or 0 for one in before) or None) or "at some time"
+        print(f"Nothing was measured now; the newest run was made {newest}. Measure again with --again.")
+    print(f"Results: slm results list --recipe {status.name}; files: {workspace.batch(status.name)}")
 
 
 def print_status(status: BatchStatus, *, running: bool) -> None:
     """A table of steps and a count of each state."""
-    from toolkit.report.batch import STEP_STATES
+    from toolkit.report.batch import STATE_WORDS, STEP_STATES
 
-    rows = [("STATE", "SECONDS", "STEP")]
+    rows = [("STATE", "SECONDS", "ENDED", "STEP")]
     for step in status.steps:
         seconds = "" if step.seconds is None else f"{step.seconds:.1f}"
-        rows.append((step.state, seconds, step.name))
+        rows.append((STATE_WORDS[step.state], seconds, _ago(step.ended_unix_ns), step.name))
     _print_table(rows)
     for step in status.steps:
         if step.detail:
             print(f"{step.name}: {step.detail}")
-    counts = ", ".join(f"{status.count(state)} {state}" for state in STEP_STATES if status.count(state))
-    print(f"{status.name}: {'running' if running else 'not running'}; {counts}")
+    counts = ", ".join(
+        f"{status.count(state)} {STATE_WORDS[state]}" for state in STEP_STATES if status.count(state)
+    )
+    batch = f" (batch {status.batch})" if status.batch else ""
+    print(f"{status.name}{batch}: {'running' if running else 'not running'}; {counts}")
+
+
+def _done_unix_ns(step: Step, workspace: Workspace) -> int | None:
+    record = workspace.record(step.key) if step.state == "done" else None
+    return record.last.ended_unix_ns if record else None
+
+
+def _ago(unix_ns: int | None) -> str:
+    """How long ago; empty where nobody knows."""
+    if unix_ns is None:
+        return ""
+    return f"{_duration(max(0, time.time_ns() - unix_ns) / 1e9)} ago"
 
 
 def _takes(step: Step) -> tuple[str, str, str]:

@@ -28,6 +28,14 @@ class BundleIdentity(Frozen):
     sha256: str
 
 
+class Origin(Frozen):
+    """Who asked for a run: a recipe, one batch of it, and the tags that the recipe gives its runs."""
+
+    recipe: str
+    batch: str
+    tags: tuple[str, ...] = ()
+
+
 class RunDescription(Frozen):
     """A run as it was when it was started."""
 
@@ -42,6 +50,7 @@ class RunDescription(Frozen):
     bundle: BundleIdentity
     argv: tuple[str, ...]
     before: Readings
+    origin: Origin | None = None
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 

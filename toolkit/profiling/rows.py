@@ -17,9 +17,10 @@ from toolkit.profiling.gate.limits import limits_for, unreadable
 from toolkit.profiling.gate.moments import Moment
 from toolkit.profiling.gate.throttling import Throttling, throttling_by_repetition
 from toolkit.profiling.records import Record, Result
+from toolkit.profiling.request import ProfileRequest
 from toolkit.profiling.session.ending import Ending
 from toolkit.store.measurements import measurement, quantities
-from toolkit.store.rows import Artifact, Condition, Device, Measurement, Repetition, Run, StoredRun
+from toolkit.store.rows import Artifact, Condition, Device, Measurement, Repetition, Run, Setting, StoredRun
 
 # What makes two devices different ones to compare. RAM is left out: it varies a little from boot to boot.
 _IDENTITY = (
@@ -35,6 +36,10 @@ _IDENTITY = (
     "build",
     "cpu_cores",
 )
+
+
+# Options that are columns of a run under the same name. A gate and energy are more than one value.
+_PLAIN_OPTIONS = {field.name for field in fields(Run)} - {"gate", "energy"}
 
 
 def stored_run(description: RunDescription, ending: Ending, moments: Sequence[Moment]) -> StoredRun:
@@ -69,7 +74,10 @@ def stored_run(description: RunDescription, ending: Ending, moments: Sequence[Mo
         "context_length": description.manifest.context_length,
         "greedy_matched": ending.greedy_matched,
         "greedy_total": ending.greedy_total,
-        **asked.model_dump(exclude={"gate", "energy"}),
+        **{name: value for name, value in asked.model_dump().items() if name in _PLAIN_OPTIONS},
+        "settings": _settings(asked),
+        "recipe": description.origin.recipe if description.origin else None,
+        "batch": description.origin.batch if description.origin else None,
         **_gate(description, ending, moments),
         "power_source": _power_source(moments),
     }
@@ -134,6 +142,17 @@ def quantization_label(quantization: TensorQuantization) -> str:
     if quantization.group_size is not None and quantization.algorithm != "rtn":
         parts.append(quantization.algorithm)
     return " ".join(parts)
+
+
+def _settings(asked: ProfileRequest) -> dict[str, Setting] | None:
+    """Options that may move a figure, have no column of their own, and are not the default."""
+    known = _PLAIN_OPTIONS | {"gate", "energy"}
+    found: dict[str, Setting] = {}
+    for one in type(asked).options():
+        value = getattr(asked, one.name)
+        if one.option.condition and one.name not in known and value != one.default:
+            found[one.name] = value if isinstance(value, Setting) else json.dumps(value, default=str)
+    return found or None
 
 
 def _as_run(result: Result) -> dict[str, Any]:

@@ -38,20 +38,24 @@ class Summary:
     """What became of a batch.
 
     Attributes:
+        batch: names this run of the recipe; its runs carry it.
         done: steps that were run now.
-        already: steps that had been done before.
+        already: steps whose result was there before.
+        runs: ids of the runs that were made now.
         failed: title and error of each step that failed.
         left: steps that were not run, because something they need failed, or because of the choice.
     """
 
+    batch: str = ""
     done: int = 0
     already: int = 0
+    runs: tuple[str, ...] = ()
     failed: tuple[tuple[str, str], ...] = ()
     left: int = 0
     exit_code: int = 0
 
 
-# Called with what happened ("started", "done", "failed", "again") and the step.
+# Called with what happened ("started", "done", "found", "failed", "again") and the step.
 Listener = Callable[[str, Step, str], None]
 
 
@@ -64,6 +68,7 @@ class Batch:
     executor: Executor
     choice: Choice
     listener: Listener
+    id: str = ""
     _waiting: list[Step] = field(default_factory=list)
     _running: dict[str, Step] = field(default_factory=dict)
     _done: set[str] = field(default_factory=set)
@@ -71,6 +76,8 @@ class Batch:
     _tries: dict[str, int] = field(default_factory=dict)
     _started: int = 0
     _finished: int = 0
+    _found: int = 0
+    _runs: list[str] = field(default_factory=list)
 
     def run(self) -> Summary:
         """Run everything that is chosen and not done.
@@ -92,8 +99,10 @@ class Batch:
                 step.work.remove_leftovers(step.key, self.workspace)
             raise
         return Summary(
+            batch=self.id,
             done=self._finished,
-            already=len(already),
+            already=len(already) + self._found,
+            runs=tuple(self._runs),
             failed=tuple((title, error) for title, error, _ in self._failed.values()),
             left=len(self._waiting),
             exit_code=StepsFailed.exit_code if self._failed else 0,
@@ -131,8 +140,19 @@ class Batch:
         number = _next_attempt(record)
         if not self.executor.has_room(step.resources):
             return False
-        name = self.plan.recipe.recipe.name
-        work = step.work.begun(Beginning(step.key, step.needs, number, name, self.workspace))
+        recipe = self.plan.recipe.recipe
+        work = step.work.begun(
+            Beginning(
+                key=step.key,
+                needs=step.needs,
+                first=_first_since_done(record),
+                number=number,
+                recipe=recipe.name,
+                batch=self.id,
+                tags=tuple(recipe.tag),
+                workspace=self.workspace,
+            )
+        )
         task = Task(step.key, step.title, work, step.resources, self.workspace.log(step.key))
         attempts = [one for one in (record.attempts if record else []) if one.number != number]
         attempt = Attempt(
@@ -141,6 +161,7 @@ class Batch:
             started_unix_ns=time.time_ns(),
             run_id=work.run_id,
             host=platform.node(),
+            batch=self.id,
         )
         # Written before the start: whatever happens then, the run's id is known.
         self.workspace.write_record(
@@ -158,6 +179,7 @@ class Batch:
         answer = ended.answer
         if answer.outcome != "done":
             step.work.remove_leftovers(step.key, self.workspace)
+        found = answer.result is not None and answer.result.get("found", False)
         record = self.workspace.record(step.key)
         assert record is not None, "it was written when the step was started"
         last = record.last.model_copy(
@@ -166,6 +188,7 @@ class Batch:
                 "started_unix_ns": answer.started_unix_ns or record.last.started_unix_ns,
                 "ended_unix_ns": time.time_ns(),
                 "error": answer.error,
+                "found": found,
             }
         )
         result = None
@@ -176,8 +199,12 @@ class Batch:
         )
         if answer.outcome == "done":
             self._done.add(step.key)
-            self._finished += 1
-            self.listener("done", step, "")
+            if found:
+                self._found += 1
+            else:
+                self._finished += 1
+                self._runs += [last.run_id] if last.run_id else []
+            self.listener("found" if found else "done", step, "")
         elif answer.again and self._tries[step.key] <= self.plan.recipe.recipe.limits.retries:
             self._waiting.insert(0, step)
             self._started -= 1
@@ -192,6 +219,12 @@ def _next_attempt(record: StepRecord | None) -> int:
     if record is None:
         return 1
     return record.last.number if record.last.outcome == "running" else record.last.number + 1
+
+
+def _first_since_done(record: StepRecord | None) -> int:
+    """Whoever measures again must not take an earlier measurement for its own."""
+    done = [one.number for one in record.attempts if one.outcome == "done"] if record else []
+    return max(done, default=0) + 1
 
 
 def _chosen(steps: Sequence[Step], words: Sequence[str]) -> Iterator[Step]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
+from datetime import UTC, datetime
 
 from toolkit.recipes import fingerprints
 from toolkit.recipes.batch import Batch, Choice, Listener, Summary
@@ -28,6 +30,7 @@ def run_recipe(
     choice: Choice,
     listener: Listener,
     refetch: bool = False,
+    again: Iterable[str] = (),
     phones: Sequence[str] | None = None,
 ) -> Summary:
     """Run what is not done of a recipe.
@@ -40,6 +43,7 @@ def run_recipe(
         choice: which steps.
         listener: hears what happens.
         refetch: take what the hub has today in place of what was fetched before.
+        again: kinds whose steps are done again although they are done.
         phones: what the word "phones" stands for.
 
     Raises:
@@ -47,29 +51,51 @@ def run_recipe(
         ToolkitError: the plan cannot be made, or the executor cannot be started.
     """
     name = loaded.recipe.name
+    # Before the first step: a workspace with steps and without an identity is one of before.
+    workspace.identity()
     with workspace.batch_lock(name):
         if refetch:
             for model in loaded.recipe.convert.model:
                 workspace.forget_source(fingerprints.lock_name(model))
-        plan = make_plan(loaded, workspace, settings, phones=phones)
+        again = tuple(again)
+        plan = make_plan(loaded, workspace, settings, phones=phones, again=again)
+        batch = BatchFile(
+            recipe=str(loaded.path),
+            recipe_sha256=loaded.sha256,
+            executor="none",
+            started_unix_ns=time.time_ns(),
+            pid=os.getpid(),
+            id=_new_batch_id(),
+            steps=[],
+        )
         if any(step.work.stage == "sources" for step in plan.to_do):
-            first = _run(_sources(plan), workspace, open_executor, choice, listener)
+            first = _run(_sources(plan), batch, workspace, open_executor, choice, listener)
             if first.failed:
                 return first
-            plan = make_plan(loaded, workspace, settings, phones=phones)
-        return _run(plan, workspace, open_executor, choice, listener)
+            plan = make_plan(loaded, workspace, settings, phones=phones, again=again)
+        return _run(plan, batch, workspace, open_executor, choice, listener)
+
+
+def _new_batch_id() -> str:
+    """Readable, and in the order of time."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
 
 
 def _run(
-    plan: Plan, workspace: Workspace, open_executor: OpenExecutor, choice: Choice, listener: Listener
+    plan: Plan,
+    described: BatchFile,
+    workspace: Workspace,
+    open_executor: OpenExecutor,
+    choice: Choice,
+    listener: Listener,
 ) -> Summary:
-    _describe(plan, workspace)
+    _describe(plan, described, workspace)
     if not plan.to_do:
-        return Summary(already=len(plan.steps))
+        return Summary(batch=described.id, already=len(plan.steps))
     executor = open_executor(plan)
     with closing(executor):
-        _describe(plan, workspace, executor.name)
-        batch = Batch(plan, workspace, executor, choice, listener)
+        _describe(plan, described, workspace, executor.name)
+        batch = Batch(plan, workspace, executor, choice, listener, described.id)
         summary = batch.run()
     _link_artifacts(plan, workspace)
     return summary
@@ -79,21 +105,13 @@ def _sources(plan: Plan) -> Plan:
     return Plan(plan.recipe, tuple(step for step in plan.steps if step.work.stage == "sources"))
 
 
-def _describe(plan: Plan, workspace: Workspace, executor: str = "none") -> None:
+def _describe(plan: Plan, batch: BatchFile, workspace: Workspace, executor: str = "none") -> None:
     """For `slm recipe status`, in another terminal."""
+    steps = [
+        {"key": step.key, "kind": step.kind, "title": step.title, "state": step.state} for step in plan.steps
+    ]
     workspace.write_batch(
-        plan.recipe.recipe.name,
-        BatchFile(
-            recipe=str(plan.recipe.path),
-            recipe_sha256=plan.recipe.sha256,
-            executor=executor,
-            started_unix_ns=time.time_ns(),
-            pid=os.getpid(),
-            steps=[
-                {"key": step.key, "kind": step.kind, "title": step.title, "state": step.state}
-                for step in plan.steps
-            ],
-        ),
+        plan.recipe.recipe.name, batch.model_copy(update={"executor": executor, "steps": steps})
     )
 
 

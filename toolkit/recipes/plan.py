@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from toolkit.recipes.estimate import History
@@ -34,7 +34,12 @@ class Plan:
 
 
 def make_plan(
-    loaded: LoadedRecipe, workspace: Workspace, settings: Settings, *, phones: Sequence[str] | None = None
+    loaded: LoadedRecipe,
+    workspace: Workspace,
+    settings: Settings,
+    *,
+    phones: Sequence[str] | None = None,
+    again: Iterable[str] = (),
 ) -> Plan:
     """Plan a recipe against what the workspace and the store have already.
 
@@ -43,6 +48,7 @@ def make_plan(
         workspace: where artifacts and records are.
         settings: says which store and caches.
         phones: what the word "phones" stands for; those that adb sees here by default.
+        again: kinds whose steps are to be done again although they are done.
 
     Raises:
         ToolkitError: the store cannot be opened, or a model's files cannot be read.
@@ -54,6 +60,7 @@ def make_plan(
         phones,
         History.of(workspace.records()),
         None if workspace.share is None else frozenset(Share(workspace.share).keys()),
+        frozenset(again),
     )
     kinds = [STEP_KINDS.get(name) for name in STEP_KINDS]
     for stage in STAGES:

@@ -13,9 +13,16 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _ID_LENGTH = 16
 
 
-def run_id(key: str, attempt: int) -> str:
-    """The id of an attempt's run, known before it starts and the same after a kill."""
-    value = int.from_bytes(hashlib.sha256(f"{key}/{attempt}".encode()).digest()[:10], "big")
+def run_id(key: str, attempt: int, workspace: str = "") -> str:
+    """The id of an attempt's run, known before it starts and the same after a kill.
+
+    Args:
+        key: the step's.
+        attempt: its number.
+        workspace: the identity of the workspace: another one makes runs of its own.
+    """
+    salt = f"/{workspace}" if workspace else ""
+    value = int.from_bytes(hashlib.sha256(f"{key}/{attempt}{salt}".encode()).digest()[:10], "big")
     return "".join(_ALPHABET[value >> 5 * place & 31] for place in range(_ID_LENGTH))
 
 

@@ -5,19 +5,45 @@ Fields that take one value or a list are axes: the recipe stands for every combi
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, create_model, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, create_model, model_validator
 
+from toolkit.errors import UsageError
 from toolkit.export.request import ConvertRequest
 from toolkit.profiling.request import ProfileRequest
 from toolkit.recipes.axes import Axes, Axis, Section, all_fields, optional_axes
 from toolkit.recipes.presets import CONVERT_PRESETS, PROFILE_PRESETS
 from toolkit.request import Count, Flag, Text
+from toolkit.store.tags import check_tag
 
 SCHEMA = "slm-recipe/1"
+
+
+_DURATION = re.compile(r"^([0-9]+(?:\.[0-9]+)?)([smhd])$")
+_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _as_duration(value: str) -> str:
+    if not _DURATION.match(value):
+        raise ValueError("should be a time like 20h, 90m or 2d")
+    return value
+
+
+def _seconds(duration: str) -> float:
+    match = _DURATION.match(duration)
+    assert match is not None, "it was validated"
+    return float(match[1]) * _UNIT_S[match[2]]
+
+
+def _as_tag(value: str) -> str:
+    try:
+        return check_tag(value)
+    except UsageError as error:
+        raise ValueError(f"should be a tag: {error.next_step}") from None
 
 
 def _as_model(value: Any) -> Any:
@@ -165,6 +191,21 @@ class Limits(Section):
     )
 
 
+class Schedule(Section):
+    """When what was measured is measured again."""
+
+    fresh: Annotated[str, AfterValidator(_as_duration)] | None = Field(
+        None,
+        description="How long a measurement counts as done, like 20h, 90m or 2d; for ever by default.",
+        json_schema_extra={"pattern": _DURATION.pattern},
+    )
+
+    @property
+    def fresh_s(self) -> float | None:
+        """The same in seconds."""
+        return None if self.fresh is None else _seconds(self.fresh)
+
+
 class Recipe(Section):
     """A recipe file."""
 
@@ -176,6 +217,8 @@ class Recipe(Section):
     convert: Convert
     profile: Profile | None = None
     report: list[Text] = Field([], description="Files to write at the end: .html, .md or .png.")
+    tag: Axis[Annotated[str, AfterValidator(_as_tag)]] = Field([], description="Tags for its runs.")
+    schedule: Schedule = Schedule()
     limits: Limits = Limits()
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=False)

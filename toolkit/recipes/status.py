@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from toolkit.errors import UsageError
 from toolkit.recipes.problems import did_you_mean
-from toolkit.recipes.workspace import BatchFile, StepRecord, Workspace
+from toolkit.recipes.workspace import Attempt, BatchFile, StepRecord, Workspace
 from toolkit.report.batch import BatchStatus, BatchStep, StepState
 
 
@@ -22,34 +22,48 @@ def batch_status(name: str, workspace: Workspace) -> BatchStatus:
         raise UsageError("was never run in this workspace", subject=f"recipe {name}", next_step=hint)
     running = workspace.is_running(name)
     records = {step["key"]: workspace.record(step["key"]) for step in batch.steps}
-    broken = any(record and record.last.outcome == "failed" for record in records.values())
+    broken = any(
+        record and record.last.outcome == "failed" and _is_of(record.last, batch)
+        for record in records.values()
+    )
     steps = []
     for step in batch.steps:
         record = records[step["key"]]
         state = _state(step, record, batch, running=running, broken=broken)
-        last = record.last if record else None
+        last = record.last if record and state not in ("waiting", "skipped") else None
         steps.append(
             BatchStep(
                 name=step["title"],
                 kind=step["kind"],
                 state=state,
                 seconds=last.seconds if last else None,
+                ended_unix_ns=last.ended_unix_ns if last else None,
+                run_id=last.run_id if last else None,
                 detail=last.error if last and state == "failed" else None,
             )
         )
-    return BatchStatus(name=name, steps=tuple(steps))
+    return BatchStatus(name=name, batch=batch.id or None, steps=tuple(steps))
 
 
 def _state(
     step: dict[str, str], record: StepRecord | None, batch: BatchFile, *, running: bool, broken: bool
 ) -> StepState:
-    if record is None or record.last.outcome == "running":
-        if record is not None and running:
-            return "running"
-        if step["state"] == "done":
-            return "cached"
-        return "waiting" if running or not broken else "skipped"
-    if record.last.outcome == "failed":
+    waiting: StepState = "waiting" if running or not broken else "skipped"
+    if record is None:
+        return "cached" if step["state"] == "done" else waiting
+    last = record.last
+    if not _is_of(last, batch):
+        # What an earlier batch did counts when this one's plan says so, and is done again otherwise.
+        return "cached" if step["state"] == "done" else waiting
+    if last.outcome == "running":
+        return "running" if running else waiting
+    if last.outcome == "failed":
         return "failed"
-    before = (record.last.ended_unix_ns or 0) < batch.started_unix_ns
-    return "cached" if before else "done"
+    return "cached" if last.found else "done"
+
+
+def _is_of(attempt: Attempt, batch: BatchFile) -> bool:
+    """Whether this batch made the attempt; files of before tell by the time alone."""
+    if batch.id and attempt.batch is not None:
+        return attempt.batch == batch.id
+    return attempt.outcome == "running" or (attempt.ended_unix_ns or 0) >= batch.started_unix_ns

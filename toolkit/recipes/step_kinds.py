@@ -25,11 +25,13 @@ class StepKind(ABC):
 
     Attributes:
         stage: when its steps are planned and begun; the same as that of its work.
+        measures: whether its steps give other figures when they are done again; the same as of its work.
         section: what a recipe may say about it, under the kind's name; None where nothing is to be said, or
             where the recipe's schema has it already.
     """
 
     stage: ClassVar[Stage]
+    measures: ClassVar[bool] = False
     section: ClassVar[type[Section] | None] = None
 
     @abstractmethod
@@ -46,6 +48,11 @@ STEP_KINDS.register("fetch", "toolkit.recipes.kinds.fetch:KIND")
 STEP_KINDS.register("convert", "toolkit.recipes.kinds.convert:KIND")
 STEP_KINDS.register("profile", "toolkit.recipes.kinds.profile:KIND")
 STEP_KINDS.register("report", "toolkit.recipes.kinds.report:KIND")
+
+
+def measuring_kinds() -> list[str]:
+    """The kinds whose steps give other figures when they are done again."""
+    return [name for name in STEP_KINDS if STEP_KINDS.get(name).measures]
 
 
 def sections() -> dict[str, type[Section]]:

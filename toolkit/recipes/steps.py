@@ -49,15 +49,21 @@ class Beginning:
     Attributes:
         key: the step's.
         needs: keys of the steps that it shows or builds on; with `--keep-going` a summary's may have failed.
-        number: of the attempt, from 1.
+        first: the number of the first attempt since the step was last done.
+        number: of this attempt, from 1.
         recipe: its name.
+        batch: which run of the recipe this is.
+        tags: that the recipe gives its runs.
         workspace: holds the records of the steps before it.
     """
 
     key: str
     needs: tuple[str, ...]
+    first: int
     number: int
     recipe: str
+    batch: str
+    tags: tuple[str, ...]
     workspace: Workspace
 
 
@@ -70,19 +76,22 @@ class Work(Frozen, ABC):
         place: "here" for a step that leaves files with whoever runs the recipe; other steps may run on any
             host of a cluster.
         writes_store: whether it writes to the results store, which all hosts must then share.
+        measures: whether doing it again gives other figures, so that `--again` and a schedule concern it.
     """
 
     kind: ClassVar[str]
     stage: ClassVar[Stage]
     place: ClassVar[Literal["anywhere", "here"]] = "anywhere"
     writes_store: ClassVar[bool] = False
+    measures: ClassVar[bool] = False
 
     @abstractmethod
     def run(self, workspace: Workspace, settings: Settings) -> dict[str, Any]:
         """Do it.
 
         Returns:
-            JSON data for the step's record.
+            JSON data for the step's record. ``found: True`` in it says that nothing was done now: the result
+            was there already.
 
         Raises:
             ToolkitError: anything that a user can cause or a device can do.

@@ -12,7 +12,7 @@ from toolkit.recipes.axes import settings
 from toolkit.recipes.choices import check_plan, check_words
 from toolkit.recipes.document import Document, PathInFile, parse_document, read_document
 from toolkit.recipes.problems import did_you_mean
-from toolkit.recipes.schema import SCHEMA, Convert, Limits, LoadedRecipe, Model, Profile, Recipe
+from toolkit.recipes.schema import SCHEMA, Convert, Limits, LoadedRecipe, Model, Profile, Recipe, Schedule
 from toolkit.recipes.step_kinds import recipe_type, sections
 
 # Sections by where they are in the file; * stands for an index in a list.
@@ -25,6 +25,7 @@ _SECTIONS: dict[PathInFile, type[BaseModel]] = {
     ("profile", "include", "*"): Profile.match_type,
     ("profile", "exclude", "*"): Profile.match_type,
     ("limits",): Limits,
+    ("schedule",): Schedule,
 }
 _SECTIONS |= {
     (name, field.name): field.nested

@@ -7,6 +7,7 @@
                 logs/<key>.log            what the step printed
                 sources/<hash>.json       what a hub model was when it was first fetched (slm-source/1)
                 batches/<recipe>/         batch.json (slm-batch/1), lock, reports, links to the artifacts
+                identity                  what tells its runs from those of other workspaces
 
 Everything is written under another name and renamed: a file is whole or absent.
 """
@@ -14,6 +15,7 @@ Everything is written under another name and renamed: a file is whole or absent.
 from __future__ import annotations
 
 import json
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -36,7 +38,8 @@ class Attempt(Frozen):
     """One try at a step.
 
     ``run_id`` of a profile step is noted before the run starts: after a kill it tells whether the run was
-    stored.
+    stored. ``batch`` is the run of the recipe that made it, None in records of before. ``found`` says that
+    nothing was done: the result was there already.
     """
 
     number: int
@@ -46,6 +49,8 @@ class Attempt(Frozen):
     error: str | None = None
     run_id: str | None = None
     host: str | None = None
+    batch: str | None = None
+    found: bool = False
 
     @property
     def seconds(self) -> float | None:
@@ -84,7 +89,10 @@ class SourceLock(Frozen):
 
 
 class BatchFile(Frozen):
-    """``batches/<recipe>/batch.json``: the plan of the newest run, for `slm recipe status`."""
+    """``batches/<recipe>/batch.json``: the plan of the newest run, for `slm recipe status`.
+
+    ``id`` names that run; it is empty in files of before.
+    """
 
     schema_: Literal["slm-batch/1"] = Field("slm-batch/1", alias="schema")
     recipe: str
@@ -92,6 +100,7 @@ class BatchFile(Frozen):
     executor: str
     started_unix_ns: int
     pid: int
+    id: str = ""
     steps: list[dict[str, str]]
 
     model_config = Frozen.model_config | {"populate_by_name": True}
@@ -116,6 +125,21 @@ class Workspace:
     def default(cls, settings: Settings, share: str | None = None) -> Workspace:
         """The user's."""
         return cls(settings.data_dir / "recipes", share)
+
+    def identity(self) -> str:
+        """What tells its runs from those of other workspaces; made when it is first asked for.
+
+        It is empty for a workspace of before, so that what was begun there goes on under its ids.
+        """
+        path = self.root / "identity"
+        if not path.is_file():
+            used = next((self.root / "steps").glob("*.json"), None) is not None
+            self.root.mkdir(parents=True, exist_ok=True)
+            # Two batches may begin at once; the first one's is kept.
+            with locks.exclusive(self.root / ".identity.lock"):
+                if not path.is_file():
+                    files.write_whole(path, "" if used else secrets.token_hex(8))
+        return path.read_text().strip()
 
     def artifact(self, key: str) -> Path:
         """Where a conversion's artifact is or will be."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -11,13 +12,24 @@ from toolkit.errors import UsageError
 
 StepState = Literal["done", "cached", "running", "waiting", "failed", "skipped"]
 
+# "done" alone would not say when.
+STATE_WORDS: Mapping[StepState, str] = {
+    "done": "done now",
+    "cached": "done before",
+    "running": "running",
+    "waiting": "waiting",
+    "failed": "failed",
+    "skipped": "skipped",
+}
 STEP_STATES: tuple[StepState, ...] = ("done", "cached", "running", "waiting", "failed", "skipped")
 
 
 class BatchStep(BaseModel):
     """One step: a conversion or a profile run.
 
-    ``detail`` is a failed step's error or what a running one is doing; ``seconds`` is None until it ends.
+    ``done`` is done by this batch, ``cached`` was done before. ``detail`` is a failed step's error or what a
+    running one is doing; ``seconds`` and ``ended_unix_ns`` are None until it ends. ``run_id`` is the stored
+    run of one that measures.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -26,6 +38,8 @@ class BatchStep(BaseModel):
     kind: str
     state: StepState
     seconds: float | None = None
+    ended_unix_ns: int | None = None
+    run_id: str | None = None
     detail: str | None = None
 
 
@@ -35,6 +49,7 @@ class BatchStatus(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
+    batch: str | None = None
     steps: tuple[BatchStep, ...]
 
     def count(self, state: StepState) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from toolkit.files import write_whole
 from toolkit.report import runs_table
-from toolkit.report.batch import STEP_STATES, BatchStatus
+from toolkit.report.batch import STATE_WORDS, STEP_STATES, BatchStatus
 from toolkit.report.configurations import device_label, unique_labels
 from toolkit.report.content import Content
 from toolkit.report.figures import CHARTS, CONFIGURATION_ROWS, QUALITY_ROWS, Row, figures_of
@@ -57,7 +57,9 @@ def _run(emulated: bool, cells: Sequence[runs_table.Cell]) -> list[str]:
 
 def _batch(batch: BatchStatus) -> Iterator[str]:
     yield f"## Batch {escaped(batch.name)}\n"
-    counted = ", ".join(f"{batch.count(state)} {state}" for state in STEP_STATES if batch.count(state))
+    counted = ", ".join(
+        f"{batch.count(state)} {STATE_WORDS[state]}" for state in STEP_STATES if batch.count(state)
+    )
     yield f"{len(batch.steps)} steps: {counted}.\n"
     failed = [step for step in batch.steps if step.state == "failed"]
     if failed:

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from toolkit.files import write_whole
 from toolkit.report import charts, runs_table
-from toolkit.report.batch import STEP_STATES, BatchStatus
+from toolkit.report.batch import STATE_WORDS, STEP_STATES, BatchStatus, StepState
 from toolkit.report.configurations import Configuration, device_label, short_model, unique_labels
 from toolkit.report.content import Content
 from toolkit.report.figures import CHARTS, CONFIGURATION_ROWS, QUALITY_ROWS, Row, figures_of
@@ -57,6 +57,7 @@ def render_page(content: Content, library: str) -> str:
         figures=figures_of(content),
         batch_text=_batch_text(content.batch),
         batch_counts=_batch_counts(content.batch),
+        state_words=STATE_WORDS,
         batch_open=content.batch is not None and content.batch.count("failed") > 0,
         policy=_policy(scripts),
         style=Markup(_style()),
@@ -111,7 +112,7 @@ def _row(summary: RunSummary) -> dict[str, Any]:
     }
 
 
-def _batch_counts(batch: BatchStatus | None) -> list[tuple[str, int]]:
+def _batch_counts(batch: BatchStatus | None) -> list[tuple[StepState, int]]:
     if batch is None:
         return []
     return [(state, batch.count(state)) for state in STEP_STATES if batch.count(state)]
@@ -120,7 +121,7 @@ def _batch_counts(batch: BatchStatus | None) -> list[tuple[str, int]]:
 def _batch_text(batch: BatchStatus | None) -> str:
     if batch is None:
         return ""
-    counted = ", ".join(f"{count} {state}" for state, count in _batch_counts(batch))
+    counted = ", ".join(f"{count} {STATE_WORDS[state]}" for state, count in _batch_counts(batch))
     return f"{len(batch.steps)} steps: {counted}." if counted else "No steps."
 
 

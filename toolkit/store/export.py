@@ -45,8 +45,11 @@ def as_json_data(stored: StoredRun) -> dict[str, Any]:
 def flat(summary: RunSummary) -> dict[str, Any]:
     """A run's scalars in one level; the device's and artifact's columns carry a prefix."""
     run = values_of(summary.run)
-    row: dict[str, Any] = {key: value for key, value in run.items() if key not in ("argv", "affinity")}
+    row: dict[str, Any] = {
+        key: value for key, value in run.items() if key not in ("argv", "affinity", "settings")
+    }
     row["affinity"] = ",".join(str(cpu) for cpu in summary.run.affinity)
+    row["settings"] = json.dumps(summary.run.settings, sort_keys=True) if summary.run.settings else None
     row |= {one.name: summary.measured(one.name) for one in quantities("run")}
     row |= {f"device_{key}": value for key, value in asdict(summary.device).items() if key != "key"}
     row |= {f"artifact_{key}": value for key, value in asdict(summary.artifact).items() if key != "sha256"}

@@ -74,7 +74,14 @@ def parse_filter(text: str) -> Filter:
 
 
 def all_of(
-    where: str | None, *, statuses: Sequence[Status] = (), device: str | None = None, model: str | None = None
+    where: str | None,
+    *,
+    statuses: Sequence[Status] = (),
+    device: str | None = None,
+    model: str | None = None,
+    recipe: str | None = None,
+    batch: str | None = None,
+    tags: Sequence[str] = (),
 ) -> Filter:
     """A filter and the listing's short options, all of which must hold.
 
@@ -83,6 +90,9 @@ def all_of(
         statuses: only these; any when empty.
         device: only this serial.
         model: only models whose name holds this text, in any case.
+        recipe: only runs that this recipe made.
+        batch: only runs of this batch of a recipe.
+        tags: only runs that have all of these.
 
     Raises:
         BadFilter: ``where`` cannot be read.
@@ -96,6 +106,14 @@ def all_of(
         conditions.append(tables.devices.c.serial == device)
     if model is not None:
         conditions.append(tables.artifacts.c.model.icontains(model, autoescape=True))
+    if recipe is not None:
+        conditions.append(tables.runs.c.recipe == recipe)
+    if batch is not None:
+        conditions.append(tables.runs.c.batch == batch)
+    tagged = tables.tags.c
+    conditions += [
+        tables.runs.c.id.in_(sa.select(tagged.run_id).where(tagged.tag == tag)) for tag in dict.fromkeys(tags)
+    ]
     return sa.and_(*conditions)
 
 

@@ -6,7 +6,7 @@ alone. Durations are nanoseconds, sizes bytes. ``None`` means not known or not m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -26,6 +26,8 @@ LongName = Annotated[str, Characters(64)]
 Word = Annotated[str, Characters(16)]
 ShortWord = Annotated[str, Characters(8)]
 Large = Annotated[int, BITS_64]
+# A value of a setting that has no column of its own.
+Setting = str | int | float | bool
 
 # Only "ok" runs enter comparisons. docs/protocol.md says when each status is given.
 Status = Literal[
@@ -134,7 +136,9 @@ class Run:
     the host was gone for some; None where nobody knows. The ``gate_*`` limits are None where nothing was
     asked; ``gate_unreadable`` names, separated by commas, what was asked but could not be read.
     ``power_source`` is None when unreadable and "changed" when it did. ``energy`` is None when energy was not
-    measured.
+    measured. ``settings`` are conditions that have no column: those of other tools that were imported, and
+    options of the request that are newer than the table, where they are not the default. ``recipe`` and
+    ``batch`` say which recipe's run made this one; None for a run that was asked for by itself.
     """
 
     id: Name
@@ -189,6 +193,9 @@ class Run:
     throttled_repetitions: int | None = None
     power_source: Word | None = None
     energy: EnergyMethod | None = None
+    settings: Mapping[str, Setting] | None = None
+    recipe: LongName | None = None
+    batch: Name | None = None
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ class Store:
         """A connection in one write transaction; on SQLite it holds the write lock from the start."""
         return transaction(self.engine, writes=True)
 
-    def add_run(self, stored: StoredRun, manifest: Mapping[str, Any]) -> bool:
+    def add_run(self, stored: StoredRun, manifest: Mapping[str, Any], tags: Sequence[str] = ()) -> bool:
         """Write a run with its device, artifact, samples and measurements in one transaction.
 
         A run that is already there is left alone, except one that was given up (``device_lost``) and
@@ -102,12 +102,16 @@ class Store:
         Args:
             stored: the whole run.
             manifest: the artifact's manifest as JSON data.
+            tags: given to the run when it is written; see :func:`toolkit.store.tags.check_tag`.
 
         Returns:
             Whether anything was written.
         """
         with self.writing() as connection:
-            return write_run(connection, stored, manifest)
+            written = write_run(connection, stored, manifest)
+            if written:
+                add_tags(connection, stored.run.id, tags)
+        return written
 
     def list_runs(
         self, *, where: Filter | str | None = None, sort: Sequence[str] = (), limit: int | None = None
@@ -248,6 +252,15 @@ def write_run(connection: sa.Connection, stored: StoredRun, manifest: Mapping[st
         rows = [{"run_id": run.id, **values_of(row)} for row in stored.measurements]
         connection.execute(sa.insert(tables.measurements), rows)
     return True
+
+
+def add_tags(connection: sa.Connection, run_id: str, tags: Sequence[str]) -> None:
+    """Give one run tags; those that it has are left alone."""
+    tagged = tables.tags.c
+    have = set(connection.scalars(sa.select(tagged.tag).where(tagged.run_id == run_id)))
+    rows = [{"run_id": run_id, "tag": tag} for tag in dict.fromkeys(tags) if tag not in have]
+    if rows:
+        connection.execute(sa.insert(tables.tags), rows)
 
 
 def _delete_measured(connection: sa.Connection, run_id: str) -> None:

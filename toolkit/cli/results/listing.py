@@ -18,6 +18,9 @@ def list_runs(
     status: list[str] = selection.STATUS,
     device: str | None = selection.DEVICE,
     model: str | None = selection.MODEL,
+    recipe: str | None = selection.RECIPE,
+    batch: str | None = selection.BATCH,
+    tag: list[str] = selection.TAG,
     as_json: bool = selection.JSON,
 ) -> None:
     """List stored runs, newest first. Virtual phones are marked (emulated).
@@ -31,12 +34,13 @@ def list_runs(
       slm results list
       slm results list --status ok --model smollm2 --json
       slm results list --where "decode > 50 and backend = 'executorch'" --sort -decode --limit 10
+      slm results list --recipe nightly --tag main
       slm results list --where "tag = 'nightly' and created >= '2026-11-01'"
     """  # noqa: D301
     from toolkit.store import open_store
     from toolkit.store.export import flat
 
-    chosen = selection.chosen(where, status, device, model)
+    chosen = selection.chosen(where, status, device, model, recipe=recipe, batch=batch, tags=tag)
     with open_store(Settings.from_environment().store_url) as store:
         runs = store.list_runs(where=chosen, sort=selection.sort_columns(sort), limit=limit)
         found = len(runs) if len(runs) < limit else store.count_runs(chosen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import typer
@@ -20,13 +21,25 @@ WHERE = typer.Option(
 STATUS = typer.Option([], "--status", help="Only runs of this status; may be repeated.")
 DEVICE = typer.Option(None, "--device", help="Only runs of this serial.")
 MODEL = typer.Option(None, "--model", help="Only models whose name holds this text.")
+RECIPE = typer.Option(None, "--recipe", help="Only runs that this recipe made.")
+BATCH = typer.Option(None, "--batch", help="Only runs of this batch of a recipe.")
+TAG = typer.Option([], "--tag", help="Only runs with this tag; may be repeated: with all of them.")
 SORT = typer.Option(
     [], "--sort", "-s", help="Columns to sort by, separated by commas; -COLUMN for descending."
 )
 JSON = typer.Option(False, "--json", help="Print JSON.")
 
 
-def chosen(where: str | None, statuses: list[str], device: str | None, model: str | None) -> Filter:
+def chosen(
+    where: str | None,
+    statuses: list[str],
+    device: str | None,
+    model: str | None,
+    *,
+    recipe: str | None = None,
+    batch: str | None = None,
+    tags: Sequence[str] = (),
+) -> Filter:
     """The filter that the options make together.
 
     Raises:
@@ -35,7 +48,9 @@ def chosen(where: str | None, statuses: list[str], device: str | None, model: st
     """
     from toolkit.store.filters import all_of
 
-    return all_of(where, statuses=_known(statuses), device=device, model=model)
+    return all_of(
+        where, statuses=_known(statuses), device=device, model=model, recipe=recipe, batch=batch, tags=tags
+    )
 
 
 def sort_columns(options: list[str]) -> list[str]:

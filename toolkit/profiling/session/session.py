@@ -18,7 +18,7 @@ from toolkit.devices.base import Device
 from toolkit.devices.power_supply import PowerSupply
 from toolkit.errors import StoreError
 from toolkit.profiling import remote
-from toolkit.profiling.description import RunDescription
+from toolkit.profiling.description import Origin, RunDescription
 from toolkit.profiling.energy.counters import counters_of
 from toolkit.profiling.flags import profile_flags, write_token_ids
 from toolkit.profiling.gate.moments import Moment
@@ -60,6 +60,7 @@ def profile(
     session: Session,
     *,
     run_id: str | None = None,
+    origin: Origin | None = None,
 ) -> StoredRun:
     """Profile an artifact on a device and store the run.
 
@@ -70,6 +71,7 @@ def profile(
         session: where results go.
         run_id: the run's id, for a caller that noted it down before the start and so can tell, when it was
             killed, whether the run was stored. A new random one by default.
+        origin: the recipe that asks for the run.
 
     Returns:
         The stored run, whose status is ok.
@@ -88,6 +90,7 @@ def profile(
             battery = counters_of(device, options.energy, device.readings(cpu_window_s=0))
         pushed = push(device, artifact, session.settings, show_progress=session.show_progress)
         description = _describe(device, artifact, options, pushed, run_id or new_run_id(), battery)
+        description = description.model_copy(update={"origin": origin})
         ending, stored = _run_and_store(device, description, session, timeout_s)
     if ending.error is not None:
         raise ending.error
@@ -108,7 +111,8 @@ def keep_run(
     stored = stored_run(description, ending, moments)
     kept = raw.keep(folder, session.settings, description.run_id)
     try:
-        session.store.add_run(stored, description.manifest.model_dump(mode="json", by_alias=True))
+        manifest = description.manifest.model_dump(mode="json", by_alias=True)
+        session.store.add_run(stored, manifest, description.origin.tags if description.origin else ())
     except StoreError:
         raise
     except BaseException:

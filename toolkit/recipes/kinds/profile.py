@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 
 from pydantic import Field, SerializeAsAny
 
-from toolkit.profiling.description import PROTOCOL
+from toolkit.profiling.description import PROTOCOL, Origin
 from toolkit.profiling.request import ProfileRequest
 from toolkit.recipes import fingerprints, matrix
 from toolkit.recipes.estimate import ModelSize, profile_estimate
@@ -19,7 +19,6 @@ from toolkit.recipes.run_ids import run_id, stored_statuses
 from toolkit.recipes.step_kinds import StepKind
 from toolkit.recipes.steps import Beginning, ModuleWork, Resources, Stage, Step
 from toolkit.recipes.targets import LOCAL, virtual_number
-from toolkit.recipes.workspace import Workspace
 
 
 class ProfileWork(ModuleWork):
@@ -28,25 +27,35 @@ class ProfileWork(ModuleWork):
     Attributes:
         artifact: the key of the conversion.
         device: local, virtual-N or a serial.
-        run_ids: of this attempt, last, and of those before it.
+        run_ids: of this attempt, last, and of those before it since the step was last done.
+        origin: the recipe and its batch.
     """
 
     kind: ClassVar = "profile"
     stage: ClassVar = "results"
     writes_store: ClassVar = True
+    measures: ClassVar = True
     module: ClassVar = "toolkit.recipes.work.profile"
 
     artifact: str
     device: str
     request: SerializeAsAny[ProfileRequest]
     run_ids: tuple[str, ...] = Field(())
+    origin: Origin | None = None
     timeout_s: float | None
     alike: tuple[str, ...]
 
     def begun(self, beginning: Beginning) -> Self:
-        """With the ids of its runs, which follow from key and attempt."""
-        numbers = range(1, beginning.number + 1)
-        return self.model_copy(update={"run_ids": tuple(run_id(beginning.key, number) for number in numbers)})
+        """With the ids of its runs, which follow from workspace, key and attempt, and with their origin."""
+        numbers = range(beginning.first, beginning.number + 1)
+        identity = beginning.workspace.identity()
+        origin = Origin(recipe=beginning.recipe, batch=beginning.batch, tags=beginning.tags)
+        return self.model_copy(
+            update={
+                "run_ids": tuple(run_id(beginning.key, number, identity) for number in numbers),
+                "origin": origin,
+            }
+        )
 
     @property
     def run_id(self) -> str | None:
@@ -58,6 +67,7 @@ class ProfileKind(StepKind):
     """One step for each combination, device and round."""
 
     stage: ClassVar[Stage] = "results"
+    measures: ClassVar[bool] = True
 
     def plan(self, planning: Planning) -> Sequence[Step]:
         """See :class:`StepKind`."""
@@ -131,15 +141,15 @@ def _step(run: matrix.ProfileRun, conversion: Step, planning: Planning, *, overl
 
 def _with_states(steps: Sequence[Step], planning: Planning) -> list[Step]:
     """A profile step is done when the store has its run: the record alone proves nothing."""
-    ids = {step.key: done for step in steps if (done := _done_run_id(step.key, planning.workspace))}
+    ids = {step.key: done for step in steps if (done := _done_run_id(step, planning))}
     statuses = stored_statuses(ids.values(), planning.settings)
     return [
         replace(step, state="done") if statuses.get(ids.get(step.key, "")) == "ok" else step for step in steps
     ]
 
 
-def _done_run_id(key: str, workspace: Workspace) -> str | None:
-    record = workspace.record(key)
-    if record is None or record.last.outcome != "done" or record.result is None:
+def _done_run_id(step: Step, planning: Planning) -> str | None:
+    record = planning.workspace.record(step.key)
+    if record is None or record.result is None or not planning.still_counts(record, step.work):
         return None
     return str(record.result.get("run_id"))

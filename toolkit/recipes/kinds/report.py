@@ -13,6 +13,7 @@ from toolkit.recipes.planning import UNKNOWN, Planning
 from toolkit.recipes.status import batch_status
 from toolkit.recipes.step_kinds import StepKind
 from toolkit.recipes.steps import Beginning, ModuleWork, Stage, State, Step
+from toolkit.recipes.workspace import Workspace
 from toolkit.report.batch import BatchStatus
 
 
@@ -51,14 +52,14 @@ class ReportKind(StepKind):
         """See :class:`StepKind`."""
         recipe, workspace = planning.loaded.recipe, planning.workspace
         steps: list[Step] = []
-        keys = tuple(step.key for step in planning.of_stage("results"))
+        results = planning.of_stage("results")
+        keys = tuple(step.key for step in results)
         for name in recipe.report:
             file = workspace.batch(recipe.name) / name
             known = UNKNOWN not in keys
             identity = ["report", str(file), keys, fingerprints.report_code()]
             key = fingerprints.digest(identity) if known else UNKNOWN
-            record = workspace.record(key)
-            done = known and file.is_file() and record is not None and record.last.outcome == "done"
+            done = known and file.is_file() and _shows_all(key, results, workspace)
             state: State = "done" if done else "to do" if known else "unknown"
             steps.append(
                 Step(
@@ -76,3 +77,16 @@ class ReportKind(StepKind):
 
 
 KIND = ReportKind()
+
+
+def _shows_all(key: str, results: Sequence[Step], workspace: Workspace) -> bool:
+    """Whether the report was written after everything that it shows."""
+    record = workspace.record(key)
+    if record is None or record.last.outcome != "done":
+        return False
+    if any(step.state != "done" for step in results):
+        return False
+    shown = (workspace.record(step.key) for step in results)
+    return all(
+        one is None or (one.last.ended_unix_ns or 0) <= (record.last.ended_unix_ns or 0) for one in shown
+    )

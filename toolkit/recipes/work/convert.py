@@ -45,13 +45,16 @@ def run(work: ConvertWork, workspace: Workspace, settings: Settings) -> dict[str
     target = workspace.artifact(work.key)
     # Two recipes may want the same conversion at the same time.
     with exclusive(target.parent / f".{work.key}.lock"):
+        found = True
         try:
             artifact = Artifact.load(target)
         except ArtifactError:
             workspace.remove_leftovers(work.key)
-            artifact = _shared(work.key, workspace) or _convert(work, workspace, settings)
+            shared = _shared(work.key, workspace)
+            found = shared is not None
+            artifact = shared or _convert(work, workspace, settings)
         _put(work.key, artifact, workspace)
-    return _result(work, artifact.manifest)
+    return {**_result(work, artifact.manifest), "found": found}
 
 
 def load_backend(name: str) -> None:

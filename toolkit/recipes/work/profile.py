@@ -31,13 +31,15 @@ def run(work: ProfileWork, workspace: Workspace, settings: Settings) -> dict[str
     """
     with open_store(settings.store_url) as store:
         session = Session(settings, store, timeout_s=work.timeout_s)
-        found = _stored_ok(work, store)
-        if found is None:
+        run_id = _stored_ok(work, store)
+        found = run_id is not None
+        if run_id is None:
             device = open_device(serial_of(work.device, settings), settings)
-            found = _pulled(work, device, session)
-        if found is None:
-            found = _profiled(work, device, obtained(work.artifact, workspace), session)
-    return {"run_id": found, "status": "ok", "alike": list(work.alike)}
+            run_id = _pulled(work, device, session)
+            found = run_id is not None
+        if run_id is None:
+            run_id = _profiled(work, device, obtained(work.artifact, workspace), session)
+    return {"run_id": run_id, "status": "ok", "found": found, "alike": list(work.alike)}
 
 
 def serial_of(target: str, settings: Settings) -> str:
@@ -82,5 +84,5 @@ def _profiled(work: ProfileWork, device: Device, artifact: Artifact, session: Se
     with device.lock():
         # What an earlier process that was killed may have left running under this id.
         abandon(device, this)
-    profile(device, artifact, work.request, session, run_id=this)
+    profile(device, artifact, work.request, session, run_id=this, origin=work.origin)
     return this

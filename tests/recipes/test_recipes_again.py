@@ -1,0 +1,217 @@
+"""Done is not measured: what was done before, what is done now, and when it is measured again."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from pathlib import Path
+
+import pytest
+from recipe_process import SlmRecipe
+from rolling import KIND, AtOnce
+
+from toolkit.errors import RecipeError, UsageError
+from toolkit.profiling.description import Origin
+from toolkit.profiling.request import ProfileRequest
+from toolkit.recipes.batch import Choice, Summary
+from toolkit.recipes.execution import run_recipe
+from toolkit.recipes.kinds.profile import ProfileWork
+from toolkit.recipes.run_ids import run_id
+from toolkit.recipes.status import batch_status
+from toolkit.recipes.step_kinds import STEP_KINDS
+from toolkit.recipes.steps import Beginning
+from toolkit.recipes.validation import load_recipe
+from toolkit.recipes.workspace import Workspace
+from toolkit.settings import Settings
+from toolkit.store import open_store
+
+RECIPE = """schema: slm-recipe/1
+name: dice
+convert: {model: random:llama-tiny}
+"""
+NIGHTLY = "schedule: {fresh: 20h}\n"
+HOUR_NS = 3_600_000_000_000
+
+
+@dataclasses.dataclass
+class Dice:
+    """Runs the recipe's dice alone."""
+
+    folder: Path
+    settings: Settings
+    workspace: Workspace
+    text: str = RECIPE
+
+    def run(self, again: tuple[str, ...] = (), limit: int | None = None) -> Summary:
+        path = self.folder / "recipe.yaml"
+        path.write_text(self.text)
+        return run_recipe(
+            load_recipe(path),
+            self.workspace,
+            self.settings,
+            lambda plan: AtOnce(self.workspace, self.settings),
+            choice=Choice(only=("roll",), limit=limit),
+            listener=lambda event, step, error: None,
+            again=again,
+        )
+
+    def states(self) -> list[str]:
+        steps = batch_status("dice", self.workspace).steps
+        return [step.state for step in steps if step.kind == "roll"]
+
+    def rolls(self) -> list[int]:
+        results = [record.result for record in self.workspace.records() if record.kind == "roll"]
+        return sorted(result["roll"] for result in results if result is not None)
+
+    def age(self, ns: int) -> None:
+        """Make everything that was done this much older."""
+        for record in list(self.workspace.records()):
+            attempts = [
+                one.model_copy(update={"ended_unix_ns": (one.ended_unix_ns or 0) - ns})
+                for one in record.attempts
+            ]
+            self.workspace.write_record(record.model_copy(update={"attempts": attempts}))
+
+
+@pytest.fixture
+def dice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dice:
+    monkeypatch.setitem(STEP_KINDS._entries, "roll", KIND)
+    settings = dataclasses.replace(
+        Settings.from_environment(), data_dir=tmp_path, store_url=f"sqlite:///{tmp_path / 'results.db'}"
+    )
+    return Dice(tmp_path, settings, Workspace(tmp_path / "one"))
+
+
+def test_done_now_and_done_before_are_two_things(dice: Dice) -> None:
+    first = dice.run()
+    assert (first.done, first.already, dice.states()) == (2, 0, ["done", "done"])
+    second = dice.run()
+    assert (second.done, second.already, dice.states()) == (0, 2, ["cached", "cached"])
+    assert first.batch != second.batch == batch_status("dice", dice.workspace).batch
+
+
+def test_again_measures_what_is_done_and_keeps_every_attempt(dice: Dice) -> None:
+    dice.run()
+    before = dice.rolls()
+    again = dice.run(again=("roll",))
+    assert (again.done, again.already, dice.states()) == (2, 0, ["done", "done"])
+    assert min(dice.rolls()) > max(before)
+    records = [record for record in dice.workspace.records() if record.kind == "roll"]
+    assert [[one.outcome for one in record.attempts] for record in records] == [["done", "done"]] * 2
+    assert dice.run().done == 0, "it is asked for each time"
+
+
+def test_what_is_to_be_measured_again_is_not_shown_as_done_meanwhile(dice: Dice) -> None:
+    dice.run()
+    assert dice.run(again=("roll",), limit=1).left == 1
+    assert dice.states() == ["done", "waiting"]
+
+
+def test_a_schedule_measures_again_what_has_grown_old(dice: Dice) -> None:
+    dice.text += NIGHTLY
+    dice.run()
+    dice.age(19 * HOUR_NS)
+    assert (dice.run().done, dice.states()) == (0, ["cached", "cached"])
+    dice.age(2 * HOUR_NS)
+    assert (dice.run().done, dice.states()) == (2, ["done", "done"])
+    assert dice.run().done == 0
+    dice.text = RECIPE
+    dice.age(1000 * HOUR_NS)
+    assert dice.run().done == 0, "without a schedule for ever"
+
+
+def test_a_measurement_of_the_future_is_none(dice: Dice) -> None:
+    """A clock that was set back: nobody knows how old it is."""
+    dice.text += NIGHTLY
+    dice.run()
+    dice.age(-HOUR_NS)
+    assert dice.run().done == 2
+
+
+def test_a_failure_of_an_earlier_batch_is_not_todays(dice: Dice) -> None:
+    lost = dice.folder / "white-lost"
+    lost.touch()
+    assert dice.run().failed and dice.states() == ["done", "failed"]
+    lost.unlink()
+    dice.run(limit=1, again=("roll",))
+    assert dice.states() == ["done", "waiting"]
+    assert dice.run().done == 1
+    assert dice.states() == ["cached", "done"]
+
+
+def test_a_batch_that_stopped_in_the_middle_of_measuring_again_goes_on(dice: Dice) -> None:
+    dice.run()
+    (record, *_) = [one for one in dice.workspace.records() if one.kind == "roll"]
+    running = record.last.model_copy(update={"number": 2, "outcome": "running", "batch": "killed"})
+    attempts = [*record.attempts, running]
+    dice.workspace.write_record(record.model_copy(update={"attempts": attempts, "result": None}))
+    resumed = dice.run()
+    assert (resumed.done, resumed.already) == (1, 1)
+    done = dice.workspace.record(record.key)
+    assert done is not None and [one.number for one in done.attempts] == [1, 2]
+
+
+def beginning(workspace: Workspace, first: int, number: int) -> Beginning:
+    return Beginning("k", (), first, number, "nightly", "b1", ("main",), workspace)
+
+
+def test_a_run_of_before_is_never_taken_for_one_of_now(tmp_path: Path) -> None:
+    work = ProfileWork(artifact="a", device="local", request=ProfileRequest(), timeout_s=None, alike=())
+    one, other = Workspace(tmp_path / "one"), Workspace(tmp_path / "other")
+    begun = work.begun(beginning(one, 3, 4))
+    assert begun.run_ids == (run_id("k", 3, one.identity()), run_id("k", 4, one.identity()))
+    assert begun.run_id == begun.run_ids[-1] and begun.origin == Origin(
+        recipe="nightly", batch="b1", tags=("main",)
+    )
+    assert set(begun.run_ids).isdisjoint(work.begun(beginning(other, 3, 4)).run_ids), "another workspace"
+    assert Workspace(tmp_path / "one").identity() == one.identity()
+    used = Workspace(tmp_path / "used")
+    (used.root / "steps").mkdir(parents=True)
+    (used.root / "steps" / "k.json").touch()
+    assert work.begun(beginning(used, 1, 1)).run_ids == (run_id("k", 1),), "begun by an earlier toolkit"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("schedule: {fresh: soon}", "schedule.fresh: 'soon' should be a time like 20h, 90m or 2d"),
+        ("schedule: {fresh: 20}", "schedule.fresh: 20 should be text"),
+        ("schedule: {frehs: 20h}", "unknown field 'frehs'"),
+        ("tag: 'two words'", "should be a tag"),
+        ("tag: []", "is empty"),
+    ],
+)
+def test_what_a_recipe_cannot_mean(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "recipe.yaml").write_text(f"{RECIPE}{text}\n")
+    with pytest.raises(RecipeError, match=said.replace("[", r"\[")):
+        load_recipe(tmp_path / "recipe.yaml")
+
+
+def test_the_command_measures_again_and_its_runs_say_what_made_them(slm_recipe: SlmRecipe) -> None:
+    recipe = slm_recipe.write(
+        RECIPE + "profile: {preset: smoke, device: local}\nreport: report.md\ntag: [main, nightly]\n"
+    )
+    first = slm_recipe.json("run", recipe)
+    assert {step["state"] for step in first["steps"]} == {"done"}
+    nothing = slm_recipe.run("run", recipe)
+    assert "0 steps done now, 3 done before" in nothing.stdout
+    assert "Nothing was measured now" in nothing.stdout and "--again" in nothing.stdout
+    planned = slm_recipe.json("plan", "--again", recipe)["steps"]
+    assert [step["state"] for step in planned] == ["done", "to do", "to do"], "the report shows the new run"
+    assert planned[0]["done_unix_ns"] < time.time_ns() and planned[1]["done_unix_ns"] is None
+    second = slm_recipe.json("run", recipe, "--again", "profile")
+    assert [step["state"] for step in second["steps"]] == ["cached", "done", "done"]
+    with open_store(slm_recipe.settings.store_url) as store:
+        assert store.run_ids(f"recipe = 'dice' and batch = '{second['batch']}'") == second["runs"]
+        assert store.run_ids("tag = 'main' and tag = 'nightly'") == second["runs"] + first["runs"]
+        assert store.run_ids("tag = 'recipe:dice'") == second["runs"], "what the report shows"
+    elsewhere = slm_recipe.json("run", recipe, "--workspace", slm_recipe.folder / "new")
+    assert {step["state"] for step in elsewhere["steps"]} == {"done"}
+    assert elsewhere["runs"] and set(elsewhere["runs"]).isdisjoint(first["runs"] + second["runs"])
+    assert len(slm_recipe.run_ids()) == 3
+    refused = slm_recipe.run("run", recipe, "--again", "convert")
+    assert refused.returncode == UsageError.exit_code and "one of profile" in refused.stderr
+    shown = slm_recipe.run("status", "dice").stdout
+    assert "done before" in shown and "done now" in shown
+    assert json.loads((slm_recipe.workspace / "batches" / "dice" / "batch.json").read_text())["id"]
