@@ -92,7 +92,7 @@ def main() -> None:
     arguments = _arguments()
     source = resolve(arguments.model, Settings.from_environment())
     ids = _windows(source, arguments.text, arguments.windows)
-    model = build_skeleton(source.config, attention="sdpa")
+    model = build_skeleton(source.config)
     tied = tied_names(model)
     output = next(name for name, module in model.named_modules() if module is model.get_output_embeddings())
     vocabulary = frozenset({f"{output}.weight", *tied.values(), "model.embed_tokens.weight"})

@@ -13,6 +13,7 @@ import pytest
 from toolkit.files import (
     put_in_place,
     remove_leftovers,
+    remove_leftovers_of_the_dead,
     scratch_beside,
     staged_folder,
     whole_file,
@@ -113,3 +114,22 @@ def test_leftovers_of_a_killed_process_go_and_nothing_else(tmp_path: Path) -> No
     assert [name.split(".partial-")[0] for name in names(tmp_path)] == [".other", "mine"]
     remove_leftovers(tmp_path / "other")
     assert names(tmp_path) == ["mine"]
+
+
+def test_leftovers_of_dead_processes_are_removed_and_those_of_living_ones_stay(tmp_path: Path) -> None:
+    code = (
+        "import os, pathlib, sys; from toolkit import files\n"
+        "with files.staged_folder(pathlib.Path(sys.argv[1])) as folder:\n"
+        "    (folder / 'half').write_text('x'); os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", code, tmp_path / "a"], check=False)
+    [left] = names(tmp_path)
+    assert left.startswith(".a.partial-")
+    (tmp_path / ".b.partial-1-x").mkdir()
+    with staged_folder(tmp_path / "a") as folder:
+        remove_leftovers_of_the_dead(tmp_path / "a")
+        assert folder.is_dir()
+        assert names(tmp_path) == [
+            ".a.partial-" + folder.parent.name.partition(".partial-")[2],
+            ".b.partial-1-x",
+        ]

@@ -283,6 +283,7 @@ def staging(target: Path, *, overwrite: bool) -> Iterator[Path]:
         ArtifactExists: the target exists and may not be replaced.
     """
     check_target(target, overwrite=overwrite)
+    files.remove_leftovers_of_the_dead(target)
     with files.staged_folder(target) as folder:
         yield folder
 

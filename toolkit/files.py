@@ -7,6 +7,8 @@ killed processes, not against power cuts, after which hashes tell what has to be
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import tempfile
 import uuid
@@ -45,9 +47,28 @@ def scratch_beside(target: Path) -> Iterator[Path]:
     """A folder on the file system of ``target`` to make it in; it is gone when the block ends."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(
-        dir=target.parent, prefix=f".{target.name}.partial-", ignore_cleanup_errors=True
+        dir=target.parent, prefix=f".{target.name}.partial-{os.getpid()}-", ignore_cleanup_errors=True
     ) as scratch:
         yield Path(scratch)
+
+
+def remove_leftovers_of_the_dead(target: Path) -> None:
+    """Delete what processes of this machine that have ended left of ``target``; others may be making it."""
+    for left in target.parent.glob(f".{target.name}.partial-*"):
+        # Named by :func:`scratch_beside`.
+        process = re.fullmatch(r"(\d+)-[^-]*", left.name.partition(".partial-")[2])
+        if process is not None and not _alive(int(process[1])):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 @contextmanager

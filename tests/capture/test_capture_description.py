@@ -22,7 +22,7 @@ GELU, SILU = "gelu_tanh", "silu"
 def captured(name: str, folder: Path) -> tuple[Any, DecoderGraph]:
     source = resolve(f"random:{name}", Settings(folder, folder, "sqlite://"))
     register_attention()
-    graph, _ = cached_capture(build_skeleton(source.config, attention="slm"), source.config, folder)
+    graph, _ = cached_capture(build_skeleton(source.config), source.config, folder)
     return source.config, graph
 
 

@@ -49,10 +49,10 @@ def test_every_linear_is_quantized_for_its_inputs(
 ) -> None:
     source = resolve(f"random:{model_type}-tiny", settings)
     register_attention()
-    skeleton = build_skeleton(source.config, attention="slm")
+    skeleton = build_skeleton(source.config)
     graph, _ = cached_capture(skeleton, source.config, settings.cache_dir)
     tied, plan = tied_names(skeleton), plan_for(request(source, "8da4w", algorithm="gptq"), source.config)
-    model = build_skeleton(source.config, attention="sdpa")
+    model = build_skeleton(source.config)
     vocabulary, generator = source.config.vocab_size, torch.Generator().manual_seed(1)
     ids = torch.randint(vocabulary, (8, 64), generator=generator).tolist()
 
@@ -86,7 +86,7 @@ def test_an_artifact_is_calibrated_on_text_that_the_model_writes(convert_model: 
 
 def test_generated_texts_are_always_the_same(settings: Settings) -> None:
     source = resolve("random:llama-tiny", settings)
-    model = build_skeleton(source.config, attention="sdpa")
+    model = build_skeleton(source.config)
     texts = [
         calibration_texts.generated(
             model, source.weights, tied_names(model), source.config.vocab_size, lambda done, total: None

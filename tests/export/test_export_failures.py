@@ -76,7 +76,7 @@ def test_wrong_weights_fail_parity_and_leave_nothing(
     import toolkit.export.convert as module
 
     honest = module.reference_logits
-    monkeypatch.setattr(module, "reference_logits", lambda *args: -honest(*args))
+    monkeypatch.setattr(module, "reference_logits", lambda *args, **given: -honest(*args, **given))
     with pytest.raises(ParityFailed, match="mean KL"):
         convert_model("random:llama-tiny")
     assert list(tmp_path.iterdir()) == []

@@ -10,6 +10,7 @@ import torch
 from gguf_files import GGUF_ARCHITECTURES, write_model
 from model_folders import write_folder
 
+from toolkit.capture.skeleton import build_skeleton
 from toolkit.errors import ParityFailed
 from toolkit.inference import original, reference
 from toolkit.settings import Settings
@@ -71,14 +72,16 @@ def test_a_small_folder_is_judged_by_the_model_that_transformers_loads(
     with torch.no_grad():
         expected = model(torch.tensor(IDS)).logits
     wrong = replace(source, weights=Misread(source, "model.layers.1.mlp.up_proj.weight"))
-    torch.testing.assert_close(reference.reference_logits(wrong, {}, IDS), expected)
+    torch.testing.assert_close(reference.reference_logits(wrong, None, {}, IDS), expected)
 
 
 def test_a_large_folder_is_judged_by_a_sample(
     tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = written("folder", "llama-tiny", tmp_path, settings)
-    whole = reference.reference_logits(source, {}, IDS)
+    whole = reference.reference_logits(source, None, {}, IDS)
     monkeypatch.setattr(original, "WHOLE_PARAMETERS", 0)
     tied = {"lm_head.weight": "model.embed_tokens.weight"}
-    torch.testing.assert_close(reference.reference_logits(source, tied, IDS), whole)
+    torch.testing.assert_close(
+        reference.reference_logits(source, build_skeleton(source.config), tied, IDS), whole
+    )

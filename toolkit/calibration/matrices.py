@@ -66,7 +66,7 @@ def calibrate(
     """Quantize every matrix whose spec names a calibrated algorithm.
 
     Args:
-        model: a skeleton with an ordinary attention implementation ("sdpa").
+        model: a skeleton.
         graph: the captured decoder; says which parameters are linears.
         weights: reads parameters as float32.
         plan: quantization of every tensor. What it carries over is left alone.

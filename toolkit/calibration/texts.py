@@ -59,7 +59,7 @@ def generated(
     it was trained on. Always the same texts for the same model.
 
     Args:
-        model: a skeleton with an ordinary attention implementation ("sdpa").
+        model: a skeleton.
         weights: reads parameters as float32.
         tied: alias -> stored parameter.
         vocab_size: first tokens are drawn from all of it.

@@ -1,49 +1,57 @@
 """Capture a transformers decoder once, as a graph that no longer needs transformers.
 
-The capture depends on the configuration, the sources' versions and nothing else, so it is cached and
-reused for every quantization of the model.
+The capture depends on the configuration, on code and on versions, which are its key in the cache, and on
+nothing else, so it is reused for every quantization of the model.
 """
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import math
 import operator
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 import toolkit
 from toolkit.capture.graph import SEQUENCE, DecoderGraph, Op, Ref
-from toolkit.capture.patches import traced_operators
+from toolkit.capture.patches import ATTENTION, register_attention, traced_operators
 from toolkit.capture.simplify import simplify
 from toolkit.errors import UnsupportedModel
 from toolkit.files import write_whole
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 _IGNORED = ("_guards", "aten._assert", "aten.sym_constrain", "_operator.", "aten.sym_size")
-# Changes whenever the format or meaning of a captured graph does.
-_CAPTURE_VERSION = 3
 
 
-def capture(model: nn.Module, config: Any) -> DecoderGraph:
-    """Trace a skeleton built with ``attention="slm"``.
+def capture(model: PreTrainedModel, config: Any) -> DecoderGraph:
+    """Trace a copy of a skeleton; the skeleton stays as it was.
+
+    A traced model is of no use afterwards: what its modules computed meanwhile are fake tensors.
 
     Raises:
         UnsupportedModel: the model does something that cannot be traced or that is not a decoder's.
     """
     length = 7
     sequence = torch.export.Dim("sequence", min=2, max=_context_limit(config))
-    wrapper = _Logits(model)
+    traced = copy.deepcopy(model)
+    register_attention()
+    traced.set_attn_implementation(ATTENTION)
+    wrapper = _Logits(traced)
     inputs = (
         torch.zeros((1, length), dtype=torch.long, device="meta"),
         torch.zeros((1, length), dtype=torch.long, device="meta"),
     )
     try:
-        with torch.no_grad(), traced_operators(model):
+        with torch.no_grad(), traced_operators(traced):
             program = torch.export.export(
                 wrapper,
                 inputs,
@@ -62,9 +70,9 @@ def capture(model: nn.Module, config: Any) -> DecoderGraph:
     return _to_graph(program)
 
 
-def cached_capture(model: nn.Module, config: Any, cache_dir: Path) -> tuple[DecoderGraph, bool]:
+def cached_capture(model: PreTrainedModel, config: Any, cache_dir: Path) -> tuple[DecoderGraph, bool]:
     """Return the capture and whether it came from the cache."""
-    path = cache_dir / "captures" / f"{config.model_type}-{_cache_key(config)}.json"
+    path = cache_dir / "captures" / f"{config.model_type}-{_cache_key(model, config)}.json"
     try:
         return DecoderGraph.from_json(path.read_text()), True
     except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError):
@@ -74,15 +82,30 @@ def cached_capture(model: nn.Module, config: Any, cache_dir: Path) -> tuple[Deco
     return graph, False
 
 
-def _cache_key(config: Any) -> str:
+def _cache_key(model: nn.Module, config: Any) -> str:
+    """What a capture follows from: the config, the code that makes it, the model's own code, and versions."""
     import transformers
 
     facts = config.to_dict()
     for irrelevant in ("_name_or_path", "transformers_version", "dtype", "torch_dtype"):
         facts.pop(irrelevant, None)
-    versions = [_CAPTURE_VERSION, toolkit.__version__, torch.__version__, transformers.__version__]
-    text = json.dumps([facts, versions], sort_keys=True, default=str)
+    versions = [toolkit.__version__, torch.__version__, transformers.__version__]
+    text = json.dumps([facts, versions, _code_digest(model)], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def _code_digest(model: nn.Module) -> str:
+    """Hash of the source files of this package and of the model's modules, a folder's own code among them."""
+    owners = {type(module).__module__ for module in model.modules()}
+    files = {sys.modules[owner].__file__ for owner in owners}
+    model_files = {Path(file) for file in files if file is not None}
+    digest = hashlib.sha256()
+    for file in [
+        *sorted(Path(__file__).parent.glob("*.py")),
+        *sorted(model_files, key=lambda path: path.name),
+    ]:
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
 
 
 class _Logits(nn.Module):

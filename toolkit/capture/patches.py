@@ -8,6 +8,7 @@ tensor arithmetic, or refused when the lowering could not run it.
 from __future__ import annotations
 
 import copy
+import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -127,10 +128,17 @@ def _rms_norm(module: nn.Module) -> Callable[[Tensor], Tensor] | None:
 
 def _rope_table(name: str, module: nn.Module) -> Callable[..., tuple[Tensor, Tensor]]:
     original = module.forward
+    layer_types: set[str | None] = {None}
+    if "layer_type" in inspect.signature(original).parameters:
+        layer_types = set(getattr(getattr(module, "config", None), "layer_types", None) or layer_types)
+    # Asked now: scalings that look at the positions' values cannot be traced.
+    widths = {}
+    for kind in layer_types:
+        extra = () if kind is None else (kind,)
+        widths[kind] = original(torch.zeros(1), torch.zeros((1, 1), dtype=torch.long), *extra)[0].shape[-1]
 
     def forward(hidden: Tensor, position_ids: Tensor, layer_type: str | None = None) -> tuple[Tensor, Tensor]:
-        extra = () if layer_type is None else (layer_type,)
-        dim = original(torch.zeros(1), torch.zeros((1, 1), dtype=torch.long), *extra)[0].shape[-1]
+        dim = widths[layer_type]
         table = name if layer_type is None else f"{name}:{layer_type}"
         cos, sin = torch.ops.slm.rope_table(position_ids, table, dim)
         return cos, sin

@@ -35,5 +35,23 @@ def rope_table(model: Any, name: str, context_length: int) -> tuple[NDArray[np.f
     return _table(cos, half), _table(sin, half)
 
 
+def first_long_position(config: Any, context_length: int) -> int:
+    """From which position on the original model rotates as the table of a context length does.
+
+    Longrope has other factors for texts that are longer than the original context. Rotary embeddings only
+    know differences of positions, so a short text that starts there is rotated as the end of a long one.
+    """
+    parameters = getattr(config, "rope_parameters", None) or {}
+    nested = [value for value in parameters.values() if isinstance(value, dict)]
+    for scaling in nested or [parameters]:
+        if scaling.get("rope_type") == "longrope":
+            original = scaling.get("original_max_position_embeddings") or getattr(
+                config, "original_max_position_embeddings", None
+            )
+            if original and context_length > original:
+                return int(original)
+    return 0
+
+
 def _table(values: torch.Tensor, half: int) -> NDArray[np.float32]:
     return np.ascontiguousarray(values[0, :, :half].to(torch.float32).numpy())

@@ -18,12 +18,11 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
 
 
-def build_skeleton(config: PretrainedConfig, *, attention: str) -> PreTrainedModel:
+def build_skeleton(config: PretrainedConfig) -> PreTrainedModel:
     """Instantiate the causal LM of a config with parameters on the meta device.
 
     Args:
         config: the text decoder's configuration.
-        attention: name of a registered attention implementation.
 
     Raises:
         UnsupportedModel: transformers has no causal LM for this configuration.
@@ -36,7 +35,7 @@ def build_skeleton(config: PretrainedConfig, *, attention: str) -> PreTrainedMod
         with torch.device("meta"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model: Any = AutoModelForCausalLM.from_config(
-                config, attn_implementation=attention, dtype=torch.float32
+                config, attn_implementation="sdpa", dtype=torch.float32
             )
     except ValueError as error:
         raise UnsupportedModel(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -30,8 +31,7 @@ from toolkit.calibration.texts import generated, windows
 from toolkit.capture.capture import cached_capture
 from toolkit.capture.description import describe
 from toolkit.capture.graph import DecoderGraph
-from toolkit.capture.patches import register_attention
-from toolkit.capture.rope import rope_table
+from toolkit.capture.rope import first_long_position, rope_table
 from toolkit.capture.skeleton import build_skeleton, tied_names
 from toolkit.compress.adaptation import check_supported
 from toolkit.compress.plan import QuantizationPlan
@@ -49,6 +49,8 @@ from toolkit.inference.reference import reference_logits
 from toolkit.settings import Settings
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
     from toolkit.sources import ModelSource
 
 # Long enough for a chat on a phone; models trained for less get less.
@@ -104,8 +106,7 @@ def convert(
     context = _context_length(source, request.context)
     stages = _Stages()
     with stages("capture"):
-        register_attention()
-        model = build_skeleton(source.config, attention="slm")
+        model = build_skeleton(source.config)
         tied = tied_names(model)
         graph, cached = cached_capture(model, source.config, settings.cache_dir)
         _check_weights(source, graph, tied)
@@ -113,7 +114,7 @@ def convert(
     with staging(output, overwrite=overwrite) as folder:
         tokenizer = source.write_tokenizer(folder)
         with (
-            _calibrated(source, request.calibration, plan, graph, tied, folder, stages) as calibrated,
+            _calibrated(source, model, request.calibration, plan, graph, tied, folder, stages) as calibrated,
             stages("quantize and write"),
         ):
             job = LoweringJob(
@@ -134,7 +135,7 @@ def convert(
             lowered = _lower(lowering, folder, job)
         with stages("check parity"):
             limit = parity.threshold(lowered.stored.values())
-            agreement, greedy = _parity(source, folder, tied, context, limit, engine)
+            agreement, greedy = _parity(source, model, folder, tied, context, limit, engine)
         _enforce(agreement, source, request)
         with stages("hash and publish"):
             files = file_entries(folder)
@@ -169,6 +170,7 @@ def convert(
 @contextmanager
 def _calibrated(
     source: ModelSource,
+    model: PreTrainedModel,
     calibration: Path | None,
     plan: QuantizationPlan,
     graph: DecoderGraph,
@@ -180,7 +182,6 @@ def _calibrated(
     if not plan.calibrated:
         yield {}
         return
-    model = build_skeleton(source.config, attention="sdpa")
     if calibration is not None:
         ids = windows(calibration, folder / "tokenizer.json")
     else:
@@ -239,6 +240,7 @@ def _check_weights(source: ModelSource, graph: DecoderGraph, tied: Mapping[str, 
 
 def _parity(
     source: ModelSource,
+    model: PreTrainedModel,
     folder: Path,
     tied: Mapping[str, str],
     context: int,
@@ -248,7 +250,14 @@ def _parity(
     ids, prompt = parity.parity_ids(folder, source.config.vocab_size)
     length = min(len(ids[0]), context)
     ids = [text[:length] for text in ids]
-    expected = reference_logits(source, tied, ids)
+    first = first_long_position(source.config, context)
+    if first:
+        print(
+            f"{source.name}: a context of {context} has longrope's long factors for texts of every length; "
+            f"transformers takes the short ones up to {first} tokens, as --context {first} does",
+            file=sys.stderr,
+        )
+    expected = reference_logits(source, model, tied, ids, first_position=first)
     prompt = prompt[: max(1, context - 1)]
     tokens = max(1, min(parity.GREEDY_TOKENS, context - len(prompt)))
     decoder = open_decoder(engine, folder, max(length, len(prompt) + tokens))

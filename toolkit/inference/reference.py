@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from toolkit.capture.skeleton import build_skeleton
 from toolkit.inference.original import check_reader, whole_original
 
 if TYPE_CHECKING:
@@ -19,14 +18,21 @@ if TYPE_CHECKING:
 
 
 def reference_logits(
-    source: ModelSource, tied: Mapping[str, str], ids: Sequence[Sequence[int]]
+    source: ModelSource,
+    skeleton: Any,
+    tied: Mapping[str, str],
+    ids: Sequence[Sequence[int]],
+    *,
+    first_position: int = 0,
 ) -> torch.Tensor:
     """Logits of the original model.
 
     Args:
         source: where it comes from.
+        skeleton: the model without weights, for sources that are not loaded whole.
         tied: alias -> stored parameter.
         ids: token ids of equally long texts [texts, length].
+        first_position: where the texts begin.
 
     Returns:
         float32 [texts, length, vocab].
@@ -38,32 +44,40 @@ def reference_logits(
     weights = source.weights
     model = whole_original(source, sum(math.prod(weights.shape(name)) for name in weights.names()))
     if model is not None:
-        return _logits(model, ids)
+        return _logits(model, ids, first_position)
     check_reader(source)
-    return streamed_logits(build_skeleton(source.config, attention="sdpa"), weights, tied, ids)
+    return streamed_logits(skeleton, weights, tied, ids, first_position=first_position)
 
 
 def streamed_logits(
-    model: Any, weights: Weights, tied: Mapping[str, str], ids: Sequence[Sequence[int]]
+    model: Any,
+    weights: Weights,
+    tied: Mapping[str, str],
+    ids: Sequence[Sequence[int]],
+    *,
+    first_position: int = 0,
 ) -> torch.Tensor:
     """Logits of a model with weights that are read as they are needed.
 
     Args:
-        model: a skeleton with an ordinary attention implementation ("sdpa").
+        model: a skeleton.
         weights: reads parameters as float32.
         tied: alias -> stored parameter.
         ids: token ids of equally long texts [texts, length].
+        first_position: where the texts begin.
 
     Returns:
         float32 [texts, length, vocab].
     """
     with streamed(model, weights, tied):
-        return _logits(model, ids)
+        return _logits(model, ids, first_position)
 
 
-def _logits(model: Any, ids: Sequence[Sequence[int]]) -> torch.Tensor:
+def _logits(model: Any, ids: Sequence[Sequence[int]], first_position: int) -> torch.Tensor:
+    positions = torch.arange(len(ids[0]))[None] + first_position
+    given = {"position_ids": positions.expand(len(ids), -1)} if first_position else {}
     with torch.no_grad():
-        logits: torch.Tensor = model(input_ids=torch.tensor(ids), use_cache=False).logits
+        logits: torch.Tensor = model(input_ids=torch.tensor(ids), use_cache=False, **given).logits
     return logits.to(torch.float32)
 
 

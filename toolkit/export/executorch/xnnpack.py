@@ -79,7 +79,7 @@ class XnnpackGraph:
         self._nodes: list[Any] = []
         self._inputs: list[int] = []
         self._stored = [schema.ConstantDataOffset(0, 0)]
-        self._constants: dict[bytes, Node] = {}
+        self._constants: dict[tuple[bytes, Shape, bool], Node] = {}
         self._rounded: dict[int, int] = {}
         self._sums: dict[int, Node] = {}
 
@@ -89,18 +89,25 @@ class XnnpackGraph:
         self._inputs.append(node.id)
         return node
 
-    def constant(self, array: NDArray[np.float32]) -> Node:
-        """A float32 constant; equal ones are stored once in the program."""
+    def constant(self, array: NDArray[np.float32], *, packed: bool = False) -> Node:
+        """A float32 constant; equal ones are stored once in the program, per kind of use.
+
+        Args:
+            array: the values.
+            packed: it is a filter or bias, which XNNPACK packs and then drops; an elementwise operator must
+                not share it, nor find it under the same name in another delegate.
+        """
         content = array.tobytes()
-        key = content + str(array.shape).encode()
+        key = (content, array.shape, packed)
         if key not in self._constants:
-            buffer = self._store(hashlib.sha256(content).hexdigest(), len(content), content)
+            name = ("packed_" if packed else "") + hashlib.sha256(content).hexdigest()
+            buffer = self._store(name, len(content), content)
             self._constants[key] = self._tensor(array.shape, buffer=buffer)
         return self._constants[key]
 
-    def scalar(self, number: float) -> Node:
+    def scalar(self, number: float, *, packed: bool = False) -> Node:
         """A float32 constant of one element."""
-        return self.constant(np.array([number], np.float32))
+        return self.constant(np.array([number], np.float32), packed=packed)
 
     def unary(self, kind: str, operand: Node) -> Node:
         """An elementwise operator by its name in XNNPACK's schema: Sigmoid, Tanh, Square ..."""
@@ -179,8 +186,8 @@ class XnnpackGraph:
 
         As a linear with one output it is faster than XNNPACK's pooling and needs no reshapes.
         """
-        stored = self.constant(weights[None])
-        bias = self.scalar(offset) if offset else None
+        stored = self.constant(weights[None], packed=True)
+        bias = self.scalar(offset, packed=True) if offset else None
         return self.product(operand.id, stored.id, bias, (*operand.shape[:-1], 1))
 
     def _swap_pairs(self, operand: Node) -> Node:
