@@ -110,10 +110,10 @@ def test_a_model_type_that_cannot_be_converted_is_refused(
 def test_an_operator_without_lowering_is_named_with_its_module(
     convert_model: Convert, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from toolkit.export.onnx import arithmetic
+    from toolkit.export.onnx import lowering
 
-    known = {name: emitter for name, emitter in arithmetic.EMITTERS.items() if name != "aten.silu"}
-    monkeypatch.setattr(arithmetic, "EMITTERS", known)
+    known = {name: emitter for name, emitter in lowering._EMITTERS.items() if name != "aten.silu"}
+    monkeypatch.setattr(lowering, "_EMITTERS", known)
     with pytest.raises(UnsupportedModel, match=r"aten\.silu \(silu in model\.layers\.0\.mlp\.act_fn\)"):
         convert_model("random:llama-tiny")
     assert list(tmp_path.iterdir()) == []

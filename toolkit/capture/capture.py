@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import inspect
 import json
 import math
 import operator
 import sys
+import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _IGNORED = ("_guards", "aten._assert", "aten.sym_constrain", "_operator.", "aten.sym_size")
+# In front of a size that is neither a number nor the sequence length.
+_ODD = "?"
 
 
 def capture(model: PreTrainedModel, config: Any) -> DecoderGraph:
@@ -45,7 +50,9 @@ def capture(model: PreTrainedModel, config: Any) -> DecoderGraph:
     traced = copy.deepcopy(model)
     register_attention()
     traced.set_attn_implementation(ATTENTION)
-    wrapper = _Logits(traced)
+    # Some models count positions themselves.
+    takes_positions = "position_ids" in inspect.signature(traced.forward).parameters
+    wrapper = _Logits(traced, takes_positions=takes_positions)
     inputs = (
         torch.zeros((1, length), dtype=torch.long, device="meta"),
         torch.zeros((1, length), dtype=torch.long, device="meta"),
@@ -58,6 +65,12 @@ def capture(model: PreTrainedModel, config: Any) -> DecoderGraph:
                 dynamic_shapes={"input_ids": {1: sequence}, "position_ids": {1: sequence}},
                 strict=False,
             )
+            if _writes(program):
+                # Every write into a tensor becomes a new tensor.
+                with warnings.catch_warnings():
+                    # PyTorch's own code calls what it deprecated.
+                    warnings.simplefilter("ignore", FutureWarning)
+                    program = program.run_decompositions({})
     except UnsupportedModel:
         raise
     except (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError, KeyError) as error:
@@ -65,7 +78,7 @@ def capture(model: PreTrainedModel, config: Any) -> DecoderGraph:
         raise UnsupportedModel(
             f"model type {config.model_type!r} cannot be traced: {str(error).splitlines()[0][:300]}",
             subject=config.name_or_path or config.model_type,
-            next_step="Tested model types: llama, mistral, qwen2, qwen3, phi3, gemma3_text, gpt2.",
+            next_step="docs/families.md lists the model types that convert.",
         ) from error
     return _to_graph(program)
 
@@ -109,13 +122,15 @@ def _code_digest(model: nn.Module) -> str:
 
 
 class _Logits(nn.Module):
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, *, takes_positions: bool) -> None:
         super().__init__()
         self.model = model
+        self._takes_positions = takes_positions
 
     def forward(self, input_ids: torch.Tensor, position_ids: torch.Tensor) -> torch.Tensor:
+        positions = {"position_ids": position_ids} if self._takes_positions else {}
         logits: torch.Tensor = self.model(
-            input_ids=input_ids, position_ids=position_ids, use_cache=False, return_dict=True
+            input_ids=input_ids, use_cache=False, return_dict=True, **positions
         ).logits
         return logits
 
@@ -140,7 +155,8 @@ def _to_graph(program: torch.export.ExportedProgram) -> DecoderGraph:
                 tensor = values[lifted[node.name]]
                 names[node.name] = node.name
                 if not tensor.is_meta:
-                    constants[node.name] = (tuple(tensor.shape), tensor.flatten().to(torch.float32).tolist())
+                    # Integers and flags stay what they are.
+                    constants[node.name] = (tuple(tensor.shape), tensor.flatten().tolist())
             elif node.name not in names:
                 names[node.name] = node.name
         elif node.op == "call_function":
@@ -154,7 +170,49 @@ def _to_graph(program: torch.export.ExportedProgram) -> DecoderGraph:
         names[placeholder]: tuple(program.state_dict[target].shape)
         for placeholder, target in signature.inputs_to_parameters.items()
     }
-    return simplify(DecoderGraph(tuple(ops), parameters, constants, output))
+    ops = _numbered(ops)
+    graph = simplify(DecoderGraph(tuple(ops), parameters, constants, output))
+    _check(graph)
+    return graph
+
+
+def _numbered(ops: list[Op]) -> list[Op]:
+    """Attentions with keys and values of their own each: a layer that runs several times keeps several."""
+    attentions = [op for op in ops if op.target == "slm.attention"]
+    if len({op.args[3] for op in attentions}) == len(attentions):
+        return ops
+    order = iter(range(len(attentions)))
+    return [
+        replace(op, args=(*op.args[:3], next(order), *op.args[4:])) if op.target == "slm.attention" else op
+        for op in ops
+    ]
+
+
+def _check(graph: DecoderGraph) -> None:
+    """Refuse what no lowering could say: sizes that are no number, and writes into tensors."""
+    for op in graph.ops:
+        if (op.shape or ()).count(SEQUENCE) > 1:
+            raise UnsupportedModel(
+                f"{op} compares each position with each other one in a way that is not known as attention",
+                next_step="docs/families.md lists the model types that convert.",
+            )
+        odd = next((size for size in op.shape or () if str(size).startswith(_ODD)), None)
+        if odd is not None:
+            raise UnsupportedModel(
+                f"{op} yields a tensor of size {str(odd).removeprefix(_ODD)}, which is neither a number nor "
+                "the sequence length",
+                next_step="docs/families.md lists the model types that convert.",
+            )
+
+
+def _writes(program: torch.export.ExportedProgram) -> bool:
+    """Whether an operation changes one of its operands."""
+    return any(
+        node.op == "call_function"
+        and isinstance(node.target, torch._ops.OpOverload)
+        and node.target._schema.is_mutable
+        for node in program.graph.nodes
+    )
 
 
 def _target(target: Any) -> str:
@@ -206,9 +264,5 @@ def _operand(arg: Any, names: Mapping[str, str]) -> Any:
 def _size(size: Any) -> int | str:
     if isinstance(size, int):
         return size
-    if size.node.expr.is_symbol:
-        return SEQUENCE
-    raise UnsupportedModel(
-        f"a tensor's size is {size}, which is neither a number nor the sequence length",
-        next_step="Only decoders whose shapes depend on the sequence length alone can be exported.",
-    )
+    # Another expression of the length matters only where something live has it.
+    return SEQUENCE if size.node.expr.is_symbol else f"{_ODD}{size}"

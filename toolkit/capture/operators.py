@@ -12,13 +12,13 @@ from torch import Tensor
 
 
 @torch.library.custom_op("slm::rms_norm", mutates_args=())
-def rms_norm(hidden: Tensor, weight: Tensor, eps: float, unit_offset: bool) -> Tensor:
-    """``hidden / sqrt(mean(hidden**2, -1) + eps) * w`` with w = weight, or 1 + weight (Gemma)."""
+def rms_norm(hidden: Tensor, weight: Tensor | None, eps: float, unit_offset: bool) -> Tensor:
+    """``hidden / sqrt(mean(hidden**2, -1) + eps) * w``; w is weight, 1 + weight (Gemma), or 1 without one."""
     raise NotImplementedError("slm::rms_norm exists only in captured graphs")
 
 
 @rms_norm.register_fake
-def _(hidden: Tensor, weight: Tensor, eps: float, unit_offset: bool) -> Tensor:
+def _(hidden: Tensor, weight: Tensor | None, eps: float, unit_offset: bool) -> Tensor:
     return torch.empty_like(hidden)
 
 

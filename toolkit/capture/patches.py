@@ -8,7 +8,6 @@ tensor arithmetic, or refused when the lowering could not run it.
 from __future__ import annotations
 
 import copy
-import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -49,30 +48,50 @@ def _attention(
             subject=type(module).__name__,
             next_step="Only causal attention with an optional sliding window and soft cap can be exported.",
         )
+    scale = float(scaling if scaling is not None else query.shape[-1] ** -0.5)
+    width = value.shape[-1]
+    query, key, value = _as_wide(query, key, value)
     output = torch.ops.slm.attention(
         query,
         key,
         value,
         module.layer_idx,
-        float(scaling if scaling is not None else query.shape[-1] ** -0.5),
+        scale,
         int(sliding_window or 0),
         float(softcap or 0.0),
     )
-    return output, None
+    return output if output.shape[-1] == width else output[..., :width], None
+
+
+# Engines' attention kernels take heads of a multiple of so many numbers, values as wide as keys.
+_HEAD_MULTIPLE = 8
+
+
+def _as_wide(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries, keys and values with zeros at the end of each head where engines need them."""
+    width = -(-max(query.shape[-1], value.shape[-1]) // _HEAD_MULTIPLE) * _HEAD_MULTIPLE
+
+    def padded(states: Tensor) -> Tensor:
+        missing = width - states.shape[-1]
+        return nn.functional.pad(states, (0, missing)) if missing else states
+
+    return padded(query), padded(key), padded(value)
 
 
 @contextmanager
 def traced_operators(model: nn.Module) -> Iterator[None]:
     """Swap normalization, rotary embedding and activation for operators while the block runs."""
     with ExitStack() as stack:
+        unlike_halves = set()
         for name, module in model.named_modules():
+            if type(module).__name__.endswith("RotaryEmbedding") and not _repeats_halves(module):
+                unlike_halves.add(type(module).__module__)
             replacement = _replacement(name, module)
             if replacement is not None:
                 _replace(stack, module, "forward", replacement)
         for source in {type(module).__module__ for module in model.modules()}:
             rotary = getattr(sys.modules[source], "apply_rotary_pos_emb", None)
-            if rotary is not None:
-                _check_rotate_half(rotary, source)
+            if rotary is not None and source not in unlike_halves and _rotates_halves(rotary):
                 _replace(stack, sys.modules[source], "apply_rotary_pos_emb", _apply_rotary)
         yield
 
@@ -84,15 +103,6 @@ def _replace(stack: ExitStack, owner: object, name: str, value: object) -> None:
     else:
         stack.callback(delattr, owner, name)
     setattr(owner, name, value)
-
-
-def rotary_modules(model: nn.Module) -> dict[str, nn.Module]:
-    """The model's rotary embeddings by module name."""
-    return {
-        name: module
-        for name, module in model.named_modules()
-        if type(module).__name__.endswith("RotaryEmbedding")
-    }
 
 
 def _replacement(name: str, module: nn.Module) -> Callable[..., Any] | None:
@@ -109,41 +119,84 @@ def _replacement(name: str, module: nn.Module) -> Callable[..., Any] | None:
 def _rms_norm(module: nn.Module) -> Callable[[Tensor], Tensor] | None:
     eps = getattr(module, "variance_epsilon", None) or getattr(module, "eps", None)
     parameters = dict(module.named_parameters())
-    if eps is None or list(parameters) != ["weight"]:
+    if eps is None or list(parameters) not in ([], ["weight"]):
         return None
-    size = parameters["weight"].shape[0]
+    if parameters and parameters["weight"].dim() != 1:
+        return None
+    size = parameters["weight"].shape[0] if parameters else 16
     generator = torch.Generator().manual_seed(0)
     probe = copy.deepcopy(module).to_empty(device="cpu")
-    weight = torch.randn(size, generator=generator)
-    probe.weight = nn.Parameter(weight, requires_grad=False)
+    weight = torch.randn(size, generator=generator) if parameters else torch.ones(size)
+    if parameters:
+        probe.weight = nn.Parameter(weight, requires_grad=False)
     hidden = torch.randn(3, size, generator=generator)
     scaled = hidden * torch.rsqrt(hidden.pow(2).mean(-1, keepdim=True) + eps)
-    with torch.no_grad():
-        actual = probe(hidden)
+    try:
+        with torch.no_grad():
+            actual = probe(hidden)
+    except (RuntimeError, TypeError, ValueError, AttributeError):
+        # It takes something else than rows, a gate say.
+        return None
     for unit_offset in (False, True):
         if torch.allclose(actual, scaled * (weight + unit_offset), atol=1e-5):
-            return lambda states: torch.ops.slm.rms_norm(states, module.weight, float(eps), unit_offset)
+            # Asked for when it runs: the trace gives the module other parameters.
+            return lambda states: torch.ops.slm.rms_norm(
+                states, module.weight if parameters else None, float(eps), unit_offset
+            )
     return None
 
 
-def _rope_table(name: str, module: nn.Module) -> Callable[..., tuple[Tensor, Tensor]]:
-    original = module.forward
-    layer_types: set[str | None] = {None}
-    if "layer_type" in inspect.signature(original).parameters:
-        layer_types = set(getattr(getattr(module, "config", None), "layer_types", None) or layer_types)
-    # Asked now: scalings that look at the positions' values cannot be traced.
-    widths = {}
-    for kind in layer_types:
-        extra = () if kind is None else (kind,)
-        widths[kind] = original(torch.zeros(1), torch.zeros((1, 1), dtype=torch.long), *extra)[0].shape[-1]
+def _layer_types(module: nn.Module) -> list[str | None]:
+    """What a rotary embedding may be asked for, beside positions."""
+    return [None, *dict.fromkeys(getattr(getattr(module, "config", None), "layer_types", None) or ())]
 
-    def forward(hidden: Tensor, position_ids: Tensor, layer_type: str | None = None) -> tuple[Tensor, Tensor]:
-        dim = widths[layer_type]
+
+def rope_values(module: nn.Module, length: int, layer_type: str | None = None) -> Any:
+    """Cosines and sines [1, length, dim] of a rotary embedding, or complex numbers [1, length, dim / 2]."""
+    # Some keep what they computed last, and would compute something else afterwards.
+    probe = copy.deepcopy(module)
+    extra = () if layer_type is None else (layer_type,)
+    with torch.no_grad():
+        return probe(torch.zeros(1), torch.arange(length)[None], *extra)
+
+
+def _rope_table(name: str, module: nn.Module) -> Callable[..., Any] | None:
+    widths: dict[str | None, tuple[int, bool]] = {}
+    for layer_type in _layer_types(module):
+        try:
+            values = rope_values(module, 1, layer_type)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            continue
+        is_complex = isinstance(values, Tensor)
+        if is_complex and not values.is_complex():
+            return None
+        widths[layer_type] = (values if is_complex else values[0]).shape[-1], is_complex
+    if not widths:
+        return None
+
+    def forward(hidden: Tensor, position_ids: Tensor, layer_type: str | None = None) -> Any:
+        dim, is_complex = widths[layer_type]
         table = name if layer_type is None else f"{name}:{layer_type}"
         cos, sin = torch.ops.slm.rope_table(position_ids, table, dim)
-        return cos, sin
+        return torch.complex(cos, sin) if is_complex else (cos, sin)
 
     return forward
+
+
+def _repeats_halves(module: nn.Module) -> bool:
+    """Whether the second half of the cosines and sines is the first one again, as rotating halves needs."""
+    for layer_type in _layer_types(module):
+        try:
+            values = rope_values(module, 3, layer_type)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            continue
+        if isinstance(values, Tensor):
+            return False
+        for table in values:
+            first, second = table.tensor_split(2, dim=-1)
+            if first.shape != second.shape or not torch.equal(first, second):
+                return False
+    return True
 
 
 def _tanh_gelu(module: nn.Module) -> Callable[[Tensor], Tensor] | None:
@@ -159,17 +212,21 @@ def _apply_rotary(
     return torch.ops.slm.rotary(query, cos, sin), torch.ops.slm.rotary(key, cos, sin)
 
 
-def _check_rotate_half(function: Callable[..., tuple[Tensor, Tensor]], source: str) -> None:
+def _rotates_halves(function: Callable[..., Any]) -> bool:
+    """Whether a function turns the halves of queries and keys; another one is traced as it is."""
     generator = torch.Generator().manual_seed(0)
     states = torch.randn(1, 2, 3, 8, generator=generator)
     angle = torch.randn(1, 3, 4, generator=generator).repeat(1, 1, 2)
     cos, sin = angle.cos(), angle.sin()
     half = torch.cat((-states[..., 4:], states[..., :4]), dim=-1)
     expected = states * cos[:, None] + half * sin[:, None]
-    actual = function(states, states, cos, sin)
-    if not all(torch.allclose(rotated, expected, atol=1e-5) for rotated in actual):
-        raise UnsupportedModel(
-            "its rotary embedding does not rotate halves",
-            subject=source,
-            next_step="Interleaved rotary embeddings are not supported yet.",
-        )
+    try:
+        actual = function(states, states, cos, sin)
+    except (RuntimeError, TypeError, ValueError, IndexError, AttributeError):
+        return False
+    return isinstance(actual, tuple) and all(
+        isinstance(rotated, Tensor)
+        and rotated.shape == expected.shape
+        and torch.allclose(rotated, expected, atol=1e-5)
+        for rotated in actual
+    )

@@ -8,6 +8,7 @@ from typing import Any
 from toolkit.capture.graph import DecoderGraph, Op, Ref
 from toolkit.compress.parameters import Matrix
 from toolkit.compress.plan import Role
+from toolkit.errors import UnsupportedModel
 
 
 def resolve(graph: DecoderGraph, ref: Any) -> Op | None:
@@ -24,6 +25,8 @@ def is_head(graph: DecoderGraph, tied: Mapping[str, str], op: Op) -> bool:
 def linear_matrix(graph: DecoderGraph, tied: Mapping[str, str], op: Op) -> Matrix:
     """The weight of a linear."""
     name = op.args[1].name
+    if name not in graph.parameters:
+        raise UnsupportedModel(f"the matrix of {op} is computed from the text, not a parameter")
     role: Role = "lm_head" if is_head(graph, tied, op) else "linear"
     return Matrix(tied.get(name, name), role, bool(op.kwargs.get("transposed")))
 
@@ -52,3 +55,13 @@ def split_widths(op: Op, total: int) -> list[int]:
 def layer_norm_epsilon(op: Op) -> float:
     """Epsilon of an aten.layer_norm."""
     return float(op.args[4]) if len(op.args) > 4 else 1e-5
+
+
+def limits(op: Op) -> tuple[Any, Any]:
+    """Lower and upper bound of a clamp; None for none."""
+    if op.target == "aten.relu6":
+        return 0.0, 6.0
+    names = {"aten.clamp_min": ("min",), "aten.clamp_max": ("max",)}.get(op.target, ("min", "max"))
+    given = dict(zip(names, op.args[1:], strict=False)) | op.kwargs
+    defaults = (-1.0, 1.0) if op.target == "aten.hardtanh" else (None, None)
+    return given.get("min", defaults[0]), given.get("max", defaults[1])

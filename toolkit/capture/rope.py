@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from toolkit.capture.patches import rope_values as module_values
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -15,21 +17,24 @@ if TYPE_CHECKING:
     RopeTables = Callable[[str], tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 
-def rope_table(model: Any, name: str, context_length: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Cosines and sines, float32 [context_length, rotary_dim / 2].
+def rope_values(model: Any, name: str, length: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cosines and sines, float32 [1, length, dim], as the model computes them for a text of that length.
 
     Args:
         model: a skeleton.
         name: as in slm::rope_table: the module's name, and after a colon the layer type it is asked for.
-        context_length: rows. Scalings that depend on the length of the text (longrope, dynamic) are fixed
-            at this length, because a table has one value per position.
+        length: positions. Scalings that depend on the length of the text (longrope, dynamic) are fixed at
+            this length, because a table has one value per position.
     """
     module_name, _, layer_type = name.partition(":")
-    module = model.get_submodule(module_name)
-    positions = torch.arange(context_length)[None]
-    extra = (layer_type,) if layer_type else ()
-    with torch.no_grad():
-        cos, sin = module(torch.zeros(1), positions, *extra)
+    values = module_values(model.get_submodule(module_name), length, layer_type or None)
+    cos, sin = (values.real, values.imag) if isinstance(values, torch.Tensor) else values
+    return cos.to(torch.float32), sin.to(torch.float32)
+
+
+def rope_table(model: Any, name: str, context_length: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Cosines and sines, float32 [context_length, rotary_dim / 2], of an embedding that repeats halves."""
+    cos, sin = rope_values(model, name, context_length)
     half = cos.shape[-1] // 2
     # Both halves of the last dimension hold the same angles; the engine wants them once.
     return _table(cos, half), _table(sin, half)
@@ -54,4 +59,4 @@ def first_long_position(config: Any, context_length: int) -> int:
 
 
 def _table(values: torch.Tensor, half: int) -> NDArray[np.float32]:
-    return np.ascontiguousarray(values[0, :, :half].to(torch.float32).numpy())
+    return np.ascontiguousarray(values[0, :, :half].numpy())

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from toolkit.capture.graph import SEQUENCE, DecoderGraph, Op, Ref, references
+from toolkit.capture.normalize import normalize
 
 _INPUT_SHAPES: dict[str, tuple[int | str, ...]] = {"input_ids": (1, SEQUENCE), "position_ids": (1, SEQUENCE)}
 _NO_OPS = (
@@ -20,8 +21,9 @@ _NO_OPS = (
 
 
 def simplify(graph: DecoderGraph) -> DecoderGraph:
-    """Drop operations without effect, and write GPT-2's Conv1D as the linear that it is."""
-    return without_dead_code(_conv1d_to_linear(_without_no_ops(graph)))
+    """Drop operations without effect, write Conv1D as the linear that it is, say each thing in one way."""
+    graph = _conv1d_to_linear(without_no_ops(graph))
+    return without_dead_code(without_no_ops(normalize(without_dead_code(graph))))
 
 
 def without_dead_code(graph: DecoderGraph) -> DecoderGraph:
@@ -40,7 +42,8 @@ def without_dead_code(graph: DecoderGraph) -> DecoderGraph:
     )
 
 
-def _without_no_ops(graph: DecoderGraph) -> DecoderGraph:
+def without_no_ops(graph: DecoderGraph) -> DecoderGraph:
+    """Readers of an operation without effect read its operand instead."""
     same: dict[str, str] = {}
     kept: list[Op] = []
     for op in graph.ops:
@@ -57,7 +60,7 @@ def _without_no_ops(graph: DecoderGraph) -> DecoderGraph:
 
 
 def _casts_to_same(graph: DecoderGraph, op: Op, source: str) -> bool:
-    if op.target != "aten.to":
+    if op.target not in ("aten.to", "aten._to_copy"):
         return False
     before = graph.by_name.get(source)
     # Parameters and lifted buffers are float32 in every capture.

@@ -31,12 +31,22 @@ def build_skeleton(config: PretrainedConfig) -> PreTrainedModel:
 
     # transformers writes the attention's name into the config it is given.
     config = copy.deepcopy(config)
-    try:
+
+    def build(attention: str) -> Any:
         with torch.device("meta"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            model: Any = AutoModelForCausalLM.from_config(
-                config, attn_implementation="sdpa", dtype=torch.float32
+            return AutoModelForCausalLM.from_config(
+                config, attn_implementation=attention, dtype=torch.float32
             )
+
+    try:
+        try:
+            model = build("sdpa")
+        except ValueError as error:
+            if "scaled_dot_product_attention" not in str(error):
+                raise
+            # Models with a soft cap or an attention of their own have the plain one only.
+            model = build("eager")
     except ValueError as error:
         raise UnsupportedModel(
             f"transformers has no causal language model for model type {config.model_type!r}",

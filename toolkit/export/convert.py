@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from toolkit import progress
 from toolkit.artifact import (
@@ -30,8 +30,9 @@ from toolkit.calibration.matrices import calibrate
 from toolkit.calibration.texts import generated, windows
 from toolkit.capture.capture import cached_capture
 from toolkit.capture.description import describe
+from toolkit.capture.folding import Folded, fold
 from toolkit.capture.graph import DecoderGraph
-from toolkit.capture.rope import first_long_position, rope_table
+from toolkit.capture.rope import first_long_position, rope_table, rope_values
 from toolkit.capture.skeleton import build_skeleton, tied_names
 from toolkit.compress.adaptation import check_supported
 from toolkit.compress.plan import QuantizationPlan
@@ -117,15 +118,17 @@ def convert(
             _calibrated(source, model, request.calibration, plan, graph, tied, folder, stages) as calibrated,
             stages("quantize and write"),
         ):
+            folded = _folded(source, model, graph, context)
             job = LoweringJob(
                 name=source.name,
                 config=source.config,
-                graph=graph,
+                graph=folded.graph,
                 layers=layers,
-                weights=source.weights,
+                weights=folded.weights,
                 calibrated=calibrated,
                 plan=plan,
                 rope_tables=lambda name: rope_table(model, name, context),
+                position_tables=folded.tables,
                 tied=tied,
                 all_logits=request.logits == "all",
                 context_length=context,
@@ -191,6 +194,14 @@ def _calibrated(
         with stages("calibrate"), progress.bar("calibrate", unit="matrices") as report:
             done = calibrate(model, graph, source.weights, plan, tied, ids, Path(scratch), report)
         yield done
+
+
+def _folded(source: ModelSource, model: Any, graph: DecoderGraph, context: int) -> Folded:
+    try:
+        return fold(graph, source.weights, lambda name, length: rope_values(model, name, length), context)
+    except UnsupportedModel as error:
+        error.subject = error.subject or source.name
+        raise
 
 
 def _lower(lowering: EngineLowering, folder: Path, job: LoweringJob) -> LoweredModel:

@@ -11,6 +11,7 @@ from toolkit.registry import resolve
 
 if TYPE_CHECKING:
     from toolkit.artifact import TensorQuantization
+    from toolkit.capture.folding import PositionTables
     from toolkit.capture.graph import DecoderGraph
     from toolkit.capture.rope import RopeTables
     from toolkit.compress.parameters import Weights
@@ -33,6 +34,7 @@ class LoweringJob:
         calibrated: matrices that were quantized for their inputs already, by name.
         plan: quantization of every tensor.
         rope_tables: yields cosines and sines, float32 [context, rotary_dim / 2], by the embedding's name.
+        position_tables: yields the rows [context, ...] that ``slm.position_rows`` looks up, by name.
         tied: parameter that is an alias -> the parameter that is stored.
         all_logits: logits of every position instead of the last one only.
         context_length: tokens of prompt and answer together.
@@ -48,6 +50,7 @@ class LoweringJob:
     calibrated: Mapping[str, QuantizedTensor]
     plan: QuantizationPlan
     rope_tables: RopeTables
+    position_tables: PositionTables
     tied: Mapping[str, str]
     all_logits: bool
     context_length: int

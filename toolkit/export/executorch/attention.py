@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from toolkit.capture.graph import SEQUENCE, Op, Ref
 from toolkit.capture.patterns import rope_table
 from toolkit.errors import UnsupportedModel
+from toolkit.export.executorch.layout import heads_second
 from toolkit.export.executorch.partition import Partition, Result
 from toolkit.export.executorch.program import Value
 
 if TYPE_CHECKING:
+    from toolkit.capture.folding import PositionTables
     from toolkit.capture.rope import RopeTables
 
 # Added to a score per position outside the window: far below any score, and finite, so that a row can never
@@ -24,8 +26,11 @@ _OUTSIDE = -1e9
 class Attention:
     """Emits the attention operations of a graph, and everything that depends on the position."""
 
-    def __init__(self, partition: Partition, rope_tables: RopeTables) -> None:
+    def __init__(
+        self, partition: Partition, rope_tables: RopeTables, position_tables: PositionTables
+    ) -> None:
         self._partition = partition
+        self._position_tables = position_tables
         self._rope_tables = rope_tables
         self._span: tuple[Value, Value] | None = None
         self._tables: dict[str, tuple[Result, Result]] = {}
@@ -35,6 +40,8 @@ class Attention:
         """Append keys and values to the layer's cache and attend over it."""
         layer, scale, window, softcap = op.args[3:7]
         partition, method = self._partition, self._partition.method
+        for ref in op.args[:3]:
+            partition.set_result(ref.name, heads_second(partition, partition.result(ref)))
         query, key, value = (partition.result(ref) for ref in op.args[:3])
         heads, kv_heads, head_dim = self._head_counts(layer, query, key, value)
         if softcap:
@@ -62,19 +69,54 @@ class Attention:
     def rotary(self, op: Op) -> Result:
         """Rotate halves: states * cos + (second half, first half) * (-sin, sin)."""
         partition = self._partition
-        states = partition.result(op.args[0])
-        table = rope_table(partition.graph, op.args[1])
-        if table is None or table.args[0] != Ref("position_ids"):
-            raise UnsupportedModel(f"the angles {op.args[1].name} of {op} are computed, not looked up")
-        cos, sin = (partition.node(result) for result in self._rotation(table.args[1]))
+        states = heads_second(partition, partition.result(op.args[0]))
+        cos, sin = (partition.node(result) for result in self._angles(op))
         node, graph = partition.node(states), partition.delegate()
-        if not states.heads_second or cos.shape[-1] != node.shape[-1]:
-            raise UnsupportedModel(f"{op} rotates {cos.shape[-1]} of {states.shape} dimensions")
-        size = int(node.shape[-1])
-        halves = graph.columns(node, size // 2, size), graph.columns(node, 0, size // 2)
+        size, width = int(cos.shape[-1]), int(node.shape[-1])
+        front = graph.columns(node, 0, size)
+        halves = graph.columns(front, size // 2, size), graph.columns(front, 0, size // 2)
         turned = graph.binary("Multiply", graph.concatenate(*halves), sin)
-        rotated = graph.binary("Add", graph.binary("Multiply", node, cos), turned)
+        rotated = graph.binary("Add", graph.binary("Multiply", front, cos), turned)
+        if size < width:
+            rotated = graph.concatenate(rotated, graph.columns(node, size, width))
         return partition.from_node(rotated, heads_second=True)
+
+    def _angles(self, op: Op) -> tuple[Result, Result]:
+        """Cosines and signed sines of the call's positions, [1, S, 1, dim]."""
+        partition = self._partition
+        table = rope_table(partition.graph, op.args[1])
+        if table is not None and table.args[0] == Ref("position_ids"):
+            return self._rotation(table.args[1])
+        cos, sin = (partition.result(ref) for ref in op.args[1:3])
+        graph, dim = partition.delegate(), int(cos.shape[-1])
+        sign = graph.constant(np.repeat(np.array([-1, 1], np.float32), dim // 2))
+        signed = graph.binary("Multiply", partition.node(sin), sign)
+        shape = (1, SEQUENCE, 1, dim)
+        nodes = (graph.reshape(node, shape) for node in (partition.node(cos), signed))
+        return partition.from_node(next(nodes)), partition.from_node(next(nodes))
+
+    def position_rows(self, op: Op) -> Result:
+        """The call's positions' rows of a table that was computed ahead, shaped as the graph has them."""
+        table = self._position_tables(op.args[1])
+        if table.dtype.kind not in "fi":
+            raise UnsupportedModel(f"{op} is a flag for each position, which has no ExecuTorch lowering")
+        assert op.shape is not None, "rows are one tensor"
+        rows = self.rows(table.astype(np.float32), f"table {op.args[1]}")
+        graph, node = self._partition.delegate(), self._partition.node(rows)
+        dim = op.shape.index(SEQUENCE)
+        if all(size == 1 for size in op.shape[:dim]):
+            return self._partition.from_node(graph.reshape(node, op.shape))
+        node = graph.reshape(node, (SEQUENCE, *(size for size in op.shape if size != SEQUENCE)))
+        order = [*range(1, dim + 1), 0, *range(dim + 1, len(op.shape))]
+        return self._partition.from_node(graph.transpose(node, order))
+
+    def embedding_rows(self, name: str, places: str) -> Result:
+        """Rows of a parameter at places that depend on the position alone."""
+        table = self._partition.weights.vector(name)
+        rows = self._position_tables(places).reshape(-1).astype(np.int64)
+        if int(rows.max()) >= len(table):
+            raise UnsupportedModel(f"{name} has {len(table)} rows, the context needs {int(rows.max()) + 1}")
+        return self.rows(table[rows], "position embedding")
 
     def rows(self, table: NDArray[np.float32], subject: str) -> Result:
         """Rows ``start .. start + S`` of a table with one row per position, as [1, S, ...]."""
@@ -102,11 +144,13 @@ class Attention:
 
     def _head_counts(self, layer: int, query: Result, key: Result, value: Result) -> tuple[int, int, int]:
         shapes = query.shape, key.shape, value.shape
-        if not all(states.heads_second for states in (query, key, value)):
-            raise UnsupportedModel(f"layer {layer} does not split its heads as other decoders do")
         heads, kv_heads, head_dim = int(shapes[0][2]), int(shapes[1][2]), int(shapes[0][3])
         if shapes[1] != shapes[2] or shapes[1][3] != head_dim or heads % kv_heads:
-            raise UnsupportedModel(f"attention with queries, keys and values {shapes}")
+            raise UnsupportedModel(
+                f"layer {layer} has attention with queries {shapes[0]}, keys {shapes[1]} and values "
+                f"{shapes[2]}; llama::custom_sdpa needs as many queries for each key, and values as wide as "
+                "keys"
+            )
         return heads, kv_heads, head_dim
 
     def _rotation(self, name: str) -> tuple[Result, Result]:

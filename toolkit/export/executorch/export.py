@@ -64,7 +64,9 @@ def write_executorch(folder: Path, job: LoweringJob, *, metadata: Mapping[str, C
             progress=lambda done: report(done, matrices),
         )
         partition = Partition(job.graph, method, store, longest=longest, context_length=job.context_length)
-        lowering = Lowering(partition, job.rope_tables, tied=job.tied, all_logits=job.all_logits)
+        lowering = Lowering(
+            partition, job.rope_tables, job.position_tables, tied=job.tied, all_logits=job.all_logits
+        )
         lowering.run()
         method.write(folder / EXECUTORCH.model_file, constants | _cache_facts(job.layers))
     return ExecutorchModel(stored=store.stored, roles=store.roles)

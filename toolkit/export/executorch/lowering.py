@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from toolkit.capture.folding import POSITION_ROWS
 from toolkit.capture.graph import Op, Ref
 from toolkit.capture.patterns import linear_bias, linear_matrix
 from toolkit.compress.parameters import Matrix
 from toolkit.errors import UnsupportedModel
 from toolkit.export.executorch import arithmetic, layout
 from toolkit.export.executorch.attention import Attention
+from toolkit.export.executorch.layout import plain
 from toolkit.export.executorch.partition import Partition, Result
 from toolkit.export.executorch.vocabulary import (
     first_last_position_operation,
@@ -19,6 +21,7 @@ from toolkit.export.executorch.vocabulary import (
 )
 
 if TYPE_CHECKING:
+    from toolkit.capture.folding import PositionTables
     from toolkit.capture.rope import RopeTables
 
 _EMITTERS = {**arithmetic.EMITTERS, **layout.EMITTERS}
@@ -30,15 +33,22 @@ class Lowering:
     Args:
         partition: empty; receives the delegates and kernel calls.
         rope_tables: yields the tables of a rotary embedding.
+        position_tables: yields the tables of ``slm.position_rows``.
         tied: parameter that is an alias -> the parameter that is stored.
         all_logits: logits of every position instead of the last one only.
     """
 
     def __init__(
-        self, partition: Partition, rope_tables: RopeTables, *, tied: Mapping[str, str], all_logits: bool
+        self,
+        partition: Partition,
+        rope_tables: RopeTables,
+        position_tables: PositionTables,
+        *,
+        tied: Mapping[str, str],
+        all_logits: bool,
     ) -> None:
         self._partition = partition
-        self._attention = Attention(partition, rope_tables)
+        self._attention = Attention(partition, rope_tables, position_tables)
         self._tied = tied
         self._last_position = None if all_logits else first_last_position_operation(partition, tied)
 
@@ -67,6 +77,8 @@ class Lowering:
                 return self._attention.rotary(op)
             case "slm.rope_table":
                 return None
+            case "slm.position_rows":
+                return self._position_rows(op)
         if op.target not in _EMITTERS:
             raise UnsupportedModel(
                 f"operator {op} has no ExecuTorch lowering",
@@ -74,9 +86,16 @@ class Lowering:
             )
         return _EMITTERS[op.target](self._partition, op)
 
+    def _position_rows(self, op: Op) -> Result | None:
+        readers = self._partition.users.get(op.name, [])
+        if readers and all(user.target == "aten.embedding" for user in readers):
+            # A look-up that reads it finds the rows itself.
+            return None
+        return self._attention.position_rows(op)
+
     def _linear(self, op: Op) -> Result:
         partition = self._partition
-        source = partition.result(op.args[0])
+        source = plain(partition, partition.result(op.args[0]))
         weight = partition.weights.filter(linear_matrix(partition.graph, self._tied, op))
         node, bias = partition.node(source), linear_bias(op)
         offset = (
@@ -88,6 +107,9 @@ class Lowering:
 
     def _embedding(self, op: Op) -> Result:
         table, indices = op.args[0].name, op.args[1]
+        places = self._partition.graph.by_name.get(indices.name)
+        if places is not None and places.target == POSITION_ROWS:
+            return self._attention.embedding_rows(table, places.args[1])
         if indices == Ref("position_ids"):
             return self._attention.rows(self._partition.weights.vector(table), "position embedding")
         if indices != Ref("input_ids"):

@@ -125,6 +125,15 @@ class XnnpackGraph:
             ),
         )
 
+    def matmul(self, left: Node, right: Node) -> Node:
+        """Products of matrices [..., M, K] and [..., K, N]."""
+        return self._result(
+            (*broadcast(left.shape[:-2], right.shape[:-2]), left.shape[-2], right.shape[-1]),
+            lambda output: schema.XNNBatchMatrixMultiply(
+                input1_id=left.id, input2_id=right.id, output_id=output, flags=0
+            ),
+        )
+
     def reshape(self, operand: Node, shape: Shape) -> Node:
         """The same elements in another shape; the sequence length is inferred."""
         if operand.shape == shape:
@@ -132,6 +141,19 @@ class XnnpackGraph:
         sizes = [0 if size == SEQUENCE else int(size) for size in shape]
         return self._result(
             shape, lambda output: schema.XNNStaticReshape(len(sizes), sizes, operand.id, output, 0)
+        )
+
+    def pad(self, operand: Node, before: Sequence[int], after: Sequence[int], value: float) -> Node:
+        """So many elements of a value in front of and behind each dimension."""
+        sizes = [
+            size if size == SEQUENCE else int(size) + first + last
+            for size, first, last in zip(operand.shape, before, after, strict=True)
+        ]
+        return self._result(
+            tuple(sizes),
+            lambda output: schema.XNNStaticConstantPad(
+                list(before), list(after), value, operand.id, output, 0
+            ),
         )
 
     def transpose(self, operand: Node, order: Sequence[int]) -> Node:
@@ -143,24 +165,29 @@ class XnnpackGraph:
 
     def columns(self, operand: Node, start: int, stop: int) -> Node:
         """Columns ``start:stop`` of the last dimension."""
-        if (start, stop) == (0, operand.shape[-1]):
+        return self.cut(operand, len(operand.shape) - 1, start, stop)
+
+    def cut(self, operand: Node, dim: int, start: int, stop: int) -> Node:
+        """Elements ``start:stop`` of a dimension."""
+        if (start, stop) == (0, operand.shape[dim]):
             return operand
         rank = len(operand.shape)
-        offsets = [0] * (rank - 1) + [start]
+        offsets, sizes = [0] * rank, [0] * rank
         # Size 0 is "all of it", whatever the sequence length.
-        sizes = [0] * (rank - 1) + [stop - start]
+        offsets[dim], sizes[dim] = start, stop - start
         return self._result(
-            (*operand.shape[:-1], stop - start),
+            (*operand.shape[:dim], stop - start, *operand.shape[dim + 1 :]),
             lambda output: schema.XNNStaticSlice(rank, offsets, sizes, operand.id, output, 0),
         )
 
-    def concatenate(self, left: Node, right: Node) -> Node:
-        """Side by side along the last dimension."""
-        width = int(left.shape[-1]) + int(right.shape[-1])
+    def concatenate(self, left: Node, right: Node, axis: int = -1) -> Node:
+        """Side by side along a dimension, by default the last one."""
+        axis %= len(left.shape)
+        width = int(left.shape[axis]) + int(right.shape[axis])
         return self._result(
-            (*left.shape[:-1], width),
+            (*left.shape[:axis], width, *left.shape[axis + 1 :]),
             lambda output: schema.XNNConcatenate2(
-                axis=len(left.shape) - 1,
+                axis=axis,
                 input1_id=left.id,
                 input2_id=right.id,
                 input3_id=_INVALID,

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from toolkit.capture.graph import SEQUENCE, Op, Ref
+from toolkit.capture.patterns import rope_table
 from toolkit.errors import UnsupportedModel
-from toolkit.export.onnx.arithmetic import reshape
 from toolkit.export.onnx.builder import INT32, MICROSOFT
 from toolkit.export.onnx.context import LoweringContext
 from toolkit.export.onnx.heads import HeadStates, follow_columns, follow_heads
+from toolkit.export.onnx.layout import reshape
 from toolkit.export.onnx.linears import Linears
 
 if TYPE_CHECKING:
@@ -26,22 +27,24 @@ class Attention:
         self._linears = linears
         self._rope_tables = rope_tables
         self._tables: dict[str, tuple[str, str]] = {}
+        self._rows: dict[str, tuple[str, str]] = {}
         self._lengths: tuple[str, str] | None = None
 
     def emit(self, op: Op) -> None:
         """Emit GroupQueryAttention with the layer's KV cache."""
         layer, scale, window, softcap = op.args[3:7]
-        query, key, value = (self._heads(ref) for ref in op.args[:3])
-        shapes = [self._lowering.graph.by_name[ref.name].shape for ref in op.args[:3]]
-        heads, kv_heads, head_dim = _head_counts(shapes)
-        if value.table is not None or value.norm is not None or query.table != key.table:
-            raise UnsupportedModel(
-                f"layer {layer} rotates or normalizes queries, keys and values unlike each other"
-            )
-        packed = self._packed(query, key, value)
-        operands = [packed, "", ""] if packed else [self._states(states) for states in (query, key, value)]
+        shapes = [self._lowering.shape(ref) for ref in op.args[:3]]
+        heads, kv_heads, head_dim = _head_counts(int(layer), shapes)
+        fused = self._fused(op)
+        if fused is None:
+            # Rotated and normalized by operators of their own, in front of the attention.
+            operands = [self._flat(ref) for ref in op.args[:3]]
+            cos = sin = ""
+        else:
+            packed = self._packed(*fused)
+            operands = [packed, "", ""] if packed else [self._states(states) for states in fused]
+            cos, sin = self._rotation(fused[0])
         seqlens, total = self._sequence_lengths()
-        cos, sin = self._rotation(query)
         inputs = [
             *operands,
             f"past_key_values.{layer}.key",
@@ -88,13 +91,68 @@ class Attention:
         else:
             self._lowering.set_value(op.name, flat)
 
-    def _heads(self, ref: Ref) -> HeadStates:
-        states = follow_heads(self._lowering.graph, ref)
-        if states is None:
-            raise UnsupportedModel(
-                f"the shape of attention operand {ref.name} cannot be followed to its projection"
-            )
-        return states
+    def rotary(self, op: Op) -> None:
+        """Rotate halves outside of the attention."""
+        lowering, builder = self._lowering, self._lowering.builder
+        shape = lowering.shape(op.args[0])
+        table = rope_table(lowering.graph, op.args[1])
+        if table is None:
+            dim = int(lowering.shape(op.args[1])[-1])
+            cos, sin = (reshape(lowering, lowering.value(ref), (1, 1, SEQUENCE, dim)) for ref in op.args[1:3])
+        else:
+            dim = int(table.args[2])
+            cos, sin = self._angles(table, dim)
+        states = lowering.value(op.args[0])
+        rest: list[str] = []
+        if dim < int(shape[-1]):
+            widths = builder.constant(np.array([dim, int(shape[-1]) - dim], np.int64))
+            states, *rest = builder.node("Split", [states, widths], outputs=2, axis=-1)
+        halves = builder.constant(np.array([dim // 2, dim // 2], np.int64))
+        first, second = builder.node("Split", [states, halves], outputs=2, axis=-1)
+        turned = builder.node("Concat", [builder.node("Neg", [second])[0], first], axis=-1)[0]
+        products = [builder.node("Mul", pair)[0] for pair in ((states, cos), (turned, sin))]
+        rotated = builder.node("Add", products)[0]
+        if rest:
+            rotated = builder.node("Concat", [rotated, *rest], axis=-1)[0]
+        lowering.set_value(op.name, rotated)
+
+    def _angles(self, table: Op, dim: int) -> tuple[str, str]:
+        """Cosines and sines of the call's positions, [1, 1, S, dim]."""
+        lowering, name = self._lowering, table.args[1]
+        if name not in self._rows:
+            ids = lowering.value(table.args[0])
+            values = []
+            for kind, half in zip(("cos", "sin"), self._rope_tables(name), strict=True):
+                full = np.concatenate([half, half], axis=1)
+                stored = lowering.builder.data.add(f"rope.{name}.{kind}.rows", [full], full.shape)
+                rows = lowering.builder.node("Gather", [stored, ids])[0]
+                values.append(reshape(lowering, rows, (1, 1, SEQUENCE, dim)))
+            self._rows[name] = values[0], values[1]
+        return self._rows[name]
+
+    def _fused(self, op: Op) -> tuple[HeadStates, HeadStates, HeadStates] | None:
+        """Where queries, keys and values come from, if the engine's attention can do all on the way."""
+        found = [follow_heads(self._lowering.graph, ref) for ref in op.args[:3]]
+        query, key, value = found
+        if query is None or key is None or value is None:
+            return None
+        if value.table is not None or value.norm is not None or query.table != key.table:
+            return None
+        # onnxruntime turns multiples of 16 dimensions only, by the positions that it counts itself.
+        if query.table is not None and (query.rotary_dim % 16 or query.table.args[0] != Ref("position_ids")):
+            return None
+        return query, key, value
+
+    def _flat(self, ref: Ref) -> str:
+        """An operand [1, H, S, D] as [1, S, H * D]."""
+        lowering = self._lowering
+        _, heads, _, width = lowering.shape(ref)
+        source = lowering.graph.by_name[ref.name]
+        if source.target == "aten.transpose" and {int(dim) % 4 for dim in source.args[1:3]} == {1, 2}:
+            states = lowering.value(source.args[0])
+        else:
+            states = lowering.builder.node("Transpose", [lowering.value(ref)], perm=[0, 2, 1, 3])[0]
+        return reshape(lowering, states, (1, SEQUENCE, int(heads) * int(width)))
 
     def _packed(self, query: HeadStates, key: HeadStates, value: HeadStates) -> str | None:
         """The value that holds exactly queries, keys and values side by side, if there is one."""
@@ -136,10 +194,6 @@ class Attention:
         name = states.table.args[1]
         if name not in self._tables:
             cos, sin = self._rope_tables(name)
-            if cos.shape[1] % 8:
-                raise UnsupportedModel(
-                    f"rotates {2 * cos.shape[1]} dimensions of each head; onnxruntime needs a multiple of 16"
-                )
             data = self._lowering.builder.data
             self._tables[name] = (
                 data.add(f"rope.{name}.cos", [cos], cos.shape),
@@ -148,9 +202,11 @@ class Attention:
         return self._tables[name]
 
 
-def _head_counts(shapes: list[tuple[int | str, ...] | None]) -> tuple[int, int, int]:
+def _head_counts(layer: int, shapes: list[tuple[int | str, ...]]) -> tuple[int, int, int]:
     query, key, value = shapes
-    assert query is not None and key is not None and value is not None, "attention operands are tensors"
     if key != value or query[3] != key[3] or int(query[1]) % int(key[1]):
-        raise UnsupportedModel(f"attention with queries {query}, keys {key} and values {value}")
+        raise UnsupportedModel(
+            f"layer {layer} has attention with queries {query}, keys {key} and values {value}; onnxruntime "
+            "needs as many queries for each key, and values as wide as keys"
+        )
     return int(query[1]), int(key[1]), int(query[3])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from toolkit.capture.graph import DecoderGraph, Op, Ref
@@ -28,6 +29,9 @@ class LoweringContext(Protocol):
     def value(self, ref: Ref) -> str:
         """The ONNX value of an operand, emitted now if it was not before."""
 
+    def shape(self, ref: Ref) -> tuple[int | str, ...]:
+        """Shape of an operand in the graph."""
+
     def set_value(self, name: str, value: str) -> None:
         """Record what an operation became."""
 
@@ -45,3 +49,6 @@ class LoweringContext(Protocol):
 
     def linear_input(self, op: Op) -> str:
         """Input of a linear; the output projection's may be the last position only."""
+
+
+Emitter = Callable[[LoweringContext, Op], str]

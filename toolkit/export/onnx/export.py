@@ -51,7 +51,14 @@ def write_onnx(folder: Path, job: LoweringJob) -> OnnxModel:
         tied = dict(job.tied)
         states = states_of(job.layers)
         lowering = Lowering(
-            job.graph, builder, store, job.rope_tables, states, tied=tied, all_logits=job.all_logits
+            job.graph,
+            builder,
+            store,
+            job.rope_tables,
+            job.position_tables,
+            states,
+            tied=tied,
+            all_logits=job.all_logits,
         )
         lowering.run()
         model = builder.model(

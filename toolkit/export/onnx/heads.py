@@ -83,7 +83,7 @@ def _rotation(graph: DecoderGraph, op: Op | None) -> tuple[Ref, Op] | None:
 def follow_columns(graph: DecoderGraph, ref: Ref) -> Columns:
     """The contiguous last-dimension columns that a value is, through slice, split and chunk."""
     op = resolve(graph, ref)
-    if op is not None and op.target == "aten.slice" and _is_last(op, op.args[1]):
+    if op is not None and op.target == "aten.slice" and is_last(op, op.args[1]):
         inner = follow_columns(graph, op.args[0])
         start = int(op.args[2] or 0)
         width = inner.stop - inner.start
@@ -101,5 +101,6 @@ def follow_columns(graph: DecoderGraph, ref: Ref) -> Columns:
     return Columns(source, 0, int(shape[-1]) if shape else 0)
 
 
-def _is_last(op: Op, dim: int) -> bool:
+def is_last(op: Op, dim: int) -> bool:
+    """Whether a dimension of a result is its last one."""
     return dim == -1 or (op.shape is not None and dim == len(op.shape) - 1)

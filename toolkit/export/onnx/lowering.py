@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from toolkit.capture.graph import DecoderGraph, Op, Ref
+from toolkit.capture.folding import POSITION_ROWS
+from toolkit.capture.graph import SEQUENCE, DecoderGraph, Op, Ref
 from toolkit.capture.patterns import is_head, layer_norm_epsilon, linear_matrix
 from toolkit.compress.parameters import Matrix
 from toolkit.errors import UnsupportedModel
-from toolkit.export.onnx import arithmetic
+from toolkit.export.onnx import arithmetic, layout
 from toolkit.export.onnx.attention import Attention
 from toolkit.export.onnx.builder import FLOAT, INT64, MICROSOFT, GraphBuilder
 from toolkit.export.onnx.linears import Linears
@@ -23,9 +24,19 @@ from toolkit.export.onnx.weights import WeightStore
 from toolkit.models.layers import BATCH, TEXT, State
 
 if TYPE_CHECKING:
+    from toolkit.capture.folding import PositionTables
     from toolkit.capture.rope import RopeTables
 
-_LAZY = {"aten.linear", "slm.rms_norm", "aten.layer_norm", "slm.rotary", "slm.rope_table", *arithmetic.LAZY}
+_LAZY = {
+    "aten.linear",
+    "slm.rms_norm",
+    "aten.layer_norm",
+    "slm.rotary",
+    "slm.rope_table",
+    POSITION_ROWS,
+    *layout.LAZY,
+}
+_EMITTERS = {**arithmetic.EMITTERS, **layout.LAZY}
 
 
 class Lowering:
@@ -36,6 +47,7 @@ class Lowering:
         builder: receives the nodes.
         weights: writes the parameters.
         rope_tables: yields the tables of a rotary embedding.
+        position_tables: yields the tables of ``slm.position_rows``.
         states: what the decoder keeps between tokens.
         tied: parameter that is an alias -> the parameter that is stored.
         all_logits: logits of every position instead of the last one only.
@@ -47,6 +59,7 @@ class Lowering:
         builder: GraphBuilder,
         weights: WeightStore,
         rope_tables: RopeTables,
+        position_tables: PositionTables,
         states: Sequence[State],
         *,
         tied: dict[str, str],
@@ -57,6 +70,7 @@ class Lowering:
         self.weights = weights
         self.users = graph.users()
         self._states = states
+        self._position_tables = position_tables
         self._tied = tied
         self._all_logits = all_logits
         self._values: dict[str, str] = {}
@@ -96,10 +110,24 @@ class Lowering:
                 self._values[name] = self.weights.vector(name)
             elif name in self.graph.constants:
                 shape, numbers = self.graph.constants[name]
-                self._values[name] = self.builder.constant(np.array(numbers, np.float32).reshape(shape))
+                array = np.array(numbers).reshape(shape)
+                wanted = np.int64 if array.dtype.kind == "i" else np.float32
+                self._values[name] = self.builder.constant(array.astype(wanted))
             else:
                 self._values[name] = name
         return self._values[name]
+
+    def shape(self, ref: Ref) -> tuple[int | str, ...]:
+        """Shape of an operand in the graph."""
+        if ref.name in self.graph.by_name:
+            shape = self.graph.by_name[ref.name].shape
+            assert shape is not None, f"{ref.name} is one tensor"
+            return shape
+        if ref.name in self.graph.parameters:
+            return self.graph.parameters[ref.name]
+        if ref.name in self.graph.constants:
+            return self.graph.constants[ref.name][0]
+        return (1, SEQUENCE)
 
     def set_value(self, name: str, value: str) -> None:
         """Record what an operation became."""
@@ -129,11 +157,13 @@ class Lowering:
             "slm.rms_norm": self._rms_norm,
             "aten.layer_norm": self._layer_norm,
             "slm.attention": self._attention.emit,
+            "slm.rotary": self._attention.rotary,
+            POSITION_ROWS: self._position_rows,
         }
         if op.target in emitters:
             emitters[op.target](op)
-        elif op.target in arithmetic.EMITTERS:
-            self.set_value(op.name, arithmetic.EMITTERS[op.target](self, op))
+        elif op.target in _EMITTERS:
+            self.set_value(op.name, _EMITTERS[op.target](self, op))
         else:
             raise UnsupportedModel(
                 f"operator {op} has no ONNX lowering",
@@ -143,7 +173,12 @@ class Lowering:
     def _embedding(self, op: Op) -> None:
         table, indices = op.args[0].name, self.value(op.args[1])
         matrix = Matrix(self._tied.get(table, table), "embedding")
-        if op.args[1] != Ref("input_ids"):
+        places = self.graph.by_name.get(op.args[1].name)
+        if places is not None and places.target == POSITION_ROWS:
+            rows = self._position_tables(places.args[1]).reshape(-1).astype(np.int64)
+            values = self.weights.rows(table, rows)
+            self.set_value(op.name, self._rows(values, op.shape or ()))
+        elif op.args[1] != Ref("input_ids"):
             # Learned positions: small, and added to every token, so kept exact.
             self.set_value(op.name, self.builder.node("Gather", [self.weights.vector(table), indices])[0])
         elif not self.weights.scheme(matrix).quantized:
@@ -151,6 +186,27 @@ class Lowering:
             self.set_value(op.name, self.builder.node("Gather", [values, indices], hint="embedding")[0])
         else:
             self.set_value(op.name, self._linears.gather(matrix, indices))
+
+    def _position_rows(self, op: Op) -> None:
+        table = self._position_tables(op.args[1])
+        if table.dtype.kind not in "fi":
+            raise UnsupportedModel(f"{op} is a flag for each position, which has no ONNX lowering")
+        # Look-ups read integers from the table themselves; all else computes in floats.
+        table = table.astype(np.float32)
+        stored = self.builder.data.add(f"positions.{op.args[1]}", [table], table.shape)
+        self.set_value(op.name, self._rows(stored, op.shape or ()))
+
+    def _rows(self, table: str, shape: tuple[int | str, ...]) -> str:
+        """The call's positions' rows of a table [context, ...], shaped as ``shape``."""
+        rows = self.builder.node("Gather", [table, self.value(Ref("position_ids"))])[0]
+        dim = shape.index(SEQUENCE)
+        if all(size == 1 for size in shape[:dim]):
+            sizes = [-1 if size == SEQUENCE else int(size) for size in shape]
+            return self.builder.node("Reshape", [rows, self.builder.constant(np.array(sizes, np.int64))])[0]
+        sizes = [-1, *(int(size) for size in shape if size != SEQUENCE)]
+        flat = self.builder.node("Reshape", [rows, self.builder.constant(np.array(sizes, np.int64))])[0]
+        order = [*range(1, dim + 1), 0, *range(dim + 1, len(shape))]
+        return self.builder.node("Transpose", [flat], perm=order)[0]
 
     def _add(self, op: Op) -> None:
         left, right = op.args[:2]
@@ -179,13 +235,16 @@ class Lowering:
         self.set_value(op.name, outputs[3])
 
     def _same_shape(self, left: Ref, right: Ref) -> bool:
-        shapes = [
-            self.graph.by_name[ref.name].shape for ref in (left, right) if ref.name in self.graph.by_name
-        ]
-        return len(shapes) == 2 and shapes[0] == shapes[1]
+        ops = [self.graph.by_name[ref.name] for ref in (left, right) if ref.name in self.graph.by_name]
+        if any(op.target == "aten.expand" for op in ops):
+            # It may still be one row for all positions.
+            return False
+        return len(ops) == 2 and ops[0].shape == ops[1].shape
 
     def gain(self, norm: Op) -> str:
-        """The weight of an RMS norm, with Gemma's 1 added where the model does."""
+        """The weight of an RMS norm, with Gemma's 1 added where the model does; ones where it has none."""
+        if norm.args[1] is None:
+            return self._ones(norm)
         return self.weights.vector(norm.args[1].name, offset=1.0 if norm.args[3] else 0.0)
 
     def _rms_norm(self, op: Op) -> None:
@@ -196,7 +255,13 @@ class Lowering:
         )
 
     def _layer_norm_gains(self, op: Op) -> list[str]:
-        return [self.value(ref) for ref in op.args[2:4] if isinstance(ref, Ref)]
+        weight, bias = (*op.args[2:4], None, None)[:2]
+        gains = [self.value(weight) if isinstance(weight, Ref) else self._ones(op)]
+        return [*gains, self.value(bias)] if isinstance(bias, Ref) else gains
+
+    def _ones(self, norm: Op) -> str:
+        assert norm.shape is not None, "a norm yields one tensor"
+        return self.builder.constant(np.ones(int(norm.shape[-1]), np.float32))
 
     def _layer_norm(self, op: Op) -> None:
         inputs = [self.value(op.args[0]), *self._layer_norm_gains(op)]

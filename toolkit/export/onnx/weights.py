@@ -7,12 +7,14 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 import numpy as np
+from numpy.typing import NDArray
 
 from toolkit.artifact import TensorQuantization
 from toolkit.compress.parameters import Matrix, Weights, carried_spec, quantized
 from toolkit.compress.plan import QuantizationPlan, Role
 from toolkit.compress.schemes import SCHEMES, Scheme
 from toolkit.compress.tensor import QuantizedTensor
+from toolkit.errors import UnsupportedModel
 from toolkit.export.onnx.builder import FLOAT, GraphBuilder
 from toolkit.export.onnx.offset_columns import with_offset_columns
 from toolkit.export.onnx.packing import block_size, blocks, pack_scales, pack_values, pack_zero_points
@@ -72,8 +74,21 @@ class WeightStore:
         stem = name if not offset else f"{name}+{offset:g}"
         stem = stem if part == slice(None) else f"{stem}[{part.start}:{part.stop}]"
         if stem not in self._floats:
-            array = self.weights.read(name).numpy()[part] + np.float32(offset)
+            whole = self.weights.read(name).numpy()
+            array = (whole if part == slice(None) else whole[part]) + np.float32(offset)
             self._floats[stem] = self.builder.data.add(stem, [array.astype(np.float32)], array.shape)
+        return self._floats[stem]
+
+    def rows(self, name: str, places: NDArray[np.int64]) -> str:
+        """Rows of a table in another order, in float32."""
+        if (stem := f"{name}@positions") not in self._floats:
+            table = self.weights.read(name).numpy()
+            if int(places.max()) >= len(table):
+                raise UnsupportedModel(
+                    f"{name} has {len(table)} rows, the context needs {int(places.max()) + 1}"
+                )
+            array = np.ascontiguousarray(table[places])
+            self._floats[stem] = self.builder.data.add(stem, [array], array.shape)
         return self._floats[stem]
 
     def joined_vectors(self, names: Sequence[str]) -> str:

@@ -1,0 +1,37 @@
+"""One config for each mechanism that llama does without, on both engines, against transformers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conversions_of_families import ENGINES, outcome
+
+from toolkit.settings import Settings
+
+MECHANISMS = {
+    "queries, keys and values interleaved by head, partial rotation": "gpt_neox-pythia-hd64",
+    "positions with an offset, a text flattened to two dimensions": "opt-125m",
+    "positions counted by the model, heads of 4": "bart-decoder",
+    "norms without weight": "olmo",
+    "norms of 1 + weight, a squared activation": "nemotron",
+    "rotation of 20 dimensions": "stablelm-3b-hd80",
+    "norm after the rotation": "hunyuan_v1_dense",
+    "interleaved rotation": "glm4",
+    "a rotation of the other sign, norms without weight": "nanochat",
+    "one key for all queries, cut out of a projection": "gpt_bigcode",
+    "values narrower than keys, writes into new tensors": "minicpm3",
+    "values clipped in place": "olmo-clip",
+    "a scale that grows with the position": "ministral3",
+    "two attentions subtracted": "diffllama",
+    "layers that run twice": "hrm_text",
+}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", MECHANISMS.values(), ids=MECHANISMS.keys())
+def test_logits_equal_transformers_in_prefill_steps_and_chunks(
+    name: str, engine: str, tmp_path: Path, settings: Settings
+) -> None:
+    found = outcome(name, engine, tmp_path, settings)
+    assert found.kind == "converts", found
