@@ -218,10 +218,10 @@ BATTERY_FROZEN = BATTERY_SAMSUNG.replace(":\n", ":\n  (UPDATES STOPPED -- use 'r
 @pytest.mark.parametrize(
     ("text", "battery"),
     [
-        (BATTERY_PIXEL, Battery(67, True, "usb", 28.4)),
-        (BATTERY_SAMSUNG, Battery(81, False, "battery", 26.2)),
+        (BATTERY_PIXEL, Battery(67, True, "usb", 28.4, 2863000)),
+        (BATTERY_SAMSUNG, Battery(81, False, "battery", 26.2, 3141000)),
         (BATTERY_SAMSUNG_OLD, Battery(84, True, "usb", 32.6)),
-        (BATTERY_XIAOMI, Battery(46, True, "ac", 34.1)),
+        (BATTERY_XIAOMI, Battery(46, True, "ac", 34.1, 2310000)),
         (BATTERY_SCALE_1000, Battery(46, True, "ac", None)),
         (BATTERY_BOX, Battery(None, True, "ac", None)),
         (BATTERY_FROZEN, Battery()),

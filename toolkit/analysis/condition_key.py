@@ -77,7 +77,8 @@ _COLUMNS: Mapping[str, sa.ColumnElement[Any]] = {
     "quantization": artifacts.c.quantization,
     "backend": artifacts.c.backend,
     "backend_version": artifacts.c.backend_version,
-    "device_serial": devices.c.serial,
+    # The hardware's, not the transport's, wherever it is known.
+    "device_serial": sa.func.coalesce(devices.c.identity, devices.c.serial),
     "device_model": devices.c.model,
     "device_soc": devices.c.soc,
     "device_os_version": devices.c.os_version,

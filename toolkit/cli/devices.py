@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from toolkit.cli import device_storage
+from toolkit.cli import device_names, device_storage
 from toolkit.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ app = typer.Typer(
 _JSON = typer.Option(False, "--json", help="Print JSON.")
 
 app.command("clean")(device_storage.clean)
+app.command("name")(device_names.name)
 app.command("release")(device_storage.release)
 
 
@@ -144,12 +145,13 @@ def _print_devices(devices: list[DeviceInfo], as_json: bool) -> None:
 
 
 def _print_table(devices: list[DeviceInfo]) -> None:
-    rows = [("SERIAL", "KIND", "STATE", "MODEL", "ABI", "SYSTEM", "FREE", "USED")]
+    rows = [("SERIAL", "NAME", "KIND", "STATE", "MODEL", "ABI", "SYSTEM", "FREE", "USED")]
     for device in devices:
         free = f"{device.free_bytes / 1e9:.1f} GB" if device.free_bytes is not None else "?"
         used = f"{device.used_bytes / 1e6:.0f} MB" if device.used_bytes is not None else "?"
         row = (
             device.serial,
+            device.name or (device.identity if device.identity != device.serial else None) or "-",
             f"{device.kind}, emulated" if device.emulated else device.kind,
             device.state,
             " ".join(filter(None, (device.manufacturer, device.model))) or "?",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from toolkit.devices.battery import PowerSource
+from toolkit.devices.identity import Identity
 from toolkit.progress import ProgressCallback, silent
 
 DeviceKind = Literal["local", "adb", "ssh"]
@@ -19,7 +20,9 @@ class DeviceInfo:
     """What a device is. Facts that could not be read are None, never guessed.
 
     Attributes:
-        serial: adb serial, "local", or "ssh:USER@HOST".
+        serial: what adb or ssh calls it: adb's serial, "local", or "ssh:USER@HOST".
+        identity: the hardware's own serial number, the same under every name; None where it has none.
+        name: what the user calls it, see devices.names.
         state: adb's word ("device", "unauthorized", "offline" ...); "device" means usable.
         abi: primary ABI in Android's words: "arm64-v8a", "x86_64".
         os_version: "Android 14" or the Linux distribution's pretty name.
@@ -34,6 +37,8 @@ class DeviceInfo:
     serial: str
     kind: DeviceKind
     state: str
+    identity: str | None = None
+    name: str | None = None
     manufacturer: str | None = None
     model: str | None = None
     soc: str | None = None
@@ -65,6 +70,7 @@ class Readings:
         hottest_cpu_celsius: hottest CPU thermal zone.
         battery_percent: charge level.
         battery_celsius: the battery's own sensor.
+        battery_charge_uah: the charge in the battery, in microampere-hours.
         charging: whether external power is attached.
         power_source: what powers the device.
         screen_on: whether the screen is lit.
@@ -81,6 +87,7 @@ class Readings:
     hottest_cpu_celsius: float | None = None
     battery_percent: int | None = None
     battery_celsius: float | None = None
+    battery_charge_uah: int | None = None
     charging: bool | None = None
     power_source: PowerSource | None = None
     screen_on: bool | None = None
@@ -112,6 +119,9 @@ class Device(Protocol):
 
     def info(self) -> DeviceInfo:
         """Describe the device."""
+
+    def identity(self) -> Identity:
+        """Which device it is, whatever adb or ssh calls it; asked once."""
 
     def shell(
         self,

@@ -29,12 +29,14 @@ class Battery:
         charging: whether external power is attached, charging the battery or not.
         source: what powers the phone.
         celsius: the battery's temperature.
+        charge_uah: the charge in it, in microampere-hours.
     """
 
     percent: int | None = None
     charging: bool | None = None
     source: PowerSource | None = None
     celsius: float | None = None
+    charge_uah: int | None = None
 
 
 def parse_battery(text: str) -> Battery:
@@ -52,6 +54,7 @@ def parse_battery(text: str) -> Battery:
         charging=charging,
         source=attached[0] if attached else "battery" if charging is False else None,
         celsius=_celsius(fields.get("temperature", "")),
+        charge_uah=_charge(fields.get("Charge counter", "")),
     )
 
 
@@ -61,6 +64,11 @@ def _percent(fields: dict[str, str]) -> int | None:
         return None
     whole = int(scale)
     return round(100 * int(level) / whole) if 0 <= int(level) <= whole > 0 else None
+
+
+def _charge(counter: str) -> int | None:
+    """Exactly zero is what phones without a counter give."""
+    return int(counter) if re.fullmatch(r"[0-9]{1,9}", counter) and int(counter) > 0 else None
 
 
 def _celsius(tenths: str) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,12 +12,14 @@ from toolkit.devices.adb.client import AdbClient
 from toolkit.devices.adb.device import AdbDevice
 from toolkit.devices.adb.parsers import AttachedDevice
 from toolkit.devices.base import Device, DeviceInfo
+from toolkit.devices.identity import Identity
 from toolkit.devices.local import LOCAL_SERIAL, LocalDevice
+from toolkit.devices.names import NamedDevice, find_name, name_of
 from toolkit.devices.patience import Patience
 from toolkit.devices.ssh import client as ssh
 from toolkit.devices.ssh.device import open_board
 from toolkit.devices.states import advice_for
-from toolkit.errors import AdbNotFound, DeviceError, DeviceNotFound, DeviceNotReady
+from toolkit.errors import AdbNotFound, DeviceError, DeviceNotFound, DeviceNotReady, UsageError
 from toolkit.settings import Settings
 
 # A listing does not wait long for a frozen phone.
@@ -55,8 +58,13 @@ def attached_phones(settings: Settings) -> list[AttachedDevice]:
         return []
 
 
-def open_device(serial: str, settings: Settings) -> Device:
-    """Open "local", a board as "ssh:USER@HOST", or the phone with this adb serial.
+def open_device(name: str, settings: Settings, *, patience: Patience = Patience()) -> Device:
+    """Open "local", a board as "ssh:USER@HOST", or a phone.
+
+    Args:
+        name: a phone's adb serial, its hardware's serial number, or the name that the user gave it.
+        settings: says which adb, and where names and locks are.
+        patience: timeouts.
 
     Raises:
         AdbNotFound: no adb binary.
@@ -64,23 +72,69 @@ def open_device(serial: str, settings: Settings) -> Device:
         DeviceNotReady: attached but not usable, or not reachable; says what to do.
         UsageError: "ssh:" without a host.
     """
-    if serial == LOCAL_SERIAL:
+    if name == LOCAL_SERIAL:
         return LocalDevice(settings)
-    if serial.startswith(ssh.PREFIX):
-        return open_board(ssh.find_client(serial), lock_folder=_lock_folder(settings))
+    named = find_name(name, settings)
+    if name.startswith(ssh.PREFIX) or (named is not None and named.serial.startswith(ssh.PREFIX)):
+        board = ssh.find_client(name if named is None else named.serial)
+        return open_board(board, lock_folder=_lock_folder(settings), patience=patience)
     client = AdbClient(find_adb(settings))
     attached = {phone.serial: phone for phone in client.devices()}
-    if serial not in attached:
-        names = ", ".join([LOCAL_SERIAL, *attached])
-        raise DeviceNotFound(
-            "No such device is attached.",
-            serial=serial,
-            next_step=f"Attached: {names}. See `slm devices list`, or start one: `slm devices emulate`.",
-        )
-    state = attached[serial].state
+    if name not in attached:
+        found = _by_identity(name if named is None else named.identity, attached.values(), client, settings)
+        if found is None:
+            raise _not_attached(name, named, attached)
+        name = found
+    state = attached[name].state
     if state != "device":
-        raise DeviceNotReady(f"adb says: {state}.", serial=serial, next_step=advice_for(state))
-    return AdbDevice(serial, client, lock_folder=_lock_folder(settings))
+        raise DeviceNotReady(f"adb says: {state}.", serial=name, next_step=advice_for(state))
+    return AdbDevice(name, client, lock_folder=_lock_folder(settings), patience=patience)
+
+
+def identities(names: Sequence[str], settings: Settings) -> dict[str, Identity]:
+    """What devices say they are, by the names given; one that does not answer says nothing."""
+
+    def ask(name: str) -> Identity:
+        try:
+            return open_device(name, settings, patience=_LISTING_PATIENCE).identity()
+        except (DeviceError, UsageError):
+            # Whoever works with it next meets this error, and says so.
+            return Identity()
+
+    with ThreadPoolExecutor(_PARALLEL_PHONES) as pool:
+        return dict(zip(names, pool.map(ask, names), strict=True))
+
+
+def _by_identity(
+    identity: str, attached: Iterable[AttachedDevice], client: AdbClient, settings: Settings
+) -> str | None:
+    """What adb calls the phone whose hardware has this serial number; its first name when it has several."""
+
+    def ask(phone: AttachedDevice) -> str | None:
+        device = AdbDevice(
+            phone.serial, client, lock_folder=_lock_folder(settings), patience=_LISTING_PATIENCE
+        )
+        try:
+            return device.identity().hardware
+        except DeviceError:
+            return None
+
+    usable = [phone for phone in attached if phone.state == "device"]
+    if any(phone.serial == identity for phone in usable):
+        return identity
+    with ThreadPoolExecutor(_PARALLEL_PHONES) as pool:
+        found = zip(usable, pool.map(ask, usable), strict=True)
+        return next((phone.serial for phone, hardware in found if hardware == identity), None)
+
+
+def _not_attached(name: str, named: NamedDevice | None, attached: Iterable[str]) -> DeviceNotFound:
+    names = ", ".join([LOCAL_SERIAL, *attached])
+    whose = "" if named is None else f" ({named.identity}, last {named.serial})"
+    return DeviceNotFound(
+        f"No such device is attached{whose}.",
+        serial=name,
+        next_step=f"Attached: {names}. See `slm devices list`, or start one: `slm devices emulate`.",
+    )
 
 
 def _describe(phone: AttachedDevice, client: AdbClient, settings: Settings) -> DeviceInfo:
@@ -96,7 +150,8 @@ def _describe(phone: AttachedDevice, client: AdbClient, settings: Settings) -> D
         return known
     device = AdbDevice(phone.serial, client, lock_folder=_lock_folder(settings), patience=_LISTING_PATIENCE)
     try:
-        return device.info()
+        info = device.info()
+        return dataclasses.replace(info, name=name_of(info.identity or info.serial, settings))
     except DeviceError as error:
         return dataclasses.replace(known, state="unresponsive", advice=error.next_step or error.what)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 from pathlib import Path
 
+from toolkit.devices import identity
 from toolkit.devices.battery import PowerSource
 from toolkit.devices.cpus import FOLDER, cpus_text
 
@@ -37,6 +39,15 @@ def os_name() -> str | None:
         return platform.freedesktop_os_release()["PRETTY_NAME"]
     except (OSError, KeyError):
         return platform.system() or None
+
+
+def running_system() -> str | None:
+    """This machine's running system, as :mod:`toolkit.devices.identity` names it."""
+    try:
+        namespace = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        namespace = ""
+    return identity.running_system(read("/proc/sys/kernel/random/boot_id"), namespace)
 
 
 def cpus() -> str:

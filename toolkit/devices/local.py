@@ -19,6 +19,7 @@ from toolkit.devices.conditions import (
     parse_meminfo_bytes,
 )
 from toolkit.devices.cpus import parse_cpus
+from toolkit.devices.identity import Identity
 from toolkit.devices.lines import LineSplitter
 from toolkit.devices.locks import device_lock
 from toolkit.devices.process import ProcessTimeout, run_process
@@ -78,6 +79,10 @@ class LocalDevice:
             free_bytes=self.free_space(),
             used_bytes=_disk_use(Path(self.workdir)),
         )
+
+    def identity(self) -> Identity:
+        """The running system. Its runs go by "local": the machine's model and kernel tell them apart."""
+        return Identity(system=host.running_system())
 
     def shell(
         self,
@@ -159,7 +164,7 @@ class LocalDevice:
 
     def lock(self) -> AbstractContextManager[None]:
         """Keep other processes from measuring on this machine at the same time."""
-        return device_lock(self._lock_folder, self.serial)
+        return device_lock(self._lock_folder, self.serial, system=self.identity().system)
 
     def _copy(self, source: Path, target: Path, progress: ProgressCallback) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)

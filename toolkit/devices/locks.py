@@ -12,19 +12,20 @@ from toolkit.locks import LockHeld, held_or_refused
 
 
 @contextmanager
-def device_lock(folder: Path, serial: str) -> Iterator[None]:
+def device_lock(folder: Path, serial: str, *, system: str | None = None) -> Iterator[None]:
     """Hold the device's lock while the block runs.
 
     Args:
         folder: where the lock files are, ``settings.data_dir / "locks"``.
-        serial: the device.
+        serial: the device as the user names it.
+        system: what runs on it, by which two names of one device share a lock; its serial where unknown.
 
     Raises:
         DeviceBusy: another process holds it; names that process.
     """
     with ExitStack() as stack:
         try:
-            stack.enter_context(held_or_refused(folder / f"{quote(serial, safe='')}.lock"))
+            stack.enter_context(held_or_refused(folder / f"{quote(system or serial, safe='')}.lock"))
         except LockHeld as held:
             raise DeviceBusy(
                 f"Another run holds this device (process {held.holder}).",

@@ -67,6 +67,7 @@ def interpret_readings(text: str, *, unix_ns: int) -> Readings:
         else parse_thermal_zones(sections.get("zones", "")),
         battery_percent=battery.percent,
         battery_celsius=battery.celsius,
+        battery_charge_uah=battery.charge_uah,
         charging=battery.charging,
         power_source=battery.source,
         screen_on=parse_screen_on(sections.get("power", "")),

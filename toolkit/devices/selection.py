@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from toolkit.devices.discovery import attached_phones
+from toolkit.devices.discovery import attached_phones, identities
 from toolkit.errors import DeviceNotFound
+from toolkit.progress import say
 from toolkit.settings import Settings
 
 LOCAL = "local"
@@ -16,10 +17,10 @@ ALL = "all"
 def chosen_serials(named: Sequence[str], settings: Settings) -> list[str]:
     """The devices to use.
 
-    Those named, in that order and each once; ``all`` stands for every attached phone. With none named: the
-    one attached phone; this machine when no phone is attached. A phone that is attached but not usable is
-    still meant, so that a run never lands on this machine by accident and a phone is never left out
-    silently.
+    Those named, in that order and each once, also when it is named in two ways; ``all`` stands for every
+    attached phone. With none named: the one attached phone; this machine when no phone is attached. A phone
+    that is attached but not usable is still meant, so that a run never lands on this machine by accident and
+    a phone is never left out silently.
 
     Raises:
         DeviceNotFound: none named and several phones attached, or all meant and none attached.
@@ -34,7 +35,7 @@ def chosen_serials(named: Sequence[str], settings: Settings) -> list[str]:
             "no phone is attached",
             next_step="Attach one, start a virtual one with `slm devices emulate`, or use --device local.",
         )
-    return list(dict.fromkeys(serials))
+    return _each_once(list(dict.fromkeys(serials)), settings)
 
 
 def chosen_serial(named: str | None, settings: Settings) -> str:
@@ -53,7 +54,7 @@ def chosen_serial(named: str | None, settings: Settings) -> str:
 
 
 def _only_phone(settings: Settings) -> list[str]:
-    phones = _attached_phones(settings)
+    phones = _each_once(_attached_phones(settings), settings)
     if len(phones) > 1:
         raise DeviceNotFound(
             f"several devices are attached: {', '.join(phones)}",
@@ -61,6 +62,25 @@ def _only_phone(settings: Settings) -> list[str]:
             "this machine.",
         )
     return phones or [LOCAL]
+
+
+def _each_once(names: list[str], settings: Settings) -> list[str]:
+    """Without further names of the same device: a phone on USB and over Wi-Fi is measured once."""
+    if len(names) < 2:
+        return names
+    chosen: dict[str, str] = {}
+    for name, identity in identities(names, settings).items():
+        device = identity.system or identity.hardware or name
+        if device not in chosen:
+            chosen[device] = name
+            continue
+        # Of several names, the one that adb has from the hardware itself: USB, which is the faster way.
+        kept, other = chosen[device], name
+        if name == identity.hardware:
+            kept, other = name, kept
+        chosen[device] = kept
+        say(f"{other} is {kept} under another name, and is used once")
+    return list(chosen.values())
 
 
 def _attached_phones(settings: Settings) -> list[str]:

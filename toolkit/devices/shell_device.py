@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from toolkit.devices.base import CommandResult, DeviceInfo, Readings
 from toolkit.devices.conditions import parse_df_free_bytes
+from toolkit.devices.identity import IDENTITY_SCRIPT, Identity, parse_identity
 from toolkit.devices.lease import Lease, host_id, release_any
 from toolkit.devices.locks import device_lock
 from toolkit.devices.marked_shell import MarkedOutput, kill_script, remote_script
@@ -52,6 +53,7 @@ class ShellDevice(ABC):
         self._lock_folder = lock_folder
         self._patience = patience
         self._lease: Lease | None = None
+        self._identity: Identity | None = None
 
     @abstractmethod
     def info(self) -> DeviceInfo:
@@ -75,6 +77,17 @@ class ShellDevice(ABC):
     def _raise_failure(self, text: str, *, doing: str, otherwise: type[DeviceError]) -> NoReturn:
         """Raise what the program's error text means."""
 
+    def identity(self) -> Identity:
+        """Which device it is, whatever adb or ssh calls it; asked once.
+
+        Raises:
+            DeviceError: the device does not answer.
+        """
+        if self._identity is None:
+            script = ["sh", "-c", IDENTITY_SCRIPT, "slm-identity"]
+            self._identity = parse_identity(self._run_unleased(script, self._patience.call_s).stdout)
+        return self._identity
+
     def readings(self, *, cpu_window_s: float = 0.5) -> Readings:
         """Conditions now; watching the CPU's load takes ``cpu_window_s``."""
         return interpret_readings(self._run(readings_command(cpu_window_s)).stdout, unix_ns=time.time_ns())
@@ -93,7 +106,7 @@ class ShellDevice(ABC):
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Keep other processes of this host, and other hosts, off the device."""
-        with device_lock(self._lock_folder, self.serial):
+        with device_lock(self._lock_folder, self.serial, system=self.identity().system):
             lease = Lease(
                 self._run_unleased,
                 self.workdir,
@@ -116,7 +129,7 @@ class ShellDevice(ABC):
             DeviceBusy: a process of this host uses the device.
             DeviceError: the device does not answer.
         """
-        with device_lock(self._lock_folder, self.serial):
+        with device_lock(self._lock_folder, self.serial, system=self.identity().system):
             release_any(self._run_unleased, self.workdir, call_s=self._patience.call_s)
 
     def shell(

@@ -23,8 +23,7 @@ from toolkit.store.measurements import measurement, quantities
 from toolkit.store.rows import Artifact, Condition, Device, Measurement, Repetition, Run, Setting, StoredRun
 
 # What makes two devices different ones to compare. RAM is left out: it varies a little from boot to boot.
-_IDENTITY = (
-    "serial",
+_COMPARABLE = (
     "kind",
     "emulated",
     "manufacturer",
@@ -103,11 +102,15 @@ def stored_run(description: RunDescription, ending: Ending, moments: Sequence[Mo
 def device_row(info: DeviceInfo) -> Device:
     """The device's row, keyed by what makes it comparable."""
     facts = asdict(info)
-    identity = json.dumps([facts[name] for name in _IDENTITY])
+    # A phone on USB has its hardware's serial number for its serial: its key is what it was before.
+    told = [info.identity or info.serial, *(facts[name] for name in _COMPARABLE)]
     return Device(
-        key=hashlib.sha256(identity.encode()).hexdigest(),
+        key=hashlib.sha256(json.dumps(told).encode()).hexdigest(),
+        serial=info.serial,
         ram_bytes=info.ram_bytes,
-        **{name: facts[name] for name in _IDENTITY},
+        identity=info.identity,
+        name=info.name,
+        **{name: facts[name] for name in _COMPARABLE},
     )
 
 

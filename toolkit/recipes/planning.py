@@ -75,7 +75,9 @@ class Planning:
             return [word]
         if self.phones is None:
             found = list_devices(self.settings)
-            self.phones = [one.serial for one in found if one.kind != LOCAL and not one.emulated]
+            phones = [one for one in found if one.kind != LOCAL and not one.emulated]
+            # By its hardware: the same phone under two names, or under a new one tomorrow, is one.
+            self.phones = list(dict.fromkeys(one.identity or one.serial for one in phones))
         # With none attached the word stays, so that the plan shows what cannot be run now.
         return list(self.phones) or [PHONES]
 

@@ -184,11 +184,12 @@ def short_model(artifact: Artifact) -> str:
 
 
 def device_label(device: Device) -> str:
-    """A device's name for people: maker, model and serial."""
+    """A device's name for people: maker, model and what tells it from others."""
     model = device.model or ""
     maker = device.manufacturer or ""
     name = model if model.lower().startswith(maker.lower()) else f"{maker} {model}".strip()
-    return f"{name} ({device.serial})" if name and name != device.serial else device.serial
+    called = device.name or (device.serial if device.emulated else device.shown_name)
+    return f"{name} ({called})" if name and name != called else called
 
 
 def unique_labels(configurations: Sequence[Configuration]) -> list[str]:

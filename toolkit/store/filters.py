@@ -88,7 +88,7 @@ def all_of(
     Args:
         where: a filter to read, or None for every run.
         statuses: only these; any when empty.
-        device: only this serial.
+        device: only this device: what adb or ssh called it, its identity, or its user's name for it.
         model: only models whose name holds this text, in any case.
         recipe: only runs that this recipe made.
         batch: only runs of this batch of a recipe.
@@ -103,7 +103,8 @@ def all_of(
     if statuses:
         conditions.append(tables.runs.c.status.in_(statuses))
     if device is not None:
-        conditions.append(tables.devices.c.serial == device)
+        of = tables.devices.c
+        conditions.append(sa.or_(of.serial == device, of.identity == device, of.name == device))
     if model is not None:
         conditions.append(tables.artifacts.c.model.icontains(model, autoescape=True))
     if recipe is not None:

@@ -57,7 +57,9 @@ STATUSES: tuple[Status, ...] = (
 class Device:
     """A device as it was when it ran: the same phone after an OS update is another row.
 
-    ``key`` is a hash over what makes results comparable: serial, model, ABI, OS build, emulated.
+    ``key`` is a hash over what makes results comparable: identity, model, ABI, OS build, emulated. ``serial``
+    is what adb or ssh called it when it was stored first, ``identity`` its hardware's serial number, None
+    where nobody knows it; ``name`` is what its user calls it.
     """
 
     key: Hash
@@ -73,6 +75,13 @@ class Device:
     build: str | None
     cpu_cores: int | None
     ram_bytes: Large | None
+    identity: Annotated[str, Characters(255)] | None = None
+    name: LongName | None = None
+
+    @property
+    def shown_name(self) -> str:
+        """What it is called where people read: its user's name for it, else what tells it from all others."""
+        return self.name or self.identity or self.serial
 
     @property
     def shown_kind(self) -> str:
@@ -248,6 +257,7 @@ class Condition:
     screen_on: bool | None = None
     online_cpus: Sequence[int] | None = None
     cpu_maximum_frequencies_khz: Sequence[int | None] | None = None
+    battery_charge_uah: Large | None = None
 
 
 @dataclass(frozen=True)

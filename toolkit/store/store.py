@@ -16,6 +16,7 @@ from toolkit.errors import RunNotFound, StoreError
 from toolkit.store import tables
 from toolkit.store.database import connect, stored_schema, transaction
 from toolkit.store.filters import Filter
+from toolkit.store.known_devices import take_over
 from toolkit.store.query import matching, order_by
 from toolkit.store.reading import measurements_of, summaries, summaries_of, summary, whole_runs
 from toolkit.store.row_columns import values_of
@@ -111,7 +112,20 @@ class Store:
             written = write_run(connection, stored, manifest)
             if written:
                 add_tags(connection, stored.run.id, tags)
+                take_over(connection, stored.device)
         return written
+
+    def name_device(self, identity: str, name: str | None) -> int:
+        """Show all runs of a device with this name, or with none; returns how many devices that were.
+
+        Args:
+            identity: the hardware's serial number, or the only name of a device that has none.
+            name: what to call it.
+        """
+        devices = tables.devices
+        of = sa.func.coalesce(devices.c.identity, devices.c.serial) == identity
+        with self.writing() as connection:
+            return connection.execute(sa.update(devices).where(of).values(name=name)).rowcount
 
     def list_runs(
         self, *, where: Filter | str | None = None, sort: Sequence[str] = (), limit: int | None = None

@@ -56,8 +56,8 @@ def cells(summary: RunSummary) -> tuple[str, ...]:
 def _device(summary: RunSummary) -> str:
     device = summary.device
     if device.emulated:
-        return f"{device.serial} (emulated)"
-    return device.serial if device.kind == "local" else device.model or device.serial
+        return f"{device.name or device.serial} (emulated)"
+    return device.name or (device.serial if device.kind == "local" else device.model or device.serial)
 
 
 def _rate(tokens_per_second: float | None) -> str:

@@ -19,7 +19,7 @@ from toolkit.store.row_columns import columns_of
 from toolkit.store.rows import Artifact, Condition, Device, Measurement, Repetition, Run
 
 # The newest migration.
-SCHEMA = "0006"
+SCHEMA = "0007"
 
 metadata = MetaData()
 

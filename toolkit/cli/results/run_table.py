@@ -11,7 +11,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from toolkit.cli.results.gate_words import counter_words, energy_words, gate_words, throttling_words
-from toolkit.store.rows import RunSummary, StoredRun
+from toolkit.store.rows import Device, RunSummary, StoredRun
 from toolkit.store.table import HEADERS, NUMERIC, cells
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _facts(stored: StoredRun, tags: Sequence[str]) -> list[tuple[str, str]]:
         ("tags", " ".join(tags)),
         ("recipe", _joined(run.recipe, run.batch and f"(batch {run.batch})")),
         ("started", f"{started:%Y-%m-%d %H:%M:%S} UTC"),
-        ("device", f"{device.serial} ({device.shown_kind})"),
+        ("device", _named(device)),
         ("model", _joined(device.manufacturer, device.model, device.soc)),
         ("system", _joined(device.os_version, device.build, device.abi)),
         ("artifact", f"{artifact.name} ({artifact.sha256[:16]}, {artifact.size_bytes / 1e6:.1f} MB)"),
@@ -140,6 +140,13 @@ def _facts(stored: StoredRun, tags: Sequence[str]) -> list[tuple[str, str]]:
         ("command", " ".join(run.argv)),
     ]
     return [(name, plain(value)) for name, value in facts if value]
+
+
+def _named(device: Device) -> str:
+    """Every name that the device has."""
+    others = [name for name in (device.identity, device.serial) if name and name != device.shown_name]
+    also = f", {' or '.join(dict.fromkeys(others))}" if others else ""
+    return f"{device.shown_name} ({device.shown_kind}{also})"
 
 
 def _asked(stored: StoredRun) -> str:

@@ -19,7 +19,7 @@ WHERE = typer.Option(
     show_default=False,
 )
 STATUS = typer.Option([], "--status", help="Only runs of this status; may be repeated.")
-DEVICE = typer.Option(None, "--device", help="Only runs of this serial.")
+DEVICE = typer.Option(None, "--device", help="Only runs of this device, by serial or name.")
 MODEL = typer.Option(None, "--model", help="Only models whose name holds this text.")
 RECIPE = typer.Option(None, "--recipe", help="Only runs that this recipe made.")
 BATCH = typer.Option(None, "--batch", help="Only runs of this batch of a recipe.")

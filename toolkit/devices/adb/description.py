@@ -6,6 +6,7 @@ from toolkit.devices.adb.emulated import is_emulated
 from toolkit.devices.base import DeviceInfo
 from toolkit.devices.conditions import parse_df_free_bytes, parse_du_bytes, parse_getprop, parse_meminfo_bytes
 from toolkit.devices.cpus import CPUS_SCRIPT, parse_cpus
+from toolkit.devices.identity import IDENTITY_SCRIPT, parse_identity
 from toolkit.devices.sections import section, split_sections
 
 # Each part may fail or be forbidden on some phone without taking the others with it.
@@ -16,6 +17,7 @@ INFO_SCRIPT = f"""
 {section("cpus")}
 {CPUS_SCRIPT}
 {section("meminfo")}; cat /proc/meminfo
+{IDENTITY_SCRIPT}
 """
 
 
@@ -28,6 +30,7 @@ def describe(serial: str, text: str) -> DeviceInfo:
         serial=serial,
         kind="adb",
         state="device",
+        identity=parse_identity(text).hardware,
         manufacturer=properties.get("ro.product.manufacturer"),
         model=properties.get("ro.product.model"),
         # ro.soc.model is Android 12's; before it the platform name is the best there is.

@@ -7,6 +7,7 @@ import shlex
 from toolkit.devices.base import DeviceInfo
 from toolkit.devices.conditions import parse_df_free_bytes, parse_du_bytes, parse_meminfo_bytes
 from toolkit.devices.cpus import CPUS_SCRIPT, parse_cpus
+from toolkit.devices.identity import IDENTITY_SCRIPT, parse_identity
 from toolkit.devices.local import android_abi
 from toolkit.devices.sections import section, split_sections
 
@@ -22,6 +23,7 @@ INFO_SCRIPT = f"""
 {section("cpus")}
 {CPUS_SCRIPT}
 {section("meminfo")}; cat /proc/meminfo
+{IDENTITY_SCRIPT}
 {section("df")}; df -k "$1"
 {section("du")}; if [ -d "$2" ]; then du -sk "$2"; else echo 0; fi
 """
@@ -40,6 +42,7 @@ def describe(serial: str, text: str) -> DeviceInfo:
         serial=serial,
         kind="ssh",
         state="device",
+        identity=parse_identity(text).hardware,
         manufacturer=first_line("vendor"),
         model=first_line("model") or cpu,
         soc=first_line("soc") or cpu,

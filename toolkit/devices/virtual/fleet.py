@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from toolkit.devices.local import host_abi
@@ -131,6 +131,8 @@ def start_phone(spec: PhoneSpec, settings: Settings) -> VirtualPhone:
     folder.mkdir(parents=True, exist_ok=True)
     root, ready = folder / "root", folder / "ready.json"
     ready.unlink(missing_ok=True)
+    if root.exists() and (folder / "spec.json").is_file():
+        spec = replace(spec, serialno=PhoneSpec.read(folder / "spec.json").serialno)
     spec.write(folder / "spec.json")
     if not root.exists():
         build_root(root, spec, busybox, emulator=emulator)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -28,6 +29,7 @@ class PhoneSpec:
         ram_bytes: MemTotal.
         page_size_bytes: what ``getconf PAGE_SIZE`` says.
         faults: misbehaviour to inject.
+        serialno: what ``ro.serialno`` says; one of its own by default, which it keeps over restarts.
     """
 
     name: str
@@ -42,6 +44,7 @@ class PhoneSpec:
     cpu_features: str = FEATURES_ARMV8_2
     ram_bytes: int = 8 << 30
     page_size_bytes: int = 4096
+    serialno: str = field(default_factory=lambda: f"SLM{secrets.token_hex(4).upper()}")
 
     def __post_init__(self) -> None:
         """Fill in the cores."""
@@ -67,6 +70,7 @@ class PhoneSpec:
             "ro.build.version.sdk": str(self.api_level),
             "ro.build.fingerprint": f"slm-toolkit/virtual/virtual:{self.android_release}/1:user/test-keys",
             "ro.board.platform": "virtual",
+            "ro.serialno": self.serialno,
             "ro.slm.virtual": "1",
         }
 

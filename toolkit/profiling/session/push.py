@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from toolkit.artifact import Artifact
 from toolkit.devices.base import Device, DeviceInfo
+from toolkit.devices.names import name_of
 from toolkit.devices.transfer import push_folder_verified
 from toolkit.errors import DeviceNotReady
 from toolkit.profiling import remote
@@ -48,6 +49,7 @@ def push(
         DeviceError: the device cannot take them.
     """
     info = device.info()
+    info = replace(info, name=name_of(info.identity or info.serial, settings))
     if info.abi is None:
         raise DeviceNotReady(
             "its ABI cannot be read", serial=device.serial, next_step="See: slm devices list"

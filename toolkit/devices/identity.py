@@ -1,0 +1,76 @@
+"""Which device is this? What its hardware says, never the name under which adb or ssh reaches it.
+
+One phone has a serial on USB, another one over Wi-Fi, a third by mDNS, and a new port after a restart. Two
+questions are asked, and each has its own answer:
+
+- *Is it in use?* The running system says: its boot id, with the pid namespace, because containers share their
+  host's boot id. Two names with the same answer are one device at this moment.
+- *Whose runs are these?* The hardware's serial number says (``ro.serialno``, a board's device tree), which
+  stays over restarts. Where there is none, or one that a maker gave to every device, the name has to do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from toolkit.devices.sections import section, split_sections
+
+# Each part may be missing on some device without taking the others with it.
+IDENTITY_SCRIPT = f"""
+{section("serialno")}
+for name in ro.serialno ro.boot.serialno; do getprop $name; done 2>/dev/null
+tr -d '\\0' </proc/device-tree/serial-number 2>/dev/null
+{section("boot-id")}; cat /proc/sys/kernel/random/boot_id 2>/dev/null
+{section("pid-namespace")}; readlink /proc/self/ns/pid 2>/dev/null
+"""
+
+_SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{4,62}")
+_BOOT_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_NAMESPACE = re.compile(r"pid:\[(\d+)\]")
+# What makers and emulators give to every device begins so.
+_SHARED = (
+    *("unknown", "default", "android", "emulator", "serial", "none", "null", "c4f12fdd949f22f"),
+    *("0123456", "1234567"),
+)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a device is; None where it does not say.
+
+    Attributes:
+        hardware: the hardware's serial number, which stays.
+        system: the running system, until it starts anew.
+    """
+
+    hardware: str | None = None
+    system: str | None = None
+
+
+def parse_identity(text: str) -> Identity:
+    """Read the output of IDENTITY_SCRIPT."""
+    sections = split_sections(text)
+    return Identity(
+        hardware=trusted_serial(sections.get("serialno", "").splitlines()),
+        system=running_system(sections.get("boot-id", ""), sections.get("pid-namespace", "")),
+    )
+
+
+def trusted_serial(candidates: Iterable[str]) -> str | None:
+    """The first serial number that only one device can have."""
+    for candidate in map(str.strip, candidates):
+        shared = candidate.lower().startswith(_SHARED) or len(set(candidate)) < 3
+        if _SERIAL.fullmatch(candidate) and not shared:
+            return candidate
+    return None
+
+
+def running_system(boot_id: str, pid_namespace: str) -> str | None:
+    """A name for a running system from its boot id and ``readlink /proc/self/ns/pid``."""
+    boot_id = boot_id.strip()
+    if not _BOOT_ID.fullmatch(boot_id):
+        return None
+    namespace = _NAMESPACE.fullmatch(pid_namespace.strip())
+    return f"{boot_id}.{namespace[1]}" if namespace else boot_id

@@ -1,0 +1,58 @@
+"""One device, several rows: runs that were stored before its hardware's serial number was known."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from toolkit.store import tables
+from toolkit.store.rows import Device
+
+# What must be alike; RAM varies a little from boot to boot.
+_ALIKE = (
+    "serial",
+    "kind",
+    "manufacturer",
+    "model",
+    "soc",
+    "abi",
+    "os_version",
+    "api_level",
+    "build",
+    "cpu_cores",
+)
+
+
+def take_over(connection: sa.Connection, device: Device) -> None:
+    """Let a device that was just written know its earlier rows, and they it.
+
+    All its rows get the name that its user gives it. A row that only knows the name of a transport, that very
+    name, and is alike in everything else, is this device's from before its hardware was asked: its runs move.
+    That happens once; the next device under this name finds none. Emulated devices are left out, whose names
+    are ports that others had before them.
+    """
+    devices = tables.devices
+    its_own = devices.c.key == device.key
+    connection.execute(
+        sa.update(devices).where(its_own, devices.c.identity.is_(None)).values(identity=device.identity)
+    )
+    of = sa.func.coalesce(devices.c.identity, devices.c.serial) == (device.identity or device.serial)
+    if device.name is None:
+        known = sa.select(devices.c.name).where(of, devices.c.name.is_not(None)).limit(1)
+        connection.execute(sa.update(devices).where(its_own).values(name=connection.scalar(known)))
+    else:
+        connection.execute(sa.update(devices).where(of).values(name=device.name))
+    if device.identity is not None and not device.emulated:
+        _move_runs(connection, device)
+
+
+def _move_runs(connection: sa.Connection, device: Device) -> None:
+    devices, runs = tables.devices, tables.runs
+    alike = [devices.c[name].is_not_distinct_from(getattr(device, name)) for name in _ALIKE]
+    old = connection.scalar(
+        sa.select(devices.c.key).where(
+            devices.c.identity.is_(None), devices.c.emulated.is_(False), devices.c.key != device.key, *alike
+        )
+    )
+    if old is not None:
+        connection.execute(sa.update(runs).where(runs.c.device_key == old).values(device_key=device.key))
+        connection.execute(sa.delete(devices).where(devices.c.key == old))
