@@ -8,6 +8,7 @@ import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from measured_runs import add_measured
@@ -192,13 +193,47 @@ def test_regress_fails_ci_on_a_regression_only(measured: Store, store_url: str) 
     assert json.loads(slm(store_url, "show", "base0", "--json").stdout)["tags"] == ["v1"]
     assert "v1" in slm(store_url, "show", "base0").stdout
     done = slm(store_url, "regress", "--baseline", "v1", "--fail-over", "5%")
-    assert done.returncode == 1 and "regressions over 5%: 1" in done.stderr
-    assert "regression" in done.stdout and max(map(len, done.stdout.splitlines())) <= 100
+    assert done.returncode == 1 and "worse by more than 5%: 1" in done.stderr
+    assert "worse" in done.stdout and max(map(len, done.stdout.splitlines())) <= 100
     done = slm(store_url, "regress", "--baseline", "v1", "--fail-over", "50%", "--json")
     assert done.returncode == 0 and json.loads(done.stdout)["regressions"] == 0
     done = slm(store_url, "regress", "--baseline", "v1", "--where", "threads = 1")
     assert done.returncode == 10 and "no run to check" in done.stderr
     assert "3 runs untagged" in slm(store_url, "untag", "v1", "--all").stderr
+
+
+def test_cannot_tell_fails_strict_checks_in_every_format(store: Store, store_url: str) -> None:
+    for number in range(3):
+        add_measured(store, f"base{number}", decode=100, created_unix_ns=number)
+        new = {
+            "runner_version": "0.2|0",
+            "bundle_sha256": "c" * 64,
+            "serial": "a\x01b%<&>",
+            "emulated": False,
+        }
+        add_measured(
+            store, f"old{number}", decode=100, created_unix_ns=number, **{**new, "runner_version": "1"}
+        )
+        add_measured(store, f"new{number}", decode=94, created_unix_ns=10 + number, **new)
+    assert slm(store_url, "tag", "v1", "--where", "decode > 97").returncode == 0
+    arguments = ("regress", "--baseline", "v1", "-f", "decode", "-a", "version")
+    assert slm(store_url, *arguments).returncode == 0
+    table = slm(store_url, *arguments, "--strict")
+    assert table.returncode == 1 and "inconclusive: 1" in table.stderr and "would tell" in table.stdout
+    github = slm(store_url, *arguments, "--format", "github", "--strict").stdout.splitlines()
+    assert github[0].startswith("::error title=decode inconclusive::") and "%25 .. " in github[0]
+    assert any(line.startswith("::warning title=not measured again::") for line in github)
+    assert slm(store_url, *arguments, "--format", "github").stdout.startswith("::warning")
+    for strict, tag in ((True, "failure"), (False, "skipped")):
+        junit = slm(store_url, *arguments, "--format", "junit", *(["--strict"] if strict else []))
+        suite = ElementTree.fromstring(junit.stdout.split("\n", 1)[1])
+        assert suite.get("tests") == "2" and suite.get("failures") == str(int(strict))
+        assert suite[0].find(tag) is not None and suite[0].get("name") == "decode"
+    markdown = slm(store_url, *arguments, "--format", "md").stdout
+    assert "| **inconclusive** | decode |" in markdown
+    data = json.loads(slm(store_url, *arguments, "--format", "json").stdout)
+    assert data["inconclusive"] == 1 and data["checks"][0]["power"]["rounds"] > 3
+    assert slm(store_url, *arguments, "--format", "jnuit").returncode == 2
 
 
 def test_runs_move_from_store_to_store(

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from toolkit.analysis.compared_figures import Figure
 from toolkit.analysis.condition_key import (
-    NEVER,
     ConditionKey,
     Difference,
+    allowing,
     axis_parts,
     differences,
     expanded,
@@ -28,8 +28,6 @@ from toolkit.store.store import Store
 
 Verdict = Literal["better", "worse", "no difference", "unknown"]
 
-# More would be a page that nobody reads.
-_NAMED_DIFFERENCES = 5
 # Among how many groups the nearest partner of a lonely one is looked for.
 _NEAREST_AMONG = 200
 
@@ -157,19 +155,19 @@ def refuse_to_mix(groups: Sequence[Group], allowed: Sequence[str]) -> None:
     for group in groups[1:]:
         found = differences(groups[0].key, group.key, allowed)
         if found:
-            named = "; ".join(map(str, found[:_NAMED_DIFFERENCES]))
-            more = f"; and {len(found) - _NAMED_DIFFERENCES} more" if len(found) > _NAMED_DIFFERENCES else ""
             raise ConditionsDiffer(
-                f"must not be ranked: they differ in {named}{more}",
+                f"must not be ranked: they differ in {'; '.join(map(str, found))}",
                 subject=f"runs {groups[0].runs[0].run_id} and {group.runs[0].run_id}",
-                next_step=_how_to_compare(found[0].part),
+                next_step=_how_to_compare(found),
             )
 
 
-def _how_to_compare(part: str) -> str:
-    if part in NEVER:
+def _how_to_compare(found: Sequence[Difference]) -> str:
+    axes = allowing(found)
+    if not axes:
         return "Choose runs of one side: the two are never compared."
-    return f"Ask for that difference with --axis {part}, or choose runs that share it."
+    asked = " ".join(f"--axis {axis}" for axis in axes)
+    return f"Ask for all that differs with {asked}, or choose runs that share it."
 
 
 def change(group: Group, base: Group, noise: NoiseFloor | None) -> Change:

@@ -192,6 +192,12 @@ def differences(left: ConditionKey, right: ConditionKey, allowed: Sequence[str] 
     ]
 
 
+def allowing(differences: Sequence[Difference]) -> tuple[str, ...]:
+    """The axes that allow all of these differences together; none when one of them is never allowed."""
+    parts = tuple(one.part for one in differences)
+    return () if any(part in NEVER for part in parts) else parts
+
+
 def without(key: ConditionKey, parts: Sequence[str]) -> tuple[Any, ...]:
     """What is left of a key, to sort runs into those that may be compared along an axis."""
     settings = tuple(one for one in key.settings if one[0] not in parts)

@@ -11,16 +11,24 @@ import sqlalchemy as sa
 
 from toolkit.analysis.compare import Change, change
 from toolkit.analysis.compared_figures import Figure
-from toolkit.analysis.condition_key import Difference, axis_parts, differences, setting_names, without
+from toolkit.analysis.condition_key import (
+    Difference,
+    allowing,
+    axis_parts,
+    differences,
+    setting_names,
+    without,
+)
 from toolkit.analysis.groups import SEED, Group, load_groups
 from toolkit.analysis.noise import load_noise
+from toolkit.analysis.statistics import Interval
+from toolkit.analysis.verdicts import OUTCOMES, Outcome, Power, outcome_of, power_of, widened
 from toolkit.errors import ConditionsDiffer, RunNotFound
 from toolkit.store import tables
 from toolkit.store.filters import Filter, all_of
 from toolkit.store.store import Store
 
 Side = Literal["baseline", "candidate"]
-Outcome = Literal["regression", "slightly worse", "same", "better", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -32,15 +40,18 @@ class Check:
         candidate: the runs that are checked: those of the newest version, where there are several.
         change: the candidate against the baseline.
         worse_by: how much worse, as a share of the baseline; negative when better.
-        outcome: a regression only when it is worse by more than the limit, its interval leaves out no
-            change, and it exceeds the noise floor. "slightly worse" is just as certain, but within the limit.
+        interval: of that, widened by the noise between equal runs.
+        outcome: the interval held against the limit; see :mod:`toolkit.analysis.verdicts`.
+        power: how many runs would decide an inconclusive one; None for the others.
     """
 
     baseline: Group
     candidate: Group
     change: Change
     worse_by: float
+    interval: Interval
     outcome: Outcome
+    power: Power | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +73,7 @@ class Unpaired:
 
 @dataclass(frozen=True)
 class Regression:
-    """The outcome of a check against a baseline."""
+    """The outcome of a check against a baseline; the worst check first."""
 
     checks: tuple[Check, ...]
     unpaired: tuple[Unpaired, ...]
@@ -70,7 +81,12 @@ class Regression:
     @property
     def regressions(self) -> tuple[Check, ...]:
         """The checks that failed."""
-        return tuple(check for check in self.checks if check.outcome == "regression")
+        return tuple(check for check in self.checks if check.outcome == "worse")
+
+    @property
+    def inconclusive(self) -> tuple[Check, ...]:
+        """The checks that nobody can tell about."""
+        return tuple(check for check in self.checks if check.outcome == "inconclusive")
 
     @property
     def missing(self) -> tuple[Unpaired, ...]:
@@ -120,7 +136,8 @@ def regress(
         checks += _checks(store, figure, old, new, limit)
         unpaired += _all_unpaired("baseline", old, new, allowed)
         unpaired += _all_unpaired("candidate", new, old, allowed)
-    _refuse_nothing(checks, unpaired, baseline_tag)
+    _refuse_nothing(checks, unpaired, baseline_tag, axes)
+    checks.sort(key=lambda check: (OUTCOMES.index(check.outcome), -check.worse_by))
     return Regression(tuple(checks), tuple(unpaired))
 
 
@@ -150,19 +167,24 @@ def _checks(
     checks = []
     for base, candidate in pairs:
         found = change(candidate, base, noise.floor(candidate.key, base.key))
-        worse_by = -found.relative if figure.higher_is_better else found.relative
-        checks.append(Check(base, candidate, found, worse_by, _outcome(found, worse_by, limit)))
+        checks.append(_check(base, candidate, found, limit))
     return checks
 
 
-def _outcome(found: Change, worse_by: float, limit: float) -> Outcome:
-    match found.verdict:
-        case "worse":
-            return "regression" if worse_by > limit else "slightly worse"
-        case "no difference":
-            return "same"
-        case verdict:
-            return verdict
+def _check(base: Group, candidate: Group, found: Change, limit: float) -> Check:
+    runs, baseline_runs = len(candidate.runs), len(base.runs)
+    noise = found.noise.relative if found.noise else None
+    interval = widened(found.interval, found.relative, noise, runs, baseline_runs)
+    worse_by = found.relative
+    if base.figure.higher_is_better:
+        worse_by, interval = -worse_by, Interval(-interval.high, -interval.low, interval.level)
+    if found.verdict == "unknown":
+        # Two single numbers: nothing says how far apart equal ones would be.
+        power = Power(rounds=2, baseline_rounds=2, reason="nothing was run twice: the noise is unknown")
+        return Check(base, candidate, found, worse_by, interval, "inconclusive", power)
+    outcome = outcome_of(interval, limit)
+    needed = power_of(interval, worse_by, limit, runs, baseline_runs) if outcome == "inconclusive" else None
+    return Check(base, candidate, found, worse_by, interval, outcome, needed)
 
 
 def _all_unpaired(
@@ -175,22 +197,26 @@ def _all_unpaired(
 def _unpaired(side: Side, group: Group, others: Sequence[Group], allowed: Sequence[str]) -> Unpaired:
     if not others:
         return Unpaired(side, group, None, ())
-    nearest = min(others, key=lambda other: len(differences(group.key, other.key, allowed)))
+    # One that can never be compared is near only when there is no other.
+    apart = {id(other): differences(group.key, other.key, allowed) for other in others}
+    nearest = min(others, key=lambda other: (not allowing(apart[id(other)]), len(apart[id(other)])))
     return Unpaired(side, group, nearest, tuple(differences(group.key, nearest.key, allowed)))
 
 
 def _refuse_mixed_baseline(groups: Sequence[Group], tag: str) -> None:
     for other in groups[1:]:
-        apart = differences(groups[0].key, other.key)
+        apart = "; ".join(map(str, differences(groups[0].key, other.key)))
         some = f"{groups[0].runs[0].run_id} and {other.runs[0].run_id}"
         raise ConditionsDiffer(
-            f"the baseline holds runs of several versions; they differ in {apart[0]}",
+            f"the baseline holds runs of several versions; they differ in {apart}",
             subject=f"tag {tag!r}",
             next_step=f"Untag one side; runs {some} are on different ones.",
         )
 
 
-def _refuse_nothing(checks: Sequence[Check], unpaired: Sequence[Unpaired], tag: str) -> None:
+def _refuse_nothing(
+    checks: Sequence[Check], unpaired: Sequence[Unpaired], tag: str, axes: Sequence[str]
+) -> None:
     """A check that compared nothing must not pass."""
     if checks:
         return
@@ -201,17 +227,22 @@ def _refuse_nothing(checks: Sequence[Check], unpaired: Sequence[Unpaired], tag: 
             subject=subject,
             next_step="Give the baseline's runs the tag with: slm results tag TAG RUN...",
         )
-    apart = next((one for one in unpaired if one.differences), None)
-    if apart is None:
+    lonely = [one for one in unpaired if one.side == "baseline" and one.differences]
+    if not lonely:
         raise RunNotFound(
             "there is no run to check against the baseline",
             subject=subject,
             next_step="Profile again, or choose runs with --where.",
         )
-    named = "; ".join(map(str, apart.differences[:3]))
+    # Those that come closest; following the advice must then compare something.
+    nearest = min(lonely, key=lambda one: (not allowing(one.differences), len(one.differences)))
+    named = "; ".join(map(str, nearest.differences))
+    allow = allowing(nearest.differences)
+    asked = " ".join(f"--axis {axis}" for axis in (*axes, *allow))
     raise ConditionsDiffer(
         f"no condition was measured on both sides; the closest differ in {named}",
         subject=subject,
-        next_step=f"Allow that difference with --axis version --axis {apart.differences[0].part}, "
-        "or profile under the baseline's conditions.",
+        next_step=f"Allow that with {asked}, or profile under the baseline's conditions."
+        if allow
+        else "Profile under the baseline's conditions: runs that differ so are never compared.",
     )

@@ -57,11 +57,14 @@ def regression_as_json(regression: Regression) -> dict[str, Any]:
     """Every check, and conditions that only one side has."""
     return {
         "regressions": len(regression.regressions),
+        "inconclusive": len(regression.inconclusive),
         "checks": [
             {
                 "figure": check.baseline.figure.name,
                 "outcome": check.outcome,
                 "worse_by": check.worse_by,
+                "worse_by_interval": asdict(check.interval),
+                "power": asdict(check.power) if check.power else None,
                 "change": _change(check.change),
                 "baseline": _group(check.baseline),
                 "candidate": _group(check.candidate),

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from toolkit.analysis.groups import Group
     from toolkit.analysis.noise import NoiseFloor
     from toolkit.analysis.regress import Check, Regression, Unpaired
+    from toolkit.analysis.statistics import Interval
+    from toolkit.analysis.verdicts import Power
 
-_MOST_DIFFERENCES = 3
+_WITH_VALUES = 3
 _MOST_UNRANKED = 20
-_COLOURS = {"worse": "red", "regression": "red", "better": "green"}
+_COLOURS = {"worse": "red", "inconclusive": "yellow", "better": "green"}
 
 
 def print_groups(groups: Sequence[Group], floors: Sequence[NoiseFloor | None]) -> None:
@@ -59,20 +61,23 @@ def print_regression(regression: Regression) -> None:
     for key, checks in by_conditions.items():
         out.print(plain(conditions(key)))
         rows = new_table()
-        for header in ("", "baseline", "now", "unit", "change", "95 % interval", "noise", "outcome"):
+        for header in ("", "baseline", "now", "unit", "worse by", "95 % interval", "noise", "outcome"):
             rows.add_column(header)
         for check in checks:
             figure = check.baseline.figure
             rows.add_row(
-                f"  {_short(figure)}", figure.shown(check.baseline.median),
+                f"  {short_figure(figure)}", figure.shown(check.baseline.median),
                 figure.shown(check.candidate.median), figure.unit,
-                f"{check.change.relative:+.1%}", _change_interval(check.change),
+                f"{check.worse_by:+.1%}", _shares(check.interval),
                 _floor(check.change.noise), _coloured(check.outcome),
             )  # fmt: skip
         out.print(rows)
+        for check in checks:
+            if check.power is not None:
+                out.print(plain(f"  {short_figure(check.baseline.figure)}: {power_words(check.power)}"))
     _explain(out, [check.change.noise for check in regression.checks])
     for unpaired in regression.unpaired:
-        out.print(plain(_said_unpaired(unpaired)))
+        out.print(plain(unpaired_words(unpaired)))
 
 
 def conditions(key: ConditionKey) -> str:
@@ -133,19 +138,18 @@ def _print_unranked(unranked: Sequence[Unranked]) -> None:
         out.print(f"  and {len(unranked) - _MOST_UNRANKED} more")
 
 
-def _said_unpaired(unpaired: Unpaired) -> str:
+def unpaired_words(unpaired: Unpaired) -> str:
+    """What only one side has measured, and what keeps it from the closest of the other."""
     where = "only in the baseline" if unpaired.side == "baseline" else "not in the baseline"
-    figure = _short(unpaired.group.figure)
+    figure = short_figure(unpaired.group.figure)
     why = f"; the closest differs in {_named(unpaired.differences)}" if unpaired.differences else ""
     return f"{where}: {figure}, {conditions(unpaired.group.key)}{why}"
 
 
 def _named(differences: Sequence[Difference]) -> str:
-    more = len(differences) - _MOST_DIFFERENCES
-    named = "; ".join(
-        f"{one.part} ({shown(one.left)} and {shown(one.right)})" for one in differences[:_MOST_DIFFERENCES]
-    )
-    return f"{named} and {more} more" if more > 0 else named
+    """All parts that differ, the first ones with their values."""
+    named = [f"{one.part} ({shown(one.left)} and {shown(one.right)})" for one in differences[:_WITH_VALUES]]
+    return "; ".join([*named, *(one.part for one in differences[_WITH_VALUES:])])
 
 
 def _interval(group: Group) -> str:
@@ -153,7 +157,21 @@ def _interval(group: Group) -> str:
 
 
 def _change_interval(change: Change) -> str:
-    return f"{change.interval.low:+.1%} .. {change.interval.high:+.1%}"
+    return _shares(change.interval)
+
+
+def _shares(interval: Interval) -> str:
+    return f"{interval.low:+.1%} .. {interval.high:+.1%}"
+
+
+def power_words(power: Power) -> str:
+    """What to measure so that an inconclusive check can tell."""
+    words = [power.reason] if power.reason else []
+    if power.rounds is not None and power.baseline_rounds is not None:
+        words.append(f"{power.rounds} rounds now and {power.baseline_rounds} of the baseline would tell")
+    elif power.rounds is not None:
+        words.append(f"{power.rounds} rounds in all would tell")
+    return "; ".join(words)
 
 
 def _runs(group: Group) -> str:
@@ -174,7 +192,8 @@ def _explain(out: Console, floors: Sequence[NoiseFloor | None]) -> None:
         out.print("- no conditions of the device were ever run twice: repeat runs to know the noise")
 
 
-def _short(figure: Figure) -> str:
+def short_figure(figure: Figure) -> str:
+    """A figure's name for people."""
     return figure.name.removesuffix("_tokens_per_second")
 
 

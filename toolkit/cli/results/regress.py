@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 
@@ -28,45 +27,48 @@ def regress(
     require_all: bool = typer.Option(
         False, "--require-all", help="Fail also when a condition of the baseline was not measured again."
     ),
+    strict: bool = typer.Option(
+        False, "--strict", help="Fail also when a check is inconclusive: cannot tell is not same."
+    ),
+    format_name: str = typer.Option(
+        "table", "--format", help="table, json, md, junit, or github (annotations of a workflow's log)."
+    ),
     seed: int = typer.Option(0, "--seed", help="Of the bootstrap."),
-    as_json: bool = selection.JSON,
+    as_json: bool = typer.Option(False, "--json", help="The same as --format json."),
 ) -> None:
     """Check runs against a tagged baseline; exits with 1 when something has become worse. For CI.
 
     Checked are all runs that were started after the baseline's newest one, or those that pass --where.
-    A regression is worse by more than --fail-over, with an interval that leaves out no change, and beyond the
-    noise floor. Two runs or more on both sides make the floor known and the interval honest. What only one
-    side has measured is listed.
+    Worse is worse by more than --fail-over, the whole interval of the change; same and better are as certain.
+    What the interval cannot decide is inconclusive, with how many rounds would tell; the interval is at
+    least as wide as the noise between equal runs. The worst comes first. What only one side has measured is
+    listed.
 
     \b
     Examples:
       slm results tag v1.0 --where "created >= '2026-11-20'"
       slm results regress --baseline v1.0 --fail-over 5%
       slm results regress --baseline v1.0 --where "tag = 'pull-request-12'" --figure decode --json
+      slm results regress --baseline v1.0 --strict --format github
     """  # noqa: D301
     from toolkit.analysis.compared_figures import find_figure
     from toolkit.analysis.regress import regress as check
+    from toolkit.cli.results.regression_formats import FORMATS
     from toolkit.store import open_store
     from toolkit.store.filters import parse_filter
 
+    write = FORMATS.get("json" if as_json else format_name)
     limit, figures = _share(fail_over), [find_figure(name) for name in figure]
     chosen = None if where is None else parse_filter(where)
     with open_store(Settings.from_environment().store_url) as store:
         found = check(store, figures, baseline, limit=limit, axes=axis, where=chosen, seed=seed)
-    if as_json:
-        from toolkit.cli.results.comparison_json import regression_as_json
-
-        print(json.dumps(regression_as_json(found), indent=2))
-    else:
-        from toolkit.cli.results.comparison_table import print_regression
-
-        print_regression(found)
+    write(found, strict, require_all)
     print(
-        f"checks: {len(found.checks)}; regressions over {fail_over}: {len(found.regressions)}; "
-        f"of the baseline, not measured again: {len(found.missing)}",
+        f"checks: {len(found.checks)}; worse by more than {fail_over}: {len(found.regressions)}; "
+        f"inconclusive: {len(found.inconclusive)}; of the baseline, not measured again: {len(found.missing)}",
         file=sys.stderr,
     )
-    if found.regressions or (require_all and found.missing):
+    if found.regressions or (strict and found.inconclusive) or (require_all and found.missing):
         raise typer.Exit(_FOUND)
 
 

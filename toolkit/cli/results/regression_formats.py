@@ -1,0 +1,140 @@
+"""Regression checks in the formats that CI systems read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+from toolkit.cli.results.comparison_table import (
+    conditions,
+    power_words,
+    print_regression,
+    short_figure,
+    unpaired_words,
+)
+from toolkit.errors import UsageError
+from toolkit.registry import Registry
+
+if TYPE_CHECKING:
+    from toolkit.analysis.regress import Check, Regression
+
+# Prints a regression; told whether inconclusive checks and missing conditions fail as well.
+Write = Callable[["Regression", bool, bool], None]
+
+
+def _table(regression: Regression, strict: bool, require_all: bool) -> None:
+    print_regression(regression)
+
+
+def _json(regression: Regression, strict: bool, require_all: bool) -> None:
+    from toolkit.cli.results.comparison_json import regression_as_json
+
+    print(json.dumps(regression_as_json(regression), indent=2))
+
+
+def _markdown(regression: Regression, strict: bool, require_all: bool) -> None:
+    print("| outcome | figure | worse by | 95 % interval | baseline | now | conditions |")
+    print("|---|---|---|---|---|---|---|")
+    for check in regression.checks:
+        figure, interval = check.baseline.figure, check.interval
+        cells = [
+            f"**{check.outcome}**" if check.outcome in ("worse", "inconclusive") else check.outcome,
+            short_figure(figure),
+            f"{check.worse_by:+.1%}",
+            f"{interval.low:+.1%} .. {interval.high:+.1%}",
+            f"{figure.shown(check.baseline.median)} {figure.unit}",
+            f"{figure.shown(check.candidate.median)} {figure.unit}",
+            conditions(check.candidate.key) + (f" ({power_words(check.power)})" if check.power else ""),
+        ]
+        print("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    for unpaired in regression.unpaired:
+        print(f"\n- {unpaired_words(unpaired)}")
+
+
+def _github(regression: Regression, strict: bool, require_all: bool) -> None:
+    """Workflow commands; see "Workflow commands for GitHub Actions" in GitHub's documentation."""
+    for check in regression.checks:
+        title = f"{short_figure(check.baseline.figure)} {check.outcome}"
+        if check.outcome == "worse":
+            print(_command("error", title, _sentence(check)))
+        elif check.outcome == "inconclusive":
+            print(_command("error" if strict else "warning", title, _sentence(check)))
+    for missing in regression.missing:
+        level = "error" if require_all else "warning"
+        print(_command(level, "not measured again", unpaired_words(missing)))
+    told = ", ".join(f"{count} {outcome}" for outcome, count in _counts(regression))
+    print(_command("notice", "regression check", told))
+
+
+def _junit(regression: Regression, strict: bool, require_all: bool) -> None:
+    suite = ElementTree.Element("testsuite", name="slm results regress")
+    failures = skipped = 0
+    for check in regression.checks:
+        case = _case(suite, short_figure(check.baseline.figure), conditions(check.candidate.key))
+        if check.outcome == "worse" or (strict and check.outcome == "inconclusive"):
+            ElementTree.SubElement(case, "failure", type=check.outcome, message=_xml(_sentence(check)))
+            failures += 1
+        elif check.outcome == "inconclusive":
+            ElementTree.SubElement(case, "skipped", message=_xml(_sentence(check)))
+            skipped += 1
+        else:
+            ElementTree.SubElement(case, "system-out").text = _xml(_sentence(check))
+    for missing in regression.missing:
+        case = _case(suite, short_figure(missing.group.figure), conditions(missing.group.key))
+        words = _xml(unpaired_words(missing))
+        if require_all:
+            ElementTree.SubElement(case, "failure", type="not measured again", message=words)
+            failures += 1
+        else:
+            ElementTree.SubElement(case, "skipped", message=words)
+            skipped += 1
+    suite.set("tests", str(len(suite)))
+    suite.set("failures", str(failures))
+    suite.set("skipped", str(skipped))
+    suite.set("errors", "0")
+    ElementTree.indent(suite)
+    print('<?xml version="1.0" encoding="utf-8"?>')
+    print(ElementTree.tostring(suite, encoding="unicode"))
+
+
+def _case(suite: ElementTree.Element, figure: str, under: str) -> ElementTree.Element:
+    return ElementTree.SubElement(suite, "testcase", classname=_xml(under), name=figure)
+
+
+def _xml(text: str) -> str:
+    """Without the characters that XML 1.0 has no way to write."""
+    return "".join(one if one >= " " or one in "\t\n\r" else "?" for one in text)
+
+
+def _sentence(check: Check) -> str:
+    figure, interval = check.baseline.figure, check.interval
+    power = f"; {power_words(check.power)}" if check.power else ""
+    return (
+        f"{short_figure(figure)} {check.outcome}: worse by {check.worse_by:+.1%} "
+        f"({interval.low:+.1%} .. {interval.high:+.1%}), {figure.shown(check.baseline.median)} before, "
+        f"{figure.shown(check.candidate.median)} {figure.unit} now, {conditions(check.candidate.key)}{power}"
+    )
+
+
+def _counts(regression: Regression) -> Iterator[tuple[str, int]]:
+    from toolkit.analysis.verdicts import OUTCOMES
+
+    for outcome in OUTCOMES:
+        yield outcome, sum(check.outcome == outcome for check in regression.checks)
+
+
+def _command(level: str, title: str, message: str) -> str:
+    for character, written in (("%", "%25"), ("\r", "%0D"), ("\n", "%0A")):
+        message, title = message.replace(character, written), title.replace(character, written)
+    title = title.replace(":", "%3A").replace(",", "%2C")
+    return f"::{level} title={title}::{message}"
+
+
+FORMATS: Registry[Write] = Registry("format", UsageError)
+FORMATS.register("table", _table)
+FORMATS.register("json", _json)
+FORMATS.register("md", _markdown)
+FORMATS.register("junit", _junit)
+FORMATS.register("github", _github)
