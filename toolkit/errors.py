@@ -9,6 +9,9 @@ and keeps its traceback.
     ToolkitError                 1
     +-- UsageError               2    an option that cannot be meant as given
     |   +-- BadFilter                 a --where, --sort or --axis that cannot be read
+    +-- CatalogueError           2    the catalogue of models
+    |   +-- UnknownModel              no model of this name
+    |   +-- CatalogueInvalid          an entry that contradicts itself or is no entry
     +-- SourceError              3    where weights come from
     |   +-- SourceNotFound            no such model, folder or file, or the network is needed
     |   +-- SourceCorrupt             truncated or damaged weights
@@ -93,6 +96,20 @@ class UsageError(ToolkitError):
 
 class BadFilter(UsageError):
     """A filter, sort order or comparison axis that cannot be read."""
+
+
+class CatalogueError(ToolkitError):
+    """The catalogue of models cannot be used as asked."""
+
+    exit_code = 2
+
+
+class UnknownModel(CatalogueError):
+    """The catalogue has no model of this name."""
+
+
+class CatalogueInvalid(CatalogueError):
+    """A file that is no entry, or an entry whose facts contradict each other."""
 
 
 class SourceError(ToolkitError):

@@ -17,9 +17,17 @@ E = TypeVar("E", bound=ToolkitError)
 def unknown_name(kind: str, name: str, known: Iterable[str], error: type[E]) -> E:
     """The error about a name that nothing is registered under, with a near match and all names."""
     names = list(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"Did you mean {near[0]!r}? " if near else ""
-    return error(f"Unknown {kind} {name!r}.", next_step=f"{hint}Available: {', '.join(names)}")
+    return error(
+        f"Unknown {kind} {name!r}.",
+        next_step=f"{did_you_mean(name, names)}Available: {', '.join(names)}",
+    )
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A question with the nearest name, letters' case left aside; empty when none is near."""
+    folded = {one.casefold(): one for one in known}
+    near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.5)
+    return f"Did you mean {folded[near[0]]!r}? " if near else ""
 
 
 def resolve(reference: str) -> Any:

@@ -24,6 +24,11 @@ class Settings:
     store_url: str
     adb: Path | None = None
 
+    @property
+    def models_dir(self) -> Path:
+        """The user's own entries of the catalogue."""
+        return self.data_dir / "models"
+
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
         """Read the SLM_* variables, falling back to the XDG base directories."""

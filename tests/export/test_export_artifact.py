@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from conversions import Convert
 
 from toolkit.artifact import Artifact
 from toolkit.errors import SourceNotFound
+from toolkit.models.catalogue.catalogue import shipped
 from toolkit.settings import Settings
 from toolkit.sources import ModelSource, resolve
 
@@ -187,7 +187,7 @@ def test_the_preset_keeps_a_ggufs_linears_and_stays_close_to_it(
 
 
 def test_per_channel_scales_work_on_rows_longer_than_a_block(convert_model: Convert, tmp_path: Path) -> None:
-    config = json.loads(resources.files("toolkit.sources").joinpath("configs/llama-tiny.json").read_text())
+    config = dict(shipped()["llama-tiny"].config or {})
     config.update(hidden_size=320, intermediate_size=576, head_dim=32, num_attention_heads=10)
     (tmp_path / "config.json").write_text(json.dumps({**config, "num_key_value_heads": 5}))
     parity = convert_model(f"random:{tmp_path / 'config.json'}", "8da8w", group_size=0).manifest.parity

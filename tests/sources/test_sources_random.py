@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from toolkit.errors import SourceCorrupt, SourceNotFound, UnsupportedModel
+from toolkit.models.catalogue.catalogue import shipped
 from toolkit.settings import Settings
 from toolkit.sources import resolve
-from toolkit.sources.random_source import builtin_configs
 
-TINY = [name for name in builtin_configs() if name.endswith("-tiny")]
+TINY = [name for name, entry in shipped().items() if entry.made_up]
 
 
 def test_every_supported_family_has_a_tiny_config() -> None:
@@ -67,9 +67,19 @@ def test_large_shapes_cost_nothing_until_read(settings: Settings) -> None:
     assert count == 1_100_048_384
 
 
-def test_unknown_name_lists_the_builtins(settings: Settings) -> None:
-    with pytest.raises(SourceNotFound, match="llama-tiny"):
-        resolve("random:lama", settings)
+def test_an_unknown_name_gets_a_near_one(settings: Settings) -> None:
+    with pytest.raises(SourceNotFound, match="Did you mean 'llama-tiny'"):
+        resolve("random:lama-tiny", settings)
+
+
+def test_letters_case_makes_no_other_model(settings: Settings) -> None:
+    one, two = (resolve(f"random:{name}", settings) for name in ("smollm2-135m", "SmolLM2-135M"))
+    assert one.info == two.info and one.name == two.name == "random-SmolLM2-135M"
+
+
+def test_a_model_without_a_config_says_why(settings: Settings) -> None:
+    with pytest.raises(SourceNotFound, match="differ by layer"):
+        resolve("random:OpenELM-270M", settings)
 
 
 @pytest.mark.parametrize(

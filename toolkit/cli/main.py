@@ -13,6 +13,7 @@ from toolkit.cli import (
     devices,
     doctor,
     generate,
+    models,
     profile,
     pull,
     push,
@@ -41,6 +42,7 @@ app.command("convert")(convert.convert)
 app.add_typer(devices.app, name="devices")
 app.command("doctor")(doctor.doctor)
 app.command("generate")(generate.generate)
+app.add_typer(models.app, name="models")
 app.command("profile")(profile.profile)
 app.command("pull")(pull.pull)
 app.command("push")(push.push)

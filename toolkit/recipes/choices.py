@@ -92,16 +92,23 @@ def _check_word(
 
 def _check_model(model: str, at: tuple[int, int], document: Document, folder: Path) -> None:
     """Models on this machine must be there; whether the hub has one shows when it is fetched."""
-    from toolkit.sources.random_source import builtin_configs
+    from toolkit.models.catalogue.catalogue import shipped
 
     problems = document.problems
     if "\0" in model:
         problems.add(at, "the model's name holds a NUL character")
     elif model.startswith("random:"):
         name = model.removeprefix("random:")
-        if name not in builtin_configs() and not _is_file(folder / name):
+        known = shipped()
+        if name in known:
+            entry = known[name]
+            if entry.config is None:
+                problems.add(at, f"the catalogue has no config of {entry.name}", entry.config_note or "")
+        elif not _is_file(folder / name):
             problems.add(
-                at, f"no built-in config and no file {name!r}", did_you_mean(name, builtin_configs())
+                at,
+                f"no model of the catalogue and no file {name!r}",
+                did_you_mean(name, known.buildable()),
             )
     elif model.endswith(".gguf"):
         if not _is_file(folder / Path(model).expanduser()):

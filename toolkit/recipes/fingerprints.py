@@ -12,6 +12,7 @@ from typing import Any
 
 import toolkit
 from toolkit.engines import ENGINES
+from toolkit.models.catalogue.catalogue import shipped
 from toolkit.recipes.schema import Model
 from toolkit.recipes.workspace import KEY_LENGTH, Workspace
 from toolkit.settings import Settings
@@ -130,11 +131,11 @@ def config_fields(model: Model, folder: Path, workspace: Workspace) -> dict[str,
 
 
 def _random_config(where: str) -> str:
-    from importlib import resources
-
     name = where.removeprefix("random:")
-    builtin = resources.files("toolkit.sources") / "configs" / f"{name}.json"
-    return builtin.read_text() if builtin.is_file() else Path(name).read_text(errors="replace")
+    entry = shipped()[name] if name in shipped() else None
+    if entry is not None and entry.config is not None:
+        return json.dumps(dict(entry.config), sort_keys=True)
+    return Path(name).read_text(errors="replace")
 
 
 def _counts(file: Path, root: Path) -> bool:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from importlib import resources
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from toolkit.artifact import SourceInfo
 from toolkit.errors import SourceCorrupt, SourceNotFound
+from toolkit.models.catalogue.catalogue import catalogue
+from toolkit.models.catalogue.entry import Entry
+from toolkit.registry import did_you_mean
 from toolkit.sources.base import ModelSource
 from toolkit.sources.byte_tokenizer import ByteTokenizer
 from toolkit.sources.folder_source import config_from_fields
@@ -24,48 +27,62 @@ if TYPE_CHECKING:
 PREFIX = "random:"
 
 
-def builtin_configs() -> list[str]:
-    """Names that ``random:NAME`` accepts."""
-    folder = resources.files("toolkit.sources") / "configs"
-    return sorted(
-        entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json")
-    )
-
-
-def from_random(reference: str) -> ModelSource:
+def from_random(reference: str, own: Path | None = None) -> ModelSource:
     """Make a source from ``random:NAME`` or ``random:path/config.json``.
 
     The same reference gives the same weights on every machine and in every order of reading.
 
+    Args:
+        reference: what the user typed; a name is one of the catalogue's.
+        own: the folder with the user's own catalogue entries.
+
     Raises:
-        SourceNotFound: neither a built-in name nor a file.
+        SourceNotFound: neither a model of the catalogue with a config nor a file.
         SourceCorrupt: not a config.
         UnsupportedModel: transformers does not know the model type.
+        CatalogueInvalid: a file of the user's own that is no entry.
     """
     target = reference.removeprefix(PREFIX)
-    origin = Path(target)
-    if target in builtin_configs():
-        text = (resources.files("toolkit.sources") / "configs" / f"{target}.json").read_text()
-        name = f"random-{target}"
-    elif origin.is_file():
-        text = origin.read_text(errors="replace")
+    known = catalogue(own)
+    if target in known:
+        entry = known[target]
+        # One spelling, whatever was typed: results of one model stay together.
+        target, fields = entry.name, _fields_of(entry)
+        origin, name = Path(target), f"random-{safe_name(target)}"
+    elif (origin := Path(target)).is_file():
+        fields = _fields_in(origin)
         name = f"random-{safe_name(origin.parent.resolve().name if origin.stem == 'config' else origin.stem)}"
     else:
+        near = did_you_mean(target, known.buildable())
         raise SourceNotFound(
-            "neither a built-in config nor a file",
+            "neither a model of the catalogue nor a file",
             subject=reference,
-            next_step=f"Built in: {', '.join(builtin_configs())}. Or give random:path/to/config.json.",
+            next_step=f"{near}See `slm models list --all`, or give random:path/to/config.json.",
         )
-    try:
-        fields = json.loads(text)
-    except ValueError as error:
-        raise SourceCorrupt(f"is not JSON: {error}", subject=str(origin)) from None
-    if not isinstance(fields, dict):
-        raise SourceCorrupt("is not a JSON object", subject=str(origin))
     config = config_from_fields(fields, origin)
     weights = RandomWeights(expected_parameters(config, subject=reference))
     info = SourceInfo(kind="random", id=f"{PREFIX}{target}", revision=None, files=[])
     return ModelSource(name, info, config, weights, ByteTokenizer.for_config(config))
+
+
+def _fields_of(entry: Entry) -> Mapping[str, Any]:
+    if entry.config is None:
+        raise SourceNotFound(
+            f"the catalogue has no config of it: {entry.config_note}",
+            subject=entry.name,
+            next_step="`slm models list --buildable` shows those that can be built.",
+        )
+    return entry.config
+
+
+def _fields_in(file: Path) -> Mapping[str, Any]:
+    try:
+        fields = json.loads(file.read_text(errors="replace"))
+    except ValueError as error:
+        raise SourceCorrupt(f"is not JSON: {error}", subject=str(file)) from None
+    if not isinstance(fields, dict):
+        raise SourceCorrupt("is not a JSON object", subject=str(file))
+    return fields
 
 
 class RandomWeights:

@@ -74,7 +74,7 @@ def _open_local(model: str, path: Path, settings: Settings, trust_remote_code: b
     if model.startswith("random:"):
         from toolkit.sources.random_source import from_random
 
-        return from_random(model)
+        return from_random(model, settings.models_dir)
     if model.endswith(".gguf"):
         from toolkit.sources.gguf_source import from_gguf
 

@@ -1,0 +1,297 @@
+"""The catalogue against transformers, optimum and the survey's own numbers."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from toolkit.cli.main import app
+from toolkit.errors import CatalogueInvalid, UnknownModel, UsageError
+from toolkit.models.catalogue import derive
+from toolkit.models.catalogue.catalogue import catalogue, family_text, parse_family, shipped
+from toolkit.models.catalogue.entry import Architecture, Entry, Parameters, PublishedCount
+from toolkit.models.catalogue.selection import Selection, parameter_count, select
+
+# Survey Fig. 11 (b), digitised from the authors' figure: MiB of keys and values at a context of 2,048.
+KV_CACHE_MIB = {
+    "SmolLM-135M": 45.0,
+    "Pythia-160M": 72.0,
+    "OpenELM-270M": 31.5,
+    "SmolLM-360M": 80.0,
+    "OpenELM-450M": 45.5,
+    "Qwen2-0.5B": 24.0,
+    "Qwen1.5-0.5B": 192.0,
+    "BLOOM-560M": 192.0,
+    "OpenELM-1.1B": 84.5,
+    "Pythia-1.4B": 384.0,
+    "Phi-1": 384.0,
+    "Phi-1.5": 384.0,
+    "BLOOM-1B1": 288.0,
+    "Qwen2-1.5B": 56.0,
+    "SmolLM-1.7B": 384.0,
+    "Qwen-1.8B": 384.0,
+    "Qwen1.5-1.8B": 384.0,
+    "Gemma-2B": 36.0,
+    "Phi-2": 640.0,
+    "Pythia-2.8B": 640.0,
+    "StableLM-zephyr-3B": 640.0,
+    "OpenELM-3B": 164.0,
+}
+# Counts in the headers of the published safetensors files; those of Qwen3 hold the tied matrix twice.
+CHECKPOINTS = {
+    "SmolLM2-135M": 134_515_008,
+    "Llama-3.2-1B": 1_235_814_400,
+    "Qwen2-0.5B": 494_032_768,
+    "Qwen3-0.6B": 751_632_384,
+    "Gemma-3-270M": 268_098_176,
+    "SmolLM3-3B": 3_075_098_624,
+    "Phi-4-mini": 3_836_021_760,
+    "LFM2-350M": 354_483_968,
+}
+# One of each model type in `make test`; all in the soak.
+SAMPLE = (
+    "OPT-350M",
+    "BLOOM-560M",
+    "Pythia-160M",
+    "Gemma-2-2B",
+    "MiniCPM3-4B",
+    "RecurrentGemma-2B",
+    "LFM2-350M",
+)
+BUILDABLE = shipped().buildable()
+
+run = CliRunner()
+
+
+def built(name: str) -> tuple[Architecture, Parameters]:
+    """What transformers makes of an entry's config, on the meta device."""
+    from toolkit.sources.folder_source import config_from_fields
+    from toolkit.sources.parameters import expected_parameters
+
+    fields = shipped()[name].config
+    assert fields is not None
+    config = config_from_fields(fields, Path(name))
+    made = expected_parameters(config, subject=name)
+    shapes = {one: parameter.shape for one, parameter in made.items()}
+    modules = {one: parameter.module for one, parameter in made.items()}
+    shape = derive.architecture(config, shapes, modules)
+    assert shape.vocabulary is not None and shape.hidden_size is not None
+    counted = derive.parameters(
+        shapes, tied=bool(shape.tied_embeddings), vocabulary=shape.vocabulary, hidden_size=shape.hidden_size
+    )
+    return shape, counted
+
+
+def check(name: str) -> None:
+    entry = shipped()[name]
+    shape, counted = built(name)
+    assert counted == entry.parameters
+    written = entry.architecture
+    # What a config does not say, the entry may add.
+    for field, derived in shape.model_dump().items():
+        kept = getattr(written, field)
+        unsaid = field in ("context", "norm") and (derived is None or str(kept).startswith(str(derived)))
+        assert kept == derived or unsaid, field
+
+
+@pytest.mark.parametrize("name", SAMPLE)
+def test_entries_are_what_transformers_builds(name: str) -> None:
+    check(name)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", [name for name in BUILDABLE if name not in SAMPLE])
+def test_every_entry_is_what_transformers_builds(name: str) -> None:
+    check(name)
+
+
+def test_the_kv_caches_are_the_surveys() -> None:
+    caches = {name: shipped()[name].architecture.kv_cache_bytes(2048) for name in KV_CACHE_MIB}
+    assert {name: size and size / 2**20 for name, size in caches.items()} == KV_CACHE_MIB
+    assert {e.name for e in select(shipped().values(), Selection(group="survey-memory"))} == set(KV_CACHE_MIB)
+
+
+def test_parameters_are_those_of_published_checkpoints() -> None:
+    for name, count in CHECKPOINTS.items():
+        parameters = shipped()[name].parameters
+        assert parameters is not None and count in (parameters.unique, parameters.stored), name
+
+
+def test_the_surveys_counting_artefact_is_visible() -> None:
+    old, new = (shipped()[name].parameters for name in ("Qwen1.5-0.5B", "Qwen2-0.5B"))
+    assert old is not None and new is not None
+    assert old.unique < new.unique < old.stored
+    assert any(one.field == "parameters" for one in shipped()["Qwen1.5-0.5B"].disagreements)
+
+
+def test_every_model_of_the_survey_is_there() -> None:
+    sizes = {
+        group: len(select(shipped().values(), Selection(group=group)))
+        for group in ("survey-table-1", "survey-leaderboard", "survey-latency", "survey-memory")
+    }
+    # The leaderboard has 68 models and, in its version of 2024-10-02, Hare.
+    assert sizes == {
+        "survey-table-1": 72,
+        "survey-leaderboard": 68,
+        "survey-latency": 20,
+        "survey-memory": 22,
+    }
+
+
+def test_entries_without_a_config_say_why_and_the_others_build() -> None:
+    for entry in shipped().values():
+        assert (entry.config is None) <= bool(entry.config_note), entry.name
+        assert entry.made_up or entry.sources, entry.name
+
+
+BASE: dict[str, Any] = {
+    "name": "one",
+    "family": "made",
+    "config_note": "none",
+    "architecture": {"heads": 8, "kv_heads": 2, "attention": "GQA", "layers": 2},
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"architecture": {"heads": 8, "kv_heads": 8, "attention": "GQA"}}, "are MHA, not GQA"),
+        ({"architecture": {"kv_heads": [1, 2, 3], "layers": 2}}, "3 numbers for 2 layers"),
+        ({"config_note": None}, "no config"),
+        ({"config": {"model_type": "llama"}, "model_type": "qwen2"}, "the config says 'llama'"),
+        (
+            {
+                "parameters": {"unique": 100, "stored": 100},
+                "published_counts": [{"parameters": 110, "source": "a paper"}],
+            },
+            "a paper counts 110",
+        ),
+        ({"released": "2024-13"}, "released"),
+        ({"name": "a model"}, "no spaces"),
+        ({"licens": "MIT"}, "licens"),
+    ],
+)
+def test_facts_that_contradict_each_other_are_refused(changed: dict[str, Any], said: str) -> None:
+    def text(entry: dict[str, Any]) -> str:
+        return json.dumps({"schema": "slm-models/1", "models": [entry]})
+
+    parse_family(text(BASE), "own.json")
+    with pytest.raises(CatalogueInvalid, match=said):
+        parse_family(text({**BASE, **changed}), "own.json")
+
+
+def test_a_difference_that_is_explained_is_kept() -> None:
+    count = PublishedCount(parameters=110, source="a paper")
+    explained = {
+        **BASE,
+        "parameters": {"unique": 100, "stored": 100},
+        "published_counts": [count.model_dump()],
+        "disagreements": [{"field": "parameters", "published": "110", "config": "100", "note": "rounded"}],
+    }
+    assert Entry.model_validate(explained).published_counts == (count,)
+
+
+def test_files_survive_writing_and_reading() -> None:
+    entries = tuple(entry for entry in shipped().values() if entry.family == "OpenELM")
+    assert parse_family(family_text(entries), "OpenELM").models == entries
+
+
+def test_own_entries_are_read_beside_the_shipped_ones(tmp_path: Path) -> None:
+    own = Entry.model_validate(BASE)
+    (tmp_path / "one.json").write_text(family_text((own,)))
+    known = catalogue(tmp_path)
+    assert known["ONE"] == own and len(known) == len(shipped()) + 1
+    (tmp_path / "two.json").write_text(family_text((own.model_copy(update={"name": "Phi-2"}),)))
+    with pytest.raises(CatalogueInvalid, match="of this name already"):
+        catalogue(tmp_path)
+    (tmp_path / "two.json").write_text("{")
+    with pytest.raises(CatalogueInvalid, match="two.json"):
+        catalogue(tmp_path)
+
+
+def test_an_unknown_name_gets_a_near_one() -> None:
+    with pytest.raises(UnknownModel, match="Did you mean 'SmolLM2-360M'"):
+        shipped()["smollm2-361m"]
+
+
+def test_what_is_not_known_passes_no_filter() -> None:
+    def names(**wanted: Any) -> set[str]:
+        return {entry.name for entry in select(shipped().values(), replace(Selection(), **wanted))}
+
+    unsized = {entry.name for entry in shipped().values() if entry.parameters is None}
+    assert unsized and not unsized & (names(maximum_parameters=10**12) | names(minimum_parameters=0))
+    assert "MiniMA-2-1B" in names() and "MiniMA-2-1B" not in names(attention="MHA")
+    assert names(attention="MLA") == {"MiniCPM3-4B"}
+    assert names(since="2025-01") >= {"Qwen3-0.6B", "LFM2-350M"}
+    assert not any(name.endswith("-tiny") for name in names())
+    with pytest.raises(UsageError, match="survey-latency"):
+        names(group="surveys")
+
+
+@pytest.mark.parametrize(("text", "count"), [("700M", 700_000_000), ("1.5b", 1_500_000_000), ("12", 12)])
+def test_counts_are_read(text: str, count: int) -> None:
+    assert parameter_count(text) == count
+
+
+@pytest.mark.parametrize("text", ["", "M", "-1M", "1,5B", "1e9"])
+def test_no_counts_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="number of parameters"):
+        parameter_count(text)
+
+
+@pytest.fixture
+def slm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("SLM_DATA_DIR", str(tmp_path))
+
+    def invoke(*words: str) -> str:
+        result = run.invoke(app, ["models", *words], catch_exceptions=False)
+        assert result.exit_code == 0
+        return result.stdout
+
+    return invoke
+
+
+def test_lines_fit_80_columns(slm: Any) -> None:
+    shown = slm("list", "--all") + slm(
+        "compare", "Qwen1.5-0.5B", "Qwen2-0.5B", "OpenELM-3B", "MiniCPM3-4B", "Phi-2"
+    )
+    shown += "".join(slm("show", entry.name) for entry in shipped().values())
+    assert max(map(len, shown.splitlines())) <= 80
+    assert all(entry.name in shown for entry in shipped().values())
+
+
+def test_a_comparison_marks_what_differs(slm: Any) -> None:
+    lines = slm("compare", "Phi-1", "Phi-1.5").splitlines()
+    starred = {line[2:18].strip() for line in lines if line.startswith("*")}
+    # The same architecture twice: the survey's noise floor.
+    assert starred == {"tokens", "commonsense", "problem solving", "mathematics", "builds"}
+
+
+def test_csv_and_json_hold_the_same_facts(slm: Any) -> None:
+    rows = list(csv.DictReader(io.StringIO(slm("list", "--csv"))))
+    objects = json.loads(slm("list", "--json"))
+    assert [row["name"] for row in rows] == [one["name"] for one in objects]
+    by_name = {one["name"]: one for one in objects}
+    assert by_name["Hare-1.1B"]["parameters.unique"] is None
+    assert by_name["SmolLM-135M"]["parameters.unique"] == 134_515_008
+    assert json.loads(slm("show", "smollm-135m", "--config"))["model_type"] == "llama"
+
+
+def test_bad_input_is_told(slm: Any) -> None:
+    for words, error in (
+        (["show", "smolm-135m"], UnknownModel),
+        (["show", "OpenELM-3B", "--config"], UnknownModel),
+        (["compare", "Phi-1", "phi-1"], UsageError),
+        (["list", "--attention", "XHA"], UsageError),
+        (["list", "--since", "yesterday"], UsageError),
+        (["list", "--sort", "size"], UsageError),
+    ):
+        with pytest.raises(error):
+            run.invoke(app, ["models", *words], catch_exceptions=False)

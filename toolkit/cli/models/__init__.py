@@ -1,0 +1,16 @@
+"""`slm models`: the catalogue of small language models."""
+
+from __future__ import annotations
+
+import typer
+
+from toolkit.cli.models import compare, listing, show
+
+app = typer.Typer(
+    help="The catalogue: what small language models are, and which can be built.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.command("compare")(compare.compare)
+app.command("list")(listing.list_models)
+app.command("show")(show.show)
