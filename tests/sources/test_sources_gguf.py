@@ -245,9 +245,9 @@ def test_end_of_turn_tokens_of_a_chat_model_end_generation(
     )
     source = resolve(str(path), settings)
     assert source.config.eos_token_id == [2, 106]
-    from toolkit.sources.generation import write_generation_config
+    from toolkit.sources.generation import GenerationTokens, write_generation_config
 
-    name = write_generation_config(tmp_path, bos_token_id=1, end_token_ids=[2, 106], pad_token_id=None)
+    name = write_generation_config(tmp_path, GenerationTokens(1, (2, 106), None))
     assert json.loads((tmp_path / name).read_text()) == {"bos_token_id": 1, "eos_token_id": [2, 106]}
 
 

@@ -91,7 +91,16 @@ def prompt_ids(
             next_step="Give the text in UTF-8.",
         ) from None
     # A template writes the special tokens itself.
-    ids: list[int] = load_tokenizer(artifact).encode(text, add_special_tokens=not use_chat).ids
+    tokenizer = load_tokenizer(artifact)
+    ids: list[int] = tokenizer.encode(text, add_special_tokens=not use_chat).ids
+    beyond = next((one for one in ids if one >= artifact.manifest.architecture.vocab_size), None)
+    if beyond is not None:
+        raise UsageError(
+            f"the prompt has the token {tokenizer.id_to_token(beyond)!r} ({beyond}), which the model has no "
+            "embedding for",
+            subject=artifact.name,
+            next_step="Leave it out of the prompt.",
+        )
     if not ids:
         raise UsageError(
             "the tokenizer makes no token of the prompt",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.artifact import Artifact
@@ -12,10 +13,10 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 _TOKENIZER = "tokenizer.json"
-# Where the ids that end a generation are written, and the keys that lead to them.
-_EOS_PLACES = (
+_GENERATION_CONFIG = "generation_config.json"
+# Where older artifacts may keep the ids that end a generation, and the keys that lead to them.
+_OLDER_PLACES = (
     ("genai_config.json", ("model", "eos_token_id")),
-    ("generation_config.json", ("eos_token_id",)),
     ("config.json", ("eos_token_id",)),
 )
 
@@ -50,18 +51,44 @@ def load_tokenizer(artifact: Artifact) -> Tokenizer:
     # Left over from a training; a prompt is neither cut nor filled up.
     tokenizer.no_truncation()
     tokenizer.no_padding()
+    # Some tokenizers take the text of a special token for plain text.
+    config = _read_object(artifact.path / "tokenizer_config.json")
+    tokenizer.encode_special_tokens = config.get("split_special_tokens") is True
     return tokenizer
 
 
 def stop_token_ids(artifact: Artifact) -> list[int]:
-    """Every id that ends a generation, from all the places where models write them."""
+    """Every id that ends a generation; none where the model names none.
+
+    Raises:
+        NotAnArtifact: a file that should tell is damaged.
+    """
+    generation = _read_object(artifact.path / _GENERATION_CONFIG)
+    if "eos_token_id" in generation:
+        return _whole_numbers(generation["eos_token_id"])
     found: set[int] = set()
-    for name, keys in _EOS_PLACES:
-        path = artifact.path / name
-        if not path.is_file():
-            continue
-        value: Any = json.loads(path.read_text())
+    for name, keys in _OLDER_PLACES:
+        value: Any = _read_object(artifact.path / name)
         for key in keys:
             value = value.get(key) if isinstance(value, dict) else None
-        found.update(id for id in (value if isinstance(value, list) else [value]) if isinstance(id, int))
+        found.update(_whole_numbers(value))
     return sorted(found)
+
+
+def _whole_numbers(value: Any) -> list[int]:
+    values = value if isinstance(value, list) else [value]
+    return sorted({one for one in values if isinstance(one, int) and not isinstance(one, bool)})
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise NotAnArtifact(
+            f"{path.name} is not JSON: {error}",
+            subject=str(path.parent),
+            next_step="Convert the model again.",
+        ) from None
+    return data if isinstance(data, dict) else {}

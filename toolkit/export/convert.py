@@ -133,7 +133,7 @@ def convert(
                 all_logits=request.logits == "all",
                 context_length=context,
                 opset=opset,
-                tokens=facts.special_tokens(folder, source.config),
+                tokens=facts.special_tokens(folder),
             )
             lowered = _lower(lowering, folder, job)
         with stages("check parity"):

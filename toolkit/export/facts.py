@@ -53,13 +53,11 @@ def quantization(plan: QuantizationPlan, model: LoweredModel) -> Quantization:
     )
 
 
-def special_tokens(folder: Path, config: Any) -> dict[str, Any]:
-    """bos, eos and pad token ids; the generation config wins over the model's."""
-    tokens = {key: getattr(config, key, None) for key in ("bos_token_id", "eos_token_id", "pad_token_id")}
-    file = folder / "generation_config.json"
-    if file.is_file():
-        tokens.update({key: value for key, value in json.loads(file.read_text()).items() if key in tokens})
-    return tokens
+def special_tokens(folder: Path) -> dict[str, Any]:
+    """bos, eos and pad token ids, where there are such: the written generation config alone decides."""
+    fields = json.loads((folder / "generation_config.json").read_text())
+    keys = ("bos_token_id", "eos_token_id", "pad_token_id")
+    return {key: fields[key] for key in keys if fields.get(key) is not None}
 
 
 def peak_rss_bytes() -> int:

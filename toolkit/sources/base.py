@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from toolkit.artifact import SourceInfo
+from toolkit.sources.token_checks import check_tokens
 
 if TYPE_CHECKING:
     import torch
@@ -97,5 +98,11 @@ class ModelSource:
     original: Original | None = None
 
     def write_tokenizer(self, folder: Path) -> TokenizerFiles:
-        """Write tokenizer, chat template and generation config into an existing folder."""
-        return self.tokenizer.write(folder)
+        """Write tokenizer, chat template and generation config into an existing folder.
+
+        Raises:
+            SourceError: they cannot be read, or name tokens that the model has no embedding for.
+        """
+        files = self.tokenizer.write(folder)
+        check_tokens(folder, int(self.config.vocab_size), subject=self.name)
+        return files

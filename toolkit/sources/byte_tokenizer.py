@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.sources.base import TokenizerFiles
-from toolkit.sources.generation import write_generation_config
+from toolkit.sources.generation import GenerationTokens, write_generation_config
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -55,10 +55,7 @@ class ByteTokenizer:
         """Write tokenizer.json and its configs; only the generation config when 256 bytes do not fit."""
         names = [
             write_generation_config(
-                folder,
-                bos_token_id=self.bos_token_id,
-                end_token_ids=list(self.end_token_ids),
-                pad_token_id=self.pad_token_id,
+                folder, GenerationTokens(self.bos_token_id, self.end_token_ids, self.pad_token_id)
             )
         ]
         special = self._special_tokens()

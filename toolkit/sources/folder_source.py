@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.artifact import SourceInfo
-from toolkit.errors import SourceCorrupt, SourceError, SourceNotFound, UnsupportedModel, UntrustedSource
+from toolkit.errors import SourceCorrupt, SourceNotFound, UnsupportedModel, UntrustedSource
 from toolkit.settings import Settings
 from toolkit.sources.adapters import refuse_adapter_folder
-from toolkit.sources.base import ModelSource, Original, TokenizerFiles
+from toolkit.sources.base import ModelSource, Original
 from toolkit.sources.checkpoint import read_checkpoint
 from toolkit.sources.checksums import weight_file_entries
+from toolkit.sources.folder_tokenizer import FolderTokenizer
 from toolkit.sources.naming import safe_name
 from toolkit.sources.pickle_weights import StoredPickles
 from toolkit.sources.prequantized import refuse_quantized_config
@@ -25,16 +24,6 @@ from toolkit.sources.weight_files import folder_files, is_pickled
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
-TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "merges.txt",
-    "chat_template.jinja",
-    "generation_config.json",
-)
 TRUST = "Pass --trust-remote-code if you trust whoever published it."
 
 
@@ -98,7 +87,7 @@ def from_folder(
         info,
         config,
         weights,
-        FolderTokenizer(folder),
+        FolderTokenizer(folder, config, trust_remote_code=trust_remote_code),
         Original(folder, trust_remote_code=foreign_code),
     )
 
@@ -175,49 +164,3 @@ def config_fields(folder: Path) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise SourceCorrupt("is not a JSON object", subject=str(path))
     return fields
-
-
-@dataclass(frozen=True)
-class FolderTokenizer:
-    """Copies the tokenizer files of a folder."""
-
-    folder: Path
-
-    def write(self, folder: Path) -> TokenizerFiles:
-        """Copy what is there; a missing tokenizer.json is made from the slow tokenizer's files."""
-        present = [name for name in TOKENIZER_FILES if (self.folder / name).is_file()]
-        for name in present:
-            shutil.copyfile(self.folder / name, folder / name)
-        names = set(present)
-        if "tokenizer.json" not in names and "tokenizer_config.json" in names:
-            names |= self._convert(folder)
-        names |= _split_out_chat_template(folder)
-        template = "chat_template.jinja" if "chat_template.jinja" in names else None
-        return TokenizerFiles(tuple(sorted(names)), template)
-
-    def _convert(self, folder: Path) -> set[str]:
-        from transformers import AutoTokenizer
-
-        try:
-            saved = AutoTokenizer.from_pretrained(self.folder, local_files_only=True).save_pretrained(folder)
-        except (ValueError, OSError, ImportError) as error:
-            raise SourceError(
-                f"no tokenizer.json, and none can be made: {str(error).splitlines()[0]}",
-                subject=str(self.folder),
-            ) from error
-        return {Path(path).name for path in saved if Path(path).is_file()}
-
-
-def _split_out_chat_template(folder: Path) -> set[str]:
-    """Older repositories keep the template inside tokenizer_config.json; engines look for the file."""
-    target = folder / "chat_template.jinja"
-    tokenizer_config = folder / "tokenizer_config.json"
-    if target.exists() or not tokenizer_config.is_file():
-        return set()
-    template = json.loads(tokenizer_config.read_text()).get("chat_template")
-    if isinstance(template, list):  # several named templates
-        template = next((entry["template"] for entry in template if entry.get("name") == "default"), None)
-    if not isinstance(template, str):
-        return set()
-    target.write_text(template)
-    return {target.name}

@@ -3,19 +3,97 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from toolkit.errors import SourceCorrupt
+
+GENERATION_CONFIG = "generation_config.json"
+_CORRECT = "Correct the file, or take the one of the original model."
+# The id of a token's text, or None.
+TokenId = Callable[[str], int | None]
 
 
-def write_generation_config(
-    folder: Path, *, bos_token_id: int | None, end_token_ids: list[int], pad_token_id: int | None
-) -> str:
-    """Write the file and return its name; ids that are not known are left out."""
-    fields: dict[str, int | list[int] | None] = {
-        "bos_token_id": bos_token_id,
-        "eos_token_id": end_token_ids[0] if len(end_token_ids) == 1 else end_token_ids or None,
-        "pad_token_id": pad_token_id,
+@dataclass(frozen=True)
+class GenerationTokens:
+    """Token ids that begin, end and fill texts.
+
+    Attributes:
+        bos: begins a text, or None.
+        ends: each of them ends a text; empty where nothing does.
+        pad: fills up shorter texts of a batch, or None.
+        other: what else the source's generation_config.json holds.
+    """
+
+    bos: int | None
+    ends: tuple[int, ...]
+    pad: int | None
+    other: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_tokens(fields: Mapping[str, Any], token_id: TokenId, *, subject: str) -> GenerationTokens:
+    """The tokens of a generation config or of a model's config.
+
+    Args:
+        fields: the JSON object.
+        token_id: finds the id of a token that is given as text.
+        subject: the file, for errors.
+
+    Raises:
+        SourceCorrupt: something else than ids or texts of tokens.
+    """
+    keys = ("bos_token_id", "eos_token_id", "pad_token_id")
+    bos, ends, pad = (_ids(fields.get(key), key, token_id, subject) for key in keys)
+    for key, ids in (("bos_token_id", bos), ("pad_token_id", pad)):
+        if len(ids) > 1:
+            raise SourceCorrupt(f"{key} holds {len(ids)} ids", subject=subject, next_step=_CORRECT)
+    for key, ids in (("bos_token_id", bos), ("eos_token_id", ends)):
+        if any(one < 0 for one in ids):
+            raise SourceCorrupt(f"{key} is {min(ids)}", subject=subject, next_step=_CORRECT)
+    # Old checkpoints write -1 for none.
+    pad = [one for one in pad if one >= 0]
+    other = {key: value for key, value in fields.items() if key not in keys}
+    return GenerationTokens(
+        bos[0] if bos else None, tuple(dict.fromkeys(ends)), pad[0] if pad else None, other
+    )
+
+
+def write_generation_config(folder: Path, tokens: GenerationTokens) -> str:
+    """Write the file and return its name. It alone decides: no end token is written as null, not left out."""
+    ends = list(tokens.ends)
+    fields: dict[str, Any] = dict(tokens.other) | {
+        "bos_token_id": tokens.bos,
+        "eos_token_id": ends[0] if len(ends) == 1 else ends or None,
+        "pad_token_id": tokens.pad,
     }
-    known = {key: value for key, value in fields.items() if value is not None}
-    path = folder / "generation_config.json"
-    path.write_text(json.dumps(known, indent=2) + "\n")
-    return path.name
+    if tokens.bos is None:
+        del fields["bos_token_id"]
+    if tokens.pad is None:
+        del fields["pad_token_id"]
+    (folder / GENERATION_CONFIG).write_text(json.dumps(fields, indent=2) + "\n")
+    return GENERATION_CONFIG
+
+
+def _ids(value: Any, key: str, token_id: TokenId, subject: str) -> list[int]:
+    if value is None:
+        return []
+    ids = []
+    for one in value if isinstance(value, list) else [value]:
+        if isinstance(one, str):
+            found = token_id(one)
+            if found is None:
+                raise SourceCorrupt(
+                    f"{key} names {one!r}, which the tokenizer does not know",
+                    subject=subject,
+                    next_step=_CORRECT,
+                )
+            ids.append(found)
+        elif isinstance(one, int | float) and not isinstance(one, bool) and float(one).is_integer():
+            ids.append(int(one))
+        else:
+            raise SourceCorrupt(
+                f"{key} is {json.dumps(value)[:80]}, not a token id", subject=subject, next_step=_CORRECT
+            )
+    return ids

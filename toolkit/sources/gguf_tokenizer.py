@@ -8,7 +8,7 @@ from typing import Any
 
 from toolkit.errors import SourceError
 from toolkit.sources.base import TokenizerFiles
-from toolkit.sources.generation import write_generation_config
+from toolkit.sources.generation import GenerationTokens, write_generation_config
 from toolkit.sources.gguf_config import end_token_ids
 from toolkit.sources.gguf_header import GgufHeader
 
@@ -29,9 +29,11 @@ class GgufTokenizer:
         names = [
             write_generation_config(
                 folder,
-                bos_token_id=metadata.get("tokenizer.ggml.bos_token_id"),
-                end_token_ids=end_token_ids(self._header),
-                pad_token_id=metadata.get("tokenizer.ggml.padding_token_id"),
+                GenerationTokens(
+                    metadata.get("tokenizer.ggml.bos_token_id"),
+                    tuple(end_token_ids(self._header)),
+                    metadata.get("tokenizer.ggml.padding_token_id"),
+                ),
             )
         ]
         if "tokenizer.ggml.tokens" not in metadata:

@@ -13,8 +13,9 @@ from toolkit.errors import MissingWeights, SourceError, SourceNotFound, Untruste
 from toolkit.progress import ProgressCallback, bar
 from toolkit.settings import Settings
 from toolkit.sources.base import ModelSource
-from toolkit.sources.folder_source import TOKENIZER_FILES, TRUST, config_fields, from_folder
+from toolkit.sources.folder_source import TRUST, config_fields, from_folder
 from toolkit.sources.naming import safe_name
+from toolkit.sources.side_files import TOKENIZER_FILES
 from toolkit.sources.weight_files import entry_point, files_of, folder_files, is_pickled
 
 if TYPE_CHECKING:

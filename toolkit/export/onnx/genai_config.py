@@ -47,9 +47,11 @@ def write_genai_config(
     attention = attention_of(architecture.layers)
     end = tokens.get("eos_token_id")
     first_end = end[0] if isinstance(end, list) else end
-    ends = {
+    ids = {
         "bos_token_id": _or(tokens.get("bos_token_id"), first_end, 0),
-        "eos_token_id": _or(end, 0),
+        # Without an end token the list is empty: 0 would be a token that ends texts.
+        "eos_token_id": [] if end is None else end,
+        # The engine wants a number; it fills up batches, and an artifact holds one text.
         "pad_token_id": _or(tokens.get("pad_token_id"), first_end, 0),
     }
     config = {
@@ -57,7 +59,7 @@ def write_genai_config(
             "type": model_type,
             "vocab_size": architecture.vocab_size,
             "context_length": context_length,
-            **ends,
+            **ids,
             "decoder": {
                 "filename": "model.onnx",
                 "session_options": {"log_id": "onnxruntime-genai", "provider_options": []},

@@ -1,0 +1,208 @@
+"""The tokenizer of a folder in Hugging Face's layout, read by transformers and written as one tokenizer.json.
+
+Transformers gathers a tokenizer from up to a dozen files, with rules about which of them wins. They are not
+told again here: AutoTokenizer reads, and what it made of the files is written.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from toolkit.errors import SourceCorrupt, SourceError, UntrustedSource
+from toolkit.progress import say
+from toolkit.sources.base import TokenizerFiles
+from toolkit.sources.generation import GENERATION_CONFIG, TokenId, read_tokens, write_generation_config
+from toolkit.sources.side_files import SideFiles, read_side_files
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+CHAT_TEMPLATE = "chat_template.jinja"
+_TOKENIZER = "tokenizer.json"
+_TOKENIZER_CONFIG = "tokenizer_config.json"
+# What describes this process's loading, or files that are not written.
+_LOCAL = ("is_local", "local_files_only", "name_or_path", "chat_template", "added_tokens_decoder")
+
+
+@dataclass(frozen=True)
+class FolderTokenizer:
+    """Tokenizer, chat template and generation config of one folder.
+
+    Attributes:
+        folder: where the side files are.
+        config: the text decoder's; its tokens count where there is no generation_config.json.
+        trust_remote_code: run tokenizer code that comes with the folder.
+    """
+
+    folder: Path
+    config: PretrainedConfig
+    trust_remote_code: bool = False
+
+    def write(self, folder: Path) -> TokenizerFiles:
+        """Write tokenizer.json, tokenizer_config.json, chat template and generation config.
+
+        What the source lacks is said; a model without any vocabulary gives a generation config only.
+
+        Raises:
+            SourceCorrupt: a side file is damaged or contradicts itself.
+            SourceError: no tokenizer can be made of the files.
+            UntrustedSource: the tokenizer needs code that comes with the folder, without trust.
+        """
+        files = read_side_files(self.folder)
+        names: list[str] = []
+        template: str | None = None
+        token_id: TokenId = _no_token
+        if not files.vocabularies and _TOKENIZER_CONFIG not in files.names:
+            say(f"{self.folder.name} has no tokenizer: the artifact takes token ids, but no text")
+        else:
+            tokenizer = self._load(files)
+            token_id = tokenizer.backend_tokenizer.token_to_id
+            template = _write_template(folder, tokenizer, files)
+            names += _write_tokenizer(folder, tokenizer, files)
+            if template is None:
+                say(f"{self.folder.name} has no chat template: prompts are sent as they are")
+        if template is not None:
+            names.append(template)
+        names.append(self._write_generation_config(folder, files, token_id))
+        return TokenizerFiles(tuple(sorted(names)), template)
+
+    def _write_generation_config(self, folder: Path, files: SideFiles, token_id: TokenId) -> str:
+        if GENERATION_CONFIG in files.names:
+            # As in transformers, the model's config does not fill what this file leaves out.
+            fields: Mapping[str, Any] = files.object(GENERATION_CONFIG)
+            subject = str(self.folder / GENERATION_CONFIG)
+        else:
+            keys = ("bos_token_id", "eos_token_id", "pad_token_id")
+            fields = {key: getattr(self.config, key, None) for key in keys}
+            subject = str(self.folder / "config.json")
+        return write_generation_config(folder, read_tokens(fields, token_id, subject=subject))
+
+    def _load(self, files: SideFiles) -> Any:
+        """The tokenizer as AutoTokenizer makes it."""
+        from transformers import AutoTokenizer
+
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(
+                self.folder, local_files_only=True, trust_remote_code=self.trust_remote_code
+            )
+        except Exception as error:  # noqa: BLE001 - whatever these files made transformers and tokenizers raise
+            raise self._failure(files, error) from error
+        except BaseException as error:
+            # A panic in tokenizers' Rust is not an Exception.
+            if type(error).__name__ != "PanicException":
+                raise
+            raise self._failure(files, error) from error
+        if not hasattr(tokenizer, "backend_tokenizer"):
+            raise SourceError(
+                f"its tokenizer is Python code ({type(tokenizer).__name__}), which has no tokenizer.json",
+                subject=str(self.folder),
+                next_step="Put a tokenizer.json beside the model.",
+            )
+        if not isinstance(tokenizer.model_max_length, int | float):
+            raise SourceCorrupt(
+                f"model_max_length is {tokenizer.model_max_length!r}, not a number",
+                subject=str(self.folder / _TOKENIZER_CONFIG),
+                next_step="Take the tokenizer files of the original model.",
+            )
+        return tokenizer
+
+    def _failure(self, files: SideFiles, error: BaseException) -> SourceError:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        if "trust_remote_code" in str(error):
+            return UntrustedSource(
+                "its tokenizer needs Python code that comes with the model",
+                subject=str(self.folder),
+                next_step="Pass --trust-remote-code if you trust whoever published it.",
+            )
+        missing = [name for name in ("sentencepiece", "google.protobuf") if not _installed(name)]
+        if _TOKENIZER not in files.names and missing:
+            packages = " ".join(name.replace("google.", "") for name in missing)
+            return SourceError(
+                f"no tokenizer.json, and making one of {', '.join(files.vocabularies)} needs {packages}",
+                subject=str(self.folder),
+                next_step=f"pip install {packages}",
+            )
+        if _TOKENIZER in files.names:
+            return SourceCorrupt(
+                f"no tokenizer can be made of {', '.join(_parts(files))}: {reason}",
+                subject=str(self.folder),
+                next_step="Take the tokenizer files of the original model.",
+            )
+        return SourceError(
+            f"no tokenizer.json, and none can be made of {', '.join(_parts(files))}: {reason}",
+            subject=str(self.folder),
+            next_step="Put tokenizer.json and tokenizer_config.json of the original model beside, or move "
+            "these files away to convert without a tokenizer.",
+        )
+
+
+def _write_tokenizer(folder: Path, tokenizer: Any, files: SideFiles) -> list[str]:
+    backend = tokenizer.backend_tokenizer
+    # Left over from a training; transformers asks for both anew with every text.
+    backend.no_truncation()
+    backend.no_padding()
+    text = backend.to_str(pretty=False)
+    if type(backend).from_str(text).get_vocab() != backend.get_vocab():
+        raise SourceCorrupt(
+            f"the vocabulary of {', '.join(_parts(files))} gives several tokens one id",
+            subject=str(files.folder),
+            next_step="Take the tokenizer files of the original model.",
+        )
+    (folder / _TOKENIZER).write_text(text, encoding="utf-8")
+    fields = {key: value for key, value in files.object(_TOKENIZER_CONFIG).items() if key not in _LOCAL} or {
+        "tokenizer_class": "PreTrainedTokenizerFast"
+    }
+    fields = {
+        key: value for key, value in fields.items() if not key.endswith("_token") or isinstance(value, bool)
+    }
+    fields |= dict(tokenizer.special_tokens_map)
+    if tokenizer.split_special_tokens is True:
+        fields["split_special_tokens"] = True
+    if isinstance(tokenizer.chat_template, dict) and "default" not in tokenizer.chat_template:
+        # For conversations of special kinds only; a plain one must hear of them.
+        fields["chat_template"] = [
+            {"name": name, "template": text} for name, text in sorted(tokenizer.chat_template.items())
+        ]
+    text = json.dumps(fields, indent=2, ensure_ascii=False)
+    (folder / _TOKENIZER_CONFIG).write_text(text + "\n", encoding="utf-8")
+    return [_TOKENIZER, _TOKENIZER_CONFIG]
+
+
+def _write_template(folder: Path, tokenizer: Any, files: SideFiles) -> str | None:
+    """The template of a plain conversation, in a file of its own; engines look for that."""
+    template = tokenizer.chat_template
+    if not template:
+        # Where processors of vision-language models keep it.
+        template = files.object("chat_template.json").get("chat_template")
+    if isinstance(template, dict):
+        template = template.get("default")
+    if template is None:
+        return None
+    if not isinstance(template, str):
+        raise SourceCorrupt(
+            f"the chat template is no text but {type(template).__name__}",
+            subject=str(files.folder),
+            next_step="Take the tokenizer files of the original model.",
+        )
+    (folder / CHAT_TEMPLATE).write_text(template, encoding="utf-8", newline="")
+    return CHAT_TEMPLATE
+
+
+def _parts(files: SideFiles) -> tuple[str, ...]:
+    return files.vocabularies or (_TOKENIZER_CONFIG,)
+
+
+def _no_token(text: str) -> int | None:
+    return None
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
