@@ -68,11 +68,11 @@ Status ExecutorchEngine::Open(const EngineOptions& options) {
 std::string ExecutorchEngine::kernels() const { return DelegateKernels(); }
 
 Status ExecutorchEngine::Load(const EngineOptions& options, Stopwatch&) {
-  ChooseDelegates(options.own_kernels);
+  const bool own = ChooseDelegates(options.own_kernels);
   const std::string file = ProgramFile(options.model);
   if (Status status = CheckProgramFile(file); !status.ok()) return status;
   try {
-    if (Status status = OpenProgram(file); !status.ok()) return status;
+    if (Status status = OpenProgram(file, own); !status.ok()) return status;
     if (Status status = ReadInterface(); !status.ok()) {
       return {status.kind(), file + ": " + status.message()};
     }
@@ -83,11 +83,13 @@ Status ExecutorchEngine::Load(const EngineOptions& options, Stopwatch&) {
   }
 }
 
-Status ExecutorchEngine::OpenProgram(const std::string& file) {
+Status ExecutorchEngine::OpenProgram(const std::string& file, bool own) {
   auto loader = MmapDataLoader::from(file.c_str(), MmapDataLoader::MlockConfig::NoMlock);
   if (!loader.ok()) return {ErrorKind::kModelLoad, EngineFailure(file + ": ", loader.error())};
   loader_.emplace(std::move(*loader));
-  auto program = Program::load(&*loader_, Program::Verification::InternalConsistency);
+  executorch::runtime::DataLoader* source = &*loader_;
+  if (own) source = &renaming_loader_.emplace(*loader_, file, kXnnpackBackend, kOwnBackend);
+  auto program = Program::load(source, Program::Verification::InternalConsistency);
   if (!program.ok()) return {ErrorKind::kModelLoad, EngineFailure(file + ": ", program.error())};
   program_.emplace(std::move(*program));
   return {};

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "engines/executorch/program_loader.h"
 #include "engines/executorch/program_memory.h"
 
 namespace slm {
@@ -33,7 +34,7 @@ class ExecutorchEngine final : public Engine {
  private:
   using Error = executorch::runtime::Error;
 
-  Status OpenProgram(const std::string& file);
+  Status OpenProgram(const std::string& file, bool own);
   Status ReadInterface();
   Status ReadTensors(const executorch::runtime::MethodMeta& meta);
   Status LoadMethod();
@@ -49,6 +50,7 @@ class ExecutorchEngine final : public Engine {
 
   // Each is used by those below it, down to the method.
   std::optional<executorch::extension::MmapDataLoader> loader_;
+  std::optional<RenamingLoader> renaming_loader_;
   std::optional<executorch::runtime::Program> program_;
   executorch::extension::MallocMemoryAllocator method_allocator_;
   executorch::extension::MallocMemoryAllocator scratch_allocator_;

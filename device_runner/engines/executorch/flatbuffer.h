@@ -7,6 +7,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace slm {
@@ -33,6 +34,9 @@ class FlatTable {
   bool Has(int field) const { return Find(field) != 0; }
 
   FlatTable Table(int field) const { return {buffer_, Target(Required(field))}; }
+
+  // First byte within the buffer and number of bytes of a string.
+  std::pair<size_t, size_t> StringPlace(int field) const { return Elements(Required(field), 1); }
 
   // Empty where the table leaves it out.
   std::string String(int field) const {

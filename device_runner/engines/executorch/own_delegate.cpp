@@ -1,6 +1,5 @@
 #include "engines/executorch/own_delegate.h"
 
-#include <dlfcn.h>
 #include <executorch/runtime/backend/interface.h>
 #include <executorch/runtime/core/exec_aten/util/tensor_util.h>
 
@@ -31,8 +30,6 @@ using executorch::runtime::EValue;
 using executorch::runtime::FreeableBuffer;
 using executorch::runtime::Result;
 using executorch::runtime::Span;
-
-constexpr std::string_view kName = "XnnpackBackend";
 
 struct Choice {
   // Null: everything is the engine's.
@@ -121,7 +118,7 @@ Error Bind(Delegate& delegate, Span<EValue*> arguments, int64_t& rows) {
 
 class OwnBackend final : public BackendInterface {
  public:
-  void set_engine(BackendInterface* engine) { engine_ = engine; }
+  explicit OwnBackend(BackendInterface* engine) : engine_(engine) {}
 
   bool is_available() const override { return engine_->is_available(); }
 
@@ -178,12 +175,23 @@ class OwnBackend final : public BackendInterface {
   }
 
  private:
-  BackendInterface* engine_ = nullptr;
+  BackendInterface* engine_;
 };
+
+// Registered once; false where there is no XNNPACK to hand delegates on to.
+bool Register() {
+  static const bool registered = [] {
+    BackendInterface* const engine = executorch::runtime::get_backend_class(kXnnpackBackend.data());
+    if (engine == nullptr) return false;
+    static OwnBackend own(engine);
+    return executorch::runtime::register_backend({kOwnBackend.data(), &own}) == Error::Ok;
+  }();
+  return registered;
+}
 
 }  // namespace
 
-void ChooseDelegates(bool own) {
+bool ChooseDelegates(bool own) {
   const kernels::KernelSet& fastest = *kernels::AvailableKernels().front();
 #if defined(__x86_64__)
   // The last set is plain C++, which XNNPACK's kernels are faster than.
@@ -194,10 +202,11 @@ void ChooseDelegates(bool own) {
   const bool worthwhile = false;
 #endif
   CurrentChoice() = {};
-  if (!own || !worthwhile) return;
+  if (!own || !worthwhile || !Register()) return false;
   CurrentChoice().resources = std::make_shared<rows::Resources>();
   CurrentChoice().resources->kernels = &fastest;
   CurrentChoice().resources->threads = &PoolThreads();
+  return true;
 }
 
 std::string DelegateKernels() {
@@ -206,22 +215,3 @@ std::string DelegateKernels() {
 }
 
 }  // namespace slm
-
-namespace executorch::ET_RUNTIME_NAMESPACE {
-
-// Takes the place of ExecuTorch's function of this name for every library that the runner is linked with: the
-// executable comes first when the loader looks a symbol up. XNNPACK's library calls it when it is loaded.
-Error register_backend(const Backend& backend) {
-  using Register = Error (*)(const Backend&);
-  // Itanium's mangling of this very function, in the library behind.
-  static const auto next = reinterpret_cast<Register>(
-      dlsym(RTLD_NEXT, "_ZN10executorch7runtime16register_backendERKNS0_7BackendE"));
-  if (next == nullptr) return Error::Internal;
-  if (backend.name != slm::kName) return next(backend);
-  // Made on first use: libraries are initialized before this file's own variables.
-  static slm::OwnBackend own;
-  own.set_engine(backend.backend);
-  return next({backend.name, &own});
-}
-
-}  // namespace executorch::ET_RUNTIME_NAMESPACE
