@@ -21,6 +21,12 @@ int ExitCodeOf(const Status& status, int signal) {
       return 7;
     case ErrorKind::kOutput:
       return 8;
+    case ErrorKind::kCpus:
+      return 9;
+    case ErrorKind::kThreads:
+      return 10;
+    case ErrorKind::kKernels:
+      return 11;
     case ErrorKind::kStopped:
       return kSignalBase + signal;
   }

@@ -65,21 +65,6 @@ void Flags::Text(std::string name, std::string& variable, std::string value_name
        }});
 }
 
-void Flags::Choice(std::string name, std::string& variable, std::vector<std::string> choices,
-                   std::string help) {
-  std::string value_name;
-  for (const std::string& choice : choices) value_name += (value_name.empty() ? "" : "|") + choice;
-  help += " [" + variable + "]";
-  flags_.push_back({std::move(name), value_name, std::move(help),
-                    [&variable, value_name, choices = std::move(choices)](std::string_view text) {
-                      if (std::find(choices.begin(), choices.end(), text) == choices.end()) {
-                        return Bad(text, value_name);
-                      }
-                      variable = text;
-                      return Status();
-                    }});
-}
-
 void Flags::IntegerList(std::string name, std::vector<int64_t>& variable, std::string help) {
   flags_.push_back({std::move(name), "A,B,...", std::move(help), [&variable](std::string_view text) {
                       variable.clear();

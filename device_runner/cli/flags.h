@@ -20,7 +20,6 @@ class Flags {
   void Integer(std::string name, int64_t& variable, int64_t minimum, int64_t maximum, std::string help);
   void Number(std::string name, double& variable, double minimum, double maximum, std::string help);
   void Text(std::string name, std::string& variable, std::string value_name, std::string help);
-  void Choice(std::string name, std::string& variable, std::vector<std::string> choices, std::string help);
   // Comma-separated non-negative integers.
   void IntegerList(std::string name, std::vector<int64_t>& variable, std::string help);
   // KEY=VALUE, may be given several times.

@@ -42,6 +42,7 @@ void InfoMode::AddFlags(Flags& flags) {
 }
 
 Status InfoMode::Run(Engine& engine, StopToken) const {
+  if (Status status = run.session.Check(); !status.ok()) return status;
   const EngineOptions engine_options = run.session.ForEngine();
   if (Status status = engine.Open(engine_options); !status.ok()) return status;
   JsonObject info;
@@ -52,7 +53,8 @@ Status InfoMode::Run(Engine& engine, StopToken) const {
       .Add("engine_version", engine.version())
       .Add("engine_interface_version", engine.interface_version())
       .Add("cpus", AvailableCpus())
-      .Add("cpu_features", CpuFeatures());
+      .Add("cpu_features", CpuFeatures())
+      .Add("kernel_sets", engine.kernel_sets());
   if (!run.session.model.empty()) {
     Stopwatch watch;
     if (Status status = engine.Load(engine_options, watch); !status.ok()) return status;

@@ -20,13 +20,16 @@ namespace {
 constexpr std::string_view kExitCodes =
     "exit codes:\n"
     "  0  ok\n"
-    "  2  wrong use: a flag, a token file, a CPU that is not there\n"
+    "  2  wrong use: a flag, a token file\n"
     "  3  the engine's library is missing, too old or something else\n"
     "  4  the model cannot be loaded\n"
     "  5  the model's inputs or outputs are not understood\n"
     "  6  more positions than the context length\n"
     "  7  the engine failed while running\n"
     "  8  the output cannot be written\n"
+    "  9  a CPU asked for is offline or not allowed\n"
+    "  10  so many threads cannot be had\n"
+    "  11  this CPU cannot run the kernels asked for\n"
     "  128 + N  stopped by signal N\n";
 
 // Run ids name files and rows; anything that needs quoting somewhere is refused here.

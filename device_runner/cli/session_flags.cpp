@@ -3,17 +3,18 @@
 namespace slm {
 
 void RunOptions::AddEngineFlags(Flags& flags) {
+  session.names = {"--affinity", "--threads", "--context"};
   flags.Text("--engine-library", session.engine_library, "PATH",
              "the engine's shared library; looked for beside the runner, in lib/ and on the loader's path");
   flags.KeyValues("--engine-option", session.engine_settings,
                   "setting passed to the engine as it is; repeatable");
-  flags.Choice("--kernels", session.kernels, {"own", "engine"},
-               "whose kernels multiply with quantized weights");
-  flags.Integer("--threads", session.threads, 1, 1024, "engine threads, the calling one included");
+  flags.Text("--kernels", session.kernels, "own|engine|own:SET",
+             "whose kernels multiply with quantized weights; info lists the sets that this CPU can run");
+  flags.Integer(session.names.threads, session.threads, 1, 1 << 20,
+                "engine threads, the calling one included");
 }
 
 void RunOptions::AddRunFlags(Flags& flags) {
-  session.names = {"--affinity", "--context"};
   flags.Text("--model", session.model, "PATH", "the artifact's folder or the model file");
   flags.Required();
   flags.Text("--run-id", run_id, "ID", "goes into every record");

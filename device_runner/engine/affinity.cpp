@@ -20,11 +20,11 @@ Status RestrictToCpus(const std::vector<int64_t>& cpus) {
   cpu_set_t set;
   CPU_ZERO(&set);
   for (const int64_t cpu : cpus) {
-    if (cpu >= CPU_SETSIZE) return {ErrorKind::kUsage, "there is no CPU " + std::to_string(cpu)};
+    if (cpu >= CPU_SETSIZE) return {ErrorKind::kCpus, "there is no CPU " + std::to_string(cpu)};
     CPU_SET(static_cast<size_t>(cpu), &set);
   }
   if (sched_setaffinity(0, sizeof(set), &set) != 0) {
-    return {ErrorKind::kUsage, std::strerror(errno)};
+    return {ErrorKind::kCpus, std::strerror(errno)};
   }
   // The kernel drops CPUs that are offline or forbidden without a word; running elsewhere than asked
   // for would falsify the result.
@@ -33,7 +33,7 @@ Status RestrictToCpus(const std::vector<int64_t>& cpus) {
   sched_getaffinity(0, sizeof(actual), &actual);
   for (const int64_t cpu : cpus) {
     if (!CPU_ISSET(static_cast<size_t>(cpu), &actual)) {
-      return {ErrorKind::kUsage, "CPU " + std::to_string(cpu) + " is offline or not allowed"};
+      return {ErrorKind::kCpus, "CPU " + std::to_string(cpu) + " is offline or not allowed"};
     }
   }
   return {};

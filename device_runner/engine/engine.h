@@ -42,8 +42,8 @@ struct EngineOptions {
   int threads = 1;
   // One CPU per engine thread, the calling thread first; empty leaves placement to the system.
   std::vector<int> thread_cpus;
-  // The runner's own kernels where it has them; the engine's otherwise.
-  bool own_kernels = true;
+  // "own": the runner's kernels where it has them, the engine's otherwise; "engine"; or one of kernel_sets().
+  std::string kernels = "own";
   // Passed on as they are; what they mean is the engine's business.
   std::vector<std::pair<std::string, std::string>> settings;
 };
@@ -67,6 +67,8 @@ class Engine {
   // Loads the model and reads model(). Restarts `watch` when an attempt has failed and another begins.
   virtual Status Load(const EngineOptions& options, Stopwatch& watch) = 0;
   virtual const ModelFacts& model() const = 0;
+  // The runner's kernels that this CPU can run, as `EngineOptions::kernels` names them, the fastest first.
+  virtual std::vector<std::string> kernel_sets() const { return {}; }
   // Whose kernels the loaded model runs on: "engine", or e.g. "own:avx512vnni".
   virtual std::string kernels() const { return "engine"; }
 

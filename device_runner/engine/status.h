@@ -16,6 +16,10 @@ enum class ErrorKind {
   kContextExceeded,
   kRunFailed,
   kOutput,
+  // What the device lacks: a CPU that is offline or not allowed, so many threads, a kernel set.
+  kCpus,
+  kThreads,
+  kKernels,
   // Somebody asked for it through a stop token.
   kStopped,
 };

@@ -55,5 +55,7 @@ struct KernelSet {
 
 // Every set that this CPU can run, the fastest first; the portable one is always the last.
 std::span<const KernelSet* const> AvailableKernels();
+// The fastest of them.
+inline const KernelSet& FastestKernels() { return *AvailableKernels().front(); }
 
 }  // namespace slm::kernels

@@ -6,6 +6,20 @@
 #include "engine/clock.h"
 
 namespace slm {
+namespace {
+
+// No device has as many CPUs, and an engine that is asked for more may end the process.
+constexpr int64_t kMaximumThreads = 1024;
+
+}  // namespace
+
+Status SessionOptions::Check() const {
+  if (threads <= kMaximumThreads) return {};
+  return {ErrorKind::kThreads, names.threads + ": " + std::to_string(threads) +
+                                   " threads are more than the " + std::to_string(kMaximumThreads) +
+                                   " of any device; this process may use " + std::to_string(AvailableCpus()) +
+                                   " CPUs"};
+}
 
 EngineOptions SessionOptions::ForEngine() const {
   EngineOptions engine;
@@ -13,7 +27,7 @@ EngineOptions SessionOptions::ForEngine() const {
   engine.executable = executable;
   engine.model = model;
   engine.threads = static_cast<int>(threads);
-  engine.own_kernels = kernels == "own";
+  engine.kernels = kernels;
   engine.settings = engine_settings;
   // With more or fewer CPUs than threads, which thread belongs where is the scheduler's to say.
   if (static_cast<int64_t>(affinity.size()) == threads) {
@@ -28,6 +42,7 @@ Status Session::Restrict(const std::vector<int64_t>& cpus) const {
 }
 
 Status Session::Load() {
+  if (Status status = options_.Check(); !status.ok()) return status;
   if (!options_.affinity.empty()) {
     if (Status status = Restrict(options_.affinity); !status.ok()) return status;
   }

@@ -14,6 +14,7 @@ namespace slm {
 // What messages call the settings: a program that takes them as flags puts the flags' names here.
 struct SettingNames {
   std::string affinity = "affinity";
+  std::string threads = "threads";
   std::string context_length = "context_length";
 };
 
@@ -22,6 +23,7 @@ struct SessionOptions {
   std::string model;
   std::string engine_library;
   std::vector<std::pair<std::string, std::string>> engine_settings;
+  // As in EngineOptions.
   std::string kernels = "own";
   int64_t threads = 1;
   // CPUs that the calling thread and the engine's may use; empty leaves that to the system.
@@ -32,6 +34,8 @@ struct SessionOptions {
   int64_t prefill_chunk = 512;
   SettingNames names;
 
+  // Not ok where no device could do it.
+  Status Check() const;
   EngineOptions ForEngine() const;
 };
 

@@ -1,5 +1,5 @@
 // Feeds a program tokens as the runner does and writes the logits after each call:
-//   executorch_logits MODEL own|engine THREADS LENGTH... < tokens > logits
+//   executorch_logits MODEL KERNELS THREADS LENGTH... < tokens > logits
 // Tokens are int64, as many as the lengths add up to; logits are float32. The kernels' name goes to stderr.
 #include <cstdio>
 #include <cstdlib>

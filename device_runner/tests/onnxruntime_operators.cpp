@@ -1,5 +1,5 @@
 // Runs models on ONNX Runtime with the runner's operators, however little their inputs fit each other:
-//   onnxruntime_operators LIBRARY THREADS < problems > answers
+//   onnxruntime_operators LIBRARY THREADS KERNELS < problems > answers
 // A problem is an int64 with the model's length, the model, the number of its inputs, then for each in order:
 // int64 type (of ONNX), rank and sizes, then the data. Several may follow each other. An answer is an int64
 // with the number of floats of the first output and the floats, or the negative length of an error message
@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "engines/kernel_choice.h"
 #include "engines/onnxruntime/library.h"
 #include "engines/onnxruntime/own_kernels.h"
 
@@ -42,9 +43,9 @@ Input ReadInput() {
   return input;
 }
 
-std::vector<float> Solve(Ort::Env& env, int threads, const std::vector<char>& model,
-                         std::vector<Input>& inputs) {
-  slm::OwnKernels own(threads, slm::OwnKernels::Operators::kMatMulAndAttention);
+std::vector<float> Solve(Ort::Env& env, const slm::kernels::KernelSet& set, int threads,
+                         const std::vector<char>& model, std::vector<Input>& inputs) {
+  slm::OwnKernels own(set, threads, slm::OwnKernels::Operators::kMatMulAndAttention);
   Ort::SessionOptions options;
   options.SetIntraOpNumThreads(threads);
   options.SetLogSeverityLevel(ORT_LOGGING_LEVEL_FATAL);
@@ -75,7 +76,9 @@ std::vector<float> Solve(Ort::Env& env, int threads, const std::vector<char>& mo
 
 int main(int argc, char** argv) {
   slm::OnnxRuntimeLibrary library;
-  if (argc != 3 || !slm::OpenOnnxRuntime(argv[1], argv[0], library).ok()) return 2;
+  slm::KernelChoice kernels;
+  if (argc != 4 || !slm::OpenOnnxRuntime(argv[1], argv[0], library).ok()) return 2;
+  if (!slm::ChooseKernels(argv[3], kernels).ok() || kernels.set == nullptr) return 3;
   Ort::InitApi(library.api);
   Ort::Env env(ORT_LOGGING_LEVEL_FATAL, "onnxruntime_operators");
   env.DisableTelemetryEvents();
@@ -85,7 +88,7 @@ int main(int argc, char** argv) {
     std::vector<Input> inputs(static_cast<size_t>(ReadMany<int64_t>(1)[0]));
     for (Input& input : inputs) input = ReadInput();
     try {
-      const std::vector<float> output = Solve(env, std::atoi(argv[2]), model, inputs);
+      const std::vector<float> output = Solve(env, *kernels.set, std::atoi(argv[2]), model, inputs);
       const auto count = static_cast<int64_t>(output.size());
       std::fwrite(&count, sizeof count, 1, stdout);
       if (count > 0) std::fwrite(output.data(), sizeof(float), output.size(), stdout);

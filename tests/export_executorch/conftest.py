@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -17,12 +18,16 @@ with warnings.catch_warnings():
     import executorch.extension.llm.runner
     import executorch.kernels.quantized  # noqa: F401
 
+from compiled_programs import compile_with_executorch
+from runner_process import Runner
+
 from toolkit.artifact import Artifact
 from toolkit.compress.adaptation import adapt
 from toolkit.compress.plan import plan_from_flags
 from toolkit.engines import ENGINES, EngineName
 from toolkit.export.convert import convert
 from toolkit.export.request import ConvertRequest
+from toolkit.runtime.bundle import build_bundle
 from toolkit.settings import Settings
 from toolkit.sources import ModelSource, resolve
 
@@ -32,6 +37,26 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Captures are shared by the whole session, as they are between a user's conversions."""
     home = tmp_path_factory.mktemp("home")
     return Settings(home / "cache", home / "data", "sqlite://")
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the programs that tests of the runner's delegates run."""
+    folder = tmp_path_factory.mktemp("programs")
+    targets = ("executorch_logits", "executorch_delegates", "executorch_renaming")
+    return compile_with_executorch(folder, *targets)
+
+
+@pytest.fixture(scope="session")
+def et_runner() -> Runner:
+    """Runs the bundle for ExecuTorch on this machine."""
+    bundle = build_bundle("host", Settings.from_environment(), engine="executorch")
+
+    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        command = [*bundle.command(str(bundle.path)), *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, env={})
+
+    return run
 
 
 @pytest.fixture

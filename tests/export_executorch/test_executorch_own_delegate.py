@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import platform
 import struct
 import subprocess
@@ -16,6 +17,7 @@ from compiled_programs import compile_with_executorch
 from executorch.exir.scalar_type import ScalarType
 from executorch.exir.schema import Tensor
 from numpy.typing import NDArray
+from runner_process import Runner
 from transformers_reference import MODEL_TYPES
 
 from toolkit.artifact import Artifact
@@ -35,19 +37,17 @@ LENGTHS = (45, 1, 1, 1, 7, 1)
 Logits = Callable[..., torch.Tensor]
 
 
-@pytest.fixture(scope="session")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the programs that the tests run."""
-    folder = tmp_path_factory.mktemp("programs")
-    return compile_with_executorch(folder, "executorch_logits", "executorch_delegates")
-
-
 @pytest.fixture
 def logits(programs: Path) -> Logits:
     """Logits [calls, vocabulary] of a model after each of some calls, and whose kernels they came from."""
 
     def run(
-        artifact: Artifact, kernels: str, *, threads: int = 2, lengths: Sequence[int] = LENGTHS
+        artifact: Artifact,
+        kernels: str,
+        *,
+        threads: int = 2,
+        lengths: Sequence[int] = LENGTHS,
+        ran_on: str | None = None,
     ) -> torch.Tensor:
         vocabulary = artifact.manifest.architecture.vocab_size
         tokens: NDArray[np.int64] = np.random.default_rng(3).integers(3, vocabulary, sum(lengths))
@@ -56,7 +56,8 @@ def logits(programs: Path) -> Logits:
             list(map(str, command)), input=tokens.tobytes(), capture_output=True, timeout=120
         )
         assert finished.returncode == 0, finished.stderr.decode()
-        assert finished.stderr.decode().startswith(f"{kernels}:" if kernels == "own" else kernels)
+        whose = finished.stderr.decode().strip()
+        assert whose == kernels or whose.startswith(f"{kernels}:") or ran_on == whose, whose
         return torch.frombuffer(bytearray(finished.stdout), dtype=torch.float32).view(-1, vocabulary)
 
     return run
@@ -88,6 +89,26 @@ def test_neither_threads_nor_the_way_of_feeding_change_the_result(
         fed = logits(artifact, "own", threads=threads, lengths=lengths)
         ends = np.cumsum(lengths) - 1
         torch.testing.assert_close(fed, one_by_one[ends], atol=2e-4, rtol=2e-4)
+
+
+def test_a_named_set_runs_delegates_and_attention(
+    convert_model: Callable[..., Artifact], logits: Logits, et_runner: Runner
+) -> None:
+    sets = json.loads(et_runner("info").stdout)["kernel_sets"]
+    assert sets[-1] == "own:portable"
+    artifact = convert_model("random:llama-tiny", "8da4w", parity_check=False)
+    fastest = logits(artifact, "own")
+    torch.testing.assert_close(logits(artifact, sets[0]), fastest, atol=0, rtol=0)
+    for name in sets[1:]:
+        slower = logits(artifact, name)
+        assert 0 < relative_difference(slower, fastest) < 0.02
+    # Nothing but the attention is the runner's here.
+    plain = convert_model("random:llama-tiny", "fp32", parity_check=False)
+    theirs = logits(plain, "engine")
+    named = logits(plain, "own:portable", ran_on="own-attention:portable")
+    assert relative_difference(named, theirs) < 1e-4
+    if len(sets) > 1:
+        assert not torch.equal(named, theirs)
 
 
 @pytest.mark.parametrize("quant", ["fp32", "8w"])

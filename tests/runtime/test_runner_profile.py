@@ -112,7 +112,11 @@ def test_models_without_a_context_length_need_the_flag(runner: Runner, tmp_path:
         (["--prompt-tokens", "0"], 2, "--prompt-tokens: '0' is not an integer of at least 1"),
         (["--run-id", "a b"], 2, "--run-id"),
         (["--wrong", "1"], 2, "unknown flag '--wrong'"),
-        (["--affinity", "900"], 2, "--affinity"),
+        (["--affinity", "900"], 9, "--affinity: "),
+        (["--affinity", "1000000"], 9, "--affinity: there is no CPU 1000000"),
+        (["--threads", "2000"], 10, "--threads: 2000 threads are more than the 1024 of any device"),
+        (["--kernels", "theirs"], 2, "kernels 'theirs': own, engine, or own:SET is meant"),
+        (["--kernels", "own:theirs"], 11, "this CPU cannot run the kernels own:theirs; it can run own:"),
         (
             ["--reference-prompt", "/absent.txt", "--reference-continuation", "/absent.txt"],
             2,

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -201,6 +202,40 @@ def test_a_missing_package_names_the_extra(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(EngineMismatch, match="executorch package is not installed") as failure:
         build_bundle("host", Settings.from_environment(), engine="executorch")
     assert "slm-toolkit[executorch]" in (failure.value.next_step or "")
+
+
+@needs_executorch
+def test_a_program_with_renamed_delegates_counts_once(et_bundle: Bundle, tmp_path: Path) -> None:
+    artifact = convert("random:llama-tiny", tmp_path / "quantized", "--quant", "8da4w")
+    program = artifact.path / artifact.manifest.model_file
+    command = [*et_bundle.command(str(et_bundle.path)), "profile", "--model", str(artifact.path)]
+    command += ["--output", str(tmp_path / "result"), "--gate-dir", str(tmp_path), "--gate-timeout", "60"]
+    with subprocess.Popen([*command], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        # Loaded, and waiting for a gate that stays shut.
+        while json.loads(process.stdout.readline())["record"] != "gate":
+            pass
+        mapped = mapped_kilobytes(process.pid, program)
+        process.terminate()
+    # Each page of the file once, however it is mapped; those of the program's own hold a name.
+    page = os.sysconf("SC_PAGE_SIZE") // 1024
+    in_pages = -(-program.stat().st_size // (page * 1024)) * page
+    assert 0 < mapped["Rss"] <= in_pages
+    names = program.read_bytes().count(b"XnnpackBackend")
+    assert 0 < mapped["Anonymous"] <= names * 2 * page
+
+
+def mapped_kilobytes(pid: int, file: Path) -> Counter[str]:
+    """The sums over a file's mappings in /proc/PID/smaps."""
+    sums: Counter[str] = Counter()
+    inside = False
+    for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        if "-" in line.split()[0]:
+            inside = line.endswith(f" {file}")
+        elif inside and line.endswith(" kB"):
+            name, size, _ = line.split()
+            sums[name.removesuffix(":")] += int(size)
+    return sums
 
 
 @needs_executorch

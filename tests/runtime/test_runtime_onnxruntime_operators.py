@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import subprocess
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ import pytest
 from compiled_programs import compile_with_onnxruntime
 from numpy.typing import NDArray
 from onnx import helper
+from runner_process import Runner
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -140,10 +142,12 @@ def as_the_engine_does(problem: Problem) -> Array:
     return np.asarray(outputs[0]).ravel()
 
 
-def solve_with(program: Path, problems: Sequence[Problem], *, threads: int = 2) -> list[Answer]:
+def solve_with(
+    program: Path, problems: Sequence[Problem], *, threads: int = 2, kernels: str = "own"
+) -> list[Answer]:
     [library] = Path(onnxruntime.__file__).parent.glob("capi/libonnxruntime.so.*")
     finished = subprocess.run(
-        [program, library, str(threads)],
+        [program, library, str(threads), kernels],
         input=b"".join(problem.encoded() for problem in problems),
         capture_output=True,
         timeout=600,
@@ -161,22 +165,48 @@ def solve_with(program: Path, problems: Sequence[Problem], *, threads: int = 2) 
 
 
 @pytest.fixture(scope="module")
-def solve(tmp_path_factory: pytest.TempPathFactory) -> Solve:
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = compile_with_onnxruntime(tmp_path_factory.mktemp("operators"), "onnxruntime_operators")
-    return lambda problems: solve_with(folder / "onnxruntime_operators", problems)
+    return folder / "onnxruntime_operators"
+
+
+@pytest.fixture(scope="module")
+def solve(program: Path) -> Solve:
+    return lambda problems: solve_with(program, problems)
+
+
+FITTING = [
+    attention(),
+    attention(1, packed=False, half=8),
+    attention(2, tokens=1, past=70, heads=6, kv_heads=2, head_dim=48, half=24),
+    attention(3, tokens=40, past=0, rotary=False),
+    attention(4, tokens=2, past=4).with_attributes(local_window_size=3),
+]
 
 
 def test_problems_that_fit_are_solved_as_the_engine_does(solve: Solve) -> None:
-    problems = [
-        attention(),
-        attention(1, packed=False, half=8),
-        attention(2, tokens=1, past=70, heads=6, kv_heads=2, head_dim=48, half=24),
-        attention(3, tokens=40, past=0, rotary=False),
-        attention(4, tokens=2, past=4).with_attributes(local_window_size=3),
-    ]
-    for problem, answer in zip(problems, solve(problems), strict=True):
+    for problem, answer in zip(FITTING, solve(FITTING), strict=True):
         assert not isinstance(answer, str), answer
         np.testing.assert_allclose(answer, as_the_engine_does(problem), atol=2e-5)
+
+
+def test_every_set_of_this_cpu_can_be_asked_for(program: Path, runner: Runner) -> None:
+    sets = json.loads(runner("info").stdout)["kernel_sets"]
+    assert sets[-1] == "own:portable"
+    problems = [*FITTING, product(), product(1, rows=40, columns=128, bits=8)]
+    expected = solve_with(program, problems)
+    answers = {name: solve_with(program, problems, kernels=name) for name in sets}
+    for answer in answers.values():
+        for got, wanted in zip(answer, expected, strict=True):
+            np.testing.assert_allclose(got, wanted, atol=1e-3, rtol=1e-4)
+    # The fastest is what is taken without a name; plain C++ rounds its sums otherwise, in both operators.
+    for got, wanted in zip(answers[sets[0]], expected, strict=True):
+        np.testing.assert_array_equal(got, wanted)
+    if len(sets) > 1:
+        differ = [
+            not np.array_equal(got, wanted) for got, wanted in zip(answers[sets[-1]], expected, strict=True)
+        ]
+        assert any(differ[: len(FITTING)]) and any(differ[len(FITTING) :])
 
 
 WRONG = {

@@ -13,6 +13,9 @@ from toolkit.profiling.energy_options import EnergyOptions
 from toolkit.profiling.gate_options import GateName, GateOptions
 from toolkit.request import Count, CountOrZero, Option, Request
 
+# The sets are those of device_runner/kernels/sets.h; which of them a CPU can run, its runner says (`info`).
+Kernels = Literal["own", "engine", "own:avx512vnni", "own:avx2", "own:neon-dotprod", "own:portable"]
+
 _CPUS = re.compile("([0-9]+)(?:-([0-9]+))?")
 # Linux counts at most 8192 CPUs.
 _LAST_CPU = 8191
@@ -50,7 +53,8 @@ class ProfileRequest(Request):
         threads: engine threads; 0 lets the runner choose.
         affinity: CPUs that the runner may use, or a text like "0,2,4-7"; empty for all.
         prefill_chunk: prompt tokens per prefill call; 0 for all at once.
-        kernels: whose kernels multiply with quantized weights; None leaves the choice to the runner.
+        kernels: whose kernels multiply with quantized weights, or which set of the runner's; None leaves the
+            choice to the runner. A device that cannot run the set refuses.
         gate: what the device must meet before each repetition; its name alone stands for its limits.
         energy: how energy is measured, True for the defaults, or None when it is not.
     """
@@ -96,11 +100,13 @@ class ProfileRequest(Request):
         ),
     ] = 0
     kernels: Annotated[
-        Literal["own", "engine"] | None,
+        Kernels | None,
         Option(
-            "Whose kernels multiply with quantized weights; default: own where they fit.",
+            "Whose kernels multiply with quantized weights, or which set of them; default: own where they "
+            "fit, the fastest that the CPU can run.",
             recipe="axis",
-            recipe_help="Whose kernels multiply with quantized weights; null: own where they fit.",
+            recipe_help="Whose kernels multiply with quantized weights, or which set of them; null: own "
+            "where they fit, the fastest that the CPU can run.",
         ),
     ] = None
     gate: Annotated[

@@ -1,5 +1,7 @@
 // llama::update_cache and llama::custom_sdpa. ExecuTorch's own are only in a library that needs PyTorch, so
 // the runner brings them, with the same signatures and meaning.
+#include "engines/executorch/attention_operators.h"
+
 #include <executorch/extension/kernel_util/make_boxed_from_unboxed_functor.h>
 #include <executorch/runtime/kernel/kernel_includes.h>
 
@@ -7,11 +9,13 @@
 #include <cmath>
 #include <cstring>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "engines/executorch/threads.h"
 #include "kernels/attention/decode_attention.h"
 #include "kernels/kernel_set.h"
+#include "kernels/sets.h"
 
 namespace slm {
 namespace {
@@ -61,6 +65,7 @@ Tensor& UpdateCache(KernelRuntimeContext& context, const Tensor& value, Tensor& 
 
 // One call, for one sequence.
 struct Attention {
+  const kernels::KernelSet* kernels;
   const float* queries;
   const float* keys;
   const float* values;
@@ -171,7 +176,7 @@ void AttendBlock(const Attention& call, int64_t kv_head, int64_t first_token, in
     block.bias_rows = last_token - first_token;
     block.bias_stride = call.mask_stride;
   }
-  kernels::AvailableKernels().front()->attend(block);
+  call.kernels->attend(block);
   for (int64_t row = 0; row < used_rows; ++row) {
     const float* attended = block.output + row * dim;
     std::copy(attended, attended + call.head_dim, call.output + head_of(row));
@@ -207,8 +212,7 @@ void AttendPosition(const Attention& call, int64_t first_key, int64_t last_key) 
   if (parts.size() < static_cast<size_t>(tasks)) parts.resize(static_cast<size_t>(tasks));
   kernels::AttentionPart* const shared = parts.data();
   kernels::CutIntoParts(step, per_head, queries + query_floats, shared);
-  PoolThreads().Run(tasks,
-                    [&](int64_t task) { kernels::AvailableKernels().front()->attend_part(shared[task]); });
+  PoolThreads().Run(tasks, [&](int64_t task) { call.kernels->attend_part(shared[task]); });
   kernels::MergeHeads(step, per_head, shared, call.output);
 }
 
@@ -255,15 +259,16 @@ const char* WhyNot(const Tensor& query, const Tensor& key, const Tensor& value, 
 
 // query [1, tokens, heads, head_dim], key and value [1, capacity, kv_heads, head_dim] of which start_pos +
 // tokens are in use, mask [tokens, >= start_pos + tokens] added to the scores.
-Tensor& CustomSdpa(KernelRuntimeContext& context, const Tensor& query, const Tensor& key, const Tensor& value,
-                   int64_t start_pos, const std::optional<Tensor>& mask, double dropout, bool is_causal,
-                   std::optional<double> scale, Tensor& out) {
+Tensor& Sdpa(const kernels::KernelSet& set, KernelRuntimeContext& context, const Tensor& query,
+             const Tensor& key, const Tensor& value, int64_t start_pos, const std::optional<Tensor>& mask,
+             double dropout, bool is_causal, std::optional<double> scale, Tensor& out) {
   const char* reason = WhyNot(query, key, value, start_pos, mask, is_causal);
   ET_KERNEL_CHECK_MSG(context, reason == nullptr, InvalidArgument, out, "custom_sdpa: %s", reason);
   ET_KERNEL_CHECK_MSG(context, dropout == 0.0, InvalidArgument, out, "custom_sdpa: no dropout");
   ET_KERNEL_CHECK_MSG(context, executorch::runtime::resize_tensor(out, query.sizes()) == Error::Ok,
                       InvalidArgument, out, "custom_sdpa: the output is too small");
   Attention call;
+  call.kernels = &set;
   call.queries = query.const_data_ptr<float>();
   call.keys = key.const_data_ptr<float>();
   call.values = value.const_data_ptr<float>();
@@ -281,7 +286,49 @@ Tensor& CustomSdpa(KernelRuntimeContext& context, const Tensor& query, const Ten
   return out;
 }
 
+// ExecuTorch calls operators by plain functions, so each set has one of its own.
+template <const kernels::KernelSet& kSet>
+Tensor& CustomSdpaOn(KernelRuntimeContext& context, const Tensor& query, const Tensor& key,
+                     const Tensor& value, int64_t start_pos, const std::optional<Tensor>& mask,
+                     double dropout, bool is_causal, std::optional<double> scale, Tensor& out) {
+  return Sdpa(kSet, context, query, key, value, start_pos, mask, dropout, is_causal, scale, out);
+}
+
+Tensor& CustomSdpa(KernelRuntimeContext& context, const Tensor& query, const Tensor& key, const Tensor& value,
+                   int64_t start_pos, const std::optional<Tensor>& mask, double dropout, bool is_causal,
+                   std::optional<double> scale, Tensor& out) {
+  return Sdpa(kernels::FastestKernels(), context, query, key, value, start_pos, mask, dropout, is_causal,
+              scale, out);
+}
+
+constexpr char kSdpa[] = "llama::custom_sdpa.out";
+
+template <const kernels::KernelSet& kSet>
+executorch::runtime::Kernel SdpaOn() {
+  return executorch::extension::make_boxed_kernel(kSdpa, EXECUTORCH_FN(CustomSdpaOn<kSet>, kSdpa));
+}
+
+executorch::runtime::Kernel SdpaOn(const kernels::KernelSet& set) {
+#if defined(__x86_64__)
+  if (&set == &kernels::kAvx512Vnni) return SdpaOn<kernels::kAvx512Vnni>();
+  if (&set == &kernels::kAvx2) return SdpaOn<kernels::kAvx2>();
+#elif defined(__aarch64__)
+  if (&set == &kernels::kNeonDotProduct) return SdpaOn<kernels::kNeonDotProduct>();
+#endif
+  return SdpaOn<kernels::kScalar>();
+}
+
 }  // namespace
+
+std::vector<executorch::runtime::Kernel> OperatorsOn(const kernels::KernelSet& set) {
+  const auto registered = executorch::runtime::get_registered_kernels();
+  std::vector<executorch::runtime::Kernel> operators(registered.begin(), registered.end());
+  for (executorch::runtime::Kernel& each : operators) {
+    if (std::string_view(each.name_) == kSdpa) each = SdpaOn(set);
+  }
+  return operators;
+}
+
 }  // namespace slm
 
 EXECUTORCH_LIBRARY(llama, "update_cache.out", slm::UpdateCache);

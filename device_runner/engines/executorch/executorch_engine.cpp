@@ -4,8 +4,8 @@
 #include <new>
 #include <numeric>
 
+#include "engines/executorch/attention_operators.h"
 #include "engines/executorch/engine_log.h"
-#include "engines/executorch/own_delegate.h"
 #include "engines/executorch/program_file.h"
 #include "engines/executorch/threads.h"
 
@@ -53,6 +53,7 @@ Status NotUnderstood(const std::string& what) { return {ErrorKind::kModelInterfa
 std::string ExecutorchEngine::version() const { return SLM_EXECUTORCH_VERSION; }
 
 Status ExecutorchEngine::Open(const EngineOptions& options) {
+  if (Status status = ChooseKernels(options.kernels, kernels_); !status.ok()) return status;
   KeepEngineMessages();
   if (!options.library.empty()) {
     return {ErrorKind::kUsage,
@@ -65,14 +66,29 @@ Status ExecutorchEngine::Open(const EngineOptions& options) {
   return SetThreads(options.threads, options.thread_cpus);
 }
 
-std::string ExecutorchEngine::kernels() const { return DelegateKernels(); }
+std::string ExecutorchEngine::kernels() const {
+  if (method_allocator_.own_delegates > 0) return NameOf(*kernels_.set);
+  // The attention is the runner's in any case; without a name, whose it is goes without saying.
+  return kernels_.named ? std::string("own-attention:") + kernels_.set->name : "engine";
+}
+
+bool ExecutorchEngine::TakesDelegates() const {
+#if defined(__x86_64__)
+  // The last set is plain C++, which XNNPACK's kernels are faster than.
+  const bool worthwhile = kernels_.set != kernels::AvailableKernels().back();
+#else
+  // XNNPACK's kernels for Arm are hand-written for its dot product and matrix instructions; ours have not
+  // been measured against them on a phone.
+  const bool worthwhile = false;
+#endif
+  return kernels_.set != nullptr && (worthwhile || kernels_.named) && RegisterOwnBackend();
+}
 
 Status ExecutorchEngine::Load(const EngineOptions& options, Stopwatch&) {
-  const bool own = ChooseDelegates(options.own_kernels);
   const std::string file = ProgramFile(options.model);
   if (Status status = CheckProgramFile(file); !status.ok()) return status;
   try {
-    if (Status status = OpenProgram(file, own); !status.ok()) return status;
+    if (Status status = OpenProgram(file); !status.ok()) return status;
     if (Status status = ReadInterface(); !status.ok()) {
       return {status.kind(), file + ": " + status.message()};
     }
@@ -83,12 +99,17 @@ Status ExecutorchEngine::Load(const EngineOptions& options, Stopwatch&) {
   }
 }
 
-Status ExecutorchEngine::OpenProgram(const std::string& file, bool own) {
+Status ExecutorchEngine::OpenProgram(const std::string& file) {
   auto loader = MmapDataLoader::from(file.c_str(), MmapDataLoader::MlockConfig::NoMlock);
   if (!loader.ok()) return {ErrorKind::kModelLoad, EngineFailure(file + ": ", loader.error())};
   loader_.emplace(std::move(*loader));
   executorch::runtime::DataLoader* source = &*loader_;
-  if (own) source = &renaming_loader_.emplace(*loader_, file, kXnnpackBackend, kOwnBackend);
+  if (TakesDelegates()) {
+    source = &renaming_loader_.emplace(*loader_, file, kXnnpackBackend, kOwnBackend);
+    method_allocator_.resources = std::make_shared<rows::Resources>();
+    method_allocator_.resources->kernels = kernels_.set;
+    method_allocator_.resources->threads = &PoolThreads();
+  }
   auto program = Program::load(source, Program::Verification::InternalConsistency);
   if (!program.ok()) return {ErrorKind::kModelLoad, EngineFailure(file + ": ", program.error())};
   program_.emplace(std::move(*program));
@@ -100,7 +121,8 @@ int64_t ExecutorchEngine::Constant(const char* name, int64_t missing) {
   int64_t value = missing;
   if (meta.ok() && meta->num_inputs() == 0 && meta->num_outputs() == 1) {
     ProgramMemory memory(*meta);
-    executorch::extension::MallocMemoryAllocator allocator;
+    // No delegate of such a method is taken over.
+    MethodAllocator allocator;
     executorch::runtime::MemoryManager manager(&allocator, &memory.allocator());
     auto method = program_->load_method(name, &manager);
     if (method.ok() && method->execute() == Error::Ok && method->get_output(0).isInt()) {
@@ -160,7 +182,9 @@ Status ExecutorchEngine::LoadMethod() {
   const auto meta = program_->method_meta(kMethod);
   memory_.emplace(*meta);
   manager_.emplace(&method_allocator_, &memory_->allocator(), &scratch_allocator_);
-  auto method = program_->load_method(kMethod, &*manager_);
+  if (kernels_.named) operators_ = OperatorsOn(*kernels_.set);
+  auto method = program_->load_method(kMethod, &*manager_, nullptr, nullptr, nullptr,
+                                      {operators_.data(), operators_.size()});
   if (!method.ok()) return {ErrorKind::kModelLoad, EngineFailure("", method.error())};
   method_.emplace(std::move(*method));
   return {};

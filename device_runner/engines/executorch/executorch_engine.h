@@ -11,8 +11,10 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "engines/executorch/own_delegate.h"
 #include "engines/executorch/program_loader.h"
 #include "engines/executorch/program_memory.h"
+#include "engines/kernel_choice.h"
 
 namespace slm {
 
@@ -25,6 +27,7 @@ class ExecutorchEngine final : public Engine {
   Status Open(const EngineOptions& options) override;
   Status Load(const EngineOptions& options, Stopwatch& watch) override;
   const ModelFacts& model() const override { return facts_; }
+  std::vector<std::string> kernel_sets() const override { return KernelSetNames(); }
   std::string kernels() const override;
   Status Reserve(int64_t kv_length, int64_t max_tokens) override;
   Status Rewind(int64_t position) override;
@@ -34,7 +37,9 @@ class ExecutorchEngine final : public Engine {
  private:
   using Error = executorch::runtime::Error;
 
-  Status OpenProgram(const std::string& file, bool own);
+  // Whether delegates are to run on the runner's kernels, where those cover them.
+  bool TakesDelegates() const;
+  Status OpenProgram(const std::string& file);
   Status ReadInterface();
   Status ReadTensors(const executorch::runtime::MethodMeta& meta);
   Status LoadMethod();
@@ -43,6 +48,7 @@ class ExecutorchEngine final : public Engine {
   Error Run(size_t tokens);
   Status ReadLogits();
 
+  KernelChoice kernels_;
   ModelFacts facts_;
   // The method wants the position of every token, not only of the first.
   bool every_position_ = false;
@@ -52,10 +58,12 @@ class ExecutorchEngine final : public Engine {
   std::optional<executorch::extension::MmapDataLoader> loader_;
   std::optional<RenamingLoader> renaming_loader_;
   std::optional<executorch::runtime::Program> program_;
-  executorch::extension::MallocMemoryAllocator method_allocator_;
+  MethodAllocator method_allocator_;
   executorch::extension::MallocMemoryAllocator scratch_allocator_;
   std::optional<ProgramMemory> memory_;
   std::optional<executorch::runtime::MemoryManager> manager_;
+  // What the method calls, where that is not what is registered.
+  std::vector<executorch::runtime::Kernel> operators_;
   std::optional<executorch::runtime::Method> method_;
 
   std::vector<int64_t> ids_;

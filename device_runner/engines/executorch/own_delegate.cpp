@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "engines/executorch/flatbuffer.h"
-#include "engines/executorch/threads.h"
 #include "engines/executorch/xnnpack_graph.h"
 #include "rows/program.h"
 
@@ -31,17 +30,6 @@ using executorch::runtime::FreeableBuffer;
 using executorch::runtime::Result;
 using executorch::runtime::Span;
 
-struct Choice {
-  // Null: everything is the engine's.
-  std::shared_ptr<rows::Resources> resources;
-  int delegates = 0;
-};
-
-Choice& CurrentChoice() {
-  static Choice choice;
-  return choice;
-}
-
 // One delegate: run here, or a handle of the engine's.
 struct Delegate {
   std::unique_ptr<rows::Program> program;
@@ -50,8 +38,8 @@ struct Delegate {
 };
 
 std::unique_ptr<rows::Program> MakeProgram(BackendInitContext& context, const FreeableBuffer& processed) {
-  const Choice& choice = CurrentChoice();
-  if (choice.resources == nullptr) return nullptr;
+  auto* const shared = dynamic_cast<MethodAllocator*>(context.get_runtime_allocator());
+  if (shared == nullptr || shared->resources == nullptr) return nullptr;
   const auto* named_data = context.get_named_data_map();
   const NamedData read = [&](const std::string& key, const auto& take) {
     if (named_data == nullptr) throw rows::NotCovered("no named data");
@@ -62,7 +50,9 @@ std::unique_ptr<rows::Program> MakeProgram(BackendInitContext& context, const Fr
   try {
     rows::Graph graph =
         ReadXnnpackGraph({static_cast<const uint8_t*>(processed.data()), processed.size()}, read);
-    return std::make_unique<rows::Program>(std::move(graph), choice.resources);
+    auto program = std::make_unique<rows::Program>(std::move(graph), shared->resources);
+    ++shared->own_delegates;
+    return program;
   } catch (const rows::NotCovered&) {
     // The engine can do more than we can, and says what is wrong with what nobody can do.
   } catch (const BrokenFlatbuffer&) {
@@ -134,7 +124,6 @@ class OwnBackend final : public BackendInterface {
     if (delegate->program != nullptr) {
       delegate->arguments.resize(delegate->program->inputs().size() + delegate->program->outputs().size());
       processed->Free();
-      ++CurrentChoice().delegates;
     } else {
       auto handle = engine_->init(context, processed, compile_specs);
       if (!handle.ok()) return handle.error();
@@ -178,8 +167,10 @@ class OwnBackend final : public BackendInterface {
   BackendInterface* engine_;
 };
 
-// Registered once; false where there is no XNNPACK to hand delegates on to.
-bool Register() {
+}  // namespace
+
+bool RegisterOwnBackend() {
+  // ExecuTorch's registry is the process's, and has no way to take a backend out again.
   static const bool registered = [] {
     BackendInterface* const engine = executorch::runtime::get_backend_class(kXnnpackBackend.data());
     if (engine == nullptr) return false;
@@ -187,31 +178,6 @@ bool Register() {
     return executorch::runtime::register_backend({kOwnBackend.data(), &own}) == Error::Ok;
   }();
   return registered;
-}
-
-}  // namespace
-
-bool ChooseDelegates(bool own) {
-  const kernels::KernelSet& fastest = *kernels::AvailableKernels().front();
-#if defined(__x86_64__)
-  // The last set is plain C++, which XNNPACK's kernels are faster than.
-  const bool worthwhile = &fastest != kernels::AvailableKernels().back();
-#else
-  // XNNPACK's kernels for Arm are hand-written for its dot product and matrix instructions; ours have not
-  // been measured against them on a phone.
-  const bool worthwhile = false;
-#endif
-  CurrentChoice() = {};
-  if (!own || !worthwhile || !Register()) return false;
-  CurrentChoice().resources = std::make_shared<rows::Resources>();
-  CurrentChoice().resources->kernels = &fastest;
-  CurrentChoice().resources->threads = &PoolThreads();
-  return true;
-}
-
-std::string DelegateKernels() {
-  const Choice& choice = CurrentChoice();
-  return choice.delegates > 0 ? std::string("own:") + choice.resources->kernels->name : "engine";
 }
 
 }  // namespace slm

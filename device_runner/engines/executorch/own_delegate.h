@@ -5,8 +5,12 @@
 // Delegates that the runner cannot run itself go on to XNNPACK's backend; files stay as they are.
 #pragma once
 
-#include <string>
+#include <executorch/extension/memory_allocator/malloc_memory_allocator.h>
+
+#include <memory>
 #include <string_view>
+
+#include "rows/program.h"
 
 namespace slm {
 
@@ -14,11 +18,17 @@ inline constexpr std::string_view kXnnpackBackend = "XnnpackBackend";
 inline constexpr std::string_view kOwnBackend = "SlmRowsBackend";
 static_assert(kOwnBackend.size() == kXnnpackBackend.size());
 
-// Whether programs that are loaded from now on shall have their delegates renamed. Never without `own`, nor
-// where the engine's kernels are faster.
-bool ChooseDelegates(bool own);
+// What a method is loaded into. ExecuTorch hands it to every delegate of the method and nothing else of the
+// session's, so it also holds what they share.
+class MethodAllocator final : public executorch::extension::MallocMemoryAllocator {
+ public:
+  // Null: all delegates are left to the engine.
+  std::shared_ptr<rows::Resources> resources;
+  // Those that run on the runner's kernels.
+  int own_delegates = 0;
+};
 
-// The kernels of those that were loaded since: "engine", or e.g. "own:avx2" if there is one on our kernels.
-std::string DelegateKernels();
+// For the whole process, once; false where there is no XNNPACK to hand delegates on to.
+bool RegisterOwnBackend();
 
 }  // namespace slm

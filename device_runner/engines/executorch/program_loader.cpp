@@ -19,6 +19,8 @@ using executorch::runtime::Result;
 constexpr int kExecutionPlans = 1;
 constexpr int kDelegates = 7;
 constexpr int kBackendId = 0;
+// In a damaged file all plans may point to one list. ExecuTorch itself reads no more tables than this.
+constexpr size_t kMaximumDelegates = 1'000'000;
 
 size_t BytesIntoPage(uintptr_t address) { return address % static_cast<uintptr_t>(sysconf(_SC_PAGESIZE)); }
 
@@ -30,9 +32,11 @@ void Unmap(void*, void* data, size_t size) {
 }  // namespace
 
 void RenameBackends(std::span<uint8_t> program, std::string_view from, std::string_view to) {
+  size_t left = kMaximumDelegates;
   try {
     for (const FlatTable& plan : FlatTable::Root(program).Tables(kExecutionPlans)) {
       for (const FlatTable& delegate : plan.Tables(kDelegates)) {
+        if (left-- == 0) return;
         const auto [start, size] = delegate.StringPlace(kBackendId);
         const std::string_view id(reinterpret_cast<const char*>(program.data()) + start, size);
         if (id == from) std::copy(to.begin(), to.end(), program.begin() + static_cast<std::ptrdiff_t>(start));

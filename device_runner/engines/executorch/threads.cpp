@@ -53,11 +53,13 @@ class Pool final : public kernels::ParallelFor {
 
 Status SetThreads(int threads, const std::vector<int>& cpus) {
   auto* pool = get_threadpool();
-  if (pool == nullptr || !pool->_unsafe_reset_threadpool(static_cast<unsigned>(threads)) ||
-      pool->get_thread_count() != static_cast<size_t>(threads)) {
+  if (pool == nullptr) {
     return {ErrorKind::kEngineLibrary,
-            "ExecuTorch cannot start " + std::to_string(threads) +
-                " threads; it needs /proc/cpuinfo and /sys/devices/system/cpu to be readable"};
+            "ExecuTorch has no threads; it needs /proc/cpuinfo and /sys/devices/system/cpu to be readable"};
+  }
+  if (!pool->_unsafe_reset_threadpool(static_cast<unsigned>(threads)) ||
+      pool->get_thread_count() != static_cast<size_t>(threads)) {
+    return {ErrorKind::kThreads, "ExecuTorch cannot start " + std::to_string(threads) + " threads"};
   }
   if (cpus.size() != static_cast<size_t>(threads) || threads == 1) return {};
   // Nobody leaves before all have come, so every thread takes exactly one task.
@@ -67,7 +69,7 @@ Status SetThreads(int threads, const std::vector<int>& cpus) {
     all_there.arrive_and_wait();
     if (!PinCallingThread(cpus[static_cast<size_t>(thread)])) pinned = false;
   });
-  return pinned ? Status() : Status(ErrorKind::kUsage, "--affinity: a thread cannot be pinned to its CPU");
+  return pinned ? Status() : Status(ErrorKind::kCpus, "--affinity: a thread cannot be pinned to its CPU");
 }
 
 kernels::ParallelFor& PoolThreads() {

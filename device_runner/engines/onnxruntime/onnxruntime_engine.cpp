@@ -66,6 +66,7 @@ Ort::SessionOptions MakeSessionOptions(const EngineOptions& options) {
 }  // namespace
 
 Status OnnxRuntimeEngine::Open(const EngineOptions& options) {
+  if (Status status = ChooseKernels(options.kernels, kernels_); !status.ok()) return status;
   if (Status status = OpenOnnxRuntime(options.library, options.executable, library_); !status.ok())
     return status;
   Ort::InitApi(library_.api);
@@ -76,9 +77,9 @@ void OnnxRuntimeEngine::CreateSession(const std::string& file, const EngineOptio
                                       Stopwatch& watch) {
   using enum OwnKernels::Operators;
   for (const OwnKernels::Operators operators : {kMatMulAndAttention, kMatMul, kAttention}) {
-    if (!options.own_kernels) break;
+    if (kernels_.set == nullptr) break;
     try {
-      own_kernels_ = std::make_unique<OwnKernels>(options.threads, operators);
+      own_kernels_ = std::make_unique<OwnKernels>(*kernels_.set, options.threads, operators);
       Ort::SessionOptions with_own = MakeSessionOptions(options);
       // Failures come as exceptions; the engine would print those that only lead to the next attempt.
       with_own.SetLogSeverityLevel(ORT_LOGGING_LEVEL_FATAL);

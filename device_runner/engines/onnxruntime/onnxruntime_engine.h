@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "engines/kernel_choice.h"
 #include "engines/onnxruntime/library.h"
 #include "engines/onnxruntime/model_interface.h"
 #include "engines/onnxruntime/own_kernels.h"
@@ -24,6 +25,7 @@ class OnnxRuntimeEngine final : public Engine {
   Status Open(const EngineOptions& options) override;
   Status Load(const EngineOptions& options, Stopwatch& watch) override;
   const ModelFacts& model() const override { return facts_; }
+  std::vector<std::string> kernel_sets() const override { return KernelSetNames(); }
   std::string kernels() const override;
   Status Reserve(int64_t kv_length, int64_t max_tokens) override;
   Status Rewind(int64_t position) override;
@@ -47,6 +49,7 @@ class OnnxRuntimeEngine final : public Engine {
   bool LogitsAreBound(int64_t tokens) const { return interface_.last_logits_only || tokens == 1; }
   Ort::Value Int64View(std::vector<int64_t>& buffer, int64_t length) const;
 
+  KernelChoice kernels_;
   OnnxRuntimeLibrary library_;
   ModelFacts facts_;
   ModelInterface interface_;

@@ -248,7 +248,7 @@ void AttentionKernel::AttendBlock(const Step& step, int64_t kv_head, int64_t fir
   block.values = step.present_values + cache_head;
   block.workspace = attended + rows * step.head_dim;
   block.output = attended;
-  Kernels().attend(block);
+  shared_.kernels.attend(block);
   for (int64_t row = 0; row < used_rows; ++row) {
     const int64_t token = first_token + row / group;
     const int64_t head = kv_head * group + row % group;
@@ -302,9 +302,9 @@ void AttentionKernel::Decode(Ort::KernelContext& context, const Step& step) cons
   kernels::AttentionPart* parts = Resized(shared_.scratch.parts, tasks);
   kernels::CutIntoParts(attention, per_head, queries + query_floats, parts);
   if (shared_.threads == 1) {
-    for (int64_t task = 0; task < tasks; ++task) Kernels().attend_part(parts[task]);
+    for (int64_t task = 0; task < tasks; ++task) shared_.kernels.attend_part(parts[task]);
   } else {
-    InParallel(context, tasks, [&](int64_t task) { Kernels().attend_part(parts[task]); });
+    InParallel(context, tasks, [&](int64_t task) { shared_.kernels.attend_part(parts[task]); });
   }
   kernels::MergeHeads(attention, per_head, parts, step.output);
 }

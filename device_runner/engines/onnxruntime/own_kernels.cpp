@@ -6,8 +6,8 @@
 namespace slm {
 
 struct OwnKernels::State {
-  explicit State(int threads)
-      : shared{.threads = threads, .memory = {}, .sources = {}, .scratch = {}},
+  State(const kernels::KernelSet& set, int threads)
+      : shared{.kernels = set, .threads = threads, .memory = {}, .sources = {}, .scratch = {}},
         matmul(shared),
         attention(shared) {}
 
@@ -17,8 +17,8 @@ struct OwnKernels::State {
   Ort::CustomOpDomain domain{"com.microsoft"};
 };
 
-OwnKernels::OwnKernels(int threads, Operators operators)
-    : operators_(operators), state_(std::make_unique<State>(threads)) {
+OwnKernels::OwnKernels(const kernels::KernelSet& set, int threads, Operators operators)
+    : operators_(operators), state_(std::make_unique<State>(set, threads)) {
   if (operators != Operators::kAttention) state_->domain.Add(&state_->matmul);
   if (operators != Operators::kMatMul) state_->domain.Add(&state_->attention);
 }
@@ -35,7 +35,7 @@ std::string OwnKernels::description() const {
   const std::string which = operators_ == Operators::kMatMul      ? "own-matmul:"
                             : operators_ == Operators::kAttention ? "own-attention:"
                                                                   : "own:";
-  return which + own::Kernels().name;
+  return which + state_->shared.kernels.name;
 }
 
 }  // namespace slm

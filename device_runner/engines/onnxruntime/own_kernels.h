@@ -11,6 +11,8 @@
 #include <memory>
 #include <string>
 
+#include "kernels/kernel_set.h"
+
 namespace slm {
 
 // Must outlive the sessions that use it. Those may not run at the same time: they share buffers.
@@ -19,7 +21,7 @@ class OwnKernels {
   enum class Operators { kMatMulAndAttention, kMatMul, kAttention };
 
   // `threads` is the size of the session's thread pool, which the kernels work on.
-  OwnKernels(int threads, Operators operators);
+  OwnKernels(const kernels::KernelSet& set, int threads, Operators operators);
   ~OwnKernels();
   OwnKernels(const OwnKernels&) = delete;
   OwnKernels& operator=(const OwnKernels&) = delete;

@@ -111,7 +111,7 @@ class MatMulKernel {
     const int64_t tiles = layout_.tiles();
     const int64_t tasks = Tasks(layout_.bytes() * rows, tiles);
     InParallel(context, tasks, [&](int64_t task) {
-      Kernels().multiply(product, quantized, tiles * task / tasks, tiles * (task + 1) / tasks);
+      shared_.kernels.multiply(product, quantized, tiles * task / tasks, tiles * (task + 1) / tasks);
     });
   }
 
@@ -127,7 +127,7 @@ class MatMulKernel {
       const kernels::QuantizedRows part{
           rows * (task + 1) / tasks - first, all.values + first * layout_.padded_columns(),
           all.scales + first * blocks, all.starts + first * blocks, all.sums + first * blocks};
-      Kernels().quantize(layout_, input + first * layout_.columns, part);
+      shared_.kernels.quantize(layout_, input + first * layout_.columns, part);
     });
     return all;
   }

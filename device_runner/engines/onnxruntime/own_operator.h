@@ -17,8 +17,6 @@ namespace slm::own {
 
 constexpr int64_t kLeastTaskBytes = 32 << 10;
 
-inline const kernels::KernelSet& Kernels() { return *kernels::AvailableKernels().front(); }
-
 inline int64_t AttributeOr(const Ort::ConstKernelInfo& info, const char* name, int64_t otherwise) {
   int64_t value = 0;
   const Ort::Status status(Ort::GetApi().KernelInfoGetAttribute_int64(info, name, &value));
@@ -62,6 +60,7 @@ struct Scratch {
 };
 
 struct Shared {
+  const kernels::KernelSet& kernels;
   int64_t threads;
   int64_t nodes = 0;
   WeightMemory memory;

@@ -33,19 +33,6 @@ TEST(ReadsEveryKindInBothForms) {
   CHECK(example.list == std::vector<int64_t>{3, 0, 12});
 }
 
-TEST(TakesOnlyTheChoicesThereAre) {
-  std::string kernels = "own";
-  slm::Flags flags;
-  flags.Choice("--kernels", kernels, {"own", "engine"}, "whose");
-  CHECK(flags.help().find("--kernels own|engine") != std::string::npos);
-  CHECK(flags.Parse(Arguments{"--kernels", "others"}).message().find("own|engine") != std::string::npos);
-  CHECK(kernels == "own");
-  slm::Flags again;
-  again.Choice("--kernels", kernels, {"own", "engine"}, "whose");
-  CHECK(again.Parse(Arguments{"--kernels=engine"}).ok());
-  CHECK(kernels == "engine");
-}
-
 TEST(KeepsDefaults) {
   Example example;
   CHECK(example.Parse({}).ok());

@@ -40,6 +40,12 @@ _REASONS = {
     6: ("ran out of context", "Ask for fewer tokens, or convert with a larger --context."),
     7: ("failed while running the model", "See the runner's message."),
     8: ("could not write its output", "Check the free space on the device: slm devices list"),
+    9: ("may not use a CPU", "Leave --affinity out, or name CPUs that are online and allowed."),
+    10: ("cannot have so many threads", "Ask for fewer: --threads N."),
+    11: (
+        "cannot run these kernels on this CPU",
+        "Name one of the sets in the message, or leave --kernels out.",
+    ),
     126: (
         "could not be started: not executable",
         "Check that the device allows running files in its folder.",
