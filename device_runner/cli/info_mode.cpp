@@ -24,10 +24,11 @@ std::vector<std::string> CpuFeatures() {
   return {};
 }
 
-std::string TensorsJson(const std::vector<TensorFacts>& tensors) {
+template <typename Facts>
+std::string TensorsJson(const std::vector<Facts>& tensors) {
   std::vector<std::string> elements;
   elements.reserve(tensors.size());
-  for (const TensorFacts& tensor : tensors) {
+  for (const Facts& tensor : tensors) {
     elements.push_back(
         JsonObject().Add("name", tensor.name).Add("type", tensor.type).Add("shape", tensor.shape).text());
   }
@@ -66,6 +67,7 @@ Status InfoMode::Run(Engine& engine, StopToken) const {
                           .Add("layers", model.layers)
                           .Add("kv_heads", model.kv_heads)
                           .Add("head_dim", model.head_dim)
+                          .Raw("states", TensorsJson(model.states))
                           .Raw("inputs", TensorsJson(model.inputs))
                           .Raw("outputs", TensorsJson(model.outputs))
                           .text());

@@ -20,16 +20,26 @@ struct TensorFacts {
   std::vector<int64_t> shape;
 };
 
+// What the model keeps from token to token; -1 stands for the tokens seen so far.
+struct StateFacts {
+  std::string name;
+  std::string type;
+  std::vector<int64_t> shape;
+};
+
 struct ModelFacts {
   int64_t vocab_size = 0;
   // Most positions the model can hold; 0 when the file does not say.
   int64_t context_length = 0;
   // Most tokens that one Forward takes; 0 when any number will do.
   int64_t maximum_tokens_per_call = 0;
-  // Of the KV cache; 0 when the file does not say.
+  // Layers that keep something; 0 when the file does not say.
   int64_t layers = 0;
+  // Of the KV cache; 0 when the file does not say, and where layers differ.
   int64_t kv_heads = 0;
   int64_t head_dim = 0;
+  // Empty when the file does not say.
+  std::vector<StateFacts> states;
   std::vector<TensorFacts> inputs;
   std::vector<TensorFacts> outputs;
 };
@@ -75,9 +85,15 @@ class Engine {
   // Allocates everything that Forward needs for kv_length positions, fed at most max_tokens at a time, and
   // starts an empty text.
   virtual Status Reserve(int64_t kv_length, int64_t max_tokens) = 0;
-  // Forgets all tokens but the first `position`: the next one gets that position. Not ok when the state
-  // cannot be taken back that far; 0 is always possible.
+  // The last position, `position` at most, that Rewind can go to; 0 is always possible. States that grow with
+  // the text can be cut anywhere. One of fixed size holds the whole text, and can only become what it was at
+  // the checkpoint.
+  virtual int64_t RewindsTo(int64_t position) const { return position; }
+  // Forgets all tokens but the first `position`, which is one that RewindsTo gives: the next token gets that
+  // position. A later checkpoint is forgotten, too.
   virtual Status Rewind(int64_t position) = 0;
+  // Keeps the states of fixed size as they are here, in place of an earlier checkpoint.
+  virtual Status Checkpoint() { return {}; }
   // Appends tokens, at most model().maximum_tokens_per_call, behind those fed so far and computes the logits
   // after the last of them.
   virtual Status Forward(std::span<const int64_t> tokens) = 0;

@@ -32,6 +32,9 @@ Status Generator::Reserve(int64_t positions, const std::string& needed_for) {
   const int64_t chunk = std::min(positions, session_.prefill_chunk());
   Status status = engine_.Reserve(positions, chunk);
   if (status.ok()) position_ = 0;
+  fed_.clear();
+  // Timed steps allocate nothing.
+  fed_.reserve(static_cast<size_t>(positions));
   return status;
 }
 
@@ -41,6 +44,7 @@ Status Generator::Feed(std::span<const int64_t> tokens) {
     const size_t length = std::min(tokens.size(), static_cast<size_t>(session_.prefill_chunk()));
     if (Status status = engine_.Forward(tokens.first(length)); !status.ok()) return status;
     position_ += static_cast<int64_t>(length);
+    fed_.insert(fed_.end(), tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(length));
     tokens = tokens.subspan(length);
   }
   return {};
@@ -51,10 +55,15 @@ Status Generator::Rewind(int64_t position) {
     return {ErrorKind::kUsage, "cannot rewind to " + std::to_string(position) + " of " +
                                    std::to_string(position_) + " positions"};
   }
-  Status status = engine_.Rewind(position);
-  if (status.ok()) position_ = position;
-  return status;
+  const int64_t back = engine_.RewindsTo(position);
+  if (Status status = engine_.Rewind(back); !status.ok()) return status;
+  position_ = back;
+  const std::vector<int64_t> again(fed_.begin() + back, fed_.begin() + position);
+  fed_.resize(static_cast<size_t>(back));
+  return Feed(again);
 }
+
+Status Generator::Checkpoint() { return engine_.Checkpoint(); }
 
 Status Generator::Greedy(int64_t& token) const {
   token = ArgMax(engine_.logits());

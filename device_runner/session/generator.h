@@ -45,8 +45,11 @@ class Generator {
   Status Reserve(int64_t positions, const std::string& needed_for);
   // Appends tokens, in chunks; looks at the stop token before each.
   Status Feed(std::span<const int64_t> tokens);
-  // Forgets all but the first `position` tokens. What was fed before stays valid; logits() does not.
+  // Forgets all but the first `position` tokens. logits() does not stay valid. Where the model keeps states
+  // of fixed size, the tokens since the last checkpoint before `position`, or all of them, are fed once more.
   Status Rewind(int64_t position);
+  // Makes rewinding to here, and to what comes after, quick; one per text, the last one counts.
+  Status Checkpoint();
   // Feeds the prompt and generates until a stop token or the most tokens.
   Status Generate(std::span<const int64_t> prompt, const GenerationOptions& options, TokenSink& sink);
 
@@ -63,6 +66,8 @@ class Generator {
   StopToken stop_;
   bool is_the_only_one_;
   int64_t position_ = 0;
+  // All tokens up to there.
+  std::vector<int64_t> fed_;
 };
 
 }  // namespace slm

@@ -34,11 +34,22 @@ class FakeEngine final : public Engine {
     reserved_positions = kv_length;
     reserved_tokens = max_tokens;
     cache.clear();
+    checkpoint = -1;
     return {};
   }
+  int64_t RewindsTo(int64_t position) const override {
+    if (!keeps_a_fixed_state || position == static_cast<int64_t>(cache.size())) return position;
+    return checkpoint >= 0 && checkpoint <= position ? checkpoint : 0;
+  }
   Status Rewind(int64_t position) override {
+    if (RewindsTo(position) != position) return {ErrorKind::kRunFailed, "cannot go back there"};
     cache.resize(static_cast<size_t>(position));
+    if (checkpoint > position) checkpoint = -1;
     ++rewinds;
+    return {};
+  }
+  Status Checkpoint() override {
+    checkpoint = static_cast<int64_t>(cache.size());
     return {};
   }
   Status Forward(std::span<const int64_t> tokens) override {
@@ -56,11 +67,14 @@ class FakeEngine final : public Engine {
     return std::accumulate(tokens.begin(), tokens.end(), static_cast<int64_t>(tokens.size())) % kVocab;
   }
 
-  ModelFacts facts{.vocab_size = kVocab, .context_length = 100, .layers = 1, .inputs = {}, .outputs = {}};
+  ModelFacts facts{
+      .vocab_size = kVocab, .context_length = 100, .layers = 1, .states = {}, .inputs = {}, .outputs = {}};
   EngineOptions opened_with;
   int64_t reserved_positions = 0;
   int64_t reserved_tokens = 0;
   int rewinds = 0;
+  bool keeps_a_fixed_state = false;
+  int64_t checkpoint = -1;
   int failed_attempt_ms = 0;
   size_t fail_at_call = 0;
   size_t longest_cache = 0;

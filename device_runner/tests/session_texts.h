@@ -1,7 +1,7 @@
 // What a real engine must be able to do as a library; one program per engine, run by the Python tests.
 //   PROGRAM MODEL ENGINE_LIBRARY COUNT < tokens
-// Prints one line of greedy tokens per text: twice in one session, stopped in the middle and taken up again
-// by rewinding, and once more in a second session of the same process.
+// Prints one line of greedy tokens per text: twice in one session, stopped in the middle, taken up again by
+// rewinding and from a checkpoint, and all of it once more in a second session of the same process.
 #pragma once
 
 #include <cstdio>
@@ -71,6 +71,21 @@ inline void WriteRewoundText(Session& session, const std::vector<int64_t>& promp
   Require(text.Generate({&prompt.back(), 1}, options, sink));
 }
 
+// The same by a checkpoint before the prompt's last token.
+inline void WriteTextFromACheckpoint(Session& session, const std::vector<int64_t>& prompt, int64_t count) {
+  PrintedTokens sink;
+  Generator text(session);
+  const auto fed = static_cast<int64_t>(prompt.size());
+  Require(text.Reserve(fed + count, "the text"));
+  Require(text.Feed({prompt.data(), prompt.size() - 1}));
+  Require(text.Checkpoint());
+  Require(text.Feed({prompt.data(), 2}));
+  Require(text.Rewind(fed - 1));
+  GenerationOptions options;
+  options.maximum_tokens = count;
+  Require(text.Generate({&prompt.back(), 1}, options, sink));
+}
+
 template <typename Engine>
 int WriteTexts(int argc, char** argv) {
   if (argc != 4) return 2;
@@ -88,6 +103,7 @@ int WriteTexts(int argc, char** argv) {
     WriteText(session, prompt, count);
     WriteStoppedText(session, prompt, count);
     WriteRewoundText(session, prompt, count);
+    WriteTextFromACheckpoint(session, prompt, count);
   }
   return 0;
 }

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import running_sum_program
 from compiled_programs import compile_with_executorch, compile_with_onnxruntime
 from executorch_programs import convert
+from hybrid_decoder import HybridDecoder
 from tiny_decoder import TinyDecoder
 
 from toolkit.runtime.bundle import Bundle
@@ -33,8 +36,8 @@ def texts(program: Path, model: Path, library: str, prompt: list[int]) -> list[l
 
 
 def expected_texts(tokens: list[int]) -> list[list[int]]:
-    # Twice whole, stopped after two tokens, whole again after rewinding; all of it in two sessions.
-    return [tokens, tokens, tokens[:2], tokens] * 2
+    # Twice whole, stopped after two tokens, whole again after rewinding and from a checkpoint; two sessions.
+    return [tokens, tokens, tokens[:2], tokens, tokens] * 2
 
 
 def test_onnxruntime_serves_texts_and_sessions_after_each_other(
@@ -45,6 +48,11 @@ def test_onnxruntime_serves_texts_and_sessions_after_each_other(
     prompt = [5, 17, 300, 2, 41]
     got = texts(programs / "onnxruntime_texts", model, library, prompt)
     assert got == expected_texts(decoder.greedy(prompt, COUNT))
+    # One whose states are of every kind, so that going back is more than a smaller position.
+    hybrid = HybridDecoder()
+    prompt = [5, 17, 30, 2, 41]
+    got = texts(programs / "onnxruntime_texts", hybrid.save(tmp_path / "hybrid"), library, prompt)
+    assert got == expected_texts(hybrid.greedy(prompt, COUNT))
 
 
 @pytest.mark.skipif(find_spec("executorch") is None, reason="the extra [executorch] is not installed")
@@ -56,3 +64,10 @@ def test_executorch_serves_texts_and_sessions_after_each_other(tmp_path: Path) -
     model = artifact.path / artifact.manifest.model_file
     got = texts(programs / "executorch_texts", model, "", reference.prompt_ids)
     assert got == expected_texts(reference.token_ids[:COUNT])
+    # A state that holds the whole text: a smaller position does not take it back.
+    model = tmp_path / "sum.pte"
+    writer = [sys.executable, running_sum_program.__file__, model]
+    subprocess.run(writer, check=True, capture_output=True, timeout=120)
+    prompt = [5, 17, 30, 2, 41]
+    got = texts(programs / "executorch_texts", model, "", prompt)
+    assert got == expected_texts(running_sum_program.greedy(prompt, COUNT))

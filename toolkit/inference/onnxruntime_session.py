@@ -10,9 +10,21 @@ from typing import Any
 import numpy as np
 import torch
 
+_PAST, _PRESENT = "past_key_values.", "present."
+# States that a model returns longer than it took them; all others that grow are written in place.
+_APPENDED = "slm.appended_states"
+_TYPES: dict[str, type[np.generic]] = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(int8)": np.int8,
+    "tensor(uint8)": np.uint8,
+    "tensor(int32)": np.int32,
+    "tensor(int64)": np.int64,
+}
+
 
 class OnnxDecoder:
-    """A decoder with its own KV cache, batch 1.
+    """A decoder with its own states, batch 1, bound as the runner binds them (docs/runner.md).
 
     Args:
         model: the .onnx file.
@@ -32,7 +44,10 @@ class OnnxDecoder:
         self._inputs = {item.name: item for item in self._session.get_inputs()}
         self._capacity = capacity
         self._ort = onnxruntime
-        self._caches: dict[str, Any] = {}
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        self._appended = set(metadata.get(_APPENDED, "").split(","))
+        self._states: dict[str, Any] = {}
+        self._in_place: set[str] = set()
         self._length = 0
         self.reset()
 
@@ -40,9 +55,16 @@ class OnnxDecoder:
         """Forget everything seen."""
         self._length = 0
         for name, item in self._inputs.items():
-            if name.startswith("past_key_values."):
-                shape = (1, item.shape[1], self._capacity, item.shape[3])
-                self._caches[name] = self._ort.OrtValue.ortvalue_from_numpy(np.zeros(shape, np.float32))
+            if not name.startswith(_PAST):
+                continue
+            sizes = item.shape[1:]
+            if any(not isinstance(size, int) for size in sizes):
+                if name.removeprefix(_PAST) not in self._appended:
+                    self._in_place.add(name)
+            text = self._capacity if name in self._in_place else 0
+            shape = (1, *(size if isinstance(size, int) else text for size in sizes))
+            zeros = np.zeros(shape, _TYPES[item.type])
+            self._states[name] = self._ort.OrtValue.ortvalue_from_numpy(zeros)
 
     def step(self, ids: Sequence[int]) -> torch.Tensor:
         """Feed tokens; returns logits, float32 [1 or len(ids), vocab]."""
@@ -53,9 +75,16 @@ class OnnxDecoder:
         if "position_ids" in self._inputs:
             binding.bind_cpu_input("position_ids", np.arange(self._length, total, dtype=np.int64)[None])
         binding.bind_output("logits")
-        for name, cache in self._caches.items():
-            binding.bind_ortvalue_input(name, cache)
-            binding.bind_ortvalue_output(name.replace("past_key_values", "present"), cache)
+        for name, state in self._states.items():
+            binding.bind_ortvalue_input(name, state)
+            present = _PRESENT + name.removeprefix(_PAST)
+            if name in self._in_place:
+                binding.bind_ortvalue_output(present, state)
+            else:
+                binding.bind_output(present)
         self._session.run_with_iobinding(binding)
         self._length = total
-        return torch.from_numpy(binding.get_outputs()[0].numpy()[0])
+        # In the order in which they were bound.
+        logits, *states = binding.get_outputs()
+        self._states = dict(zip(self._states, states, strict=True))
+        return torch.from_numpy(logits.numpy()[0])

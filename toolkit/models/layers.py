@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 BATCH: Literal["batch"] = "batch"
 TEXT: Literal["text"] = "text"
 Dimension = int | Literal["batch", "text"]
-StateType = Literal["float32", "float16", "bfloat16", "int8"]
-_ELEMENT_BYTES: dict[StateType, int] = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}
+StateType = Literal["float32", "float16", "bfloat16", "int8", "int64"]
+_ELEMENT_BYTES: dict[StateType, int] = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1, "int64": 8}
 
 
 class _Described(BaseModel):

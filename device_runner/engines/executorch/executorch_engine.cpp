@@ -25,6 +25,8 @@ constexpr const char* kContext = "get_max_context_len";
 constexpr const char* kLayers = "get_n_layers";
 constexpr const char* kKvHeads = "get_n_kv_heads";
 constexpr const char* kHeadDim = "get_head_dim";
+// The number of the planned buffer that holds the states of fixed size and nothing else.
+constexpr const char* kFixedStates = "get_fixed_states_buffer";
 
 std::string TypeName(ScalarType type) {
   switch (type) {
@@ -93,7 +95,7 @@ Status ExecutorchEngine::Load(const EngineOptions& options, Stopwatch&) {
       return {status.kind(), file + ": " + status.message()};
     }
     Status loaded = LoadMethod();
-    return loaded.ok() ? loaded : Status(ErrorKind::kModelLoad, file + ": " + loaded.message());
+    return loaded.ok() ? loaded : Status(loaded.kind(), file + ": " + loaded.message());
   } catch (const std::bad_alloc&) {
     return {ErrorKind::kModelLoad, file + ": not enough memory"};
   }
@@ -181,6 +183,13 @@ Status ExecutorchEngine::ReadTensors(const MethodMeta& meta) {
 Status ExecutorchEngine::LoadMethod() {
   const auto meta = program_->method_meta(kMethod);
   memory_.emplace(*meta);
+  if (const int64_t number = Constant(kFixedStates, 0); number != 0) {
+    fixed_states_ = memory_->buffer(number);
+    if (fixed_states_.empty()) {
+      return {ErrorKind::kModelInterface, "get_fixed_states_buffer names buffer " + std::to_string(number) +
+                                              ", which the program does not have"};
+    }
+  }
   manager_.emplace(&method_allocator_, &memory_->allocator(), &scratch_allocator_);
   if (kernels_.named) operators_ = OperatorsOn(*kernels_.set);
   auto method = program_->load_method(kMethod, &*manager_, nullptr, nullptr, nullptr,
@@ -212,11 +221,36 @@ Status ExecutorchEngine::Reserve(int64_t kv_length, int64_t) {
   }
   reserved_ = kv_length;
   position_ = 0;
+  checkpoint_ = -1;
+  std::fill(fixed_states_.begin(), fixed_states_.end(), uint8_t{0});
   return {};
 }
 
+int64_t ExecutorchEngine::RewindsTo(int64_t position) const {
+  if (fixed_states_.empty() || position == position_) return position;
+  return checkpoint_ >= 0 && checkpoint_ <= position ? checkpoint_ : 0;
+}
+
 Status ExecutorchEngine::Rewind(int64_t position) {
+  if (position == position_) return {};
+  // The text after it may become another one.
+  if (checkpoint_ > position) checkpoint_ = -1;
+  if (checkpoint_ == position) {
+    std::copy(kept_.begin(), kept_.end(), fixed_states_.begin());
+  } else {
+    std::fill(fixed_states_.begin(), fixed_states_.end(), uint8_t{0});
+  }
   position_ = position;
+  return {};
+}
+
+Status ExecutorchEngine::Checkpoint() {
+  try {
+    kept_.assign(fixed_states_.begin(), fixed_states_.end());
+  } catch (const std::bad_alloc&) {
+    return {ErrorKind::kRunFailed, "keeping the states: not enough memory"};
+  }
+  checkpoint_ = position_;
   return {};
 }
 

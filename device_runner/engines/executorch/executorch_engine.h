@@ -30,7 +30,9 @@ class ExecutorchEngine final : public Engine {
   std::vector<std::string> kernel_sets() const override { return KernelSetNames(); }
   std::string kernels() const override;
   Status Reserve(int64_t kv_length, int64_t max_tokens) override;
+  int64_t RewindsTo(int64_t position) const override;
   Status Rewind(int64_t position) override;
+  Status Checkpoint() override;
   Status Forward(std::span<const int64_t> tokens) override;
   std::span<const float> logits() const override { return logits_; }
 
@@ -65,6 +67,12 @@ class ExecutorchEngine final : public Engine {
   // What the method calls, where that is not what is registered.
   std::vector<executorch::runtime::Kernel> operators_;
   std::optional<executorch::runtime::Method> method_;
+
+  // Of the program's memory: what a recurrence or a convolution keeps. The rest grows with the text.
+  std::span<uint8_t> fixed_states_;
+  // The position of the checkpoint, -1 without one, and the fixed states at it.
+  int64_t checkpoint_ = -1;
+  std::vector<uint8_t> kept_;
 
   std::vector<int64_t> ids_;
   std::vector<int64_t> positions_;

@@ -26,6 +26,12 @@ ProgramMemory::ProgramMemory(const executorch::runtime::MethodMeta& meta) {
       executorch::runtime::Span<executorch::runtime::Span<uint8_t>>(buffers_.data(), buffers_.size()));
 }
 
+std::span<uint8_t> ProgramMemory::buffer(int64_t number) const {
+  if (number < 1 || static_cast<size_t>(number) > buffers_.size()) return {};
+  const auto& buffer = buffers_[static_cast<size_t>(number) - 1];
+  return {buffer.data(), buffer.size()};
+}
+
 ProgramMemory::~ProgramMemory() {
   for (const auto& buffer : mapped_) munmap(buffer.data(), buffer.size());
 }

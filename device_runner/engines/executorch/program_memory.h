@@ -1,10 +1,12 @@
-// The memory that a method was planned for: activations and the KV cache.
+// The memory that a method was planned for: activations, the KV cache, and states of fixed size.
 #pragma once
 
 #include <executorch/runtime/core/hierarchical_allocator.h>
 #include <executorch/runtime/executor/method_meta.h>
 
+#include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 namespace slm {
@@ -19,6 +21,8 @@ class ProgramMemory {
   ProgramMemory& operator=(const ProgramMemory&) = delete;
 
   executorch::runtime::HierarchicalAllocator& allocator() { return *allocator_; }
+  // A buffer by its number in the program, which counts from 1; empty for one that is not there.
+  std::span<uint8_t> buffer(int64_t number) const;
 
  private:
   // As planned, and as mapped.

@@ -11,8 +11,6 @@
 namespace slm {
 namespace {
 
-constexpr size_t kCacheLineBytes = 64;
-
 size_t ElementBytes(ONNXTensorElementDataType type) {
   return type == ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16 ? sizeof(uint16_t) : sizeof(float);
 }
@@ -123,42 +121,13 @@ Ort::Value OnnxRuntimeEngine::Int64View(std::vector<int64_t>& buffer, int64_t le
                                            shape.size());
 }
 
-void OnnxRuntimeEngine::AllocateCache(int64_t kv_length) {
-  // Exactly as long as the run: every position costs memory that counts into the peak, and rows of
-  // head_dim elements keep their alignment whatever the length is.
-  const size_t element_bytes = ElementBytes(interface_.cache_type);
-  std::vector<size_t> sizes;
-  for (const CacheTensor& cache : interface_.caches) {
-    const size_t bytes = static_cast<size_t>(cache.kv_heads * kv_length * cache.head_dim) * element_bytes;
-    sizes.push_back((bytes + kCacheLineBytes - 1) / kCacheLineBytes * kCacheLineBytes);
-  }
-  const size_t total = std::accumulate(sizes.begin(), sizes.end(), size_t{0});
-  // Android's C library has no aligned_alloc before API level 28.
-  void* memory_of_all = nullptr;
-  if (posix_memalign(&memory_of_all, kCacheLineBytes, total) != 0) throw std::bad_alloc();
-  cache_.reset(static_cast<std::byte*>(memory_of_all));
-  // Touching every page now keeps page faults out of the timed steps.
-  std::memset(cache_.get(), 0, total);
-
-  std::byte* memory = cache_.get();
-  for (size_t index = 0; index < sizes.size(); ++index) {
-    const CacheTensor& cache = interface_.caches[index];
-    const std::array<int64_t, 4> shape{1, cache.kv_heads, kv_length, cache.head_dim};
-    cache_values_.push_back(Ort::Value::CreateTensor(*cpu_, memory, sizes[index], shape.data(), shape.size(),
-                                                     interface_.cache_type));
-    binding_->BindInput(cache.past.c_str(), cache_values_.back());
-    binding_->BindOutput(cache.present.c_str(), cache_values_.back());
-    memory += sizes[index];
-  }
-}
-
 Status OnnxRuntimeEngine::Reserve(int64_t kv_length, int64_t max_tokens) {
   return Guarded(ErrorKind::kRunFailed, "reserving " + std::to_string(kv_length) + " positions: ", [&] {
     // Of a text before this one: what views comes before what is viewed.
     binding_.reset();
     feeds_.clear();
     masks_.clear();
-    cache_values_.clear();
+    states_.reset();
     position_ = 0;
     binding_.emplace(*session_);
     ids_.resize(static_cast<size_t>(max_tokens));
@@ -175,15 +144,27 @@ Status OnnxRuntimeEngine::Reserve(int64_t kv_length, int64_t max_tokens) {
     run_options_.emplace();
     // First among the outputs: ReadLogits finds it there.
     binding_->BindOutput("logits", *logits_value_);
-    AllocateCache(kv_length);
+    states_.emplace(interface_.states, kv_length, *cpu_);
     BindFeed(1);
     return Status();
   });
 }
 
+int64_t OnnxRuntimeEngine::RewindsTo(int64_t position) const {
+  return states_->RewindsTo(position, position_);
+}
+
 Status OnnxRuntimeEngine::Rewind(int64_t position) {
+  states_->Rewind(position, position_);
   position_ = position;
   return {};
+}
+
+Status OnnxRuntimeEngine::Checkpoint() {
+  return Guarded(ErrorKind::kRunFailed, "keeping the states: ", [&] {
+    states_->Checkpoint(position_);
+    return Status();
+  });
 }
 
 void OnnxRuntimeEngine::BindFeed(int64_t tokens) {
@@ -216,7 +197,9 @@ Status OnnxRuntimeEngine::Forward(std::span<const int64_t> tokens) {
     std::iota(positions_.begin(), positions_.begin() + count, position_);
     if (count != bound_tokens_) BindFeed(count);
     binding_->BindInput("attention_mask", masks_[static_cast<size_t>(total)]);
+    states_->Bind(*binding_, position_, total);
     session_->Run(*run_options_, *binding_);
+    states_->Advance();
     position_ = total;
     ReadLogits(count);
     return Status();

@@ -1,9 +1,8 @@
-// Decoders on ONNX Runtime, with a KV cache that is allocated once and never copied.
+// Decoders on ONNX Runtime, with states that are allocated once; a KV cache is never copied.
 #pragma once
 
 #include <onnxruntime_cxx_api.h>
 
-#include <cstdlib>
 #include <map>
 #include <memory>
 #include <optional>
@@ -28,14 +27,13 @@ class OnnxRuntimeEngine final : public Engine {
   std::vector<std::string> kernel_sets() const override { return KernelSetNames(); }
   std::string kernels() const override;
   Status Reserve(int64_t kv_length, int64_t max_tokens) override;
+  int64_t RewindsTo(int64_t position) const override;
   Status Rewind(int64_t position) override;
+  Status Checkpoint() override;
   Status Forward(std::span<const int64_t> tokens) override;
   std::span<const float> logits() const override { return logits_; }
 
  private:
-  struct Free {
-    void operator()(std::byte* memory) const { std::free(memory); }
-  };
   // Views of the token and position buffers for one number of tokens per call.
   struct Feed {
     Ort::Value ids{nullptr};
@@ -43,7 +41,6 @@ class OnnxRuntimeEngine final : public Engine {
   };
 
   void CreateSession(const std::string& file, const EngineOptions& options, Stopwatch& watch);
-  void AllocateCache(int64_t kv_length);
   void BindFeed(int64_t tokens);
   void ReadLogits(int64_t tokens);
   bool LogitsAreBound(int64_t tokens) const { return interface_.last_logits_only || tokens == 1; }
@@ -62,13 +59,12 @@ class OnnxRuntimeEngine final : public Engine {
   std::optional<Ort::RunOptions> run_options_;
 
   // Buffers come before the values that view them, values before the binding that holds them.
-  std::unique_ptr<std::byte[], Free> cache_;
   std::vector<int64_t> ids_;
   std::vector<int64_t> positions_;
   std::vector<int64_t> ones_;
   std::vector<std::byte> logits_buffer_;
   std::vector<float> converted_logits_;
-  std::vector<Ort::Value> cache_values_;
+  std::optional<StateMemory> states_;
   // masks_[n] is the attention mask over n positions; they exist before the first step is timed.
   std::vector<Ort::Value> masks_;
   std::map<int64_t, Feed> feeds_;

@@ -120,6 +120,44 @@ TEST(RewindingGoesOnFromThere) {
   CHECK(text.position() == 3);
 }
 
+TEST(StatesOfFixedSizeAreMadeAgainFromTheLastCheckpoint) {
+  Loaded loaded;
+  loaded.engine.keeps_a_fixed_state = true;
+  slm::Generator text(loaded.session);
+  CHECK(text.Reserve(20, "the test").ok());
+  CHECK(text.Feed(kPrompt).ok());
+  loaded.engine.calls.clear();
+  // Without one, from the beginning, in chunks.
+  CHECK(text.Rewind(4).ok());
+  CHECK(text.position() == 4 && loaded.engine.cache == Tokens({7, 8, 9, 10}));
+  CHECK(loaded.engine.calls == std::vector<size_t>({3, 1}));
+  CHECK(text.Checkpoint().ok());
+  CHECK(text.Feed(Tokens{50, 51, 52}).ok());
+  loaded.engine.calls.clear();
+  CHECK(text.Rewind(6).ok());
+  CHECK(loaded.engine.cache == Tokens({7, 8, 9, 10, 50, 51}));
+  CHECK(loaded.engine.calls == std::vector<size_t>({2}));
+  // Before it; then it is gone, as another text may follow.
+  CHECK(text.Rewind(2).ok());
+  CHECK(text.Feed(Tokens{60, 61, 62, 63}).ok());
+  loaded.engine.calls.clear();
+  CHECK(text.Rewind(5).ok());
+  CHECK(loaded.engine.cache == Tokens({7, 8, 60, 61, 62}));
+  CHECK(loaded.engine.calls == std::vector<size_t>({3, 2}));
+}
+
+TEST(StoppingWhileStatesAreMadeAgainLeavesTheTextWhereItGot) {
+  Loaded loaded;
+  loaded.engine.keeps_a_fixed_state = true;
+  slm::StopSource stop;
+  slm::Generator text(loaded.session, stop);
+  CHECK(text.Reserve(20, "the test").ok());
+  CHECK(text.Feed(kPrompt).ok());
+  stop.Request();
+  CHECK(text.Rewind(4).kind() == slm::ErrorKind::kStopped);
+  CHECK(text.position() == 0 && loaded.engine.cache.empty());
+}
+
 TEST(OneTextAtATime) {
   Loaded loaded;
   {

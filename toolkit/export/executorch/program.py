@@ -23,6 +23,10 @@ from toolkit.export.executorch.segments import Segments
 # Planned buffer 0 is reserved for constants by the schema.
 ACTIVATIONS = 1
 KV_CACHE = 2
+# Of its own, so that a runner can empty it, keep it and bring it back.
+FIXED_STATES = 3
+# A constant method that names the buffer of fixed states, in programs that have some.
+FIXED_STATES_METHOD = "get_fixed_states_buffer"
 PROGRAM_VERSION = 0
 ALIGNMENT = 16
 # XNNPACK reads up to this many bytes past the end of its inputs.
@@ -57,7 +61,7 @@ class _Planned:
 
 
 class Method:
-    """One method under construction; its values live in two planned buffers, activations and KV cache.
+    """One method under construction; its values live in planned buffers: activations, KV cache, fixed states.
 
     Args:
         name: as callers see it.
@@ -76,7 +80,7 @@ class Method:
         self._constants: list[tuple[bytes, str | None]] = []
         self._literals: dict[tuple[str, object], Value] = {}
         self._planned: dict[int, _Planned] = {}
-        self._cache_bytes = 0
+        self._kept_bytes = {KV_CACHE: 0, FIXED_STATES: 0}
 
     def input(self, shape: Sequence[int], dtype: str, *, dynamic: bool) -> Value:
         """Declare a tensor that the caller passes in and keeps; ``shape`` is its upper bound."""
@@ -98,10 +102,17 @@ class Method:
         return value
 
     def cache(self, shape: Sequence[int]) -> Value:
-        """A float32 tensor that keeps its content from call to call."""
-        tensor = _tensor(shape, "float32", dynamic=False)
-        tensor.allocation_info = _allocation(KV_CACHE, self._cache_bytes)
-        self._cache_bytes += _aligned(_size_bytes(shape, "float32"))
+        """A float32 tensor that keeps its content from call to call; rows of later positions are not read."""
+        return self._kept(shape, "float32", KV_CACHE)
+
+    def fixed_state(self, shape: Sequence[int], dtype: str = "float32") -> Value:
+        """A tensor that keeps its content from call to call, zero where a text begins."""
+        return self._kept(shape, dtype, FIXED_STATES)
+
+    def _kept(self, shape: Sequence[int], dtype: str, buffer: int) -> Value:
+        tensor = _tensor(shape, dtype, dynamic=False)
+        tensor.allocation_info = _allocation(buffer, self._kept_bytes[buffer])
+        self._kept_bytes[buffer] += _aligned(_size_bytes(shape, dtype))
         return self._add(tensor)
 
     def constant(self, array: NDArray[np.generic], *, key: str | None = None) -> Value:
@@ -138,6 +149,8 @@ class Method:
 
     def write(self, path: Path, constants: Mapping[str, Constant]) -> None:
         """Write the .pte with this method and one method per constant."""
+        if self._kept_bytes[FIXED_STATES]:
+            constants = {**constants, FIXED_STATES_METHOD: FIXED_STATES}
         plans = [self._plan(), *(_constant_plan(name, value) for name, value in constants.items())]
         program = schema.Program(
             version=PROGRAM_VERSION,
@@ -155,8 +168,9 @@ class Method:
         for planned, offset in zip(self._planned.values(), offsets, strict=True):
             planned.tensor.allocation_info = _allocation(ACTIVATIONS, offset)
         sizes = [0, total + OVERREAD_BYTES]
-        if self._cache_bytes:
-            sizes.append(self._cache_bytes)
+        sizes += self._kept_bytes.values()
+        while not sizes[-1]:
+            sizes.pop()
         return schema.ExecutionPlan(
             name=self.name,
             container_meta_type=schema.ContainerMetadata("", ""),
