@@ -26,7 +26,7 @@ TEST(RestrictsTheCallingThread) {
 TEST(RefusesCpusThatAreNotThere) {
   InThread([] {
     const slm::Status beyond_the_set = slm::RestrictToCpus({CPU_SETSIZE});
-    CHECK(beyond_the_set.kind() == slm::ErrorKind::kUsage);
+    CHECK(beyond_the_set.kind() == slm::ErrorKind::kCpus);
     const int64_t absent = CPU_SETSIZE - 1;
     CHECK(!slm::RestrictToCpus({absent}).ok());
     // The kernel accepts this set and silently leaves the absent CPU out.
