@@ -210,6 +210,7 @@ def test_a_program_with_renamed_delegates_counts_once(et_bundle: Bundle, tmp_pat
     program = artifact.path / artifact.manifest.model_file
     command = [*et_bundle.command(str(et_bundle.path)), "profile", "--model", str(artifact.path)]
     command += ["--output", str(tmp_path / "result"), "--gate-dir", str(tmp_path), "--gate-timeout", "60"]
+    command += ["--prompt-tokens", "20", "--generate-tokens", "4"]
     with subprocess.Popen([*command], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         # Loaded, and waiting for a gate that stays shut.

@@ -47,6 +47,7 @@ class OnnxDecoder:
         metadata = self._session.get_modelmeta().custom_metadata_map
         self._appended = set(metadata.get(_APPENDED, "").split(","))
         self._states: dict[str, Any] = {}
+        self._binding: Any = None
         self._in_place: set[str] = set()
         self._length = 0
         self.reset()
@@ -84,7 +85,10 @@ class OnnxDecoder:
                 binding.bind_output(present)
         self._session.run_with_iobinding(binding)
         self._length = total
-        # In the order in which they were bound.
+        # In the order in which they were bound. They lie in the binding, which lives as long as they are used.
+        # What was bound in place stays: it is the owner of its memory.
         logits, *states = binding.get_outputs()
-        self._states = dict(zip(self._states, states, strict=True))
+        outputs = dict(zip(self._states, states, strict=True))
+        self._states |= {name: state for name, state in outputs.items() if name not in self._in_place}
+        self._binding = binding
         return torch.from_numpy(logits.numpy()[0])
