@@ -85,8 +85,8 @@ class OnnxDecoder:
                 binding.bind_output(present)
         self._session.run_with_iobinding(binding)
         self._length = total
-        # In the order in which they were bound. They lie in the binding, which lives as long as they are used.
-        # What was bound in place stays: it is the owner of its memory.
+        # In the order in which they were bound. They lie in the binding, which lives as long as they are
+        # used. What was bound in place stays: it is the owner of its memory.
         logits, *states = binding.get_outputs()
         outputs = dict(zip(self._states, states, strict=True))
         self._states |= {name: state for name, state in outputs.items() if name not in self._in_place}
