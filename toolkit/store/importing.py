@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,10 +22,11 @@ from toolkit.errors import ImportInvalid, UsageError
 from toolkit.store import tables
 from toolkit.store.export import SCHEMA
 from toolkit.store.first_export import FIRST, of_first_schema
+from toolkit.store.llama_bench_file import encoding_of, rows_in
 from toolkit.store.llama_bench_import import runs_of_llama_bench
 from toolkit.store.row_columns import values_of
 from toolkit.store.rows import Artifact, Condition, Device, Measurement, Repetition, Run, StoredRun
-from toolkit.store.store import Store, insert_if_absent, write_run
+from toolkit.store.store import Store, insert_if_absent, new_run_id, write_run
 
 _ID = re.compile(r"[0-9a-z-]{1,32}")
 # What pydantic calls one: in its models, and in dataclasses.
@@ -77,10 +79,16 @@ class Incoming:
 
 @dataclass(frozen=True)
 class Imported:
-    """How many runs were added, and how many were there already."""
+    """How many runs were added, and how many were there already.
+
+    ``id`` names the import, to undo it; None when nothing was added. ``unnamed`` says that the file names no
+    device, so that it counts as one of its own.
+    """
 
     added: int
     known: int
+    id: str | None = field(default=None, compare=False)
+    unnamed: bool = field(default=False, compare=False)
 
 
 def import_file(store: Store, path: Path, *, device_name: str | None = None) -> Imported:
@@ -102,6 +110,7 @@ def import_file(store: Store, path: Path, *, device_name: str | None = None) -> 
         devices[incoming.stored.device.key] = incoming.stored.device
         artifacts[incoming.stored.artifact.sha256] = (incoming.stored.artifact, incoming.manifest)
     added = known = 0
+    import_id, unix_ns = new_run_id()[:8], time.time_ns()
     with store.writing() as connection:
         # In one order for everybody, or two imports into a server could wait for each other.
         for key in sorted(devices):
@@ -112,10 +121,24 @@ def import_file(store: Store, path: Path, *, device_name: str | None = None) -> 
         for incoming in _read(path, device_name):
             if write_run(connection, incoming.stored, incoming.manifest):
                 _tag(connection, incoming)
+                _note(connection, incoming, import_id, path, unix_ns)
                 added += 1
             else:
                 known += 1
-    return Imported(added, known)
+    unnamed = any(
+        device.kind == "imported" and not (device.model or device.soc) for device in devices.values()
+    )
+    return Imported(added, known, import_id if added else None, unnamed and device_name is None)
+
+
+def _note(connection: sa.Connection, incoming: Incoming, import_id: str, path: Path, unix_ns: int) -> None:
+    """What brought the run; a run that was given up and is replaced belongs to the import from now on."""
+    run_id = incoming.stored.run.id
+    connection.execute(sa.delete(tables.imports).where(tables.imports.c.run_id == run_id))
+    connection.execute(
+        sa.insert(tables.imports),
+        {"run_id": run_id, "import_id": import_id, "file": str(path.absolute()), "unix_ns": unix_ns},
+    )
 
 
 def _tag(connection: sa.Connection, incoming: Incoming) -> None:
@@ -132,25 +155,24 @@ def _read(path: Path, device_name: str | None) -> Iterator[Incoming]:
     with _opened(path) as text:
         start = text.read(_LOOKED_AT_CHARACTERS).lstrip()
         text.seek(0)
-        if start.startswith("["):
-            yield from _llama_bench(json.load(text), path, device_name)
-        elif '"schema"' in start.partition("\n")[0]:
+        if not start.startswith("[") and '"schema"' in start.partition("\n")[0]:
             for number, line in enumerate(text, start=1):
                 if line.strip():
                     yield _ours(line, f"line {number}", path)
         else:
-            rows = [json.loads(line) for line in text if line.strip()]
-            yield from _llama_bench(rows, path, device_name)
+            yield from _llama_bench(rows_in(text.read(), str(path), _EXPECTED), path, device_name)
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     try:
-        with path.open(encoding="utf-8") as text:
+        with path.open("rb") as binary:
+            encoding = encoding_of(binary.read(4))
+        with path.open(encoding=encoding) as text:
             yield text
     except OSError as error:
         raise UsageError(f"cannot be read: {error.strerror}", subject=str(path)) from None
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (json.JSONDecodeError, UnicodeError, RecursionError) as error:
         raise ImportInvalid(f"is not JSON: {error}", subject=str(path), next_step=_EXPECTED) from None
 
 

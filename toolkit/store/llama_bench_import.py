@@ -1,9 +1,11 @@
 """llama-bench's JSON as runs of ours: one for each of its tests.
 
 Such a run has protocol 0, so it is compared with others of its kind only: llama-bench decodes on an empty
-cache, ours after the prompt. All settings that move a figure but have no column here (batch, KV types, flash
-attention, offload ...) enter ``bundle_sha256`` and so the condition key. Ids are made from the content: the
-same file gives the same runs. What the file does not tell is ``unknown``, or 0 for the artifact's context.
+cache, ours after the prompt. All settings that have no column here (batch, KV types, flash attention,
+offload, back ends ...) are kept as the run's settings and so are parts of the condition key, by name. Ids are
+made from the content: the same file gives the same runs. What the file does not tell is ``unknown``, or 0 for
+the artifact's context. A file that names neither CPU nor GPU is a device of its own: two phones are never
+one.
 """
 
 from __future__ import annotations
@@ -14,12 +16,13 @@ import re
 import statistics
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import PurePosixPath, PureWindowsPath
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from toolkit.errors import ImportInvalid
+from toolkit.store.llama_bench_names import architecture_of, file_name, model_of, quantization_of
+from toolkit.store.llama_bench_settings import settings_of
 from toolkit.store.measurements import tokens_per_second
 from toolkit.store.rows import Artifact, Device, Repetition, Run, StoredRun
 from toolkit.store.store import id_of_content
@@ -27,14 +30,8 @@ from toolkit.store.store import id_of_content
 PROTOCOL = 0
 _NS_PER_S = 1_000_000_000
 _EMULATED = "emulated: "
-# Of "llama 1B Q4_K - Medium": the architecture, a size that is not always there, the quantization.
-_MODEL_TYPE = re.compile(r"(\S+)(?:\s+\S*\d\S*[BMK])?\s+(.+)")
+_AFTER_PROMPT = re.compile(r"tg[0-9]+@pp[0-9]+")
 _OURS = re.compile(r"(onnxruntime|executorch) (\S+)")
-# They describe a test or its outcome; everything else in a row is a setting.
-_NOT_SETTINGS = frozenset(
-    "cpu_info gpu_info model_filename model_type model_size model_n_params n_prompt n_gen n_depth test_time "
-    "n_threads cpu_mask avg_ns stddev_ns avg_ts stddev_ts samples_ns samples_ts".split()
-)
 
 
 class LlamaBenchTest(BaseModel):
@@ -43,20 +40,23 @@ class LlamaBenchTest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
 
     build_commit: str
-    cpu_info: str
+    cpu_info: str = ""
     gpu_info: str = ""
-    backends: str
+    backends: str = ""
     model_filename: str
     model_type: str
     model_size: int
     model_n_params: int
-    n_ubatch: int
+    n_batch: int = 0
+    n_ubatch: int = 0
     n_threads: int
     cpu_mask: str = "0x0"
     n_prompt: Annotated[int, Field(ge=0)]
     n_gen: Annotated[int, Field(ge=0)]
     n_depth: Annotated[int, Field(ge=0)] = 0
     test_time: datetime
+    # Of the ik fork: what is timed, e.g. tg128@pp512.
+    test: str = ""
     samples_ns: Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=1)]
 
 
@@ -75,6 +75,7 @@ def runs_of_llama_bench(
     """
     if not isinstance(rows, list):
         raise ImportInvalid("is not a list of llama-bench's tests", subject=subject)
+    unnamed = _sha256(rows)
     for number, row in enumerate(rows, start=1):
         try:
             test = LlamaBenchTest.model_validate(row)
@@ -86,6 +87,9 @@ def runs_of_llama_bench(
                 subject=subject,
                 next_step="Nothing was imported. Expected is what `llama-bench -o json` writes.",
             ) from None
+        if _AFTER_PROMPT.fullmatch(test.test):
+            # The prompt is only the depth at which tokens are generated, and is not timed.
+            test = test.model_copy(update={"n_depth": test.n_depth + test.n_prompt, "n_prompt": 0})
         if (test.n_prompt > 0) == (test.n_gen > 0):
             raise ImportInvalid(
                 f"test {number} times {test.n_prompt} prompt and {test.n_gen} generated tokens together",
@@ -93,13 +97,13 @@ def runs_of_llama_bench(
                 next_step="Nothing was imported. Measure with -p and -n instead of -pg.",
             )
         yield (
-            _run(test, row, device_name),
+            _run(test, row, _device(test, device_name, unnamed)),
             {"imported_from": "llama-bench", "model_filename": test.model_filename},
         )
 
 
-def _run(test: LlamaBenchTest, row: dict[str, Any], device_name: str | None) -> StoredRun:
-    device, artifact = _device(test, device_name), _artifact(test)
+def _run(test: LlamaBenchTest, row: dict[str, Any], device: Device) -> StoredRun:
+    artifact = _artifact(test)
     started_ns = int(test.test_time.timestamp()) * _NS_PER_S
     engine, version = _engine(test)
     tokens = test.n_prompt or test.n_gen
@@ -118,16 +122,17 @@ def _run(test: LlamaBenchTest, row: dict[str, Any], device_name: str | None) -> 
         engine=engine,
         engine_version=version,
         runner_version=test.build_commit[:32],
-        kernels=test.backends[:32],
+        kernels=None,
         abi="unknown",
-        bundle_sha256=_sha256({name: value for name, value in row.items() if name not in _NOT_SETTINGS}),
+        bundle_sha256=_sha256([engine, version]),
         argv=("llama-bench",),
         exit_code=None,
         prompt_tokens=test.n_prompt,
         # Ours counts the token that the prefill gives; llama-bench's prefill gives none.
         generate_tokens=test.n_gen + 1,
         depth=test.n_depth,
-        prefill_chunk=test.n_ubatch,
+        # Builds of 2023 have batches only.
+        prefill_chunk=test.n_ubatch or test.n_batch,
         context_length=test.n_depth + test.n_prompt + test.n_gen,
         warmup=1,
         repetitions=len(test.samples_ns),
@@ -138,6 +143,7 @@ def _run(test: LlamaBenchTest, row: dict[str, Any], device_name: str | None) -> 
         decode_tokens_per_second=None if prefill else rate,
         decode_stdev=None if prefill else spread,
         ttft_ns=round(statistics.median(test.samples_ns)) if prefill else None,
+        settings=settings_of({**row, "backends": ""} if engine != "llama.cpp" else row),
     )
     repetitions = tuple(
         Repetition(
@@ -153,10 +159,12 @@ def _run(test: LlamaBenchTest, row: dict[str, Any], device_name: str | None) -> 
     return StoredRun(run=run, device=device, artifact=artifact, repetitions=repetitions, conditions=())
 
 
-def _device(test: LlamaBenchTest, name: str | None) -> Device:
+def _device(test: LlamaBenchTest, name: str | None, unnamed: str) -> Device:
+    """The device; ``unnamed`` stands for one that nothing names."""
     emulated = test.cpu_info.startswith(_EMULATED)
     model = test.cpu_info.removeprefix(_EMULATED)
-    identity = _sha256([name, test.cpu_info, test.gpu_info])
+    known = [name, test.cpu_info, test.gpu_info]
+    identity = _sha256(known if any(known) else [*known, unnamed])
     return Device(
         key=identity,
         serial=name or f"llama-bench-{identity[:8]}",
@@ -175,17 +183,15 @@ def _device(test: LlamaBenchTest, name: str | None) -> Device:
 
 
 def _artifact(test: LlamaBenchTest) -> Artifact:
-    named = _MODEL_TYPE.fullmatch(test.model_type.strip())
-    model_type, quantization = named.groups() if named else (test.model_type, test.model_type)
-    # The file may come from either kind of system.
-    name = PureWindowsPath(PurePosixPath(test.model_filename).name).name
+    name = file_name(test.model_filename)
+    quantization = quantization_of(test.model_type, test.model_filename)
     engine, version = _engine(test)
     return Artifact(
         sha256=_sha256([name, test.model_type, test.model_size, test.model_n_params]),
         name=name,
-        model=name.removesuffix(".gguf"),
+        model=model_of(test.model_filename),
         revision=None,
-        model_type=model_type[:64],
+        model_type=architecture_of(test.model_type)[:64],
         backend=engine,
         backend_version=version,
         quantization=quantization,

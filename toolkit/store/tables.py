@@ -13,13 +13,14 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
 )
 
 from toolkit.store.row_columns import columns_of
 from toolkit.store.rows import Artifact, Condition, Device, Measurement, Repetition, Run
 
 # The newest migration.
-SCHEMA = "0007"
+SCHEMA = "0008"
 
 metadata = MetaData()
 
@@ -92,6 +93,17 @@ Index(
     measurements.c.repetition,
     measurements.c.name,
     unique=True,
+)
+
+# Which import brought a run; those that were measured here have no row.
+imports = Table(
+    "imports",
+    metadata,
+    Column("run_id", String(32), ForeignKey("runs.id"), primary_key=True),
+    Column("import_id", String(32), nullable=False),
+    Column("file", Text, nullable=False),
+    Column("unix_ns", BigInteger, nullable=False),
+    Index("ix_imports_import_id", "import_id"),
 )
 
 tags = Table(

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import typer
 
-from toolkit.cli.results import columns, compare, export, importing, listing, regress, show, sql, tagging
+from toolkit.cli.results import (
+    columns,
+    compare,
+    deleting,
+    export,
+    importing,
+    listing,
+    regress,
+    show,
+    sql,
+    tagging,
+)
 
 app = typer.Typer(
     help="List, compare, tag, export and import stored runs.", no_args_is_help=True, rich_markup_mode=None
 )
 app.command("columns")(columns.columns)
 app.command("compare")(compare.compare)
+app.command("delete")(deleting.delete)
 app.command("export")(export.export_runs)
 app.command("import")(importing.import_runs)
 app.command("list")(listing.list_runs)
@@ -19,4 +31,5 @@ app.command("show")(show.show)
 app.command("sql")(sql.sql)
 app.command("tag")(tagging.tag)
 app.command("tags")(tagging.tags)
+app.command("undo-import")(deleting.undo_import)
 app.command("untag")(tagging.untag)

@@ -32,4 +32,15 @@ def import_runs(
     with open_store(Settings.from_environment().store_url) as store:
         for path in files:
             imported = import_file(store, path, device_name=device_name)
-            print(f"{path}: {imported.added} runs added, {imported.known} known already", file=sys.stderr)
+            undo = f"; undo: slm results undo-import {imported.id}" if imported.id else ""
+            print(
+                f"{path}: {imported.added} runs added, {imported.known} known already{undo}", file=sys.stderr
+            )
+            if imported.added + imported.known == 0:
+                print(f"{path}: holds no runs; was whoever wrote it cut off?", file=sys.stderr)
+            if imported.unnamed:
+                print(
+                    f"{path}: names neither CPU nor GPU, so it counts as a device of its own. "
+                    "Say which it is: undo, and import with --device-name",
+                    file=sys.stderr,
+                )

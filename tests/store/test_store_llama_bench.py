@@ -1,0 +1,202 @@
+"""llama-bench's files of all years: settings are kept by name, and devices are never merged."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_store_import import DECODE, LLAMA_BENCH
+
+from toolkit.analysis.compare import compare
+from toolkit.analysis.compared_figures import find_figure
+from toolkit.errors import ImportInvalid, RunNotFound
+from toolkit.store import Store
+from toolkit.store.importing import Imported, import_file
+from toolkit.store.llama_bench_names import architecture_of, model_of, quantization_of
+from toolkit.store.removing import delete_runs, list_imports, undo_import
+
+_COMMON = {
+    "build_commit": "aaaa001", "build_number": 1300, "cpu_info": "", "gpu_info": "",
+    "model_filename": "/data/local/tmp/tinyllama-1.1b.Q4_0.gguf", "model_size": 636000000,
+    "model_n_params": 1100048384, "n_threads": 4, "n_gpu_layers": 99, "main_gpu": 0, "tensor_split": "0.00",
+    "n_prompt": 512, "n_gen": 0, "test_time": "2023-10-01T10:00:00Z", "avg_ns": 1000, "stddev_ns": 1,
+    "avg_ts": 1.0, "stddev_ts": 0.1, "samples_ns": [1_000_000_000, 1_010_000_000], "samples_ts": [1, 1],
+}  # fmt: skip
+# As builds of these years wrote it; the fork by ikawrakow kept the fields of 2024.
+OF_2023: dict[str, Any] = {
+    **_COMMON, "cuda": False, "opencl": False, "metal": False, "gpu_blas": False, "blas": False,
+    "model_type": "LLaMA 1B mostly Q4_0", "n_batch": 512, "f16_kv": True, "mul_mat_q": True,
+}  # fmt: skip
+OF_2024: dict[str, Any] = {
+    **_COMMON, "cuda": False, "vulkan": True, "kompute": False, "metal": False, "sycl": False, "rpc": "0",
+    "gpu_blas": True, "blas": True, "model_type": "llama 1B Q4_0", "n_batch": 2048, "n_ubatch": 512,
+    "type_k": "f16", "type_v": "q8_0", "split_mode": "layer", "no_kv_offload": False, "flash_attn": True,
+    "use_mmap": True, "embeddings": False,
+}  # fmt: skip
+OF_2026: dict[str, Any] = {
+    **LLAMA_BENCH, "flash_attn": -1, "n_gpu_layers": -1, "devices": "auto", "load_mode": "mmap",
+    "no_op_offload": 0, "tensor_buft_overrides": ["a", "b"], "fit_target": 1024,
+}  # fmt: skip
+del OF_2026["use_mmap"]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "bench.json"
+
+
+def imported(store: Store, file: Path, *rows: dict[str, Any], name: str | None = None) -> Imported:
+    file.write_text(json.dumps(rows))
+    return import_file(store, file, device_name=name)
+
+
+@pytest.mark.parametrize(
+    ("row", "settings", "chunk"),
+    [
+        (OF_2023, {"type_k": "f16", "type_v": "f16", "backends": "CPU", "n_batch": 512}, 512),
+        (OF_2024, {"type_v": "q8_0", "flash_attn": True, "backends": "VULKAN", "use_mmap": True}, 512),
+        (LLAMA_BENCH, {"flash_attn": False, "backends": "CPU", "cpu_strict": False, "poll": 50}, 512),
+        (OF_2026, {"flash_attn": "auto", "use_mmap": True, "no_op_offload": False, "fit_target": 1024,
+                   "tensor_buft_overrides": '["a", "b"]'}, 512),
+    ],
+    ids=["2023", "2024", "2025", "2026"],
+)  # fmt: skip
+def test_builds_of_all_years_are_read_and_keep_their_settings(
+    store: Store, file: Path, row: dict[str, Any], settings: dict[str, Any], chunk: int
+) -> None:
+    assert imported(store, file, row).added == 1
+    [found] = store.list_runs()
+    assert found.run.settings is not None
+    assert settings.items() <= found.run.settings.items()
+    assert not {"cuda", "gpu_blas", "f16_kv", "samples_ns", "build_number"} & set(found.run.settings)
+    assert found.run.prefill_chunk == chunk and found.artifact.scheme in ("Q4_0", "Q4_K - Medium")
+    assert found.artifact.model_type == "llama"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("flash_attn", True), ("n_gpu_layers", 0), ("type_k", "q8_0"), ("n_batch", 64), ("backends", "Vulkan"),
+     ("made_up_next_year", 3)],
+)  # fmt: skip
+def test_a_change_of_settings_is_never_one_of_the_version(
+    store: Store, file: Path, name: str, value: Any
+) -> None:
+    old = [{**DECODE, "test_time": f"2026-11-0{day}T00:00:00Z"} for day in (1, 2)]
+    new = [{**one, "build_commit": "new"} for one in old]
+    slow = [{**one, name: value, "samples_ns": [9_000_000_000]} for one in new]
+    imported(store, file, *old, *new, *slow, name="phone")
+    comparison = compare(store, find_figure("decode"), ["version"])
+    [ranking] = comparison.rankings
+    assert sorted(place.group.key.engine_version for place in ranking.places) == ["c6d1e1b", "new"]
+    assert {place.change.verdict for place in ranking.places if place.change} == {"no difference"}
+    [alone] = comparison.unranked
+    assert [one.part for one in alone.differences] == [name]
+    assert len(compare(store, find_figure("decode"), [name]).rankings) == 1
+
+
+def test_files_that_name_no_device_are_devices_of_their_own(store: Store, file: Path) -> None:
+    fast = imported(store, file, OF_2023, {**OF_2023, "n_prompt": 64})
+    slow = imported(store, file, {**OF_2023, "samples_ns": [3_000_000_000]})
+    assert fast.unnamed and slow.unnamed
+    assert len({run.device.key for run in store.list_runs()}) == 2
+    assert imported(store, file, OF_2023, {**OF_2023, "n_prompt": 64}) == Imported(0, 2)
+    named = [imported(store, file, {**OF_2023, "n_depth": depth}, name="pixel") for depth in (1, 2)]
+    assert not any(one.unnamed for one in named)
+    assert len({run.device.key for run in store.list_runs()}) == 3
+
+
+def test_tokens_generated_after_a_prompt_are_at_its_depth(store: Store, file: Path) -> None:
+    """The ik fork's -gp times the generation alone; -pg times both together and stays refused."""
+    after = {**OF_2024, "n_gen": 128, "test": "tg128@pp512", "samples_ns": [6_400_000_000], "mla_attn": 0}
+    imported(store, file, {**OF_2024, "test": "pp512"}, after, name="phone")
+    [decode] = store.list_runs(where="decode is not null")
+    assert (decode.run.prompt_tokens, decode.run.depth) == (0, 512)
+    assert decode.run.decode_tokens_per_second == pytest.approx(20)
+    assert decode.run.settings is not None and decode.run.settings["mla_attn"] == 0
+    assert "test" not in decode.run.settings
+    with pytest.raises(ImportInvalid, match="together"):
+        imported(store, file, {**after, "test": "pp512+tg128"})
+
+
+LINKER = 'WARNING: linker: something unused in libx.so\n[INFO] {loading}\nregister_backend: "CPU"\n'
+
+
+@pytest.mark.parametrize("after", ["", "\nllama_perf: done [ok]\n", f"\n{LINKER}"])
+@pytest.mark.parametrize("before", ["", LINKER, "\n\n"])
+@pytest.mark.parametrize("lines", [False, True])
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-16-be with mark"]
+)
+def test_any_shell_may_have_written_it(
+    sqlite_store: Store, file: Path, encoding: str, lines: bool, before: str, after: str
+) -> None:
+    rows = [LLAMA_BENCH, DECODE]
+    text = "\r\n".join(map(json.dumps, rows)) if lines else json.dumps(rows, indent=2)
+    mark = codecs.BOM_UTF16_BE if encoding.endswith("mark") else b""
+    file.write_bytes(mark + (before + text + after).encode(encoding.partition(" ")[0]))
+    assert import_file(sqlite_store, file) == Imported(added=2, known=0)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.99])
+@pytest.mark.parametrize("before", ["", LINKER])
+def test_what_was_cut_imports_nothing(store: Store, file: Path, share: float, before: str) -> None:
+    text = json.dumps([LLAMA_BENCH, DECODE], indent=2)
+    file.write_text(before + text[: int(len(text) * share)])
+    with pytest.raises(ImportInvalid, match="is not JSON"):
+        import_file(store, file)
+    assert store.list_runs() == []
+
+
+@pytest.mark.parametrize(
+    ("model_type", "file_name", "quantization"),
+    [
+        ("llama 1B Q4_K - Medium", "x.gguf", "Q4_K - Medium"),
+        ("llama Q4_K - Medium", "x.gguf", "Q4_K - Medium"),
+        ("LLaMA 7B mostly Q4_0", "x.gguf", "Q4_0"),
+        ("qwen2 ?B Q8_0", "x.gguf", "Q8_0"),
+        ("qwen3moe 30B.A3B IQ2_XXS - 2.0625 bpw", "x.gguf", "IQ2_XXS - 2.0625 bpw"),
+        ("gemma3 270M all F32", "x.gguf", "F32"),
+        ("gpt-oss 20B MXFP4 MoE", "x.gguf", "MXFP4 MoE"),
+        ("llama 8x7B Q5_1 (guessed)", "x.gguf", "Q5_1"),
+        ("bitnet 2B TQ1_0 - 1.69 bpw ternary", "x.gguf", "TQ1_0 - 1.69 bpw ternary"),
+        ("llama 1B BF16", "x.gguf", "BF16"),
+        ("llama 1B unknown, may not work", "C:\\m\\Qwen3-0.6B-UD-Q4_K_XL.gguf", "Q4_K_XL"),
+        ("llama 1B", "/m/model-f16.gguf", "F16"),
+        ("llama 1B", "/m/Q4_K.gguf", "unknown"),
+    ],
+)
+def test_quantizations_are_read_from_names(model_type: str, file_name: str, quantization: str) -> None:
+    assert quantization_of(model_type, file_name) == quantization
+
+
+@given(
+    st.from_regex(r"[A-Za-z][A-Za-z0-9-]{0,20}\.?[0-9]?b", fullmatch=True),
+    st.sampled_from(["Q4_0", "Q4_K_M", "IQ3_XXS", "F16", "BF16", "Q8_0", "q5_k_s", "MXFP4"]),
+    st.sampled_from(["-", ".", "_", "-UD-"]),
+)
+def test_files_that_differ_in_their_quantization_are_one_model(model: str, scheme: str, before: str) -> None:
+    assert model_of(f"/sdcard/{model}{before}{scheme}.gguf") == model_of(f"{model}.gguf") == model
+    assert quantization_of("llama 1B", f"{model}{before}{scheme}.gguf") == scheme.upper()
+    assert architecture_of("LLaMA 1B mostly Q4_0") == "llama"
+
+
+def test_an_import_is_taken_back_and_runs_are_deleted(store: Store, file: Path) -> None:
+    first = imported(store, file, LLAMA_BENCH, name="a")
+    second = imported(store, file, LLAMA_BENCH, DECODE, name="a")
+    assert (second.added, second.known) == (1, 1)
+    assert [(one.id, one.runs) for one in list_imports(store)] == [(second.id, 1), (first.id, 1)]
+    assert second.id is not None and undo_import(store, second.id) == 1
+    assert len(store.list_runs()) == 1
+    with pytest.raises(RunNotFound, match="undo-import"):
+        undo_import(store, second.id)
+    assert imported(store, file, DECODE, name="a").added == 1, "it can come again"
+    assert delete_runs(store, [*store.run_ids(), "nobody"]) == 2
+    with store.reading() as connection:
+        for table in ("runs", "devices", "artifacts", "repetitions", "imports", "tags", "measurements"):
+            count = connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar()
+            assert count == 0, table
