@@ -14,12 +14,14 @@ from pathlib import Path
 import pytest
 import torch
 from conversions import Convert, request
+from gguf_files import write_model
 from transformers import LlamaConfig
 
 from toolkit.artifact import Artifact
 from toolkit.errors import (
     ArtifactCorrupt,
     ArtifactExists,
+    BadGroupSize,
     ContextTooLong,
     MissingWeights,
     ParityFailed,
@@ -73,7 +75,7 @@ def test_a_weight_of_another_shape_is_refused(llama: ModelSource, convert_model:
 def test_wrong_weights_fail_parity_and_leave_nothing(
     convert_model: Convert, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import toolkit.export.convert as module
+    import toolkit.export.trial as module
 
     honest = module.reference_logits
     monkeypatch.setattr(module, "reference_logits", lambda *args, **given: -honest(*args, **given))
@@ -81,7 +83,8 @@ def test_wrong_weights_fail_parity_and_leave_nothing(
         convert_model("random:llama-tiny")
     assert list(tmp_path.iterdir()) == []
     kept = convert_model("random:llama-tiny", parity_check=False)
-    assert kept.manifest.parity is not None and not kept.manifest.parity.passed
+    assert kept.manifest.parity is None, "a check that is not asked for is not made"
+    assert kept.manifest.greedy_reference is not None
 
 
 def test_context_longer_than_the_models_is_refused(convert_model: Convert) -> None:
@@ -219,3 +222,81 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path, stage: str) -> None:
     assert "Traceback" not in stderr
     assert not output.exists()
     assert not output.parent.exists() or list(output.parent.iterdir()) == []
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # ExecuTorch, while it is imported
+@pytest.mark.parametrize("backend", ["onnxruntime", "executorch"])
+def test_the_group_sizes_that_are_advised_are_accepted(
+    backend: str, settings: Settings, tmp_path: Path, convert_model: Convert
+) -> None:
+    source = odd_widths(settings, tmp_path)
+    with pytest.raises(BadGroupSize) as caught:
+        convert_model(source, "8da4w", backend=backend, group_size=64)
+    error = caught.value
+    assert error.subject and error.next_step
+    advised = [int(size) for size in re.findall(r"\b\d+\b", error.next_step.partition("(")[0])]
+    assert advised
+    for size in advised:
+        convert_model(source, "8da4w", backend=backend, group_size=size, output=tmp_path / f"g{size}")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # ExecuTorch, while it is imported
+@pytest.mark.parametrize("backend", ["onnxruntime", "executorch"])
+@pytest.mark.parametrize("quant", ["mobile-4bit", "mobile-8bit", "8da4w"])
+def test_widths_that_no_group_divides_convert_when_no_size_was_asked_for(
+    quant: str,
+    backend: str,
+    settings: Settings,
+    tmp_path: Path,
+    convert_model: Convert,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    artifact = convert_model(odd_widths(settings, tmp_path), quant, backend=backend)
+    parity = artifact.manifest.parity
+    assert parity is not None and parity.passed
+    if not (quant == "mobile-8bit" and backend == "executorch"):
+        assert "groups of 32 do not divide" in capsys.readouterr().err
+
+
+def odd_widths(settings: Settings, folder: Path) -> ModelSource:
+    """Hidden size 80, feed-forward 200: only 16 divides the one, and no group the other."""
+    config = folder / "odd.json"
+    fields = resolve("random:llama-tiny", settings).config.to_dict()
+    sizes = {"hidden_size": 80, "intermediate_size": 200, "num_attention_heads": 5, "num_key_value_heads": 5}
+    config.write_text(json.dumps(fields | sizes))
+    return resolve(f"random:{config}", settings)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("matrix_type", ["Q4_0", "Q4_1", "Q8_0"])
+def test_a_files_own_blocks_are_kept_whatever_holds_the_vocabulary(
+    matrix_type: str, tied: bool, settings: Settings, tmp_path: Path, convert_model: Convert
+) -> None:
+    model = resolve("random:llama-tiny" if tied else "random:mistral-tiny", settings)
+    file = tmp_path / "m.gguf"
+    no_vocabulary = {"tokenizer.ggml.tokens": None, "tokenizer.ggml.model": None}
+    write_model(file, model, "llama", matrix_type=matrix_type, metadata=no_vocabulary)
+    parity = convert_model(str(file), "source").manifest.parity
+    assert parity is not None and parity.mean_kl < 0.02
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # ExecuTorch, while it is imported
+@pytest.mark.parametrize(
+    ("quant", "backend", "warned"),
+    [("8w", "onnxruntime", True), ("8da8w", "onnxruntime", False), ("8w", "executorch", False)],
+)
+def test_a_scheme_slower_than_fp32_is_warned_about(
+    quant: str, backend: str, warned: bool, convert_model: Convert, capsys: pytest.CaptureFixture[str]
+) -> None:
+    convert_model("random:llama-tiny", quant, backend=backend)
+    assert ("slowly than fp32" in capsys.readouterr().err) == warned
+
+
+def test_the_default_is_the_preset_that_keeps_quality_and_ends_with_a_verdict(tmp_path: Path) -> None:
+    result = run_cli("random:llama-tiny", "-o", str(tmp_path / "a"), home=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert Artifact.load(tmp_path / "a").manifest.quantization.preset == "mobile-4bit"
+    assert re.search(r"^verdict: (good|usable|damaged) - .*; random weights", result.stdout, re.MULTILINE)
+    unchecked = run_cli("random:llama-tiny", "-o", str(tmp_path / "b"), "--no-parity-check", home=tmp_path)
+    assert "verdict: none: not compared" in unchecked.stdout
+    assert "check parity" not in unchecked.stderr

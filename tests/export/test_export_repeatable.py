@@ -64,6 +64,7 @@ def twice(source: ModelSource, tmp_path: Path, **options: Any) -> tuple[Artifact
     return first, second
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # ExecuTorch, while it is imported
 @pytest.mark.parametrize("backend", ["onnxruntime", "executorch"])
 @pytest.mark.parametrize("model_type", MODEL_TYPES)
 def test_empty_and_full_caches_give_the_same_bytes(

@@ -63,6 +63,7 @@ def test_include_adds_combinations_at_the_first_value_of_other_axes() -> None:
 def test_null_in_an_include_or_exclude_is_the_flag_that_is_not_given() -> None:
     found = conversions(
         convert(
+            quant=["8da4w"],
             group_size=[16, None],
             include=[{"quant": "8w", "group_size": None}],
             exclude=[{"quant": "8da4w", "group_size": None}],

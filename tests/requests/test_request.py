@@ -92,8 +92,8 @@ def test_a_new_axis_is_a_field_of_the_recipe_and_multiplies_its_steps() -> None:
         )
     )
     assert [one.label for one in converted] == [
-        "m onnxruntime 8da4w flavour=salt",
-        "m onnxruntime 8da4w",
+        "m onnxruntime mobile-4bit flavour=salt",
+        "m onnxruntime mobile-4bit",
     ]
     runs = profile_runs(
         profile_section(FlavouredRun, FlavouredConversion).model_validate(

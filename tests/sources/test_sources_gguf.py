@@ -228,6 +228,99 @@ def test_phi3_long_rotary_factors_are_read(write_gguf: WriteGguf, settings: Sett
     assert config.original_max_position_embeddings == 256
 
 
+FOREIGN = [
+    "blk.0.attn_output.bias",
+    "blk.0.attn_v.bias",
+    "blk.1.ffn_down.bias",
+    "output.bias",
+    "blk.0.attn_q_norm.weight",
+    "blk.2.attn_q.weight",
+    "some.other",
+]
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_tensor_that_is_not_read_is_refused(name: str, write_gguf: WriteGguf, settings: Settings) -> None:
+    path = write_gguf("llama-tiny", tensors={name: np.ones(64, np.float32)})
+    with pytest.raises(SourceError, match=rf"belong to no part.*{name}") as caught:
+        resolve(str(path), settings)
+    assert caught.value.subject and caught.value.next_step
+
+
+UNREAD = {
+    "rope.scaling.attn_factor": 2.0,
+    "rope.scaling.yarn_beta_fast": 8.0,
+    "attention.scale": 0.5,
+    "logit_scale": 0.25,
+    "embedding_scale": 3.0,
+    "residual_scale": 0.3,
+    "attn_logit_softcapping": 30.0,
+    "attention.clamp_kqv": 8.0,
+    "something.new": 7,
+}
+
+
+@pytest.mark.parametrize("key", UNREAD)
+def test_a_key_that_may_change_the_result_is_refused(
+    key: str, write_gguf: WriteGguf, settings: Settings
+) -> None:
+    path = write_gguf("llama-tiny", metadata={f"llama.{key}": UNREAD[key]})
+    with pytest.raises(SourceError, match=rf"llama\.{key}"):
+        resolve(str(path), settings)
+
+
+def test_keys_that_change_nothing_are_accepted(write_gguf: WriteGguf, settings: Settings) -> None:
+    neutral = {"rope.scaling.attn_factor": 1.0, "attention.scale": 0.0, "logit_scale": 1.0, "expert_count": 0}
+    path = write_gguf("llama-tiny", metadata={f"llama.{key}": value for key, value in neutral.items()})
+    assert resolve(str(path), settings).config.rope_parameters["rope_type"] == "default"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"rope.scaling.type": "linear", "rope.scaling.factor": 4.0}, {"rope.scale_linear": 4.0}]
+    + [{"rope.scaling.factor": 4.0}],
+)
+def test_linear_scaling_is_read_as_llama_cpp_reads_it(
+    fields: dict[str, Any], write_gguf: WriteGguf, settings: Settings
+) -> None:
+    path = write_gguf("llama-tiny", metadata={f"llama.{key}": value for key, value in fields.items()})
+    scaling = resolve(str(path), settings).config.rope_parameters
+    assert (scaling["rope_type"], scaling["factor"]) == ("linear", 4.0)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "metadata", "match"),
+    [
+        ("llama", {"general.type": "adapter", "adapter.type": "lora"}, "is an adapter"),
+        ("clip", {"general.type": "mmproj"}, "projector"),
+        ("llama", {"general.type": "imatrix"}, "'imatrix'"),
+        ("llama", {"llama.expert_count": 8}, "mixture of 8 experts"),
+    ],
+)
+def test_files_that_are_no_dense_language_model_say_what_they_are(
+    architecture: str, metadata: dict[str, Any], match: str, tmp_path: Path, settings: Settings
+) -> None:
+    import gguf
+
+    path = tmp_path / "other.GGUF"
+    writer = gguf.GGUFWriter(path, architecture)
+    for key, value in metadata.items():
+        (writer.add_string if isinstance(value, str) else writer.add_uint32)(key, value)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    with pytest.raises((SourceError, UnsupportedModel), match=match) as caught:
+        resolve(str(path), settings)
+    assert caught.value.subject and caught.value.next_step
+
+
+def test_the_ending_may_be_in_capitals(write_gguf: WriteGguf, settings: Settings) -> None:
+    path = write_gguf("llama-tiny")
+    renamed = path.rename(path.with_suffix(".GGUF"))
+    assert resolve(str(renamed), settings).info.kind == "gguf"
+
+
 def test_end_of_turn_tokens_of_a_chat_model_end_generation(
     write_gguf: WriteGguf, settings: Settings, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from toolkit.capture.graph import DecoderGraph, Op, Ref
+from toolkit.compress.fitting import Columns
 from toolkit.compress.parameters import Matrix
 from toolkit.compress.plan import Role
 from toolkit.errors import UnsupportedModel
@@ -29,6 +30,20 @@ def linear_matrix(graph: DecoderGraph, tied: Mapping[str, str], op: Op) -> Matri
         raise UnsupportedModel(f"the matrix of {op} is computed from the text, not a parameter")
     role: Role = "lm_head" if is_head(graph, tied, op) else "linear"
     return Matrix(tied.get(name, name), role, bool(op.kwargs.get("transposed")))
+
+
+def matrix_columns(graph: DecoderGraph, tied: Mapping[str, str]) -> list[Columns]:
+    """The widths of all matrices, in each of their roles."""
+    found = []
+    for op in graph.ops:
+        if op.target == "aten.linear":
+            matrix = linear_matrix(graph, tied, op)
+            shape = graph.parameters[op.args[1].name]
+            found.append(Columns(matrix.name, matrix.role, shape[0] if matrix.transposed else shape[-1]))
+        elif op.target == "aten.embedding" and op.args[1] == Ref("input_ids"):
+            name = op.args[0].name
+            found.append(Columns(tied.get(name, name), "embedding", graph.parameters[name][-1]))
+    return found
 
 
 def linear_bias(op: Op) -> Ref | None:

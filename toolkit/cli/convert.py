@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from toolkit.cli.request_options import takes
 from toolkit.export.request import ConvertRequest
+
+if TYPE_CHECKING:
+    from toolkit.artifact import Manifest
 
 
 @takes(ConvertRequest)
@@ -42,5 +45,16 @@ def convert(
             f"agreement with transformers fp32: top-1 {manifest.parity.top1_agreement:.0%}, "
             f"mean KL {manifest.parity.mean_kl:.3g} nats, max abs diff {manifest.parity.max_abs_diff:.3g}"
         )
+    print(f"verdict: {_verdict(manifest)}")
     cost = manifest.conversion
     print(f"took {cost.seconds:.1f} s, peak memory {cost.peak_rss_bytes / 1e6:.0f} MB")
+
+
+def _verdict(manifest: Manifest) -> str:
+    from toolkit.evaluate.verdict import verdict
+
+    if manifest.parity is None:
+        return "none: not compared with the original (--no-parity-check)"
+    found = verdict(manifest.parity)
+    random = "; random weights, so this says nothing about a trained model"
+    return f"{found.word} - {found.meaning}{random if manifest.source.kind == 'random' else ''}"

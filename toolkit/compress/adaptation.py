@@ -98,6 +98,17 @@ def check_supported(plan: QuantizationPlan, engine: EngineSpec) -> None:
             raise _refusal(engine, f"does not take matrices that {spec.algorithm} quantized")
 
 
+def slowness(plan: QuantizationPlan, engine: EngineSpec) -> str | None:
+    """A warning when linears would decode more slowly than in fp32, with the scheme to take instead."""
+    better = engine.slow_schemes.get(plan.linear.scheme)
+    if better is None:
+        return None
+    return (
+        f"{plan.linear.scheme} decodes more slowly than fp32 on {engine.title}: "
+        f"--quant {better} is as small and fast"
+    )
+
+
 def _refusal(engine: EngineSpec, what: str) -> UnknownScheme:
     can = engine.capabilities
     linears = ", ".join(scheme + _sizes(groups) for scheme, groups in can.linears.items())

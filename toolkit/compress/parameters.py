@@ -51,7 +51,10 @@ class Matrix:
         if plan.carry_over == "nothing" or (plan.carry_over == "linears" and self.role != "linear"):
             return None
         tensor = weights.read_blocks(self.name)
-        return tensor if tensor is not None and (plan.carry_over == "all" or tensor.bits == 4) else None
+        if tensor is None or (plan.carry_over != "all" and tensor.bits != 4):
+            return None
+        # Engines look tokens up with whole zero points only; such a table is quantized again.
+        return None if self.role != "linear" and tensor.exact_offsets else tensor
 
 
 def quantized(

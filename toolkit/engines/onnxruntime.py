@@ -35,4 +35,5 @@ ONNXRUNTIME = EngineSpec(
     lowering="toolkit.export.onnx.backend:LOWERING",
     decoder="toolkit.inference.onnxruntime_session:OnnxDecoder",
     official_runtime="onnxruntime-genai",
+    slow_schemes={"8w": "8da8w"},
 )

@@ -68,6 +68,7 @@ class EngineSpec:
         decoder: "module:attribute" of a function (model file, capacity in tokens) that gives a
             :class:`toolkit.inference.decoder.Decoder` on this host.
         official_runtime: what else runs its artifacts, unchanged.
+        slow_schemes: schemes whose linears decode more slowly than fp32 -> one as exact that does not.
     """
 
     name: str
@@ -86,6 +87,7 @@ class EngineSpec:
     decoder: str
     official_runtime: str
     environment: Mapping[str, str] = field(default_factory=dict)
+    slow_schemes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def install(self) -> str:

@@ -18,9 +18,7 @@ from toolkit.artifact import (
     Artifact,
     Backend,
     Conversion,
-    GreedyReference,
     Manifest,
-    Parity,
     check_target,
     file_entries,
     publish,
@@ -32,21 +30,22 @@ from toolkit.capture.capture import cached_capture
 from toolkit.capture.description import describe
 from toolkit.capture.folding import Folded, fold
 from toolkit.capture.graph import DecoderGraph
-from toolkit.capture.rope import first_long_position, rope_table, rope_values
+from toolkit.capture.patterns import matrix_columns
+from toolkit.capture.rope import rope_table, rope_values
 from toolkit.capture.skeleton import build_skeleton, tied_names
-from toolkit.compress.adaptation import check_supported
+from toolkit.compress.adaptation import check_supported, slowness
+from toolkit.compress.fitting import Columns, fitted
 from toolkit.compress.plan import QuantizationPlan
 from toolkit.compress.tensor import QuantizedTensor
 from toolkit.engines import ENGINES
 from toolkit.engines.spec import EngineSpec
-from toolkit.errors import ContextTooLong, MissingWeights, ParityFailed, UnsupportedModel, UsageError
+from toolkit.errors import ContextTooLong, MissingWeights, UnsupportedModel, UsageError
 from toolkit.evaluate import parity
 from toolkit.export import facts
 from toolkit.export.lowering import EngineLowering, LoweredModel, LoweringJob, lowering_for
 from toolkit.export.quantization import label_of, plan_for
 from toolkit.export.request import ConvertRequest
-from toolkit.inference.decoder import open_decoder
-from toolkit.inference.reference import reference_logits
+from toolkit.export.trial import try_out
 from toolkit.settings import Settings
 
 if TYPE_CHECKING:
@@ -112,6 +111,9 @@ def convert(
         graph, cached = cached_capture(model, source.config, settings.cache_dir)
         _check_weights(source, graph, tied)
         layers = describe(graph)
+    if (warning := slowness(plan, engine)) is not None:
+        print(warning, file=sys.stderr)
+    plan = _fitted(plan, matrix_columns(graph, tied), engine, request)
     with staging(output, overwrite=overwrite) as folder:
         tokenizer = source.write_tokenizer(folder)
         with (
@@ -136,10 +138,9 @@ def convert(
                 tokens=facts.special_tokens(folder),
             )
             lowered = _lower(lowering, folder, job)
-        with stages("check parity"):
-            limit = parity.threshold(lowered.stored.values())
-            agreement, greedy = _parity(source, model, folder, tied, context, limit, engine)
-        _enforce(agreement, source, request)
+        with stages("check parity" if request.parity_check else "greedy reference"):
+            limit = parity.threshold(lowered.stored.values()) if request.parity_check else None
+            agreement, greedy = try_out(source, model, folder, tied, context, limit, engine)
         with stages("hash and publish"):
             files = file_entries(folder)
             manifest = Manifest(
@@ -249,39 +250,15 @@ def _check_weights(source: ModelSource, graph: DecoderGraph, tied: Mapping[str, 
             )
 
 
-def _parity(
-    source: ModelSource,
-    model: PreTrainedModel,
-    folder: Path,
-    tied: Mapping[str, str],
-    context: int,
-    limit: parity.Threshold,
-    engine: EngineSpec,
-) -> tuple[Parity, GreedyReference]:
-    ids, prompt = parity.parity_ids(folder, source.config.vocab_size)
-    length = min(len(ids[0]), context)
-    ids = [text[:length] for text in ids]
-    first = first_long_position(source.config, context)
-    if first:
+def _fitted(
+    plan: QuantizationPlan, matrices: list[Columns], engine: EngineSpec, request: ConvertRequest
+) -> QuantizationPlan:
+    plan, changed = fitted(plan, matrices, engine, asked=request.group_size is not None)
+    if changed:
+        more = ", ..." if len(changed) > 2 else ""
         print(
-            f"{source.name}: a context of {context} has longrope's long factors for texts of every length; "
-            f"transformers takes the short ones up to {first} tokens, as --context {first} does",
+            f"{len(changed)} matrices have columns that groups of {plan.linear.group_size} do not divide "
+            f"({', '.join(changed[:2])}{more}): they get finer groups or 8 bits per channel",
             file=sys.stderr,
         )
-    expected = reference_logits(source, model, tied, ids, first_position=first)
-    prompt = prompt[: max(1, context - 1)]
-    tokens = max(1, min(parity.GREEDY_TOKENS, context - len(prompt)))
-    decoder = open_decoder(engine, folder, max(length, len(prompt) + tokens))
-    agreement = parity.measure(expected, decoder, ids, limit)
-    return agreement, parity.greedy_reference(decoder, prompt, tokens)
-
-
-def _enforce(agreement: Parity, source: ModelSource, request: ConvertRequest) -> None:
-    if agreement.passed or not request.parity_check:
-        return
-    raise ParityFailed(
-        f"the artifact disagrees with transformers: mean KL {agreement.mean_kl:.4g}, "
-        f"max abs diff {agreement.max_abs_diff:.4g}, allowed {agreement.threshold}",
-        subject=source.name,
-        next_step="Use more bits or smaller groups, or pass --no-parity-check to keep the artifact anyway.",
-    )
+    return plan

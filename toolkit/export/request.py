@@ -8,6 +8,9 @@ from typing import Annotated, Literal
 from toolkit.engines import DEFAULT_ENGINE, EngineName
 from toolkit.request import Count, CountOrZero, Flag, Option, Request, Text
 
+# The smallest that keeps quality: docs/quantization.md has the figures.
+DEFAULT_QUANT = "mobile-4bit"
+
 
 class ConvertRequest(Request):
     """One conversion; None stands for an option that is not given."""
@@ -36,13 +39,13 @@ class ConvertRequest(Request):
     quant: Annotated[
         Text,
         Option(
-            "Scheme (fp32 fp16 8w 8da8w 4w 8da4w), a preset, or 'source' (GGUF only).",
+            "A preset, a scheme (fp32 fp16 8w 8da8w 4w 8da4w), or 'source' (GGUF only).",
             recipe="axis",
             recipe_help="Schemes, quantization presets, or source.",
             label=str,
             always_shown=True,
         ),
-    ] = "8da4w"
+    ] = DEFAULT_QUANT
     group_size: Annotated[
         CountOrZero | None,
         Option(
@@ -102,4 +105,4 @@ class ConvertRequest(Request):
             recorded=False,
         ),
     ] = False
-    parity_check: Annotated[Flag, Option("Fail when the artifact disagrees with transformers.")] = True
+    parity_check: Annotated[Flag, Option("Compare with transformers, fail when they disagree.")] = True

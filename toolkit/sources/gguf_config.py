@@ -112,10 +112,12 @@ def _decoder(metadata: _Metadata) -> dict[str, Any]:
 
 def _rotary(metadata: _Metadata) -> dict[str, Any]:
     theta = metadata.get("rope.freq_base", 10000.0)
-    kind = metadata.get("rope.scaling.type", "none")
-    if kind in ("none", ""):
+    # As llama.cpp: a factor without a type scales linearly, and scale_linear is the factor's older name.
+    kind = metadata.get("rope.scaling.type", "linear") or "linear"
+    factor = metadata.get("rope.scaling.factor", 0.0) or metadata.get("rope.scale_linear", 0.0) or 1.0
+    if kind == "none" or (kind == "linear" and factor == 1.0):
         return {"rope_type": "default", "rope_theta": theta}
-    parameters = {"rope_type": kind, "rope_theta": theta, "factor": metadata.get("rope.scaling.factor", 1.0)}
+    parameters = {"rope_type": kind, "rope_theta": theta, "factor": factor}
     if kind == "yarn":
         parameters["original_max_position_embeddings"] = metadata.count(
             "rope.scaling.original_context_length"
@@ -144,8 +146,6 @@ def _head_dim(metadata: _Metadata) -> int:
 
 
 def _llama(metadata: _Metadata) -> dict[str, Any]:
-    if "blk.0.ffn_gate_inp.weight" in metadata.tensors:
-        raise UnsupportedModel("mixture of experts is not supported", subject=str(metadata.header.path))
     fields = _decoder(metadata)
     if "rope_freqs.weight" in metadata.tensors:
         from toolkit.sources.gguf_rotary import llama3_rotary

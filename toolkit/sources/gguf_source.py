@@ -8,6 +8,7 @@ from toolkit.artifact import SourceInfo
 from toolkit.settings import Settings
 from toolkit.sources.base import ModelSource, Original
 from toolkit.sources.checksums import weight_file_entries
+from toolkit.sources.gguf_accounting import check_all_read, refuse_other_kinds
 from toolkit.sources.gguf_config import read_config
 from toolkit.sources.gguf_header import read_header
 from toolkit.sources.gguf_tensors import TENSOR_NAMES
@@ -35,6 +36,7 @@ def from_gguf(
         MissingWeights: the architecture needs tensors that the file lacks.
     """
     header = read_header(path)
+    refuse_other_kinds(header)
     config = read_config(header)
     expected = expected_parameters(config, subject=str(path))
     heads = config.num_attention_heads
@@ -46,6 +48,7 @@ def from_gguf(
         key_heads=getattr(config, "num_key_value_heads", None) or heads,
     )
     check_complete(expected, {name: weights.shape(name) for name in weights.names()}, subject=str(path))
+    check_all_read(header, weights.stored_names())
     if info is None:
         files = weight_file_entries([path], path.parent, settings.cache_dir)
         info = SourceInfo(kind="gguf", id=path.name, revision=None, files=files)

@@ -49,6 +49,10 @@ class GgufWeights:
         """Parameters that the file holds, in the model's order."""
         return list(self._located)
 
+    def stored_names(self) -> list[str]:
+        """The file's names of the same."""
+        return [entry.name for entry, _ in self._located.values()]
+
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape in the ``state_dict()``'s layout."""
         entry, change = self._located[name]

@@ -103,10 +103,17 @@ def check_complete(
 
     Raises:
         MissingWeights: tensors are missing; the first few are named.
+        UnsupportedModel: those of a mixture of experts are.
         SourceCorrupt: a tensor has another shape than the config says.
     """
     missing = [name for name in expected if name not in found]
     if missing:
+        if any(".experts." in name for name in missing):
+            raise UnsupportedModel(
+                f"is a mixture of experts whose weights are stored in a way that is not read ({missing[0]})",
+                subject=subject,
+                next_step="Choose a model without experts.",
+            )
         named = ", ".join(missing[:4]) + (", ..." if len(missing) > 4 else "")
         raise MissingWeights(
             f"{len(missing)} of {len(expected)} tensors are missing: {named}",

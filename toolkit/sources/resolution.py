@@ -40,7 +40,7 @@ def resolve(
         UsageError: a revision for something that has none.
     """
     path = Path(model).expanduser()
-    if model.startswith("random:") or model.endswith(".gguf") or path.is_dir():
+    if model.startswith("random:") or _is_gguf(model) or path.is_dir():
         if revision is not None:
             raise UsageError("--revision is for hub models only", subject=model)
         return _open_local(model, path, settings, trust_remote_code)
@@ -70,12 +70,16 @@ def resolve(
         ) from error
 
 
+def _is_gguf(model: str) -> bool:
+    return model.lower().endswith(".gguf")
+
+
 def _open_local(model: str, path: Path, settings: Settings, trust_remote_code: bool) -> ModelSource:
     if model.startswith("random:"):
         from toolkit.sources.random_source import from_random
 
         return from_random(model, settings.models_dir)
-    if model.endswith(".gguf"):
+    if _is_gguf(model):
         from toolkit.sources.gguf_source import from_gguf
 
         return from_gguf(path, settings)
