@@ -55,6 +55,18 @@ def test_onnxruntime_serves_texts_and_sessions_after_each_other(
     assert got == expected_texts(hybrid.greedy(prompt, COUNT))
 
 
+@pytest.mark.soak
+def test_going_back_and_forth_stays_in_the_states_memory(bundle: Bundle, tmp_path: Path) -> None:
+    programs = compile_with_onnxruntime(
+        tmp_path, "onnxruntime_texts", SLM_SANITIZE="address,undefined", CMAKE_BUILD_TYPE="Debug"
+    )
+    library = str(bundle.path / "lib" / "libonnxruntime.so.1")
+    hybrid = HybridDecoder()
+    prompt = [5, 17, 30, 2, 41]
+    got = texts(programs / "onnxruntime_texts", hybrid.save(tmp_path / "hybrid"), library, prompt)
+    assert got == expected_texts(hybrid.greedy(prompt, COUNT))
+
+
 @pytest.mark.skipif(find_spec("executorch") is None, reason="the extra [executorch] is not installed")
 def test_executorch_serves_texts_and_sessions_after_each_other(tmp_path: Path) -> None:
     artifact = convert("random:llama-tiny", tmp_path / "llama", "--quant", "fp32")
