@@ -29,7 +29,7 @@ def silent(done: int, total: int) -> None:
 
 def say(sentence: str) -> None:
     """Tell people something; stdout is for what they asked for."""
-    print(sentence, file=sys.stderr, flush=True)
+    _write(f"{sentence}\n")
 
 
 @contextmanager
@@ -73,9 +73,9 @@ def shared_bars() -> Iterator[ShowProgress]:
 def stage(label: str) -> Iterator[None]:
     """Announce a stage on stderr and say how long it took."""
     started = time.monotonic()
-    print(f"{label} ...", file=sys.stderr, flush=True)
+    _write(f"{label} ...\n")
     yield
-    print(f"{label}: {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
+    _write(f"{label}: {time.monotonic() - started:.1f} s\n")
 
 
 @contextmanager
@@ -123,8 +123,18 @@ def _plain_lines(label: str, unit: str) -> Iterator[ProgressCallback]:
         if quarter > last_quarter:
             last_quarter = quarter
             amount = f"{done / 1e6:.1f} of {total / 1e6:.1f} MB" if unit == "bytes" else f"{done} of {total}"
-            # In one piece, so that lines of several threads do not mix.
-            sys.stderr.write(f"{label}: {amount}\n")
-            sys.stderr.flush()
+            _write(f"{label}: {amount}\n")
 
     yield report
+
+
+def _write(text: str) -> None:
+    """Show a line, in one piece so that lines of several threads do not mix.
+
+    Work does not end because nobody reads about it: a closed or full stderr shows nothing.
+    """
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except OSError:
+        pass

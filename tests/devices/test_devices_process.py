@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from toolkit.devices.process import ProcessTimeout, run_process
+from toolkit.devices.process import CannotStart, ProcessTimeout, run_process
 
 
 def test_output_and_exit_code_come_back() -> None:
@@ -54,6 +54,7 @@ def test_ticks_come_while_the_process_runs_and_their_error_kills_it() -> None:
     assert 0.5 < time.monotonic() - started < 5
 
 
-def test_a_missing_program_is_an_os_error() -> None:
-    with pytest.raises(FileNotFoundError):
+def test_a_missing_program_is_an_error_of_its_own_and_no_os_error_of_a_callback() -> None:
+    with pytest.raises(CannotStart) as caught:
         run_process(["no-such-program"], timeout_s=1)
+    assert isinstance(caught.value.reason, FileNotFoundError)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from toolkit.artifact import Artifact
 from toolkit.devices.base import Readings
 from toolkit.profiling.description import RunDescription
-from toolkit.profiling.energy.counter_units import Calibration, Uncalibrated, calibrate
+from toolkit.profiling.energy.counter_units import Calibration, ChargeChange, Uncalibrated, calibrate
 from toolkit.profiling.energy.net import energy_of
 from toolkit.profiling.energy.power_curve import PowerCurve
 from toolkit.profiling.energy_options import EnergyOptions
@@ -95,6 +95,9 @@ def test_with_a_charger_the_load_shows_the_sign(sign: int) -> None:
         (power(to_current=lambda a: 0), "does not change"),
         (power(to_current=lambda a: round(-2e4 * a)), "neither microamperes nor milliamperes"),
         (power(to_current=lambda a: round(1e9 * a)), "neither microamperes nor milliamperes"),
+        # A phone that computes with 6 A and idles with 3: idle says that it cannot be.
+        (power(to_current=lambda a: round(-1e3 * a * (4 if a > 1 else 10))), "not proven"),
+        (power(to_current=lambda a: round(-1e6 * a if a > 1 else -100 * a)), "not proven"),
         (power(to_voltage=1.0), "neither microvolts nor millivolts"),
         (power(to_current=lambda a: round(1e6 * a) * (-1 if round(1e3 * a) % 2 else 1)), "changes its sign"),
     ],
@@ -105,6 +108,87 @@ def test_samples_that_no_phone_gives_are_refused(samples: Power, why: str) -> No
         samples = samples.model_copy(update={"current": flipped})
     with pytest.raises(Uncalibrated, match=why):
         calibrate(samples, LOAD, unplugged=True)
+
+
+def with_charger(idle: float, load: float) -> Power:
+    """Currents as numbers, with a charger attached."""
+    return power(to_current=lambda a: round((load if a > 1 else idle) * (1 + (a - round(a, 1)))))
+
+
+@pytest.mark.parametrize(
+    ("idle", "load"),
+    [(-900, -12_000), (-300, -900), (-900, -40_000), (3200, 2100), (-4000, -15_000), (900, -900)],
+    ids=[
+        "48 W read as milliamperes",
+        "0.9 mA",
+        "40 mA",
+        "a charger in milliamperes",
+        "a watch",
+        "turns round",
+    ],
+)
+def test_with_a_charger_small_numbers_prove_no_unit(idle: float, load: float) -> None:
+    """A battery held at its charge limit gives next to nothing: 0.05 W must not become 48."""
+    with pytest.raises(Uncalibrated, match="not proven"):
+        calibrate(with_charger(idle, load), LOAD, unplugged=False)
+
+
+def test_without_a_charger_what_only_a_watch_draws_is_refused() -> None:
+    with pytest.raises(Uncalibrated, match="neither"):
+        calibrate(with_charger(-4000, -15_000), LOAD, unplugged=True)
+
+
+def hours(milliampere_hours: float, minutes: float = 1) -> ChargeChange:
+    return ChargeChange(round(1000 * milliampere_hours), round(minutes * 60e9))
+
+
+@pytest.mark.parametrize(
+    ("idle", "load", "charge", "unit"),
+    [
+        # 3.2 A down to 2.1 A into the battery, about 48 mAh in a minute.
+        (3200, 2100, hours(45), "mA"),
+        (3_200_000, 2_100_000, hours(45), "uA"),
+        (3_200_000, 2_100_000, None, "uA"),
+        # 60 and 180 mA in microamperes: 2 mAh a minute, 20 in ten.
+        (-60_000, -180_000, hours(20, 10), "uA"),
+        (-20_000, -180_000, hours(20, 10), "uA"),
+    ],
+)
+def test_the_batterys_charge_proves_a_unit(
+    idle: float, load: float, charge: ChargeChange | None, unit: str
+) -> None:
+    assert calibrate(with_charger(idle, load), LOAD, unplugged=False, charge=charge).current_unit == unit
+
+
+def test_a_charge_that_speaks_against_the_unit_costs_the_figures() -> None:
+    samples = power(to_current=lambda a: round(-1e3 * a))
+    assert calibrate(samples, LOAD, unplugged=True, charge=hours(14)).current_unit == "mA"
+    assert calibrate(samples, LOAD, unplugged=True, charge=hours(0)).current_unit == "mA"
+    micro = power(to_current=lambda a: round(-1e6 * a))
+    with pytest.raises(Uncalibrated, match="charge says mA"):
+        calibrate(micro, LOAD, unplugged=True, charge=hours(14_000))
+
+
+@given(
+    st.floats(1e-4, 20),
+    st.floats(1e-4, 20),
+    st.sampled_from([1e6, 1e3]),
+    st.booleans(),
+    st.sampled_from([1, -1]),
+)
+def test_a_unit_that_is_given_is_never_the_wrong_one(
+    idle_amperes: float, load_amperes: float, per_ampere: float, unplugged: bool, sign: int
+) -> None:
+    """Whatever flows, a wrong unit is a thousandfold error: none is better."""
+    if unplugged and not (0.02 <= idle_amperes <= 2.5 and 0.05 <= load_amperes <= 8):
+        # Without a charger, this is what phones draw.
+        return
+    samples = with_charger(sign * idle_amperes * per_ampere, sign * load_amperes * per_ampere)
+    try:
+        found = calibrate(samples, LOAD, unplugged=unplugged)
+    except Uncalibrated:
+        return
+    assert found.current_unit == ("uA" if per_ampere == 1e6 else "mA")
 
 
 def test_a_run_too_short_for_samples_is_refused() -> None:

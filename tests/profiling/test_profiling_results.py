@@ -13,10 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from toolkit.artifact import Artifact
-from toolkit.devices.base import Readings
-from toolkit.errors import DeviceLost, ResultInvalid
+from toolkit.devices.base import DeviceInfo, Readings
+from toolkit.errors import DeviceLost, ResultInvalid, UsageError
 from toolkit.profiling.description import parse_description
 from toolkit.profiling.gate.moments import Moment
+from toolkit.profiling.request import ProfileRequest
 from toolkit.profiling.rows import device_row, stored_run
 from toolkit.profiling.session.ending import (
     Ending,
@@ -24,6 +25,7 @@ from toolkit.profiling.session.ending import (
     ending_of_exit_code,
     ending_of_result,
 )
+from toolkit.profiling.session.preflight import check_cpus
 from toolkit.profiling.session.result_check import checked_result
 from toolkit.store.export import as_json_data
 
@@ -158,6 +160,49 @@ def test_exit_codes_become_reasons(code: int, status: str, said: str) -> None:
     assert ending.status == status
     text = str(ending.error)
     assert said in text and text.startswith("device phone-1: ") and "last words" in text and "next:" in text
+
+
+@pytest.mark.parametrize(
+    ("code", "last_words", "said"),
+    [
+        (2, "slm-runner-ort: error: --affinity: CPU 9 is offline or not allowed", "--affinity"),
+        (9, "slm-runner-ort: error: --affinity: there is no CPU 4000", "--affinity"),
+        (2, "slm-runner-et: error: ExecuTorch cannot start 900 threads", "--threads"),
+        (10, "slm-runner-et: error: --threads: 900 threads", "--threads"),
+        (2, "slm-runner-ort: error: kernels 'own:avx9': own, engine, or own:SET is meant", "--kernels"),
+        (11, "slm-runner-ort: error: this CPU cannot run own:avx512vnni", "--kernels"),
+        (2, "slm-runner-ort: error: unknown flag '--new'", "slm runtime build"),
+        (2, "", "slm runtime build"),
+    ],
+)
+def test_one_exit_code_for_several_faults_is_told_apart(code: int, last_words: str, said: str) -> None:
+    error = ending_of_exit_code(code, f"{last_words}\n", serial="phone-1").error
+    assert error is not None and said in (error.next_step or "")
+
+
+INFO = DeviceInfo(serial="phone-1", kind="adb", state="device", cpu_cores=4)
+
+
+@pytest.mark.parametrize(
+    ("affinity", "online", "said"),
+    [
+        ("0,7", None, "no CPU 7"),
+        ("2-3", (0, 1, 2), "CPU 3 off line"),
+        ("1,3,5", (0, 1), "no CPU 5, CPU 3 off"),
+    ],
+)
+def test_cpus_that_are_not_there_are_refused_before_anything_is_sent(
+    affinity: str, online: tuple[int, ...] | None, said: str
+) -> None:
+    options = ProfileRequest(affinity=affinity)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=said):
+        check_cpus(options, INFO, online)
+
+
+def test_cpus_that_nobody_knows_of_are_left_to_the_runner() -> None:
+    options = ProfileRequest(affinity="0,7")  # type: ignore[arg-type]
+    check_cpus(options, replace(INFO, cpu_cores=None), None)
+    check_cpus(options, replace(INFO, cpu_cores=8), (0, 7))
 
 
 def test_a_failed_run_has_no_figures(artifact: Artifact) -> None:

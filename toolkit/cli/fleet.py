@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -59,6 +58,6 @@ def _summarize(outcomes: Sequence[Outcome[T]]) -> None:
 
 
 def _say(text: str) -> None:
-    # In one piece: other devices' threads write as well.
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
+    from toolkit.progress import say
+
+    say(text)

@@ -12,6 +12,7 @@ from toolkit.cli import (
     convert,
     devices,
     doctor,
+    edge,
     generate,
     models,
     profile,
@@ -22,7 +23,6 @@ from toolkit.cli import (
     results,
     runtime,
 )
-from toolkit.errors import ToolkitError
 
 # Nothing phones home. Set before any engine or hub client is imported, in this process and its children.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -68,12 +68,8 @@ def _root(
 
 
 def main() -> None:
-    """Run the CLI; a ToolkitError becomes one message and its exit code. Typer turns Ctrl-C into 130."""
-    try:
-        app()
-    except ToolkitError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    """Run the CLI; what cannot be done becomes one message and its exit code. Typer turns Ctrl-C into 130."""
+    sys.exit(edge.run(app))
 
 
 if __name__ == "__main__":

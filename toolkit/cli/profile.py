@@ -59,8 +59,21 @@ def profile(
         timeout_s=timeout,
         run_on_devices=run_on_devices,
     )
-    _print([outcome.result for outcome in outcomes if outcome.result is not None], as_json)
+    runs = [outcome.result for outcome in outcomes if outcome.result is not None]
+    _print(runs, as_json)
+    for stored in runs if request.energy is not None else []:
+        _say_why_no_joules(stored)
     exit_with_first_failure(outcomes)
+
+
+def _say_why_no_joules(stored: StoredRun) -> None:
+    """Joules were asked for: a run without any must not end as if all were well."""
+    from toolkit.progress import say
+
+    method = stored.run.energy
+    if stored.measured("joules_per_prompt") is None:
+        why = method.note if method is not None else "the runner took no samples of the battery's counters"
+        say(f"{stored.device.shown_name}: no joules: {why or 'the samples do not cover the repetitions'}")
 
 
 def _print(runs: list[StoredRun], as_json: bool) -> None:

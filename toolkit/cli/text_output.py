@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import NoReturn
 
 import typer
 
+from toolkit.cli.edge import SIGPIPE_CODE, discard_stdout
 from toolkit.errors import UsageError
-
-# What a shell reports of a program that a closed pipe ended.
-_SIGPIPE_CODE = 128 + 13
 
 
 class OutputClosed(Exception):
@@ -35,7 +32,7 @@ def write_text(text: str) -> None:
     except BrokenPipeError:
         raise OutputClosed from None
     except OSError as error:
-        _discard_stdout()
+        discard_stdout()
         raise UsageError(
             f"stdout cannot be written to: {error.strerror}",
             next_step="Send stdout elsewhere, or make room where it goes.",
@@ -44,12 +41,5 @@ def write_text(text: str) -> None:
 
 def end_quietly() -> NoReturn:
     """End the program as a closed pipe ends any other: without a word."""
-    _discard_stdout()
-    raise typer.Exit(_SIGPIPE_CODE)
-
-
-def _discard_stdout() -> None:
-    """What is still buffered goes nowhere; else the interpreter fails over it at its end."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+    discard_stdout()
+    raise typer.Exit(SIGPIPE_CODE)

@@ -28,6 +28,7 @@ class DeviceInfo:
         os_version: "Android 14" or the Linux distribution's pretty name.
         build: Android's build fingerprint, or the kernel release.
         cpu_cores: CPUs that there are, on line or not.
+        page_bytes: size of its kernel's memory pages.
         free_bytes: space left where artifacts are put.
         used_bytes: space that the toolkit's folder takes there.
         emulated: a virtual phone; its results never mix with real ones.
@@ -47,6 +48,7 @@ class DeviceInfo:
     api_level: int | None = None
     build: str | None = None
     cpu_cores: int | None = None
+    page_bytes: int | None = None
     ram_bytes: int | None = None
     free_bytes: int | None = None
     used_bytes: int | None = None

@@ -43,6 +43,12 @@ def parse_meminfo_bytes(text: str, field: str) -> int | None:
     return int(match[1]) * 1024 if match else None
 
 
+def parse_page_bytes(text: str) -> int | None:
+    """Read ``getconf PAGE_SIZE``; a page is a power of two."""
+    size = int(text) if re.fullmatch(r"[0-9]{4,6}", text.strip()) else 0
+    return size if size >= 4096 and size & (size - 1) == 0 else None
+
+
 @dataclass(frozen=True)
 class CpuTimes:
     """Total and idle clock ticks since boot, all CPUs together."""

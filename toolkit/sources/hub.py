@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import queue
 import threading
 from collections.abc import Callable
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 # A machine without internet must not wait: the name lookup alone can block for tens of seconds.
 _REACH_TIMEOUT_S = 4.0
 _TEXT_FILES = ("config.json", *TOKENIZER_FILES)
+
+_OF_THIS_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class HubUnreachable(SourceNotFound):
@@ -145,6 +148,7 @@ class Hub:
         except (RepositoryNotFoundError, HFValidationError) as error:
             raise SourceNotFound("no such model on the hub", subject=repo_id) from error
         except _network_errors(HfHubHTTPError) as error:
+            _raise_of_this_machine(error)
             raise HubUnreachable(
                 f"not cached, and the hub cannot be reached ({str(error).splitlines()[0] or 'timeout'})",
                 subject=repo_id,
@@ -155,6 +159,12 @@ class Hub:
 def _network_errors(hub_http_error: type[Exception]) -> tuple[type[Exception], ...]:
     # The hub library's HTTP client changed its name once already; its error base is above the hub's own.
     return (hub_http_error.__bases__[0], OSError, TimeoutError)
+
+
+def _raise_of_this_machine(error: Exception) -> None:
+    """Raise what the network is not to blame for: a cache that is full, or may not be written to."""
+    if isinstance(error, OSError) and error.errno in _OF_THIS_MACHINE:
+        raise error
 
 
 def _within(timeout_s: float, call: Callable[[], Any]) -> Any:
@@ -232,6 +242,7 @@ class _Fetch:
                 tqdm_class=self._bar_class(),
             )
         except _network_errors(HfHubHTTPError) as error:
+            _raise_of_this_machine(error)
             raise SourceError(
                 f"the download of {name} failed: {str(error).splitlines()[0]}",
                 subject=self._repo_id,

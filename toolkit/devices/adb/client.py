@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.devices.adb.parsers import AttachedDevice, ConnectOutcome, parse_connect, parse_devices
-from toolkit.devices.process import Finished, ProcessTimeout, run_process
+from toolkit.devices.process import CannotStart, Finished, ProcessTimeout, run_process
 from toolkit.errors import AdbNotFound, AdbServerFailed, DeviceTimeout
 
 # Starting adb's server, when none runs, takes a second or two.
@@ -55,9 +55,10 @@ class AdbClient:
                 serial=serial,
                 next_step="Check cable and phone; `adb kill-server` restarts a stuck adb server.",
             ) from None
-        except OSError as error:
+        except CannotStart as error:
             raise AdbNotFound(
-                f"{self.binary} cannot be run: {error.strerror}.", next_step="Set SLM_ADB to a working adb."
+                f"{self.binary} cannot be run: {error.reason.strerror}.",
+                next_step="Set SLM_ADB to a working adb.",
             ) from error
 
     def devices(self) -> list[AttachedDevice]:

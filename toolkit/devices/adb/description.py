@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from toolkit.devices.adb.emulated import is_emulated
 from toolkit.devices.base import DeviceInfo
-from toolkit.devices.conditions import parse_df_free_bytes, parse_du_bytes, parse_getprop, parse_meminfo_bytes
+from toolkit.devices.conditions import (
+    parse_df_free_bytes,
+    parse_du_bytes,
+    parse_getprop,
+    parse_meminfo_bytes,
+    parse_page_bytes,
+)
 from toolkit.devices.cpus import CPUS_SCRIPT, parse_cpus
 from toolkit.devices.identity import IDENTITY_SCRIPT, parse_identity
 from toolkit.devices.sections import section, split_sections
@@ -17,6 +23,7 @@ INFO_SCRIPT = f"""
 {section("cpus")}
 {CPUS_SCRIPT}
 {section("meminfo")}; cat /proc/meminfo
+{section("page-size")}; getconf PAGE_SIZE 2>/dev/null || getconf PAGESIZE 2>/dev/null
 {IDENTITY_SCRIPT}
 """
 
@@ -40,6 +47,7 @@ def describe(serial: str, text: str) -> DeviceInfo:
         api_level=int(sdk) if sdk.isdigit() else None,
         build=properties.get("ro.build.fingerprint"),
         cpu_cores=parse_cpus(sections.get("cpus", "")).count,
+        page_bytes=parse_page_bytes(sections.get("page-size", "")),
         ram_bytes=parse_meminfo_bytes(sections.get("meminfo", ""), "MemTotal"),
         free_bytes=parse_df_free_bytes(sections.get("df", "")),
         used_bytes=parse_du_bytes(sections.get("du", "")),

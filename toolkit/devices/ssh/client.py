@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from toolkit.devices.process import Finished, ProcessTimeout, run_process
+from toolkit.devices.process import CannotStart, Finished, ProcessTimeout, run_process
 from toolkit.errors import DeviceError, DeviceNotReady, DeviceTimeout, UsageError
 
 PREFIX = "ssh:"
@@ -77,9 +77,9 @@ class SshClient:
                 serial=self.serial,
                 next_step=f"Check that the board is on and reachable: ssh {self.destination} true",
             ) from None
-        except OSError as error:
+        except CannotStart as error:
             raise DeviceNotReady(
-                f"{self.binary} cannot be run: {error.strerror}.",
+                f"{self.binary} cannot be run: {error.reason.strerror}.",
                 serial=self.serial,
                 next_step="Install the OpenSSH client (Debian: apt install openssh-client).",
             ) from error

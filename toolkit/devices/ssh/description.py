@@ -5,7 +5,12 @@ from __future__ import annotations
 import shlex
 
 from toolkit.devices.base import DeviceInfo
-from toolkit.devices.conditions import parse_df_free_bytes, parse_du_bytes, parse_meminfo_bytes
+from toolkit.devices.conditions import (
+    parse_df_free_bytes,
+    parse_du_bytes,
+    parse_meminfo_bytes,
+    parse_page_bytes,
+)
 from toolkit.devices.cpus import CPUS_SCRIPT, parse_cpus
 from toolkit.devices.identity import IDENTITY_SCRIPT, parse_identity
 from toolkit.devices.local import android_abi
@@ -23,6 +28,7 @@ INFO_SCRIPT = f"""
 {section("cpus")}
 {CPUS_SCRIPT}
 {section("meminfo")}; cat /proc/meminfo
+{section("page-size")}; getconf PAGE_SIZE 2>/dev/null || getconf PAGESIZE 2>/dev/null
 {IDENTITY_SCRIPT}
 {section("df")}; df -k "$1"
 {section("du")}; if [ -d "$2" ]; then du -sk "$2"; else echo 0; fi
@@ -50,6 +56,7 @@ def describe(serial: str, text: str) -> DeviceInfo:
         os_version=_pretty_name(sections.get("os", "")),
         build=first_line("release"),
         cpu_cores=parse_cpus(sections.get("cpus", "")).count,
+        page_bytes=parse_page_bytes(sections.get("page-size", "")),
         ram_bytes=parse_meminfo_bytes(sections.get("meminfo", ""), "MemTotal"),
         free_bytes=parse_df_free_bytes(sections.get("df", "")),
         used_bytes=parse_du_bytes(sections.get("du", "")),

@@ -1,10 +1,18 @@
 """Unit and sign of a phone's current_now, found out from the samples, never from a list of models.
 
 The kernel asks for microamperes, negative while discharging. Makers give milliamperes (Samsung, Huawei), or
-positive values while discharging (many Qualcomm drivers), and differ between models. A phone that computes
-draws at least tens of milliamperes and at most some amperes, so the size of the largest sample under load
-tells the unit. The sign of a battery that is not charged is that of discharging; with a charger attached, the
-load itself shows the direction, because it always draws more than idling does.
+positive values while discharging (many Qualcomm drivers), and differ between models. So a unit needs two
+facts that speak for it, or against the other one; with fewer there are no joules:
+
+- *Under load* a phone without a charger draws between tens of milliamperes and some amperes.
+- *Idle* it draws some milliamperes at least, and less than a few amperes.
+- *The battery's charge*, counted elsewhere, changes by what flowed.
+
+With external power attached the first two say less: the battery may give next to nothing (a charge limit), so
+a small number proves nothing, and only numbers that no cable carries rule milliamperes out.
+
+The sign of a battery that is not charged is that of discharging; with a charger attached, the load itself
+shows the direction, because it always draws more than idling does.
 """
 
 from __future__ import annotations
@@ -16,8 +24,16 @@ from typing import Literal
 
 from toolkit.profiling.records import Power
 
-# Amperes under load that a battery-powered device can draw; both units' ranges must not meet.
-_MINIMUM_AMPERES, _MAXIMUM_AMPERES = 0.05, 20.0
+# Amperes that a battery gives without a charger, under load and idle; both units' ranges must not meet.
+_LOAD_AMPERES = (0.05, 8.0)
+_IDLE_AMPERES = (0.004, 2.5)
+# No charger of a phone gives more.
+_MAXIMUM_AMPERES = 25.0
+# How far the charge that flowed by current_now may be from what the battery counted; its steps are coarse.
+_AGREEMENT = 3.0
+# Below this change of the charge its own steps and the time around the run say more.
+_MINIMUM_CHARGE_UAH = 3_000
+_NS_PER_H = 3_600_000_000_000
 # One to four cells in series.
 _MINIMUM_VOLTS, _MAXIMUM_VOLTS = 2.5, 20.0
 _MINIMUM_SAMPLES = 3
@@ -25,6 +41,23 @@ _MINIMUM_SAMPLES = 3
 _AGREEING = 0.9
 # The load must stand out of the idle baseline to show the direction.
 _MINIMUM_STEP = 0.05
+
+
+CurrentUnit = Literal["uA", "mA"]
+_AMPERES: dict[CurrentUnit, float] = {"uA": 1e-6, "mA": 1e-3}
+
+
+@dataclass(frozen=True)
+class ChargeChange:
+    """How much the battery's charge changed, by its own counter: two readings, before and after.
+
+    Attributes:
+        microampere_hours: change, as an amount.
+        elapsed_ns: time between the readings.
+    """
+
+    microampere_hours: int
+    elapsed_ns: int
 
 
 class Uncalibrated(Exception):
@@ -43,7 +76,7 @@ class Calibration:
         gauge_ns: median time between two changes of the current: how often the fuel gauge updates.
     """
 
-    current_unit: Literal["uA", "mA"]
+    current_unit: CurrentUnit
     voltage_unit: Literal["uV", "mV"]
     discharge_sign: Literal[1, -1]
     sign_from: Literal["unplugged", "load"]
@@ -51,21 +84,24 @@ class Calibration:
 
     def watts(self, current: int, voltage: int) -> float:
         """Power drawn from the battery; negative while it is charged."""
-        amperes = current * (1e-6 if self.current_unit == "uA" else 1e-3)
+        amperes = current * _AMPERES[self.current_unit]
         volts = voltage * (1e-6 if self.voltage_unit == "uV" else 1e-3)
         return self.discharge_sign * amperes * volts
 
 
-def calibrate(power: Power, load: Sequence[tuple[int, int]], *, unplugged: bool) -> Calibration:
+def calibrate(
+    power: Power, load: Sequence[tuple[int, int]], *, unplugged: bool, charge: ChargeChange | None = None
+) -> Calibration:
     """Find units and sign.
 
     Args:
         power: the samples.
         load: start and end of each measured repetition, on the samples' clock.
         unplugged: no external power was attached at any time.
+        charge: how the battery's own counter changed, where it has one.
 
     Raises:
-        Uncalibrated: too few samples, values that no phone has, or a sign that cannot be told.
+        Uncalibrated: too few samples, a unit that is not proven, or a sign that cannot be told.
     """
     samples = list(zip(power.monotonic_ns, power.current, power.voltage, strict=True))
     loaded = [current for at, current, _ in samples if any(start <= at <= end for start, end in load)]
@@ -75,7 +111,12 @@ def calibrate(power: Power, load: Sequence[tuple[int, int]], *, unplugged: bool)
             f"only {len(loaded)} samples under load and {len(idle)} of the idle device; ask for more tokens"
         )
     gauge_ns = _gauge_ns(power.monotonic_ns, power.current)
-    current_unit = _current_unit(max(abs(current) for current in loaded))
+    peak, rest = max(map(abs, loaded)), round(statistics.median(map(abs, idle)))
+    flowed = None if charge is None else _unit_of_charge(power, charge)
+    if unplugged:
+        current_unit = _unit_unplugged(peak, rest, flowed)
+    else:
+        current_unit = _unit_with_charger(peak, rest, flowed)
     voltage_unit = _voltage_unit(statistics.median(voltage for _, _, voltage in samples))
     if unplugged:
         return Calibration(current_unit, voltage_unit, _sign_of_unplugged(loaded), "unplugged", gauge_ns)
@@ -89,12 +130,55 @@ def _gauge_ns(times: Sequence[int], current: Sequence[int]) -> int:
     return round(statistics.median(b - a for a, b in zip(changes, changes[1:], strict=False)))
 
 
-def _current_unit(peak: int) -> Literal["uA", "mA"]:
-    if _MINIMUM_AMPERES * 1e6 <= peak <= _MAXIMUM_AMPERES * 1e6:
+def _unit_unplugged(peak: int, rest: int, flowed: CurrentUnit | None) -> CurrentUnit:
+    """Everything that the device draws comes from the battery: load and idle must both fit the same unit."""
+    by_load = _fitting(peak, _LOAD_AMPERES)
+    if by_load is None:
+        raise Uncalibrated(f"current_now of up to {peak} under load is neither microamperes nor milliamperes")
+    by_idle = _fitting(rest, _IDLE_AMPERES)
+    if flowed not in (None, by_load):
+        raise Uncalibrated(
+            f"current_now of up to {peak} under load looks like {by_load}, the battery's charge says {flowed}"
+        )
+    if by_idle != by_load and flowed != by_load:
+        raise Uncalibrated(
+            f"the unit of current_now is not proven: up to {peak} under load looks like {by_load}, "
+            f"{rest} while idle does not"
+        )
+    return by_load
+
+
+def _unit_with_charger(peak: int, rest: int, flowed: CurrentUnit | None) -> CurrentUnit:
+    """The battery gives or takes what the charger leaves, from nothing to many amperes."""
+    impossible = [value * _AMPERES["mA"] > _MAXIMUM_AMPERES for value in (peak, rest)]
+    against_milliamperes = sum(impossible) + (flowed == "uA")
+    if peak * _AMPERES["uA"] <= _MAXIMUM_AMPERES and against_milliamperes >= 2 and flowed != "mA":
         return "uA"
-    if _MINIMUM_AMPERES * 1e3 <= peak <= _MAXIMUM_AMPERES * 1e3:
+    if flowed == "mA" and not any(impossible):
         return "mA"
-    raise Uncalibrated(f"current_now of up to {peak} under load is neither microamperes nor milliamperes")
+    raise Uncalibrated(
+        f"the unit of current_now is not proven: with external power attached, {rest} while idle and up to "
+        f"{peak} under load may be either micro- or milliamperes, and the battery's charge did not tell; "
+        "unplug it"
+    )
+
+
+def _fitting(value: int, amperes: tuple[float, float]) -> CurrentUnit | None:
+    """The unit in which a value lies in a range."""
+    low, high = amperes
+    return next((unit for unit, factor in _AMPERES.items() if low <= value * factor <= high), None)
+
+
+def _unit_of_charge(power: Power, charge: ChargeChange) -> CurrentUnit | None:
+    """The unit in which what flowed is what the battery counted; None where too little changed to tell."""
+    if charge.microampere_hours < _MINIMUM_CHARGE_UAH:
+        return None
+    flowed = abs(statistics.fmean(power.current)) * charge.elapsed_ns / _NS_PER_H
+    for unit, factor in _AMPERES.items():
+        ratio = flowed * factor * 1e6 / charge.microampere_hours
+        if 1 / _AGREEMENT <= ratio <= _AGREEMENT:
+            return unit
+    return None
 
 
 def _voltage_unit(typical: float) -> Literal["uV", "mV"]:

@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from toolkit.profiling.energy.counter_units import Calibration, Uncalibrated, calibrate
+from toolkit.profiling.energy.counter_units import Calibration, ChargeChange, Uncalibrated, calibrate
 from toolkit.profiling.energy.power_curve import PowerCurve
 from toolkit.profiling.energy_options import EnergyOptions
 from toolkit.profiling.gate.moments import Moment
@@ -81,7 +81,12 @@ def energy_of(result: Result, moments: Sequence[Moment], options: EnergyOptions)
     if charging and not options.allow_charging:
         return Energy(replace(method, note="external power was attached during the run"), rises)
     try:
-        calibration = calibrate(power, [_window(r) for r in result.measured], unplugged=charging is False)
+        calibration = calibrate(
+            power,
+            [_window(r) for r in result.measured],
+            unplugged=charging is False,
+            charge=_charge_change(moments),
+        )
         measured = _measured(result, method, calibration, PowerCurve.of(power, calibration))
     except Uncalibrated as reason:
         return Energy(replace(method, note=str(reason)), rises)
@@ -166,6 +171,18 @@ def _window(repetition: Repetition) -> tuple[int, int]:
 def _charging(moments: Sequence[Moment]) -> bool | None:
     seen = {moment.readings.charging for moment in moments}
     return True if True in seen else False if seen == {False} else None
+
+
+def _charge_change(moments: Sequence[Moment]) -> ChargeChange | None:
+    known = [
+        (one.readings.unix_ns, one.readings.battery_charge_uah)
+        for one in moments
+        if one.readings.battery_charge_uah is not None
+    ]
+    if len(known) < 2:
+        return None
+    (first_ns, first), (last_ns, last) = min(known), max(known)
+    return ChargeChange(abs(last - first), last_ns - first_ns)
 
 
 def _rise(moments: Sequence[Moment], name: str) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -25,6 +26,13 @@ from toolkit.store.rows import Status
 MIN_AGREEMENT = 0.5
 
 _SIGKILL = 128 + 9
+
+# What it is that a runner did not take, of runners that have one exit code for all of it; by its message.
+_ANSWERS_OF_CODE_2 = (
+    (re.compile(r"CPU \d+ is offline|there is no CPU|--affinity"), 9),
+    (re.compile(r"--threads|threads"), 10),
+    (re.compile(r"--kernels|kernels '"), 11),
+)
 
 _REASONS = {
     2: (
@@ -106,6 +114,8 @@ def ending_of_exit_code(exit_code: int, stderr: str, *, serial: str) -> Ending:
     """The ending of a runner that failed; the last line of its stderr goes into the message."""
     said = stderr.strip().splitlines()
     message = f": {said[-1].strip()}" if said else ""
+    answers = _ANSWERS_OF_CODE_2 if exit_code == 2 and said else ()
+    reason_code = next((code for pattern, code in answers if pattern.search(said[-1])), exit_code)
     if exit_code == _SIGKILL:
         what = "the runner was killed by signal 9, as the low-memory killer does"
         next_step = "Close apps, ask for fewer tokens, or use a smaller artifact (4-bit, smaller --context)."
@@ -113,7 +123,7 @@ def ending_of_exit_code(exit_code: int, stderr: str, *, serial: str) -> Ending:
     if exit_code > 128:
         what, next_step = f"the runner was killed by signal {exit_code - 128}", "See the runner's message."
     else:
-        reason, next_step = _REASONS.get(exit_code, ("failed", "See the runner's message."))
+        reason, next_step = _REASONS.get(reason_code, ("failed", "See the runner's message."))
         what = f"the runner {reason} (exit code {exit_code})"
     return Ending("error", exit_code, _failed(what + message, serial, next_step))
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from toolkit.artifact import Artifact
 from toolkit.devices.base import DeviceInfo
-from toolkit.errors import DeviceFull
+from toolkit.devices.cpus import cpu_list_words
+from toolkit.errors import DeviceFull, EngineMismatch, UsageError
 from toolkit.models.layers import states_bytes
 from toolkit.profiling.request import ProfileRequest
+from toolkit.runtime.bundle import Bundle
+from toolkit.runtime.elf import is_elf, read_elf
 
 # A run slower than this is given up. It is far below any phone, so that only hung runs meet it.
 _SLOWEST_BYTES_PER_SECOND = 1e8
@@ -34,6 +39,52 @@ def check_ram(artifact: Artifact, options: ProfileRequest, info: DeviceInfo) -> 
             f"the device has {info.ram_bytes / 1e9:.1f} GB",
             serial=info.serial,
             next_step="Use a smaller model, fewer bits or fewer tokens.",
+        )
+
+
+def check_cpus(options: ProfileRequest, info: DeviceInfo, online: Sequence[int] | None) -> None:
+    """Refuse CPUs that the device does not have, or that are off.
+
+    Args:
+        options: the work.
+        info: the device.
+        online: numbers of its CPUs on line; None when that cannot be read, and then nothing is refused.
+
+    Raises:
+        UsageError: says which, and what there is.
+    """
+    count = info.cpu_cores
+    missing = [] if count is None else [cpu for cpu in options.affinity if cpu >= count]
+    off = [] if online is None else [cpu for cpu in options.affinity if cpu not in (*online, *missing)]
+    if missing or off:
+        why = [f"there is no {cpu_list_words(missing)}"] if missing else []
+        why += [f"{cpu_list_words(off)} off line"] if off else []
+        there = "" if online is None else f" On line: {cpu_list_words(online)}."
+        raise UsageError(
+            f"--affinity: {', '.join(why)}",
+            subject=f"device {info.serial}",
+            next_step=f"Choose others.{there}",
+        )
+
+
+def check_pages(bundle: Bundle, info: DeviceInfo) -> None:
+    """Refuse a bundle whose libraries cannot be mapped with the device's pages.
+
+    Raises:
+        EngineMismatch: they are aligned to less than a page; a page of unknown size refuses nothing.
+    """
+    if info.page_bytes is None:
+        return
+    paths = [bundle.path / entry.path for entry in bundle.files]
+    aligned = {path.name: min(read_elf(path).load_alignments) for path in paths if is_elf(path)}
+    small = sorted(name for name, alignment in aligned.items() if alignment < info.page_bytes)
+    if small:
+        raise EngineMismatch(
+            f"the device has pages of {info.page_bytes // 1024} KB, and {', '.join(small)} "
+            f"{'is' if len(small) == 1 else 'are'} aligned to less",
+            subject=f"device {info.serial}",
+            next_step=f"Use a device with pages of up to {min(aligned.values()) // 1024} KB; for an emulator "
+            "there are images with 4 KB pages.",
         )
 
 

@@ -11,6 +11,7 @@ from toolkit.devices.transfer import push_folder_verified
 from toolkit.errors import DeviceNotReady
 from toolkit.profiling import remote
 from toolkit.profiling.description import BundleIdentity
+from toolkit.profiling.session.preflight import check_pages
 from toolkit.profiling.session.verified import verify_artifact
 from toolkit.progress import ShowProgress, bar
 from toolkit.runtime.bundle import build_bundle
@@ -57,6 +58,7 @@ def push(
     verify_artifact(artifact, settings)
     engine = artifact.manifest.backend.name
     bundle = build_bundle(info.abi, settings, engine=engine)
+    check_pages(bundle, info)
     identity = BundleIdentity(
         engine=engine,
         engine_version=bundle.engine_version,

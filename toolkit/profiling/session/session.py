@@ -27,7 +27,7 @@ from toolkit.profiling.rows import stored_run
 from toolkit.profiling.session import launch, raw
 from toolkit.profiling.session.attended_run import run_attended
 from toolkit.profiling.session.ending import Ending
-from toolkit.profiling.session.preflight import check_ram, run_timeout_s
+from toolkit.profiling.session.preflight import check_cpus, check_ram, run_timeout_s
 from toolkit.profiling.session.push import Pushed, push
 from toolkit.profiling.session.still_running import wait_for_other_runs
 from toolkit.progress import ShowProgress, bar, say
@@ -83,7 +83,10 @@ def profile(
     check_context(artifact, options)
     timeout_s = session.timeout_s or run_timeout_s(artifact.manifest.size_bytes, options)
     with device.lock():
-        check_ram(artifact, options, device.info())
+        info = device.info()
+        check_ram(artifact, options, info)
+        if options.affinity:
+            check_cpus(options, info, device.readings(cpu_window_s=0).online_cpus)
         wait_for_other_runs(device, timeout_s=timeout_s, say=say)
         battery = None
         if options.energy is not None:

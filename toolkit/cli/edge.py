@@ -1,0 +1,150 @@
+"""Where the commands meet the system: what it refuses becomes a message with the path and a remedy.
+
+Commands let an OSError through. A full disk, a folder that may not be written to and a closed pipe are
+nobody's bug; every other one keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from toolkit.errors import ToolkitError
+from toolkit.settings import Settings
+
+# What a shell reports of a program that a closed pipe ended.
+SIGPIPE_CODE = 128 + 13
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_REFUSED = (
+    *_FULL,
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO),
+    *(errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EMFILE, errno.ENFILE),
+)
+
+
+def run(command: Callable[[], object]) -> int:
+    """Run a command to its end, its output included; returns the exit code.
+
+    Args:
+        command: prints, and ends by returning or with SystemExit.
+
+    Raises:
+        OSError: one that nobody expects.
+    """
+    _print_every_character()
+    try:
+        code = _code_of(command)
+    except ToolkitError as error:
+        return _say(str(error), error.exit_code)
+    except BrokenPipeError:
+        discard_stdout()
+        return SIGPIPE_CODE
+    except OSError as error:
+        explained = explain(error)
+        if explained is None:
+            raise
+        return _say(str(explained), explained.exit_code)
+    return _flushed(code)
+
+
+def explain(error: OSError) -> ToolkitError | None:
+    """What the system refused, with the path and what to do; None for an error that nobody expects."""
+    if error.filename is None and error.errno in _FULL and _stdout_is_full():
+        return _stdout_refused(error)
+    settings = Settings.from_environment()
+    path = Path(os.fsdecode(error.filename)).absolute() if isinstance(error.filename, str | bytes) else None
+    ours = _variable(path, settings) if path is not None else None
+    if error.errno not in _REFUSED and not (error.errno == errno.ENOENT and ours):
+        return None
+    full = error.errno in _FULL
+    doing = "Make room there" if full else "Make it writable"
+    if path is None:
+        return ToolkitError(
+            f"the system refused: {error.strerror}",
+            next_step=f"{doing}: the cache is {settings.cache_dir} (SLM_CACHE_DIR), results are in "
+            f"{settings.data_dir} (SLM_DATA_DIR), temporary files in TMPDIR.",
+        )
+    elsewhere = f", or set {ours} to another folder" if ours else ""
+    return ToolkitError(
+        f"{error.strerror}", subject=str(path), next_step=f"{doing}{elsewhere or ', or use another path'}."
+    )
+
+
+def discard_stdout() -> None:
+    """What is still buffered goes nowhere; else the interpreter fails over it at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def _code_of(command: Callable[[], object]) -> int:
+    stdout = sys.stdout
+    try:
+        command()
+    except SystemExit as ended:
+        if sys.stdout is not stdout or isinstance(ended.__context__, BrokenPipeError):
+            # Typer or rich has met the closed pipe, and put something in stdout's place that takes no more.
+            return SIGPIPE_CODE
+        if ended.code is None or isinstance(ended.code, int):
+            return ended.code or 0
+        raise
+    return 0
+
+
+def _flushed(code: int) -> int:
+    """The exit code, once what was printed has gone out."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        discard_stdout()
+        return SIGPIPE_CODE
+    except OSError as error:
+        discard_stdout()
+        return _say(str(_stdout_refused(error)), 1)
+    return code
+
+
+def _stdout_refused(error: OSError) -> ToolkitError:
+    return ToolkitError(
+        f"stdout cannot be written to: {error.strerror}",
+        next_step="Send stdout elsewhere, or make room where it goes.",
+    )
+
+
+def _stdout_is_full() -> bool:
+    """The system does not say which file was full; an empty line more is all that asking costs."""
+    try:
+        os.write(sys.stdout.fileno(), b"\n")
+    except (OSError, ValueError, AttributeError):
+        discard_stdout()
+        return True
+    return False
+
+
+def _print_every_character() -> None:
+    """A terminal that lacks a character shows its number instead; stderr does so by itself."""
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")
+
+
+def _variable(path: Path, settings: Settings) -> str | None:
+    """The variable by which the folder can be moved that a path is in, or on the way to."""
+    folders = {"SLM_CACHE_DIR": settings.cache_dir, "SLM_DATA_DIR": settings.data_dir}
+    return next(
+        (name for name, folder in folders.items() if path.is_relative_to(folder)),
+        next((name for name, folder in reversed(folders.items()) if folder.is_relative_to(path)), None),
+    )
+
+
+def _say(text: str, code: int) -> int:
+    try:
+        print(f"error: {text}", file=sys.stderr, flush=True)
+    except OSError:
+        # Nobody reads stderr either; the exit code says it.
+        pass
+    return code
