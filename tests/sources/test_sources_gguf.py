@@ -218,13 +218,18 @@ def test_phi3_long_rotary_factors_are_read(write_gguf: WriteGguf, settings: Sett
     short, long = np.full(8, 1.5, np.float32), np.full(8, 4.0, np.float32)
     path = write_gguf(
         "phi3-tiny",
-        metadata={"phi3.context_length": 512, "phi3.rope.scaling.original_context_length": 256},
+        metadata={
+            "phi3.context_length": 512,
+            "phi3.rope.scaling.original_context_length": 256,
+            "phi3.rope.scaling.attn_factor": 1.25,
+        },
         tensors={"rope_factors_short.weight": short, "rope_factors_long.weight": long},
     )
     config = resolve(str(path), settings).config
     assert config.rope_parameters["rope_type"] == "longrope"
     assert config.rope_parameters["long_factor"] == long.tolist()
     assert config.rope_parameters["short_factor"] == short.tolist()
+    assert config.rope_parameters["attention_factor"] == 1.25
     assert config.original_max_position_embeddings == 256
 
 

@@ -112,6 +112,8 @@ def check_all_read(header: GgufHeader, read: Iterable[str]) -> None:
         )
     prefix = f"{header.architecture}."
     for key, value in header.metadata.items():
+        if key == f"{prefix}rope.scaling.attn_factor" and "rope_factors_long.weight" in header.tensors:
+            continue  # read with the factors
         if key.startswith(prefix) and not _harmless(key.removeprefix(prefix), value):
             raise SourceError(
                 f"{key} is {value!r}, which is not read and may change the result",

@@ -217,6 +217,9 @@ def _phi3(metadata: _Metadata) -> dict[str, Any]:
         fields["rope_parameters"] = long_rotary(
             metadata.header, fields["rope_parameters"]["rope_theta"], original
         )
+        # llama.cpp's converter writes what transformers computes; the file's own value holds.
+        if factor := metadata.get("rope.scaling.attn_factor", 0.0):
+            fields["rope_parameters"]["attention_factor"] = factor
         fields["original_max_position_embeddings"] = original
     fields["rope_parameters"]["partial_rotary_factor"] = (
         metadata.count("rope.dimension_count", head_dim) / head_dim
