@@ -20,6 +20,7 @@ from toolkit.analysis.condition_key import (
     without,
 )
 from toolkit.analysis.groups import SEED, Group, load_groups
+from toolkit.analysis.names import told_apart
 from toolkit.analysis.noise import NoiseFloor, NoiseFloors, load_noise
 from toolkit.analysis.statistics import Interval, cliffs_delta, percentile_interval
 from toolkit.errors import ConditionsDiffer
@@ -230,7 +231,7 @@ def _labels(keys: Sequence[ConditionKey], varying: Sequence[str]) -> list[str]:
         labels = [" ".join(shown(key.value(part)) for part in varying[:count]) for key in keys]
         if len(set(labels)) == len(keys):
             break
-    return labels
+    return told_apart(labels, keys)
 
 
 def _unranked(group: Group, groups: Sequence[Group], allowed: Sequence[str]) -> Unranked:

@@ -10,6 +10,7 @@ really differed is always shown.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -31,6 +32,7 @@ class ConditionKey:
     model: str
     revision: str | None
     quantization: str
+    algorithm: str
     backend: str
     backend_version: str
     engine: str
@@ -75,6 +77,8 @@ _COLUMNS: Mapping[str, sa.ColumnElement[Any]] = {
     "model": artifacts.c.model,
     "revision": artifacts.c.revision,
     "quantization": artifacts.c.quantization,
+    # A preset's name is the same whichever algorithm rounded.
+    "algorithm": artifacts.c.algorithm,
     "backend": artifacts.c.backend,
     "backend_version": artifacts.c.backend_version,
     # The hardware's, not the transport's, wherever it is known.
@@ -90,6 +94,8 @@ PARTS: tuple[str, ...] = tuple(part.name for part in fields(ConditionKey))
 KEY_COLUMNS: tuple[sa.ColumnElement[Any], ...] = tuple(
     (_COLUMNS[part] if part in _COLUMNS else runs.c[part]).label(f"key_{part}") for part in PARTS
 )
+
+_HASH = re.compile("[0-9a-f]{64}")
 
 # No question makes these comparable: a virtual phone measures nothing, and another protocol measures
 # something else.
@@ -119,7 +125,7 @@ _VERSION = (
 AXES: Registry[tuple[str, ...]] = Registry("axis", BadFilter)
 for _name, _parts in {
     "backend": ("backend", "engine", *_VERSION, "prefill_chunk"),
-    "quantization": ("quantization", "artifact_sha256", "kernels"),
+    "quantization": ("quantization", "algorithm", "artifact_sha256", "kernels"),
     "model": ("model", "revision", "artifact_sha256"),
     "artifact": ("artifact_sha256",),
     "version": _VERSION,
@@ -223,4 +229,4 @@ def shown(value: Any) -> str:
     if isinstance(value, tuple):
         return ",".join(map(str, value)) or "any"
     text = str(value)
-    return text[:12] if len(text) == 64 else text
+    return text[:12] if _HASH.fullmatch(text) else text

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from toolkit.analysis.compared_figures import find_figure
 from toolkit.analysis.condition_key import ConditionKey
 from toolkit.analysis.groups import SEED, RunSamples, load_samples
+from toolkit.analysis.names import told_apart
 from toolkit.analysis.statistics import RESAMPLES, median_of_medians, percentile_interval, resample
 from toolkit.report.curves import Curve, read_curves
+from toolkit.report.names import Names
 from toolkit.store.rows import Artifact, Device, Run, RunSummary
 from toolkit.store.store import Store
 
@@ -165,55 +168,48 @@ class Configuration:
         return Workload.of(self.key)
 
     @property
-    def label(self) -> str:
-        """Two lines that name the configuration; see :func:`unique_labels` for what they leave out."""
-        key = self.key
-        chunk = f", chunks of {key.prefill_chunk}" if 0 < key.prefill_chunk < key.prompt_tokens else ""
-        engine = f"{_ENGINE_SHORT.get(key.engine, key.engine)} {key.engine_version}{chunk}"
-        return f"{short_model(self.artifact)} {self.artifact.quantization}\n{engine}"
-
-    @property
     def decode(self) -> float:
         """Median decode rate, 0 when not measured: configurations are shown in this order."""
         return self.measured["decode"].median if "decode" in self.measured else 0.0
 
 
-def short_model(artifact: Artifact) -> str:
-    """The model's name without its owner."""
-    return artifact.model.rsplit("/", 1)[-1]
+def unique_labels(configurations: Sequence[Configuration], names: Names | None = None) -> list[str]:
+    """A label of two lines for each, unique within device and workload.
 
+    Kernels are named where labels would be equal, and where that is not enough, whatever else differs.
 
-def device_label(device: Device) -> str:
-    """A device's name for people: maker, model and what tells it from others."""
-    model = device.model or ""
-    maker = device.manufacturer or ""
-    name = model if model.lower().startswith(maker.lower()) else f"{maker} {model}".strip()
-    called = device.name or (device.serial if device.emulated else device.shown_name)
-    return f"{name} ({called})" if name and name != called else called
-
-
-def unique_labels(configurations: Sequence[Configuration]) -> list[str]:
-    """A label for each, unique within device and workload.
-
-    Kernels are named where labels would be equal, and where that is not enough, artifact and run.
+    Args:
+        configurations: shown together.
+        names: of the report; made from the configurations by default.
     """
-    details: Sequence[Callable[[Configuration], str]] = (
-        lambda c: "",
-        lambda c: f", {c.key.kernels or 'unknown'} kernels",
-        lambda c: (
-            f", {c.key.kernels or 'unknown'} kernels, "
-            f"artifact {c.artifact.sha256[:6]}, run {c.run_ids[0][:6]}"
-        ),
-    )
-    chosen = [""] * len(configurations)
-    left = list(range(len(configurations)))
-    for detail in details:
-        for index in left:
-            chosen[index] = configurations[index].label + detail(configurations[index])
-        places = [(c.device.key, c.workload, label) for c, label in zip(configurations, chosen, strict=True)]
-        count = Counter(places)
-        left = [index for index in left if count[places[index]] > 1]
-    return chosen
+    names = names or Names.of((c.artifact for c in configurations), (c.device for c in configurations))
+    labels = [_label(configuration, names) for configuration in configurations]
+    for index in _equal(configurations, labels):
+        labels[index] += f", {configurations[index].key.kernels or 'unknown'} kernels"
+    places: dict[Any, list[int]] = defaultdict(list)
+    for index in _equal(configurations, labels):
+        places[configurations[index].device.key, configurations[index].workload].append(index)
+    for indices in places.values():
+        told = told_apart(
+            [labels[index] for index in indices], [configurations[index].key for index in indices]
+        )
+        for index, label in zip(indices, told, strict=True):
+            labels[index] = label
+    return labels
+
+
+def _label(configuration: Configuration, names: Names) -> str:
+    key, artifact = configuration.key, configuration.artifact
+    chunk = f", chunks of {key.prefill_chunk}" if 0 < key.prefill_chunk < key.prompt_tokens else ""
+    engine = f"{_ENGINE_SHORT.get(key.engine, key.engine)} {key.engine_version}{chunk}"
+    return f"{names.model(artifact)} {names.quantization(artifact)}\n{engine}"
+
+
+def _equal(configurations: Sequence[Configuration], labels: Sequence[str]) -> list[int]:
+    """The configurations whose label another one of the same device and workload has."""
+    places = [(c.device.key, c.workload, label) for c, label in zip(configurations, labels, strict=True)]
+    count = Counter(places)
+    return [index for index, place in enumerate(places) if count[place] > 1]
 
 
 def read_configurations(store: Store, runs: Sequence[RunSummary]) -> list[Configuration]:

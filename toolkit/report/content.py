@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 
 import toolkit
 from toolkit.report.batch import BatchStatus
 from toolkit.report.configurations import Configuration, Workload, read_configurations
+from toolkit.report.names import Names
 from toolkit.report.quality import Quality, quality_of
 from toolkit.store.rows import Artifact, Device, RunSummary
 from toolkit.store.store import Store
@@ -33,6 +35,11 @@ class Content:
     devices: Sequence[Device]
     qualities: Sequence[Quality]
     batch: BatchStatus | None
+
+    @cached_property
+    def names(self) -> Names:
+        """What everything in it is called."""
+        return Names.of((one.artifact for one in self.runs), (one.device for one in self.runs))
 
     @property
     def failed(self) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from toolkit.files import write_whole
 from toolkit.report import runs_table
 from toolkit.report.batch import STATE_WORDS, STEP_STATES, BatchStatus
-from toolkit.report.configurations import device_label, unique_labels
+from toolkit.report.configurations import unique_labels
 from toolkit.report.content import Content
 from toolkit.report.figures import CHARTS, CONFIGURATION_ROWS, QUALITY_ROWS, Row, figures_of
 from toolkit.settings import Settings
@@ -36,7 +36,7 @@ def _document(content: Content) -> Iterator[str]:
     yield "## Runs\n"
     yield _table(
         [column.title for column in runs_table.COLUMNS],
-        [_run(summary.device.emulated, runs_table.cells(summary)) for summary in content.runs],
+        [_run(summary.device.emulated, runs_table.cells(summary, content.names)) for summary in content.runs],
         numeric=[column.numeric for column in runs_table.COLUMNS],
     )
     for figure in figures_of(content):
@@ -67,7 +67,11 @@ def _batch(batch: BatchStatus) -> Iterator[str]:
 
 
 def _panels(content: Content, chart: str) -> Iterator[str]:
-    labels = dict(zip(map(id, content.configurations), unique_labels(content.configurations), strict=True))
+    labels = dict(
+        zip(
+            map(id, content.configurations), unique_labels(content.configurations, content.names), strict=True
+        )
+    )
     for workload in content.workloads:
         for device in content.devices:
             shown: list[tuple[str, Row]] = [
@@ -77,7 +81,7 @@ def _panels(content: Content, chart: str) -> Iterator[str]:
                 for row in CONFIGURATION_ROWS[chart](configuration)
             ]
             if shown:
-                where = escaped(device_label(device))
+                where = escaped(content.names.device(device))
                 if device.emulated:
                     where += " (**emulated: says nothing about the speed of a phone**)"
                 yield f"**{CHARTS[chart].title}** on {where}: {escaped(str(workload))}.\n"
@@ -87,7 +91,12 @@ def _panels(content: Content, chart: str) -> Iterator[str]:
 def _quality(content: Content, chart: str) -> Iterator[str]:
     yield f"**{CHARTS[chart].title}**\n"
     yield _rows(
-        chart, [(quality.label, row) for quality in content.qualities for row in QUALITY_ROWS[chart](quality)]
+        chart,
+        [
+            (quality.label(content.names), row)
+            for quality in content.qualities
+            for row in QUALITY_ROWS[chart](quality)
+        ],
     )
 
 

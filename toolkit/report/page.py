@@ -16,10 +16,11 @@ from markupsafe import Markup
 from toolkit.files import write_whole
 from toolkit.report import charts, runs_table
 from toolkit.report.batch import STATE_WORDS, STEP_STATES, BatchStatus, StepState
-from toolkit.report.configurations import Configuration, device_label, short_model, unique_labels
+from toolkit.report.configurations import Configuration, unique_labels
 from toolkit.report.content import Content
 from toolkit.report.figures import CHARTS, CONFIGURATION_ROWS, QUALITY_ROWS, Row, figures_of
 from toolkit.report.library import javascript
+from toolkit.report.names import Names
 from toolkit.report.theme import DARK, LIGHT, Theme
 from toolkit.settings import Settings
 from toolkit.store.rows import STATUSES, Device, RunSummary
@@ -51,9 +52,9 @@ def render_page(content: Content, library: str) -> str:
     return environment.get_template("report.html.jinja").render(
         content=content,
         glance=_glance(content),
-        filters=_filters(content.runs),
+        filters=_filters(content.runs, content.names),
         columns=runs_table.COLUMNS,
-        rows=[_row(summary) for summary in content.runs],
+        rows=[_row(summary, content.names) for summary in content.runs],
         figures=figures_of(content),
         batch_text=_batch_text(content.batch),
         batch_counts=_batch_counts(content.batch),
@@ -80,27 +81,27 @@ def _glance(content: Content) -> list[tuple[str, object]]:
     ]
 
 
-def _filters(runs: Sequence[RunSummary]) -> list[tuple[str, str, list[tuple[str, str]]]]:
+def _filters(runs: Sequence[RunSummary], names: Names) -> list[tuple[str, str, list[tuple[str, str]]]]:
     devices = {summary.device.key: summary.device for summary in runs}
     statuses = {summary.run.status for summary in runs}
     return [
         ("backend", "Backend", _choices(summary.artifact.backend for summary in runs)),
-        ("device", "Device", [(key, _named(devices[key])) for key in devices]),
+        ("device", "Device", [(key, _named(devices[key], names)) for key in devices]),
         ("quantization", "Quantization", _choices(summary.artifact.quantization for summary in runs)),
         ("emulated", "Measured on", [("no", "real devices"), ("yes", "emulated devices")]),
         ("status", "Status", [(status, status) for status in STATUSES if status in statuses]),
     ]
 
 
-def _named(device: Device) -> str:
-    return device_label(device) + (" (emulated)" if device.emulated else "")
+def _named(device: Device, names: Names) -> str:
+    return names.device(device) + (" (emulated)" if device.emulated else "")
 
 
 def _choices(values: Iterable[str]) -> list[tuple[str, str]]:
     return [(value, value) for value in sorted(set(values))]
 
 
-def _row(summary: RunSummary) -> dict[str, Any]:
+def _row(summary: RunSummary, names: Names) -> dict[str, Any]:
     return {
         "backend": summary.artifact.backend,
         "device": summary.device.key,
@@ -108,7 +109,7 @@ def _row(summary: RunSummary) -> dict[str, Any]:
         "emulated": "yes" if summary.device.emulated else "no",
         "status": summary.run.status,
         "error": summary.run.error or "",
-        "cells": list(zip(runs_table.COLUMNS, runs_table.cells(summary), strict=True)),
+        "cells": list(zip(runs_table.COLUMNS, runs_table.cells(summary, names), strict=True)),
     }
 
 
@@ -132,7 +133,8 @@ def _data(content: Content) -> dict[str, Any]:
     def configuration(label: str, shown: Configuration) -> dict[str, Any]:
         return {
             "label": label,
-            "model": short_model(shown.artifact),
+            "model": content.names.model(shown.artifact),
+            "name": content.names.quantization(shown.artifact),
             "backend": shown.artifact.backend,
             "quantization": shown.artifact.quantization,
             "device": device_index[shown.device.key],
@@ -145,20 +147,21 @@ def _data(content: Content) -> dict[str, Any]:
         "figures": [asdict(figure) for figure in figures_of(content)],
         "charts": {name: {**asdict(chart), "spec": charts.CHARTS[name]()} for name, chart in CHARTS.items()},
         "devices": [
-            {"key": device.key, "label": device_label(device), "emulated": device.emulated}
+            {"key": device.key, "label": content.names.device(device), "emulated": device.emulated}
             for device in content.devices
         ],
         "workloads": [str(workload) for workload in content.workloads],
         "configurations": [
             configuration(label, shown)
             for label, shown in zip(
-                unique_labels(content.configurations), content.configurations, strict=True
+                unique_labels(content.configurations, content.names), content.configurations, strict=True
             )
         ],
         "artifacts": [
             {
-                "label": quality.label,
-                "model": short_model(quality.artifact),
+                "label": quality.label(content.names),
+                "model": content.names.model(quality.artifact),
+                "name": content.names.quantization(quality.artifact),
                 "backend": quality.artifact.backend,
                 "quantization": quality.artifact.quantization,
                 "charts": _columns({name: rows(quality) for name, rows in QUALITY_ROWS.items()}),

@@ -13,9 +13,10 @@ import vl_convert
 
 from toolkit.files import write_whole
 from toolkit.report import charts
-from toolkit.report.configurations import device_label, short_model, unique_labels
+from toolkit.report.configurations import unique_labels
 from toolkit.report.content import Content
 from toolkit.report.figures import CHARTS, CONFIGURATION_ROWS, QUALITY_ROWS, Figure, Row, figures_of
+from toolkit.report.names import Names
 from toolkit.report.theme import LIGHT
 from toolkit.settings import Settings
 from toolkit.store.rows import Artifact
@@ -82,7 +83,7 @@ def draw(picture: Picture) -> bytes:
 
 
 def _of_devices(content: Content, figure: Figure, chart: str) -> Iterator[Picture]:
-    labels = unique_labels(content.configurations)
+    labels = unique_labels(content.configurations, content.names)
     for number, workload in enumerate(content.workloads, start=1):
         for device in content.devices:
             mine = [
@@ -99,11 +100,11 @@ def _of_devices(content: Content, figure: Figure, chart: str) -> Iterator[Pictur
             yield Picture(
                 file=f"{chart}-{_file_name(device.serial)}-{device.key[:6]}-{number}.png",
                 chart=chart,
-                title=f"{CHARTS[chart].title}: {device_label(device)}",
+                title=f"{CHARTS[chart].title}: {content.names.device(device)}",
                 subtitle=f"{workload}.{few}",
                 emulated=device.emulated,
                 rows=[
-                    _named(row, label, configuration.artifact)
+                    _named(row, label, configuration.artifact, content.names)
                     for label, configuration in shown
                     for row in CONFIGURATION_ROWS[chart](configuration)
                 ],
@@ -122,19 +123,19 @@ def _of_artifacts(content: Content, figure: Figure, chart: str) -> Iterator[Pict
         subtitle=f"Against fp32 transformers on {'/'.join(map(str, positions))} positions of fixed prompts.",
         emulated=False,
         rows=[
-            _named(row, quality.label, quality.artifact)
+            _named(row, quality.label(content.names), quality.artifact, content.names)
             for quality in shown
             for row in QUALITY_ROWS[chart](quality)
         ],
     )
 
 
-def _named(row: Row, label: str, artifact: Artifact) -> dict[str, object]:
+def _named(row: Row, label: str, artifact: Artifact, names: Names) -> dict[str, object]:
     return {
         **row,
         "label": label,
-        "model": short_model(artifact),
-        "name": artifact.quantization,
+        "model": names.model(artifact),
+        "name": names.quantization(artifact),
         "backend": artifact.backend,
     }
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from toolkit.report.names import Names
 from toolkit.store.rows import Artifact
 
 
@@ -21,13 +22,11 @@ class Quality:
     mean_kl: float
     top1_agreement: float
 
-    @property
-    def label(self) -> str:
+    def label(self, names: Names) -> str:
         """Two lines that name the artifact."""
-        model = self.artifact.model.rsplit("/", 1)[-1]
-        return (
-            f"{model} {self.artifact.quantization}\n{self.artifact.backend} {self.artifact.backend_version}"
-        )
+        artifact = self.artifact
+        engine = f"{artifact.backend} {artifact.backend_version}"
+        return f"{names.model(artifact)} {names.quantization(artifact)}\n{engine}"
 
 
 def quality_of(artifact: Artifact, manifest: Mapping[str, Any]) -> Quality | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from toolkit.report.configurations import device_label, short_model
+from toolkit.report.names import Names
 from toolkit.store.rows import RunSummary
 
 
@@ -49,17 +49,17 @@ COLUMNS = (
 DEVICE = [column.title for column in COLUMNS].index("Device")
 
 
-def cells(summary: RunSummary) -> Sequence[Cell]:
+def cells(summary: RunSummary, names: Names) -> Sequence[Cell]:
     """One row, in the order of ``COLUMNS``."""
     run, device, artifact = summary.run, summary.device, summary.artifact
     depth = f" @{run.depth}" if run.depth else ""
     started = datetime.fromtimestamp(run.created_unix_ns / 1e9, UTC)
     parity = None if run.greedy_matched is None or not run.greedy_total else run.greedy_matched
     return (
-        Cell(short_model(artifact)),
-        Cell(artifact.quantization),
+        Cell(names.model(artifact)),
+        Cell(names.quantization(artifact)),
         Cell(f"{run.engine} {run.engine_version}"),
-        Cell(device_label(device)),
+        Cell(names.device(device)),
         Cell(f"pp{run.prompt_tokens} tg{run.generate_tokens}{depth}"),
         _number(run.prefill_tokens_per_second),
         _number(run.decode_tokens_per_second),

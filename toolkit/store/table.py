@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from toolkit.store.names import model_names, quantization_names
 from toolkit.store.rows import RunSummary
 
 SHOWN_ID_LENGTH = 7
@@ -28,10 +31,18 @@ NUMERIC = frozenset({"thr", "pp", "tg", "prefill", "decode", "MB", "parity"})
 _ENGINE_SHORT = {"onnxruntime": "ort", "executorch": "et"}
 
 
-def cells(summary: RunSummary) -> tuple[str, ...]:
+def rows_of(runs: Sequence[RunSummary]) -> list[tuple[str, ...]]:
+    """The rows of a listing, models and quantizations named as long as it takes to tell them apart."""
+    models = model_names(one.artifact.model for one in runs)
+    quantizations = quantization_names(one.artifact for one in runs)
+    return [cells(one, models[one.artifact.model], quantizations[one.artifact.sha256]) for one in runs]
+
+
+def cells(summary: RunSummary, model: str | None = None, quantization: str | None = None) -> tuple[str, ...]:
     """One row of the listing, in the order of ``HEADERS``; unknown figures are a dash.
 
-    ``512 @1024`` prompt tokens are 512 at a depth of 1024. Rates are tokens per second.
+    The model's whole name and the stored quantization by default. ``512 @1024`` prompt tokens are 512 at a
+    depth of 1024. Rates are tokens per second.
     """
     run, artifact = summary.run, summary.artifact
     depth = f" @{run.depth}" if run.depth else ""
@@ -39,8 +50,8 @@ def cells(summary: RunSummary) -> tuple[str, ...]:
     return (
         run.id[:SHOWN_ID_LENGTH],
         _device(summary),
-        artifact.model.rsplit("/", 1)[-1],
-        artifact.quantization,
+        artifact.model if model is None else model,
+        artifact.quantization if quantization is None else quantization,
         f"{_ENGINE_SHORT.get(run.engine, run.engine)} {'.'.join(run.engine_version.split('.')[:2])}",
         str(run.threads) if run.threads else "auto",
         f"{run.prompt_tokens}{depth}",

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from toolkit.analysis.condition_key import ConditionKey, Difference, shown
+from toolkit.analysis.names import told_apart
 from toolkit.cli.results.run_table import new_console, new_table, plain
+from toolkit.store.names import model_names
 from toolkit.store.table import SHOWN_ID_LENGTH
 
 if TYPE_CHECKING:
@@ -32,13 +34,14 @@ def print_groups(groups: Sequence[Group], floors: Sequence[NoiseFloor | None]) -
     rows = new_table()
     for header in (figure.unit, "95 % interval", "runs", "noise", f"{figure.name} under"):
         rows.add_column(header)
+    under = conditions_of([group.key for group in groups])
     for group, floor in zip(groups, floors, strict=True):
         rows.add_row(
             figure.shown(group.median),
             _interval(group),
             _runs(group),
             _floor(floor),
-            plain(conditions(group.key)),
+            plain(under[group.key]),
         )
     out.print(rows)
     _explain(out, floors)
@@ -46,8 +49,9 @@ def print_groups(groups: Sequence[Group], floors: Sequence[NoiseFloor | None]) -
 
 def print_comparison(comparison: Comparison) -> None:
     """Every ranking, best first, and what could not be ranked."""
+    under = conditions_of([ranking.conditions for ranking in comparison.rankings])
     for ranking in comparison.rankings:
-        _print_ranking(ranking, comparison.figure.name, comparison.figure.unit)
+        _print_ranking(ranking, comparison.figure.name, comparison.figure.unit, under[ranking.conditions])
     if comparison.unranked:
         _print_unranked(comparison.unranked)
 
@@ -58,8 +62,9 @@ def print_regression(regression: Regression) -> None:
     by_conditions: dict[ConditionKey, list[Check]] = defaultdict(list)
     for check in regression.checks:
         by_conditions[check.candidate.key].append(check)
+    under = conditions_of(list(by_conditions))
     for key, checks in by_conditions.items():
-        out.print(plain(conditions(key)))
+        out.print(plain(under[key]))
         rows = new_table()
         for header in ("", "baseline", "now", "unit", "worse by", "95 % interval", "noise", "outcome"):
             rows.add_column(header)
@@ -80,19 +85,27 @@ def print_regression(regression: Regression) -> None:
         out.print(plain(unpaired_words(unpaired)))
 
 
-def conditions(key: ConditionKey) -> str:
+def conditions_of(keys: Sequence[ConditionKey]) -> dict[ConditionKey, str]:
+    """A line for each: the conditions that people ask about first, and whatever tells it from the others."""
+    models = model_names(key.model for key in keys)
+    lines = [conditions(key, models[key.model]) for key in keys]
+    return dict(zip(keys, told_apart(lines, keys), strict=True))
+
+
+def conditions(key: ConditionKey, model: str | None = None) -> str:
     """The conditions that people ask about first, in one line."""
+    model = model_names([key.model])[key.model] if model is None else model
     depth = f" @{key.depth}" if key.depth else ""
     device = f"{key.device_serial} (emulated)" if key.emulated else key.device_model or key.device_serial
     return (
-        f"{key.model.rsplit('/', 1)[-1]} {key.quantization}, {key.engine} {key.engine_version}, {device}, "
+        f"{model} {key.quantization}, {key.engine} {key.engine_version}, {device}, "
         f"{key.threads} threads, pp{key.prompt_tokens} tg{key.generate_tokens}{depth}"
     )
 
 
-def _print_ranking(ranking: Ranking, name: str, unit: str) -> None:
+def _print_ranking(ranking: Ranking, name: str, unit: str, under: str) -> None:
     out = new_console()
-    out.print(plain(f"{name} along {' and '.join(ranking.axes)}: {conditions(ranking.conditions)}"))
+    out.print(plain(f"{name} along {' and '.join(ranking.axes)}: {under}"))
     rows = new_table()
     for header in (", ".join(ranking.axes), unit, "95 % interval", "runs", "vs best", "95 % interval",
                    "effect", "noise", "verdict"):  # fmt: skip

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 from toolkit.cli.results.comparison_table import (
-    conditions,
+    conditions_of,
     power_words,
     print_regression,
     short_figure,
@@ -18,6 +18,7 @@ from toolkit.errors import UsageError
 from toolkit.registry import Registry
 
 if TYPE_CHECKING:
+    from toolkit.analysis.condition_key import ConditionKey
     from toolkit.analysis.regress import Check, Regression
 
 # Prints a regression; told whether inconclusive checks and missing conditions fail as well.
@@ -37,6 +38,7 @@ def _json(regression: Regression, strict: bool, require_all: bool) -> None:
 def _markdown(regression: Regression, strict: bool, require_all: bool) -> None:
     print("| outcome | figure | worse by | 95 % interval | baseline | now | conditions |")
     print("|---|---|---|---|---|---|---|")
+    under = _under(regression)
     for check in regression.checks:
         figure, interval = check.baseline.figure, check.interval
         cells = [
@@ -46,7 +48,7 @@ def _markdown(regression: Regression, strict: bool, require_all: bool) -> None:
             f"{interval.low:+.1%} .. {interval.high:+.1%}",
             f"{figure.shown(check.baseline.median)} {figure.unit}",
             f"{figure.shown(check.candidate.median)} {figure.unit}",
-            conditions(check.candidate.key) + (f" ({power_words(check.power)})" if check.power else ""),
+            under[check.candidate.key] + (f" ({power_words(check.power)})" if check.power else ""),
         ]
         print("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     for unpaired in regression.unpaired:
@@ -55,12 +57,13 @@ def _markdown(regression: Regression, strict: bool, require_all: bool) -> None:
 
 def _github(regression: Regression, strict: bool, require_all: bool) -> None:
     """Workflow commands; see "Workflow commands for GitHub Actions" in GitHub's documentation."""
+    under = _under(regression)
     for check in regression.checks:
         title = f"{short_figure(check.baseline.figure)} {check.outcome}"
         if check.outcome == "worse":
-            print(_command("error", title, _sentence(check)))
+            print(_command("error", title, _sentence(check, under)))
         elif check.outcome == "inconclusive":
-            print(_command("error" if strict else "warning", title, _sentence(check)))
+            print(_command("error" if strict else "warning", title, _sentence(check, under)))
     for missing in regression.missing:
         level = "error" if require_all else "warning"
         print(_command(level, "not measured again", unpaired_words(missing)))
@@ -71,18 +74,19 @@ def _github(regression: Regression, strict: bool, require_all: bool) -> None:
 def _junit(regression: Regression, strict: bool, require_all: bool) -> None:
     suite = ElementTree.Element("testsuite", name="slm results regress")
     failures = skipped = 0
+    under = _under(regression)
     for check in regression.checks:
-        case = _case(suite, short_figure(check.baseline.figure), conditions(check.candidate.key))
+        case = _case(suite, short_figure(check.baseline.figure), under[check.candidate.key])
         if check.outcome == "worse" or (strict and check.outcome == "inconclusive"):
-            ElementTree.SubElement(case, "failure", type=check.outcome, message=_xml(_sentence(check)))
+            ElementTree.SubElement(case, "failure", type=check.outcome, message=_xml(_sentence(check, under)))
             failures += 1
         elif check.outcome == "inconclusive":
-            ElementTree.SubElement(case, "skipped", message=_xml(_sentence(check)))
+            ElementTree.SubElement(case, "skipped", message=_xml(_sentence(check, under)))
             skipped += 1
         else:
-            ElementTree.SubElement(case, "system-out").text = _xml(_sentence(check))
+            ElementTree.SubElement(case, "system-out").text = _xml(_sentence(check, under))
     for missing in regression.missing:
-        case = _case(suite, short_figure(missing.group.figure), conditions(missing.group.key))
+        case = _case(suite, short_figure(missing.group.figure), under[missing.group.key])
         words = _xml(unpaired_words(missing))
         if require_all:
             ElementTree.SubElement(case, "failure", type="not measured again", message=words)
@@ -99,6 +103,12 @@ def _junit(regression: Regression, strict: bool, require_all: bool) -> None:
     print(ElementTree.tostring(suite, encoding="unicode"))
 
 
+def _under(regression: Regression) -> Mapping[ConditionKey, str]:
+    keys = [check.candidate.key for check in regression.checks]
+    keys += [missing.group.key for missing in regression.missing]
+    return conditions_of(list(dict.fromkeys(keys)))
+
+
 def _case(suite: ElementTree.Element, figure: str, under: str) -> ElementTree.Element:
     return ElementTree.SubElement(suite, "testcase", classname=_xml(under), name=figure)
 
@@ -108,13 +118,13 @@ def _xml(text: str) -> str:
     return "".join(one if one >= " " or one in "\t\n\r" else "?" for one in text)
 
 
-def _sentence(check: Check) -> str:
+def _sentence(check: Check, under: Mapping[ConditionKey, str]) -> str:
     figure, interval = check.baseline.figure, check.interval
     power = f"; {power_words(check.power)}" if check.power else ""
     return (
         f"{short_figure(figure)} {check.outcome}: worse by {check.worse_by:+.1%} "
         f"({interval.low:+.1%} .. {interval.high:+.1%}), {figure.shown(check.baseline.median)} before, "
-        f"{figure.shown(check.candidate.median)} {figure.unit} now, {conditions(check.candidate.key)}{power}"
+        f"{figure.shown(check.candidate.median)} {figure.unit} now, {under[check.candidate.key]}{power}"
     )
 
 

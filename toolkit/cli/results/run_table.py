@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from toolkit.cli.results.gate_words import counter_words, energy_words, gate_words, throttling_words
 from toolkit.store.rows import Device, RunSummary, StoredRun
-from toolkit.store.table import HEADERS, NUMERIC, cells
+from toolkit.store.table import HEADERS, NUMERIC, rows_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,7 +35,7 @@ def print_runs(runs: Sequence[RunSummary]) -> None:
     from rich.text import Text
 
     console = new_console()
-    rows = _wrapped([HEADERS, *map(cells, runs)], console.width)
+    rows = _wrapped([HEADERS, *rows_of(runs)], console.width)
     widths = [max(cell_len(line) for cell in column for line in cell) for column in zip(*rows, strict=True)]
 
     def aligned(line: Sequence[str]) -> Iterator[str]:

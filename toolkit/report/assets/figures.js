@@ -25,7 +25,7 @@ const figures = {
       const columns = item.charts[chart] ?? {};
       const [first] = Object.values(columns);
       return (first ?? []).map((_, index) => ({
-        label: item.label, model: item.model, name: item.quantization, backend: item.backend,
+        label: item.label, model: item.model, name: item.name, backend: item.backend,
         ...Object.fromEntries(Object.entries(columns).map(([name, values]) => [name, values[index]])),
       }));
     });
