@@ -58,7 +58,7 @@ class Architecture(Frozen):
     model_type: str
     hidden_size: int
     vocab_size: int
-    max_positions: int
+    max_positions: int | None
     tied_embeddings: bool
     unique_parameters: int
     stored_parameters: int

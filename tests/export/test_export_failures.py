@@ -102,8 +102,8 @@ def test_a_model_type_that_cannot_be_converted_is_refused(
 ) -> None:
     config = tmp_path / "config.json"
     config.write_text(
-        '{"model_type": "bloom", "architectures": ["BloomForCausalLM"], "hidden_size": 64, "n_layer": 2,'
-        ' "n_head": 4, "vocab_size": 128}'
+        '{"model_type": "mamba", "architectures": ["MambaForCausalLM"], "hidden_size": 64,'
+        ' "num_hidden_layers": 2, "vocab_size": 128}'
     )
     with pytest.raises(UnsupportedModel):
         convert_model(f"random:{config}")

@@ -25,6 +25,10 @@ MECHANISMS = {
     "a scale that grows with the position": "ministral3",
     "two attentions subtracted": "diffllama",
     "layers that run twice": "hrm_text",
+    "attention written out, with ALiBi": "bloom",
+    "scores with a soft cap": "gemma2",
+    "factors of another name, an architecture of ours": "minicpm-remote",
+    "layers of different width, an architecture of ours": "openelm-remote",
 }
 
 

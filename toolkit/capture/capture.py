@@ -23,9 +23,10 @@ import torch
 from torch import nn
 
 import toolkit
-from toolkit.capture.graph import SEQUENCE, DecoderGraph, Op, Ref
+from toolkit.capture.graph import SEQUENCE, DecoderGraph, Op, Ref, references
+from toolkit.capture.inlined import recognize_attention
 from toolkit.capture.patches import ATTENTION, register_attention, traced_operators
-from toolkit.capture.simplify import simplify
+from toolkit.capture.simplify import simplify, without_dead_code
 from toolkit.errors import UnsupportedModel
 from toolkit.files import write_whole
 
@@ -49,7 +50,9 @@ def capture(model: PreTrainedModel, config: Any) -> DecoderGraph:
     sequence = torch.export.Dim("sequence", min=2, max=_context_limit(config))
     traced = copy.deepcopy(model)
     register_attention()
-    traced.set_attn_implementation(ATTENTION)
+    # A model that writes its attention out makes its own mask; it is recognized afterwards.
+    has_interface = hasattr(sys.modules[type(traced).__module__], "ALL_ATTENTION_FUNCTIONS")
+    traced.set_attn_implementation(ATTENTION if has_interface else "eager")
     # Some models count positions themselves.
     takes_positions = "position_ids" in inspect.signature(traced.forward).parameters
     wrapper = _Logits(traced, takes_positions=takes_positions)
@@ -76,11 +79,20 @@ def capture(model: PreTrainedModel, config: Any) -> DecoderGraph:
     except (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError, KeyError) as error:
         # Whatever a model's own Python does wrong under tracing surfaces as one of these.
         raise UnsupportedModel(
-            f"model type {config.model_type!r} cannot be traced: {str(error).splitlines()[0][:300]}",
+            f"model type {config.model_type!r} cannot be traced: {_reason(error)}",
             subject=config.name_or_path or config.model_type,
             next_step="docs/families.md lists the model types that convert.",
         ) from error
-    return _to_graph(program)
+    return _to_graph(program, _context_limit(config))
+
+
+def _reason(error: Exception) -> str:
+    first = (str(error).splitlines() or [type(error).__name__])[0][:300]
+    if first.startswith("Constraints violated"):
+        return (
+            "its shapes follow the text as in recurrences and scans, for which there is no operator yet"
+        )
+    return first
 
 
 def cached_capture(model: PreTrainedModel, config: Any, cache_dir: Path) -> tuple[DecoderGraph, bool]:
@@ -139,7 +151,7 @@ def _context_limit(config: Any) -> int:
     return int(getattr(config, "max_position_embeddings", 0) or 2**20)
 
 
-def _to_graph(program: torch.export.ExportedProgram) -> DecoderGraph:
+def _to_graph(program: torch.export.ExportedProgram, limit: int) -> DecoderGraph:
     signature = program.graph_signature
     names: dict[str, str] = {}
     for placeholder, target in signature.inputs_to_parameters.items():
@@ -171,7 +183,10 @@ def _to_graph(program: torch.export.ExportedProgram) -> DecoderGraph:
         for placeholder, target in signature.inputs_to_parameters.items()
     }
     ops = _numbered(ops)
-    graph = simplify(DecoderGraph(tuple(ops), parameters, constants, output))
+    graph = DecoderGraph(tuple(ops), parameters, constants, output)
+    _check_operands(graph)
+    graph = simplify(graph)
+    graph = without_dead_code(recognize_attention(graph, limit))
     _check(graph)
     return graph
 
@@ -186,6 +201,18 @@ def _numbered(ops: list[Op]) -> list[Op]:
         replace(op, args=(*op.args[:3], next(order), *op.args[4:])) if op.target == "slm.attention" else op
         for op in ops
     ]
+
+
+def _check_operands(graph: DecoderGraph) -> None:
+    """Refuse what reads a constant whose numbers the trace did not keep."""
+    known = {"input_ids", "position_ids", *graph.by_name, *graph.parameters, *graph.constants}
+    for op in without_dead_code(graph).ops:
+        lost = [name for name in references(op) if name not in known]
+        if lost:
+            raise UnsupportedModel(
+                f"{op} reads a constant that the model makes while it runs",
+                next_step="docs/families.md lists the model types that convert.",
+            )
 
 
 def _check(graph: DecoderGraph) -> None:

@@ -39,6 +39,10 @@ class Interpreter:
         self._rope = rope
         self._values: dict[str, Any] = {"position_ids": torch.arange(length)[None]}
 
+    def assume(self, name: str, value: Tensor) -> None:
+        """Give an operation a value that is not computed."""
+        self._values[name] = value
+
     def value(self, name: str) -> Any:
         """The value of an operation, of a parameter, of a constant or of the positions."""
         waiting = [name]

@@ -183,15 +183,16 @@ def _copy(do: _Rewriting) -> Op | None:
 
 
 def _zeros(do: _Rewriting) -> Op | None:
-    return do.add("aten.zeros", (do.shape,), do.shape)
+    return do.add("aten.zeros", (do.shape,), do.shape, dtype=do.op.dtype)
 
 
 def _ones(do: _Rewriting) -> Op | None:
-    return do.add("aten.ones", (do.shape,), do.shape)
+    return do.add("aten.ones", (do.shape,), do.shape, dtype=do.op.dtype)
 
 
 def _full(do: _Rewriting) -> Op | None:
-    return do.add("aten.full", (do.shape, do.arg(1 if "like" in do.op.target else 2)), do.shape)
+    number = do.arg(1 if "like" in do.op.target else 2)
+    return do.add("aten.full", (do.shape, number), do.shape, dtype=do.op.dtype)
 
 
 def _pad(do: _Rewriting) -> Op | None:

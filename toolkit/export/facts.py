@@ -31,7 +31,8 @@ def architecture(
         model_type=config.model_type,
         hidden_size=config.hidden_size,
         vocab_size=config.vocab_size,
-        max_positions=config.max_position_embeddings,
+        # None: the positions are relative, and any text is as good as a short one.
+        max_positions=getattr(config, "max_position_embeddings", None),
         tied_embeddings=bool(tied),
         unique_parameters=unique,
         stored_parameters=unique + sum(sizes[alias] for alias in tied if alias in model.stored),

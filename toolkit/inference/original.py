@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from toolkit.errors import ParityFailed, SourceError
+from toolkit.sources.own_architectures import OWN_TYPES
 
 if TYPE_CHECKING:
     from toolkit.sources.base import ModelSource, Original
@@ -84,7 +85,7 @@ def _from_folder(original: Original, config: Any) -> Any:
     with _loading(original.path):
         trust = original.trust_remote_code
         own = AutoConfig.from_pretrained(original.path, trust_remote_code=trust)
-        text = trust or own.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+        text = trust or own.model_type in (*MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, *OWN_TYPES)
         auto: Any = AutoModelForCausalLM if text else AutoModelForImageTextToText
         model, told = auto.from_pretrained(
             original.path,

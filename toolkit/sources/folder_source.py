@@ -16,6 +16,7 @@ from toolkit.sources.checkpoint import read_checkpoint
 from toolkit.sources.checksums import weight_file_entries
 from toolkit.sources.folder_tokenizer import FolderTokenizer
 from toolkit.sources.naming import safe_name
+from toolkit.sources.own_architectures import OWN_TYPES, register_own_architectures
 from toolkit.sources.pickle_weights import StoredPickles
 from toolkit.sources.prequantized import refuse_quantized_config
 from toolkit.sources.safetensors_weights import StoredSafetensors
@@ -106,6 +107,8 @@ def config_from_fields(
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
     model_type = fields.get("model_type")
+    if model_type in OWN_TYPES:
+        register_own_architectures()
     known = isinstance(model_type, str) and model_type in CONFIG_MAPPING
     if not known and "auto_map" in fields and not trust_remote_code:
         raise UntrustedSource(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from toolkit.errors import UnsupportedModel
 from toolkit.export.executorch.layout import heads_second
 from toolkit.export.executorch.partition import Partition, Result
 from toolkit.export.executorch.program import Value
+from toolkit.export.executorch.xnnpack import TEXT, Node, Shape
 
 if TYPE_CHECKING:
     from toolkit.capture.folding import PositionTables
@@ -35,6 +37,8 @@ class Attention:
         self._span: tuple[Value, Value] | None = None
         self._tables: dict[str, tuple[Result, Result]] = {}
         self._masks: dict[int, Result] = {}
+        self._seen_masks: dict[int, Result] = {}
+        self._places: Result | None = None
 
     def emit(self, op: Op) -> Result:
         """Append keys and values to the layer's cache and attend over it."""
@@ -44,27 +48,98 @@ class Attention:
             partition.set_result(ref.name, heads_second(partition, partition.result(ref)))
         query, key, value = (partition.result(ref) for ref in op.args[:3])
         heads, kv_heads, head_dim = self._head_counts(layer, query, key, value)
-        if softcap:
-            raise UnsupportedModel(
-                f"layer {layer} caps attention scores at {softcap:g}, which llama::custom_sdpa cannot",
-                next_step="Convert with --backend onnxruntime.",
-            )
         start, _ = self._positions()
-        mask = method.literal(None)
-        if window and window < partition.context_length:
-            mask = partition.tensor(self._mask(window))
         shape = [1, partition.context_length, kv_heads, head_dim]
         caches = [method.cache(shape), method.cache(shape)]
         for states, cache in zip((key, value), caches, strict=True):
             # The kernel writes the cache in place; what it returns is not meant to be read.
             unread = method.tensor([1], dynamic=False)
             method.call("llama::update_cache.out", [partition.tensor(states), cache, start, unread, unread])
+        if softcap:
+            return self._capped(query, caches, float(scale), window or partition.context_length, softcap)
+        mask = method.literal(None)
+        if window and window < partition.context_length:
+            mask = partition.tensor(self._mask(window))
         output_shape = (1, SEQUENCE, heads, head_dim)
         output = method.tensor(partition.bound(output_shape))
         numbers = map(method.literal, (0.0, mask == method.literal(None), float(scale)))
         arguments = [partition.tensor(query), *caches, start, mask, *numbers, output, output]
         method.call("llama::custom_sdpa.out", arguments)
         return partition.from_value(output, output_shape)
+
+    def _capped(
+        self, query: Result, caches: Sequence[Value], scale: float, window: int, softcap: float
+    ) -> Result:
+        """Attention in XNNPACK: llama::custom_sdpa lacks scores of softcap * tanh(score / softcap)."""
+        partition = self._partition
+        graph_order = (0, 2, 1, 3)
+        heads = int(query.shape[2])
+        keys, values = (self._seen(cache) for cache in caches)
+        places = self._seen_places()
+        mask = partition.node(self._seen_mask(places, window))
+        graph = partition.delegate()
+        states = graph.transpose(partition.node(query), graph_order)
+        key = graph.transpose(self._repeated(partition.node(keys), heads), (0, 2, 3, 1))
+        value = graph.transpose(self._repeated(partition.node(values), heads), graph_order)
+        scaled = graph.binary("Multiply", states, graph.scalar(scale / softcap))
+        capped = graph.unary("Tanh", graph.matmul(scaled, key))
+        scores = graph.binary("Add", graph.binary("Multiply", capped, graph.scalar(softcap)), mask)
+        output = graph.matmul(graph.unary("Softmax", scores), value)
+        return partition.from_node(output, heads_second=True)
+
+    def _repeated(self, node: Node, heads: int) -> Node:
+        """Keys or values [1, T, KVH, D] once for each query's head."""
+        graph = self._partition.delegate()
+        _, text, kv_heads, width = node.shape
+        if kv_heads == heads:
+            return node
+        single = graph.reshape(node, (1, text, kv_heads, 1, width))
+        zeros = graph.constant(np.zeros((1, 1, 1, heads // int(kv_heads), 1), np.float32))
+        return graph.reshape(graph.binary("Add", single, zeros), (1, text, heads, width))
+
+    def _seen(self, cache: Value) -> Result:
+        """What a cache holds so far, [1, T, KVH, D]."""
+        method, (_, end) = self._partition.method, self._positions()
+        shape: Shape = (1, TEXT, *method.shape(cache)[2:])
+        output = method.tensor(self._partition.bound(shape))
+        literals = [method.literal(1), method.literal(0), end, method.literal(1)]
+        method.call("aten::slice_copy.Tensor_out", [cache, *literals, output, output])
+        return self._partition.from_value(output, shape)
+
+    def _seen_places(self) -> Result:
+        """The positions in the cache, [1, T]."""
+        if self._places is None:
+            partition, method = self._partition, self._partition.method
+            positions = np.arange(partition.context_length, dtype=np.float32)[None]
+            output = method.tensor(partition.bound((1, TEXT)))
+            literals = [method.literal(1), method.literal(0), self._positions()[1], method.literal(1)]
+            arguments = [method.constant(positions), *literals, output, output]
+            method.call("aten::slice_copy.Tensor_out", arguments)
+            self._places = partition.from_value(output, (1, TEXT))
+        return self._places
+
+    def _seen_mask(self, places: Result, window: int) -> Result:
+        """Additive mask [S, T]."""
+        if window not in self._seen_masks:
+            partition = self._partition
+            own_positions = np.arange(partition.context_length, dtype=np.float32)
+            own = partition.node(self.rows(own_positions[:, None], "window"))
+            graph = partition.delegate()
+            own = graph.reshape(own, (SEQUENCE, 1))
+            mask = self._outside(own, partition.node(places), window)
+            self._seen_masks[window] = partition.from_node(mask)
+            # Every layer reads it.
+            partition.tensor(self._seen_masks[window])
+        return self._seen_masks[window]
+
+    def _outside(self, own: Node, seen: Node, window: int) -> Node:
+        """0 where a position is seen, hugely negative elsewhere."""
+        graph = self._partition.delegate()
+        distance = graph.binary("Subtract", own, seen)
+        ahead = graph.binary("Subtract", graph.scalar(0.0), distance)
+        behind = graph.binary("Subtract", distance, graph.scalar(float(window - 1)))
+        excess = graph.binary("Maximum", graph.binary("Maximum", ahead, behind), graph.scalar(0.0))
+        return graph.binary("Multiply", excess, graph.scalar(_OUTSIDE))
 
     def rotary(self, op: Op) -> Result:
         """Rotate halves: states * cos + (second half, first half) * (-sin, sin)."""
@@ -173,10 +248,6 @@ class Attention:
             own = partition.node(self.rows(positions[:, None], "window"))
             graph = partition.delegate()
             own = graph.reshape(own, (SEQUENCE, 1))
-            distance = graph.binary("Subtract", own, graph.constant(positions[None]))
-            ahead = graph.binary("Subtract", graph.scalar(0.0), distance)
-            behind = graph.binary("Subtract", distance, graph.scalar(float(window - 1)))
-            excess = graph.binary("Maximum", graph.binary("Maximum", ahead, behind), graph.scalar(0.0))
-            mask = graph.binary("Multiply", excess, graph.scalar(_OUTSIDE))
+            mask = self._outside(own, graph.constant(positions[None]), window)
             self._masks[window] = partition.from_node(mask)
         return self._masks[window]

@@ -15,7 +15,7 @@ from toolkit.capture.graph import SEQUENCE, DecoderGraph, Op, Ref
 from toolkit.errors import UnsupportedModel
 from toolkit.export.executorch.program import Method, Value
 from toolkit.export.executorch.weights import WeightStore
-from toolkit.export.executorch.xnnpack import BACKEND, Node, Shape, XnnpackGraph
+from toolkit.export.executorch.xnnpack import BACKEND, TEXT, Node, Shape, XnnpackGraph
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +86,7 @@ class Partition:
     def delegate(self) -> XnnpackGraph:
         """The open delegate."""
         if self._open is None:
-            self._open = XnnpackGraph(self.method.segments, self.longest)
+            self._open = XnnpackGraph(self.method.segments, self.longest, self.context_length)
         return self._open
 
     def node(self, result: Result) -> Node:
@@ -120,7 +120,8 @@ class Partition:
 
     def bound(self, shape: Shape) -> list[int]:
         """A shape with the sequence length at its upper bound."""
-        return [self.longest if size == SEQUENCE else int(size) for size in shape]
+        bounds = {SEQUENCE: self.longest, TEXT: self.context_length}
+        return [bounds[size] if isinstance(size, str) else size for size in shape]
 
     def _close(self, wanted: Result) -> None:
         """End the open delegate; its outputs are what is wanted now and what later operations read."""
@@ -134,7 +135,7 @@ class Partition:
         nodes = [self._nodes[result] for result in outputs]
         values = []
         for result in outputs:
-            dynamic = SEQUENCE in result.shape
+            dynamic = SEQUENCE in result.shape or TEXT in result.shape
             self._tensors[result] = self.method.tensor(self.bound(result.shape), dynamic=dynamic)
             values.append(self._tensors[result])
         self.method.delegate(BACKEND, self._open.payload(nodes), [*self._arguments, *values])

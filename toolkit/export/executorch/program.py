@@ -115,6 +115,12 @@ class Method:
         self._kept_bytes[buffer] += _aligned(_size_bytes(shape, dtype))
         return self._add(tensor)
 
+    def shape(self, value: Value) -> tuple[int, ...]:
+        """Upper bound of a tensor's shape."""
+        tensor = self._values[value.index].val
+        assert isinstance(tensor, schema.Tensor), "only tensors have shapes"
+        return tuple(tensor.sizes)
+
     def constant(self, array: NDArray[np.generic], *, key: str | None = None) -> Value:
         """A tensor whose content is stored in the program; with a key, for delegates to share."""
         self._constants.append((np.ascontiguousarray(array).tobytes(), key))

@@ -16,6 +16,8 @@ from toolkit.export.executorch.payload import encode
 from toolkit.export.executorch.segments import Segments
 
 BACKEND = "XnnpackBackend"
+# Stands for the tokens in the cache, the call's included, wherever a size is expected.
+TEXT = "T"
 _INVALID = 0xFFFFFFFF
 _INLINE = 0xFFFFFFFFFFFFFFFF
 _EXTERNAL_INPUT = 1
@@ -70,11 +72,13 @@ class XnnpackGraph:
     Args:
         segments: receive constants, under keys that are hashes of their content.
         longest: largest sequence length of one call.
+        context_length: largest number of tokens in the cache.
     """
 
-    def __init__(self, segments: Segments, longest: int) -> None:
+    def __init__(self, segments: Segments, longest: int, context_length: int) -> None:
         self._segments = segments
         self._longest = longest
+        self._context_length = context_length
         self._tensors: list[Any] = []
         self._nodes: list[Any] = []
         self._inputs: list[int] = []
@@ -138,7 +142,7 @@ class XnnpackGraph:
         """The same elements in another shape; the sequence length is inferred."""
         if operand.shape == shape:
             return operand
-        sizes = [0 if size == SEQUENCE else int(size) for size in shape]
+        sizes = [0 if isinstance(size, str) else int(size) for size in shape]
         return self._result(
             shape, lambda output: schema.XNNStaticReshape(len(sizes), sizes, operand.id, output, 0)
         )
@@ -276,7 +280,8 @@ class XnnpackGraph:
         return Node(len(self._tensors) - 1, shape)
 
     def _value(self, shape: Shape, datatype: Any, buffer: int = 0) -> Any:
-        dims = [self._longest if size == SEQUENCE else int(size) for size in shape]
+        bounds = {SEQUENCE: self._longest, TEXT: self._context_length}
+        dims = [bounds[size] if isinstance(size, str) else size for size in shape]
         return schema.XNNTensorValue(
             datatype=datatype,
             num_dims=len(dims),

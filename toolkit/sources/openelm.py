@@ -1,0 +1,228 @@
+"""OpenELM (arXiv 2404.14619): layers of different width, one matrix for queries, keys and values.
+
+Written from the paper and the published checkpoints' names and shapes, so that the code that comes with them
+need not run.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.cache_utils import DynamicCache
+from transformers.masking_utils import create_causal_mask
+from transformers.modeling_outputs import CausalLMOutputWithPast
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+from transformers.models.llama.modeling_llama import (
+    LlamaRMSNorm,
+    LlamaRotaryEmbedding,
+    apply_rotary_pos_emb,
+    eager_attention_forward,
+)
+
+
+class OpenELMConfig(PreTrainedConfig):  # type: ignore[misc]
+    """As published; widths of layers are given for each, or for the first and last one."""
+
+    model_type = "openelm"
+    attribute_map = {
+        "hidden_size": "model_dim",
+        "num_hidden_layers": "num_transformer_layers",
+        "max_position_embeddings": "max_context_length",
+        "tie_word_embeddings": "share_input_output_layers",
+    }
+
+    vocab_size: int = 32000
+    max_context_length: int = 2048
+    num_transformer_layers: int = 12
+    model_dim: int = 2048
+    head_dim: int = 128
+    qkv_multipliers: Any = 1.0
+    num_query_heads: Any = None
+    num_kv_heads: Any = None
+    num_gqa_groups: int = 1
+    ffn_multipliers: Any = 4.0
+    ffn_dim_divisor: int = 256
+    normalize_qk_projections: bool = False
+    share_input_output_layers: bool = False
+    rope_freq_constant: int | float = 10000
+    rope_parameters: dict[str, Any] | None = None
+    initializer_range: float = 0.02
+    use_cache: bool = True
+    bos_token_id: int | None = 1
+    eos_token_id: int | list[int] | None = 2
+    pad_token_id: int | None = None
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        layers = self.num_transformer_layers
+        if self.num_query_heads is None:
+            widths = [self.model_dim * factor for factor in _each(self.qkv_multipliers, layers)]
+            multiple = self.head_dim * (self.num_gqa_groups or 2)
+            self.num_query_heads = [_divisible(width, multiple) // self.head_dim for width in widths]
+        if self.num_kv_heads is None:
+            groups = self.num_gqa_groups or 1
+            self.num_kv_heads = [heads // groups for heads in self.num_query_heads]
+        self.ffn_multipliers = _each(self.ffn_multipliers, layers)
+        self.num_attention_heads = max(self.num_query_heads)
+        self.num_key_value_heads = max(self.num_kv_heads)
+        self.rope_parameters = {"rope_type": "default", "rope_theta": float(self.rope_freq_constant)}
+        super().__post_init__(**kwargs)
+
+    def intermediate_size(self, layer: int) -> int:
+        """Width of a layer's feed-forward."""
+        return _divisible(self.ffn_multipliers[layer] * self.model_dim, self.ffn_dim_divisor)
+
+
+def _each(factors: Any, layers: int) -> list[float]:
+    """One factor for each layer: given, or evenly from the first one's to the last one's."""
+    if not isinstance(factors, list | tuple):
+        return [float(factors)] * layers
+    if len(factors) == layers:
+        return [float(factor) for factor in factors]
+    first, last = factors
+    steps = max(layers - 1, 1)
+    return [round(first + (last - first) * index / steps, 2) for index in range(layers)]
+
+
+def _divisible(value: float, divisor: int) -> int:
+    """The nearest multiple, which is never more than a tenth below."""
+    nearest = max(divisor, int(value + divisor / 2) // divisor * divisor)
+    return nearest + divisor if nearest < 0.9 * value else nearest
+
+
+class _Attention(nn.Module):
+    def __init__(self, config: OpenELMConfig, layer: int) -> None:
+        super().__init__()
+        self.config = config
+        self.layer_idx = layer
+        self.is_causal = True
+        self.heads, self.kv_heads = config.num_query_heads[layer], config.num_kv_heads[layer]
+        self.head_dim = config.head_dim
+        self.scaling = self.head_dim**-0.5
+        self.num_key_value_groups = self.heads // self.kv_heads
+        width = (self.heads + 2 * self.kv_heads) * self.head_dim
+        self.qkv_proj = nn.Linear(config.model_dim, width, bias=False)
+        self.q_norm = LlamaRMSNorm(self.head_dim) if config.normalize_qk_projections else None
+        self.k_norm = LlamaRMSNorm(self.head_dim) if config.normalize_qk_projections else None
+        self.out_proj = nn.Linear(self.heads * self.head_dim, config.model_dim, bias=False)
+
+    def forward(self, hidden: Tensor, angles: tuple[Tensor, Tensor], mask: Any, cache: Any) -> Tensor:
+        batch, length, _ = hidden.shape
+        split = self.qkv_proj(hidden).view(batch, length, -1, self.head_dim).transpose(1, 2)
+        query, key, value = split.split([self.heads, self.kv_heads, self.kv_heads], dim=1)
+        if self.q_norm is not None and self.k_norm is not None:
+            query, key = self.q_norm(query), self.k_norm(key)
+        query, key = apply_rotary_pos_emb(query, key, *angles)
+        if cache is not None:
+            key, value = cache.update(key, value, self.layer_idx)
+        name = self.config._attn_implementation
+        attend = ALL_ATTENTION_FUNCTIONS.get_interface(name, eager_attention_forward)
+        output, _ = attend(self, query, key, value, mask, scaling=self.scaling, dropout=0.0)
+        joined: Tensor = self.out_proj(output.reshape(batch, length, -1).contiguous())
+        return joined
+
+
+class _FeedForward(nn.Module):
+    def __init__(self, config: OpenELMConfig, layer: int) -> None:
+        super().__init__()
+        width = config.intermediate_size(layer)
+        self.proj_1 = nn.Linear(config.model_dim, 2 * width, bias=False)
+        self.proj_2 = nn.Linear(width, config.model_dim, bias=False)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        gate, up = self.proj_1(hidden).chunk(2, dim=-1)
+        down: Tensor = self.proj_2(nn.functional.silu(gate) * up)
+        return down
+
+
+class _Layer(nn.Module):
+    def __init__(self, config: OpenELMConfig, layer: int) -> None:
+        super().__init__()
+        self.attn = _Attention(config, layer)
+        self.ffn = _FeedForward(config, layer)
+        self.ffn_norm = LlamaRMSNorm(config.model_dim)
+        self.attn_norm = LlamaRMSNorm(config.model_dim)
+
+    def forward(self, hidden: Tensor, angles: tuple[Tensor, Tensor], mask: Any, cache: Any) -> Tensor:
+        hidden = hidden + self.attn(self.attn_norm(hidden), angles, mask, cache)
+        output: Tensor = hidden + self.ffn(self.ffn_norm(hidden))
+        return output
+
+
+class _OpenELM(PreTrainedModel):  # type: ignore[misc]
+    config_class = OpenELMConfig
+    base_model_prefix = "transformer"
+    _supports_sdpa = True
+    _supports_attention_backend = True
+
+
+class OpenELMModel(_OpenELM):
+    """The decoder without its output projection."""
+
+    def __init__(self, config: OpenELMConfig) -> None:
+        super().__init__(config)
+        self.token_embeddings = nn.Embedding(config.vocab_size, config.model_dim)
+        self.layers = nn.ModuleList(_Layer(config, layer) for layer in range(config.num_transformer_layers))
+        self.norm = LlamaRMSNorm(config.model_dim)
+        self.rotary_emb = LlamaRotaryEmbedding(config)
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The token table."""
+        return self.token_embeddings
+
+    def forward(self, input_ids: Tensor, position_ids: Tensor | None = None, cache: Any = None) -> Tensor:
+        """Hidden states [batch, tokens, model_dim]."""
+        hidden = self.token_embeddings(input_ids)
+        if position_ids is None:
+            seen = 0 if cache is None else cache.get_seq_length()
+            position_ids = torch.arange(seen, seen + hidden.shape[1], device=hidden.device)[None]
+        mask = create_causal_mask(
+            config=self.config,
+            inputs_embeds=hidden,
+            attention_mask=None,
+            past_key_values=cache,
+            position_ids=position_ids,
+        )
+        angles = self.rotary_emb(hidden, position_ids)
+        for layer in self.layers:
+            hidden = layer(hidden, angles, mask, cache)
+        output: Tensor = self.norm(hidden)
+        return output
+
+
+class OpenELMForCausalLM(_OpenELM):
+    """The decoder with its output projection."""
+
+    _tied_weights_keys = {"lm_head.weight": "transformer.token_embeddings.weight"}
+
+    def __init__(self, config: OpenELMConfig) -> None:
+        super().__init__(config)
+        self.transformer = OpenELMModel(config)
+        self.lm_head = nn.Linear(config.model_dim, config.vocab_size, bias=False)
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The token table."""
+        return self.transformer.token_embeddings
+
+    def get_output_embeddings(self) -> nn.Module:
+        """The output projection."""
+        return self.lm_head
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        position_ids: Tensor | None = None,
+        past_key_values: Any = None,
+        use_cache: bool | None = None,
+        **kwargs: Any,
+    ) -> CausalLMOutputWithPast:
+        """Logits [batch, tokens, vocab]."""
+        cache = past_key_values
+        if use_cache and cache is None:
+            cache = DynamicCache(config=self.config)
+        hidden = self.transformer(input_ids, position_ids, cache)
+        return CausalLMOutputWithPast(logits=self.lm_head(hidden), past_key_values=cache)
