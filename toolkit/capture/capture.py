@@ -89,9 +89,7 @@ def capture(model: PreTrainedModel, config: Any) -> DecoderGraph:
 def _reason(error: Exception) -> str:
     first = (str(error).splitlines() or [type(error).__name__])[0][:300]
     if first.startswith("Constraints violated"):
-        return (
-            "its shapes follow the text as in recurrences and scans, for which there is no operator yet"
-        )
+        return "its shapes follow the text as in recurrences and scans, for which there is no operator yet"
     return first
 
 
