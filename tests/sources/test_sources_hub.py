@@ -16,8 +16,10 @@ import pytest
 import torch
 
 from toolkit.errors import SourceError, SourceNotFound, UntrustedSource
+from toolkit.models.catalogue.catalogue import shipped
 from toolkit.settings import Settings
 from toolkit.sources import resolve
+from toolkit.sources.catalogue_entry import add_entry
 from toolkit.sources.hub import Hub, HubUnreachable
 
 REPO = "someone/tiny-llama"
@@ -122,6 +124,21 @@ def test_model_is_downloaded_once(fake_hub: FakeHub, hub: Hub, settings: Setting
     assert resolve(REPO, settings, hub=hub, offline=True).info == source.info
     assert resolve(REPO, settings, hub=hub, revision=COMMIT).info == source.info
     assert not fake_hub.requests
+
+
+def test_a_catalogue_entry_needs_the_config_only(fake_hub: FakeHub, hub: Hub, settings: Settings) -> None:
+    entry, _ = add_entry(REPO, settings, hub=hub)
+    assert (entry.name, entry.hub_id, entry.organisation) == ("tiny-llama", REPO, "someone")
+    assert entry.parameters == shipped()["llama-tiny"].parameters
+    assert not any("safetensors" in request for request in fake_hub.requests)
+    add_entry(REPO, settings, hub=hub, offline=True, replace=True)
+    # What it left in the cache is not taken for the whole model.
+    assert resolve(REPO, settings, hub=hub).info.kind == "hub"
+    with pytest.raises(SourceNotFound):
+        add_entry("someone/else", settings, hub=hub)
+    del fake_hub.files["config.json"]
+    with pytest.raises(SourceNotFound, match=r"no config\.json"):
+        add_entry(REPO, settings, hub=Hub(endpoint=fake_hub.url, cache_dir=settings.cache_dir), replace=True)
 
 
 def test_progress_is_shown(hub: Hub, settings: Settings, capfd: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ from toolkit.report import charts
 from toolkit.report.configurations import unique_labels
 from toolkit.report.content import Content
 from toolkit.report.figures import CHARTS, CONFIGURATION_ROWS, QUALITY_ROWS, Figure, Row, figures_of
+from toolkit.report.look import chart_config
 from toolkit.report.names import Names
 from toolkit.report.theme import LIGHT
 from toolkit.settings import Settings
@@ -78,7 +79,7 @@ def draw(picture: Picture) -> bytes:
         "color": LIGHT.warning if picture.emulated else LIGHT.text,
         "subtitleColor": LIGHT.muted,
     }
-    drawn: bytes = vl_convert.vegalite_to_png(spec, scale=_SCALE, config=_config())
+    drawn: bytes = vl_convert.vegalite_to_png(spec, scale=_SCALE, config=chart_config(LIGHT))
     return drawn
 
 
@@ -142,34 +143,3 @@ def _named(row: Row, label: str, artifact: Artifact, names: Names) -> dict[str, 
 
 def _file_name(serial: str) -> str:
     return re.sub(r"[^A-Za-z0-9._]+", "-", serial)[:40].strip(".-") or "device"
-
-
-def _config() -> dict[str, Any]:
-    """The page's light look; assets/theme.js has the same for the browser."""
-    axis = {
-        "labelColor": LIGHT.text,
-        "titleColor": LIGHT.muted,
-        "gridColor": LIGHT.grid,
-        "domainColor": LIGHT.grid,
-        "tickColor": LIGHT.grid,
-        "labelFontSize": 12,
-        "titleFontSize": 12,
-        "titleFontWeight": "normal",
-    }
-    mark = {"color": LIGHT.text}
-    return {
-        "background": LIGHT.background,
-        "view": {"stroke": None},
-        "range": {"category": list(LIGHT.series)},
-        "axis": axis,
-        "legend": {
-            "symbolBaseFillColor": LIGHT.muted,
-            "symbolBaseStrokeColor": LIGHT.muted,
-            "labelColor": LIGHT.text,
-            "labelFontSize": 12,
-        },
-        "title": {"fontSize": 15, "subtitleFontSize": 12},
-        "rule": mark,
-        "tick": mark,
-        "text": mark,
-    }

@@ -27,6 +27,7 @@ _REACH_TIMEOUT_S = 4.0
 _TEXT_FILES = ("config.json", *TOKENIZER_FILES)
 
 _OF_THIS_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+CONFIG = "config.json"
 
 
 class HubUnreachable(SourceNotFound):
@@ -86,6 +87,28 @@ class Hub:
             revision=folder.name,
             trust_remote_code=trust_remote_code,
         )
+
+    def config_file(self, repo_id: str, *, revision: str | None = None, offline: bool = False) -> Path:
+        """A repository's config.json, out of the cache or fetched; nothing else of it is.
+
+        Raises:
+            SourceNotFound: no such repository, none in it, or not cached and offline.
+        """
+        from huggingface_hub import try_to_load_from_cache
+
+        cached = try_to_load_from_cache(repo_id, CONFIG, cache_dir=self.cache_dir, revision=revision)
+        if isinstance(cached, str):
+            return Path(cached)
+        if offline:
+            raise SourceNotFound(
+                "its config.json is not in the cache", subject=repo_id, next_step="Leave out --offline."
+            )
+        info = self._model_info(repo_id, revision)
+        if not any(file.rfilename == CONFIG for file in info.siblings or []):
+            raise SourceNotFound("the repository has no config.json", subject=repo_id)
+        with bar(f"download {repo_id}") as progress:
+            fetch = _Fetch(self, repo_id, str(info.sha), progress)
+            return fetch.file(CONFIG, 0, revision=revision or "main")
 
     def _cached(self, repo_id: str, revision: str | None, trust_remote_code: bool) -> Path | None:
         """The snapshot in the cache when it holds everything that a conversion reads."""
