@@ -15,8 +15,8 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from benchmarks.samples import Frozen
-from toolkit.artifact import file_entries, sha256_of
-from toolkit.files import write_whole
+from toolkit.artifact import file_entries
+from toolkit.files import sha256_of, write_whole
 
 _Model = TypeVar("_Model", bound=Frozen)
 

@@ -13,8 +13,7 @@ from benchmarks.errors import PeerFailed
 from benchmarks.peers.base import PERPLEXITY_TIMEOUT_S, Workplace
 from benchmarks.samples import Score, read_answer
 from benchmarks.workload import Workload, windows
-from toolkit.artifact import sha256_of
-from toolkit.files import put_in_place, staged_folder
+from toolkit.files import put_in_place, sha256_of, staged_folder
 
 _HERE = Path(__file__).parent
 _TRANSFORMERS = _HERE / "drivers" / "transformers_driver.py"

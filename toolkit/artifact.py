@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from toolkit import files
 from toolkit.errors import ArtifactCorrupt, ArtifactExists, NotAnArtifact
+from toolkit.files import sha256_of
 from toolkit.models.layers import Layer, plain_layers
 
 SCHEMA: Literal["slm-artifact/2"] = "slm-artifact/2"
@@ -258,12 +259,6 @@ class Artifact:
                     subject=str(self.path),
                     next_step="Convert the model again: slm convert MODEL -o DIR",
                 )
-
-
-def sha256_of(path: Path) -> str:
-    """Hex sha256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def file_entries(folder: Path) -> list[FileEntry]:

@@ -7,6 +7,7 @@ killed processes, not against power cuts, after which hashes tell what has to be
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -99,3 +100,9 @@ def remove_leftovers(target: Path) -> None:
                 shutil.rmtree(left, ignore_errors=True)
             else:
                 left.unlink(missing_ok=True)
+
+
+def sha256_of(path: Path) -> str:
+    """Hex sha256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -37,7 +37,7 @@ def bar(label: str, *, unit: str = "bytes") -> Iterator[ProgressCallback]:
     """Show a progress bar while the block runs; yields the callback that moves it.
 
     Args:
-        label: what is going on, e.g. "push model.onnx.data".
+        label: what is going on, e.g. "push model.bin".
         unit: "bytes" shows sizes and speed, anything else shows counts.
     """
     if sys.stderr.isatty():

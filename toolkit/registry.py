@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.metadata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 from toolkit.errors import ToolkitError
@@ -44,13 +44,22 @@ class Registry(Generic[T]):
         error: raised for an unknown name.
         entry_points: group of entry points through which other packages add entries; they are looked for on
             first use, and imported when they are asked for.
+        complaint: what is wrong with an entry that a package brings under a name; None when nothing is.
     """
 
-    def __init__(self, kind: str, error: type[ToolkitError], *, entry_points: str | None = None) -> None:
+    def __init__(
+        self,
+        kind: str,
+        error: type[ToolkitError],
+        *,
+        entry_points: str | None = None,
+        complaint: Callable[[str, object], str | None] | None = None,
+    ) -> None:
         self._kind = kind
         self._error = error
         self._own: dict[str, T | str] = {}
         self._group = entry_points
+        self._complaint = complaint
         # The packages that brought entries, and those that bring a name that is taken.
         self._packages: dict[str, str] = {}
         self._clashes: dict[str, str] = {}
@@ -92,10 +101,14 @@ class Registry(Generic[T]):
         if package is None:
             return resolve(reference)
         try:
-            return resolve(reference)
+            entry = resolve(reference)
         except (ImportError, AttributeError) as error:
             what = f"{self._kind} {name!r} cannot be imported from {reference}: {error}"
             raise self._about_package(package, what) from error
+        wrong = self._complaint(name, entry) if self._complaint is not None else None
+        if wrong is not None:
+            raise self._about_package(package, f"{self._kind} {name!r} {wrong}")
+        return entry
 
     def _about_package(self, package: str, what: str) -> ToolkitError:
         return self._error(

@@ -21,7 +21,7 @@ from benchmarks.peers.base import (
 from benchmarks.peers.ours import OurArtifact
 from benchmarks.samples import ConversionCost, ProfileSample, Score, read_answer
 from benchmarks.workload import WINDOW_TOKENS, Workload
-from toolkit.artifact import sha256_of
+from toolkit.files import sha256_of
 
 _DRIVER = Path(__file__).parents[1] / "drivers" / "executorch_driver.py"
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}

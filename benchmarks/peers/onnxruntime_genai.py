@@ -15,7 +15,7 @@ from benchmarks.peers.base import (
     folder_bytes,
 )
 from benchmarks.samples import ConversionCost, ProfileSample, Score, read_answer
-from toolkit.artifact import sha256_of
+from toolkit.files import sha256_of
 
 _DRIVER = Path(__file__).parents[1] / "drivers" / "onnxruntime_genai_driver.py"
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "ORT_DISABLE_TELEMETRY": "1"}

@@ -15,7 +15,8 @@ from benchmarks.child import run_child
 from benchmarks.errors import PeerFailed
 from benchmarks.peers.base import CONVERSION_TIMEOUT_S, PROFILE_TIMEOUT_S, Scorer, Workplace, folder_bytes
 from benchmarks.samples import ConversionCost, ProfileSample, Score, sample_of_result
-from toolkit.artifact import Artifact, sha256_of
+from toolkit.artifact import Artifact
+from toolkit.files import sha256_of
 from toolkit.profiling.records import parse_result
 from toolkit.runtime.bundle import Bundle, build_bundle
 from toolkit.settings import Settings

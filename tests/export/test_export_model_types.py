@@ -8,7 +8,7 @@ import torch
 from conversions import Convert
 from transformers_reference import MODEL_TYPES, PREFILL, STEPS, check_prefill_and_decode
 
-from toolkit.inference.onnxruntime_session import OnnxDecoder
+from toolkit.engines.onnxruntime.session import OnnxDecoder
 from toolkit.settings import Settings
 from toolkit.sources import resolve
 

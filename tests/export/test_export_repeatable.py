@@ -16,8 +16,8 @@ from transformers_reference import MODEL_TYPES
 from toolkit.artifact import Artifact
 from toolkit.capture.capture import cached_capture
 from toolkit.capture.skeleton import build_skeleton
+from toolkit.engines.onnxruntime.session import OnnxDecoder
 from toolkit.export.convert import convert
-from toolkit.inference.onnxruntime_session import OnnxDecoder
 from toolkit.settings import Settings
 from toolkit.sources import ModelSource, resolve
 

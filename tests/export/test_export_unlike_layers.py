@@ -10,7 +10,7 @@ from conversions import Convert
 from transformers_reference import PREFILL, STEPS, check_prefill_and_decode
 from unlike_layers import HEAD_DIM, HEADS, INTERMEDIATE, KV_HEADS, WINDOWS, unlike_layers
 
-from toolkit.inference.onnxruntime_session import OnnxDecoder
+from toolkit.engines.onnxruntime.session import OnnxDecoder
 from toolkit.models.layers import attention_of, states_bytes
 from toolkit.settings import Settings
 

@@ -11,8 +11,8 @@ import torch
 from transformers_reference import MODEL_TYPES, PREFILL, check_prefill_and_decode
 
 from toolkit.artifact import Artifact
+from toolkit.engines.executorch.session import ExecutorchDecoder
 from toolkit.errors import UnsupportedModel
-from toolkit.inference.executorch_session import ExecutorchDecoder
 from toolkit.settings import Settings
 from toolkit.sources import resolve
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from toolkit.artifact import Artifact
+from toolkit.engines.executorch.session import ExecutorchDecoder
 from toolkit.errors import SourceNotFound
 from toolkit.evaluate.parity import greedy_reference
-from toolkit.inference.executorch_session import ExecutorchDecoder
 from toolkit.settings import Settings
 from toolkit.sources.demo_wheel import DEMO
 

@@ -10,7 +10,7 @@ from transformers_reference import check_prefill_and_decode
 from unlike_layers import HEAD_DIM, KV_HEADS, WINDOWS, unlike_layers
 
 from toolkit.artifact import Artifact
-from toolkit.inference.executorch_session import ExecutorchDecoder
+from toolkit.engines.executorch.session import ExecutorchDecoder
 from toolkit.models.layers import attention_of, states_bytes
 from toolkit.settings import Settings
 

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from toolkit.engines.onnxruntime.session import OnnxDecoder
 from toolkit.errors import ToolkitError
 from toolkit.export.convert import convert
 from toolkit.export.request import ConvertRequest
 from toolkit.inference.decoder import Decoder
-from toolkit.inference.onnxruntime_session import OnnxDecoder
 from toolkit.settings import Settings
 from toolkit.sources import ModelSource, resolve
 
@@ -108,6 +108,6 @@ def decoder(engine: str, folder: Path) -> Iterator[Decoder]:
     if engine == "onnxruntime":
         yield OnnxDecoder(folder / "model.onnx", PREFILL + STEPS)
     else:
-        from toolkit.inference.executorch_session import ExecutorchDecoder
+        from toolkit.engines.executorch.session import ExecutorchDecoder
 
         yield ExecutorchDecoder(folder / "model.pte")

@@ -10,10 +10,11 @@ import pytest
 from runs import ENDLESS_FLAGS, runner_pids, wait_for
 from slm_process import SlmProcess
 
-from toolkit.artifact import Artifact, FileEntry, Manifest, sha256_of
+from toolkit.artifact import Artifact, FileEntry, Manifest
 from toolkit.devices.discovery import open_device
 from toolkit.devices.interrupt import Interrupt, interruptible_by
 from toolkit.devices.virtual.fleet import VirtualPhone
+from toolkit.files import sha256_of
 from toolkit.profiling.session.launch import abandon, make_run_dir
 from toolkit.settings import Settings
 from toolkit.store import open_store

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from toolkit.engines import ENGINES
 from toolkit.runtime.compile import compile_runner
 from toolkit.runtime.engine_build import find_engine
 from toolkit.runtime.runner_source import runner_source
@@ -23,7 +24,7 @@ def compile_with_onnxruntime(folder: Path, *targets: str, **definitions: str) ->
 
 
 def _compile(name: str, folder: Path, targets: Sequence[str], definitions: Mapping[str, str]) -> Path:
-    engine = find_engine(name, Settings.from_environment())
+    engine = find_engine(ENGINES.get(name), Settings.from_environment())
     compile_runner(
         runner_source(),
         folder / "build",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.runtime.headers import find_headers
+from toolkit.engines.onnxruntime.headers import find_headers
 from toolkit.runtime.runner_source import runner_source
 from toolkit.settings import Settings
 

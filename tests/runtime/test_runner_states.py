@@ -12,7 +12,7 @@ from hybrid_decoder import STATES, HybridDecoder
 from onnx import TensorProto, helper
 from runner_process import Runner
 
-from toolkit.inference.onnxruntime_session import OnnxDecoder
+from toolkit.engines.onnxruntime.session import OnnxDecoder
 from toolkit.profiling.records import parse_result
 
 PROMPT = [5, 17, 30, 2, 41, 90, 8, 8, 1, 60]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from toolkit.engines.onnxruntime.headers import find_headers
 from toolkit.runtime.compile import compile_runner
-from toolkit.runtime.headers import find_headers
 from toolkit.runtime.runner_source import runner_source
 from toolkit.runtime.toolchain import find_toolchain
 from toolkit.settings import Settings

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.artifact import sha256_of
+from toolkit.engines.onnxruntime import ONNXRUNTIME
 from toolkit.errors import BuildFailed, EngineMismatch, UsageError
+from toolkit.files import sha256_of
 from toolkit.runtime import engine_build
 from toolkit.runtime.abi import check_abi, host_abi
 from toolkit.runtime.bundle import Bundle, build_bundle, list_bundles, load_bundle
@@ -108,7 +109,7 @@ def test_unknown_engines_are_refused(tmp_path: Path) -> None:
 
 
 def test_engines_older_than_the_headers_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    old = InstalledEngine("onnxruntime", "1.20.1", find_installed("onnxruntime").site)
+    old = InstalledEngine("1.20.1", find_installed(ONNXRUNTIME).site)
     monkeypatch.setattr(engine_build, "find_installed", lambda engine: old)
     with pytest.raises(EngineMismatch, match=r"1\.20\.1 is older than the headers"):
         build_bundle("host", settings_in(tmp_path))
@@ -149,3 +150,12 @@ def test_cmake_versions_are_read() -> None:
     assert cmake_version("cmake version 3.25.1\n\nCMake suite") == (3, 25)
     assert cmake_version("cmake version 4.4.4") == (4, 4)
     assert cmake_version("something else") == (0, 0)
+
+
+def test_a_bundle_of_an_engine_that_is_gone_is_none(bundle: Bundle, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(bundle.path, copy)
+    assert load_bundle(copy) is not None
+    described = json.loads((copy / "bundle.json").read_text())
+    (copy / "bundle.json").write_text(json.dumps(described | {"engine": "gone"}))
+    assert load_bundle(copy) is None

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from toolkit.artifact import sha256_of
+from toolkit.engines.onnxruntime import ONNXRUNTIME
+from toolkit.engines.spec import EngineSpec
 from toolkit.errors import BuildFailed, EngineMismatch
-from toolkit.runtime import engine_wheel
+from toolkit.files import sha256_of
 from toolkit.runtime.engine_library import engine_libraries, engine_licenses
 from toolkit.runtime.engine_wheel import find_wheel, unpack_wheel
 from toolkit.settings import Settings
@@ -49,8 +51,10 @@ def put_wheel(folder: Path, members: dict[str, bytes]) -> Path:
     return path
 
 
-def pin(monkeypatch: pytest.MonkeyPatch, sha256: str) -> None:
-    monkeypatch.setattr(engine_wheel, "_PINNED", {("onnxruntime", "9.9.9", "arm64-v8a"): sha256})
+def pinned(sha256: str) -> EngineSpec:
+    """The engine with one known wheel."""
+    runner = replace(ONNXRUNTIME.needed_runner(), wheels={("9.9.9", "arm64-v8a"): sha256})
+    return replace(ONNXRUNTIME, runner=runner)
 
 
 GOOD = {
@@ -61,54 +65,46 @@ GOOD = {
 }
 
 
-def test_the_pinned_wheel_is_downloaded_once_and_its_library_kept(
-    settings: Settings, index: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pin(monkeypatch, sha256_of(put_wheel(index, GOOD)))
-    site = find_wheel("onnxruntime", "9.9.9", "arm64-v8a", settings).provide()
-    libraries = engine_libraries("onnxruntime", site)
+def test_the_pinned_wheel_is_downloaded_once_and_its_library_kept(settings: Settings, index: Path) -> None:
+    engine = pinned(sha256_of(put_wheel(index, GOOD)))
+    site = find_wheel(engine, "9.9.9", "arm64-v8a", settings).provide()
+    libraries = engine_libraries(engine, site)
     assert {name: path.read_bytes() for name, path in libraries.items()} == {
         "libonnxruntime.so.1": b"library"
     }
-    assert list(engine_licenses("onnxruntime", "9.9.9", site)) == ["onnxruntime-LICENSE.txt"]
+    assert list(engine_licenses(engine, "9.9.9", site)) == ["onnxruntime-LICENSE.txt"]
     assert not list(site.rglob("*.py"))
     (index / WHEEL).unlink()
-    assert find_wheel("onnxruntime", "9.9.9", "arm64-v8a", settings).provide() == site
+    assert find_wheel(engine, "9.9.9", "arm64-v8a", settings).provide() == site
 
 
-def test_a_wheel_with_another_hash_is_refused_and_leaves_nothing(
-    settings: Settings, index: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_wheel_with_another_hash_is_refused_and_leaves_nothing(settings: Settings, index: Path) -> None:
     good = sha256_of(put_wheel(index, GOOD))
     put_wheel(index, {**GOOD, "onnxruntime/capi/libonnxruntime.so.9.9.9": b"changed"})
-    pin(monkeypatch, good)
-    wheel = find_wheel("onnxruntime", "9.9.9", "arm64-v8a", settings)
+    wheel = find_wheel(pinned(good), "9.9.9", "arm64-v8a", settings)
     with pytest.raises(BuildFailed, match=f"Expected sha256 {good}"):
         wheel.provide()
     assert not wheel.path.exists()
     put_wheel(index, GOOD)
-    pin(monkeypatch, sha256_of(index / WHEEL))
-    assert find_wheel("onnxruntime", "9.9.9", "arm64-v8a", settings).provide().is_dir()
+    engine = pinned(sha256_of(index / WHEEL))
+    assert find_wheel(engine, "9.9.9", "arm64-v8a", settings).provide().is_dir()
 
 
-def test_a_download_that_fails_says_what_pip_said(
-    settings: Settings, index: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pin(monkeypatch, "0" * 64)
+def test_a_download_that_fails_says_what_pip_said(settings: Settings, index: Path) -> None:
     with pytest.raises(BuildFailed, match="No matching distribution"):
-        find_wheel("onnxruntime", "9.9.9", "arm64-v8a", settings).provide()
+        find_wheel(pinned("0" * 64), "9.9.9", "arm64-v8a", settings).provide()
 
 
 def test_versions_without_a_pinned_wheel_are_refused(settings: Settings) -> None:
     with pytest.raises(EngineMismatch, match=r"no wheel of onnxruntime 1\.0\.0 for arm64-v8a is known"):
-        find_wheel("onnxruntime", "1.0.0", "arm64-v8a", settings)
+        find_wheel(ONNXRUNTIME, "1.0.0", "arm64-v8a", settings)
 
 
 def test_other_archives_are_refused(tmp_path: Path) -> None:
     (tmp_path / "damaged.whl").write_bytes(b"PK no")
     with pytest.raises(BuildFailed, match="is damaged"):
-        unpack_wheel(tmp_path / "damaged.whl", tmp_path / "a")
+        unpack_wheel(tmp_path / "damaged.whl", tmp_path / "a", ("onnxruntime/capi/",))
     with zipfile.ZipFile(tmp_path / "numpy.whl", "w") as wheel:
         wheel.writestr("numpy/__init__.py", "")
     with pytest.raises(BuildFailed, match="holds no engine library"):
-        unpack_wheel(tmp_path / "numpy.whl", tmp_path / "b")
+        unpack_wheel(tmp_path / "numpy.whl", tmp_path / "b", ("onnxruntime/capi/",))

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from gguf_files import WriteGguf
 
-from toolkit.artifact import sha256_of
 from toolkit.errors import SourceCorrupt, SourceNotFound
+from toolkit.files import sha256_of
 from toolkit.settings import Settings
 from toolkit.sources import resolve
 from toolkit.sources.demo_wheel import DEMO, ModelWheel

@@ -10,7 +10,8 @@ from pathlib import Path
 from toolkit.care.finding import Finding
 from toolkit.devices.adb.binary import find_adb
 from toolkit.devices.adb.client import AdbClient
-from toolkit.errors import AdbNotFound, DeviceError, RuntimeBundleError
+from toolkit.engines import ENGINES
+from toolkit.errors import AdbNotFound, DeviceError, RuntimeBundleError, UsageError
 from toolkit.runtime.abi import CROSS_COMPILERS, host_abi
 from toolkit.runtime.toolchain import find_toolchain
 from toolkit.settings import Settings
@@ -23,13 +24,6 @@ _GOOD_ADB = 34
 # Runner bundle, captures and a converted small model.
 _LITTLE_DISK_BYTES = 5_000_000_000
 
-# What a command needs: the package that stands for the extra, the extra, what is lost without it.
-_EXTRAS = (
-    ("torch", "convert", "slm convert"),
-    ("onnxruntime", "runner", "the ONNX Runtime runner"),
-    ("executorch", "executorch", "the ExecuTorch backend and runner"),
-)
-
 
 def host_findings(settings: Settings) -> list[Finding]:
     """Look at this machine."""
@@ -37,7 +31,8 @@ def host_findings(settings: Settings) -> list[Finding]:
         adb_finding(settings),
         _compiler_finding(None),
         *(_compiler_finding(abi) for abi in CROSS_COMPILERS if abi != host_abi()),
-        *(_extra_finding(*extra) for extra in _EXTRAS),
+        _package_finding("extra [convert]", "torch", "slm convert", "pip install 'slm-toolkit[convert]'"),
+        *map(_engine_finding, ENGINES),
         *_disk_findings(settings),
     ]
 
@@ -78,15 +73,21 @@ def _compiler_finding(abi: str | None) -> Finding:
     return Finding(HOST, check, "ok", f"{tools.compiler_identity}; CMake {tools.cmake}")
 
 
-def _extra_finding(package: str, extra: str, serves: str) -> Finding:
+def _engine_finding(name: str) -> Finding:
+    try:
+        engine = ENGINES.get(name)
+    except UsageError as error:
+        return Finding(HOST, f"engine {name}", "warn", f"{error.subject}: {error.what}", error.next_step)
+    check = f"extra [{engine.extra}]" if engine.extra else f"engine {name}"
+    return _package_finding(check, engine.package, engine.title, engine.install)
+
+
+def _package_finding(check: str, package: str, serves: str, install: str) -> Finding:
     try:
         version = importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
-        return Finding(
-            HOST, f"extra [{extra}]", "warn", f"{package} is not installed: no {serves}",
-            f"pip install 'slm-toolkit[{extra}]'",
-        )  # fmt: skip
-    return Finding(HOST, f"extra [{extra}]", "ok", f"{package} {version}")
+        return Finding(HOST, check, "warn", f"{package} is not installed: no {serves}", install)
+    return Finding(HOST, check, "ok", f"{package} {version}")
 
 
 def _disk_findings(settings: Settings) -> list[Finding]:

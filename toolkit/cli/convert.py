@@ -21,7 +21,7 @@ def convert(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing artifact.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest.")] = False,
 ) -> None:
-    """Convert a Hugging Face model to a quantized artifact for ONNX Runtime or ExecuTorch.
+    """Convert a Hugging Face model to a quantized artifact for an inference engine.
 
     \b
     Examples:
@@ -29,7 +29,6 @@ def convert(
       slm convert Qwen/Qwen3-0.6B --quant 8da4w --group-size 32 --algorithm hqq -o artifacts/qwen3
       slm convert HuggingFaceTB/SmolLM2-360M --quant mobile-4bit --algorithm gptq -o artifacts/smollm2-gptq
       slm convert model.gguf --quant source -o artifacts/model
-      slm convert SmolLM2-135M-Instruct --backend executorch --quant 8da4w -o artifacts/smollm2-et
       slm convert random:llama-tiny --quant 8da8w -o artifacts/random
     """  # noqa: D301
     import toolkit

@@ -23,9 +23,9 @@ from toolkit.cli import (
     results,
     runtime,
 )
+from toolkit.engines import set_environment
 
-# Nothing phones home. Set before any engine or hub client is imported, in this process and its children.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+# Nothing phones home. Set before any hub client is imported, in this process and its children.
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 app = typer.Typer(
@@ -64,7 +64,8 @@ def _root(
         False, "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
     ),
 ) -> None:
-    pass
+    # For this process and its children; commands import engines later.
+    set_environment()
 
 
 def main() -> None:

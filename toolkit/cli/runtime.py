@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from toolkit.engines import DEFAULT_ENGINE
+
 if TYPE_CHECKING:
     from toolkit.engines.spec import EngineSpec
     from toolkit.runtime.bundle import Bundle
@@ -21,20 +23,20 @@ _Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.
 @app.command()
 def build(
     abi: Annotated[str, typer.Option(help="ABI in Android's words (arm64-v8a, x86_64), or host.")] = "host",
-    engine: Annotated[str, typer.Option(help="Inference engine: onnxruntime or executorch.")] = "onnxruntime",
+    engine: Annotated[
+        str, typer.Option(help="Inference engine, as in `slm runtime engines`.")
+    ] = DEFAULT_ENGINE,
     as_json: _Json = False,
 ) -> None:
     """Build the bundle unless an up-to-date one is cached, and print its folder.
 
-    The first build for ONNX Runtime downloads its headers with npm; ORT_INCLUDE_DIR replaces it.
-    ExecuTorch's come with its package: pip install 'slm-toolkit[executorch]'. For arm64-v8a a cross
-    compiler is needed (Debian: apt-get install g++-aarch64-linux-gnu), and the engine's wheel is
-    downloaded with pip.
+    Headers that an engine's package does not bring are downloaded at the first build. For arm64-v8a a cross
+    compiler is needed (Debian: apt-get install g++-aarch64-linux-gnu), and the engine's wheel is downloaded
+    with pip.
 
     Examples:
         slm runtime build
-        slm runtime build --abi arm64-v8a
-        slm runtime build --abi arm64-v8a --engine executorch --json
+        slm runtime build --abi arm64-v8a --json
     """
     from toolkit.runtime.bundle import build_bundle
     from toolkit.settings import Settings
@@ -74,24 +76,31 @@ def engines(as_json: _Json = False) -> None:
       slm runtime engines
       slm runtime engines --json
     """  # noqa: D301
-    from toolkit.engines import ENGINES
+    from toolkit.engines import ENGINES, usable_engine
 
-    found = [(engine, engine.installed_version) for engine in ENGINES.values()]
+    found = {name: usable_engine(name) for name in ENGINES}
     if as_json:
-        print(json.dumps([_engine_as_dict(engine, version) for engine, version in found], indent=2))
+        print(json.dumps([_engine_as_dict(*one) for one in found.items()], indent=2))
         return
-    for engine, version in found:
+    for name, engine in found.items():
+        if engine is None:
+            print(f"{name:<12} cannot be imported; slm doctor says why")
+            continue
         processors = ", ".join(f"{one.name} ({one.provider})" for one in engine.processors)
-        print(f"{engine.name:<12} {version or 'not installed':<14} {processors}")
+        print(f"{name:<12} {engine.installed_version or 'not installed':<14} {processors}")
 
 
-def _engine_as_dict(engine: EngineSpec, version: str | None) -> dict[str, Any]:
+def _engine_as_dict(name: str, engine: EngineSpec | None) -> dict[str, Any]:
+    if engine is None:
+        return {"name": name, "usable": False}
     can = engine.capabilities
     return {
-        "name": engine.name,
+        "name": name,
+        "usable": True,
         "title": engine.title,
-        "version": version,
-        "install": engine.install,
+        "version": engine.installed_version,
+        "install": engine.install_for_converting,
+        "runner": None if engine.runner is None else engine.runner.program,
         "processors": [{"name": one.name, "provider": one.provider} for one in engine.processors],
         "linears": {scheme: list(groups) for scheme, groups in can.linears.items()},
         "embeddings": list(can.embeddings),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from toolkit.errors import BadGroupSize
 
 PER_CHANNEL = 0
-# Powers of two from 16 on: what ONNX Runtime's MatMulNBits and GatherBlockQuantized take.
+# Powers of two from 16 on: what engines' kernels take.
 GROUP_SIZES = (16, 32, 64, 128, 256)
 
 

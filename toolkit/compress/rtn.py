@@ -19,7 +19,7 @@ def extreme_grid(
     """Scales and zero points, float32 [n], that just span each group.
 
     Symmetric grids have one level more below zero than above it. The scale takes the sign that puts the
-    group's largest magnitude on that level, as GGUF's Q4_0 and ONNX Runtime's own quantizer do; scales of
+    group's largest magnitude on that level, as GGUF's Q4_0 and engines' own quantizers do; scales of
     symmetric groups can therefore be negative. ``positive`` gives that up: the grid spans both extremes.
     """
     low, high = torch.aminmax(groups, dim=0)

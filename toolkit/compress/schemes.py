@@ -16,8 +16,8 @@ class Scheme:
     Attributes:
         name: "8da4w" reads: 8-bit dynamically quantized activations, 4-bit weights.
         weight_bits: 32, 16, 8 or 4.
-        dynamic_activation: activations are rounded to int8 at run time, so that the product runs on
-            integers (MatMulNBits accuracy_level 4); otherwise weights are widened to float.
+        dynamic_activation: activations are quantized to int8 at run time, so that the product runs on
+            integers; otherwise weights are widened to float.
         float_dtype: torch's name of the dtype for schemes that keep floats, else None.
     """
 

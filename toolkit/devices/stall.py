@@ -14,7 +14,7 @@ class StallWatch:
     Args:
         size_now: bytes that have arrived, or None when that is unknown; may raise a DeviceError.
         serial: the phone, for the error.
-        doing: what is going on, for the error: "pushing model.onnx.data".
+        doing: what is going on, for the error: "pushing model.bin".
         stall_s: no change for this long is an error.
         on_size: told each known size.
     """

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from pathlib import Path
+from typing import Protocol
 
-from toolkit.errors import UsageError
+from toolkit.errors import EngineMismatch, UsageError
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,44 @@ class Processor:
     provider: str
 
 
+class Headers(Protocol):
+    """C headers that the engine's package does not bring."""
+
+    @property
+    def identity(self) -> str:
+        """Changes whenever the headers do; known without having them."""
+        ...
+
+    def provide(self) -> Path:
+        """Their folder; they are downloaded unless they are there."""
+        ...
+
+
+@dataclass(frozen=True)
+class Runner:
+    """How the engine's runner is built and what it needs on a device.
+
+    Paths are those inside the engine's wheel.
+
+    Attributes:
+        program: the runner's file name.
+        libraries: name on the device -> path in the wheel; of several that fit a ``*`` the last one is taken.
+        taken: how the paths begin of what is taken out of a wheel for another ABI.
+        wheels: (version, ABI) -> sha256 of the wheel for Python 3.12.
+        definitions: CMake cache entries; ``{site}`` stands for the folder that the wheel was unpacked into,
+            ``{headers}`` for the headers'.
+        headers: "module:attribute" of a function (the engine's version, settings) that gives
+            :class:`Headers`, or raises EngineMismatch; None where the wheel brings them.
+    """
+
+    program: str
+    libraries: Mapping[str, str]
+    taken: tuple[str, ...]
+    wheels: Mapping[tuple[str, str], str]
+    definitions: Mapping[str, str]
+    headers: str | None = None
+
+
 @dataclass(frozen=True)
 class EngineSpec:
     """One engine.
@@ -57,7 +97,8 @@ class EngineSpec:
         artifact_word: in the names of artifacts.
         mark: Vega-Lite's shape for its points in charts.
         package: the Python package that is the engine; its version is the engine's.
-        extra: the extra of the toolkit that brings the package.
+        extra: the extra of the toolkit that brings the package and what its runner is built with; None where
+            the package comes on its own.
         converting_extras: extras that converting for it needs besides [convert].
         packages: those whose versions decide about an artifact's bytes, ``package`` included.
         environment: variables to set, unless they are, before any of it is imported.
@@ -68,6 +109,7 @@ class EngineSpec:
         decoder: "module:attribute" of a function (model file, capacity in tokens) that gives a
             :class:`toolkit.inference.decoder.Decoder` on this host.
         official_runtime: what else runs its artifacts, unchanged.
+        runner: what runs its artifacts on devices; None while there is no such program.
         slow_schemes: schemes whose linears decode more slowly than fp32 -> one as exact that does not.
     """
 
@@ -77,7 +119,7 @@ class EngineSpec:
     artifact_word: str
     mark: str
     package: str
-    extra: str
+    extra: str | None
     converting_extras: tuple[str, ...]
     packages: tuple[str, ...]
     model_file: str
@@ -86,13 +128,20 @@ class EngineSpec:
     lowering: str
     decoder: str
     official_runtime: str
+    runner: Runner | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     slow_schemes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def install(self) -> str:
+        """The command that installs the engine."""
+        return f"pip install 'slm-toolkit[{self.extra}]'" if self.extra else f"pip install {self.package}"
+
+    @property
+    def install_for_converting(self) -> str:
         """The command that installs what converting for it needs."""
-        return f"pip install 'slm-toolkit[{','.join(('convert', *self.converting_extras))}]'"
+        ours = f"'slm-toolkit[{','.join(('convert', *self.converting_extras))}]'"
+        return f"pip install {ours}" if self.extra else f"pip install {ours} {self.package}"
 
     @property
     def installed_version(self) -> str | None:
@@ -111,5 +160,18 @@ class EngineSpec:
         if find_spec(self.package) is None:
             raise UsageError(
                 f"--backend {self.name} needs the package {self.package}, which is not installed",
-                next_step=self.install,
+                next_step=self.install_for_converting,
             )
+
+    def needed_runner(self) -> Runner:
+        """What runs its artifacts on devices.
+
+        Raises:
+            EngineMismatch: there is no such program.
+        """
+        if self.runner is None:
+            raise EngineMismatch(
+                f"there is no runner for {self.title} yet, so its artifacts cannot be run on devices",
+                next_step=f"Run them in {self.official_runtime}, or convert for another engine.",
+            )
+        return self.runner

@@ -8,10 +8,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from toolkit.engines import set_environment
+
 
 def hush_libraries() -> None:
-    """Call before torch, transformers or onnxruntime is imported."""
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    """Call before torch, transformers or an engine is imported."""
+    set_environment()
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
@@ -19,8 +21,8 @@ def hush_libraries() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     from transformers.utils import is_torchao_available
 
-    # transformers would import torchao, which ExecuTorch brings along: seconds, for nothing. It asks once and
-    # remembers the answer.
+    # transformers would import torchao, which engines' packages bring along: seconds, for nothing. It asks
+    # once and remembers the answer.
     with _not_importable("torchao"):
         is_torchao_available()
 

@@ -11,11 +11,12 @@ from typing import Any
 
 import altair as alt
 
+from toolkit.engines import DEFAULT_ENGINE, usable_engines
+
 ROWS = "rows"
 # Emulated bars are hollow and dashed, so that nobody takes them for measurements even in a cropped picture.
 EMULATED = "emulated"
 _LABEL = "split(datum.label, '\\n')"
-_ENGINES = ["onnxruntime", "executorch"]
 _SIDES: dict[str, dict[str, Any]] = {"===": {"align": "left", "dx": 9}, "!==": {"align": "right", "dx": -9}}
 
 Spec = dict[str, Any]
@@ -124,7 +125,7 @@ def against_size(title: str, *, logarithmic: bool = False) -> Spec:
             shape=alt.Shape(
                 "backend:N",
                 title=None,
-                scale=alt.Scale(domain=_ENGINES, range=["circle", "triangle-up"]),
+                scale=alt.Scale(domain=_engine_names(), range=[engine.mark for engine in usable_engines()]),
                 legend=alt.Legend(orient="top", symbolStrokeWidth=2),
             ),
             tooltip=_tooltip(("size_mb", "MB"), ("value", title)),
@@ -137,7 +138,7 @@ def against_size(title: str, *, logarithmic: bool = False) -> Spec:
         .encode(
             x=x,
             y=y,
-            text=alt.condition(f"datum.backend {test} {_ENGINES[0]!r}", "name:N", alt.value("")),
+            text=alt.condition(f"datum.backend {test} {DEFAULT_ENGINE!r}", "name:N", alt.value("")),
         )
         for test, side in _SIDES.items()
     ]
@@ -176,12 +177,16 @@ def _outline() -> dict[str, Any]:
     return {"strokeWidth": _when_emulated(1.5, 0), "strokeDash": _when_emulated("[5, 3]", "[1, 0]")}
 
 
+def _engine_names() -> list[str]:
+    return [engine.name for engine in usable_engines()]
+
+
 def _engine(channel: Any) -> Any:
     """Fill or stroke by backend. A fixed domain: an engine keeps its colour whatever is filtered."""
     return channel(
         "backend:N",
         title=None,
-        scale=alt.Scale(domain=_ENGINES),
+        scale=alt.Scale(domain=_engine_names()),
         legend=alt.Legend(orient="top", symbolStrokeWidth=2),
     )
 
@@ -194,7 +199,7 @@ def _parts(channel: Any, parts: list[str]) -> Any:
     return channel(
         "part:N",
         title=None,
-        scale=alt.Scale(domain=[*_ENGINES, *parts]),
+        scale=alt.Scale(domain=[*_engine_names(), *parts]),
         legend=alt.Legend(orient="top", values=parts, symbolStrokeWidth=2),
     )
 

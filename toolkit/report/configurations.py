@@ -13,12 +13,11 @@ from toolkit.analysis.condition_key import ConditionKey
 from toolkit.analysis.groups import SEED, RunSamples, load_samples
 from toolkit.analysis.names import told_apart
 from toolkit.analysis.statistics import RESAMPLES, median_of_medians, percentile_interval, resample
+from toolkit.engines import short_name
 from toolkit.report.curves import Curve, read_curves
 from toolkit.report.names import Names
 from toolkit.store.rows import Artifact, Device, Run, RunSummary
 from toolkit.store.store import Store
-
-_ENGINE_SHORT = {"onnxruntime": "ort", "executorch": "et"}
 
 # In the order of Workload.gate_limits.
 _GATE_LIMITS = (
@@ -201,7 +200,7 @@ def unique_labels(configurations: Sequence[Configuration], names: Names | None =
 def _label(configuration: Configuration, names: Names) -> str:
     key, artifact = configuration.key, configuration.artifact
     chunk = f", chunks of {key.prefill_chunk}" if 0 < key.prefill_chunk < key.prompt_tokens else ""
-    engine = f"{_ENGINE_SHORT.get(key.engine, key.engine)} {key.engine_version}{chunk}"
+    engine = f"{short_name(key.engine)} {key.engine_version}{chunk}"
     return f"{names.model(artifact)} {names.quantization(artifact)}\n{engine}"
 
 

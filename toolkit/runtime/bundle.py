@@ -15,14 +15,15 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from toolkit.artifact import FileEntry, file_entries
-from toolkit.errors import BuildFailed, EngineMismatch, UsageError
+from toolkit.engines import DEFAULT_ENGINE, ENGINES, usable_engine
+from toolkit.errors import BuildFailed, EngineMismatch
 from toolkit.files import put_in_place, scratch_beside
 from toolkit.locks import exclusive
 from toolkit.progress import stage
 from toolkit.runtime.abi import LOADERS, check_abi, host_abi
 from toolkit.runtime.compile import compile_runner, run_logged
 from toolkit.runtime.elf_check import check_elf_files
-from toolkit.runtime.engine_build import RUNNERS, EngineBuild, EngineFiles, find_engine
+from toolkit.runtime.engine_build import EngineBuild, EngineFiles, find_engine
 from toolkit.runtime.licenses import system_licenses
 from toolkit.runtime.runner_source import runner_source, source_sha256
 from toolkit.runtime.toolchain import Toolchain, find_toolchain
@@ -81,7 +82,7 @@ class Bundle:
     @property
     def runner(self) -> str:
         """The runner, relative to the bundle."""
-        return RUNNERS[self.engine]
+        return ENGINES.get(self.engine).needed_runner().program
 
     @property
     def executables(self) -> tuple[str, ...]:
@@ -105,17 +106,18 @@ class Bundle:
         return [f"{remote_dir}/{self.loader}", "--library-path", library_path, f"{remote_dir}/{self.runner}"]
 
 
-def build_bundle(abi: str, settings: Settings, *, engine: str = "onnxruntime") -> Bundle:
+def build_bundle(abi: str, settings: Settings, *, engine: str = DEFAULT_ENGINE) -> Bundle:
     """Return the bundle for an ABI, building it when its sources, engine or compiler are new.
 
     Args:
         abi: in Android's words, or "host". Another ABI than the host's needs its cross compiler.
         settings: the bundle is kept under ``settings.cache_dir / "bundles"``.
-        engine: the inference engine; "onnxruntime" or "executorch".
+        engine: the name of a registered inference engine.
 
     Raises:
         UsageError: unknown ABI or engine.
-        EngineMismatch: an ABI that is not built here, or an engine that is missing or too old.
+        EngineMismatch: an ABI that is not built here, or an engine that is missing, too old or without a
+            runner.
         BuildFailed: a tool is missing, a download failed, or the sources do not compile.
     """
     plan = _plan(check_abi(abi), settings, engine)
@@ -128,14 +130,18 @@ def build_bundle(abi: str, settings: Settings, *, engine: str = "onnxruntime") -
 
 
 def load_bundle(path: Path) -> Bundle | None:
-    """Read a bundle's description; None when it is missing, unreadable or its files are not as described."""
+    """Read a bundle's description.
+
+    None when it is missing or unreadable, its files are not as described, or its engine has no runner here.
+    """
     try:
         description = _Description.model_validate_json((path / _DESCRIPTION).read_text())
         described = [*description.files, *description.licenses]
         whole = all((path / f.path).stat().st_size == f.size_bytes for f in described)
     except (OSError, ValueError, ValidationError):
         return None
-    if not whole:
+    engine = usable_engine(description.engine)
+    if not whole or engine is None or engine.runner is None:
         return None
     return _bundle(path, description)
 
@@ -162,9 +168,7 @@ class _Plan:
 
 
 def _plan(abi: str, settings: Settings, engine: str) -> _Plan:
-    if engine not in RUNNERS:
-        raise UsageError(f"Unknown engine {engine!r}.", next_step=f"Available: {', '.join(RUNNERS)}")
-    found = find_engine(engine, settings, abi=abi)
+    found = find_engine(ENGINES.get(engine), settings, abi=abi)
     toolchain = find_toolchain(abi=abi)
     source = runner_source()
     sources = source_sha256(source)
@@ -185,7 +189,7 @@ def _build(plan: _Plan) -> Bundle:
         files = file_entries(staged)
         _copy_licenses(staged / "licenses", plan, engine)
         licenses = [entry for entry in file_entries(staged) if entry not in files]
-        bundle = Bundle(plan.abi, plan.engine.engine, plan.engine.version, staged, files, licenses)
+        bundle = Bundle(plan.abi, plan.engine.engine.name, plan.engine.version, staged, files, licenses)
         _check_starts(bundle)
         description = _Description(
             abi=bundle.abi,
@@ -260,8 +264,9 @@ def _check_starts(bundle: Bundle) -> None:
         [*bundle.command(str(bundle.path)), "info"], capture_output=True, text=True, timeout=60, check=False
     )
     if done.returncode != 0:
+        package = ENGINES.get(bundle.engine).package
         raise EngineMismatch(
             f"the new bundle does not start (exit code {done.returncode}): {done.stderr.strip()[-1000:]}",
             subject=subject,
-            next_step=f"Reinstall the engine and build again: pip install --force-reinstall {bundle.engine}",
+            next_step=f"Reinstall the engine and build again: pip install --force-reinstall {package}",
         )

@@ -7,20 +7,8 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
+from toolkit.engines.spec import EngineSpec
 from toolkit.errors import EngineMismatch
-
-# What a decoder needs; the wheel holds other backends as well.
-_EXECUTORCH_LIBRARIES = (
-    "libexecutorch.so",
-    "libexecutorch_threadpool.so",
-    "libexecutorch_kernels_optimized.so",
-    "libexecutorch_kernels_quantized.so",
-    "libexecutorch_backend_xnnpack.so",
-)
-_INSTALL = {
-    "onnxruntime": "Install the engine: pip install 'slm-toolkit[runner]'",
-    "executorch": "Install the engine: pip install 'slm-toolkit[executorch]'",
-}
 
 
 @dataclass(frozen=True)
@@ -31,39 +19,34 @@ class InstalledEngine:
         site: the folder that the wheel was unpacked into.
     """
 
-    engine: str
     version: str
     site: Path
 
-    @property
-    def minor(self) -> int:
-        """The part of the version that counts ONNX Runtime's C interface: 31 in 1.31.1."""
-        return int(self.version.split(".")[1])
 
-
-def find_installed(engine: str) -> InstalledEngine:
+def find_installed(engine: EngineSpec) -> InstalledEngine:
     """Locate the engine's installed package.
 
     Raises:
-        EngineMismatch: it is not installed.
+        EngineMismatch: it is not installed, or has no runner.
     """
-    install = _INSTALL[engine]
-    spec = importlib.util.find_spec(engine)
+    spec = importlib.util.find_spec(engine.package)
     # A namespace package may have several folders, of which one came with the wheel.
     folders = [Path(folder) for folder in (spec.submodule_search_locations or [])] if spec else []
     if not folders:
-        raise EngineMismatch(f"the {engine} package is not installed", next_step=install)
+        raise EngineMismatch(f"the {engine.package} package is not installed", next_step=_install(engine))
     try:
-        version = importlib.metadata.version(engine)
+        version = importlib.metadata.version(engine.package)
     except importlib.metadata.PackageNotFoundError:
         raise EngineMismatch(
-            f"{engine} is there but its package metadata is not", subject=str(folders[0]), next_step=install
+            f"{engine.package} is there but its package metadata is not",
+            subject=str(folders[0]),
+            next_step=_install(engine),
         ) from None
     sites = [folder.parent for folder in folders]
-    return InstalledEngine(engine, version, next(filter(lambda s: _libraries(engine, s), sites), sites[0]))
+    return InstalledEngine(version, next(filter(lambda site: _libraries(engine, site), sites), sites[0]))
 
 
-def engine_libraries(engine: str, site: Path) -> dict[str, Path]:
+def engine_libraries(engine: EngineSpec, site: Path) -> dict[str, Path]:
     """Name in a bundle's ``lib`` -> library, for an engine's wheel that was unpacked into ``site``.
 
     Raises:
@@ -71,31 +54,35 @@ def engine_libraries(engine: str, site: Path) -> dict[str, Path]:
     """
     found = _libraries(engine, site)
     if not found:
+        first = Path(next(iter(engine.needed_runner().libraries.values()))).name.removesuffix(".*")
         raise EngineMismatch(
-            f"the {engine} package holds no {_first_library(engine)}, or not all libraries beside it",
+            f"the {engine.package} package holds no {first}, or not all libraries beside it",
             subject=str(site),
-            next_step=_INSTALL[engine],
+            next_step=_install(engine),
         )
     return found
 
 
-def engine_licenses(engine: str, version: str, site: Path) -> dict[str, Path]:
+def engine_licenses(engine: EngineSpec, version: str, site: Path) -> dict[str, Path]:
     """File name -> licence text that came with the wheel."""
+    package = engine.package
     texts = [
-        *(site / engine / name for name in ("LICENSE", "ThirdPartyNotices.txt")),
-        *(site / f"{engine}-{version}.dist-info" / "licenses").glob("*"),
+        *(site / package / name for name in ("LICENSE", "ThirdPartyNotices.txt")),
+        *(site / f"{package}-{version}.dist-info" / "licenses").glob("*"),
     ]
-    return {f"{engine}-{path.stem}.txt": path for path in texts if path.is_file()}
+    return {f"{package}-{path.stem}.txt": path for path in texts if path.is_file()}
 
 
-def _first_library(engine: str) -> str:
-    return "libonnxruntime.so" if engine == "onnxruntime" else _EXECUTORCH_LIBRARIES[0]
+def _libraries(engine: EngineSpec, site: Path) -> dict[str, Path]:
+    """All of them, or none."""
+    found: dict[str, Path] = {}
+    for name, path in engine.needed_runner().libraries.items():
+        fitting = sorted(file for file in site.glob(path) if file.is_file())
+        if not fitting:
+            return {}
+        found[name] = fitting[-1]
+    return found
 
 
-def _libraries(engine: str, site: Path) -> dict[str, Path]:
-    if engine == "onnxruntime":
-        # The runner opens it by its soname; the file's own name ends with the whole version.
-        found = sorted((site / "onnxruntime" / "capi").glob("libonnxruntime.so.*"))
-        return {"libonnxruntime.so.1": found[-1]} if found else {}
-    paths = [site / "executorch" / "lib" / name for name in _EXECUTORCH_LIBRARIES]
-    return {path.name: path for path in paths} if all(path.is_file() for path in paths) else {}
+def _install(engine: EngineSpec) -> str:
+    return f"Install the engine: {engine.install}"

@@ -9,32 +9,17 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from toolkit.engines.spec import EngineSpec
 from toolkit.errors import BuildFailed, EngineMismatch
 from toolkit.files import put_in_place, scratch_beside
 from toolkit.locks import exclusive
 from toolkit.progress import stage
 from toolkit.settings import Settings
 
-# sha256 of the wheel for Python 3.12, whichever Python runs here: its C++ libraries serve without Python.
+# Wheels are pinned for it, whichever Python runs here: their C++ libraries serve without Python.
 _PYTHON = "3.12"
-_PINNED = {
-    (
-        "onnxruntime",
-        "1.31.1",
-        "arm64-v8a",
-    ): "0b9a492176886992e0e875f06bc0367e333f5fff11711a2d642e18b02f3009cc",
-    ("executorch", "1.5.1", "arm64-v8a"): "2c177f7922354a8a0d6111628c954519b87549598640e5e0042bef137b4cb83c",
-}
 _PLATFORMS = {"arm64-v8a": ("manylinux_2_28_aarch64", "manylinux2014_aarch64")}
-# What a bundle is made of; the rest of a wheel is Python.
-_WANTED = (
-    "onnxruntime/LICENSE",
-    "onnxruntime/ThirdPartyNotices.txt",
-    "onnxruntime/capi/libonnxruntime.so.",
-    "executorch/include/",
-    "executorch/lib/",
-    "executorch/share/cmake/",
-)
+# Licences are part of a bundle, wherever they are; the rest of a wheel is Python.
 _WANTED_ANYWHERE = ".dist-info/licenses/"
 _COMPLETE = ".complete"
 _TIMEOUT_S = 1800
@@ -47,12 +32,14 @@ class EngineWheel:
     Attributes:
         path: where its files are or will be, laid out as in site-packages.
         sha256: of the wheel.
+        taken: how the paths begin of what is unpacked.
     """
 
     package: str
     version: str
     abi: str
     sha256: str
+    taken: tuple[str, ...]
     path: Path
 
     def provide(self) -> Path:
@@ -74,26 +61,29 @@ class EngineWheel:
             with stage(f"download {self.package} {self.version} for {self.abi}"):
                 wheel = _pip_download(self, scratch)
             unpacked = scratch / "unpacked"
-            unpack_wheel(wheel, unpacked)
+            unpack_wheel(wheel, unpacked, self.taken)
             (unpacked / _COMPLETE).touch()
             put_in_place(unpacked, self.path)
 
 
-def find_wheel(package: str, version: str, abi: str, settings: Settings) -> EngineWheel:
+def find_wheel(engine: EngineSpec, version: str, abi: str, settings: Settings) -> EngineWheel:
     """Say which wheel holds the libraries of ``version`` for ``abi``; nothing is downloaded yet.
 
     Raises:
         EngineMismatch: no wheel of this version is pinned.
     """
-    sha256 = _PINNED.get((package, version, abi))
+    runner, package = engine.needed_runner(), engine.package
+    sha256 = runner.wheels.get((version, abi))
     if sha256 is None:
-        known = sorted(v for p, v, a in _PINNED if (p, a) == (package, abi))
+        known = sorted(pinned for pinned, for_abi in runner.wheels if for_abi == abi)
         raise EngineMismatch(
             f"no wheel of {package} {version} for {abi} is known to this version of the toolkit",
-            next_step=f"Install a version with one: pip install {package}=={known[-1] if known else '?'}",
+            next_step=f"Install a version with one: pip install {package}=={known[-1]}"
+            if known
+            else "Run it on a device of this machine's ABI, or convert for another engine.",
         )
     path = settings.cache_dir / "engines" / f"{package}-{version}-{abi}-{sha256[:16]}"
-    return EngineWheel(package, version, abi, sha256, path)
+    return EngineWheel(package, version, abi, sha256, runner.taken, path)
 
 
 def _pip_download(wheel: EngineWheel, folder: Path) -> Path:
@@ -126,8 +116,13 @@ def _pip_download(wheel: EngineWheel, folder: Path) -> Path:
     return wheels[0]
 
 
-def unpack_wheel(wheel: Path, target: Path) -> None:
+def unpack_wheel(wheel: Path, target: Path, taken: tuple[str, ...]) -> None:
     """Unpack what a bundle is made of, and nothing else.
+
+    Args:
+        wheel: the file.
+        target: the folder to make.
+        taken: how the paths begin of what is unpacked, licences apart.
 
     Raises:
         BuildFailed: not a wheel of an engine.
@@ -138,7 +133,7 @@ def unpack_wheel(wheel: Path, target: Path) -> None:
             wanted = [
                 name
                 for name in archive.namelist()
-                if name.startswith(_WANTED) or _WANTED_ANYWHERE in name and not name.endswith("/")
+                if name.startswith(taken) or _WANTED_ANYWHERE in name and not name.endswith("/")
             ]
             archive.extractall(target, wanted)
     except zipfile.BadZipFile as error:

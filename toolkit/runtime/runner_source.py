@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from toolkit.artifact import sha256_of
 from toolkit.errors import BuildFailed
+from toolkit.files import sha256_of
 
 # What does not go into the executable: a change in them needs no new bundle.
 _LEFT_OUT = ("tests", "benchmarks", "build")

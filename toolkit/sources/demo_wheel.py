@@ -13,9 +13,9 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit.artifact import SourceInfo, sha256_of
+from toolkit.artifact import SourceInfo
 from toolkit.errors import SourceCorrupt, SourceNotFound
-from toolkit.files import put_in_place, scratch_beside
+from toolkit.files import put_in_place, scratch_beside, sha256_of
 from toolkit.progress import stage
 from toolkit.settings import Settings
 from toolkit.sources.base import ModelSource

@@ -136,7 +136,7 @@ def _wrong(text: str, position: int, what: str, next_step: str | None = None) ->
     return BadFilter(
         f"{what} (character {position + 1})",
         subject=f"filter {text!r}",
-        next_step=next_step or "For example: \"decode > 50 and backend = 'executorch'\"",
+        next_step=next_step or "For example: \"decode > 50 and quantization = '8da4w'\"",
     )
 
 

@@ -31,7 +31,8 @@ PROTOCOL = 0
 _NS_PER_S = 1_000_000_000
 _EMULATED = "emulated: "
 _AFTER_PROMPT = re.compile(r"tg[0-9]+@pp[0-9]+")
-_OURS = re.compile(r"(onnxruntime|executorch) (\S+)")
+# "engine 1.2.3", as our export writes it; llama-bench itself lists backends without versions.
+_OURS = re.compile(r"([a-z][\w.-]*) (\d\S*)")
 
 
 class LlamaBenchTest(BaseModel):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from toolkit.engines import short_name
 from toolkit.store.names import model_names, quantization_names
 from toolkit.store.rows import RunSummary
 
@@ -28,8 +29,6 @@ HEADERS = (
 # Columns of numbers, aligned to the right.
 NUMERIC = frozenset({"thr", "pp", "tg", "prefill", "decode", "MB", "parity"})
 
-_ENGINE_SHORT = {"onnxruntime": "ort", "executorch": "et"}
-
 
 def rows_of(runs: Sequence[RunSummary]) -> list[tuple[str, ...]]:
     """The rows of a listing, models and quantizations named as long as it takes to tell them apart."""
@@ -52,7 +51,7 @@ def cells(summary: RunSummary, model: str | None = None, quantization: str | Non
         _device(summary),
         artifact.model if model is None else model,
         artifact.quantization if quantization is None else quantization,
-        f"{_ENGINE_SHORT.get(run.engine, run.engine)} {'.'.join(run.engine_version.split('.')[:2])}",
+        f"{short_name(run.engine)} {'.'.join(run.engine_version.split('.')[:2])}",
         str(run.threads) if run.threads else "auto",
         f"{run.prompt_tokens}{depth}",
         str(run.generate_tokens),

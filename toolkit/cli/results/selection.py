@@ -15,7 +15,7 @@ WHERE = typer.Option(
     None,
     "--where",
     "-w",
-    help="Only runs that pass this filter, e.g. \"decode > 50 and backend = 'executorch'\".",
+    help="Only runs that pass this filter, e.g. \"decode > 50 and quantization = '8da4w'\".",
     show_default=False,
 )
 STATUS = typer.Option([], "--status", help="Only runs of this status; may be repeated.")

@@ -18,7 +18,7 @@ def raise_failure(text: str, *, serial: str, doing: str, otherwise: type[DeviceE
     Args:
         text: what adb printed.
         serial: the phone.
-        doing: what failed: "pushing model.onnx".
+        doing: what failed: "pushing model.bin".
         otherwise: the error for a text that says nothing known.
     """
     said = _complaint(text)

@@ -53,7 +53,7 @@ def raise_failure(
         text: what ssh, or the command on the board, printed to stderr.
         serial: the board, ``ssh:`` included.
         destination: the board as ssh names it.
-        doing: what failed: "pushing model.onnx".
+        doing: what failed: "pushing model.bin".
         otherwise: the error for a text that says nothing known.
     """
     said = " ".join(text.split())[-300:] or "nothing"

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.artifact import sha256_of
+from toolkit.engines.onnxruntime import headers as headers_module
+from toolkit.engines.onnxruntime.headers import extract_headers, find_headers
 from toolkit.errors import BuildFailed
-from toolkit.runtime import headers as headers_module
-from toolkit.runtime.headers import extract_headers, find_headers
+from toolkit.files import sha256_of
 from toolkit.settings import Settings
 
 HEADER = b"#define ORT_API_VERSION 29\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from toolkit.engines.spec import Capabilities, EngineSpec, Processor
+from toolkit.engines.spec import Capabilities, EngineSpec, Processor, Runner
 
 _GROUP_SIZES = (16, 32, 64, 128, 256, 0)
 
@@ -33,7 +33,22 @@ ONNXRUNTIME = EngineSpec(
     ),
     processors=(Processor("cpu", "CPUExecutionProvider"),),
     lowering="toolkit.export.onnx.backend:LOWERING",
-    decoder="toolkit.inference.onnxruntime_session:OnnxDecoder",
+    decoder="toolkit.engines.onnxruntime.session:OnnxDecoder",
     official_runtime="onnxruntime-genai",
+    runner=Runner(
+        program="slm-runner-ort",
+        # The runner opens it by its soname; the file's own name ends with the whole version.
+        libraries={"libonnxruntime.so.1": "onnxruntime/capi/libonnxruntime.so.*"},
+        taken=(
+            "onnxruntime/LICENSE",
+            "onnxruntime/ThirdPartyNotices.txt",
+            "onnxruntime/capi/libonnxruntime.so.",
+        ),
+        wheels={
+            ("1.31.1", "arm64-v8a"): "0b9a492176886992e0e875f06bc0367e333f5fff11711a2d642e18b02f3009cc",
+        },
+        definitions={"ORT_INCLUDE_DIR": "{headers}"},
+        headers="toolkit.engines.onnxruntime.headers:headers_for",
+    ),
     slow_schemes={"8w": "8da8w"},
 )

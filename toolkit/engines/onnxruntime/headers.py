@@ -18,9 +18,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit.artifact import sha256_of
-from toolkit.errors import BuildFailed
-from toolkit.files import put_in_place, scratch_beside
+from toolkit.errors import BuildFailed, EngineMismatch
+from toolkit.files import put_in_place, scratch_beside, sha256_of
 from toolkit.locks import exclusive
 from toolkit.progress import stage
 from toolkit.settings import Settings
@@ -84,6 +83,23 @@ def find_headers(settings: Settings, environ: Mapping[str, str] = os.environ) ->
         )
     hashes = "".join(sha256_of(file) for file in sorted(path.glob("onnxruntime_*")) if file.is_file())
     return Headers(path, hashlib.sha256(hashes.encode()).hexdigest(), int(found[1]), False)
+
+
+def headers_for(version: str, settings: Settings) -> Headers:
+    """The headers that the runner of an engine's version is compiled with.
+
+    Raises:
+        EngineMismatch: they are newer than the engine.
+        BuildFailed: ORT_INCLUDE_DIR names a folder without them.
+    """
+    headers = find_headers(settings)
+    # 31 in 1.31.1 counts the versions of the C interface.
+    if int(version.split(".")[1]) < headers.interface_version:
+        raise EngineMismatch(
+            f"onnxruntime {version} is older than the headers (1.{headers.interface_version})",
+            next_step="Install the engine: pip install 'slm-toolkit[runner]'",
+        )
+    return headers
 
 
 def _download(target: Path) -> None:
