@@ -24,7 +24,7 @@ def parse_getprop(text: str) -> dict[str, str]:
 def parse_du_bytes(text: str) -> int | None:
     """Read the total of ``du -sk``."""
     words = text.split(maxsplit=1)
-    return int(words[0]) * 1024 if words and words[0].isdigit() else None
+    return int(words[0]) * 1024 if words and words[0].isdecimal() else None
 
 
 def parse_df_free_bytes(text: str) -> int | None:
@@ -59,7 +59,7 @@ class CpuTimes:
 
 def parse_cpu_times(text: str) -> CpuTimes | None:
     """Read the first line of ``/proc/stat``."""
-    match = re.search(r"^cpu ((?:\s*\d+){4,10})\s*$", text, re.MULTILINE)
+    match = re.search(r"^cpu((?:[ \t]+[0-9]+){4,10})[ \t\r]*$", text, re.MULTILINE)
     if not match:
         return None
     # user nice system idle iowait irq softirq steal; guest time is already inside user.

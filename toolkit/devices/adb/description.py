@@ -44,7 +44,7 @@ def describe(serial: str, text: str) -> DeviceInfo:
         soc=properties.get("ro.soc.model") or properties.get("ro.board.platform"),
         abi=properties.get("ro.product.cpu.abi"),
         os_version=f"Android {release}" if release else None,
-        api_level=int(sdk) if sdk.isdigit() else None,
+        api_level=int(sdk) if sdk.isdecimal() else None,
         build=properties.get("ro.build.fingerprint"),
         cpu_cores=parse_cpus(sections.get("cpus", "")).count,
         page_bytes=parse_page_bytes(sections.get("page-size", "")),
