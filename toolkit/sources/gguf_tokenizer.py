@@ -1,4 +1,4 @@
-"""Write the tokenizer that a GGUF file carries as tokenizer.json, the way transformers rebuilds it."""
+"""Write the tokenizer that a GGUF file carries as tokenizer.json, byte-level ones as llama.cpp reads them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from toolkit.errors import SourceError
 from toolkit.sources.base import TokenizerFiles
 from toolkit.sources.generation import GenerationTokens, write_generation_config
+from toolkit.sources.gguf_byte_level import byte_level_tokenizer
 from toolkit.sources.gguf_config import end_token_ids
 from toolkit.sources.gguf_header import GgufHeader
 
@@ -23,7 +24,7 @@ class GgufTokenizer:
         """Write the files; a GGUF without a vocabulary gives a generation config only.
 
         Raises:
-            SourceError: a kind of vocabulary that transformers cannot rebuild.
+            SourceError: a kind of vocabulary, or a way of cutting texts, that is not known.
         """
         metadata = self._header.metadata
         names = [
@@ -67,6 +68,15 @@ class GgufTokenizer:
             token_id = tokenizer.get(f"{role}_token_id")
             known = isinstance(token_id, int) and token_id < len(tokenizer["tokens"])
             config[f"{role}_token"] = tokenizer["tokens"][token_id] if known else None
+        if tokenizer.get("tokenizer_type") == "gpt2":
+            backend, adds_bos = byte_level_tokenizer(self._header)
+            if config.setdefault("add_bos_token", adds_bos) and config["bos_token"] is None:
+                raise SourceError(
+                    "its texts begin with a first token, but the file does not say which",
+                    subject=str(self._header.path),
+                    next_step="Use the model's safetensors folder.",
+                )
+            return PreTrainedTokenizerFast(tokenizer_object=backend, **config)
         try:
             backend, _ = convert_gguf_tokenizer(self._header.architecture, tokenizer)
         except (ValueError, KeyError) as error:
