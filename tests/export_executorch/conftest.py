@@ -18,7 +18,6 @@ with warnings.catch_warnings():
     import executorch.extension.llm.runner
     import executorch.kernels.quantized  # noqa: F401
 
-from compiled_programs import compile_with_executorch
 from runner_process import Runner
 
 from toolkit.artifact import Artifact
@@ -37,14 +36,6 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Captures are shared by the whole session, as they are between a user's conversions."""
     home = tmp_path_factory.mktemp("home")
     return Settings(home / "cache", home / "data", "sqlite://")
-
-
-@pytest.fixture(scope="session")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the programs that tests of the runner's delegates run."""
-    folder = tmp_path_factory.mktemp("programs")
-    targets = ("executorch_logits", "executorch_delegates", "executorch_renaming")
-    return compile_with_executorch(folder, *targets)
 
 
 @pytest.fixture(scope="session")

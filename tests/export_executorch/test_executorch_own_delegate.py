@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from compiled_programs import compile_with_executorch
+from compiled_programs import TESTS, compile_programs
 from executorch.exir.scalar_type import ScalarType
 from executorch.exir.schema import Tensor
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from toolkit.export.executorch.segments import Segments
 from toolkit.export.executorch.xnnpack import Filter, XnnpackGraph
 
 pytestmark = [
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(platform.machine() != "x86_64", reason="elsewhere XNNPACK keeps its delegates"),
 ]
 
@@ -176,9 +176,14 @@ def test_a_broken_graph_is_left_to_the_engine(programs: Path, tmp_path: Path) ->
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
 def test_broken_graphs_stay_in_their_memory(tmp_path: Path) -> None:
-    sanitized = compile_with_executorch(
-        tmp_path, "executorch_delegates", SLM_SANITIZE="address,undefined", CMAKE_BUILD_TYPE="Debug"
+    build = compile_programs(
+        tmp_path,
+        "executorch_delegates",
+        engines=["executorch"],
+        SLM_SANITIZE="address,undefined",
+        CMAKE_BUILD_TYPE="Debug",
     )
+    sanitized = build / TESTS
     for seed in range(10):
         delegate_answers(sanitized, broken_payloads(tmp_path, seed=100 + seed, count=1500))
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from compiled_programs import compile_with_executorch
+from compiled_programs import TESTS, compile_programs
 from executorch.exir._serialize._program import _flatbuffer_to_program
 from executorch.exir.schema import Program
 
 from toolkit.artifact import Artifact
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 
 FROM, TO = b"XnnpackBackend", b"SlmRowsBackend"
 
@@ -106,9 +106,14 @@ def test_of_damaged_programs_nothing_but_names_changes(programs: Path, program: 
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
 def test_damaged_programs_are_read_within_their_memory(program: bytes, tmp_path: Path) -> None:
-    sanitized = compile_with_executorch(
-        tmp_path, "executorch_renaming", SLM_SANITIZE="address,undefined", CMAKE_BUILD_TYPE="Debug"
+    build = compile_programs(
+        tmp_path,
+        "executorch_renaming",
+        engines=["executorch"],
+        SLM_SANITIZE="address,undefined",
+        CMAKE_BUILD_TYPE="Debug",
     )
+    sanitized = build / TESTS
     for seed in range(20):
         mutants = damaged(program, 100 + seed, 1000)
         for before, after in zip(mutants, renamed(sanitized, mutants), strict=True):

@@ -1,36 +1,52 @@
-"""Programs of device_runner/tests that Python tests run."""
+"""The programs of device_runner/tests, compiled once for all tests that run them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
-from toolkit.engines import ENGINES
+import pytest
+
+from toolkit.engines import ENGINES as SPECS
 from toolkit.runtime.compile import compile_runner
 from toolkit.runtime.engine_build import find_engine
 from toolkit.runtime.runner_source import runner_source
 from toolkit.runtime.toolchain import find_toolchain
 from toolkit.settings import Settings
 
-
-def compile_with_executorch(folder: Path, *targets: str, **definitions: str) -> Path:
-    """Compile programs that need ExecuTorch; returns where they are."""
-    return _compile("executorch", folder, targets, definitions)
-
-
-def compile_with_onnxruntime(folder: Path, *targets: str, **definitions: str) -> Path:
-    """Compile programs that need ONNX Runtime's headers; returns where they are."""
-    return _compile("onnxruntime", folder, targets, definitions)
+ENGINES = ("onnxruntime", "executorch") if find_spec("executorch") else ("onnxruntime",)
+# The folder of a build that holds the programs.
+TESTS = "tests"
 
 
-def _compile(name: str, folder: Path, targets: Sequence[str], definitions: Mapping[str, str]) -> Path:
-    engine = find_engine(ENGINES.get(name), Settings.from_environment())
+def compile_programs(
+    folder: Path, *targets: str, engines: Sequence[str] = ENGINES, **definitions: str
+) -> Path:
+    """Compile programs with warnings as errors, all of them by default; returns the build folder."""
+    settings = Settings.from_environment()
+    of_engines = {f"SLM_ENGINE_{engine.upper()}": "OFF" for engine in ("onnxruntime", "executorch")}
+    for engine in engines:
+        of_engines |= find_engine(SPECS.get(engine), settings).provide().definitions
+    of_engines |= {f"SLM_ENGINE_{engine.upper()}": "ON" for engine in engines}
     compile_runner(
         runner_source(),
         folder / "build",
         find_toolchain(),
         log=folder / "build.log",
-        definitions={"SLM_BUILD_TESTS": "ON", **engine.provide().definitions, **definitions},
-        targets=targets,
+        definitions={"SLM_BUILD_TESTS": "ON", "SLM_BUILD_BENCHMARKS": "ON", **of_engines, **definitions},
+        targets=targets or ("all",),
     )
-    return folder / "build" / "tests"
+    return folder / "build"
+
+
+@pytest.fixture(scope="session")
+def compiled_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The build folder of everything, optimized as bundles are."""
+    return compile_programs(tmp_path_factory.mktemp("compiled"))
+
+
+@pytest.fixture(scope="session")
+def programs(compiled_tree: Path) -> Path:
+    """The folder of the programs that Python tests run."""
+    return compiled_tree / TESTS

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import running_sum_program
-from compiled_programs import compile_with_executorch, compile_with_onnxruntime
+from compiled_programs import TESTS, compile_programs
 from executorch_programs import convert
 from hybrid_decoder import HybridDecoder
 from tiny_decoder import TinyDecoder
@@ -41,9 +41,8 @@ def expected_texts(tokens: list[int]) -> list[list[int]]:
 
 
 def test_onnxruntime_serves_texts_and_sessions_after_each_other(
-    bundle: Bundle, decoder: TinyDecoder, model: Path, tmp_path: Path
+    bundle: Bundle, programs: Path, decoder: TinyDecoder, model: Path, tmp_path: Path
 ) -> None:
-    programs = compile_with_onnxruntime(tmp_path, "onnxruntime_texts")
     library = str(bundle.path / "lib" / "libonnxruntime.so.1")
     prompt = [5, 17, 300, 2, 41]
     got = texts(programs / "onnxruntime_texts", model, library, prompt)
@@ -57,22 +56,25 @@ def test_onnxruntime_serves_texts_and_sessions_after_each_other(
 
 @pytest.mark.soak
 def test_going_back_and_forth_stays_in_the_states_memory(bundle: Bundle, tmp_path: Path) -> None:
-    programs = compile_with_onnxruntime(
-        tmp_path, "onnxruntime_texts", SLM_SANITIZE="address,undefined", CMAKE_BUILD_TYPE="Debug"
+    build = compile_programs(
+        tmp_path,
+        "onnxruntime_texts",
+        engines=["onnxruntime"],
+        SLM_SANITIZE="address,undefined",
+        CMAKE_BUILD_TYPE="Debug",
     )
     library = str(bundle.path / "lib" / "libonnxruntime.so.1")
     hybrid = HybridDecoder()
     prompt = [5, 17, 30, 2, 41]
-    got = texts(programs / "onnxruntime_texts", hybrid.save(tmp_path / "hybrid"), library, prompt)
+    got = texts(build / TESTS / "onnxruntime_texts", hybrid.save(tmp_path / "hybrid"), library, prompt)
     assert got == expected_texts(hybrid.greedy(prompt, COUNT))
 
 
 @pytest.mark.skipif(find_spec("executorch") is None, reason="the extra [executorch] is not installed")
-def test_executorch_serves_texts_and_sessions_after_each_other(tmp_path: Path) -> None:
+def test_executorch_serves_texts_and_sessions_after_each_other(programs: Path, tmp_path: Path) -> None:
     artifact = convert("random:llama-tiny", tmp_path / "llama", "--quant", "fp32")
     reference = artifact.manifest.greedy_reference
     assert reference is not None
-    programs = compile_with_executorch(tmp_path, "executorch_texts")
     model = artifact.path / artifact.manifest.model_file
     got = texts(programs / "executorch_texts", model, "", reference.prompt_ids)
     assert got == expected_texts(reference.token_ids[:COUNT])

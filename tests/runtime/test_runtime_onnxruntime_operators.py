@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from compiled_programs import compile_with_onnxruntime
+from compiled_programs import TESTS, compile_programs
 from numpy.typing import NDArray
 from onnx import helper
 from runner_process import Runner
@@ -165,9 +165,8 @@ def solve_with(
 
 
 @pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = compile_with_onnxruntime(tmp_path_factory.mktemp("operators"), "onnxruntime_operators")
-    return folder / "onnxruntime_operators"
+def program(programs: Path) -> Path:
+    return programs / "onnxruntime_operators"
 
 
 @pytest.fixture(scope="module")
@@ -285,9 +284,13 @@ def test_whatever_the_shapes_are_the_operators_answer(solve: Solve) -> None:
 
 @pytest.mark.soak
 def test_whatever_the_shapes_are_the_operators_stay_in_their_memory(tmp_path: Path) -> None:
-    folder = compile_with_onnxruntime(
-        tmp_path, "onnxruntime_operators", SLM_SANITIZE="address,undefined", CMAKE_BUILD_TYPE="Debug"
+    build = compile_programs(
+        tmp_path,
+        "onnxruntime_operators",
+        engines=["onnxruntime"],
+        SLM_SANITIZE="address,undefined",
+        CMAKE_BUILD_TYPE="Debug",
     )
     generator = np.random.default_rng(6)
     problems = [*WRONG.values(), *(broken(generator) for _ in range(5000))]
-    solve_with(folder / "onnxruntime_operators", problems)
+    solve_with(build / TESTS / "onnxruntime_operators", problems)
