@@ -244,8 +244,16 @@ class DeviceBusy(DeviceError):
     """Another process holds the device's lock."""
 
 
+class DeviceUnreadable(DeviceError):
+    """The device answered, but not what was asked: what is on it is not known, which is not "nothing"."""
+
+
 class TransferFailed(DeviceError):
     """A push or pull ended with different bytes than it began with."""
+
+
+class FileAbsent(TransferFailed):
+    """The device has no such file: its folder can be looked into, or is not there either."""
 
 
 class EnergyRefused(DeviceError):

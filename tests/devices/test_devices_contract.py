@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
 from toolkit.devices.base import Device
-from toolkit.errors import DeviceTimeout, TransferFailed
+from toolkit.devices.shell_device import SIZE_OR_ABSENT
+from toolkit.errors import DeviceTimeout, FileAbsent
 
 NASTY = [
     "with space",
@@ -148,10 +150,26 @@ def test_pushing_overwrites(device: Device, tmp_path: Path) -> None:
 
 
 def test_pulling_a_missing_file_fails_and_leaves_nothing(device: Device, tmp_path: Path) -> None:
-    with pytest.raises(TransferFailed, match="no-such-file"):
-        device.pull(f"{device.workdir}/no-such-file", tmp_path / "back")
+    for path in ("no-such-file", "no-such-folder/no-such-file"):
+        with pytest.raises(FileAbsent, match="no-such-file"):
+            device.pull(f"{device.workdir}/{path}", tmp_path / "back")
     assert not (tmp_path / "back").exists()
     assert not list(tmp_path.glob("back*"))
+
+
+def test_a_file_is_absent_only_where_one_can_look(tmp_path: Path) -> None:
+    (tmp_path / "stat").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "stat").chmod(0o755)
+
+    def answer(path: Path, tools: str) -> str:
+        command = ["sh", "-c", SIZE_OR_ABSENT, "sh", str(path)]
+        return subprocess.run(command, env={"PATH": tools}, capture_output=True, text=True).stdout.strip()
+
+    assert answer(tmp_path / "stat", "/usr/bin:/bin") == "17"
+    assert answer(tmp_path / "stat", f"{tmp_path}:/usr/bin:/bin") == ""
+    assert answer(tmp_path / "other", f"{tmp_path}:/usr/bin:/bin") == "absent"
+    # Its folder is a file: that nothing can lie below it is known only where somebody looked.
+    assert answer(tmp_path / "stat" / "below", "/usr/bin:/bin") == ""
 
 
 def test_progress_runs_from_nothing_to_the_files_size(device: Device, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from toolkit.devices.base import Device
 from toolkit.devices.discovery import open_device
 from toolkit.devices.local import LocalDevice
 from toolkit.devices.virtual.fleet import VirtualPhone
-from toolkit.errors import DeviceBusy
+from toolkit.errors import DeviceBusy, DeviceUnreadable
 from toolkit.profiling.session import launch
 from toolkit.settings import Settings
 
@@ -69,13 +69,32 @@ def test_what_somebody_else_put_there_stays(device: Device) -> None:
 
 
 def test_results_that_nobody_pulled_stay_unless_they_may_go(device: Device) -> None:
-    put(device, f"{RUN}/result.jsonl", f"{RUN}/exit")
+    put(device, f"{RUN}/result.jsonl")
     [kept] = clean(device)
     assert kept.kind == "run" and kept.kept_because == "its result has not been pulled"
     assert f"{RUN}/result.jsonl" in everything(device)
     [dropped] = clean(device, drop_runs=True)
     assert dropped.kept_because is None
     assert not any(path.startswith("runs/") for path in everything(device))
+
+
+def test_a_run_whose_state_cannot_be_read_stays(device: Device) -> None:
+    put(device, f"{RUN}/result.jsonl", f"{RUN}/exit")
+    [kept] = clean(device)
+    assert kept.kept_because == "what became of it cannot be read"
+    assert f"{RUN}/result.jsonl" in everything(device)
+    clean(device, drop_runs=True)
+
+
+def test_a_folder_that_cannot_be_read_is_not_taken_for_empty(phone: VirtualPhone, settings: Settings) -> None:
+    device = open_device(phone.serial, settings)
+    device.workdir = f"{device.workdir}-file"
+    device.shell(["touch", device.workdir], timeout_s=10)
+    try:
+        with pytest.raises(DeviceUnreadable):
+            kept_on(device)
+    finally:
+        device.shell(["rm", device.workdir], timeout_s=10)
 
 
 def test_a_run_that_goes_on_stays_until_runs_may_go(device: Device) -> None:

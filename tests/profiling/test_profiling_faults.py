@@ -19,6 +19,9 @@ from toolkit.devices.virtual.emulation import bring_online
 from toolkit.devices.virtual.faults import Faults
 from toolkit.devices.virtual.fleet import VirtualPhone, start_phone
 from toolkit.devices.virtual.spec import PhoneSpec
+from toolkit.errors import DeviceUnreadable
+from toolkit.profiling.session.pull import pull_left_runs
+from toolkit.profiling.session.session import Session
 from toolkit.settings import Settings
 from toolkit.store import open_store
 from toolkit.store.rows import StoredRun
@@ -200,3 +203,18 @@ def test_names_that_a_shell_would_misread_are_only_names(
         assert not (phone.root / "data/pwned").exists() and not Path("pwned").exists()
     [run] = stored(settings)
     assert run.device.model == model
+
+
+def test_what_cannot_be_looked_into_is_kept_and_is_not_nothing(
+    doomed_phone: VirtualPhone, session: Session
+) -> None:
+    device = open_device(doomed_phone.serial, session.settings)
+    runs = doomed_phone.root / WORKDIR / "runs"
+    runs.mkdir(parents=True)
+    (runs / "a1b2c3d4e5f6g7h8").write_text("a file system that lost its folder")
+    [left] = pull_left_runs(device, session)
+    assert left.action == "unreadable" and (runs / left.run_id).exists()
+    shutil.rmtree(runs)
+    runs.write_text("")
+    with pytest.raises(DeviceUnreadable):
+        pull_left_runs(device, session)

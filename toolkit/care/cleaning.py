@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from toolkit.devices.base import Device
-from toolkit.errors import TransferFailed
+from toolkit.errors import DeviceUnreadable, TransferFailed
 from toolkit.profiling.session import launch
 
 _TIMEOUT_S = 60.0
@@ -24,7 +24,8 @@ _OURS: dict[str, tuple[Kind, re.Pattern[str]]] = {
 
 # $1 is the toolkit's folder. Prints "KIBIBYTES FOLDER/NAME" for each entry.
 _LIST = """
-cd "$1" 2>/dev/null || exit 0
+[ -e "$1" ] || exit 0
+cd "$1" || exit
 for entry in artifacts/* bundles/* runs/*; do
   [ -d "$entry" ] && echo "$(du -sk "$entry" | { read -r size rest; echo "$size"; }) $entry"
 done
@@ -66,11 +67,11 @@ def kept_on(device: Device, *, drop_runs: bool = False) -> list[Kept]:
         drop_runs: runs that go on and results that nobody has pulled may go as well.
 
     Raises:
-        DeviceError: the device cannot be reached.
+        DeviceError: the device cannot be reached, or its folders cannot be read.
     """
-    listing = device.shell(["sh", "-c", _LIST, "slm-list", device.workdir], timeout_s=_TIMEOUT_S)
+    script = ["sh", "-c", _LIST, "slm-list", device.workdir]
     found = []
-    for line in listing.stdout.splitlines():
+    for line in launch.answered(device, script, timeout_s=_TIMEOUT_S).splitlines():
         size, _, entry = line.partition(" ")
         folder, _, name = entry.partition("/")
         if folder not in _OURS or not size.isdigit():
@@ -107,8 +108,11 @@ def clean(device: Device, *, drop_runs: bool = False) -> list[Kept]:
 def _why_kept(device: Device, run_id: str, drop_runs: bool) -> str | None:
     if drop_runs:
         return None
-    if launch.runner_state(device, run_id) == "running":
-        return "it is still running"
+    try:
+        if launch.runner_state(device, run_id) == "running":
+            return "it is still running"
+    except DeviceUnreadable:
+        return "what became of it cannot be read"
     return "its result has not been pulled"
 
 

@@ -24,7 +24,7 @@ from toolkit.devices.lines import LineSplitter
 from toolkit.devices.locks import device_lock
 from toolkit.devices.process import CannotStart, ProcessTimeout, run_process
 from toolkit.devices.thermal import parse_thermal_zones
-from toolkit.errors import DeviceFull, DeviceTimeout, TransferFailed
+from toolkit.errors import DeviceFull, DeviceTimeout, FileAbsent, TransferFailed
 from toolkit.files import whole_file
 from toolkit.progress import ProgressCallback, silent
 from toolkit.settings import Settings
@@ -172,7 +172,7 @@ class LocalDevice:
         try:
             _copy_file(source, target, progress)
         except FileNotFoundError as error:
-            raise TransferFailed(f"No file {error.filename}.", serial=self.serial) from error
+            raise FileAbsent(f"No file {error.filename}.", serial=self.serial) from error
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise DeviceFull(

@@ -21,12 +21,21 @@ from toolkit.devices.patience import Patience
 from toolkit.devices.process import Finished
 from toolkit.devices.readings import interpret_readings, readings_command
 from toolkit.devices.stall import StallWatch
-from toolkit.errors import DeviceError, DeviceLost, TransferFailed
+from toolkit.errors import DeviceError, DeviceLost, DeviceUnreadable, FileAbsent, TransferFailed
 from toolkit.progress import ProgressCallback, silent
 
 _KILL_TIMEOUT_S = 3.0
 # A cut costs at most one piece; smaller ones would cost the plain path some of its speed.
 _PUSH_PIECE_BYTES = 256 << 20
+# $1 is a file's absolute path. That it is not there is known where its folder, or the nearest one above
+# that exists, can be looked into.
+SIZE_OR_ABSENT = """
+stat -c %s "$1" && exit
+folder=${1%/*}
+while [ -n "$folder" ] && [ ! -e "$folder" ]; do folder=${folder%/*}; done
+[ ! -e "$1" ] && [ ! -L "$1" ] && [ -d "${folder:-/}" ] && [ -x "${folder:-/}" ] && echo absent
+:
+"""
 
 
 class ShellDevice(ABC):
@@ -155,12 +164,12 @@ class ShellDevice(ABC):
         """Copy one file from the device; ``local`` appears whole or not at all.
 
         Raises:
-            TransferFailed: no such file on the device, or its size changed meanwhile.
+            FileAbsent: no such file on the device.
+            DeviceUnreadable: the device does not say whether it has it.
+            TransferFailed: its size changed meanwhile.
             DeviceTimeout, DeviceLost, DeviceNotReady: as they say.
         """
-        size = self._remote_size(remote, timeout_s=self._patience.call_s)
-        if size is None:
-            raise TransferFailed(f"The device has no file {remote}.", serial=self.serial)
+        size = self._size_to_pull(remote)
         part = local.absolute().with_name(f"{local.name}.part")
         part.parent.mkdir(parents=True, exist_ok=True)
         watch = self._watch(
@@ -243,6 +252,20 @@ class ShellDevice(ABC):
     def _remote_size(self, remote: str, *, timeout_s: float) -> int | None:
         printed = self.shell(["stat", "-c", "%s", remote], timeout_s=timeout_s).stdout.strip()
         return int(printed) if printed.isdigit() else None
+
+    def _size_to_pull(self, remote: str) -> int:
+        result = self.shell(["sh", "-c", SIZE_OR_ABSENT, "slm-size", remote], timeout_s=self._patience.call_s)
+        answer = result.stdout.strip()
+        if answer == "absent":
+            raise FileAbsent(f"The device has no file {remote}.", serial=self.serial)
+        if not answer.isdigit():
+            said = result.stderr.strip()[-300:] or "no answer"
+            raise DeviceUnreadable(
+                f"The device does not say how large {remote} is: {said}.",
+                serial=self.serial,
+                next_step="Run the same command again; slm doctor says what the device lacks.",
+            )
+        return int(answer)
 
     def _kill_remote(self, pid: int | None, token: str) -> None:
         if pid is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from toolkit.devices.base import Device
-from toolkit.errors import DeviceLost, ResultInvalid, TransferFailed
+from toolkit.errors import DeviceLost, FileAbsent, ResultInvalid
 from toolkit.profiling import remote
 from toolkit.profiling.description import RunDescription
 from toolkit.profiling.session.ending import (
@@ -66,10 +66,10 @@ def pull_if_there(device: Device, path: str, local: Path) -> bool:
     """Pull a file; False when the device has none.
 
     Raises:
-        DeviceError: the device was lost.
+        DeviceError: the device was lost, or does not say whether it has one.
     """
     try:
         device.pull(path, local)
-    except TransferFailed:
+    except FileAbsent:
         return False
     return True

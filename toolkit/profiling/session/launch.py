@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from toolkit.devices.base import CommandResult, Device
-from toolkit.errors import DeviceError
+from toolkit.errors import DeviceError, DeviceUnreadable
 from toolkit.profiling import remote
 from toolkit.profiling.gate.moments import Moment, parse_moments
 
@@ -70,6 +70,7 @@ done
 _STATE = (
     _ALIVE
     + """
+if [ -e "$1" ]; then (cd "$1") || exit; fi
 if [ -f "$1/exit" ]; then cat "$1/exit"
 elif alive "$1" "$2"; then echo running
 else echo gone
@@ -81,7 +82,8 @@ fi
 _RUNNING = (
     _ALIVE
     + """
-cd "$1" 2>/dev/null || exit 0
+[ -e "$1" ] || exit 0
+cd "$1" || exit
 for run in *; do
   [ -f "$run/exit" ] || { alive "$run" "$run" && echo "$run"; }
 done
@@ -128,14 +130,24 @@ def kill_runner(device: Device, run_id: str) -> None:
 
 
 def runner_state(device: Device, run_id: str) -> RunnerState:
-    """The runner's exit code, "running", or "gone" when it vanished without leaving one."""
-    result = device.shell(
-        ["sh", "-c", _STATE, "slm-state", remote.run_dir(device, run_id), run_id], timeout_s=_QUICK_S
-    )
-    answer = result.stdout.strip()
+    """The runner's exit code, "running", or "gone" when it vanished without leaving one.
+
+    Raises:
+        DeviceError: the device cannot be reached, or gives none of these answers.
+    """
+    script = ["sh", "-c", _STATE, "slm-state", remote.run_dir(device, run_id), run_id]
+    answer = answered(device, script, timeout_s=_QUICK_S).strip()
     if answer.isdigit():
         return int(answer)
-    return "running" if answer == "running" else "gone"
+    if answer == "running":
+        return "running"
+    if answer == "gone":
+        return "gone"
+    raise DeviceUnreadable(
+        f"the device does not say what became of run {run_id}: {answer[-300:]!r}",
+        serial=device.serial,
+        next_step="Run the same command again.",
+    )
 
 
 def running_ids(device: Device) -> list[str]:
@@ -145,7 +157,24 @@ def running_ids(device: Device) -> list[str]:
         DeviceError: the device cannot be reached.
     """
     script = ["sh", "-c", _RUNNING, "slm-running", remote.runs_dir(device)]
-    return device.shell(script, timeout_s=_QUICK_S).stdout.split()
+    return answered(device, script, timeout_s=_QUICK_S).split()
+
+
+def answered(device: Device, script: Sequence[str], *, timeout_s: float) -> str:
+    """What a script prints that ends with code 0 whenever it could look.
+
+    Raises:
+        DeviceUnreadable: it could not.
+        DeviceError: the device cannot be reached.
+    """
+    result = device.shell(script, timeout_s=timeout_s)
+    if result.returncode != 0:
+        raise DeviceUnreadable(
+            f"what lies on the device cannot be read: {result.stderr.strip()[-300:] or 'no reason given'}",
+            serial=device.serial,
+            next_step="Run the same command again; slm doctor says what the device lacks.",
+        )
+    return result.stdout
 
 
 def make_run_dir(device: Device, run_id: str) -> None:

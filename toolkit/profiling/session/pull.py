@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from toolkit.devices.base import Device
-from toolkit.errors import ResultInvalid, RunNotFound
+from toolkit.errors import DeviceUnreadable, ResultInvalid, RunNotFound
 from toolkit.profiling import remote
 from toolkit.profiling.description import RunDescription, parse_description
 from toolkit.profiling.gate.moments import Moment
@@ -21,6 +21,11 @@ from toolkit.profiling.session.session import Session, keep_run
 from toolkit.store.rows import Status
 
 _LIST_TIMEOUT_S = 30.0
+# $1 is the folder of all runs, which is not there before the first one.
+_LIST = """
+[ -e "$1" ] || exit 0
+cd "$1" && ls -1
+"""
 _RUN_ID = re.compile("[0-9a-z]{16}")
 
 Action = Literal["stored", "known", "running", "never_started", "unreadable"]
@@ -33,7 +38,7 @@ class LeftRun:
     Attributes:
         run_id: its id.
         action: stored now; already in the store; still running, left alone; removed, because it had
-            never started; or left alone, because this version cannot read its description.
+            never started; or left alone, because its state or description cannot be read.
         status: of the run in the store, when it is there.
         detail: why, for people.
     """
@@ -56,14 +61,16 @@ def pull_left_runs(device: Device, session: Session) -> list[LeftRun]:
 
 
 def _left_run_ids(device: Device) -> list[str]:
-    listing = device.shell(["ls", "-1", remote.runs_dir(device)], timeout_s=_LIST_TIMEOUT_S)
-    # The folder is not there before the first run.
-    names = listing.stdout.split() if listing.returncode == 0 else []
+    script = ["sh", "-c", _LIST, "slm-list", remote.runs_dir(device)]
+    names = launch.answered(device, script, timeout_s=_LIST_TIMEOUT_S).split()
     return sorted(name for name in names if _RUN_ID.fullmatch(name))
 
 
 def _pull_one(device: Device, run_id: str, session: Session) -> LeftRun:
-    state = launch.runner_state(device, run_id)
+    try:
+        state = launch.runner_state(device, run_id)
+    except DeviceUnreadable as error:
+        return LeftRun(run_id, "unreadable", detail=str(error))
     if state == "running":
         return LeftRun(run_id, "running", detail="pull again when it has ended")
     known = _status_in_store(run_id, session)
