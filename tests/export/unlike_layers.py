@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 
+from toolkit.models.catalogue.catalogue import shipped
 from toolkit.settings import Settings
 from toolkit.sources import ModelSource, resolve
 
 KV_HEADS = (1, 4, 2)
 WINDOWS = (16, 16, None)
 HEADS, HEAD_DIM, INTERMEDIATE = 4, 16, 128
-
-_CONFIG = Path(__file__).parents[2] / "toolkit" / "sources" / "configs" / "gemma3-tiny.json"
 
 
 def unlike_layers(folder: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> ModelSource:
@@ -30,7 +29,7 @@ def unlike_layers(folder: Path, settings: Settings, monkeypatch: pytest.MonkeyPa
             super().__init__(own, layer_idx)
 
     monkeypatch.setattr(modeling_gemma3, "Gemma3Attention", OwnHeads)
-    config = json.loads(_CONFIG.read_text()) | {"kv_heads_by_layer": KV_HEADS}
+    config = {**(shipped()["gemma3-tiny"].config or {}), "kv_heads_by_layer": KV_HEADS}
     file = folder / "unlike" / "config.json"
     file.parent.mkdir()
     file.write_text(json.dumps(config))

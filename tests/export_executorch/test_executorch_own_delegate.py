@@ -125,7 +125,7 @@ def test_float_activations_are_left_to_xnnpack(
 def payload(folder: Path) -> bytes:
     """A delegate with every kind of node that the runner covers."""
     with Segments(folder) as segments:
-        graph = XnnpackGraph(segments, longest=20)
+        graph = XnnpackGraph(segments, longest=20, context_length=20)
         states = graph.input((1, SEQUENCE, 64))
         other = graph.input((1, SEQUENCE, 4, 16))
         norm = graph.weighted_sum(graph.unary("Square", states), np.full(64, 1 / 64, np.float32), 1e-5)

@@ -46,6 +46,8 @@ def capture(model: PreTrainedModel, config: Any) -> DecoderGraph:
     Raises:
         UnsupportedModel: the model does something that cannot be traced or that is not a decoder's.
     """
+    from transformers import PretrainedConfig
+
     length = 7
     sequence = torch.export.Dim("sequence", min=2, max=_context_limit(config))
     traced = copy.deepcopy(model)
@@ -53,9 +55,12 @@ def capture(model: PreTrainedModel, config: Any) -> DecoderGraph:
     # A model that writes its attention out makes its own mask; it is recognized afterwards.
     has_interface = hasattr(sys.modules[type(traced).__module__], "ALL_ATTENTION_FUNCTIONS")
     traced.set_attn_implementation(ATTENTION if has_interface else "eager")
-    # Some models count positions themselves.
-    takes_positions = "position_ids" in inspect.signature(traced.forward).parameters
-    wrapper = _Logits(traced, takes_positions=takes_positions)
+    for module in traced.modules():
+        # Modules may hold copies of the config, which set_attn_implementation does not reach.
+        own = getattr(module, "config", None)
+        if isinstance(own, PretrainedConfig):
+            own._attn_implementation = traced.config._attn_implementation
+    wrapper = _Logits(traced, takes_positions=_takes_positions(traced))
     inputs = (
         torch.zeros((1, length), dtype=torch.long, device="meta"),
         torch.zeros((1, length), dtype=torch.long, device="meta"),
@@ -129,6 +134,21 @@ def _code_digest(model: nn.Module) -> str:
     ]:
         digest.update(file.name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
+
+
+def _takes_positions(model: nn.Module) -> bool:
+    """Whether position ids can be given; some models count positions themselves.
+
+    A folder's own class may pass on to transformers' class whatever it is given.
+    """
+    for kind in type(model).__mro__:
+        if "forward" in vars(kind):
+            taken = inspect.signature(kind.forward).parameters
+            if "position_ids" in taken:
+                return True
+            if not any(one.kind is inspect.Parameter.VAR_KEYWORD for one in taken.values()):
+                return False
+    return False
 
 
 class _Logits(nn.Module):
