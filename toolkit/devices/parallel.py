@@ -16,6 +16,7 @@ T = TypeVar("T")
 
 # Each device costs a thread that waits, and this machine's share of hashing and sending.
 MAXIMUM_AT_ONCE = 16
+_POLL_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,9 @@ def _in_threads(serials: Sequence[str], serve: Callable[[str], Outcome[T]]) -> d
             # Within the try: the first devices are at work while the next ones are handed out.
             for serial in serials:
                 futures[serial] = pool.submit(serve_interruptibly, serial)
-            wait(futures.values())
+            # A Ctrl-C that comes just before the main thread blocks is handled only when it wakes.
+            while wait(futures.values(), timeout=_POLL_S).not_done:
+                pass
         except KeyboardInterrupt:
             # Those that wait for a thread must not start any more.
             pool.shutdown(wait=False, cancel_futures=True)
