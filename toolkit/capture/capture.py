@@ -142,8 +142,8 @@ def _takes_positions(model: nn.Module) -> bool:
     A folder's own class may pass on to transformers' class whatever it is given.
     """
     for kind in type(model).__mro__:
-        if "forward" in vars(kind):
-            taken = inspect.signature(kind.forward).parameters
+        if forward := vars(kind).get("forward"):
+            taken = inspect.signature(forward).parameters
             if "position_ids" in taken:
                 return True
             if not any(one.kind is inspect.Parameter.VAR_KEYWORD for one in taken.values()):
