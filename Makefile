@@ -39,7 +39,7 @@ arm64-demo: $(VENV)/.arm64 ## Both engines on a virtual arm64 phone, emulated by
 	done; \
 	slm results list
 
-test: $(VENV)/.test lint ## Set up and run all tests (about 25 minutes on 2 cores)
+test: $(VENV)/.test lint ## Set up and run all tests (more than half an hour on 2 cores)
 	$(BIN)/pytest -m "not soak"
 
 # What needs no model, no device, no compiler.

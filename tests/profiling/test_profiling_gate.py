@@ -271,7 +271,7 @@ class ScriptedDevice:
     """Gives one reading after the other and remembers what it was told; the gate asks for nothing else."""
 
     serial = "phone-1"
-    workdir = "/work"
+    workdir = "/phone"
 
     def __init__(self, *readings: Readings) -> None:
         self.left = list(readings)
@@ -302,7 +302,7 @@ def test_a_hot_phone_is_waited_for_and_said_once() -> None:
     gate = keeper(device, said)
     gate.on_line('{"record":"start"}')
     gate.on_line('{"record":"gate","run_id":"r1","index":0,"unix_ns":1}')
-    assert device.tokens == ["/work/runs/r1/open-0"]
+    assert device.tokens == ["/phone/runs/r1/open-0"]
     assert said == ["phone-1: repetition 0 waits: hottest CPU zone 50.0 C (at most 40)"]
     gate.on_line('{"record":"repetition","run_id":"r1","index":0}')
     gate.on_line('{"record":"gate","run_id":"r1","index":1,"unix_ns":1}')
