@@ -7,6 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from platformdirs import PlatformDirs
+
+_NAME = "slm-toolkit"
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -31,15 +35,18 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
-        """Read the SLM_* variables, falling back to the XDG base directories."""
+        """Read the SLM_* variables; without them, this platform's folders for caches and data."""
         home = Path(environ.get("HOME") or Path.home())
+        places = PlatformDirs(_NAME, appauthor=False)
         cache = Path(
             environ.get("SLM_CACHE_DIR")
-            or Path(environ.get("XDG_CACHE_HOME") or home / ".cache") / "slm-toolkit"
+            or _folder(places.user_cache_path, Path(environ.get("XDG_CACHE_HOME") or home / ".cache") / _NAME)
         )
         data = Path(
             environ.get("SLM_DATA_DIR")
-            or Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share") / "slm-toolkit"
+            or _folder(
+                places.user_data_path, Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share") / _NAME
+            )
         )
         adb = environ.get("SLM_ADB")
         return cls(
@@ -48,3 +55,8 @@ class Settings:
             store_url=environ.get("SLM_STORE_URL") or f"sqlite:///{data.absolute() / 'results.db'}",
             adb=Path(adb) if adb else None,
         )
+
+
+def _folder(of_this_platform: Path, of_earlier_versions: Path) -> Path:
+    """Earlier versions used Linux's places on every platform; what they kept there must be found."""
+    return of_earlier_versions if of_earlier_versions.is_dir() else of_this_platform

@@ -14,7 +14,7 @@ from toolkit.devices.base import DeviceInfo
 from toolkit.devices.local import LocalDevice
 from toolkit.errors import ArtifactCorrupt, DeviceBusy, DeviceFull, UsageError
 from toolkit.profiling.request import check_context, parse_affinity
-from toolkit.profiling.session.preflight import check_ram, least_ram_bytes
+from toolkit.profiling.session.preflight import check_ram, minimum_ram_bytes
 from toolkit.profiling.session.session import Session, profile
 from toolkit.profiling.session.verified import verify_artifact
 from toolkit.settings import Settings
@@ -69,7 +69,7 @@ def test_a_byte_changed_after_the_first_push_is_noticed(
 
 
 def test_less_memory_than_the_weights(artifact: Artifact) -> None:
-    needed = least_ram_bytes(artifact, SMALL)
+    needed = minimum_ram_bytes(artifact, SMALL)
     cache = 2 * LAYERS * KV_HEADS * HEAD_DIM * 4 * SMALL.tokens_per_repetition
     assert needed == artifact.manifest.size_bytes + cache
     info = DeviceInfo(serial="phone-1", kind="adb", state="device", ram_bytes=needed - 1)

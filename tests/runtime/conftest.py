@@ -8,7 +8,7 @@ import pytest
 from runner_process import Runner
 from tiny_decoder import TinyDecoder
 
-from toolkit.runtime.abi import host_abi
+from toolkit.runtime.abi import runnable_host_abi
 from toolkit.runtime.bundle import Bundle, build_bundle
 from toolkit.settings import Settings
 
@@ -16,7 +16,7 @@ from toolkit.settings import Settings
 @pytest.fixture(scope="session")
 def bundle() -> Bundle:
     """Built once and kept in the user's cache, where `make demo` finds it as well."""
-    return build_bundle(host_abi(), Settings.from_environment())
+    return build_bundle(runnable_host_abi(), Settings.from_environment())
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from toolkit.engines.onnxruntime import ONNXRUNTIME
 from toolkit.errors import BuildFailed, EngineMismatch, UsageError
 from toolkit.files import sha256_of
 from toolkit.runtime import engine_build
-from toolkit.runtime.abi import check_abi, host_abi
+from toolkit.runtime.abi import check_abi, runnable_host_abi
 from toolkit.runtime.bundle import Bundle, build_bundle, list_bundles, load_bundle
 from toolkit.runtime.compile import compile_runner
 from toolkit.runtime.engine_library import InstalledEngine, find_installed
@@ -97,7 +97,7 @@ def test_incomplete_bundles_are_not_bundles(bundle: Bundle, tmp_path: Path) -> N
 
 
 def test_abis_are_the_hosts_and_those_with_a_cross_compiler() -> None:
-    assert check_abi("host") == check_abi(host_abi()) == host_abi()
+    assert check_abi("host") == check_abi(runnable_host_abi()) == runnable_host_abi()
     assert check_abi("arm64-v8a") == "arm64-v8a"
     with pytest.raises(UsageError, match="Available: host, x86_64, arm64-v8a"):
         check_abi("armeabi")

@@ -22,7 +22,7 @@ OUTCOMES: tuple[Outcome, ...] = ("worse", "inconclusive", "same", "better")
 # limit in 80 % of all cases.
 _OF_INTERVAL, _OF_POWER = 1.96, 0.84
 # A figure so near to its limit is not worth more measuring.
-_MOST_ROUNDS = 100
+_MAXIMUM_ROUNDS = 100
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def power_of(worse_by: Interval, middle: float, limit: float, runs: int, baselin
     both = _rounds(wanted / 2)
     if both is not None:
         return Power(rounds=max(both, runs), baseline_rounds=max(both, baseline_runs + 1))
-    return Power(reason=f"the change is too near to the limit: {_MOST_ROUNDS} rounds would not tell")
+    return Power(reason=f"the change is too near to the limit: {_MAXIMUM_ROUNDS} rounds would not tell")
 
 
 def _variance(runs: int) -> float:
@@ -101,6 +101,6 @@ def _variance(runs: int) -> float:
 
 def _rounds(variance: float) -> int | None:
     """How many runs have a median of no more variance; None when they are too many."""
-    if variance <= _variance(_MOST_ROUNDS):
+    if variance <= _variance(_MAXIMUM_ROUNDS):
         return None
     return max(1, math.ceil((math.pi / 2) / variance - (math.pi / 2 - 1)))

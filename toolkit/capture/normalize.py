@@ -16,7 +16,7 @@ from toolkit.errors import UnsupportedModel
 
 Shape = tuple[int | str, ...]
 # Joining more pieces than this is a gather in disguise.
-_MOST_PIECES = 32
+_MAXIMUM_PIECES = 32
 
 
 def normalize(graph: DecoderGraph) -> DecoderGraph:
@@ -332,7 +332,7 @@ def _index(do: _Rewriting) -> Op | None:
     [(dim, ref)] = given
     shape, numbers = do.graph.constants[ref.name]
     before = do.shape_of(source)
-    if len(shape) > 1 or len(numbers) > _MOST_PIECES or before[dim] == SEQUENCE:
+    if len(shape) > 1 or len(numbers) > _MAXIMUM_PIECES or before[dim] == SEQUENCE:
         return None
     places = [int(number) % int(before[dim]) for number in numbers]
     pieces = [Ref(do.slice(source, dim, place, place + 1).name) for place in places]

@@ -22,7 +22,7 @@ from toolkit.profiling.gate.limits import judge, limits_for
 from toolkit.profiling.gate.throttling import limited_words
 from toolkit.profiling.gate_options import GateOptions
 from toolkit.profiling.request import ProfileRequest
-from toolkit.profiling.session.preflight import least_ram_bytes
+from toolkit.profiling.session.preflight import minimum_ram_bytes
 from toolkit.runtime.abi import check_abi
 
 _TIMEOUT_S = 20.0
@@ -194,7 +194,7 @@ def _judge_artifact(say: _Lines, info: DeviceInfo, readings: Readings, artifact:
             f"{info.free_bytes / 1e9:.1f} GB free, {artifact.name} and a runner need {need / 1e9:.2f} GB",
             "Free some space: slm devices clean.",
         )  # fmt: skip
-    need = least_ram_bytes(artifact, ProfileRequest())
+    need = minimum_ram_bytes(artifact, ProfileRequest())
     if info.ram_bytes is not None and need > info.ram_bytes:
         say.fail(
             "memory", f"{info.ram_bytes / 1e9:.1f} GB in all, {artifact.name} needs {need / 1e9:.1f} GB",

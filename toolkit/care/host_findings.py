@@ -12,7 +12,7 @@ from toolkit.devices.adb.binary import find_adb
 from toolkit.devices.adb.client import AdbClient
 from toolkit.engines import ENGINES
 from toolkit.errors import AdbNotFound, DeviceError, RuntimeBundleError, UsageError
-from toolkit.runtime.abi import CROSS_COMPILERS, host_abi
+from toolkit.runtime.abi import CROSS_COMPILERS, runnable_host_abi
 from toolkit.runtime.toolchain import find_toolchain
 from toolkit.settings import Settings
 
@@ -30,7 +30,7 @@ def host_findings(settings: Settings) -> list[Finding]:
     return [
         adb_finding(settings),
         _compiler_finding(None),
-        *(_compiler_finding(abi) for abi in CROSS_COMPILERS if abi != host_abi()),
+        *(_compiler_finding(abi) for abi in CROSS_COMPILERS if abi != runnable_host_abi()),
         _package_finding("extra [convert]", "torch", "slm convert", "pip install 'slm-toolkit[convert]'"),
         *map(_engine_finding, ENGINES),
         *_disk_findings(settings),
@@ -64,7 +64,7 @@ def parse_adb_version(text: str) -> str | None:
 
 
 def _compiler_finding(abi: str | None) -> Finding:
-    check = f"compiler for {abi or host_abi()}"
+    check = f"compiler for {abi or runnable_host_abi()}"
     try:
         tools = find_toolchain(abi=abi)
     except RuntimeBundleError as error:

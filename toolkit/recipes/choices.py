@@ -24,7 +24,7 @@ from toolkit.recipes.targets import DEVICE_WORDS, is_device_word
 SOURCE = "source"
 REPORT_SUFFIXES = (".html", ".md", ".png")
 # More combinations than this are a mistake, not a plan.
-MOST_STEPS = 100_000
+MAXIMUM_STEPS = 100_000
 _HUB_ID = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*")
 
 
@@ -145,8 +145,8 @@ def _check_reports(recipe: Recipe, document: Document) -> None:
 def _check_combinations(recipe: Recipe, document: Document) -> None:
     """Whether the matrix holds something, every exclude meets something, and every run has room."""
     size = _matrix_size(recipe)
-    if size > MOST_STEPS:
-        document.problems.add((1, 1), f"{size} combinations; a recipe may have {MOST_STEPS}", "Split it.")
+    if size > MAXIMUM_STEPS:
+        document.problems.add((1, 1), f"{size} combinations; a recipe may have {MAXIMUM_STEPS}", "Split it.")
         return
     convert = recipe.convert
     everything = matrix.conversions(convert.model_copy(update={"exclude": []}))

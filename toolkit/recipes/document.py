@@ -20,9 +20,9 @@ Position = tuple[int, int]
 PathInFile = tuple[str | int, ...]
 
 # Far above any recipe, far below what makes a reader suffer.
-_MOST_BYTES = 1 << 20
-_MOST_DEPTH = 16
-_MOST_NODES = 20_000
+_MAXIMUM_BYTES = 1 << 20
+_MAXIMUM_DEPTH = 16
+_MAXIMUM_NODES = 20_000
 _TOP: Position = (1, 1)
 
 
@@ -72,8 +72,8 @@ def read_document(path: Path) -> Document:
         return document
     if raw is None:
         document.problems.add(_TOP, "no such file", "Recipes that come with the toolkit: slm recipe list")
-    elif len(raw) > _MOST_BYTES:
-        document.problems.add(_TOP, f"is {len(raw)} bytes; a recipe has at most {_MOST_BYTES}")
+    elif len(raw) > _MAXIMUM_BYTES:
+        document.problems.add(_TOP, f"is {len(raw)} bytes; a recipe has at most {_MAXIMUM_BYTES}")
     else:
         _parse_bytes(raw, document)
     return document
@@ -139,8 +139,8 @@ def _check_structure(text: str, problems: Problems) -> None:
             depth -= 1
         if isinstance(event, yaml.NodeEvent):
             nodes += 1
-        if depth > _MOST_DEPTH or nodes > _MOST_NODES:
-            what = "nested too deeply" if depth > _MOST_DEPTH else "too many values"
+        if depth > _MAXIMUM_DEPTH or nodes > _MAXIMUM_NODES:
+            what = "nested too deeply" if depth > _MAXIMUM_DEPTH else "too many values"
             problems.add(_at(event.start_mark), f"{what} for a recipe")
             return
 
@@ -179,8 +179,8 @@ class _Builder:
             self._problems.add(at, "an alias to something that it is part of")
             return None
         # Each alias counts with all that it stands for: ten lines of aliases can mean a billion values.
-        if self._nodes > _MOST_NODES:
-            if self._nodes == _MOST_NODES + 1:
+        if self._nodes > _MAXIMUM_NODES:
+            if self._nodes == _MAXIMUM_NODES + 1:
                 self._problems.add(
                     at, "too many values for a recipe, aliases counted with what they stand for"
                 )

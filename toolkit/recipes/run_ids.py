@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 
 from toolkit.errors import RunNotFound
 from toolkit.settings import Settings
 from toolkit.store import Store
-
-_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_ID_LENGTH = 16
+from toolkit.store.ids import id_of_text
 
 
 def run_id(key: str, attempt: int, workspace: str = "") -> str:
@@ -22,8 +19,7 @@ def run_id(key: str, attempt: int, workspace: str = "") -> str:
         workspace: the identity of the workspace: another one makes runs of its own.
     """
     salt = f"/{workspace}" if workspace else ""
-    value = int.from_bytes(hashlib.sha256(f"{key}/{attempt}{salt}".encode()).digest()[:10], "big")
-    return "".join(_ALPHABET[value >> 5 * place & 31] for place in range(_ID_LENGTH))
+    return id_of_text(f"{key}/{attempt}{salt}")
 
 
 def stored_statuses(run_ids: Iterable[str], settings: Settings) -> Mapping[str, str]:

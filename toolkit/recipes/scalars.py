@@ -22,7 +22,7 @@ _UNDERSCORES = re.compile(r"[-+]?[0-9][0-9_]*_[0-9_]*")
 _SEXAGESIMAL = re.compile(r"[-+]?[0-9]+(:[0-5]?[0-9])+")
 _OTHER_BASE = re.compile(r"[-+]?0[xXoObB][0-9a-fA-F_]+")
 # Longer ones are no count of anything here, and Python refuses to convert very long ones.
-_MOST_DIGITS = 18
+_MAXIMUM_DIGITS = 18
 
 
 class AmbiguousScalar(ValueError):
@@ -53,7 +53,7 @@ def plain_value(text: str) -> str | int | float | bool | None:
         raise AmbiguousScalar(f"write {text[:40]} without underscores")
     if _SEXAGESIMAL.fullmatch(text):
         raise AmbiguousScalar(f"some YAML tools read {text[:40]} as a number in base 60; put it in quotes")
-    if len(text) > _MOST_DIGITS and (_INTEGER.fullmatch(text) or _FLOAT.fullmatch(text)):
+    if len(text) > _MAXIMUM_DIGITS and (_INTEGER.fullmatch(text) or _FLOAT.fullmatch(text)):
         raise AmbiguousScalar(f"{text[:20]}... is too long for a number")
     if _INTEGER.fullmatch(text):
         return int(text)

@@ -8,7 +8,7 @@ LOCAL = "local"
 VIRTUAL = "virtual"
 PHONES = "phones"
 DEVICE_WORDS = (LOCAL, VIRTUAL, PHONES)
-MOST_VIRTUAL_PHONES = 16
+MAXIMUM_VIRTUAL_PHONES = 16
 
 _SERIAL = re.compile(r"(?=.*[0-9])[A-Za-z0-9._:-]+")
 _VIRTUAL_COUNT = re.compile(r"virtual:([0-9]{1,2})")
@@ -19,7 +19,7 @@ def is_device_word(word: str) -> bool:
     if word in DEVICE_WORDS:
         return True
     if word.startswith(f"{VIRTUAL}:"):
-        return 1 <= virtual_count(word) <= MOST_VIRTUAL_PHONES
+        return 1 <= virtual_count(word) <= MAXIMUM_VIRTUAL_PHONES
     return _SERIAL.fullmatch(word) is not None
 
 

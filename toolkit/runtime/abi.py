@@ -5,11 +5,11 @@ from __future__ import annotations
 import platform
 from dataclasses import dataclass
 
+from toolkit.devices.local import host_abi
 from toolkit.errors import EngineMismatch, UsageError
 
 # The loader's file name is part of each ABI's calling convention; a bundle starts through it.
 LOADERS = {"x86_64": "ld-linux-x86-64.so.2", "arm64-v8a": "ld-linux-aarch64.so.1"}
-_FROM_MACHINE = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64-v8a", "arm64": "arm64-v8a"}
 
 
 @dataclass(frozen=True)
@@ -34,19 +34,19 @@ CROSS_COMPILERS = {
 }
 
 
-def host_abi() -> str:
-    """ABI of this machine.
+def runnable_host_abi() -> str:
+    """ABI of this machine, which the runner is made for.
 
     Raises:
         EngineMismatch: a machine that the runner is not made for.
     """
-    machine = platform.machine().lower()
-    if platform.system() != "Linux" or machine not in _FROM_MACHINE:
+    abi = host_abi()
+    if platform.system() != "Linux" or abi not in LOADERS:
         raise EngineMismatch(
-            f"{platform.system()} on {machine} cannot run the runner",
+            f"{platform.system()} on {platform.machine()} cannot run the runner",
             next_step="Use a Linux machine with an x86_64 or aarch64 CPU.",
         )
-    return _FROM_MACHINE[machine]
+    return abi
 
 
 def check_abi(abi: str) -> str:
@@ -56,7 +56,7 @@ def check_abi(abi: str) -> str:
         UsageError: no such ABI.
         EngineMismatch: an ABI that is neither this machine's nor one with a cross compiler.
     """
-    host = host_abi()
+    host = runnable_host_abi()
     if abi in ("host", host):
         return host
     if abi not in LOADERS:

@@ -20,7 +20,7 @@ from toolkit.errors import BuildFailed, EngineMismatch
 from toolkit.files import put_in_place, scratch_beside
 from toolkit.locks import exclusive
 from toolkit.progress import stage
-from toolkit.runtime.abi import LOADERS, check_abi, host_abi
+from toolkit.runtime.abi import LOADERS, check_abi, runnable_host_abi
 from toolkit.runtime.compile import compile_runner, run_logged
 from toolkit.runtime.elf_check import check_elf_files
 from toolkit.runtime.engine_build import EngineBuild, EngineFiles, find_engine
@@ -258,7 +258,7 @@ def _check_starts(bundle: Bundle) -> None:
     subject = f"{bundle.engine} {bundle.engine_version}"
     files = {Path(entry.path).name: bundle.path / entry.path for entry in bundle.files}
     check_elf_files(files, bundle.abi, subject=subject)
-    if bundle.abi != host_abi():
+    if bundle.abi != runnable_host_abi():
         return
     done = subprocess.run(
         [*bundle.command(str(bundle.path)), "info"], capture_output=True, text=True, timeout=60, check=False

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from toolkit.engines.spec import EngineSpec, Headers
 from toolkit.registry import resolve
-from toolkit.runtime.abi import host_abi
+from toolkit.runtime.abi import runnable_host_abi
 from toolkit.runtime.engine_library import engine_libraries, engine_licenses, find_installed
 from toolkit.runtime.engine_wheel import find_wheel
 from toolkit.settings import Settings
@@ -62,7 +62,7 @@ def find_engine(engine: EngineSpec, settings: Settings, *, abi: str | None = Non
     """
     runner = engine.needed_runner()
     installed = find_installed(engine)
-    if abi in (None, host_abi()):
+    if abi in (None, runnable_host_abi()):
         # Its folder alone may hold more than the wheel's libraries, so these are looked for at once.
         engine_libraries(engine, installed.site)
         site: Callable[[], Path] = lambda: installed.site  # noqa: E731

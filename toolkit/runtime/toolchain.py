@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.errors import BuildFailed
-from toolkit.runtime.abi import CROSS_COMPILERS, host_abi
+from toolkit.runtime.abi import CROSS_COMPILERS, runnable_host_abi
 
 # What CMakeLists.txt asks for.
 CMAKE_MINIMUM = (3, 28)
@@ -66,7 +66,7 @@ def find_toolchain(environ: Mapping[str, str] = os.environ, *, abi: str | None =
     Raises:
         BuildFailed: a tool is missing or too old.
     """
-    cross = CROSS_COMPILERS[abi] if abi not in (None, host_abi()) else None
+    cross = CROSS_COMPILERS[abi] if abi not in (None, runnable_host_abi()) else None
     install = f"apt-get install {cross.package if cross else 'g++'}"
     compiler = _find_compiler(environ, [cross.program] if cross else None, install)
     identity = (

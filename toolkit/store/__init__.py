@@ -1,5 +1,6 @@
 """The results database."""
 
-from toolkit.store.store import Store, new_run_id, open_store
+from toolkit.store.ids import new_run_id
+from toolkit.store.store import Store, open_store
 
 __all__ = ["Store", "new_run_id", "open_store"]

@@ -22,11 +22,12 @@ from toolkit.errors import ImportInvalid, UsageError
 from toolkit.store import tables
 from toolkit.store.export import SCHEMA
 from toolkit.store.first_export import FIRST, of_first_schema
+from toolkit.store.ids import new_run_id
 from toolkit.store.llama_bench_file import encoding_of, rows_in
 from toolkit.store.llama_bench_import import runs_of_llama_bench
 from toolkit.store.row_columns import values_of
 from toolkit.store.rows import Artifact, Condition, Device, Measurement, Repetition, Run, StoredRun
-from toolkit.store.store import Store, insert_if_absent, new_run_id, write_run
+from toolkit.store.store import Store, insert_if_absent, write_run
 
 _ID = re.compile(r"[0-9a-z-]{1,32}")
 # What pydantic calls one: in its models, and in dataclasses.

@@ -21,11 +21,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from toolkit.errors import ImportInvalid
+from toolkit.store.ids import id_of_content
 from toolkit.store.llama_bench_names import architecture_of, file_name, model_of, quantization_of
 from toolkit.store.llama_bench_settings import settings_of
 from toolkit.store.measurements import tokens_per_second
 from toolkit.store.rows import Artifact, Device, Repetition, Run, StoredRun
-from toolkit.store.store import id_of_content
 
 PROTOCOL = 0
 _NS_PER_S = 1_000_000_000

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -22,23 +19,8 @@ from toolkit.store.reading import measurements_of, summaries, summaries_of, summ
 from toolkit.store.row_columns import values_of
 from toolkit.store.rows import RunSummary, Status, StoredRun
 
-# Without i, l, o, u: ids are read aloud and typed.
-_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_ID_LENGTH = 16
-
 # The link was cut: the runner may have ended well all the same, and its result may come later.
 UNFINISHED: Status = "device_lost"
-
-
-def new_run_id() -> str:
-    """A random id of 80 bits; listings show its first 8 characters and any unique prefix finds the run."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(_ID_LENGTH))
-
-
-def id_of_content(content: Any) -> str:
-    """A run id that is the same for the same JSON data, for runs that came without one."""
-    number = int.from_bytes(hashlib.sha256(json.dumps(content, sort_keys=True).encode()).digest())
-    return "".join(_ALPHABET[number >> 5 * place & 31] for place in range(_ID_LENGTH))
 
 
 def open_store(url: str, *, busy_timeout_s: float = 10.0) -> Store:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from toolkit.analysis.verdicts import Power
 
 _WITH_VALUES = 3
-_MOST_UNRANKED = 20
+_MAXIMUM_UNRANKED = 20
 _COLOURS = {"worse": "red", "inconclusive": "yellow", "better": "green"}
 
 
@@ -140,15 +140,15 @@ def _against(change: Change) -> tuple[str, str, str, str]:
 def _print_unranked(unranked: Sequence[Unranked]) -> None:
     out = new_console()
     out.print("Not ranked, for want of a partner:")
-    for one in unranked[:_MOST_UNRANKED]:
+    for one in unranked[:_MAXIMUM_UNRANKED]:
         ids = one.group.runs[0].run_id[:SHOWN_ID_LENGTH]
         why = "no other run was chosen"
         if one.nearest is not None:
             nearest = one.nearest.runs[0].run_id[:SHOWN_ID_LENGTH]
             why = f"differs from {nearest} in {_named(one.differences)}"
         out.print(plain(f"  {ids} {conditions(one.group.key)}: {why}"))
-    if len(unranked) > _MOST_UNRANKED:
-        out.print(f"  and {len(unranked) - _MOST_UNRANKED} more")
+    if len(unranked) > _MAXIMUM_UNRANKED:
+        out.print(f"  and {len(unranked) - _MAXIMUM_UNRANKED} more")
 
 
 def unpaired_words(unpaired: Unpaired) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 FEATURES_ARMV8_0 = "fp asimd evtstrm aes pmull sha1 sha2 crc32 cpuid"
 FEATURES_ARMV8_2 = f"{FEATURES_ARMV8_0} atomics fphp asimdhp asimdrdm lrcpc dcpop asimddp"
 _IMPLEMENTER_ARM = 0x41
-_MOST_CORES = 8
+_MAXIMUM_CORES = 8
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def default_clusters(abi: str) -> tuple[CpuCluster, ...]:
     """
     if abi != "arm64-v8a":
         return (CpuCluster(os.cpu_count() or 1, part=0, max_khz=2_400_000),)
-    cores = min(len(os.sched_getaffinity(0)), _MOST_CORES)
+    cores = min(len(os.sched_getaffinity(0)), _MAXIMUM_CORES)
     little, big = cores // 2, cores - cores // 2
     clusters = (
         CpuCluster(little, part=0xD05, max_khz=1_804_800, capacity=325),

@@ -18,7 +18,7 @@ _SLOWEST_BYTES_PER_SECOND = 1e8
 _SLOWEST_SETUP_S = 300.0
 
 
-def least_ram_bytes(artifact: Artifact, options: ProfileRequest) -> int:
+def minimum_ram_bytes(artifact: Artifact, options: ProfileRequest) -> int:
     """A lower bound of the memory a run needs: the weights and the states that it fills."""
     states = states_bytes(artifact.manifest.architecture.layers, options.tokens_per_repetition)
     return artifact.manifest.size_bytes + states
@@ -32,7 +32,7 @@ def check_ram(artifact: Artifact, options: ProfileRequest, info: DeviceInfo) -> 
     Raises:
         DeviceFull: the device's whole memory is smaller than the lower bound.
     """
-    needed = least_ram_bytes(artifact, options)
+    needed = minimum_ram_bytes(artifact, options)
     if info.ram_bytes is not None and needed > info.ram_bytes:
         raise DeviceFull(
             f"{artifact.name} needs at least {needed / 1e9:.1f} GB of memory, "
