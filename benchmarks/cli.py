@@ -200,7 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         weights.windows,
         kept,
     )
-    results = _run(peers, place, environments.genai, quick=options.quick)
+    results = _run(peers, place, quick=options.quick)
     output = output_of(options)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.with_suffix(".json").write_text(results.model_dump_json(indent=1) + "\n")
@@ -212,13 +212,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if any(row.failure for row in results.rows) or results.reference_failure else 0
 
 
-def _run(peers: Sequence[Peer], place: Workplace, reference: Environment, *, quick: bool) -> Results:
+def _run(peers: Sequence[Peer], place: Workplace, *, quick: bool) -> Results:
     workload = place.workload
     rows = run_all(peers, place)
     score: Score | None = None
     reference_failure: str | None = None
     try:
-        score = reference_score(place, reference)
+        score = reference_score(place)
         print(f"transformers, fp32: perplexity: {score.perplexity:.3f}", flush=True)
     except PeerFailed as error:
         reference_failure = str(error)

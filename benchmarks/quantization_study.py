@@ -11,8 +11,6 @@ is the quantization alone: int8 activations, whose share is small, are left out.
 from __future__ import annotations
 
 import argparse
-import math
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +22,10 @@ from toolkit.compress.algorithms import quantize
 from toolkit.compress.plan import QuantizationPlan, Role, plan_from_flags
 from toolkit.compress.schemes import SCHEMES
 from toolkit.compress.spec import tensor_spec
+from toolkit.evaluate.likelihood import divergence, negative_log_likelihood, perplexity
+from toolkit.evaluate.request import TextRequest
+from toolkit.evaluate.subject import subject_of_source
+from toolkit.evaluate.text import text_windows
 from toolkit.inference.reference import streamed_logits
 from toolkit.settings import Settings
 from toolkit.sources import ModelSource, resolve
@@ -91,42 +93,36 @@ def main() -> None:
     """Print one Markdown row per plan; KL is taken against the first, fp32."""
     arguments = _arguments()
     source = resolve(arguments.model, Settings.from_environment())
-    ids = _windows(source, arguments.text, arguments.windows)
+    request = TextRequest(
+        target=arguments.model, window=WINDOW_TOKENS, stride=WINDOW_TOKENS, windows=arguments.windows
+    )
+    _, _, windows = text_windows(subject_of_source(source), arguments.text, request)
     model = build_skeleton(source.config)
     tied = tied_names(model)
     output = next(name for name, module in model.named_modules() if module is model.get_output_embeddings())
     vocabulary = frozenset({f"{output}.weight", *tied.values(), "model.embed_tokens.weight"})
-    reference: torch.Tensor | None = None
+    reference: list[torch.Tensor] = []
+    base = 0.0
     print("plan | weights, MB | perplexity | vs fp32 | KL, nats\n--- | ---: | ---: | ---: | ---:", flush=True)
     for text in ("preset=fp32", *(arguments.plan or PLANS[1:])):
         plan = parse_plan(text, tied=bool(tied), layers=source.config.num_hidden_layers)
         weights = RoundTrip(source, plan, vocabulary)
-        logs = torch.cat([_log_probabilities(model, weights, tied, row) for row in ids])
-        targets = torch.tensor([row[1:] for row in ids]).flatten()
-        perplexity = math.exp(-logs.gather(1, targets[:, None]).mean().item())
-        if reference is None:
-            reference, base = logs.half(), perplexity
-        expected = reference.float()
-        divergence = (expected.exp() * (expected - logs)).sum(dim=1).mean().item()
+        logits = [streamed_logits(model, weights, tied, [list(one.ids)])[0, :-1] for one in windows]
+        nll = sum(
+            negative_log_likelihood(rows, one, subject=text)
+            for rows, one in zip(logits, windows, strict=True)
+        )
+        tokens = sum(one.scored for one in windows)
+        measured = perplexity(nll, tokens)
+        if not reference:
+            reference, base = [rows.half() for rows in logits], measured
+        kl = sum(
+            divergence(theirs.float(), ours, subject=text).kl
+            for theirs, ours in zip(reference, logits, strict=True)
+        )
         size = sum(weights.stored_bytes.values()) / 1e6
-        change = 100 * (perplexity / base - 1)
-        print(f"{text} | {size:.1f} | {perplexity:.2f} | {change:+.1f} % | {divergence:.4f}", flush=True)
-
-
-def _log_probabilities(
-    model: object, weights: RoundTrip, tied: dict[str, str], ids: list[int]
-) -> torch.Tensor:
-    return streamed_logits(model, weights, tied, [ids])[0, :-1].log_softmax(dim=-1)
-
-
-def _windows(source: ModelSource, text: Path, count: int) -> list[list[int]]:
-    from tokenizers import Tokenizer
-
-    with tempfile.TemporaryDirectory() as folder:
-        source.write_tokenizer(Path(folder))
-        ids = Tokenizer.from_file(str(Path(folder) / "tokenizer.json")).encode(text.read_text()).ids
-    whole = min(count, len(ids) // WINDOW_TOKENS)
-    return [ids[first * WINDOW_TOKENS : (first + 1) * WINDOW_TOKENS] for first in range(whole)]
+        change = 100 * (measured / base - 1)
+        print(f"{text} | {size:.1f} | {measured:.2f} | {change:+.1f} % | {kl / tokens:.4f}", flush=True)
 
 
 def _arguments() -> argparse.Namespace:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TypeVar
 
@@ -60,7 +59,9 @@ class Score(Frozen):
     @property
     def perplexity(self) -> float:
         """The exponential of the mean over the scored tokens."""
-        return math.exp(self.negative_log_likelihood / self.scored_tokens)
+        from toolkit.evaluate.likelihood import perplexity
+
+        return perplexity(self.negative_log_likelihood, self.scored_tokens)
 
 
 class ConversionCost(Frozen):

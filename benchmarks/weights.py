@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.child import run_child
@@ -12,11 +13,13 @@ from benchmarks.environments import Environment
 from benchmarks.errors import PeerFailed
 from benchmarks.peers.base import PERPLEXITY_TIMEOUT_S, Workplace
 from benchmarks.samples import Score, read_answer
-from benchmarks.workload import Workload, windows
+from benchmarks.workload import WINDOW_TOKENS, Workload
+from toolkit.evaluate.windows import sliding_windows
 from toolkit.files import put_in_place, sha256_of, staged_folder
 
 _HERE = Path(__file__).parent
 _TRANSFORMERS = _HERE / "drivers" / "transformers_driver.py"
+_TEXT = _HERE / "drivers" / "text_driver.py"
 TEXT = _HERE / "data" / "opticks_query31.txt"
 TEXT_SHA256 = "12f7453f029c0a87ada709c534113ac92cc9504ec808c6689027c74dfc50fb5a"
 _OFFLINE = {"HF_HUB_OFFLINE": "1"}
@@ -71,23 +74,26 @@ def prepare_weights(gguf: Path, out: Path, workload: Workload, environment: Envi
     run_child(command, log=out / "logs" / "tokenize.log", timeout_s=300, environment=_OFFLINE)
     token_ids: list[int] = json.loads(tokens.read_text())["token_ids"]
     vocab_size: int = json.loads((folder / "config.json").read_text())["vocab_size"]
-    return Weights(gguf, gguf_sha256, folder, vocab_size, windows(token_ids, workload.windows))
+    cut = sliding_windows(token_ids, WINDOW_TOKENS, WINDOW_TOKENS, most=workload.windows)
+    # What is left over at the end is dropped.
+    whole = [list(window.ids) for window in cut if len(window.ids) == WINDOW_TOKENS]
+    return Weights(gguf, gguf_sha256, folder, vocab_size, whole)
 
 
-def reference_score(place: Workplace, environment: Environment) -> Score:
-    """Perplexity of the fp32 model in transformers.
+def reference_score(place: Workplace) -> Score:
+    """Perplexity of the fp32 model in transformers, by the toolkit's own evaluation.
 
     Raises:
         PeerFailed: transformers failed.
     """
-    engine = f"{environment.identity} {sha256_of(_TRANSFORMERS)}"
-    return place.kept_score(place.hf_folder, engine, lambda: _reference_score(place, environment))
+    engine = f"transformers {version('transformers')} torch {version('torch')} {sha256_of(_TEXT)}"
+    return place.kept_score(place.hf_folder, engine, lambda: _reference_score(place))
 
 
-def _reference_score(place: Workplace, environment: Environment) -> Score:
+def _reference_score(place: Workplace) -> Score:
     request = place.json_request("reference", place.windows, place.workload.threads)
     answer = place.answer("reference", "perplexity")
-    command: list[str | Path] = [environment.python, _TRANSFORMERS, "perplexity", place.hf_folder, request]
+    command: list[str | Path] = [sys.executable, _TEXT, place.hf_folder, request]
     log = place.log("reference", "perplexity")
     run_child([*command, answer], log=log, timeout_s=PERPLEXITY_TIMEOUT_S, environment=_OFFLINE)
     return read_answer(answer, Score)

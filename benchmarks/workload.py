@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Every n-th window has this many tokens; the first of each has no context and is not scored.
+# Windows do not overlap; the first token of each has no context and is not scored.
 WINDOW_TOKENS = 512
 
 
@@ -43,10 +42,3 @@ def synthetic_tokens(count: int, vocab_size: int) -> list[int]:
         state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
         tokens.append((state >> 33) % vocab_size)
     return tokens
-
-
-def windows(token_ids: Sequence[int], most: int | None = None) -> list[list[int]]:
-    """Cut a text into whole windows that do not overlap; what is left over is dropped."""
-    whole = len(token_ids) // WINDOW_TOKENS
-    count = whole if most is None else min(whole, most)
-    return [list(token_ids[i * WINDOW_TOKENS : (i + 1) * WINDOW_TOKENS]) for i in range(count)]

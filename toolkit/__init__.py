@@ -9,9 +9,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from toolkit.api import convert, generate, open_store, profile
+    from toolkit.api import convert, evaluate_text, generate, open_store, profile
     from toolkit.chat.request import GenerateRequest
     from toolkit.errors import ToolkitError
+    from toolkit.evaluate.request import TextRequest
     from toolkit.export.request import ConvertRequest
     from toolkit.profiling.request import ProfileRequest
 
@@ -21,8 +22,10 @@ __all__ = [
     "ConvertRequest",
     "GenerateRequest",
     "ProfileRequest",
+    "TextRequest",
     "ToolkitError",
     "convert",
+    "evaluate_text",
     "generate",
     "open_store",
     "profile",
@@ -32,6 +35,7 @@ _MODULES = {
     "ConvertRequest": "toolkit.export.request",
     "GenerateRequest": "toolkit.chat.request",
     "ProfileRequest": "toolkit.profiling.request",
+    "TextRequest": "toolkit.evaluate.request",
     "ToolkitError": "toolkit.errors",
 }
 

@@ -12,6 +12,7 @@ from toolkit.chat.request import GenerateRequest
 from toolkit.devices.discovery import open_device
 from toolkit.devices.parallel import Outcome, on_each_device
 from toolkit.devices.selection import chosen_serial, chosen_serials
+from toolkit.evaluate.request import TextRequest
 from toolkit.export.request import ConvertRequest
 from toolkit.profiling.request import ProfileRequest, check_context
 from toolkit.progress import ShowProgress, bar
@@ -19,6 +20,7 @@ from toolkit.settings import Settings
 
 if TYPE_CHECKING:
     from toolkit.chat.generate import Generated
+    from toolkit.evaluate.text import TextFigures
     from toolkit.store import Store
     from toolkit.store.rows import StoredRun
 
@@ -184,6 +186,43 @@ def generate(
     return generate_on(
         open_device(serial, settings), loaded, ids, asked, settings, on_text=on_text or _ignore
     )
+
+
+def evaluate_text(
+    target: str | Path | TextRequest,
+    text: Path | str | None = None,
+    *,
+    settings: Settings | None = None,
+    **options: Any,
+) -> TextFigures:
+    """Perplexity over a text, and how far an artifact's predictions are from its source's.
+
+    Args:
+        target: an artifact's folder or a model; or a whole request.
+        text: the file, in UTF-8.
+        settings: caches; those of the environment by default.
+        options: fields of :class:`TextRequest`, such as ``window=1024``.
+
+    Raises:
+        ToolkitError: see `toolkit.evaluate.text`.
+    """
+    given: dict[str, Any] = dict(target) if isinstance(target, TextRequest) else {"target": str(target)}
+    if text is not None:
+        given["text"] = Path(text)
+    request = TextRequest.of(**{**given, **options})
+    settings = settings or Settings.from_environment()
+    from toolkit.export.quiet import hush_libraries
+
+    hush_libraries()
+    from toolkit.evaluate.subject import source_of, subject_of, subject_of_source
+    from toolkit.evaluate.text import evaluate_text as evaluate
+
+    subject = subject_of(request.target, settings)
+    source = None
+    if subject.artifact is not None and request.compare:
+        source = subject_of_source(source_of(subject.artifact, request.source, settings))
+    with bar(f"evaluate {subject.name}", unit="windows") as progress:
+        return evaluate(subject, source, request, progress=progress)
 
 
 def open_store(url: str | None = None) -> Store:

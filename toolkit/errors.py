@@ -56,9 +56,12 @@ and keeps its traceback.
     +-- RecipeError             11    a recipe that cannot be planned
     |   +-- RecipeInvalid             what is wrong in the file, each with line and column
     +-- BatchError              12    a batch of steps that did not come to its end
-        +-- StepsFailed               some steps failed; the others are done and are not done again
-        +-- BatchBusy                 another process runs this recipe
-        +-- ClusterUnusable           the Ray cluster cannot be reached or lacks what the steps need
+    |   +-- StepsFailed               some steps failed; the others are done and are not done again
+    |   +-- BatchBusy                 another process runs this recipe
+    |   +-- ClusterUnusable           the Ray cluster cannot be reached or lacks what the steps need
+    +-- EvaluationError         13    what a model knows cannot be measured as asked
+        +-- BadLogits                 the model gives logits that are no numbers
+        +-- OtherSource               the model that is compared with is not the one that was converted
 """
 
 from __future__ import annotations
@@ -334,3 +337,26 @@ class BatchBusy(BatchError):
 
 class ClusterUnusable(BatchError):
     """The Ray cluster cannot be reached, or no node of it has what the steps need."""
+
+
+class EvaluationError(ToolkitError):
+    """What a model knows cannot be measured as asked."""
+
+    exit_code = 13
+
+
+class BadLogits(EvaluationError):
+    """The model gives logits that are no numbers."""
+
+    @classmethod
+    def of(cls, subject: str) -> BadLogits:
+        """The error of one model."""
+        return cls(
+            "its logits hold what is no number",
+            subject=subject,
+            next_step="Convert it with more bits, or in fp32: activations that overflow give such logits.",
+        )
+
+
+class OtherSource(EvaluationError):
+    """The model that an artifact is compared with is not the one that it was converted from."""

@@ -1,9 +1,8 @@
-"""The fp32 reference, and the source as others need it; runs in the environment that has transformers.
+"""The source as others need it; runs in the environment that has transformers.
 
 Usage:
   transformers_driver.py export     GGUF FOLDER              # fp32 safetensors for genai's builder
   transformers_driver.py tokenize   FOLDER TEXT OUTPUT.json  # {"token_ids": [...]}
-  transformers_driver.py perplexity FOLDER REQUEST.json OUTPUT.json
 """
 
 from __future__ import annotations
@@ -40,28 +39,9 @@ def tokenize(folder: Path, text: Path, output: Path) -> None:
     output.write_text(json.dumps({"token_ids": token_ids}) + "\n")
 
 
-def perplexity(folder: Path, request_path: Path, output: Path) -> None:
-    """Score every window in fp32."""
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    request = json.loads(request_path.read_text())
-    torch.set_num_threads(request["threads"])
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    total = 0.0
-    scored = 0
-    with torch.inference_mode():
-        for window in request["sequences"]:
-            ids = torch.tensor([window])
-            logits = model(ids).logits[0, :-1].double()
-            total += float(torch.nn.functional.cross_entropy(logits, ids[0, 1:], reduction="sum"))
-            scored += len(window) - 1
-    output.write_text(json.dumps({"negative_log_likelihood": total, "scored_tokens": scored}) + "\n")
-
-
 def main() -> None:
     """Dispatch on the first argument."""
-    modes: dict[str, Callable[..., None]] = {"export": export, "tokenize": tokenize, "perplexity": perplexity}
+    modes: dict[str, Callable[..., None]] = {"export": export, "tokenize": tokenize}
     modes[sys.argv[1]](*(Path(argument) for argument in sys.argv[2:]))
 
 

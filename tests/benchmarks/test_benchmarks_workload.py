@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from benchmarks.weights import TEXT, TEXT_SHA256
-from benchmarks.workload import WINDOW_TOKENS, synthetic_tokens, windows
+from benchmarks.workload import synthetic_tokens
 
 
 def test_the_text_is_the_one_that_figures_were_taken_on():
@@ -18,14 +18,6 @@ def test_the_text_is_the_one_that_figures_were_taken_on():
 
 def test_its_description_names_the_same_hash():
     assert TEXT_SHA256 in (TEXT.parent / "README.md").read_text()
-
-
-def test_windows_are_whole_and_do_not_overlap():
-    cut = windows(list(range(2 * WINDOW_TOKENS + 100)))
-    assert [len(window) for window in cut] == [WINDOW_TOKENS] * 2
-    assert cut[0] + cut[1] == list(range(2 * WINDOW_TOKENS))
-    assert windows(list(range(5 * WINDOW_TOKENS)), 2) == cut
-    assert windows([1, 2, 3]) == []
 
 
 def test_synthetic_tokens_are_those_of_the_runner():

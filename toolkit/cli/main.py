@@ -13,6 +13,7 @@ from toolkit.cli import (
     devices,
     doctor,
     edge,
+    evaluate,
     generate,
     models,
     profile,
@@ -41,6 +42,7 @@ app = typer.Typer(
 app.command("convert")(convert.convert)
 app.add_typer(devices.app, name="devices")
 app.command("doctor")(doctor.doctor)
+app.command("evaluate")(evaluate.evaluate)
 app.command("generate")(generate.generate)
 app.add_typer(models.app, name="models")
 app.command("profile")(profile.profile)

@@ -1,1 +1,1 @@
-"""How well an artifact agrees with the original model."""
+"""What a model still knows after conversion, and how well an artifact agrees with the original."""

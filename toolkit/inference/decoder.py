@@ -17,8 +17,24 @@ if TYPE_CHECKING:
 class Decoder(Protocol):
     """A decoder with its own state, batch 1: tokens in, logits out."""
 
+    @property
+    def every_position(self) -> bool:
+        """Whether a step gives logits of all its tokens, not of the last one alone."""
+        ...
+
     def reset(self) -> None:
         """Forget everything seen."""
+        ...
+
+    def rewind(self, position: int) -> int:
+        """Forget all but the first tokens.
+
+        Args:
+            position: how many to keep, at most as many as were seen.
+
+        Returns:
+            How many are kept: fewer, down to none, where the states cannot go back so far.
+        """
         ...
 
     def step(self, ids: Sequence[int]) -> torch.Tensor:

@@ -44,6 +44,15 @@ def whole_original(source: ModelSource, parameters: int) -> Any | None:
     return _from_folder(original, None)
 
 
+def load_folder(original: Original, dtype: torch.dtype = torch.float32) -> Any:
+    """The model as transformers loads it from its folder.
+
+    Raises:
+        SourceError: transformers cannot load it.
+    """
+    return _from_folder(original, None, dtype)
+
+
 def check_reader(source: ModelSource) -> None:
     """Compare our reader with the makers' code: what lies outside the layers, and the first and last layer.
 
@@ -78,7 +87,7 @@ def check_reader(source: ModelSource) -> None:
         raise _refusal(original.path, "none of its tensors has a name in both")
 
 
-def _from_folder(original: Original, config: Any) -> Any:
+def _from_folder(original: Original, config: Any, dtype: torch.dtype = torch.float32) -> Any:
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
@@ -90,7 +99,7 @@ def _from_folder(original: Original, config: Any) -> Any:
         model, told = auto.from_pretrained(
             original.path,
             config=config or own,
-            dtype=torch.float32,
+            dtype=dtype,
             trust_remote_code=trust,
             local_files_only=True,
             output_loading_info=True,

@@ -1,4 +1,4 @@
-"""An ExecuTorch artifact in ExecuTorch's Python runtime, for parity on the converting host."""
+"""An ExecuTorch artifact in ExecuTorch's Python runtime, on this host."""
 
 from __future__ import annotations
 
@@ -24,11 +24,21 @@ class ExecutorchDecoder:
 
         self._module: Any = _load_for_executorch(str(program))
         [self._longest] = self._module.run_method("get_max_seq_len", [])
+        self._fixed_states = "get_fixed_states_buffer" in self._module.method_names()
+        rows = self._module.method_meta("forward").output_tensor_meta(0).sizes()[1]
+        self.every_position: bool = rows != 1
         self._length = 0
 
     def reset(self) -> None:
         """Forget everything seen; positions not yet written are never attended to."""
         self._length = 0
+
+    def rewind(self, position: int) -> int:
+        """Forget all but the first tokens; all of them where a state is no cache of rows."""
+        if self._fixed_states and position != self._length:
+            position = 0
+        self._length = position
+        return position
 
     def step(self, ids: Sequence[int]) -> torch.Tensor:
         """Feed tokens; returns logits, float32 [1 or len(ids), vocab]."""

@@ -1,4 +1,4 @@
-"""An ONNX artifact in onnxruntime's Python API, for parity on the converting host."""
+"""An ONNX artifact in onnxruntime's Python API, on this host."""
 
 from __future__ import annotations
 
@@ -50,6 +50,8 @@ class OnnxDecoder:
         self._binding: Any = None
         self._in_place: set[str] = set()
         self._length = 0
+        [logits] = [item for item in self._session.get_outputs() if item.name == "logits"]
+        self.every_position: bool = logits.shape[1] != 1
         self.reset()
 
     def reset(self) -> None:
@@ -66,6 +68,17 @@ class OnnxDecoder:
             shape = (1, *(size if isinstance(size, int) else text for size in sizes))
             zeros = np.zeros(shape, _TYPES[item.type])
             self._states[name] = self._ort.OrtValue.ortvalue_from_numpy(zeros)
+
+    def rewind(self, position: int) -> int:
+        """Forget all but the first tokens; all of them where a state holds more than rows of a cache."""
+        if position == self._length:
+            return position
+        if self._in_place != set(self._states):
+            self.reset()
+            return 0
+        # Later rows are never read before they are written again.
+        self._length = position
+        return position
 
     def step(self, ids: Sequence[int]) -> torch.Tensor:
         """Feed tokens; returns logits, float32 [1 or len(ids), vocab]."""

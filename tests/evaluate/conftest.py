@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import pytest
+
+with warnings.catch_warnings():
+    # ExecuTorch calls deprecated functions while it is imported; ours stay errors.
+    warnings.simplefilter("ignore")
+    import executorch.backends.xnnpack
+    import executorch.extension.llm.custom_ops.custom_ops
+    import executorch.kernels.quantized  # noqa: F401
+
+from model_folders import write_folder
+
+from toolkit.artifact import Artifact
+from toolkit.export.convert import convert
+from toolkit.export.request import ConvertRequest
+from toolkit.settings import Settings
+from toolkit.sources import resolve
+
+
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    home = tmp_path_factory.mktemp("evaluate")
+    return Settings(home / "cache", home / "data", f"sqlite:///{home / 'results.db'}")
+
+
+@pytest.fixture(scope="session")
+def original(tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> Path:
+    """A model's folder, as transformers saves it."""
+    folder = tmp_path_factory.mktemp("model") / "tiny"
+    write_folder(folder, settings, "llama-tiny")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def onnx(original: Path, tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> Artifact:
+    return _converted(original, tmp_path_factory, settings, backend="onnxruntime", quant="fp32")
+
+
+@pytest.fixture(scope="session")
+def executorch(original: Path, tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> Artifact:
+    return _converted(original, tmp_path_factory, settings, backend="executorch", quant="fp32")
+
+
+@pytest.fixture(scope="session")
+def quantized(original: Path, tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> Artifact:
+    return _converted(original, tmp_path_factory, settings, backend="onnxruntime", quant="8da4w")
+
+
+def _converted(
+    original: Path, folders: pytest.TempPathFactory, settings: Settings, **options: str
+) -> Artifact:
+    request = ConvertRequest(model=str(original), parity_check=False, **options)  # type: ignore[arg-type]
+    source = resolve(str(original), settings)
+    return convert(source, request, folders.mktemp("artifact") / "a", settings)

@@ -1,0 +1,157 @@
+"""`slm evaluate --text` says what transformers says of the same windows; artifacts are held against it."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+import toolkit
+from toolkit.artifact import Artifact
+from toolkit.cli.main import app
+from toolkit.errors import BadLogits, NotAnArtifact, OtherSource, ToolkitError, UsageError
+from toolkit.evaluate.intervals import estimate
+from toolkit.evaluate.likelihood import divergence, negative_log_likelihood
+from toolkit.evaluate.windows import Window
+from toolkit.settings import Settings
+
+TEXT = "The river had risen in the night, and by morning the meadow was a sheet of grey water.\n" * 3
+WINDOW, STRIDE = 64, 32
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("text") / "river.txt"
+    file.write_text(TEXT)
+    return file
+
+
+def evaluate(target: object, text: Path, settings: Settings, **options: Any) -> Any:
+    target = target.path if isinstance(target, Artifact) else target
+    options = {"window": WINDOW, "stride": STRIDE} | options
+    return toolkit.evaluate_text(str(target), text, settings=settings, **options)
+
+
+def by_transformers(folder: Path) -> float:
+    """The loop of Hugging Face's guide, each window behind the tokenizer's token for a text's beginning."""
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    ids = tokenizer(TEXT, add_special_tokens=False)["input_ids"]
+    start = [1] if tokenizer("x")["input_ids"][0] == 1 else []
+    body, scored_up_to, total, count = WINDOW - len(start), 0, 0.0, 0
+    for begin in range(0, len(ids), STRIDE):
+        end = min(begin + body, len(ids))
+        window = torch.tensor([start + ids[begin:end]])
+        labels = window.clone()
+        labels[:, : max(1, window.shape[1] - (end - scored_up_to))] = -100
+        with torch.no_grad():
+            loss = model(window, labels=labels).loss
+        scored = int((labels[:, 1:] != -100).sum())
+        total += float(loss) * scored
+        count += scored
+        scored_up_to = end
+        if end == len(ids):
+            break
+    return math.exp(total / count)
+
+
+def test_a_models_perplexity_is_the_one_of_hugging_faces_guide(
+    original: Path, text: Path, settings: Settings
+) -> None:
+    found = evaluate(original, text, settings)
+    assert found.perplexity.value == pytest.approx(by_transformers(original), rel=1e-5)
+    assert found.perplexity.low < found.perplexity.value < found.perplexity.high
+    assert found.mean_kl is None
+    assert found.source is None
+
+
+@pytest.mark.parametrize("engine", ["onnx", "executorch"])
+def test_an_fp32_artifact_says_what_its_source_says(
+    engine: str, original: Path, text: Path, settings: Settings, request: pytest.FixtureRequest
+) -> None:
+    artifact: Artifact = request.getfixturevalue(engine)
+    found = evaluate(artifact, text, settings, source=str(original))
+    assert found.perplexity.value == pytest.approx(by_transformers(original), rel=1e-4)
+    assert found.source_perplexity.value == pytest.approx(by_transformers(original), rel=1e-5)
+    assert found.mean_kl.value < 1e-6
+    assert found.top1_agreement.value == found.top5_agreement.value == 1
+    assert found.perplexity_ratio.value == pytest.approx(1, abs=1e-4)
+
+
+def test_a_quantized_artifact_is_somewhat_off(
+    quantized: Artifact, original: Path, text: Path, settings: Settings
+) -> None:
+    found = evaluate(quantized, text, settings, source=str(original))
+    assert found.mean_kl.value > 1e-5
+    assert found.top1_agreement.value <= found.top5_agreement.value <= 1
+    assert found.perplexity_ratio.value == pytest.approx(
+        found.perplexity.value / found.source_perplexity.value
+    )
+    # Both were drawn with the same windows: the ratio is known better than either.
+    spread = found.perplexity.high / found.perplexity.low
+    assert found.perplexity_ratio.high / found.perplexity_ratio.low < spread
+
+
+def test_the_command_prints_figures_with_intervals(
+    onnx: Artifact, text: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from typer.testing import CliRunner
+
+    monkeypatch.setenv("SLM_CACHE_DIR", str(settings.cache_dir))
+    asked = ["evaluate", str(onnx.path), "--text", str(text), "--window", "64", "--no-compare"]
+    shown = CliRunner().invoke(app, asked)
+    assert shown.exit_code == 0, shown.output
+    assert "perplexity" in shown.stdout
+    assert "95 %" in shown.stdout
+    found = json.loads(CliRunner().invoke(app, [*asked, "--windows", "1", "--json"]).stdout)
+    assert found["windows"] == 1
+    assert found["perplexity"]["low"] is None, "one window gives no interval"
+
+
+def test_what_cannot_be_evaluated_says_why(
+    onnx: Artifact, text: Path, settings: Settings, tmp_path: Path
+) -> None:
+    (tmp_path / "latin.txt").write_bytes(b"caf\xe9 cr\xe8me " * 9)
+    (tmp_path / "empty.txt").write_text("")
+    refused: list[tuple[dict[str, Any], type[ToolkitError], str]] = [
+        ({"text": tmp_path / "none.txt"}, UsageError, "no such file"),
+        ({"text": tmp_path / "latin.txt"}, UsageError, "UTF-8"),
+        ({"text": tmp_path / "empty.txt"}, UsageError, "0 tokens"),
+        ({"window": 100_000, "stride": None}, UsageError, "--window"),
+        ({"stride": 65}, UsageError, "--stride"),
+        ({"source": "random:gemma3-tiny"}, OtherSource, "weights differ"),
+        ({}, ToolkitError, "--source"),
+        ({"target": tmp_path / "damaged"}, NotAnArtifact, "manifest"),
+    ]
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "manifest.json").write_text("{")
+    for options, kind, words in refused:
+        given = {"target": onnx.path, "text": text} | options
+        compare = "source" in given or not options
+        with pytest.raises(kind, match=words):
+            evaluate(given.pop("target"), given.pop("text"), settings, compare=compare, **given)
+
+
+def test_logits_that_are_no_numbers_are_an_error_not_a_figure() -> None:
+    logits = torch.zeros(3, 8)
+    logits[1, 2] = torch.nan
+    with pytest.raises(BadLogits, match="no number"):
+        negative_log_likelihood(logits, Window((1, 2, 3, 4), 1), subject="m")
+    with pytest.raises(BadLogits, match="m: its logits"):
+        divergence(torch.zeros(3, 8), logits, subject="m")
+
+
+def test_an_interval_holds_the_mean_of_most_samples() -> None:
+    generator = torch.Generator().manual_seed(1)
+    held = 0
+    for _ in range(60):
+        drawn = (torch.randn(40, generator=generator) + 3).tolist()
+        found = estimate(lambda total, count: total / count, drawn, [1.0] * 40)
+        assert found.low is not None and found.high is not None
+        held += found.low <= 3 <= found.high
+    assert held >= 52
