@@ -72,7 +72,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo: pyproject.toml | $(BIN)/python
-	$(BIN)/pip install --quiet -e '.[convert,runner]'
+	$(BIN)/pip install --quiet -e '.[convert,executorch,runner,report]'
 	@touch $@
 
 $(VENV)/.arm64: pyproject.toml | $(BIN)/python

@@ -300,6 +300,18 @@ def check_target(target: Path, *, overwrite: bool) -> None:
         )
 
 
+def check_is_artifact(folder: Path) -> None:
+    """Refuse to touch a folder that is not an artifact's; one whose manifest cannot be read still is one.
+
+    Raises:
+        NotAnArtifact: there is no manifest in it.
+    """
+    if not (folder / MANIFEST).is_file():
+        raise NotAnArtifact(
+            "is not an artifact's folder", subject=str(folder), next_step="See them: slm artifacts list"
+        )
+
+
 def publish(staged: Path, target: Path, manifest: Manifest) -> Artifact:
     """Move a staged folder to its place in one rename, then write the manifest, also by rename."""
     files.put_in_place(staged, target)

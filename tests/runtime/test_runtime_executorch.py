@@ -201,7 +201,7 @@ def test_a_missing_package_names_the_extra(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(EngineMismatch, match="executorch package is not installed") as failure:
         build_bundle("host", Settings.from_environment(), engine="executorch")
-    assert "slm-toolkit[executorch]" in (failure.value.next_step or "")
+    assert "[executorch]'" in (failure.value.next_step or "")
 
 
 @needs_executorch

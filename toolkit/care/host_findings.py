@@ -12,6 +12,7 @@ from toolkit.devices.adb.binary import find_adb
 from toolkit.devices.adb.client import AdbClient
 from toolkit.engines import ENGINES
 from toolkit.errors import AdbNotFound, DeviceError, RuntimeBundleError, UsageError
+from toolkit.extras import install_command
 from toolkit.runtime.abi import CROSS_COMPILERS, runnable_host_abi
 from toolkit.runtime.toolchain import find_toolchain
 from toolkit.settings import Settings
@@ -31,7 +32,7 @@ def host_findings(settings: Settings) -> list[Finding]:
         adb_finding(settings),
         _compiler_finding(None),
         *(_compiler_finding(abi) for abi in CROSS_COMPILERS if abi != runnable_host_abi()),
-        _package_finding("extra [convert]", "torch", "slm convert", "pip install 'slm-toolkit[convert]'"),
+        _package_finding("extra [convert]", "torch", "slm convert", install_command("convert")),
         *map(_engine_finding, ENGINES),
         *_disk_findings(settings),
     ]

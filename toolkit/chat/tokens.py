@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.artifact import Artifact
 from toolkit.errors import NotAnArtifact, UsageError
+from toolkit.extras import install_command
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -33,7 +34,7 @@ def load_tokenizer(artifact: Artifact) -> Tokenizer:
     except ModuleNotFoundError:
         raise UsageError(
             "generating text needs the package `tokenizers`",
-            next_step="Install it: pip install 'slm-toolkit[convert]'",
+            next_step=f"Install it: {install_command('convert')}",
         ) from None
     path = artifact.path / _TOKENIZER
     if not path.is_file():

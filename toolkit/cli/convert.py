@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from toolkit.cli.artifacts import default_folder
 from toolkit.cli.request_options import takes
 from toolkit.export.request import ConvertRequest
 
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
 
 @takes(ConvertRequest)
 def convert(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Artifact folder to write.")],
     request: ConvertRequest,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Artifact folder to write. Default: artifacts/MODEL-OPTIONS."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing artifact.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest.")] = False,
 ) -> None:
@@ -25,7 +29,7 @@ def convert(
 
     \b
     Examples:
-      slm convert SmolLM2-135M-Instruct -o artifacts/smollm2
+      slm convert SmolLM2-135M-Instruct
       slm convert Qwen/Qwen3-0.6B --quant 8da4w --group-size 32 --algorithm hqq -o artifacts/qwen3
       slm convert HuggingFaceTB/SmolLM2-360M --quant mobile-4bit --algorithm gptq -o artifacts/smollm2-gptq
       slm convert model.gguf --quant source -o artifacts/model
@@ -33,7 +37,7 @@ def convert(
     """  # noqa: D301
     import toolkit
 
-    artifact = toolkit.convert(request, output, force=force)
+    artifact = toolkit.convert(request, output or default_folder(request), force=force)
     manifest = artifact.manifest
     if as_json:
         print(manifest.model_dump_json(by_alias=True, indent=2))

@@ -9,12 +9,14 @@ import typer
 
 import toolkit
 from toolkit.cli import (
+    artifacts,
     convert,
     devices,
     doctor,
     edge,
     evaluate,
     generate,
+    init,
     models,
     profile,
     pull,
@@ -33,17 +35,19 @@ app = typer.Typer(
     name="slm",
     help="Take a small language model from Hugging Face to a phone and bring honest numbers back.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
 
+app.add_typer(artifacts.app, name="artifacts")
 app.command("convert")(convert.convert)
 app.add_typer(devices.app, name="devices")
 app.command("doctor")(doctor.doctor)
 app.command("evaluate")(evaluate.evaluate)
 app.command("generate")(generate.generate)
+app.command("init")(init.init)
 app.add_typer(models.app, name="models")
 app.command("profile")(profile.profile)
 app.command("pull")(pull.pull)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from toolkit.errors import EngineMismatch, UsageError
+from toolkit.extras import install_command
 
 
 @dataclass(frozen=True)
@@ -135,13 +136,13 @@ class EngineSpec:
     @property
     def install(self) -> str:
         """The command that installs the engine."""
-        return f"pip install 'slm-toolkit[{self.extra}]'" if self.extra else f"pip install {self.package}"
+        return install_command(self.extra) if self.extra else f"pip install {self.package}"
 
     @property
     def install_for_converting(self) -> str:
         """The command that installs what converting for it needs."""
-        ours = f"'slm-toolkit[{','.join(('convert', *self.converting_extras))}]'"
-        return f"pip install {ours}" if self.extra else f"pip install {ours} {self.package}"
+        also = "" if self.extra else self.package
+        return install_command("convert", *self.converting_extras, also=also)
 
     @property
     def installed_version(self) -> str | None:

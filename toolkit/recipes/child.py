@@ -14,6 +14,7 @@ from typing import Any, Literal
 from toolkit.artifact import Frozen
 from toolkit.engines import converting_extras
 from toolkit.errors import BatchError, DeviceError, DeviceFull, StoreLocked, ToolkitError
+from toolkit.extras import install_command
 from toolkit.recipes.steps import work_from_json
 from toolkit.recipes.workspace import Workspace, write_atomically
 from toolkit.settings import Settings
@@ -71,8 +72,8 @@ def _answered(
         return Answer(outcome="failed", error=str(error), exit_code=error.exit_code, again=_may_pass(error))
     except ModuleNotFoundError as error:
         print(f"error: {error}", file=sys.stderr)
-        extras = ",".join(("convert", *converting_extras(), "report"))
-        text = f"needs the package {error.name}\n  next: pip install 'slm-toolkit[{extras}]'"
+        install = install_command("convert", *converting_extras(), "report")
+        text = f"needs the package {error.name}\n  next: {install}"
         return Answer(outcome="failed", error=text, exit_code=2)
     except MemoryError:
         return Answer(outcome="failed", error="ran out of memory", exit_code=1)

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from toolkit.errors import ClusterUnusable, UsageError
+from toolkit.extras import install_command
 from toolkit.recipes.child import Answer
 from toolkit.recipes.executor import Ended, Task
 from toolkit.recipes.forkserver import settings_to_json
@@ -76,9 +77,7 @@ def open_cluster(
     try:
         import ray
     except ModuleNotFoundError:
-        raise UsageError(
-            "--executor ray needs the package ray", next_step="pip install 'slm-toolkit[ray]'"
-        ) from None
+        raise UsageError("--executor ray needs the package ray", next_step=install_command("ray")) from None
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
         if address:

@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from toolkit.artifact import MANIFEST, Artifact, Manifest, publish, staging
 from toolkit.errors import ArtifactCorrupt, ArtifactError, BatchError, NotAnArtifact, ToolkitError, UsageError
+from toolkit.extras import install_command
 from toolkit.locks import exclusive
 from toolkit.recipes.workspace import Workspace
 
@@ -110,9 +111,7 @@ class Share:
         try:
             from fsspec.core import url_to_fs
         except ModuleNotFoundError:
-            raise UsageError(
-                "--share needs the package fsspec", next_step="pip install 'slm-toolkit[ray]'"
-            ) from None
+            raise UsageError("--share needs the package fsspec", next_step=install_command("ray")) from None
         try:
             files, root = url_to_fs(self.url)
         except (ImportError, ValueError) as error:

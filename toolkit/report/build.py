@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from toolkit.errors import UsageError
+from toolkit.extras import install_command
 from toolkit.registry import Registry
 from toolkit.report.batch import BatchStatus
 from toolkit.report.content import Content, read_content
@@ -79,5 +80,5 @@ def _renderer(format_name: str) -> Renderer:
     except ModuleNotFoundError as error:
         raise UsageError(
             f"the report needs the package {error.name!r}",
-            next_step="Install it with: pip install 'slm-toolkit[report]'",
+            next_step=f"Install it with: {install_command('report')}",
         ) from None

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.errors import BuildFailed
+from toolkit.extras import install_command
 from toolkit.runtime.abi import CROSS_COMPILERS, runnable_host_abi
 
 # What CMakeLists.txt asks for.
@@ -101,7 +102,7 @@ def _find_cmake() -> Path:
             return candidate
     wanted = ".".join(str(part) for part in CMAKE_MINIMUM)
     what = f"{on_path} is older than CMake {wanted}" if on_path else "CMake is not installed"
-    raise BuildFailed(what, next_step="Install it: pip install 'slm-toolkit[runner]'")
+    raise BuildFailed(what, next_step=f"Install it: {install_command('runner')}")
 
 
 def cmake_version(text: str) -> tuple[int, int]:
@@ -120,7 +121,7 @@ def _find_ninja() -> Path:
             return packaged
     on_path = shutil.which("ninja")
     if on_path is None:
-        raise BuildFailed("ninja is not installed", next_step="Install it: pip install 'slm-toolkit[runner]'")
+        raise BuildFailed("ninja is not installed", next_step=f"Install it: {install_command('runner')}")
     return Path(on_path)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from toolkit.errors import StoreError, StoreLocked
+from toolkit.extras import install_command
 
 # Execution option of connections that are going to write.
 _WRITES = "slm_writes"
@@ -34,7 +35,7 @@ def connect(url: str, busy_timeout_s: float) -> sa.Engine:
             f"cannot open the results database: {_without_password(str(error))}",
             subject=_without_password(url),
             next_step="Set SLM_STORE_URL to an SQLAlchemy URL, e.g. sqlite:////path/results.db, "
-            "and install the driver that it names; for PostgreSQL: pip install 'slm-toolkit[postgres]'.",
+            f"and install the driver that it names; for PostgreSQL: {install_command('postgres')}",
         ) from None
     if engine.dialect.name == "sqlite":
         if parsed.database not in (None, "", ":memory:"):

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 import sqlalchemy as sa
 
 from toolkit.errors import UsageError
+from toolkit.extras import install_command
 from toolkit.store import tables
 from toolkit.store.measurements import quantities
 from toolkit.store.row_columns import values_of
@@ -44,7 +45,7 @@ def write_parquet(runs: Iterable[StoredRun], stream: BinaryIO) -> None:
         import pyarrow.parquet as pq
     except ModuleNotFoundError:
         raise UsageError(
-            "writing Parquet needs pyarrow", next_step="Install it: pip install 'slm-toolkit[parquet]'"
+            "writing Parquet needs pyarrow", next_step=f"Install it: {install_command('parquet')}"
         ) from None
     measured = [one.name for one in quantities("run")]
     measured += [f"repetition_{one.name}" for one in quantities("repetition")]

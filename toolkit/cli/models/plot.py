@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from toolkit.cli.models import options
+from toolkit.extras import install_command
 from toolkit.settings import Settings
 
 
@@ -51,7 +52,7 @@ def plot(
     except ModuleNotFoundError as error:
         raise UsageError(
             f"the figures need the package {error.name!r}",
-            next_step="Install it with: pip install 'slm-toolkit[report]'",
+            next_step=f"Install it with: {install_command('report')}",
         ) from None
     for file in write_figures(entries, output, format_name=format_name, figures=figures or ()):
         print(file)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.errors import BuildFailed, EngineMismatch
+from toolkit.extras import install_command
 from toolkit.files import put_in_place, scratch_beside, sha256_of
 from toolkit.locks import exclusive
 from toolkit.progress import stage
@@ -97,7 +98,7 @@ def headers_for(version: str, settings: Settings) -> Headers:
     if int(version.split(".")[1]) < headers.interface_version:
         raise EngineMismatch(
             f"onnxruntime {version} is older than the headers (1.{headers.interface_version})",
-            next_step="Install the engine: pip install 'slm-toolkit[runner]'",
+            next_step=f"Install the engine: {install_command('runner')}",
         )
     return headers
 

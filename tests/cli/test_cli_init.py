@@ -1,0 +1,42 @@
+"""`slm init` writes a recipe that the toolkit accepts, or nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from toolkit.cli.main import app
+from toolkit.errors import UsageError
+from toolkit.recipes.validation import load_recipe
+
+
+def init(*arguments: object) -> str:
+    done = CliRunner().invoke(app, ["init", *map(str, arguments)])
+    if done.exception is not None:
+        raise done.exception
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", ["recipe.yaml", "My Nightly!.yaml", "ä.yaml"])
+def test_the_starter_recipe_is_valid(tmp_path: Path, name: str) -> None:
+    told = init(tmp_path / name, "--model", "random:llama-tiny", "-d", "local", "-d", "virtual")
+    assert load_recipe(tmp_path / name).recipe.profile
+    assert "slm recipe plan" in told
+
+
+def test_a_recipe_is_not_replaced_unless_asked(tmp_path: Path) -> None:
+    mine = tmp_path / "recipe.yaml"
+    mine.write_text("mine")
+    with pytest.raises(UsageError, match="already exists"):
+        init(mine)
+    assert mine.read_text() == "mine"
+    init(mine, "--force", "--model", "random:llama-tiny")
+    assert "random:llama-tiny" in mine.read_text()
+
+
+def test_what_no_recipe_can_hold_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="names no device"):
+        init(tmp_path / "a.yaml", "--device", "x: {")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,82 @@
+"""`slm init`: a starter recipe."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import typer
+
+_NOT_IN_NAMES = re.compile(r"[^a-z0-9._-]+")
+_LONGEST_NAME = 48
+
+_TEMPLATE = """\
+# Converts a model in several ways, measures each on devices, and writes a report.
+#
+# Plan:   slm recipe plan {path}      what will be done, and what it will take
+# Run:    slm recipe run {path}       the same command goes on after an interruption
+# Again:  slm recipe run {path} --again profile
+# Every field there is: slm recipe schema
+schema: slm-recipe/1
+name: {name}
+convert:
+  # Hub id, folder, .gguf file, or random:NAME for every NAME of `slm models list`.
+  model: {model}
+  backend: [{engines}]
+  # Schemes (fp32 fp16 8w 8da8w 4w 8da4w) or presets; each one becomes an artifact.
+  quant: [mobile-4bit, 8da8w]
+profile:
+  # local, a serial or name of `slm devices list`, phones for every attached one, virtual for a virtual phone.
+  device: [{devices}]
+  prompt_tokens: [128]
+  generate_tokens: [64]
+  repetitions: 5
+report: [report.html]
+"""
+
+
+def init(
+    recipe: Path = typer.Argument(Path("recipe.yaml"), metavar="[RECIPE]", help="File to write."),
+    model: str = typer.Option("SmolLM2-135M-Instruct", "--model", "-m", help="As `slm convert` takes it."),
+    device: list[str] = typer.Option(
+        ["local"], "--device", "-d", help="As a recipe takes it; may be repeated."
+    ),
+    force: bool = typer.Option(False, "--force", help="Replace the file."),
+) -> None:
+    """Write a starter recipe: one model, two schemes, every engine that is installed here.
+
+    \b
+    Examples:
+      slm init
+      slm init nightly.yaml --model ./my-finetune --device phones
+    """  # noqa: D301
+    import json
+
+    from toolkit import files
+    from toolkit.engines import DEFAULT_ENGINE, ENGINES
+    from toolkit.errors import UsageError
+    from toolkit.recipes.problems import InvalidRecipe
+    from toolkit.recipes.validation import load_recipe
+
+    if recipe.exists() and not force:
+        raise UsageError(
+            "already exists", subject=str(recipe), next_step="Pass --force, or name another file."
+        )
+    installed = [name for name in ENGINES if ENGINES.get(name).installed_version is not None]
+    text = _TEMPLATE.format(
+        path=recipe,
+        name=_NOT_IN_NAMES.sub("-", recipe.stem.lower()).strip("-.")[:_LONGEST_NAME] or "recipe",
+        # JSON strings are YAML strings, whatever is in them.
+        model=json.dumps(model),
+        engines=", ".join(installed or [DEFAULT_ENGINE]),
+        devices=", ".join(map(json.dumps, device)),
+    )
+    with files.whole_file(recipe) as partial:
+        partial.write_text(text)
+        try:
+            load_recipe(partial)
+        except InvalidRecipe as error:
+            raise UsageError(
+                error.problems[0].message, subject="--model and --device", next_step="See `slm devices list`."
+            ) from None
+    print(f"wrote {recipe}\n  next: slm recipe plan {recipe}")

@@ -1,0 +1,37 @@
+"""How to install what an optional part needs, in a way that works here."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+_NAME = "slm-toolkit"
+
+
+def install_command(*extras: str, also: str = "") -> str:
+    """The pip command that brings extras of the toolkit, for the way in which it was itself installed.
+
+    Args:
+        extras: names of extras in pyproject.toml.
+        also: another package.
+    """
+    what = f"[{','.join(extras)}]" if extras else ""
+    checkout = Path(__file__).resolve().parent.parent
+    if (checkout / "pyproject.toml").is_file():
+        here = "." if checkout == Path.cwd() else str(checkout)
+        command = f"pip install -e '{here}{what}'"
+    elif url := _installed_from():
+        command = f"pip install '{_NAME}{what} @ {url}'"
+    else:
+        command = f"pip install '{_NAME}{what}'"
+    return f"{command} {also}".rstrip()
+
+
+def _installed_from() -> str | None:
+    """The wheel or folder that pip took the toolkit from; None when it came from an index."""
+    try:
+        record = distribution(_NAME).read_text("direct_url.json")
+    except PackageNotFoundError:
+        return None
+    return str(json.loads(record)["url"]) if record else None
