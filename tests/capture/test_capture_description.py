@@ -12,7 +12,7 @@ from toolkit.capture.description import describe
 from toolkit.capture.graph import SEQUENCE, DecoderGraph, Op, Ref
 from toolkit.capture.patches import register_attention
 from toolkit.capture.skeleton import build_skeleton
-from toolkit.models.layers import Attention, FeedForward, attention_of, states_of
+from toolkit.models.layers import Attention, FeedForward, MixtureOfExperts, attention_of, states_of
 from toolkit.settings import Settings
 from toolkit.sources import resolve
 
@@ -106,3 +106,12 @@ def _attention_in(container: str, kv_heads: int) -> list[Op]:
     from dataclasses import replace
 
     return [replace(op, module=f"{container}.0.attn") for op in _attention(0, kv_heads, 16, 0)]
+
+
+def test_a_mixture_of_experts_is_as_the_config_says(tmp_path: Path) -> None:
+    _, graph = captured("tests/families/configs/qwen2_moe.json", tmp_path)
+    assert {layer.feed_forward for layer in describe(graph)} == {
+        MixtureOfExperts(
+            experts=4, experts_per_token=2, shared_experts=2, intermediate_size=64, activation="silu"
+        )
+    }

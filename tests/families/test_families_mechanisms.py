@@ -30,6 +30,20 @@ MECHANISMS = {
     "factors of another name, an architecture of ours": "minicpm-remote",
     "layers of different width, an architecture of ours": "openelm-remote",
 }
+EXPERTS = {
+    "experts, and a gated one that all tokens use": "qwen2_moe",
+    "experts in groups, chosen by biased scores": "deepseek_v3",
+    "experts chosen one after the other": "phimoe",
+}
+OTHER_EXPERTS = (
+    "olmoe",
+    "mixtral",
+    "deepseek_v2-lite-moe",
+    "ernie4_5_moe",
+    "hunyuan_v1_moe",
+    "mellum",
+    "afmoe",
+)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -38,4 +52,17 @@ def test_logits_equal_transformers_in_prefill_steps_and_chunks(
     name: str, engine: str, tmp_path: Path, settings: Settings
 ) -> None:
     found = outcome(name, engine, tmp_path, settings)
+    assert found.kind == "converts", found
+
+
+@pytest.mark.parametrize("name", EXPERTS.values(), ids=EXPERTS.keys())
+def test_experts_equal_transformers(name: str, tmp_path: Path, settings: Settings) -> None:
+    found = outcome(name, "onnxruntime", tmp_path, settings)
+    assert found.kind == "converts", found
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", OTHER_EXPERTS)
+def test_other_experts_equal_transformers(name: str, tmp_path: Path, settings: Settings) -> None:
+    found = outcome(name, "onnxruntime", tmp_path, settings)
     assert found.kind == "converts", found

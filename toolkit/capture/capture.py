@@ -60,6 +60,7 @@ def capture(model: PreTrainedModel, config: Any) -> DecoderGraph:
         own = getattr(module, "config", None)
         if isinstance(own, PretrainedConfig):
             own._attn_implementation = traced.config._attn_implementation
+        _stored_buffers_to_meta(module)
     wrapper = _Logits(traced, takes_positions=_takes_positions(traced))
     inputs = (
         torch.zeros((1, length), dtype=torch.long, device="meta"),
@@ -89,6 +90,17 @@ def capture(model: PreTrainedModel, config: Any) -> DecoderGraph:
             next_step="docs/families.md lists the model types that convert.",
         ) from error
     return _to_graph(program, _context_limit(config))
+
+
+def _stored_buffers_to_meta(module: nn.Module) -> None:
+    """Buffers that checkpoints hold are parameters of a graph: their values come later."""
+    for name, buffer in module._buffers.items():
+        if buffer is not None and name not in module._non_persistent_buffers_set and _is_parameter(buffer):
+            module._buffers[name] = buffer.to("meta")
+
+
+def _is_parameter(buffer: torch.Tensor) -> bool:
+    return buffer.is_floating_point() and buffer.dim() > 0
 
 
 def _reason(error: Exception) -> str:
@@ -175,7 +187,15 @@ def _to_graph(program: torch.export.ExportedProgram, limit: int) -> DecoderGraph
     for placeholder, target in signature.inputs_to_parameters.items():
         names[placeholder] = target.removeprefix("model.")
     constants: dict[str, tuple[tuple[int, ...], list[float]]] = {}
+    stored = {
+        placeholder: target
+        for placeholder, target in signature.inputs_to_buffers.items()
+        if target in program.state_dict and _is_parameter(program.state_dict[target])
+    }
+    for placeholder, target in stored.items():
+        names[placeholder] = target.removeprefix("model.")
     lifted = {**signature.inputs_to_buffers, **signature.inputs_to_lifted_tensor_constants}
+    lifted = {placeholder: target for placeholder, target in lifted.items() if placeholder not in stored}
     values: Mapping[str, Any] = {**program.state_dict, **program.constants}
     ops: list[Op] = []
     output = ""
@@ -198,7 +218,7 @@ def _to_graph(program: torch.export.ExportedProgram, limit: int) -> DecoderGraph
             output = node.args[0][0].name
     parameters = {
         names[placeholder]: tuple(program.state_dict[target].shape)
-        for placeholder, target in signature.inputs_to_parameters.items()
+        for placeholder, target in {**signature.inputs_to_parameters, **stored}.items()
     }
     ops = _numbered(ops)
     graph = DecoderGraph(tuple(ops), parameters, constants, output)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from toolkit.capture.graph import DecoderGraph, Op, Ref, references
-from toolkit.capture.patterns import resolve, rope_table
-from toolkit.models.layers import Attention, FeedForward, Layer, Mixer
+from toolkit.capture.graph import DecoderGraph, Op, Ref
+from toolkit.capture.patterns import ancestors, resolve, rope_table
+from toolkit.models.layers import Attention, FeedForward, Layer, Mixer, MixtureOfExperts
 
 _ACTIVATIONS = {
     "aten.silu": "silu",
@@ -91,25 +91,11 @@ _MIXERS: dict[str, Callable[[DecoderGraph, Op], tuple[int, Mixer]]] = {"slm.atte
 
 def _rotary_dim(graph: DecoderGraph, states: Ref) -> int:
     """Dimensions that turn on the way from a projection to the attention."""
-    for op in _back(graph, states, until=("aten.linear",)):
+    for op in ancestors(graph, states, until=("aten.linear",)):
         table = rope_table(graph, op.args[1]) if op.target == "slm.rotary" else None
         if table is not None:
             return int(table.args[2])
     return 0
-
-
-def _back(graph: DecoderGraph, ref: Ref, *, until: tuple[str, ...]) -> Iterator[Op]:
-    """Operations that an operand depends on, nearest first, ``until`` included but not passed."""
-    waiting, seen = [ref.name], set()
-    while waiting:
-        name = waiting.pop(0)
-        op = graph.by_name.get(name)
-        if op is None or name in seen:
-            continue
-        seen.add(name)
-        yield op
-        if op.target not in until:
-            waiting += references(op)
 
 
 @dataclass
@@ -130,8 +116,31 @@ class _Product:
     other: bool = False
 
 
-def _feed_forward(graph: DecoderGraph, ops: list[Op]) -> FeedForward | None:
-    """The widest feed-forward among a layer's operations; some layers have narrow adapters beside it."""
+def _feed_forward(graph: DecoderGraph, ops: list[Op]) -> FeedForward | MixtureOfExperts | None:
+    """A mixture of experts if a layer has one, else its widest feed-forward; some have adapters beside it."""
+    dense = _widest_feed_forward(graph, ops)
+    for op in ops:
+        if op.target == "slm.experts":
+            return _experts(graph, op, dense)
+    return dense
+
+
+def _experts(graph: DecoderGraph, op: Op, shared: FeedForward | None) -> MixtureOfExperts:
+    chosen, down, transposed = graph.by_name[op.args[1].name], graph.parameters[op.args[4].name], op.args[10]
+    assert chosen.shape is not None, "chosen experts are one tensor"
+    size = down[1] if transposed else down[2]
+    width = (shared.intermediate_size if shared is not None else None) or 0
+    return MixtureOfExperts(
+        experts=down[0],
+        experts_per_token=int(chosen.shape[-1]),
+        # Those that every token uses are often one feed-forward of several times an expert's width.
+        shared_experts=max(width // size, 1) if width else 0,
+        intermediate_size=size,
+        activation=op.args[7],
+    )
+
+
+def _widest_feed_forward(graph: DecoderGraph, ops: list[Op]) -> FeedForward | None:
     linears = [op for op in ops if op.target == "aten.linear"]
     found = [one for op in linears if (one := _between(graph, op)) is not None]
     if found:

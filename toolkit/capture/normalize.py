@@ -399,6 +399,11 @@ def _view_as_real(do: _Rewriting) -> Op | None:
     return do.cat([combined("aten.sub", 0, 1), combined("aten.add", 1, 0)], last, do.shape)
 
 
+def _concat(do: _Rewriting) -> Op | None:
+    dim = int(do.arg(1, 0, "dim")) % len(do.shape)
+    return do.cat(do.op.args[0], dim, do.shape)
+
+
 def _same(do: _Rewriting) -> Op | None:
     return do.alias(do.op.args[0])
 
@@ -419,6 +424,7 @@ _RULES: dict[str, Callable[[_Rewriting], Op | None]] = {
     "getitem": _getitem,
     "aten.split_with_sizes": _split_with_sizes,
     "aten.stack": _stack,
+    "aten.concat": _concat,
     "aten.permute": _permute,
     "aten.expand": _expand,
     "aten.expand_as": _expand,

@@ -7,8 +7,11 @@ tests against transformers.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 
 @torch.library.custom_op("slm::rms_norm", mutates_args=())
@@ -66,3 +69,76 @@ def _(
 ) -> Tensor:
     batch, heads, length, _ = query.shape
     return query.new_empty((batch, length, heads, value.shape[-1]))
+
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "silu": functional.silu,
+    "gelu": functional.gelu,
+    "gelu_tanh": lambda states: functional.gelu(states, approximate="tanh"),
+    "relu": functional.relu,
+    "relu_squared": lambda states: functional.relu(states).square(),
+    "sigmoid": torch.sigmoid,
+    "identity": lambda states: states,
+}
+"""What experts may put between their projections, by name."""
+
+
+def gated(
+    states: Tensor, activation: str, interleaved: bool, alpha: float, offset: float, limit: float
+) -> Tensor:
+    """``act(gate) * (up + offset)`` of [.., 2 I], gate first or, ``interleaved``, gates in even columns.
+
+    ``alpha`` other than 1 is for silu: ``gate * sigmoid(alpha * gate)``. ``limit`` > 0: gates are at most
+    that, ups between -limit and limit.
+    """
+    gate, up = (states[..., ::2], states[..., 1::2]) if interleaved else states.chunk(2, dim=-1)
+    if limit:
+        gate, up = gate.clamp(max=limit), up.clamp(-limit, limit)
+    activated = gate * torch.sigmoid(alpha * gate) if activation == "silu" else ACTIVATIONS[activation](gate)
+    return activated * (up + offset)
+
+
+@torch.library.custom_op("slm::experts", mutates_args=())
+def experts(
+    hidden: Tensor,
+    chosen: Tensor,
+    weights: Tensor,
+    up: Tensor,
+    down: Tensor,
+    up_bias: Tensor | None,
+    down_bias: Tensor | None,
+    activation: str,
+    has_gate: bool,
+    interleaved: bool,
+    transposed: bool,
+    alpha: float,
+    offset: float,
+    limit: float,
+) -> Tensor:
+    """Each token's chosen experts, weighted and added up.
+
+    hidden [S, H], chosen int64 [S, K] and their weights [S, K], up [E, I or 2 I, H] and down [E, H, I], the
+    last two dimensions swapped if ``transposed`` -> [S, H]. An expert is ``down(act(up(x)))``, with
+    ``has_gate`` ``down(gated(up(x)))``, see :func:`gated`.
+    """
+    raise NotImplementedError("slm::experts exists only in captured graphs")
+
+
+@experts.register_fake
+def _(
+    hidden: Tensor,
+    chosen: Tensor,
+    weights: Tensor,
+    up: Tensor,
+    down: Tensor,
+    up_bias: Tensor | None,
+    down_bias: Tensor | None,
+    activation: str,
+    has_gate: bool,
+    interleaved: bool,
+    transposed: bool,
+    alpha: float,
+    offset: float,
+    limit: float,
+) -> Tensor:
+    return torch.empty_like(hidden)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from toolkit.capture import operators as _  # noqa: F401  registers torch.ops.slm
+from toolkit.capture.experts import traced_experts
 from toolkit.errors import UnsupportedModel
 
 ATTENTION = "slm"
@@ -113,7 +114,7 @@ def _replacement(name: str, module: nn.Module) -> Callable[..., Any] | None:
         return _rope_table(name, module)
     if kind in ("NewGELUActivation", "FastGELUActivation", "GELUTanh", "PytorchGELUTanh"):
         return _tanh_gelu(module)
-    return None
+    return traced_experts(module)
 
 
 def _rms_norm(module: nn.Module) -> Callable[[Tensor], Tensor] | None:

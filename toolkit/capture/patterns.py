@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from toolkit.capture.graph import DecoderGraph, Op, Ref
+from toolkit.capture.graph import DecoderGraph, Op, Ref, references
 from toolkit.compress.fitting import Columns
 from toolkit.compress.parameters import Matrix
 from toolkit.compress.plan import Role
@@ -15,6 +15,33 @@ from toolkit.errors import UnsupportedModel
 def resolve(graph: DecoderGraph, ref: Any) -> Op | None:
     """The operation behind a reference; None for inputs, parameters and constants."""
     return graph.by_name.get(ref.name) if isinstance(ref, Ref) else None
+
+
+def ancestors(graph: DecoderGraph, ref: Ref, *, until: tuple[str, ...]) -> Iterator[Op]:
+    """Operations that an operand depends on, nearest first, ``until`` included but not passed."""
+    waiting, seen = [ref.name], set()
+    while waiting:
+        name = waiting.pop(0)
+        op = graph.by_name.get(name)
+        if op is None or name in seen:
+            continue
+        seen.add(name)
+        yield op
+        if op.target not in until:
+            waiting += references(op)
+
+
+def routers(graph: DecoderGraph) -> list[str]:
+    """Matrices that decide which experts a token gets, and with which weights."""
+    found: dict[str, None] = {}
+    for op in graph.ops:
+        if op.target != "slm.experts":
+            continue
+        for ref in op.args[1:3]:
+            for source in ancestors(graph, ref, until=("aten.linear", "slm.experts", "slm.attention")):
+                if source.target == "aten.linear" and source.args[1].name in graph.parameters:
+                    found[source.args[1].name] = None
+    return list(found)
 
 
 def is_head(graph: DecoderGraph, tied: Mapping[str, str], op: Op) -> bool:
@@ -40,6 +67,12 @@ def matrix_columns(graph: DecoderGraph, tied: Mapping[str, str]) -> list[Columns
             matrix = linear_matrix(graph, tied, op)
             shape = graph.parameters[op.args[1].name]
             found.append(Columns(matrix.name, matrix.role, shape[0] if matrix.transposed else shape[-1]))
+        elif op.target == "slm.experts":
+            transposed = op.args[10]
+            found += [
+                Columns(ref.name, "linear", graph.parameters[ref.name][1 if transposed else 2])
+                for ref in op.args[3:5]
+            ]
         elif op.target == "aten.embedding" and op.args[1] == Ref("input_ids"):
             name = op.args[0].name
             found.append(Columns(tied.get(name, name), "embedding", graph.parameters[name][-1]))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Literal
 
@@ -120,6 +121,14 @@ def plan_from_flags(
         preset=quant if quant in PRESETS else None,
         carry_over=preset.carry_over,
     )
+
+
+def with_exact(plan: QuantizationPlan, names: Sequence[str]) -> QuantizationPlan:
+    """The plan with some small matrices in float32: a router's rounding sends tokens to other experts."""
+    if not SCHEMES.get(plan.linear.scheme).quantized or not names:
+        return plan
+    exact = tensor_spec("fp32", 0, symmetric=True, algorithm=DEFAULT_ALGORITHM)
+    return replace(plan, overrides=(*((name, exact) for name in names), *plan.overrides))
 
 
 def _preset(quant: str) -> Preset:

@@ -30,12 +30,12 @@ from toolkit.capture.capture import cached_capture
 from toolkit.capture.description import describe
 from toolkit.capture.folding import Folded, fold
 from toolkit.capture.graph import DecoderGraph
-from toolkit.capture.patterns import matrix_columns
+from toolkit.capture.patterns import matrix_columns, routers
 from toolkit.capture.rope import rope_table, rope_values
 from toolkit.capture.skeleton import build_skeleton, tied_names
 from toolkit.compress.adaptation import check_supported, slowness
 from toolkit.compress.fitting import Columns, fitted
-from toolkit.compress.plan import QuantizationPlan
+from toolkit.compress.plan import QuantizationPlan, with_exact
 from toolkit.compress.tensor import QuantizedTensor
 from toolkit.engines import ENGINES
 from toolkit.engines.spec import EngineSpec
@@ -113,7 +113,7 @@ def convert(
         layers = describe(graph)
     if (warning := slowness(plan, engine)) is not None:
         print(warning, file=sys.stderr)
-    plan = _fitted(plan, matrix_columns(graph, tied), engine, request)
+    plan = _fitted(with_exact(plan, routers(graph)), matrix_columns(graph, tied), engine, request)
     with staging(output, overwrite=overwrite) as folder:
         tokenizer = source.write_tokenizer(folder)
         with (

@@ -86,9 +86,7 @@ def streamed(model: nn.Module, weights: Weights, tied: Mapping[str, str]) -> Ite
     """Read each module's own parameters just before it runs and drop them right after."""
     handles = []
     for name, module in model.named_modules():
-        own = {
-            key: f"{name}.{key}".lstrip(".") for key, value in module._parameters.items() if value is not None
-        }
+        own = {key: f"{name}.{key}".lstrip(".") for key in _stored(module)}
         if own:
             stored = {key: tied.get(full, full) for key, full in own.items()}
             load, drop = _hooks(weights, stored)
@@ -100,15 +98,32 @@ def streamed(model: nn.Module, weights: Weights, tied: Mapping[str, str]) -> Ite
             handle.remove()
 
 
+def _stored(module: nn.Module) -> list[str]:
+    """Parameters, and buffers that checkpoints hold, such as a router's bias."""
+    buffers = [
+        key
+        for key, value in module._buffers.items()
+        if value is not None
+        and key not in module._non_persistent_buffers_set
+        and value.is_floating_point()
+        and value.dim() > 0
+    ]
+    return [*(key for key, value in module._parameters.items() if value is not None), *buffers]
+
+
 def _hooks(weights: Weights, stored: Mapping[str, str]) -> tuple[Any, Any]:
     placeholders: dict[str, Any] = {}
 
     def load(module: nn.Module, inputs: object) -> None:
         for key, name in stored.items():
-            placeholders[key] = module._parameters[key]
-            module._parameters[key] = nn.Parameter(weights.read(name), requires_grad=False)
+            placeholders[key] = getattr(module, key)
+            if key in module._parameters:
+                module._parameters[key] = nn.Parameter(weights.read(name), requires_grad=False)
+            else:
+                module._buffers[key] = weights.read(name)
 
     def drop(module: nn.Module, inputs: object, output: object) -> None:
-        module._parameters.update(placeholders)
+        for key, value in placeholders.items():
+            (module._parameters if key in module._parameters else module._buffers)[key] = value
 
     return load, drop

@@ -43,7 +43,7 @@ def write_executorch(folder: Path, job: LoweringJob, *, metadata: Mapping[str, C
         job: with a plan within :func:`toolkit.compress.adaptation.check_supported`.
         metadata: further constant methods.
     """
-    matrices = sum(len(shape) == 2 for shape in job.graph.parameters.values()) + len(job.tied)
+    matrices = sum(len(shape) in (2, 3) for shape in job.graph.parameters.values()) + len(job.tied)
     longest = min(LONGEST_CHUNK, job.context_length)
     constants: dict[str, Constant] = {
         "get_max_seq_len": longest,

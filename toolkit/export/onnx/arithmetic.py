@@ -73,8 +73,15 @@ def _softplus(lowering: LoweringContext, op: Op) -> str:
 
 def _clamp(lowering: LoweringContext, op: Op) -> str:
     low, high = limits(op)
+    value = lowering.value(op.args[0])
+    if isinstance(low, Ref) or isinstance(high, Ref):
+        # Clip takes numbers only.
+        for kind, bound in (("Max", low), ("Min", high)):
+            if bound is not None:
+                value = lowering.builder.node(kind, [value, _operand(lowering, bound)])[0]
+        return value
     bounds = ["" if bound is None else _operand(lowering, bound) for bound in (low, high)]
-    return lowering.builder.node("Clip", [lowering.value(op.args[0]), *bounds])[0]
+    return lowering.builder.node("Clip", [value, *bounds])[0]
 
 
 def _power(lowering: LoweringContext, op: Op) -> str:
@@ -144,6 +151,7 @@ EMITTERS: dict[str, Emitter] = {
     "aten.pow": _power,
     "aten.mean": _reduce("ReduceMean"),
     "aten.sum": _reduce("ReduceSum"),
+    "aten.amax": _reduce("ReduceMax"),
     "aten.softmax": _softmax,
     "aten._softmax": _softmax,
     "aten.matmul": _matmul,

@@ -94,4 +94,4 @@ class GraphBuilder:
         return f"{stem}_{count}" if count else stem
 
 
-FLOAT, INT32, INT64 = Tp.FLOAT, Tp.INT32, Tp.INT64
+BOOL, FLOAT, INT32, INT64 = Tp.BOOL, Tp.FLOAT, Tp.INT32, Tp.INT64

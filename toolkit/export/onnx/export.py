@@ -42,7 +42,7 @@ def write_onnx(folder: Path, job: LoweringJob) -> OnnxModel:
     The context length goes into the model's metadata, where the runner finds it.
     """
     assert job.opset is not None, "the backend's check() yields an opset"
-    matrices = sum(len(shape) == 2 for shape in job.graph.parameters.values()) - len(job.tied)
+    matrices = sum(len(shape) in (2, 3) for shape in job.graph.parameters.values()) - len(job.tied)
     with ExternalData(folder) as data, progress.bar("quantize", unit="matrices") as report:
         builder = GraphBuilder(data)
         store = WeightStore(

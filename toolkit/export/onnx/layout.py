@@ -8,6 +8,7 @@ from toolkit.capture.graph import SEQUENCE, Op, Ref
 from toolkit.errors import UnsupportedModel
 from toolkit.export.onnx.context import Emitter, LoweringContext
 from toolkit.export.onnx.heads import follow_columns, is_last
+from toolkit.export.onnx.routing import TWO_RESULTS, part
 
 
 def reshape(lowering: LoweringContext, value: str, shape: tuple[int | str, ...]) -> str:
@@ -48,7 +49,11 @@ def _permute(lowering: LoweringContext, op: Op) -> str:
 
 
 def _cut(lowering: LoweringContext, op: Op) -> str:
-    """slice, and one part of split or chunk of the last dimension."""
+    """slice, and one part of split or chunk of the last dimension, or of an operator with two results."""
+    if op.target == "getitem":
+        parent = lowering.graph.by_name[op.args[0].name]
+        if parent.target in TWO_RESULTS:
+            return part(lowering, op, parent)
     if op.target == "aten.slice" and not is_last(op, int(op.args[1])):
         source, (start, stop), axis = op.args[0], op.args[2:4], int(op.args[1])
     else:
@@ -101,6 +106,7 @@ LAZY: dict[str, Emitter] = {
     "getitem": _cut,
     "aten.split": _unsupported,
     "aten.chunk": _unsupported,
+    **dict.fromkeys(TWO_RESULTS, _unsupported),
     "aten.cat": _cat,
     "aten.expand": _expand,
     "slm.pad": _pad,

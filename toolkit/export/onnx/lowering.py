@@ -16,9 +16,10 @@ from toolkit.capture.graph import SEQUENCE, DecoderGraph, Op, Ref
 from toolkit.capture.patterns import is_head, layer_norm_epsilon, linear_matrix
 from toolkit.compress.parameters import Matrix
 from toolkit.errors import UnsupportedModel
-from toolkit.export.onnx import arithmetic, layout
+from toolkit.export.onnx import arithmetic, layout, routing
 from toolkit.export.onnx.attention import Attention
 from toolkit.export.onnx.builder import FLOAT, INT64, MICROSOFT, GraphBuilder
+from toolkit.export.onnx.experts import Experts
 from toolkit.export.onnx.linears import Linears
 from toolkit.export.onnx.weights import WeightStore
 from toolkit.models.layers import BATCH, TEXT, State
@@ -36,7 +37,7 @@ _LAZY = {
     POSITION_ROWS,
     *layout.LAZY,
 }
-_EMITTERS = {**arithmetic.EMITTERS, **layout.LAZY}
+_EMITTERS = {**arithmetic.EMITTERS, **routing.EMITTERS, **layout.LAZY}
 
 
 class Lowering:
@@ -76,6 +77,7 @@ class Lowering:
         self._values: dict[str, str] = {}
         self._linears = Linears(self)
         self._attention = Attention(self, self._linears, rope_tables)
+        self._experts = Experts(self)
 
     def run(self) -> None:
         """Emit all nodes, then declare inputs and outputs in onnxruntime-genai's names."""
@@ -158,6 +160,7 @@ class Lowering:
             "aten.layer_norm": self._layer_norm,
             "slm.attention": self._attention.emit,
             "slm.rotary": self._attention.rotary,
+            "slm.experts": self._experts.emit,
             POSITION_ROWS: self._position_rows,
         }
         if op.target in emitters:

@@ -109,7 +109,7 @@ class WeightStore:
         name = self.builder.data.add(matrix.name, [array], array.shape)
         if scheme.float_dtype == "float16":
             name = self.builder.node("Cast", [name], to=FLOAT, hint=matrix.name)[0]
-        self._written(matrix, self.spec(matrix))
+        self.written(matrix.name, self.spec(matrix), matrix.role)
         self._floats[matrix.name] = name
         return name
 
@@ -145,12 +145,13 @@ class WeightStore:
             if tensor.exact_offsets and self.plan.carry_over == "linears":
                 group_sums = tensor.scales.shape[1]
                 tensor = with_offset_columns(tensor, subject=matrix.name)
-        self._written(matrix, spec)
+        self.written(matrix.name, spec, matrix.role)
         return _Quantized(matrix.name, tensor, group_sums, dynamic)
 
-    def _written(self, matrix: Matrix, spec: TensorQuantization) -> None:
-        self.stored[matrix.name] = spec
-        self.roles[matrix.name] = matrix.role
+    def written(self, name: str, spec: TensorQuantization, role: Role) -> None:
+        """Remember how a parameter was stored."""
+        self.stored[name] = spec
+        self.roles[name] = role
         self.progress(len(self.stored))
 
     def _write(self, run: Sequence[_Quantized]) -> StoredMatrix:
