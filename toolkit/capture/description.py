@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from toolkit.capture.experts import ExpertsCall
 from toolkit.capture.graph import DecoderGraph, Op, Ref
 from toolkit.capture.patterns import ancestors, resolve, rope_table
 from toolkit.models.layers import Attention, FeedForward, Layer, Mixer, MixtureOfExperts
@@ -126,9 +127,10 @@ def _feed_forward(graph: DecoderGraph, ops: list[Op]) -> FeedForward | MixtureOf
 
 
 def _experts(graph: DecoderGraph, op: Op, shared: FeedForward | None) -> MixtureOfExperts:
-    chosen, down, transposed = graph.by_name[op.args[1].name], graph.parameters[op.args[4].name], op.args[10]
+    call = ExpertsCall(*op.args)
+    chosen, down = graph.by_name[call.chosen.name], graph.parameters[call.down.name]
     assert chosen.shape is not None, "chosen experts are one tensor"
-    size = down[1] if transposed else down[2]
+    size = down[1] if call.transposed else down[2]
     width = (shared.intermediate_size if shared is not None else None) or 0
     return MixtureOfExperts(
         experts=down[0],
@@ -136,7 +138,7 @@ def _experts(graph: DecoderGraph, op: Op, shared: FeedForward | None) -> Mixture
         # Those that every token uses are often one feed-forward of several times an expert's width.
         shared_experts=max(width // size, 1) if width else 0,
         intermediate_size=size,
-        activation=op.args[7],
+        activation=call.activation,
     )
 
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from toolkit.capture import operators as _  # noqa: F401  registers torch.ops.slm
+from toolkit.capture.graph import Ref
 from toolkit.capture.operators import ACTIVATIONS, gated
 from toolkit.errors import UnsupportedModel
 
@@ -29,6 +30,26 @@ class Gate:
     alpha: float = 1.0
     offset: float = 0.0
     limit: float = 0.0
+
+
+@dataclass(frozen=True)
+class ExpertsCall:
+    """The operands of slm::experts in a graph."""
+
+    hidden: Ref
+    chosen: Ref
+    weights: Ref
+    up: Ref
+    down: Ref
+    up_bias: Ref | None
+    down_bias: Ref | None
+    activation: str
+    has_gate: bool
+    interleaved: bool
+    transposed: bool
+    alpha: float
+    offset: float
+    limit: float
 
 
 def traced_experts(module: Any) -> Callable[..., Tensor] | None:

@@ -13,7 +13,8 @@ from toolkit.capture.patterns import layer_norm_epsilon, limits
 from toolkit.errors import UnsupportedModel
 from toolkit.export.executorch.layout import beside_heads, plain
 from toolkit.export.executorch.partition import Partition, Result
-from toolkit.export.executorch.xnnpack import Node
+from toolkit.export.executorch.routing import finite
+from toolkit.export.executorch.xnnpack import Node, XnnpackGraph
 
 Emitter = Callable[[Partition, Op], Result]
 
@@ -68,6 +69,11 @@ def _gelu(partition: Partition, node: Node, op: Op) -> Node:
     graph = partition.delegate()
     if op.kwargs.get("approximate", "none") == "none":
         return graph.unary("Gelu", node)
+    return tanh_gelu(graph, node)
+
+
+def tanh_gelu(graph: XnnpackGraph, node: Node) -> Node:
+    """GELU by way of tanh."""
     # (1 + tanh(z)) / 2 is sigmoid(2 z), with z = sqrt(2 / pi) (x + 0.044715 x^3).
     linear = 2 * math.sqrt(2 / math.pi)
     cubic = graph.binary("Multiply", graph.unary("Square", node), graph.scalar(0.044715 * linear))
@@ -147,7 +153,8 @@ def _above(partition: Partition, op: Op) -> Result:
 
 def _where(partition: Partition, op: Op) -> Result:
     """Selection: flag * left + (1 - flag) * right, with flags of 0 and 1."""
-    flag, left, right = op.args[:3]
+    flag = op.args[0]
+    left, right = (finite(arg) if isinstance(arg, float) else arg for arg in op.args[1:3])
     flags = partition.result(flag)
     inverse = partition.delegate().binary("Subtract", partition.delegate().scalar(1.0), partition.node(flags))
     terms = []

@@ -10,8 +10,9 @@ from toolkit.capture.graph import Op, Ref
 from toolkit.capture.patterns import linear_bias, linear_matrix
 from toolkit.compress.parameters import Matrix
 from toolkit.errors import UnsupportedModel
-from toolkit.export.executorch import arithmetic, layout
+from toolkit.export.executorch import arithmetic, layout, routing
 from toolkit.export.executorch.attention import Attention
+from toolkit.export.executorch.experts import emit_experts
 from toolkit.export.executorch.layout import plain
 from toolkit.export.executorch.partition import Partition, Result
 from toolkit.export.executorch.vocabulary import (
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from toolkit.capture.folding import PositionTables
     from toolkit.capture.rope import RopeTables
 
-_EMITTERS = {**arithmetic.EMITTERS, **layout.EMITTERS}
+_EMITTERS = {**arithmetic.EMITTERS, **layout.EMITTERS, **routing.EMITTERS}
 
 
 class Lowering:
@@ -75,6 +76,15 @@ class Lowering:
                 return self._attention.emit(op)
             case "slm.rotary":
                 return self._attention.rotary(op)
+            case "slm.experts":
+                return emit_experts(self._partition, op)
+            case "aten.topk" | "aten.max":
+                routing.two_results(self._partition, op)
+                return None
+            case "getitem" if self._partition.graph.by_name[op.args[0].name].target in routing.TWO_RESULTS:
+                return self._partition.result(Ref(op.name))
+            case "aten.cat" if op.dtype == "int64":
+                return routing.cat_integers(self._partition, op)
             case "slm.rope_table":
                 return None
             case "slm.position_rows":

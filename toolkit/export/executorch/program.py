@@ -33,6 +33,7 @@ ALIGNMENT = 16
 OVERREAD_BYTES = 128
 
 _SCALAR_TYPES = {
+    "bool": ScalarType.BOOL,
     "float16": ScalarType.HALF,
     "float32": ScalarType.FLOAT,
     "int64": ScalarType.LONG,
@@ -134,6 +135,25 @@ class Method:
         if key not in self._literals:
             self._literals[key] = self._add(_literal(value))
         return self._literals[key]
+
+    def tensors(self, values: Sequence[Value]) -> Value:
+        """A list of tensors."""
+        return self._add(schema.TensorList([value.index for value in values]))
+
+    def optional_tensors(self, values: Sequence[Value]) -> Value:
+        """A list of tensors where some may be missing."""
+        return self._add(schema.OptionalTensorList([value.index for value in values]))
+
+    def jump_unless(self, flag: Value) -> int:
+        """Go on where :meth:`land` says unless a flag is set."""
+        self._instruct(schema.JumpFalseCall(flag.index, 0), [flag])
+        return len(self._instructions) - 1
+
+    def land(self, jump: int) -> None:
+        """A jump goes to the next instruction."""
+        instruction = self._instructions[jump].instr_args
+        assert isinstance(instruction, schema.JumpFalseCall), "only jumps land"
+        instruction.destination_instruction = len(self._instructions)
 
     def integer(self) -> Value:
         """An integer that an instruction will write."""

@@ -56,7 +56,7 @@ class WeightStore:
         if matrix.name not in self._filters:
             self._filters[matrix.name] = self._shared.get(matrix.name) or self._new_filter(matrix)
             if matrix.name in self._shared:
-                self._written(matrix, self._spec(matrix))
+                self.written(matrix, self._spec(matrix))
         return self._filters[matrix.name]
 
     def table(self, matrix: Matrix) -> QuantizedTensor | NDArray[np.float32]:
@@ -65,12 +65,12 @@ class WeightStore:
         One that :meth:`is_shared` must be written under its name, where the output projection looks for it.
         """
         spec = self._spec(matrix)
-        self._written(matrix, spec)
+        self.written(matrix, spec)
         dynamic = SCHEMES.get(self.plan.lm_head.scheme).dynamic_activation
         if not self.scheme(matrix).quantized:
             values: NDArray[np.float32] = matrix.read(self.weights).numpy()
             if self.is_shared(matrix):
-                self._shared[matrix.name] = _float_filter(matrix, values)
+                self._shared[matrix.name] = _float_filter(matrix.name, values)
             return values
         tensor = self._quantized(matrix)
         if self.is_shared(matrix):
@@ -87,19 +87,26 @@ class WeightStore:
     def _new_filter(self, matrix: Matrix) -> Filter:
         spec, scheme = self._spec(matrix), self.scheme(matrix)
         if not scheme.quantized:
-            values = np.ascontiguousarray(matrix.read(self.weights).numpy())
-            self.segments.name(matrix.name, values.tobytes())
-            self._written(matrix, spec)
-            return _float_filter(matrix, values)
+            self.written(matrix, spec)
+            return self.float_filter(matrix.name, matrix.read(self.weights).numpy())
         tensor = matrix.carried_over(self.weights, self.plan)
         if tensor is None:
             tensor = self._quantized(matrix)
         else:
             spec = carried_spec(tensor, dynamic_activation=scheme.dynamic_activation)
             tensor = with_positive_scales(tensor)
-        self.segments.name(matrix.name, filter_values(tensor).tobytes())
-        self._written(matrix, spec)
-        return self._describe(matrix.name, tensor, dynamic_activation=scheme.dynamic_activation)
+        self.written(matrix, spec)
+        return self.quantized_filter(matrix.name, tensor, dynamic_activation=scheme.dynamic_activation)
+
+    def float_filter(self, key: str, values: NDArray[np.float32]) -> Filter:
+        """Write a matrix's floats."""
+        self.segments.name(key, np.ascontiguousarray(values).tobytes())
+        return _float_filter(key, values)
+
+    def quantized_filter(self, key: str, tensor: QuantizedTensor, *, dynamic_activation: bool) -> Filter:
+        """Write a matrix's integers, scales and offsets."""
+        self.segments.name(key, filter_values(tensor).tobytes())
+        return self._describe(key, tensor, dynamic_activation=dynamic_activation)
 
     def _quantized(self, matrix: Matrix) -> QuantizedTensor:
         """The integers and scales of a matrix, the same for every engine."""
@@ -122,7 +129,8 @@ class WeightStore:
     def _spec(self, matrix: Matrix) -> TensorQuantization:
         return self.plan.spec_for(matrix.name, matrix.role)
 
-    def _written(self, matrix: Matrix, spec: TensorQuantization) -> None:
+    def written(self, matrix: Matrix, spec: TensorQuantization) -> None:
+        """Remember how a matrix was stored."""
         aliases = [alias for alias, stored in self.tied.items() if stored == matrix.name]
         name = aliases[0] if aliases and matrix.role == "lm_head" else matrix.name
         self.stored[name] = spec
@@ -135,6 +143,6 @@ def _storage(spec: TensorQuantization) -> TensorQuantization:
     return spec.model_copy(update={"scheme": SCHEMES.get(spec.scheme).weight_only.name})
 
 
-def _float_filter(matrix: Matrix, values: NDArray[np.float32]) -> Filter:
+def _float_filter(key: str, values: NDArray[np.float32]) -> Filter:
     rows, columns = values.shape
-    return Filter(matrix.name, values.nbytes, rows, columns, 32, 0, False)
+    return Filter(key, values.nbytes, rows, columns, 32, 0, False)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from toolkit.capture.experts import ExpertsCall
 from toolkit.capture.graph import Op, Ref
 from toolkit.compress.experts import ExpertMatrices
 from toolkit.errors import UnsupportedModel
@@ -19,26 +19,6 @@ _CHOSEN = 1e4
 _UNGATED = {"relu": "relu", "silu": "silu", "gelu_tanh": "gelu", "identity": "identity"}
 
 
-@dataclass(frozen=True)
-class _Call:
-    """The operands of slm::experts."""
-
-    hidden: Ref
-    chosen: Ref
-    weights: Ref
-    up: Ref
-    down: Ref
-    up_bias: Ref | None
-    down_bias: Ref | None
-    activation: str
-    has_gate: bool
-    interleaved: bool
-    transposed: bool
-    alpha: float
-    offset: float
-    limit: float
-
-
 class Experts:
     """Emits the experts of a graph."""
 
@@ -47,7 +27,7 @@ class Experts:
 
     def emit(self, op: Op) -> None:
         """Emit one slm::experts."""
-        call = _Call(*op.args)
+        call = ExpertsCall(*op.args)
         attributes = _activation(op, call)
         lowering = self._lowering
         count = int(lowering.graph.parameters[call.up.name][0])
@@ -65,7 +45,7 @@ class Experts:
 
     def _by_integers(
         self,
-        call: _Call,
+        call: ExpertsCall,
         count: int,
         pair: tuple[StoredExperts, StoredExperts],
         biases: list[str],
@@ -105,7 +85,12 @@ class Experts:
         )[0]
 
     def _by_floats(
-        self, call: _Call, count: int, matrices: list[str], biases: list[str], attributes: dict[str, Any]
+        self,
+        call: ExpertsCall,
+        count: int,
+        matrices: list[str],
+        biases: list[str],
+        attributes: dict[str, Any],
     ) -> str:
         """One MoE for each choice: the operator's own weights are a softmax, the model's may be anything."""
         lowering, builder = self._lowering, self._lowering.builder
@@ -145,11 +130,11 @@ class Experts:
         array = matrices.in_order(self._lowering.weights.weights.read(ref.name)).contiguous().numpy()
         return self._lowering.builder.data.add(ref.name, [array], array.shape)
 
-    def _chosen(self, call: _Call) -> int:
+    def _chosen(self, call: ExpertsCall) -> int:
         return int(self._lowering.shape(call.chosen)[-1])
 
 
-def _activation(op: Op, call: _Call) -> dict[str, Any]:
+def _activation(op: Op, call: ExpertsCall) -> dict[str, Any]:
     """Attributes of MoE and QMoE alike."""
     if not call.has_gate and call.activation in _UNGATED:
         return {"activation_type": _UNGATED[call.activation], "normalize_routing_weights": 0}

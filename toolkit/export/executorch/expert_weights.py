@@ -1,0 +1,44 @@
+"""Matrices of experts [experts, out, in] as filters of XNNPACK, one for each expert."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from toolkit.compress.experts import ExpertMatrices
+from toolkit.compress.parameters import Matrix
+from toolkit.compress.schemes import SCHEMES
+from toolkit.compress.tensor import QuantizedTensor
+from toolkit.export.executorch.offsets import with_positive_scales
+from toolkit.export.executorch.weights import WeightStore
+from toolkit.export.executorch.xnnpack import Filter
+
+
+def expert_filters(store: WeightStore, matrices: ExpertMatrices) -> list[Filter]:
+    """A parameter's matrices, written."""
+    spec = matrices.spec(store.plan)
+    scheme = SCHEMES.get(spec.scheme)
+    store.written(Matrix(matrices.name, "linear"), spec)
+    if not scheme.quantized:
+        values = matrices.read(store.weights).numpy()
+        return [store.float_filter(f"{matrices.name}.{index}", values[index]) for index in range(len(values))]
+    tensor = matrices.quantized(store.weights, spec)
+    tensor = tensor if tensor.symmetric else with_positive_scales(tensor)
+    count = store.weights.read(matrices.name).shape[0]
+    each = tensor.shape[0] // count
+    return [
+        store.quantized_filter(
+            f"{matrices.name}.{index}",
+            _rows(tensor, slice(index * each, (index + 1) * each)),
+            dynamic_activation=scheme.dynamic_activation,
+        )
+        for index in range(count)
+    ]
+
+
+def _rows(tensor: QuantizedTensor, rows: slice) -> QuantizedTensor:
+    return replace(
+        tensor,
+        values=tensor.values[rows],
+        scales=tensor.scales[rows],
+        zero_points=tensor.zero_points[rows],
+    )
