@@ -39,15 +39,14 @@ def render(results: Results) -> str:
 
 
 def render_summary(results: Results) -> str:
-    """Figures and ratios alone, for the README."""
+    """Figures alone, for the README."""
     machine = results.machine
     where = (
         f"{results.model}, prefill {results.prompt_tokens}, decode {results.generate_tokens}, "
         f"{results.threads} threads on {machine.cpu}, {machine.cores} cores, {machine.operating_system}. "
         f"Medians and ranges over {results.rounds} alternating rounds."
     )
-    ratios = [_ratios(results, ours) for ours in leading_rows(results)]
-    return "\n\n".join([where, _figures(results), *ratios])
+    return f"{where}\n\n{_figures(results)}"
 
 
 def _heading(results: Results) -> str:
