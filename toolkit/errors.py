@@ -9,6 +9,7 @@ and keeps its traceback.
     ToolkitError                 1
     +-- UsageError               2    an option that cannot be meant as given
     |   +-- BadFilter                 a --where, --sort or --axis that cannot be read
+    |   +-- StudyError                a study that cannot be run or reported as asked
     +-- CatalogueError           2    the catalogue of models
     |   +-- UnknownModel              no model of this name
     |   +-- CatalogueInvalid          an entry that contradicts itself or is no entry
@@ -99,6 +100,10 @@ class UsageError(ToolkitError):
 
 class BadFilter(UsageError):
     """A filter, sort order or comparison axis that cannot be read."""
+
+
+class StudyError(UsageError):
+    """A study that cannot be run or reported as asked: too few devices, or nothing was measured yet."""
 
 
 class CatalogueError(ToolkitError):

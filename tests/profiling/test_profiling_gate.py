@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from dataclasses import replace
 
 import pytest
@@ -16,6 +18,7 @@ from toolkit.profiling.gate.limits import Limits, Verdict, judge, limits_for, un
 from toolkit.profiling.gate.moments import Moment, parse_moments
 from toolkit.profiling.gate.throttling import Throttling, throttling, throttling_by_repetition
 from toolkit.profiling.gate_options import GateOptions
+from toolkit.profiling.request import ProfileRequest
 
 FINE = Readings(
     unix_ns=1,
@@ -294,6 +297,23 @@ def keeper(device: object, said: list[str], **options: float) -> GateKeeper:
     assert isinstance(device, ScriptedDevice)
     opened: Device = device  # type: ignore[assignment]
     return GateKeeper(opened, "r1", GateOptions(**options), "adb", say=said.append, poll_s=0.01)  # type: ignore[arg-type]
+
+
+def test_a_pause_comes_before_every_repetition_and_before_the_look_at_the_device() -> None:
+    device, began = ScriptedDevice(FINE, FINE), time.monotonic()
+    gate = GateKeeper(device, "r1", GateOptions(), "adb", say=lambda text: None, pause_s=0.2)  # type: ignore[arg-type]
+    for index in (0, 1):
+        gate.on_line(json.dumps({"record": "gate", "index": index}, separators=(",", ":")))
+        assert time.monotonic() - began >= 0.2 * (index + 1)
+    assert len(gate.moments) == 2
+
+
+def test_a_pause_without_a_gate_is_refused_and_the_runner_waits_as_long() -> None:
+    with pytest.raises(UsageError, match="pause"):
+        ProfileRequest.of(pause_s=10, gate="off")
+    plain, rested = ProfileRequest.of(), ProfileRequest.of(pause_s=60)
+    assert rested.gate_timeout_s == plain.gate_timeout_s + 60
+    assert rested.identity() != plain.identity()
 
 
 def test_a_hot_phone_is_waited_for_and_said_once() -> None:

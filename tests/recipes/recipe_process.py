@@ -1,4 +1,4 @@
-"""`slm recipe` as a user starts it: a process of its own, with data folders of its own."""
+"""`slm recipe`, or another verb, as a user starts it: a process of its own, with data folders of its own."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class SlmRecipe:
     folder: Path
     environ: dict[str, str] = field(default_factory=dict)
     program: tuple[str, ...] = ("-m", "toolkit.cli.main")
+    verb: str = "recipe"
     processes: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
@@ -41,7 +42,7 @@ class SlmRecipe:
 
     def start(self, *arguments: object) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, *self.program, "recipe", *map(str, arguments)],
+            [sys.executable, *self.program, self.verb, *map(str, arguments)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

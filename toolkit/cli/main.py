@@ -25,6 +25,7 @@ from toolkit.cli import (
     report,
     results,
     runtime,
+    study,
 )
 from toolkit.engines import set_environment
 
@@ -56,6 +57,7 @@ app.add_typer(recipe.app, name="recipe")
 app.command("report")(report.report)
 app.add_typer(results.app, name="results")
 app.add_typer(runtime.app, name="runtime")
+app.add_typer(study.app, name="study")
 
 
 def _show_version(value: bool) -> None:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 from typer.core import TyperCommand
 
+from toolkit.cli.recipe_options import (
+    ExecutorFlag,
+    JobsFlag,
+    JsonFlag,
+    LimitFlag,
+    ShareFlag,
+    WorkspaceFlag,
+    executor_of,
+    workspace_of,
+)
 from toolkit.settings import Settings
-
-if TYPE_CHECKING:
-    from toolkit.recipes.execution import OpenExecutor
-    from toolkit.recipes.workspace import Workspace
 
 app = typer.Typer(
     help="Check, plan, run and watch recipes: many conversions and profile runs from one YAML file.",
@@ -25,16 +31,6 @@ app = typer.Typer(
 _EVERYTHING = "all"
 
 _RECIPE = typer.Argument(help="Recipe file.", metavar="RECIPE", show_default=False)
-_WORKSPACE = typer.Option(
-    None, "--workspace", help="Folder of artifacts, logs and states. Default: recipes in the data folder."
-)
-_SHARE = typer.Option(
-    None,
-    "--share",
-    metavar="URL",
-    help="Where hosts without common folders exchange artifacts: file:, sftp:, s3: ... (fsspec).",
-)
-_JSON = typer.Option(False, "--json", help="Print JSON.")
 _AGAIN = typer.Option(
     None,
     "--again",
@@ -59,7 +55,7 @@ class _WithAgain(TyperCommand):
 
 
 @app.command("list")
-def list_recipes(as_json: bool = _JSON) -> None:
+def list_recipes(as_json: JsonFlag = False) -> None:
     """List the recipes that come with the toolkit.
 
     \b
@@ -95,7 +91,7 @@ def schema() -> None:
 @app.command()
 def validate(
     recipes: list[Path] = typer.Argument(help="Recipe files.", metavar="RECIPE...", show_default=False),
-    as_json: bool = _JSON,
+    as_json: JsonFlag = False,
 ) -> None:
     """Check recipes; every problem is reported, with line and column. Exit code 11 when there is one.
 
@@ -130,9 +126,9 @@ def validate(
 def plan(
     recipe: Path = _RECIPE,
     again: str | None = _AGAIN,
-    workspace: Path | None = _WORKSPACE,
-    share: str | None = _SHARE,
-    as_json: bool = _JSON,
+    workspace: WorkspaceFlag = None,
+    share: ShareFlag = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """Show every step: what is done already, and what the others will take.
 
@@ -148,7 +144,7 @@ def plan(
     from toolkit.recipes.validation import load_recipe
 
     settings = Settings.from_environment()
-    place = _workspace(workspace, settings, share)
+    place = workspace_of(workspace, settings, share)
     made = make_plan(load_recipe(recipe), place, settings, again=_kinds(again))
     if as_json:
         print(json.dumps(plan_data(made, place), indent=2))
@@ -159,20 +155,18 @@ def plan(
 @app.command(cls=_WithAgain)
 def run(
     recipe: Path = _RECIPE,
-    executor: str = typer.Option(
-        "local", help="local, ray (a cluster on this machine), or ray://HOST:PORT (a running cluster)."
-    ),
-    jobs: int | None = typer.Option(None, "--jobs", "-j", min=1, help="CPUs to use. Default: all."),
+    executor: ExecutorFlag = "local",
+    jobs: JobsFlag = None,
     only: list[str] = typer.Option(
         [], "--only", help="Steps with this kind, or with this text in their title; may be repeated."
     ),
-    limit: int | None = typer.Option(None, "--limit", min=1, help="Run at most N steps now."),
+    limit: LimitFlag = None,
     keep_going: bool = typer.Option(False, "--keep-going", "-k", help="Go on after a failed step."),
     again: str | None = _AGAIN,
     refetch: bool = typer.Option(False, "--refetch", help="Take hub models as they are today."),
-    workspace: Path | None = _WORKSPACE,
-    share: str | None = _SHARE,
-    as_json: bool = _JSON,
+    workspace: WorkspaceFlag = None,
+    share: ShareFlag = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """Run what is not done yet of a recipe. Run again after an interruption: it goes on where it was.
 
@@ -198,9 +192,9 @@ def run(
     from toolkit.recipes.validation import load_recipe
 
     settings = Settings.from_environment()
-    place = _workspace(workspace, settings, share)
+    place = workspace_of(workspace, settings, share)
     loaded = load_recipe(recipe)
-    open_executor = _executor(executor, jobs, place, settings)
+    open_executor = executor_of(executor, jobs, place, settings)
     choice = Choice(only=tuple(only), limit=limit, keep_going=keep_going)
     summary = run_recipe(
         loaded,
@@ -224,8 +218,8 @@ def run(
 @app.command()
 def status(
     recipe: str = typer.Argument(help="A recipe's file or name.", metavar="RECIPE", show_default=False),
-    workspace: Path | None = _WORKSPACE,
-    as_json: bool = _JSON,
+    workspace: WorkspaceFlag = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """Show how far a running batch is, or how a finished one ended.
 
@@ -238,7 +232,7 @@ def status(
     from toolkit.recipes.status import batch_status
     from toolkit.recipes.validation import load_recipe
 
-    place = _workspace(workspace, Settings.from_environment())
+    place = workspace_of(workspace, Settings.from_environment())
     name = load_recipe(Path(recipe)).recipe.name if Path(recipe).is_file() else recipe
     found = batch_status(name, place)
     if as_json:
@@ -263,12 +257,6 @@ def resources() -> None:
     print(json.dumps(node_resources(usable)))
 
 
-def _workspace(path: Path | None, settings: Settings, share: str | None = None) -> Workspace:
-    from toolkit.recipes.workspace import Workspace
-
-    return Workspace.default(settings, share) if path is None else Workspace(path.absolute(), share)
-
-
 def _kinds(again: str | None) -> tuple[str, ...]:
     """The kinds that --again means.
 
@@ -289,17 +277,3 @@ def _kinds(again: str | None) -> tuple[str, ...]:
             next_step=f"Use --again, or one of {', '.join(measuring)}. What is deleted is made again.",
         )
     return (again,)
-
-
-def _executor(name: str, jobs: int | None, workspace: Workspace, settings: Settings) -> OpenExecutor:
-    from toolkit.errors import UsageError
-
-    if name == "local":
-        from toolkit.recipes.local_pool import LocalPool, cpu_count
-
-        return lambda plan: LocalPool(workspace, settings, cpus=jobs or cpu_count())
-    if name == "ray" or name.startswith("ray://"):
-        from toolkit.recipes.ray_cluster import open_cluster
-
-        return lambda plan: open_cluster(name, plan, workspace, settings, cpus=jobs)
-    raise UsageError(f"--executor {name!r} does not exist", next_step="Use local, ray or ray://HOST:PORT.")

@@ -34,7 +34,7 @@ def profile_flags(
     if options.kernels is not None:
         flags += ["--kernels", options.kernels]
     if options.gate.name != "off":
-        flags += ["--gate-dir", run_dir, "--gate-timeout", str(options.gate.runner_timeout_s)]
+        flags += ["--gate-dir", run_dir, "--gate-timeout", str(options.gate_timeout_s)]
     if battery is not None and options.energy is not None:
         flags += ["--power-current", battery.current_file, "--power-voltage", battery.voltage_file]
         flags += ["--power-interval-ms", str(options.energy.interval_ms)]

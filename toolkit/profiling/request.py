@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field, model_validator
 
 from toolkit.artifact import Artifact
 from toolkit.errors import UsageError
@@ -56,6 +56,7 @@ class ProfileRequest(Request):
         kernels: whose kernels multiply with quantized weights, or which set of the runner's; None leaves the
             choice to the runner. A device that cannot run the set refuses.
         gate: what the device must meet before each repetition; its name alone stands for its limits.
+        pause_s: seconds that the device rests before each repetition, beside what the gate asks for.
         energy: how energy is measured, True for the defaults, or None when it is not.
     """
 
@@ -114,6 +115,11 @@ class ProfileRequest(Request):
         BeforeValidator(_gate, json_schema_input_type=GateName | GateOptions),
         Option("What the device must meet before each repetition: a gate's name, or its fields."),
     ] = GateOptions()
+    pause_s: Annotated[
+        float,
+        Field(ge=0, le=3600),
+        Option("Seconds of rest before each repetition, whatever the gate says.", flags=("--pause",)),
+    ] = 0.0
     energy: Annotated[
         EnergyOptions | None,
         BeforeValidator(_energy, json_schema_input_type=bool | EnergyOptions | None),
@@ -125,6 +131,17 @@ class ProfileRequest(Request):
             condition=False,
         ),
     ] = None
+
+    @model_validator(mode="after")
+    def _pauses_at_a_gate(self) -> Self:
+        if self.pause_s and self.gate.name == "off":
+            raise ValueError("a pause is made at the gate: with gate off there is none")
+        return self
+
+    @property
+    def gate_timeout_s(self) -> int:
+        """How long the runner waits at the gate before it takes the host for gone."""
+        return self.gate.runner_timeout_s + round(self.pause_s)
 
     @property
     def tokens_per_repetition(self) -> int:

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import jinja2
-from markupsafe import Markup
-
 from toolkit.files import write_whole
-from toolkit.report import charts, runs_table
+from toolkit.report import charts, frame, runs_table
 from toolkit.report.batch import STATE_WORDS, STEP_STATES, BatchStatus, StepState
 from toolkit.report.configurations import Configuration, unique_labels
 from toolkit.report.content import Content
 from toolkit.report.figures import CHARTS, CONFIGURATION_ROWS, QUALITY_ROWS, Row, figures_of
 from toolkit.report.library import javascript
 from toolkit.report.names import Names
-from toolkit.report.theme import DARK, LIGHT, Theme
 from toolkit.settings import Settings
 from toolkit.store.rows import STATUSES, Device, RunSummary
 
-_ASSETS = Path(__file__).with_name("assets")
 _SCRIPTS = ("theme.js", "runs.js", "figures.js")
 
 
@@ -41,15 +33,11 @@ def render_page(content: Content, library: str) -> str:
         content: what to show.
         library: JavaScript of Vega, Vega-Lite and vega-embed; see :mod:`toolkit.report.library`.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_ASSETS),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    scripts = [library, *((_ASSETS / name).read_text() for name in _SCRIPTS)]
-    return environment.get_template("report.html.jinja").render(
+    return frame.render(
+        "report.html.jinja",
+        library,
+        _SCRIPTS,
+        _data(content),
         content=content,
         glance=_glance(content),
         filters=_filters(content.runs, content.names),
@@ -60,11 +48,6 @@ def render_page(content: Content, library: str) -> str:
         batch_counts=_batch_counts(content.batch),
         state_words=STATE_WORDS,
         batch_open=content.batch is not None and content.batch.count("failed") > 0,
-        policy=_policy(scripts),
-        style=Markup(_style()),
-        data=Markup(_json(_data(content))),
-        scripts=[Markup(script) for script in scripts],
-        licenses=Markup((_ASSETS / "LICENSES.txt").read_text()),
     )
 
 
@@ -174,44 +157,7 @@ def _data(content: Content) -> dict[str, Any]:
 def _columns(rows: Mapping[str, Sequence[Row]]) -> dict[str, dict[str, list[object]]]:
     """Rows as columns, numbers cut to five digits: a fifth of the size."""
     return {
-        chart: {field: [_short(row[field]) for row in found] for field in found[0]}
+        chart: {field: [frame.short(row[field]) for row in found] for field in found[0]}
         for chart, found in rows.items()
         if found
     }
-
-
-def _short(value: float | int | str) -> float | int | str:
-    return float(f"{value:.5g}") if isinstance(value, float) else value
-
-
-def _json(data: object) -> str:
-    """JSON that is safe inside a script element: a model's name may hold ``</script>``."""
-    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _style() -> str:
-    def variables(theme: Theme) -> str:
-        return " ".join(f"--{name}: {value};" for name, value in theme.css_variables().items())
-
-    return "\n".join(
-        (
-            f":root {{ color-scheme: light; {variables(LIGHT)} }}",
-            f"@media (prefers-color-scheme: dark) {{ :root {{ color-scheme: dark; {variables(DARK)} }} }}",
-            f":root[data-theme=light] {{ color-scheme: light; {variables(LIGHT)} }}",
-            f":root[data-theme=dark] {{ color-scheme: dark; {variables(DARK)} }}",
-            (_ASSETS / "report.css").read_text(),
-        )
-    )
-
-
-def _policy(scripts: Sequence[str]) -> str:
-    """A policy under which the page cannot load anything nor run anything but its own scripts."""
-    hashes = " ".join(
-        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
-        for script in scripts
-    )
-    return (
-        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; "
-        "base-uri 'none'; form-action 'none'"
-    )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolkit.errors import CatalogueInvalid, UnsupportedModel, UsageError
+from toolkit.errors import CatalogueInvalid, UsageError
 from toolkit.files import write_whole
 from toolkit.models.catalogue import derive
 from toolkit.models.catalogue.catalogue import family_text, parse_family, shipped
@@ -16,12 +16,11 @@ from toolkit.sources.folder_source import config_fields, config_from_fields
 from toolkit.sources.hub import Hub
 from toolkit.sources.naming import safe_name
 from toolkit.sources.parameters import expected_parameters
+from toolkit.sources.tasks import check_task
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
-# optimum's name for what this toolkit does.
-_TASK = "text-generation"
 # Of the checkpoint or of training and generating, not of the model.
 _NOT_THE_MODEL = frozenset(
     {
@@ -97,7 +96,7 @@ def derived(fields: Mapping[str, Any], name: str, *, hub_id: str | None, origin:
     config = config_from_fields(fields, origin)
     composite = config.model_type != fields.get("model_type")
     if not composite:
-        _check_task(fields, subject=hub_id or str(origin))
+        check_task(fields, subject=hub_id or str(origin))
     made = expected_parameters(config, subject=name)
     shapes = {one: parameter.shape for one, parameter in made.items()}
     shape = derive.architecture(config, shapes, {one: parameter.module for one, parameter in made.items()})
@@ -128,27 +127,6 @@ def derived(fields: Mapping[str, Any], name: str, *, hub_id: str | None, origin:
             subject=str(origin),
             next_step="Check the config.json.",
         ) from None
-
-
-def _check_task(fields: Mapping[str, Any], *, subject: str) -> None:
-    """Refuse checkpoints of another task, by optimum's names of tasks."""
-    import transformers
-    from optimum.exporters.tasks import TasksManager
-
-    for name in fields.get("architectures") or ():
-        made = getattr(transformers, str(name), None)
-        if made is None:
-            continue
-        try:
-            task = TasksManager.infer_task_from_model(made)
-        except (ValueError, KeyError):  # optimum has no name for it
-            continue
-        if task != _TASK:
-            raise UnsupportedModel(
-                f"is a checkpoint for {task} ({name}), not for {_TASK}",
-                subject=subject,
-                next_step="Choose a checkpoint of a causal language model.",
-            )
 
 
 def _complete(config: PretrainedConfig) -> dict[str, Any]:

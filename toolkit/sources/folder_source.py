@@ -20,6 +20,7 @@ from toolkit.sources.own_architectures import OWN_TYPES, register_own_architectu
 from toolkit.sources.pickle_weights import StoredPickles
 from toolkit.sources.prequantized import refuse_quantized_config
 from toolkit.sources.safetensors_weights import StoredSafetensors
+from toolkit.sources.tasks import check_task
 from toolkit.sources.weight_files import folder_files, is_pickled
 
 if TYPE_CHECKING:
@@ -52,13 +53,16 @@ def from_folder(
         SourceCorrupt: config or weights are damaged or do not belong together.
         MissingWeights: tensors or weight files are missing.
         UntrustedSource: pickled weights or remote code, without trust.
-        UnsupportedModel: transformers does not know the model type.
+        UnsupportedModel: transformers does not know the model type, or it is a checkpoint of another task.
     """
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
     refuse_adapter_folder(folder)
     fields = config_fields(folder)
     config = config_from_fields(fields, folder, trust_remote_code=trust_remote_code)
+    if config.model_type == fields.get("model_type"):
+        # Of a model that does more than generate text, the decoder is taken.
+        check_task(fields, subject=hub_id or str(folder), headless=True)
     files = folder_files(folder, fields)
     pickled = is_pickled(files[0].name)
     if pickled and not trust_remote_code:

@@ -42,6 +42,7 @@ class GateKeeper:
         options: the gate.
         say: told, in a sentence, what a repetition is waiting for.
         poll_s: seconds between two looks at a device that is not ready.
+        pause_s: seconds of rest before each repetition; the device is looked at after them.
 
     Attributes:
         moments: readings around repetitions, in the order in which they were taken.
@@ -56,6 +57,7 @@ class GateKeeper:
         *,
         say: Callable[[str], None],
         poll_s: float = _POLL_S,
+        pause_s: float = 0.0,
     ) -> None:
         self.moments: list[Moment] = []
         self._device = device
@@ -65,6 +67,7 @@ class GateKeeper:
         self._window_s = _LOCAL_CPU_WINDOW_S if kind == "local" else _CPU_WINDOW_S
         self._say = say
         self._poll_s = poll_s
+        self._pause_s = pause_s
 
     def on_line(self, line: str) -> None:
         """Take a line of the runner's output; returns once the gate that it asks for is open.
@@ -83,6 +86,8 @@ class GateKeeper:
             self._open(index)
 
     def _open(self, index: int) -> None:
+        # A rest is time itself: there is nothing to look for meanwhile, and looking warms the device.
+        time.sleep(self._pause_s)
         readings = self._ready(index)
         self.moments.append(Moment("before", index, readings))
         # The readings go along: whoever finds the run after this host died, finds them too.

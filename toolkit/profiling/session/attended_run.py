@@ -43,7 +43,12 @@ def run_attended(
         How it ended, and all readings in the order in which they were taken.
     """
     keeper = GateKeeper(
-        device, description.run_id, description.options.gate, description.device.kind, say=say
+        device,
+        description.run_id,
+        description.options.gate,
+        description.device.kind,
+        say=say,
+        pause_s=description.options.pause_s,
     )
     ending = _run(device, description, folder, keeper, timeout_s, show_progress)
     moments = [Moment("before", None, description.before), *keeper.moments]

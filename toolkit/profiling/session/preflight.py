@@ -98,4 +98,4 @@ def run_timeout_s(artifact_bytes: int, options: ProfileRequest) -> float:
     waits = options.warmup + options.repetitions if options.gate.name != "off" else 0
     idle_s = options.energy.baseline_s if options.energy else 0
     work_s = work_timeout_s(artifact_bytes, options.work_tokens)
-    return work_s + idle_s + waits * options.gate.runner_timeout_s
+    return work_s + idle_s + waits * options.gate_timeout_s

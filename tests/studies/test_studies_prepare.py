@@ -1,0 +1,129 @@
+"""From a request to a recipe: models, contexts, limits, and what is wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from toolkit.errors import CatalogueInvalid, StudyError, UnknownModel, UsageError
+from toolkit.settings import Settings
+from toolkit.studies.request import StudyRequest
+from toolkit.studies.running import Prepared, loaded_anywhere, prepare, stored_study, write_report
+from toolkit.studies.study import STUDIES
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return dataclasses.replace(
+        Settings.from_environment(), data_dir=tmp_path, store_url=f"sqlite:///{tmp_path / 'results.db'}"
+    )
+
+
+def prepared(settings: Settings, study: str = "latency-overview", **request: Any) -> Prepared:
+    made = prepare(STUDIES.get(study), StudyRequest.of(**request), settings)
+    loaded_anywhere(made)
+    return made
+
+
+def test_the_surveys_models_up_to_a_size_by_the_surveys_protocol(settings: Settings) -> None:
+    made = prepared(settings, models=["survey"], limit_params="700M", memory_gb=64)
+    names = [subject.name for subject in made.subjects]
+    # OpenELM's, too, as soon as there is a config of it.
+    assert [name for name in names if "OpenELM" not in name] == [
+        *("SmolLM-135M", "Pythia-160M", "SmolLM-360M", "Qwen1.5-0.5B", "Qwen2-0.5B", "BLOOM-560M")
+    ]
+    recipe = yaml.safe_load(made.text)
+    assert recipe["convert"]["context"] == [2048]
+    profile = recipe["profile"]
+    assert (profile["prompt_tokens"], profile["generate_tokens"], profile["pause_s"]) == (50, 50, 10.0)
+    assert {one.model for one in made.left_out} >= {"Gemma-2B", "Phi-2"}
+    assert all("700M" in one.why or "config" in one.why for one in made.left_out)
+
+
+def test_models_get_the_context_that_they_have_room_for(settings: Settings) -> None:
+    made = prepared(settings, models=["llama-tiny", "SmolLM-135M"])
+    recipe = yaml.safe_load(made.text)
+    assert recipe["convert"]["context"] == [256] and recipe["convert"]["model"] == ["random:llama-tiny"]
+    (more,) = recipe["convert"]["include"]
+    assert more["model"] == ["random:SmolLM-135M"] and more["context"] == [2048]
+
+
+def test_models_with_weights_of_their_own_are_taken_as_they_are(settings: Settings) -> None:
+    made = prepared(settings, models=["HuggingFaceTB/SmolLM2-135M-Instruct", "llama-tiny"])
+    assert {subject.reference for subject in made.subjects} == {
+        "HuggingFaceTB/SmolLM2-135M-Instruct",
+        "random:llama-tiny",
+    }
+
+
+def test_what_does_not_fit_is_left_out_with_the_reason(settings: Settings) -> None:
+    made = prepared(settings, models=["llama-tiny,SmolLM-1.7B"], memory_gb=1.0)
+    (left,) = made.left_out
+    assert left.model == "SmolLM-1.7B" and "the limit is 1.0 GB" in left.why
+    with pytest.raises(UsageError, match="no model is left.*SmolLM-1.7B"):
+        prepared(settings, models=["SmolLM-1.7B"], memory_gb=1.0)
+
+
+def test_an_unknown_model_is_met_with_a_near_one(settings: Settings) -> None:
+    with pytest.raises(UnknownModel) as caught:
+        prepared(settings, models=["Qwen2-0.5"])
+    assert "'Qwen2-0.5B'" in str(caught.value.next_step)
+    with pytest.raises(UnknownModel, match="surveys"):
+        prepared(settings, models=["surveys"])
+
+
+def test_what_cannot_be_meant_is_refused(settings: Settings) -> None:
+    with pytest.raises(UsageError, match="latency-overwiev"):
+        STUDIES.get("latency-overwiev")
+    with pytest.raises(UsageError, match="protocol"):
+        prepared(settings, protocol="surwey")
+    with pytest.raises(UsageError, match="lots"):
+        prepared(settings, limit_params="lots")
+    with pytest.raises(UsageError):
+        prepared(settings, backend=["tensorflow"])
+
+
+def test_an_entry_that_contradicts_itself_stands_in_the_way_by_its_name(settings: Settings) -> None:
+    settings.models_dir.mkdir()
+    (settings.models_dir / "broken.json").write_text(
+        '{"schema": "slm-models/1", "models": [{"name": "broken", "family": "x", "config_note": "none", '
+        '"architecture": {"attention": "MHA", "heads": 8, "kv_heads": 2}}]}'
+    )
+    with pytest.raises(CatalogueInvalid, match="broken.*GQA, not MHA"):
+        prepared(settings, models=["llama-tiny"])
+
+
+@pytest.mark.parametrize("name", list(STUDIES))
+def test_every_study_makes_a_recipe_that_is_valid(settings: Settings, name: str) -> None:
+    study = STUDIES.get(name)
+    made = prepared(settings, name, models=["llama-tiny", "gpt2-tiny"], device=["virtual:2"])
+    recipe = loaded_anywhere(made).recipe
+    assert recipe.name == f"study-{name}" and recipe.tag == [f"study:{name}"]
+    assert study.name == name and {one.id for one in recipe.convert.model} == {
+        "random:llama-tiny",
+        "random:gpt2-tiny",
+    }
+
+
+def test_a_study_without_enough_devices_is_refused(settings: Settings) -> None:
+    with pytest.raises(StudyError, match="needs 2 devices, and has 1") as caught:
+        prepared(settings, "hardware", models=["llama-tiny"])
+    assert "--device" in str(caught.value.next_step)
+    prepared(settings, "hardware", models=["llama-tiny"], device=["local,virtual"])
+
+
+def test_a_report_of_what_was_not_run_says_how_to_run_it(settings: Settings) -> None:
+    from toolkit.recipes.workspace import Workspace
+
+    place = Workspace.default(settings)
+    with pytest.raises(StudyError) as caught:
+        stored_study("latency-overview", place)
+    assert "slm study run latency-overview" in str(caught.value.next_step)
+    with pytest.raises(UsageError, match="latency-overwiev"):
+        stored_study("latency-overwiev", place)
+    with pytest.raises(UsageError, match="format"):
+        write_report("latency-overview", None, "pdf", place, None, settings)  # type: ignore[arg-type]

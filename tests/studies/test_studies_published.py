@@ -1,0 +1,31 @@
+"""Published numbers come with their source and are those of the paper."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+import pytest
+
+from toolkit.models.catalogue.catalogue import shipped
+from toolkit.studies import published
+
+
+def test_every_table_has_a_source_and_every_source_a_table() -> None:
+    files = (resources.files("toolkit.studies") / "published_data").iterdir()
+    assert {file.name.removesuffix(".csv") for file in files if file.name.endswith(".csv")} == set(
+        published.sources()
+    )
+    assert all(published.table(name) for name in published.sources())
+
+
+def test_the_overview_is_the_papers() -> None:
+    rows = {str(row["model"]): row for row in published.table("overview")}
+    assert len(rows) == 20
+    # The paper's text: 1.46 times, and 25.4 % more parameters.
+    first = "first_token_ms_prompt50"
+    slower, faster = rows["Qwen2-0.5B"], rows["Qwen1.5-0.5B"]
+    assert float(slower[first]) / float(faster[first]) == pytest.approx(1.46, abs=0.01)
+    count = "params_M_llama_cpp"
+    assert float(faster[count]) / float(slower[count]) - 1 == pytest.approx(0.254, abs=0.001)
+    assert all(name in shipped() and "survey-latency" in shipped()[name].groups for name in rows)
+    assert sum("survey-latency" in entry.groups for entry in shipped().values()) == len(rows)

@@ -1,0 +1,61 @@
+"""What `slm recipe` and `slm study` have in common: where steps are kept, and who does them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from toolkit.settings import Settings
+
+if TYPE_CHECKING:
+    from toolkit.recipes.execution import OpenExecutor
+    from toolkit.recipes.workspace import Workspace
+
+WorkspaceFlag = Annotated[
+    Path | None,
+    typer.Option(
+        "--workspace", help="Folder of artifacts, logs and states. Default: recipes in the data folder."
+    ),
+]
+ShareFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--share",
+        metavar="URL",
+        help="Where hosts without common folders exchange artifacts: file:, sftp:, s3: ... (fsspec).",
+    ),
+]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+ExecutorFlag = Annotated[
+    str, typer.Option(help="local, ray (a cluster on this machine), or ray://HOST:PORT (a running cluster).")
+]
+JobsFlag = Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="CPUs to use. Default: all.")]
+LimitFlag = Annotated[int | None, typer.Option("--limit", min=1, help="Run at most N steps now.")]
+
+
+def workspace_of(path: Path | None, settings: Settings, share: str | None = None) -> Workspace:
+    """The workspace of a command."""
+    from toolkit.recipes.workspace import Workspace
+
+    return Workspace.default(settings, share) if path is None else Workspace(path.absolute(), share)
+
+
+def executor_of(name: str, jobs: int | None, workspace: Workspace, settings: Settings) -> OpenExecutor:
+    """Whoever does the steps, opened when there is something to do.
+
+    Raises:
+        UsageError: no such executor.
+    """
+    from toolkit.errors import UsageError
+
+    if name == "local":
+        from toolkit.recipes.local_pool import LocalPool, cpu_count
+
+        return lambda plan: LocalPool(workspace, settings, cpus=jobs or cpu_count())
+    if name == "ray" or name.startswith("ray://"):
+        from toolkit.recipes.ray_cluster import open_cluster
+
+        return lambda plan: open_cluster(name, plan, workspace, settings, cpus=jobs)
+    raise UsageError(f"--executor {name!r} does not exist", next_step="Use local, ray or ray://HOST:PORT.")

@@ -1,0 +1,217 @@
+"""`slm study`: the survey's measurements on models and devices of one's own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from toolkit.cli.recipe_options import (
+    ExecutorFlag,
+    JobsFlag,
+    JsonFlag,
+    LimitFlag,
+    WorkspaceFlag,
+    executor_of,
+    workspace_of,
+)
+from toolkit.cli.request_options import takes
+from toolkit.settings import Settings
+from toolkit.studies.request import StudyRequest
+
+if TYPE_CHECKING:
+    from toolkit.studies.running import Prepared
+
+app = typer.Typer(
+    help="Redo the survey's measurements of small language models, and see them beside the published ones.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+StudyName = Annotated[
+    str, typer.Argument(help="A study of `slm study list`.", metavar="STUDY", show_default=False)
+]
+NamedStudy = Annotated[
+    str,
+    typer.Argument(
+        help="A study that was run here, or the --name it was given.", metavar="STUDY", show_default=False
+    ),
+]
+
+
+@app.command("list")
+def list_studies(as_json: JsonFlag = False) -> None:
+    """List the studies.
+
+    \b
+    Examples:
+      slm study list
+    """  # noqa: D301
+    from toolkit.studies.study import STUDIES
+
+    studies = list(STUDIES.values())
+    if as_json:
+        fields = ("name", "title", "question", "survey", "models", "protocol", "fewest_devices")
+        print(json.dumps([{one: getattr(study, one) for one in fields} for study in studies], indent=2))
+        return
+    width = max(len(study.name) for study in studies)
+    for study in studies:
+        survey = f" Survey: {study.survey}." if study.survey else ""
+        print(f"{study.name.ljust(width)}  {study.question}{survey}")
+
+
+@app.command()
+def show(study: StudyName) -> None:
+    """Show what a study asks, how it measures, and whose numbers it is held against.
+
+    \b
+    Examples:
+      slm study show latency-overview
+    """  # noqa: D301
+    from toolkit.studies.protocols import PROTOCOLS
+    from toolkit.studies.study import STUDIES
+
+    found = STUDIES.get(study)
+    print(f"{found.title}: {found.question}")
+    if found.survey:
+        print(f"redoes    {found.survey} of the survey, arXiv 2409.15790")
+    print(f"models    {found.models}; others with --models")
+    print(f"protocol  {found.protocol}: {PROTOCOLS[found.protocol].about}")
+    print(f"quant     {', '.join(found.quant)}")
+    print(f"devices   {found.fewest_devices} or more")
+    for name, protocol in PROTOCOLS.items():
+        if name != found.protocol:
+            print(f"or        --protocol {name}: {protocol.about}")
+
+
+@app.command()
+@takes(StudyRequest)
+def plan(
+    study: StudyName,
+    request: StudyRequest,
+    workspace: WorkspaceFlag = None,
+    recipe: Annotated[bool, typer.Option("--recipe", help="Print the recipe and nothing else.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show the steps of a study, what they will take, and which models are left out.
+
+    \b
+    Examples:
+      slm study plan latency-overview --limit-params 700M
+      slm study plan latency-overview --models Qwen3-0.6B,SmolLM2-135M --recipe > recipe.yaml
+    """  # noqa: D301
+    from toolkit.cli.recipe_text import plan_data, print_plan
+    from toolkit.recipes.plan import make_plan
+    from toolkit.studies.running import loaded_anywhere, prepare
+    from toolkit.studies.study import STUDIES
+
+    settings = Settings.from_environment()
+    prepared = prepare(STUDIES.get(study), request, settings)
+    if recipe:
+        print(prepared.text, end="")
+        return
+    place = workspace_of(workspace, settings)
+    made = make_plan(loaded_anywhere(prepared), place, settings)
+    if as_json:
+        left = [{"model": one.model, "why": one.why} for one in prepared.left_out]
+        print(json.dumps({**plan_data(made, place), "study": study, "left_out": left}, indent=2))
+        return
+    print_plan(made, place)
+    _print_left_out(prepared)
+
+
+@app.command()
+@takes(StudyRequest)
+def run(
+    study: StudyName,
+    request: StudyRequest,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Report to write besides the one in its folder.")
+    ] = None,
+    executor: ExecutorFlag = "local",
+    jobs: JobsFlag = None,
+    limit: LimitFlag = None,
+    workspace: WorkspaceFlag = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Run what is not done yet of a study, and write its report. Run again after an interruption.
+
+    Models of the catalogue get random weights: speed and memory depend on shapes. A step that fails keeps no
+    other from running; the report says so.
+
+    \b
+    Examples:
+      slm study run latency-overview --models survey --limit-params 700M
+      slm study run latency-overview --models SmolLM2-135M,Qwen3-0.6B --device R5CT10ABCDE --protocol standard
+      slm study run latency-overview --models SmolLM2-135M-Instruct --quant 8da4w --quant fp16
+    """  # noqa: D301
+    from toolkit.cli.recipe_text import Narrator, print_summary, summary_data
+    from toolkit.recipes.batch import Choice
+    from toolkit.recipes.execution import run_recipe
+    from toolkit.recipes.status import batch_status
+    from toolkit.store import open_store
+    from toolkit.studies.running import prepare, write_report, written
+    from toolkit.studies.study import STUDIES
+
+    settings = Settings.from_environment()
+    place = workspace_of(workspace, settings)
+    prepared = prepare(STUDIES.get(study), request, settings)
+    loaded = written(prepared, place)
+    if not as_json:
+        _print_left_out(prepared)
+    summary = run_recipe(
+        loaded,
+        place,
+        settings,
+        executor_of(executor, jobs, place, settings),
+        choice=Choice(limit=limit, keep_going=True),
+        listener=Narrator(place),
+    )
+    status = batch_status(prepared.name, place)
+    with open_store(settings.store_url) as store:
+        report = write_report(prepared.name, None, "html", place, store, settings)
+        if output is not None:
+            kind = output.suffix.removeprefix(".") or "html"
+            report = write_report(prepared.name, output, kind, place, store, settings)
+    if as_json:
+        print(json.dumps({**summary_data(summary, status), "report": str(report)}, indent=2))
+    else:
+        print_summary(summary, status, place)
+        print(f"Report: {report}")
+    if summary.exit_code:
+        raise typer.Exit(summary.exit_code)
+
+
+@app.command()
+def report(
+    study: NamedStudy,
+    output: Path | None = typer.Option(
+        None, "--output", "-o", help="File to write. Default: report.html in the study's folder."
+    ),
+    format_name: str | None = typer.Option(
+        None, "--format", "-f", help="html, md or json; by default what the output's name ends in, else html."
+    ),
+    workspace: WorkspaceFlag = None,
+) -> None:
+    """Write the report of a study from what was measured so far.
+
+    \b
+    Examples:
+      slm study report latency-overview
+      slm study report latency-overview -o latency.md
+    """  # noqa: D301
+    from toolkit.store import open_store
+    from toolkit.studies.running import write_report
+
+    settings = Settings.from_environment()
+    place = workspace_of(workspace, settings)
+    ending = output.suffix.removeprefix(".") if output else ""
+    with open_store(settings.store_url) as store:
+        print(write_report(study, output, format_name or ending or "html", place, store, settings))
+
+
+def _print_left_out(prepared: Prepared) -> None:
+    for one in prepared.left_out:
+        print(f"left out: {one.model}: {one.why}")

@@ -1,0 +1,1 @@
+"""Studies: recipe template, analysis, figure, published points and findings under one name."""

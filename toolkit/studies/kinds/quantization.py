@@ -1,0 +1,212 @@
+"""`quantization`: schemes against each other, over prompt lengths and decode steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import linear_regression, mean
+from typing import Any
+
+from toolkit.analysis.findings import Draw, Finding, Sample, Statement
+from toolkit.compress.schemes import SCHEMES
+from toolkit.report.study_content import Panel, StudyFigure
+from toolkit.studies import lengths, published
+from toolkit.studies.data import Number, Point, StudyData
+from toolkit.studies.request import StudyRequest
+from toolkit.studies.study import Study, Subject
+from toolkit.studies.template import profiled
+
+PROMPTS = [1, 8, 16, 24, 32, 40, 50]
+GENERATED = 50
+_SOURCE = "survey section 4.2.1, insights on quantization"
+_FEWEST = 4
+# Of the published series: bits of a weight, and whether a machine word holds a whole number of them.
+_PUBLISHED_BITS = {"Q8_0": 8, "Q6_K": 6, "Q5_K": 5, "Q4_K_M": 4, "Q3_K": 3}
+_PUBLISHED_BASE = "FP16"
+
+
+def _prefill_falls(draw: Draw) -> float | None:
+    xs = [x for x, _ in draw]
+    if len(set(xs)) < 3:
+        return None
+    slope = linear_regression(xs, [values["prefill"] for _, values in draw]).slope
+    return 100 * slope * 10
+
+
+STATEMENTS = (
+    Statement(
+        text="Decoding gains more from quantization than the prefill",
+        source=_SOURCE,
+        fewest=_FEWEST,
+        names=("prefill", "decode"),
+        statistic=lambda draw: mean(100 * (one["decode"] - one["prefill"]) for _, one in draw),
+        limit=0.0,
+        above=True,
+        of="measurements",
+        effect="{:+.1f}".format,
+        unit=" percentage points more of the time saved",
+    ),
+    Statement(
+        text="What quantization saves in the prefill shrinks as the prompt grows",
+        source=_SOURCE,
+        fewest=_FEWEST,
+        names=("prefill",),
+        statistic=_prefill_falls,
+        limit=0.0,
+        above=False,
+        of="measurements",
+        effect="{:+.2f}".format,
+        unit=" percentage points of saving for 10 tokens more",
+    ),
+)
+_REGULAR = Statement(
+    text="Widths of 4 and 8 bits decode faster than 3, 5 and 6 bits would by their size",
+    source=_SOURCE,
+    fewest=_FEWEST,
+    names=("decode", "bits"),
+    statistic=lambda draw: _regular_gain(draw),
+    limit=0.0,
+    above=True,
+    of="measurements of 3 and 4 bits",
+    effect="{:+.1f}".format,
+    unit=" percentage points more saved by 4 bits than by 3",
+)
+
+
+def _regular_gain(draw: Draw) -> float | None:
+    """Time that 4 bits save over what 3 bits save: fewer bits should save more, and do not."""
+    four = [one["decode"] for _, one in draw if one["bits"] == 4]
+    three = [one["decode"] for _, one in draw if one["bits"] == 3]
+    return 100 * (mean(four) - mean(three)) if four and three else None
+
+
+@dataclass(frozen=True)
+class _Base:
+    """What a scheme is held against: the same model with floats, at the same prompt length."""
+
+    ttft_ms: float
+    decode_ms: float
+
+
+def _template(request: StudyRequest, subjects: Sequence[Subject]) -> Mapping[str, Any]:
+    return profiled(request, subjects, profile={"prompt_tokens": PROMPTS, "generate_tokens": GENERATED})
+
+
+def _figures(data: StudyData) -> list[StudyFigure]:
+    own = []
+    for device, points in _by_device(data):
+        for model, some in lengths.by_model(points).items():
+            own.append(
+                Panel(
+                    f"{model} on {data.names.device(device)}",
+                    f"Conditions: {some[0].workload}; prompts as on the axis.",
+                    lengths.charts(data, some, lambda point: point.series),
+                    emulated=device.emulated,
+                )
+            )
+    other = lengths.published_panel("quantization_prefill", "quantization_decode")
+    text = (
+        "Left the first token after prompts of different lengths, right each step after the longest prompt: "
+        "medians over repetitions. The published panel is Phi-1.5; its right axis are generated tokens."
+    )
+    return [StudyFigure("quantization", "Latency by scheme", text, [*own, other])]
+
+
+def _by_device(data: StudyData) -> list[tuple[Any, list[Point]]]:
+    found: dict[str, tuple[Any, list[Point]]] = {}
+    for point in data.points:
+        found.setdefault(point.device.key, (point.device, []))[1].append(point)
+    return sorted(found.values(), key=lambda pair: pair[0].emulated)
+
+
+def savings(points: Sequence[Point]) -> tuple[str, list[Sample]]:
+    """The scheme with floats that others are held against, and what each other one saves at each length.
+
+    fp16 where it was measured, as in the survey; fp32 else.
+    """
+    names = {point.artifact.scheme for point in points}
+    base = next((name for name in ("fp16", "fp32") if name in names), None)
+    if base is None:
+        return "", []
+    bases = {
+        point.key.prompt_tokens: point
+        for point in points
+        if point.artifact.scheme == base and {"ttft_ms", "decode_ms"} <= point.numbers.keys()
+    }
+    found = []
+    for point in points:
+        against = bases.get(point.key.prompt_tokens)
+        if against is None or not SCHEMES.get(point.artifact.scheme).quantized:
+            continue
+        values, replicates = {}, {}
+        for name, figure in (("prefill", "ttft_ms"), ("decode", "decode_ms")):
+            if figure in point.numbers:
+                one, other = point.numbers[figure], against.numbers[figure]
+                values[name] = 1 - one.median / other.median
+                replicates[name] = _shares(one, other)
+        found.append(
+            Sample(
+                name=f"{point.series} pp{point.key.prompt_tokens}",
+                x=float(point.key.prompt_tokens),
+                values=values,
+                replicates=replicates,
+                rows=(*point.run_ids, *against.run_ids),
+            )
+        )
+    return base, found
+
+
+def _shares(one: Number, other: Number) -> tuple[float, ...]:
+    return tuple(1 - a / b for a, b in zip(one.replicates, other.replicates, strict=False))
+
+
+def published_savings() -> list[Sample]:
+    """The same of the survey's Fig. 8."""
+    prefill, decode = (
+        {(row["series"], row["tokens"]): float(row["latency_ms"]) for row in published.table(name)}
+        for name in ("quantization_prefill", "quantization_decode")
+    )
+    found = []
+    for (series, tokens), value in prefill.items():
+        base = prefill.get((_PUBLISHED_BASE, tokens))
+        step, base_step = decode.get((series, tokens)), decode.get((_PUBLISHED_BASE, tokens))
+        if series in _PUBLISHED_BITS and base and step and base_step:
+            found.append(
+                Sample(
+                    name=f"{series} pp{tokens:.0f}",
+                    x=float(tokens),
+                    values={
+                        "prefill": 1 - value / base,
+                        "decode": 1 - step / base_step,
+                        "bits": float(_PUBLISHED_BITS[str(series)]),
+                    },
+                )
+            )
+    return found
+
+
+def _findings(data: StudyData) -> list[Finding]:
+    other, found = published_savings(), []
+    for device, points in _by_device(data):
+        for model, some in lengths.by_model(points).items():
+            base, own = savings(some)
+            where = f"{model} on {data.names.device(device)}, against {base or 'floats'}"
+            if device.emulated:
+                where += " (emulated)"
+            found += [statement.test(own, where, other) for statement in STATEMENTS]
+            found.append(_REGULAR.test(own, where, other))
+    return found
+
+
+STUDY = Study(
+    name="quantization",
+    title="Quantization",
+    question="What do fewer bits bring in the prefill and in each decode step, at different lengths?",
+    survey="Fig. 8 (v3: Fig. 9)",
+    template=_template,
+    figures=_figures,
+    table=lengths.table,
+    findings=_findings,
+    models="Phi-1.5",
+    quant=("fp16", "8w", "8da8w", "4w", "8da4w"),
+)

@@ -1,0 +1,72 @@
+"""What `slm study` is asked: which models on which devices, by which protocol."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from toolkit.engines import EngineName
+from toolkit.request import Count, CountOrZero, Option, Request, Text
+
+ProtocolName = Literal["survey", "survey-phones", "standard", "smoke"]
+
+
+def _words(value: Any) -> Any:
+    """Words of a command line: repeated, or separated by commas."""
+    if isinstance(value, str):
+        value = [value]
+    return tuple(word.strip() for one in value or () for word in one.split(",") if word.strip())
+
+
+Words = Annotated[tuple[Text, ...], BeforeValidator(_words)]
+
+
+class StudyRequest(Request):
+    """One study; what is not given is the study's own choice.
+
+    Attributes:
+        models: names or groups of the catalogue, built with random weights; hub ids, folders and GGUF files
+            with their own.
+        device: as in a recipe.
+        protocol: tokens, repetitions and pauses; see :mod:`toolkit.studies.protocols`.
+        limit_params: models with more unique parameters are left out.
+        memory_gb: models that need more are left out; by default what fits into the devices.
+        rounds: independent runs of each combination. Without a second one the noise between runs is unknown.
+        name: of the recipe and its folder; studies of other models can so be kept apart.
+    """
+
+    models: Annotated[
+        Words,
+        Option(
+            "Models: survey, another group or names of slm models list (random weights), hub ids, folders; "
+            "may be repeated, or separated by commas.",
+            written=list[str],
+        ),
+    ] = ()
+    device: Annotated[
+        Words,
+        Option("local, virtual, virtual:N, phones, or a serial; may be repeated.", written=list[str]),
+    ] = ()
+    quant: Annotated[Words, Option("Schemes or presets, as slm convert takes them.", written=list[str])] = ()
+    backend: Annotated[
+        Annotated[tuple[EngineName, ...], BeforeValidator(_words)],
+        Option("Engines, as in slm runtime engines.", written=list[str]),
+    ] = ()
+    protocol: Annotated[
+        ProtocolName | None,
+        Option("survey (50/50 tokens, context 2048, 10 s pauses), survey-phones (60 s), standard, smoke."),
+    ] = None
+    limit_params: Annotated[Text | None, Option("Leave out larger models: 700M, 1.5B.")] = None
+    memory_gb: Annotated[
+        float | None, Field(gt=0), Option("Leave out models that need more memory than this.")
+    ] = None
+    threads: Annotated[CountOrZero, Option("Engine threads; 0: the runner's choice.")] = 0
+    repetitions: Annotated[
+        Count | None, Option("Measured repetitions of each run.", flags=("--repetitions", "-r"))
+    ] = None
+    rounds: Annotated[Count | None, Option("Independent runs of each combination.")] = None
+    name: Annotated[
+        Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,47}$")] | None,
+        Option("Name of the study's folder. Default: study-NAME."),
+    ] = None

@@ -1,0 +1,136 @@
+"""Which models a study takes: words of the command line, limits, and what had to be left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.errors import UnknownModel, UsageError
+from toolkit.models.catalogue.catalogue import Catalogue
+from toolkit.models.catalogue.entry import Entry
+from toolkit.models.catalogue.selection import parameter_count
+from toolkit.recipes.estimate import ModelSize, artifact_bytes, conversion_estimate
+from toolkit.registry import did_you_mean
+from toolkit.studies.request import StudyRequest
+from toolkit.studies.study import Study, Subject
+
+# What the engine, its buffers and the process take beside weights and cache.
+_ENGINE_BYTES = 250e6
+# A device that is filled to the last byte swaps, or kills.
+_SHARE_OF_RAM = 0.75
+EVERYTHING = "all"
+SURVEY = "survey"
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A model that was asked for and is not measured, with the reason."""
+
+    model: str
+    why: str
+
+
+def chosen_subjects(
+    study: Study, request: StudyRequest, known: Catalogue, ram_bytes: int | None
+) -> tuple[list[Subject], list[LeftOut]]:
+    """The models of a filled request, smallest first, and those that are left out.
+
+    Args:
+        study: says what `survey` means.
+        request: with the study's defaults.
+        known: the catalogue.
+        ram_bytes: of the smallest device; None where it is not known.
+
+    Raises:
+        UnknownModel: a word that is neither in the catalogue nor looks like a place.
+        UsageError: nothing is left.
+    """
+    subjects: dict[str, Subject] = {}
+    left: list[LeftOut] = []
+    for word in request.models:
+        for subject in _meant(study.models if word == SURVEY else word, known):
+            subjects.setdefault(subject.reference, subject)
+    most = None if request.limit_params is None else parameter_count(request.limit_params)
+    limit = request.memory_gb * 1e9 if request.memory_gb is not None else None
+    if limit is None and ram_bytes is not None:
+        limit = ram_bytes * _SHARE_OF_RAM
+    kept = []
+    for subject in subjects.values():
+        why = _reason(subject, request, most, limit)
+        if why is None:
+            kept.append(subject)
+        else:
+            left.append(LeftOut(subject.name, why))
+    if not kept:
+        reasons = "; ".join(f"{one.model}: {one.why}" for one in left[:3])
+        raise UsageError(
+            f"no model is left to measure ({reasons})",
+            subject=f"study {study.name}",
+            next_step="Choose others with --models, or raise --limit-params or --memory-gb.",
+        )
+    return sorted(kept, key=lambda one: (_parameters(one) or 0, one.reference)), left
+
+
+def _meant(word: str, known: Catalogue) -> Iterable[Subject]:
+    """What a word stands for."""
+    real = [entry for entry in known.values() if not entry.made_up]
+    if word == EVERYTHING:
+        return map(_of_entry, real)
+    grouped = [entry for entry in real if word in entry.groups]
+    if grouped:
+        return map(_of_entry, grouped)
+    name = word.removeprefix("random:")
+    if name in known:
+        return [_of_entry(known[name])]
+    if _is_place(word):
+        return [Subject(word)]
+    groups = sorted({group for entry in real for group in entry.groups})
+    words = [SURVEY, EVERYTHING, *groups, *known]
+    raise UnknownModel(
+        f"Unknown model {word!r}.",
+        next_step=f"{did_you_mean(word, words)}`slm models list` shows every name; groups: "
+        f"{', '.join((SURVEY, EVERYTHING, *groups))}. Hub ids are owner/name, folders ./name.",
+    )
+
+
+def _is_place(word: str) -> bool:
+    return "/" in word or word.endswith(".gguf") or word.startswith("random:") or Path(word).is_dir()
+
+
+def _of_entry(entry: Entry) -> Subject:
+    return Subject(f"random:{entry.name}", entry)
+
+
+def _parameters(subject: Subject) -> int | None:
+    return subject.entry.parameters.unique if subject.entry and subject.entry.parameters else None
+
+
+def _reason(
+    subject: Subject, request: StudyRequest, most: int | None, limit_bytes: float | None
+) -> str | None:
+    """Why a model cannot be measured; None when it can, or when nobody knows."""
+    entry, parameters = subject.entry, _parameters(subject)
+    if entry is None:
+        return None
+    if entry.config is None:
+        return f"there is no config to build it from: {entry.config_note}"
+    if most is not None and parameters is not None and parameters > most:
+        return f"{parameters / 1e6:.0f} M parameters are more than {request.limit_params}"
+    needed = needed_bytes(entry, request.quant)
+    if limit_bytes is not None and needed is not None and needed > limit_bytes:
+        return f"needs about {needed / 1e9:.1f} GB, the limit is {limit_bytes / 1e9:.1f} GB"
+    return None
+
+
+def needed_bytes(entry: Entry, quants: Sequence[str]) -> float | None:
+    """A guess at the most memory that converting and running an entry takes; None where nobody knows."""
+    shape = entry.architecture
+    if entry.parameters is None:
+        return None
+    matrix = (shape.vocabulary or 0) * (shape.hidden_size or 0)
+    size = ModelSize(entry.parameters.unique, matrix)
+    cache = shape.kv_cache_bytes(min(shape.context or 4096, 4096), element_bytes=4) or 0
+    running = max(artifact_bytes(size, quant) for quant in quants) + cache + _ENGINE_BYTES
+    converting = max(conversion_estimate(size, quant, "").ram_bytes for quant in quants)
+    return max(running, converting)
