@@ -122,14 +122,20 @@ def test_leftovers_of_dead_processes_are_removed_and_those_of_living_ones_stay(t
         "with files.staged_folder(pathlib.Path(sys.argv[1])) as folder:\n"
         "    (folder / 'half').write_text('x'); os._exit(9)"
     )
-    subprocess.run([sys.executable, "-c", code, tmp_path / "a"], check=False)
-    [left] = names(tmp_path)
-    assert left.startswith(".a.partial-")
-    (tmp_path / ".b.partial-1-x").mkdir()
+    for name in ("a", "b.c"):
+        subprocess.run([sys.executable, "-c", code, tmp_path / name], check=False)
+    left = names(tmp_path)
+    assert [name.partition(".partial-")[0] for name in left] == [".a", ".b.c"]
+    pid, host, _ = left[0].partition(".partial-")[2].split("-")
+    kept = [
+        # Of a living process, of another machine that shares the folder, and somebody else's.
+        f".a.partial-1-{host}-x",
+        f".a.partial-{pid}-00000000-x",
+        ".b.partial-x",
+    ]
+    for name in kept:
+        (tmp_path / name).mkdir()
     with staged_folder(tmp_path / "a") as folder:
         remove_leftovers_of_the_dead(tmp_path / "a")
         assert folder.is_dir()
-        assert names(tmp_path) == [
-            ".a.partial-" + folder.parent.name.partition(".partial-")[2],
-            ".b.partial-1-x",
-        ]
+        assert names(tmp_path) == sorted([folder.parent.name, *kept])

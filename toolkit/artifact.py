@@ -291,13 +291,13 @@ def check_target(target: Path, *, overwrite: bool) -> None:
     """
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
-    if not overwrite:
-        raise ArtifactExists("already exists", subject=str(target), next_step="Pass --force to replace it.")
     if not (target / MANIFEST).is_file():
         # --force must never wipe a folder that the toolkit did not make.
         raise ArtifactExists(
             "exists and is not an artifact", subject=str(target), next_step="Choose another folder with -o."
         )
+    if not overwrite:
+        raise ArtifactExists("already exists", subject=str(target), next_step="Pass --force to replace it.")
 
 
 def check_is_artifact(folder: Path) -> None:

@@ -25,6 +25,7 @@ and keeps its traceback.
     |   +-- UnsupportedModel
     |   +-- ContextTooLong
     |   +-- ParityFailed
+    |   +-- EngineFailed              the engine cannot run what was just written, or ended its process
     +-- ArtifactError            6    the artifact folder
     |   +-- NotAnArtifact
     |   +-- ArtifactCorrupt
@@ -172,6 +173,10 @@ class ContextTooLong(ExportError):
 
 class ParityFailed(ExportError):
     """The artifact does not agree with the transformers model."""
+
+
+class EngineFailed(ExportError):
+    """The engine refuses what was just written, or its process ended over it."""
 
 
 class ArtifactError(ToolkitError):

@@ -7,8 +7,10 @@ killed processes, not against power cuts, after which hashes tell what has to be
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import platform
 import re
 import shutil
 import tempfile
@@ -48,18 +50,27 @@ def scratch_beside(target: Path) -> Iterator[Path]:
     """A folder on the file system of ``target`` to make it in; it is gone when the block ends."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(
-        dir=target.parent, prefix=f".{target.name}.partial-{os.getpid()}-", ignore_cleanup_errors=True
+        dir=target.parent,
+        prefix=f".{target.name}.partial-{os.getpid()}-{_host()}-",
+        ignore_cleanup_errors=True,
     ) as scratch:
         yield Path(scratch)
 
 
 def remove_leftovers_of_the_dead(target: Path) -> None:
-    """Delete what processes of this machine that have ended left of ``target``; others may be making it."""
-    for left in target.parent.glob(f".{target.name}.partial-*"):
+    """Delete what processes of this machine that have ended left beside ``target``, of it and of others.
+
+    Living processes, and those of other machines that share the folder, may still be making theirs.
+    """
+    for left in target.parent.glob(".*.partial-*"):
         # Named by :func:`scratch_beside`.
-        process = re.fullmatch(r"(\d+)-[^-]*", left.name.partition(".partial-")[2])
-        if process is not None and not _alive(int(process[1])):
+        process = re.fullmatch(r"(\d+)-([0-9a-f]{8})-[^-]*", left.name.rpartition(".partial-")[2])
+        if process is not None and process[2] == _host() and not _alive(int(process[1])):
             shutil.rmtree(left, ignore_errors=True)
+
+
+def _host() -> str:
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 
 
 def _alive(pid: int) -> bool:
@@ -100,6 +111,16 @@ def remove_leftovers(target: Path) -> None:
                 shutil.rmtree(left, ignore_errors=True)
             else:
                 left.unlink(missing_ok=True)
+
+
+def check_room(folder: Path, size_bytes: int) -> None:
+    """Refuse to fetch what a folder has no room for: whoever fetches it would blame the network.
+
+    Raises:
+        OSError: there is less space; as the system says it when it is full.
+    """
+    if shutil.disk_usage(folder).free < size_bytes:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 
 
 def sha256_of(path: Path) -> str:

@@ -121,7 +121,11 @@ class Request(BaseModel):
             first = error.errors(include_url=False)[0]
             where = ".".join(str(part) for part in first["loc"])
             message = first["msg"].removeprefix("Value error, ")
-            raise UsageError(message, subject=where or None) from None
+            raise UsageError(
+                message,
+                subject=where or None,
+                next_step=f"Give {where or 'it'} another value, or leave it out.",
+            ) from None
 
     def identity(self) -> dict[str, Any]:
         """JSON data that differs when the output may differ; a file counts by its content."""

@@ -62,7 +62,7 @@ def test_less_is_better_for_time(two_backends: Store) -> None:
     assert {place.change.verdict for place in ttft.places if place.change} == {"no difference"}
 
 
-def test_a_change_within_the_noise_is_none(store: Store) -> None:
+def test_a_change_within_the_noise_is_neither_one_nor_none(store: Store) -> None:
     # Repetitions agree to 0.1 %, runs to 10 % only: intervals of single runs would call 5 % certain.
     for number, speed in enumerate((100, 110, 104, 95, 101)):
         add_measured(store, f"a{number}", decode=speed, spread=0.001)
@@ -70,7 +70,23 @@ def test_a_change_within_the_noise_is_none(store: Store) -> None:
     [ranking] = compare(store, DECODE, ["threads"]).rankings
     change = ranking.places[1].change
     assert change is not None and change.noise is not None
-    assert change.noise.relative > 0.08 and change.verdict == "no difference"
+    assert change.noise.relative > 0.08 and change.verdict == "inconclusive"
+
+
+@pytest.mark.parametrize(("speed", "verdict"), [(100.01, "no difference"), (97, "worse"), (80, "worse")])
+def test_no_difference_is_a_claim_that_needs_its_interval(store: Store, speed: float, verdict: str) -> None:
+    for number in range(5):
+        add_measured(store, f"a{number}", decode=100 + number / 100, spread=0.001)
+        add_measured(store, f"b{number}", decode=speed + number / 100, spread=0.001, threads=4)
+    [ranking] = compare(store, DECODE, ["threads"]).rankings
+    assert {place.change.verdict for place in ranking.places if place.change} == {verdict}
+
+
+def test_wide_intervals_never_say_no_difference(store: Store) -> None:
+    add_measured(store, "a", decode=100, spread=0.3)
+    add_measured(store, "b", decode=101, spread=0.3, threads=4)
+    [ranking] = compare(store, DECODE, ["threads"]).rankings
+    assert {place.change.verdict for place in ranking.places if place.change} == {"inconclusive"}
 
 
 def test_without_repeated_runs_there_is_no_floor_and_single_numbers_say_nothing(store: Store) -> None:
@@ -81,7 +97,7 @@ def test_without_repeated_runs_there_is_no_floor_and_single_numbers_say_nothing(
     )
     assert decode.places[0].noise is None
     change = memory.places[1].change
-    assert change is not None and (change.noise, change.verdict) == (None, "unknown")
+    assert change is not None and (change.noise, change.verdict) == (None, "inconclusive")
 
 
 def test_conditions_that_were_not_repeated_borrow_their_devices_noise(two_backends: Store) -> None:

@@ -23,11 +23,15 @@ from toolkit.analysis.groups import SEED, Group, load_groups
 from toolkit.analysis.names import told_apart
 from toolkit.analysis.noise import NoiseFloor, NoiseFloors, load_noise
 from toolkit.analysis.statistics import Interval, cliffs_delta, percentile_interval
+from toolkit.analysis.verdicts import widened
 from toolkit.errors import ConditionsDiffer
 from toolkit.store.filters import Filter
 from toolkit.store.store import Store
 
-Verdict = Literal["better", "worse", "no difference", "unknown"]
+Verdict = Literal["better", "worse", "no difference", "inconclusive"]
+
+# A change that is certainly smaller than this is no difference, as a regression check calls it the same.
+SAME_WITHIN = 0.05
 
 # Among how many groups the nearest partner of a lonely one is looked for.
 _NEAREST_AMONG = 200
@@ -42,8 +46,8 @@ class Change:
         interval: of that.
         cliffs_delta: effect size; 1 when every repetition exceeds all of the other's, -1 the other way round.
         noise: the A/A noise floor, or None when no conditions of these devices were ever repeated.
-        verdict: better or worse only when the interval leaves out zero and the change exceeds the floor;
-            unknown for single numbers without a floor.
+        verdict: better or worse only when the interval leaves out zero and the change exceeds the floor; no
+            difference only when the interval, widened by the floor, is within SAME_WITHIN; else inconclusive.
     """
 
     relative: float
@@ -190,12 +194,20 @@ def change(group: Group, base: Group, noise: NoiseFloor | None) -> Change:
 def _verdict(
     group: Group, base: Group, relative: float, interval: Interval, noise: NoiseFloor | None
 ) -> Verdict:
-    if noise is None and min(len(group.values), len(base.values)) < 2:
-        # Two single numbers: nothing says how far apart equal ones would be.
-        return "unknown"
-    if interval.holds(0.0) or not exceeds(relative, noise.relative if noise else 0.0):
-        return "no difference"
-    return "better" if group.figure.is_better(group.median, base.median) else "worse"
+    if not tells_anything(group, base, noise):
+        return "inconclusive"
+    floor = noise.relative if noise else 0.0
+    if not interval.holds(0.0) and exceeds(relative, floor):
+        return "better" if group.figure.is_better(group.median, base.median) else "worse"
+    possible = widened(interval, relative, floor, len(group.runs), len(base.runs))
+    if exceeds(possible.low, SAME_WITHIN) or exceeds(possible.high, SAME_WITHIN):
+        return "inconclusive"
+    return "no difference"
+
+
+def tells_anything(group: Group, base: Group, noise: NoiseFloor | None) -> bool:
+    """False for two single numbers: nothing says how far apart equal ones would be."""
+    return noise is not None or min(len(group.values), len(base.values)) > 1
 
 
 def exceeds(relative: float, floor: float) -> bool:

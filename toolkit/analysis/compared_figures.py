@@ -74,6 +74,7 @@ _FIGURES = (
     Figure("ttft_ns", "ms", 1e6, False, lambda times: times.prefill_ns),
     Figure("load_ns", "ms", 1e6, False),
     Figure("peak_bytes", "MB", 1e6, False),
+    Figure("combined_tokens_per_second", "tok/s", 1, True),
     Figure("prefill_joules_per_token", "J", 1, False),
     Figure("decode_joules_per_token", "J", 1, False),
 )

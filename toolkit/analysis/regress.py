@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from toolkit.analysis.compare import Change, change
+from toolkit.analysis.compare import Change, change, tells_anything
 from toolkit.analysis.compared_figures import Figure
 from toolkit.analysis.condition_key import (
     Difference,
@@ -178,8 +178,7 @@ def _check(base: Group, candidate: Group, found: Change, limit: float) -> Check:
     worse_by = found.relative
     if base.figure.higher_is_better:
         worse_by, interval = -worse_by, Interval(-interval.high, -interval.low, interval.level)
-    if found.verdict == "unknown":
-        # Two single numbers: nothing says how far apart equal ones would be.
+    if not tells_anything(candidate, base, found.noise):
         power = Power(rounds=2, baseline_rounds=2, reason="nothing was run twice: the noise is unknown")
         return Check(base, candidate, found, worse_by, interval, "inconclusive", power)
     outcome = outcome_of(interval, limit)

@@ -34,7 +34,10 @@ def windows(text: Path, tokenizer: Path) -> list[list[int]]:
 
     if not text.is_file() or not tokenizer.is_file():
         missing = "the model has no tokenizer.json" if text.is_file() else "no such file"
-        raise UsageError(f"--calibration {text}: {missing}")
+        raise UsageError(
+            f"--calibration {text}: {missing}",
+            next_step="Name a text file, or leave the option out to let the model write its own.",
+        )
     ids = Tokenizer.from_file(str(tokenizer)).encode(text.read_text(errors="replace")).ids
     count = min(len(ids) // WINDOW_TOKENS, WINDOWS)
     if count < FEWEST_WINDOWS:

@@ -122,5 +122,7 @@ def _remove(device: Device, paths: Sequence[str]) -> None:
         result = device.shell(["rm", "-rf", path], timeout_s=_TIMEOUT_S)
         if result.returncode != 0:
             raise TransferFailed(
-                f"{path} could not be removed: {result.stderr.strip()[-300:]}", serial=device.serial
+                f"{path} could not be removed: {result.stderr.strip()[-300:]}",
+                serial=device.serial,
+                next_step=f"Run it again, or remove it by hand: rm -rf {path}",
             )

@@ -110,7 +110,10 @@ def stop_command(as_json: bool = _JSON) -> None:
 
 @app.command("set")
 def set_command(
-    serial: str = typer.Argument(help="A virtual phone's serial, as `slm devices emulate` prints it."),
+    device: str = typer.Argument(
+        help="A virtual phone: its serial, as `slm devices emulate` prints it, or the name given to it.",
+        metavar="DEVICE",
+    ),
     assignments: list[str] = typer.Argument(None, metavar="[NAME=VALUE]...", help="Conditions to change."),
 ) -> None:
     """Change what a virtual phone reports while it runs, and print all its conditions as JSON.
@@ -121,10 +124,13 @@ def set_command(
       slm devices set 127.0.0.1:40123 thermal_status=3 zones.cpu-0-0=81.5
       slm devices set 127.0.0.1:40123 battery_percent=12 charging=true current_ua=none
     """  # noqa: D301
+    from toolkit.devices.names import find_name
     from toolkit.devices.virtual.conditions import parse_assignments, set_conditions
     from toolkit.devices.virtual.fleet import find_phone
 
-    phone = find_phone(serial, Settings.from_environment())
+    settings = Settings.from_environment()
+    named = find_name(device, settings)
+    phone = find_phone(named.serial if named else device, settings)
     conditions = set_conditions(phone, **parse_assignments(assignments or []))
     print(conditions.model_dump_json(indent=2))
 

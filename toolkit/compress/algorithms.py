@@ -90,12 +90,16 @@ def quantize(weight: torch.Tensor, spec: TensorQuantization, *, subject: str) ->
     scheme = SCHEMES.get(spec.scheme)
     if not scheme.quantized:
         raise UnknownScheme(
-            f"Scheme {scheme.name} keeps floats; there is nothing to quantize.", subject=subject
+            f"Scheme {scheme.name} keeps floats; there is nothing to quantize.",
+            subject=subject,
+            next_step="Choose a quantized scheme: 8w, 8da8w, 4w or 8da4w.",
         )
     algorithm = ALGORITHMS.get(spec.algorithm)
     if weight.ndim != 2:
         raise CompressError(
-            f"Only matrices can be quantized, not shape {list(weight.shape)}.", subject=subject
+            f"Only matrices can be quantized, not shape {list(weight.shape)}.",
+            subject=subject,
+            next_step="Quantize linears and embeddings only.",
         )
     rows, columns = weight.shape
     group_size = columns_per_group(spec.group_size, columns, subject=subject)

@@ -45,7 +45,11 @@ def gptq(
     bits = SCHEMES.get(spec.scheme).weight_bits
     group_size = columns_per_group(spec.group_size, columns, subject=subject)
     if not (torch.isfinite(weight).all() and torch.isfinite(hessian).all()):
-        raise CompressError("The weights or their inputs hold NaN or infinity.", subject=subject)
+        raise CompressError(
+            "The weights or their inputs hold NaN or infinity.",
+            subject=subject,
+            next_step="Choose --algorithm hqq, or give another --calibration text.",
+        )
     order = torch.argsort(hessian.diagonal(), descending=True)
     factor = _inverse_factor(hessian[order][:, order], subject)
     quantized = QuantizedTensor(
@@ -94,7 +98,11 @@ def _inverse_factor(hessian: torch.Tensor, subject: str) -> torch.Tensor:
     damped = (hessian + torch.diag(damping)).to(torch.float64)
     factor, failed = torch.linalg.cholesky_ex(damped)
     if failed:
-        raise CompressError("The inputs' second moments cannot be inverted.", subject=subject)
+        raise CompressError(
+            "The inputs' second moments cannot be inverted.",
+            subject=subject,
+            next_step="Give a longer --calibration text, or choose --algorithm hqq.",
+        )
     inverse = torch.cholesky_inverse(factor)
     upper: torch.Tensor = torch.linalg.cholesky(inverse, upper=True)
     return upper.to(torch.float32)

@@ -73,4 +73,7 @@ def find_scheme(weight_bits: int, *, dynamic_activation: bool) -> Scheme:
         if held == (weight_bits, dynamic_activation, True):
             return scheme
     activations = "dynamic 8-bit" if dynamic_activation else "float"
-    raise UnknownScheme(f"No scheme has {weight_bits}-bit weights and {activations} activations.")
+    raise UnknownScheme(
+        f"No scheme has {weight_bits}-bit weights and {activations} activations.",
+        next_step=f"Choose one of {', '.join(SCHEMES)}.",
+    )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import platform
 import re
-import shutil
 from pathlib import Path
 
 from toolkit.devices import identity
@@ -41,16 +39,6 @@ def os_name() -> str | None:
         return platform.freedesktop_os_release()["PRETTY_NAME"]
     except (OSError, KeyError):
         return platform.system() or None
-
-
-def check_room(path: Path, size_bytes: int) -> None:
-    """Refuse to fetch a file that this machine has no room for; adb would blame the device.
-
-    Raises:
-        OSError: there is less space; as the system says it when it is full.
-    """
-    if shutil.disk_usage(path.parent).free < size_bytes:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path.parent))
 
 
 def running_system() -> str | None:

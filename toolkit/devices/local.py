@@ -112,7 +112,9 @@ class LocalDevice:
             )
         except ProcessTimeout:
             raise DeviceTimeout(
-                f"`{argv[0]}` ran longer than {timeout_s:.0f} s.", serial=self.serial
+                f"`{argv[0]}` ran longer than {timeout_s:.0f} s.",
+                serial=self.serial,
+                next_step="Run it again when this machine is less busy.",
             ) from None
         except CannotStart as error:
             # As a shell says it: 127 not found, 126 found but not executable.
@@ -172,7 +174,9 @@ class LocalDevice:
         try:
             _copy_file(source, target, progress)
         except FileNotFoundError as error:
-            raise FileAbsent(f"No file {error.filename}.", serial=self.serial) from error
+            raise FileAbsent(
+                f"No file {error.filename}.", serial=self.serial, next_step="Check the path."
+            ) from error
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise DeviceFull(
@@ -181,7 +185,9 @@ class LocalDevice:
                     next_step="Free some space.",
                 ) from error
             raise TransferFailed(
-                f"Copying to {target} failed: {error.strerror}.", serial=self.serial
+                f"Copying to {target} failed: {error.strerror}.",
+                serial=self.serial,
+                next_step="Check that the folder can be written to, and run it again.",
             ) from error
 
 

@@ -129,7 +129,9 @@ def check(device: Device, files: Sequence[Delivery]) -> tuple[list[bool], int | 
         *answers, space = result.stdout.split("\n", len(batch))
         if len(answers) != len(batch):
             raise TransferFailed(
-                f"The device could not compare files: {result.stderr.strip()[-300:]}", serial=device.serial
+                f"The device could not compare files: {result.stderr.strip()[-300:]}",
+                serial=device.serial,
+                next_step=f"Run it again; `slm doctor --device {device.serial}` says what the device lacks.",
             )
         same += [answer == "same" for answer in answers]
         free_bytes = parse_df_free_bytes(space) or free_bytes

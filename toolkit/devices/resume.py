@@ -105,7 +105,9 @@ def _length_after(device: Device, script: list[str], remote: str) -> int:
     printed = result.stdout.strip()
     if not printed.isdigit():
         raise TransferFailed(
-            f"The device could not prepare {remote}: {result.stderr.strip()[-300:]}", serial=device.serial
+            f"The device could not prepare {remote}: {result.stderr.strip()[-300:]}",
+            serial=device.serial,
+            next_step=f"Run it again; `slm doctor --device {device.serial}` says what the device lacks.",
         )
     return int(printed)
 

@@ -109,6 +109,7 @@ class ShellDevice(ABC):
             raise DeviceError(
                 f"Free space is unreadable: `df -k {self._parent}` printed {result.stdout[:200]!r}.",
                 serial=self.serial,
+                next_step=f"Run it again; `slm doctor --device {self.serial}` says what the device lacks.",
             )
         return free
 
@@ -257,7 +258,11 @@ class ShellDevice(ABC):
         result = self.shell(["sh", "-c", SIZE_OR_ABSENT, "slm-size", remote], timeout_s=self._patience.call_s)
         answer = result.stdout.strip()
         if answer == "absent":
-            raise FileAbsent(f"The device has no file {remote}.", serial=self.serial)
+            raise FileAbsent(
+                f"The device has no file {remote}.",
+                serial=self.serial,
+                next_step="Check the path, or push the file again.",
+            )
         if not answer.isdigit():
             said = result.stderr.strip()[-300:] or "no answer"
             raise DeviceUnreadable(

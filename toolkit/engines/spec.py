@@ -25,6 +25,7 @@ class Capabilities:
         asymmetric_channels: one scale per channel may come with a zero point.
         gguf_integers: can keep all of a GGUF file's integers.
         default_opset: the operator set that models are written in; None for a format without.
+        newest_opset: the newest one that it loads.
     """
 
     linears: Mapping[str, tuple[int, ...]]
@@ -34,6 +35,7 @@ class Capabilities:
     asymmetric_channels: bool = True
     gguf_integers: bool = True
     default_opset: int | None = None
+    newest_opset: int | None = None
 
 
 @dataclass(frozen=True)

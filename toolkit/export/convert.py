@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from toolkit import progress
 from toolkit.artifact import (
@@ -28,7 +28,7 @@ from toolkit.calibration.matrices import calibrate
 from toolkit.calibration.texts import generated, windows
 from toolkit.capture.capture import cached_capture
 from toolkit.capture.description import describe
-from toolkit.capture.folding import Folded, fold
+from toolkit.capture.folding import fold
 from toolkit.capture.graph import DecoderGraph
 from toolkit.capture.patterns import matrix_columns, routers
 from toolkit.capture.rope import rope_table, rope_values
@@ -42,7 +42,7 @@ from toolkit.engines.spec import EngineSpec
 from toolkit.errors import ContextTooLong, MissingWeights, UnsupportedModel, UsageError
 from toolkit.evaluate import parity
 from toolkit.export import facts
-from toolkit.export.lowering import EngineLowering, LoweredModel, LoweringJob, lowering_for
+from toolkit.export.lowering import LoweringJob, lowering_for
 from toolkit.export.quantization import label_of, plan_for
 from toolkit.export.request import ConvertRequest
 from toolkit.export.trial import try_out
@@ -101,6 +101,21 @@ def convert(
     engine = ENGINES.get(request.backend)
     plan = plan or plan_for(request, source.config)
     check_supported(plan, engine)
+    with _about(source, engine):
+        return _converted(source, request, output, settings, plan, engine, started, overwrite=overwrite)
+
+
+def _converted(
+    source: ModelSource,
+    request: ConvertRequest,
+    output: Path,
+    settings: Settings,
+    plan: QuantizationPlan,
+    engine: EngineSpec,
+    started: float,
+    *,
+    overwrite: bool,
+) -> Artifact:
     lowering = lowering_for(engine)
     opset = lowering.opset(request.opset)
     context = _context_length(source, request.context)
@@ -120,7 +135,9 @@ def convert(
             _calibrated(source, model, request.calibration, plan, graph, tied, folder, stages) as calibrated,
             stages("quantize and write"),
         ):
-            folded = _folded(source, model, graph, context)
+            folded = fold(
+                graph, source.weights, lambda name, length: rope_values(model, name, length), context
+            )
             job = LoweringJob(
                 name=source.name,
                 config=source.config,
@@ -137,7 +154,7 @@ def convert(
                 opset=opset,
                 tokens=facts.special_tokens(folder),
             )
-            lowered = _lower(lowering, folder, job)
+            lowered = lowering.write(folder, job)
         with stages("check parity" if request.parity_check else "greedy reference"):
             limit = parity.threshold(lowered.stored.values()) if request.parity_check else None
             agreement, greedy = try_out(source, model, folder, tied, context, limit, engine)
@@ -197,20 +214,16 @@ def _calibrated(
         yield done
 
 
-def _folded(source: ModelSource, model: Any, graph: DecoderGraph, context: int) -> Folded:
+@contextmanager
+def _about(source: ModelSource, engine: EngineSpec) -> Iterator[None]:
+    """Whoever refuses an operation deep in a graph does not know the model's name, nor what else there is."""
     try:
-        return fold(graph, source.weights, lambda name, length: rope_values(model, name, length), context)
+        yield
     except UnsupportedModel as error:
         error.subject = error.subject or source.name
-        raise
-
-
-def _lower(lowering: EngineLowering, folder: Path, job: LoweringJob) -> LoweredModel:
-    try:
-        return lowering.write(folder, job)
-    except UnsupportedModel as error:
-        # Whoever refuses an operation deep in a lowering does not know the model's name.
-        error.subject = error.subject or job.name
+        error.next_step = error.next_step or (
+            f"Choose a model of a type that docs/families.md lists for {engine.title}."
+        )
         raise
 
 
@@ -219,7 +232,9 @@ def _context_length(source: ModelSource, asked: int | None) -> int:
     if asked is None:
         return min(DEFAULT_CONTEXT, limit or DEFAULT_CONTEXT)
     if asked < 1:
-        raise UsageError(f"--context {asked}: at least 1 token")
+        raise UsageError(
+            f"--context {asked}: at least 1 token", next_step="Pass --context 1 or more, or leave it out."
+        )
     if limit is not None and asked > limit:
         raise ContextTooLong(
             f"context {asked} is longer than the {limit} positions the model was trained for",

@@ -62,12 +62,13 @@ def special_tokens(folder: Path) -> dict[str, Any]:
 
 
 def peak_rss_bytes() -> int:
-    """Largest resident size of this process so far."""
+    """Largest resident size of this process, and of those that it has waited for, so far."""
     import resource
 
     # Linux reports kilobytes, macOS bytes.
     scale = 1 if platform.system() == "Darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return max(resource.getrusage(one).ru_maxrss for one in who) * scale
 
 
 def version(package: str) -> str:

@@ -21,7 +21,10 @@ def check_request(request: ConvertRequest) -> None:
     """
     plan = _plan(request, tied=False, layers=1)
     if request.calibration is not None and not plan.calibrated:
-        raise UsageError("--calibration is for --algorithm gptq; the others need no text")
+        raise UsageError(
+            "--calibration is for --algorithm gptq; the others need no text",
+            next_step="Leave out --calibration, or pass --algorithm gptq.",
+        )
 
 
 def plan_for(request: ConvertRequest, config: Any) -> QuantizationPlan:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from toolkit.artifact import GreedyReference, Parity
 from toolkit.capture.rope import first_long_position
 from toolkit.engines.spec import EngineSpec
-from toolkit.errors import ParityFailed
+from toolkit.errors import EngineFailed, ParityFailed
 from toolkit.evaluate import parity
-from toolkit.inference.decoder import open_decoder
+from toolkit.inference.apart import decoder_apart
 from toolkit.inference.reference import reference_logits
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def try_out(
 
     Raises:
         ParityFailed: it says something else than the original.
+        EngineFailed: the engine cannot run it; its process is another one than ours.
         SourceError: its makers' own code cannot load the original.
     """
     ids, prompt = parity.parity_ids(folder, source.config.vocab_size)
@@ -61,15 +62,22 @@ def try_out(
     if limit is not None:
         # Before the engine is loaded: both at once would need more memory.
         expected = reference_logits(source, skeleton, tied, ids, first_position=first)
-    decoder = open_decoder(engine, folder, max(length, len(prompt) + tokens))
-    if limit is not None and expected is not None:
-        agreement = parity.measure(expected, decoder, ids, limit)
-        if not agreement.passed:
-            raise ParityFailed(
-                f"the artifact disagrees with transformers: mean KL {agreement.mean_kl:.4g}, "
-                f"max abs diff {agreement.max_abs_diff:.4g}, allowed {agreement.threshold}",
-                subject=source.name,
-                next_step="Use more bits or smaller groups, or pass --no-parity-check to convert without "
-                "comparing.",
-            )
-    return agreement, parity.greedy_reference(decoder, prompt, tokens)
+    try:
+        with decoder_apart(engine, folder, max(length, len(prompt) + tokens)) as decoder:
+            if limit is not None and expected is not None:
+                agreement = parity.measure(expected, decoder, ids, limit)
+                if not agreement.passed:
+                    raise _disagreement(agreement, source.name)
+            return agreement, parity.greedy_reference(decoder, prompt, tokens)
+    except EngineFailed as error:
+        error.subject = error.subject or source.name
+        raise
+
+
+def _disagreement(agreement: Parity, subject: str) -> ParityFailed:
+    return ParityFailed(
+        f"the artifact disagrees with transformers: mean KL {agreement.mean_kl:.4g}, "
+        f"max abs diff {agreement.max_abs_diff:.4g}, allowed {agreement.threshold}",
+        subject=subject,
+        next_step="Use more bits or smaller groups, or pass --no-parity-check to convert without comparing.",
+    )

@@ -1,4 +1,6 @@
-"""The kinds of steps that a recipe may have. Whoever adds one registers it here, or from outside, once.
+"""The kinds of steps that a recipe may have.
+
+Another package adds one with an entry point of the group ``slm.step_kinds`` that names its :class:`StepKind`.
 
 A kind says which steps a recipe stands for; its :class:`toolkit.recipes.steps.Work` says how one is done and
 where. Nothing else in `recipes/` knows one kind from another.
@@ -43,7 +45,14 @@ class StepKind(ABC):
         """
 
 
-STEP_KINDS: Registry[StepKind] = Registry("kind of step", RecipeError)
+def _complaint(_: str, entry: object) -> str | None:
+    """What is wrong with an entry that a package brings."""
+    return None if isinstance(entry, StepKind) else f"is a {type(entry).__name__} and no StepKind"
+
+
+STEP_KINDS: Registry[StepKind] = Registry(
+    "kind of step", RecipeError, entry_points="slm.step_kinds", complaint=_complaint
+)
 STEP_KINDS.register("fetch", "toolkit.recipes.kinds.fetch:KIND")
 STEP_KINDS.register("convert", "toolkit.recipes.kinds.convert:KIND")
 STEP_KINDS.register("profile", "toolkit.recipes.kinds.profile:KIND")

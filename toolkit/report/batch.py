@@ -66,8 +66,16 @@ def read_batch(path: Path) -> BatchStatus:
     try:
         return BatchStatus.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise UsageError(f"cannot be read: {error.strerror}", subject=str(path)) from None
+        raise UsageError(
+            f"cannot be read: {error.strerror}",
+            subject=str(path),
+            next_step="Give the JSON that `slm recipe status RECIPE --json` prints.",
+        ) from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"not a batch status: {where}: {first['msg']}", subject=str(path)) from None
+        raise UsageError(
+            f"not a batch status: {where}: {first['msg']}",
+            subject=str(path),
+            next_step="Give the JSON that `slm recipe status RECIPE --json` prints.",
+        ) from None

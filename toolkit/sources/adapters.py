@@ -10,19 +10,20 @@ from toolkit.errors import SourceError
 
 ADAPTER_CONFIG = "adapter_config.json"
 _ADAPTER_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
-# Parts of tensor names that peft gives; base_layer and modules_to_save wrap the model's own tensors.
+# How modules begin that peft adds; base_layer and modules_to_save wrap the model's own tensors. The dot is a
+# part of it: Gemma 3 has a mm_soft_emb_norm, which is no oft_.
 _MARKS = (
-    "lora_",
+    ".lora_",
     ".base_layer.",
     ".modules_to_save.",
     ".original_module.",
     ".ia3_",
-    "hada_",
-    "lokr_",
-    "oft_",
-    "vera_lambda",
-    "prompt_encoder.",
-    "base_model.model.",
+    ".hada_",
+    ".lokr_",
+    ".oft_",
+    ".vera_lambda",
+    ".prompt_encoder.",
+    ".base_model.model.",
 )
 _MERGE = "PeftModel.from_pretrained(base, adapter).merge_and_unload().save_pretrained(DIR), then convert DIR."
 

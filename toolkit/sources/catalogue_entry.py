@@ -64,7 +64,9 @@ def add_entry(
     folder = Path(model).expanduser()
     local = folder.is_dir()
     if local and revision is not None:
-        raise UsageError("--revision is for hub models only", subject=model)
+        raise UsageError(
+            "--revision is for hub models only", subject=model, next_step="Leave out --revision."
+        )
     own = safe_name(name or (folder.resolve().name if local else model.rpartition("/")[2]))
     file = settings.models_dir / f"{own.casefold()}.json"
     if own in shipped():

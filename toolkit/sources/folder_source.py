@@ -146,7 +146,9 @@ def _build(make: Any, origin: Path) -> Any:
         return make()
     except (StrictDataclassError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise SourceCorrupt(
-            f"config.json does not make a valid config: {str(error).splitlines()[0]}", subject=str(origin)
+            f"config.json does not make a valid config: {str(error).splitlines()[0]}",
+            subject=str(origin),
+            next_step="Correct what it names, or get config.json of the model again.",
         ) from error
 
 
@@ -167,7 +169,11 @@ def config_fields(folder: Path) -> dict[str, Any]:
             next_step="Give a folder that holds config.json and model.safetensors.",
         ) from None
     except (OSError, ValueError) as error:
-        raise SourceCorrupt(f"cannot be read: {error}", subject=str(path)) from None
+        raise SourceCorrupt(
+            f"cannot be read: {error}", subject=str(path), next_step="Get config.json of the model again."
+        ) from None
     if not isinstance(fields, dict):
-        raise SourceCorrupt("is not a JSON object", subject=str(path))
+        raise SourceCorrupt(
+            "is not a JSON object", subject=str(path), next_step="Get config.json of the model again."
+        )
     return fields

@@ -79,7 +79,9 @@ def read_header(path: Path) -> GgufHeader:
     except FileNotFoundError:
         raise SourceNotFound("no such file", subject=str(path), next_step="Check the path.") from None
     except OSError as error:
-        raise SourceError(f"cannot be read: {error.strerror}", subject=str(path)) from error
+        raise SourceError(
+            f"cannot be read: {error.strerror}", subject=str(path), next_step="Check who may read the file."
+        ) from error
     except ValueError:  # mmap refuses an empty file
         raise _corrupt(path, "the file is empty") from None
 
@@ -100,9 +102,17 @@ class _HeaderParser:
         self._position = 4
         version, tensor_count, metadata_count = self._unpack("IQQ")
         if version & 0xFFFF == 0:
-            raise SourceError("big-endian GGUF files are not supported", subject=str(self._path))
+            raise SourceError(
+                "big-endian GGUF files are not supported",
+                subject=str(self._path),
+                next_step="Get a little-endian file, or swap this one: gguf-convert-endian FILE little",
+            )
         if version not in _VERSIONS:
-            raise SourceError(f"GGUF version {version} is not supported", subject=str(self._path))
+            raise SourceError(
+                f"GGUF version {version} is not supported",
+                subject=str(self._path),
+                next_step="Get a file of version 2 or 3, which llama.cpp has written since August 2023.",
+            )
         # A key-value pair takes 13 bytes at least, a tensor entry 24.
         self._claim(metadata_count, 13, "metadata entries")
         metadata = self._read_metadata(metadata_count)

@@ -60,5 +60,7 @@ def _float32_vector(header: GgufHeader, name: str) -> NDArray[np.float32]:
 
     entry = header.tensors.get(name)
     if entry is None or entry.type_name != "F32":
-        raise SourceCorrupt(f"tensor {name} is missing or not F32", subject=str(header.path))
+        raise SourceCorrupt(
+            f"tensor {name} is missing or not F32", subject=str(header.path), next_step="Get the file again."
+        )
     return np.fromfile(header.path, np.float32, math.prod(entry.shape), offset=entry.offset_bytes)

@@ -105,7 +105,11 @@ class Hub:
             )
         info = self._model_info(repo_id, revision)
         if not any(file.rfilename == CONFIG for file in info.siblings or []):
-            raise SourceNotFound("the repository has no config.json", subject=repo_id)
+            raise SourceNotFound(
+                "the repository has no config.json",
+                subject=repo_id,
+                next_step="Give a repository in transformers' layout, or the path of a GGUF file of it.",
+            )
         with bar(f"download {repo_id}") as progress:
             fetch = _Fetch(self, repo_id, str(info.sha), progress)
             return fetch.file(CONFIG, 0, revision=revision or "main")
@@ -167,9 +171,17 @@ class Hub:
                 next_step="Accept its terms on the hub, then log in with `hf auth login`.",
             ) from error
         except RevisionNotFoundError as error:
-            raise SourceNotFound(f"has no revision {revision!r}", subject=repo_id) from error
+            raise SourceNotFound(
+                f"has no revision {revision!r}",
+                subject=repo_id,
+                next_step="Leave out --revision, or give a commit, branch or tag of the repository.",
+            ) from error
         except (RepositoryNotFoundError, HFValidationError) as error:
-            raise SourceNotFound("no such model on the hub", subject=repo_id) from error
+            raise SourceNotFound(
+                "no such model on the hub",
+                subject=repo_id,
+                next_step="Check the spelling; hub ids are owner/name. Private models need `hf auth login`.",
+            ) from error
         except _network_errors(HfHubHTTPError) as error:
             _raise_of_this_machine(error)
             raise HubUnreachable(

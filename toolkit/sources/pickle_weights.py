@@ -101,8 +101,12 @@ def _load(file: Path) -> dict[str, torch.Tensor]:
         loaded = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError) as error:
         raise SourceCorrupt(
-            f"cannot be loaded as plain tensors ({str(error).splitlines()[0]})", subject=str(file)
+            f"cannot be loaded as plain tensors ({str(error).splitlines()[0]})",
+            subject=str(file),
+            next_step="Get the file again, or a model.safetensors of the same model.",
         ) from None
     if not isinstance(loaded, dict):
-        raise SourceCorrupt("holds no state dict", subject=str(file))
+        raise SourceCorrupt(
+            "holds no state dict", subject=str(file), next_step="Get a model.safetensors of the same model."
+        )
     return {name: value for name, value in loaded.items() if isinstance(value, torch.Tensor)}

@@ -80,9 +80,13 @@ def _fields_in(file: Path) -> Mapping[str, Any]:
     try:
         fields = json.loads(file.read_text(errors="replace"))
     except ValueError as error:
-        raise SourceCorrupt(f"is not JSON: {error}", subject=str(file)) from None
+        raise SourceCorrupt(
+            f"is not JSON: {error}", subject=str(file), next_step="Give the config.json of a model."
+        ) from None
     if not isinstance(fields, dict):
-        raise SourceCorrupt("is not a JSON object", subject=str(file))
+        raise SourceCorrupt(
+            "is not a JSON object", subject=str(file), next_step="Give the config.json of a model."
+        )
     return fields
 
 

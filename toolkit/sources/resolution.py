@@ -42,7 +42,9 @@ def resolve(
     path = Path(model).expanduser()
     if model.startswith("random:") or _is_gguf(model) or path.is_dir():
         if revision is not None:
-            raise UsageError("--revision is for hub models only", subject=model)
+            raise UsageError(
+                "--revision is for hub models only", subject=model, next_step="Leave out --revision."
+            )
         return _open_local(model, path, settings, trust_remote_code)
     hub = hub or Hub()
     if model in (DEMO.model_name, DEMO.hub_id):

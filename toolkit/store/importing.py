@@ -172,7 +172,11 @@ def _opened(path: Path) -> Iterator[Any]:
         with path.open(encoding=encoding) as text:
             yield text
     except OSError as error:
-        raise UsageError(f"cannot be read: {error.strerror}", subject=str(path)) from None
+        raise UsageError(
+            f"cannot be read: {error.strerror}",
+            subject=str(path),
+            next_step="Check the path, and who may read the file.",
+        ) from None
     except (json.JSONDecodeError, UnicodeError, RecursionError) as error:
         raise ImportInvalid(f"is not JSON: {error}", subject=str(path), next_step=_EXPECTED) from None
 

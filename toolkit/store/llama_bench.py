@@ -21,6 +21,14 @@ def llama_bench_rows(stored: StoredRun) -> list[dict[str, Any]]:
     run = stored.run
     measured = [repetition for repetition in stored.repetitions if not repetition.warmup]
     rows = []
+    together = [stored.measured("combined_ns", repetition.index) for repetition in measured]
+    if any(together):
+        # Of a file of llama-bench's own, written with -pg.
+        samples = [round(ns) for ns in together if ns]
+        generated = run.generate_tokens - 1
+        return [
+            _row(stored, n_prompt=run.prompt_tokens, n_gen=generated, n_depth=run.depth, samples_ns=samples)
+        ]
     prefills_ns = [repetition.prefill_ns for repetition in measured if repetition.prefill_ns is not None]
     if prefills_ns:
         rows.append(

@@ -24,7 +24,7 @@ from toolkit.errors import ImportInvalid
 from toolkit.store.ids import id_of_content
 from toolkit.store.llama_bench_names import architecture_of, file_name, model_of, quantization_of
 from toolkit.store.llama_bench_settings import settings_of
-from toolkit.store.measurements import tokens_per_second
+from toolkit.store.measurements import measurement, tokens_per_second
 from toolkit.store.rows import Artifact, Device, Repetition, Run, StoredRun
 
 PROTOCOL = 0
@@ -72,10 +72,14 @@ def runs_of_llama_bench(
         device_name: what to call the device.
 
     Raises:
-        ImportInvalid: not what llama-bench writes, or a test that times prompt and generation together.
+        ImportInvalid: not what llama-bench writes, or a test of no tokens.
     """
     if not isinstance(rows, list):
-        raise ImportInvalid("is not a list of llama-bench's tests", subject=subject)
+        raise ImportInvalid(
+            "is not a list of llama-bench's tests",
+            subject=subject,
+            next_step="Write the file with: llama-bench -o json",
+        )
     unnamed = _sha256(rows)
     for number, row in enumerate(rows, start=1):
         try:
@@ -91,11 +95,11 @@ def runs_of_llama_bench(
         if _AFTER_PROMPT.fullmatch(test.test):
             # The prompt is only the depth at which tokens are generated, and is not timed.
             test = test.model_copy(update={"n_depth": test.n_depth + test.n_prompt, "n_prompt": 0})
-        if (test.n_prompt > 0) == (test.n_gen > 0):
+        if test.n_prompt + test.n_gen == 0:
             raise ImportInvalid(
-                f"test {number} times {test.n_prompt} prompt and {test.n_gen} generated tokens together",
+                f"test {number} has neither prompt nor generated tokens",
                 subject=subject,
-                next_step="Nothing was imported. Measure with -p and -n instead of -pg.",
+                next_step="Nothing was imported. Measure with -p, -n or -pg.",
             )
         yield (
             _run(test, row, _device(test, device_name, unnamed)),
@@ -107,10 +111,12 @@ def _run(test: LlamaBenchTest, row: dict[str, Any], device: Device) -> StoredRun
     artifact = _artifact(test)
     started_ns = int(test.test_time.timestamp()) * _NS_PER_S
     engine, version = _engine(test)
-    tokens = test.n_prompt or test.n_gen
+    tokens = test.n_prompt + test.n_gen
     rates = [tokens_per_second(tokens, ns) for ns in test.samples_ns]
     rate, spread = statistics.median(rates), statistics.stdev(rates) if len(rates) > 1 else None
-    prefill = test.n_prompt > 0
+    # Of -pg: one time for prompt and generation together, which is neither's.
+    combined = test.n_prompt > 0 and test.n_gen > 0
+    prefill, decode = test.n_prompt > 0 and not combined, test.n_gen > 0 and not combined
     run = Run(
         id=id_of_content([row, device.key]),
         device_key=device.key,
@@ -141,8 +147,8 @@ def _run(test: LlamaBenchTest, row: dict[str, Any], device: Device) -> StoredRun
         affinity=_cpus(test.cpu_mask),
         prefill_tokens_per_second=rate if prefill else None,
         prefill_stdev=spread if prefill else None,
-        decode_tokens_per_second=None if prefill else rate,
-        decode_stdev=None if prefill else spread,
+        decode_tokens_per_second=rate if decode else None,
+        decode_stdev=spread if decode else None,
         ttft_ns=round(statistics.median(test.samples_ns)) if prefill else None,
         settings=settings_of({**row, "backends": ""} if engine != "llama.cpp" else row),
     )
@@ -153,11 +159,19 @@ def _run(test: LlamaBenchTest, row: dict[str, Any], device: Device) -> StoredRun
             started_unix_ns=started_ns,
             prefill_ns=ns if prefill else None,
             decode_ns=(),
-            decode_total_ns=0 if prefill else ns,
+            decode_total_ns=ns if decode else 0,
         )
         for index, ns in enumerate(test.samples_ns)
     )
-    return StoredRun(run=run, device=device, artifact=artifact, repetitions=repetitions, conditions=())
+    measured = [measurement("combined_ns", ns, index) for index, ns in enumerate(test.samples_ns)]
+    return StoredRun(
+        run=run,
+        device=device,
+        artifact=artifact,
+        repetitions=repetitions,
+        conditions=(),
+        measurements=(measurement("combined_tokens_per_second", rate), *measured) if combined else (),
+    )
 
 
 def _device(test: LlamaBenchTest, name: str | None, unnamed: str) -> Device:

@@ -53,9 +53,14 @@ for _quantity in (
         "battery_rise_celsius", "C", "the battery's highest reading after a repetition less the first before"
     ),
     Quantity("cpu_rise_celsius", "C", "the same of the hottest CPU zone"),
+    Quantity(
+        "combined_tokens_per_second", "tok/s",
+        "(prompt tokens + decode steps) / time of both together, as llama-bench -pg times them",
+    ),
     Quantity("prefill_joules", "J", "net energy of a repetition's prefill", "repetition"),
     Quantity("decode_joules", "J", "net energy of a repetition's decode steps", "repetition"),
-):
+    Quantity("combined_ns", "ns", "time of a repetition's prefill and decode steps together", "repetition"),
+):  # fmt: skip
     VOCABULARY.register(_quantity.name, _quantity)
 
 

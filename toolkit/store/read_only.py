@@ -79,7 +79,11 @@ def ask(store: Store, statement: str, *, limit: int | None = None) -> Answer:
 def _sqlite_cursor(engine: sa.Engine, statement: str, limit: int | None) -> Iterator[Any]:
     database = engine.url.database
     if database in (None, "", ":memory:"):
-        raise StoreError("answers SQL only from a database in a file", subject=str(engine.url))
+        raise StoreError(
+            "answers SQL only from a database in a file",
+            subject=str(engine.url),
+            next_step="Keep results in a file: SLM_STORE_URL=sqlite:////path/to/results.db",
+        )
     # The store's own connection keeps the WAL index alive, which a reader alone may not make.
     with engine.connect():
         uri = f"{Path(str(database)).absolute().as_uri()}?mode=ro"

@@ -219,7 +219,11 @@ class Store:
                 sa.select(artifacts.manifest).where(artifacts.sha256 == artifact_sha256)
             )
         if found is None:
-            raise StoreError("no such artifact in the store", subject=artifact_sha256)
+            raise StoreError(
+                "no such artifact in the store",
+                subject=artifact_sha256,
+                next_step="`slm results list` shows whose runs there are.",
+            )
         return found
 
 

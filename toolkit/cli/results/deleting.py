@@ -32,7 +32,11 @@ def delete(
     from toolkit.store.removing import delete_runs
 
     if bool(run_ids) == (where is not None):
-        raise UsageError("takes ids or --where, one of them", subject="delete")
+        raise UsageError(
+            "takes ids or --where, one of them",
+            subject="delete",
+            next_step="slm results delete ID..., or slm results delete --where CONDITION",
+        )
     with open_store(Settings.from_environment().store_url) as store:
         chosen = [store.find_run_id(one) for one in run_ids] if run_ids else store.run_ids(where)
         if where is not None and chosen and not yes and not _agreed(len(chosen)):

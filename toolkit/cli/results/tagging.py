@@ -58,7 +58,11 @@ def untag(
     with open_store(Settings.from_environment().store_url) as store:
         chosen = _chosen(store, run_ids, where)
         if (chosen is None) != everywhere:
-            raise UsageError("needs ids or --where, or else --all", subject=f"untag {tag}")
+            raise UsageError(
+                "needs ids or --where, or else --all",
+                subject=f"untag {tag}",
+                next_step="Give ids, --where CONDITION, or --all for every run that has the tag.",
+            )
         removed = untag_runs(store, tag, chosen)
     print(f"{removed} runs untagged", file=sys.stderr)
 
@@ -89,7 +93,7 @@ def tags(as_json: bool = selection.JSON) -> None:
 
 def _chosen(store: Store, run_ids: list[str] | None, where: str | None) -> list[str] | None:
     if run_ids and where is not None:
-        raise UsageError("takes ids or --where, not both")
+        raise UsageError("takes ids or --where, not both", next_step="Leave out the ids, or --where.")
     if run_ids:
         return [store.find_run_id(run_id) for run_id in run_ids]
     return None if where is None else store.run_ids(where)

@@ -10,11 +10,11 @@ from toolkit.devices.adb.client import AdbClient
 from toolkit.devices.adb.description import INFO_SCRIPT, describe
 from toolkit.devices.adb.failures import raise_failure
 from toolkit.devices.base import DeviceInfo
-from toolkit.devices.host import check_room
 from toolkit.devices.patience import Patience
 from toolkit.devices.process import Finished
 from toolkit.devices.shell_device import ShellDevice
 from toolkit.errors import DeviceError, TransferFailed
+from toolkit.files import check_room
 from toolkit.progress import ProgressCallback, silent
 
 # The one place that every Android version lets the shell user write to and execute from.
@@ -62,7 +62,7 @@ class AdbDevice(ShellDevice):
         self._check_arrived(remote, size)
 
     def _pull_into(self, remote: str, local: Path, *, size_bytes: int, on_tick: Callable[[], None]) -> None:
-        check_room(local, size_bytes)
+        check_room(local.parent, size_bytes)
         self._transfer(
             ["pull", remote, str(local)], size_bytes=size_bytes, on_tick=on_tick, doing=f"pulling {remote}"
         )

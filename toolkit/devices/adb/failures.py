@@ -40,7 +40,11 @@ def raise_failure(text: str, *, serial: str, doing: str, otherwise: type[DeviceE
                 next_step=advice_for("no permissions"),
             )
         case Failure.MISSING_FILE | Failure.DENIED:
-            raise TransferFailed(f"Failed while {doing}: adb said: {said}", serial=serial)
+            raise TransferFailed(
+                f"Failed while {doing}: adb said: {said}",
+                serial=serial,
+                next_step="Check that the path is there and may be used, and run it again.",
+            )
         case Failure.LOST:
             raise DeviceLost(
                 f"The phone vanished while {doing} (adb said: {said}).", serial=serial, next_step=_LOST_NEXT
@@ -49,7 +53,11 @@ def raise_failure(text: str, *, serial: str, doing: str, otherwise: type[DeviceE
         raise otherwise(
             f"The connection broke while {doing} (adb said: {said}).", serial=serial, next_step=_LOST_NEXT
         )
-    raise otherwise(f"Failed while {doing}: adb said: {said}", serial=serial)
+    raise otherwise(
+        f"Failed while {doing}: adb said: {said}",
+        serial=serial,
+        next_step="Check that the path is there and may be used, and run it again.",
+    )
 
 
 def _complaint(text: str) -> str:

@@ -89,11 +89,19 @@ def raise_failure(
                 next_step=f"Check that it is on and that its ssh server runs: ssh {destination} true",
             )
         case Failure.DENIED:
-            raise TransferFailed(f"Failed while {doing}: {said}", serial=serial)
+            raise TransferFailed(
+                f"Failed while {doing}: {said}",
+                serial=serial,
+                next_step="Check that the path is there and may be used, and run it again.",
+            )
     if issubclass(otherwise, DeviceLost):
         raise DeviceLost(
             f"The connection broke while {doing} (ssh said: {said}).",
             serial=serial,
             next_step=f"Check it with `ssh {destination} true` and run the same command again.",
         )
-    raise otherwise(f"Failed while {doing}: {said}", serial=serial)
+    raise otherwise(
+        f"Failed while {doing}: {said}",
+        serial=serial,
+        next_step="Check that the path is there and may be used, and run it again.",
+    )

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 from toolkit.errors import VirtualPhoneFailed
+from toolkit.files import check_room
 from toolkit.settings import Settings
 
 _PACKAGE = "busybox-static"
@@ -17,6 +18,8 @@ _PT_INTERP = 3
 _MACHINES = {"x86_64": 62, "arm64-v8a": 183}
 _ARCHITECTURES = {"x86_64": "amd64", "arm64-v8a": "arm64"}
 _DOWNLOAD_TIMEOUT_S = 120
+# The package, unpacked, and package lists where the machine has none.
+_NEEDED_BYTES = 150_000_000
 
 
 def find_busybox(settings: Settings, abi: str) -> Path:
@@ -24,6 +27,7 @@ def find_busybox(settings: Settings, abi: str) -> Path:
 
     Raises:
         VirtualPhoneFailed: none found and none could be fetched; names the package.
+        OSError: there is no room for it.
     """
     folder = settings.cache_dir / "busybox" / abi
     cached = folder / "busybox"
@@ -60,6 +64,7 @@ def _fetch(folder: Path, abi: str) -> Path:
     download = folder / "download"
     shutil.rmtree(download, ignore_errors=True)
     download.mkdir(parents=True)
+    check_room(download, _NEEDED_BYTES)
     # Package lists of our own when the machine has none, as fresh containers do, or none of the architecture:
     # the machine's need root, and are its administrator's.
     lists, cache = download / "lists", download / "cache"

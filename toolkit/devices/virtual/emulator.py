@@ -55,7 +55,10 @@ def let_kernel_run(emulator: Path, root: Path) -> None:
         VirtualPhoneFailed: neither this namespace nor the machine can have them started.
     """
     if _maps_every_user():
-        raise VirtualPhoneFailed("Refused to register an emulator for the whole machine.")
+        raise VirtualPhoneFailed(
+            "Refused to register an emulator for the whole machine.",
+            next_step="This is a fault of the toolkit: please report it.",
+        )
     lists = root / "proc" / "sys" / "fs" / "binfmt_misc"
     entry = f":slm-arm64:M::{_MAGIC}:{_MASK}:{emulator}:{_FLAGS}"
     try:

@@ -8,6 +8,11 @@ from typing import Any
 
 import torch
 
+# Importing two of these registers llama's and the embedding's kernels with the runtime.
+from executorch.extension.llm.custom_ops import custom_ops  # noqa: F401
+from executorch.extension.pybindings.portable_lib import _load_for_executorch
+from executorch.kernels import quantized  # noqa: F401
+
 
 class ExecutorchDecoder:
     """A decoder with its own KV cache, batch 1.
@@ -17,11 +22,6 @@ class ExecutorchDecoder:
     """
 
     def __init__(self, program: Path) -> None:
-        # Importing these registers llama's and the embedding's kernels with the runtime.
-        from executorch.extension.llm.custom_ops import custom_ops  # noqa: F401
-        from executorch.extension.pybindings.portable_lib import _load_for_executorch
-        from executorch.kernels import quantized  # noqa: F401
-
         self._module: Any = _load_for_executorch(str(program))
         [self._longest] = self._module.run_method("get_max_seq_len", [])
         self._fixed_states = "get_fixed_states_buffer" in self._module.method_names()

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from toolkit.errors import BuildFailed, EngineMismatch
 from toolkit.extras import install_command
-from toolkit.files import put_in_place, scratch_beside, sha256_of
+from toolkit.files import check_room, put_in_place, scratch_beside, sha256_of
 from toolkit.locks import exclusive
 from toolkit.progress import stage
 from toolkit.settings import Settings
@@ -29,6 +29,8 @@ PACKAGE = "com.github.asus4.onnxruntime"
 PACKAGE_VERSION = "0.4.9"
 PACKAGE_SHA256 = "e59788788818fdde1b2e522e766a21ba0f7d8391de55737abf81e32cc801785d"
 PACKAGE_SIZE = "150 MB"
+# npm holds the package once more while it writes it.
+_NEEDED_BYTES = 320_000_000
 ORT_VERSION = "1.29.0"
 _ARCHIVE = "package/Plugins/Android/onnxruntime.aar"
 _MAIN_HEADER = "onnxruntime_c_api.h"
@@ -55,6 +57,7 @@ class Headers:
 
         Raises:
             BuildFailed: npm is missing, the download failed, or the package is not the expected one.
+        OSError: there is no room for it.
         """
         if self.from_package and not (self.path / _MAIN_HEADER).is_file():
             with exclusive(self.path.with_name(f".{self.path.name}.lock")):
@@ -120,6 +123,7 @@ def _npm_pack(folder: Path) -> Path:
             "npm is not installed; it brings the ONNX Runtime headers",
             next_step=f"Install it (Debian: apt-get install npm). {_REPLACE}",
         )
+    check_room(folder, _NEEDED_BYTES)
     command = [npm, "pack", f"{PACKAGE}@{PACKAGE_VERSION}", "--silent", "--pack-destination", str(folder)]
     failed = "npm could not download the package"
     again = f"Check the network and run it again. {_REPLACE}"

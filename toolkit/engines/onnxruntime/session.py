@@ -10,6 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
+# The wheels report home unless this is set before the library is loaded.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+import onnxruntime  # noqa: E402
+
 _PAST, _PRESENT = "past_key_values.", "present."
 # States that a model returns longer than it took them; all others that grow are written in place.
 _APPENDED = "slm.appended_states"
@@ -32,10 +36,6 @@ class OnnxDecoder:
     """
 
     def __init__(self, model: Path, capacity: int) -> None:
-        # The wheels report home unless this is set before the library is loaded.
-        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-        import onnxruntime
-
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         self._session: Any = onnxruntime.InferenceSession(
@@ -43,7 +43,6 @@ class OnnxDecoder:
         )
         self._inputs = {item.name: item for item in self._session.get_inputs()}
         self._capacity = capacity
-        self._ort = onnxruntime
         metadata = self._session.get_modelmeta().custom_metadata_map
         self._appended = set(metadata.get(_APPENDED, "").split(","))
         self._states: dict[str, Any] = {}
@@ -67,7 +66,7 @@ class OnnxDecoder:
             text = self._capacity if name in self._in_place else 0
             shape = (1, *(size if isinstance(size, int) else text for size in sizes))
             zeros = np.zeros(shape, _TYPES[item.type])
-            self._states[name] = self._ort.OrtValue.ortvalue_from_numpy(zeros)
+            self._states[name] = onnxruntime.OrtValue.ortvalue_from_numpy(zeros)
 
     def rewind(self, position: int) -> int:
         """Forget all but the first tokens; all of them where a state holds more than rows of a cache."""

@@ -17,7 +17,10 @@ class ExecutorchLowering:
     def opset(self, asked: int | None) -> None:
         """Programs have none."""
         if asked is not None:
-            raise UsageError("--opset is for ONNX; it has no meaning with --backend executorch")
+            raise UsageError(
+                "--opset is for ONNX; it has no meaning with --backend executorch",
+                next_step="Leave out --opset, or convert with --backend onnxruntime.",
+            )
 
     def write(self, folder: Path, job: LoweringJob) -> LoweredModel:
         """Lower into one program file."""

@@ -22,9 +22,14 @@ class OnnxLowering:
     def opset(self, asked: int | None) -> int | None:
         """One that the engine and this toolkit know."""
         wanted = ONNXRUNTIME.capabilities.default_opset if asked is None else asked
-        newest = int(onnx.defs.onnx_opset_version())
+        known = int(onnx.defs.onnx_opset_version())
+        newest = min(known, ONNXRUNTIME.capabilities.newest_opset or known)
         if wanted is None or not OLDEST_OPSET <= wanted <= newest:
-            raise UsageError(f"--opset {wanted}: {OLDEST_OPSET} to {newest} are possible")
+            nearest = min(max(wanted or newest, OLDEST_OPSET), newest)
+            raise UsageError(
+                f"--opset {wanted}: {OLDEST_OPSET} to {newest} are possible",
+                next_step=f"Pass --opset {nearest}, or leave it out.",
+            )
         return wanted
 
     def write(self, folder: Path, job: LoweringJob) -> LoweredModel:

@@ -67,6 +67,20 @@ def check_cpus(options: ProfileRequest, info: DeviceInfo, online: Sequence[int] 
         )
 
 
+def check_threads(threads: int, info: DeviceInfo) -> None:
+    """Refuse more threads than the device has CPUs: they would wait for each other at every product.
+
+    Raises:
+        UsageError: says how many there are; a device that does not tell its CPUs refuses nothing.
+    """
+    if info.cpu_cores is not None and threads > info.cpu_cores:
+        raise UsageError(
+            f"--threads {threads}: there are {info.cpu_cores} CPUs",
+            subject=f"device {info.serial}",
+            next_step=f"Pass --threads {info.cpu_cores} or less.",
+        )
+
+
 def check_pages(bundle: Bundle, info: DeviceInfo) -> None:
     """Refuse a bundle whose libraries cannot be mapped with the device's pages.
 

@@ -78,9 +78,17 @@ def _profiled(work: ProfileWork, device: Device, artifact: Artifact, session: Se
     this = work.run_ids[-1]
     status = status_of(session.store, this)
     if status == "device_lost":
-        raise DeviceLost("the link was cut, and the device has no result", serial=work.device)
+        raise DeviceLost(
+            "the link was cut, and the device has no result",
+            serial=work.device,
+            next_step="Attach the device again, and run the recipe again: slm recipe run RECIPE",
+        )
     if status is not None:
-        raise RunError(f"the run ended with status {status}", subject=f"run {this}")
+        raise RunError(
+            f"the run ended with status {status}",
+            subject=f"run {this}",
+            next_step=f"See what it said: slm results show {this}",
+        )
     with device.lock():
         # What an earlier process that was killed may have left running under this id.
         abandon(device, this)

@@ -1,0 +1,38 @@
+"""Every error that a user can meet says what to do next."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from toolkit import errors
+
+TOOLKIT = Path(errors.__file__).parent
+CLASSES = {
+    name
+    for name, one in vars(errors).items()
+    if isinstance(one, type) and issubclass(one, errors.ToolkitError)
+}
+# Deep in a graph nobody knows what else there is: `toolkit.export.convert` completes what these raise.
+COMPLETED = {"UnsupportedModel": ("capture/", "export/onnx/", "export/executorch/")}
+
+
+def refusals() -> Iterator[tuple[str, str, set[str | None]]]:
+    """Where an error is made, its class, and the keywords that it gets."""
+    for file in sorted(TOOLKIT.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CLASSES:
+                place = file.relative_to(TOOLKIT).as_posix()
+                yield f"{place}:{node.lineno}", node.func.id, {keyword.arg for keyword in node.keywords}
+
+
+def test_every_refusal_has_a_next_step() -> None:
+    found = list(refusals())
+    assert len(found) > 300
+    without = [
+        f"{place} {name}"
+        for place, name, keywords in found
+        if "next_step" not in keywords and not place.startswith(COMPLETED.get(name, ("-",)))
+    ]
+    assert without == []
