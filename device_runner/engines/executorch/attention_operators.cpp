@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "engines/executorch/threads.h"
-#include "kernels/attention/decode_attention.h"
+#include "kernels/attention/sequence_attention.h"
 #include "kernels/kernel_set.h"
 #include "kernels/sets.h"
 
@@ -24,13 +24,7 @@ using executorch::aten::ScalarType;
 using executorch::aten::Tensor;
 using executorch::runtime::Error;
 using executorch::runtime::KernelRuntimeContext;
-using kernels::kAttentionLanes;
-using kernels::kAttentionRows;
-using kernels::kAttentionWorkspaceRows;
 using kernels::kMostAttentionRows;
-
-// No score is this low: a bias below it hides a key.
-constexpr float kHidden = -1e8F;
 
 bool IsContiguous(const Tensor& tensor) {
   const auto order = tensor.dim_order();
@@ -61,176 +55,6 @@ Tensor& UpdateCache(KernelRuntimeContext& context, const Tensor& value, Tensor& 
                 static_cast<size_t>(tokens * row_bytes));
   }
   return out;
-}
-
-// One call, for one sequence.
-struct Attention {
-  const kernels::KernelSet* kernels;
-  const float* queries;
-  const float* keys;
-  const float* values;
-  const float* mask;
-  float* output;
-  int64_t tokens;
-  int64_t heads;
-  int64_t kv_heads;
-  int64_t head_dim;
-  // Keys that exist, the call's own included.
-  int64_t length;
-  int64_t mask_stride;
-  bool causal;
-  float scale;
-
-  int64_t group() const { return heads / kv_heads; }
-  int64_t past() const { return length - tokens; }
-};
-
-// Keys [first, last] that the mask leaves to at least one of the tokens; all of them when it leaves none.
-std::pair<int64_t, int64_t> VisibleKeys(const Attention& call, int64_t first_token, int64_t last_token) {
-  int64_t first = call.length;
-  int64_t last = -1;
-  for (int64_t token = first_token; token < last_token; ++token) {
-    const float* row = call.mask + token * call.mask_stride;
-    const auto visible = [](float bias) { return bias > kHidden; };
-    const int64_t from = std::find_if(row, row + std::min(first, call.length), visible) - row;
-    first = std::min(first, from);
-    int64_t to = call.length - 1;
-    while (to > last && !visible(row[to])) --to;
-    last = std::max(last, to);
-  }
-  return last < first ? std::pair<int64_t, int64_t>{0, call.length - 1} : std::pair{first, last};
-}
-
-// The kernels take head sizes in whole vectors; other sizes are filled up with zeros, which add nothing.
-struct PaddedStates {
-  std::vector<float> keys;
-  std::vector<float> values;
-};
-
-int64_t PaddedDim(const Attention& call) {
-  return (call.head_dim + kAttentionLanes - 1) / kAttentionLanes * kAttentionLanes;
-}
-
-void Pad(const Attention& call, int64_t kv_head, int64_t first, int64_t count, PaddedStates& padded) {
-  const int64_t dim = PaddedDim(call);
-  const auto copy = [&](const float* from, std::vector<float>& to) {
-    to.assign(static_cast<size_t>(count * dim), 0.0F);
-    for (int64_t key = 0; key < count; ++key) {
-      const float* row = from + ((first + key) * call.kv_heads + kv_head) * call.head_dim;
-      std::copy(row, row + call.head_dim, to.begin() + key * dim);
-    }
-  };
-  copy(call.keys, padded.keys);
-  copy(call.values, padded.values);
-}
-
-// Grows once per thread and is kept, so that decoding allocates nothing.
-float* Scratch(int64_t size) {
-  thread_local std::vector<float> scratch;
-  if (scratch.size() < static_cast<size_t>(size)) scratch.resize(static_cast<size_t>(size));
-  return scratch.data();
-}
-
-// Tokens [first_token, last_token) of the heads that share a KV head.
-void AttendBlock(const Attention& call, int64_t kv_head, int64_t first_token, int64_t last_token) {
-  const int64_t group = call.group();
-  const int64_t dim = PaddedDim(call);
-  const int64_t used_rows = (last_token - first_token) * group;
-  const int64_t rows = (used_rows + kAttentionRows - 1) / kAttentionRows * kAttentionRows;
-  float* queries = Scratch((2 * rows + kAttentionWorkspaceRows) * dim);
-  const auto head_of = [&](int64_t row) {
-    return ((first_token + row / group) * call.heads + kv_head * group + row % group) * call.head_dim;
-  };
-  std::fill(queries, queries + rows * dim, 0.0F);
-  for (int64_t row = 0; row < used_rows; ++row) {
-    const float* query = call.queries + head_of(row);
-    std::transform(query, query + call.head_dim, queries + row * dim,
-                   [&](float value) { return value * call.scale; });
-  }
-  auto [first_key, last_key] =
-      call.mask != nullptr
-          ? VisibleKeys(call, first_token, last_token)
-          : std::pair<int64_t, int64_t>{0, call.causal ? call.past() + last_token - 1 : call.length - 1};
-
-  kernels::AttentionBlock block;
-  block.rows = rows;
-  block.rows_per_position = group;
-  block.first_position = call.causal ? call.past() + first_token : last_key - first_key;
-  block.last_position = last_key - first_key;
-  block.head_dim = dim;
-  block.queries = queries;
-  block.output = queries + rows * dim;
-  block.workspace = block.output + rows * dim;
-  block.keys = call.keys + (first_key * call.kv_heads + kv_head) * call.head_dim;
-  block.values = call.values + (first_key * call.kv_heads + kv_head) * call.head_dim;
-  block.stride = call.kv_heads * call.head_dim;
-  PaddedStates padded;
-  if (dim != call.head_dim) {
-    Pad(call, kv_head, first_key, last_key - first_key + 1, padded);
-    block.keys = padded.keys.data();
-    block.values = padded.values.data();
-    block.stride = dim;
-  }
-  if (call.mask != nullptr) {
-    block.bias = call.mask + first_token * call.mask_stride + first_key;
-    block.bias_rows = last_token - first_token;
-    block.bias_stride = call.mask_stride;
-  }
-  call.kernels->attend(block);
-  for (int64_t row = 0; row < used_rows; ++row) {
-    const float* attended = block.output + row * dim;
-    std::copy(attended, attended + call.head_dim, call.output + head_of(row));
-  }
-}
-
-// Whether all keys of a range count alike, which is what a window's mask comes down to for one token.
-bool IsZero(const float* bias, int64_t first, int64_t last) {
-  return std::all_of(bias + first, bias + last + 1, [](float value) { return value == 0.0F; });
-}
-
-// One token whose keys need no bias: the keys are cut into parts, so that few KV heads keep many threads
-// busy.
-void AttendPosition(const Attention& call, int64_t first_key, int64_t last_key) {
-  kernels::DecodeAttention step;
-  step.heads = call.heads;
-  step.kv_heads = call.kv_heads;
-  step.head_dim = call.head_dim;
-  step.first_key = first_key;
-  step.end_key = last_key + 1;
-  step.keys = call.keys;
-  step.values = call.values;
-  step.stride = call.kv_heads * call.head_dim;
-  step.head_stride = call.head_dim;
-  const int64_t per_head = kernels::PartsPerHead(step, PoolThreads().threads());
-  const int64_t query_floats = call.heads * call.head_dim;
-  float* queries = Scratch(query_floats + kernels::PartsFloats(step, per_head));
-  std::transform(call.queries, call.queries + query_floats, queries,
-                 [&](float value) { return value * call.scale; });
-  step.queries = queries;
-  thread_local std::vector<kernels::AttentionPart> parts;
-  const int64_t tasks = call.kv_heads * per_head;
-  if (parts.size() < static_cast<size_t>(tasks)) parts.resize(static_cast<size_t>(tasks));
-  kernels::AttentionPart* const shared = parts.data();
-  kernels::CutIntoParts(step, per_head, queries + query_floats, shared);
-  PoolThreads().Run(tasks, [&](int64_t task) { call.kernels->attend_part(shared[task]); });
-  kernels::MergeHeads(step, per_head, shared, call.output);
-}
-
-void Attend(const Attention& call) {
-  if (call.tokens == 1 && call.head_dim % kAttentionLanes == 0) {
-    const auto [first_key, last_key] =
-        call.mask != nullptr ? VisibleKeys(call, 0, 1) : std::pair<int64_t, int64_t>{0, call.length - 1};
-    if (call.mask == nullptr || IsZero(call.mask, first_key, last_key))
-      return AttendPosition(call, first_key, last_key);
-  }
-  const int64_t tokens_per_block =
-      std::min(call.tokens, std::max<int64_t>(kMostAttentionRows / call.group(), 1));
-  const int64_t blocks = (call.tokens + tokens_per_block - 1) / tokens_per_block;
-  PoolThreads().Run(call.kv_heads * blocks, [&](int64_t task) {
-    // The longest blocks first, so that no thread is left with one at the end.
-    const int64_t first = (blocks - 1 - task / call.kv_heads) * tokens_per_block;
-    AttendBlock(call, task % call.kv_heads, first, std::min(first + tokens_per_block, call.tokens));
-  });
 }
 
 const char* WhyNot(const Tensor& query, const Tensor& key, const Tensor& value, int64_t start_pos,
@@ -267,22 +91,29 @@ Tensor& Sdpa(const kernels::KernelSet& set, KernelRuntimeContext& context, const
   ET_KERNEL_CHECK_MSG(context, dropout == 0.0, InvalidArgument, out, "custom_sdpa: no dropout");
   ET_KERNEL_CHECK_MSG(context, executorch::runtime::resize_tensor(out, query.sizes()) == Error::Ok,
                       InvalidArgument, out, "custom_sdpa: the output is too small");
-  Attention call;
-  call.kernels = &set;
-  call.queries = query.const_data_ptr<float>();
-  call.keys = key.const_data_ptr<float>();
-  call.values = value.const_data_ptr<float>();
-  call.mask = mask ? mask->const_data_ptr<float>() : nullptr;
-  call.output = out.mutable_data_ptr<float>();
+  kernels::SequenceAttention call;
   call.tokens = query.size(1);
+  call.length = start_pos + call.tokens;
   call.heads = query.size(2);
   call.kv_heads = key.size(2);
   call.head_dim = query.size(3);
-  call.length = start_pos + call.tokens;
-  call.mask_stride = mask ? mask->size(1) : 0;
   call.causal = is_causal;
-  call.scale = static_cast<float>(scale.value_or(1.0 / std::sqrt(static_cast<double>(call.head_dim))));
-  Attend(call);
+  call.keys = key.const_data_ptr<float>();
+  call.values = value.const_data_ptr<float>();
+  call.stride = call.kv_heads * call.head_dim;
+  call.head_stride = call.head_dim;
+  call.bias = mask ? mask->const_data_ptr<float>() : nullptr;
+  call.bias_stride = mask ? mask->size(1) : 0;
+  call.output = out.mutable_data_ptr<float>();
+  const auto factor = static_cast<float>(scale.value_or(1.0 / std::sqrt(static_cast<double>(call.head_dim))));
+  const float* queries = query.const_data_ptr<float>();
+  const auto scaled = [&](int64_t token, int64_t head, float* to) {
+    const float* from = queries + (token * call.heads + head) * call.head_dim;
+    std::transform(from, from + call.head_dim, to, [factor](float each) { return each * factor; });
+  };
+  // Operators are plain functions: nothing of the session's lives from one call to the next.
+  thread_local kernels::AttentionScratch scratch;
+  kernels::Attend(set, PoolThreads(), call, scaled, scratch);
   return out;
 }
 

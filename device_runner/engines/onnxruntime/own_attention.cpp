@@ -9,14 +9,12 @@
 #include <memory>
 #include <string>
 
-#include "kernels/attention/decode_attention.h"
+#include "kernels/attention/sequence_attention.h"
 
 namespace slm::own {
 namespace {
 
 using kernels::kAttentionLanes;
-using kernels::kAttentionRows;
-using kernels::kAttentionWorkspaceRows;
 using kernels::kMostAttentionRows;
 
 float AttributeOr(const Ort::ConstKernelInfo& info, const char* name, float otherwise) {
@@ -222,100 +220,32 @@ void AttentionKernel::RotateQuery(const Step& step, int64_t token, int64_t head,
   for (int64_t at = 0; at < step.head_dim; ++at) query[at] *= scale;
 }
 
-void AttentionKernel::AttendBlock(const Step& step, int64_t kv_head, int64_t first_token,
-                                  int64_t last_token) const {
-  const int64_t group = heads_ / kv_heads_;
-  const int64_t used_rows = (last_token - first_token) * group;
-  const int64_t rows = (used_rows + kAttentionRows - 1) / kAttentionRows * kAttentionRows;
-  std::vector<float> buffer(static_cast<size_t>((2 * rows + kAttentionWorkspaceRows) * step.head_dim));
-  float* queries = buffer.data();
-  float* attended = queries + rows * step.head_dim;
-  for (int64_t row = 0; row < used_rows; ++row) {
-    RotateQuery(step, first_token + row / group, kv_head * group + row % group,
-                queries + row * step.head_dim);
-  }
-  const int64_t cache_head = kv_head * step.capacity * step.head_dim;
-  kernels::AttentionBlock block;
-  block.rows = rows;
-  block.rows_per_position = group;
-  block.first_position = step.past + first_token;
-  block.last_position = step.past + last_token - 1;
-  block.head_dim = step.head_dim;
-  block.window = std::max<int64_t>(window_, 0);
-  block.softcap = softcap_;
-  block.queries = queries;
-  block.keys = step.present_keys + cache_head;
-  block.values = step.present_values + cache_head;
-  block.workspace = attended + rows * step.head_dim;
-  block.output = attended;
-  shared_.kernels.attend(block);
-  for (int64_t row = 0; row < used_rows; ++row) {
-    const int64_t token = first_token + row / group;
-    const int64_t head = kv_head * group + row % group;
-    std::memcpy(step.output + (token * heads_ + head) * step.head_dim, attended + row * step.head_dim,
-                static_cast<size_t>(step.head_dim) * sizeof(float));
-  }
-}
-
-void AttentionKernel::Prefill(Ort::KernelContext& context, const Step& step) const {
-  const int64_t group = heads_ / kv_heads_;
-  const int64_t tokens_per_block = std::min(step.tokens, std::max<int64_t>(kMostAttentionRows / group, 1));
-  const int64_t blocks = (step.tokens + tokens_per_block - 1) / tokens_per_block;
-  // One KV head after the other on one thread; with more, each appends its part before any is read.
-  InParallel(context, shared_.threads == 1 ? 1 : kv_heads_, [&](int64_t task) {
-    const int64_t end = shared_.threads == 1 ? kv_heads_ : task + 1;
-    for (int64_t head = task; head < end; ++head) AppendToCache(step, head);
-  });
-  const int64_t tasks = kv_heads_ * blocks;
-  const auto attend = [&](int64_t task) {
-    // The longest blocks first, so that no thread is left with one at the end.
-    const int64_t first = (blocks - 1 - task / kv_heads_) * tokens_per_block;
-    AttendBlock(step, task % kv_heads_, first, std::min(first + tokens_per_block, step.tokens));
-  };
-  if (shared_.threads == 1) {
-    for (int64_t task = 0; task < tasks; ++task) attend(task);
-  } else {
-    InParallel(context, tasks, attend);
-  }
-}
-
-void AttentionKernel::Decode(Ort::KernelContext& context, const Step& step) const {
-  kernels::DecodeAttention attention;
-  attention.heads = heads_;
-  attention.kv_heads = kv_heads_;
-  attention.head_dim = step.head_dim;
-  attention.first_key = window_ > 0 ? std::max<int64_t>(step.past + 1 - window_, 0) : 0;
-  attention.end_key = step.past + 1;
-  attention.softcap = softcap_;
-  attention.keys = step.present_keys;
-  attention.values = step.present_values;
-  attention.stride = step.head_dim;
-  attention.head_stride = step.capacity * step.head_dim;
-  const int64_t per_head = kernels::PartsPerHead(attention, shared_.threads);
-  const int64_t query_floats = heads_ * step.head_dim;
-  float* queries =
-      Resized(shared_.scratch.attention, query_floats + kernels::PartsFloats(attention, per_head));
-  for (int64_t head = 0; head < heads_; ++head) RotateQuery(step, 0, head, queries + head * step.head_dim);
-  for (int64_t head = 0; head < kv_heads_; ++head) AppendToCache(step, head);
-  attention.queries = queries;
-  const int64_t tasks = kv_heads_ * per_head;
-  kernels::AttentionPart* parts = Resized(shared_.scratch.parts, tasks);
-  kernels::CutIntoParts(attention, per_head, queries + query_floats, parts);
-  if (shared_.threads == 1) {
-    for (int64_t task = 0; task < tasks; ++task) shared_.kernels.attend_part(parts[task]);
-  } else {
-    InParallel(context, tasks, [&](int64_t task) { shared_.kernels.attend_part(parts[task]); });
-  }
-  kernels::MergeHeads(attention, per_head, parts, step.output);
-}
-
 void AttentionKernel::Compute(Ort::KernelContext& context) const {
   const Step step = ReadStep(context);
-  if (step.tokens == 1) {
-    Decode(context, step);
+  SessionThreads threads(context, shared_.threads);
+  if (step.tokens == 1 || shared_.threads == 1) {
+    for (int64_t head = 0; head < kv_heads_; ++head) AppendToCache(step, head);
   } else {
-    Prefill(context, step);
+    // Each appends its part before any is read.
+    threads.Run(kv_heads_, [&](int64_t head) { AppendToCache(step, head); });
   }
+  kernels::SequenceAttention call;
+  call.tokens = step.tokens;
+  call.length = step.past + step.tokens;
+  call.heads = heads_;
+  call.kv_heads = kv_heads_;
+  call.head_dim = step.head_dim;
+  call.window = std::max<int64_t>(window_, 0);
+  call.softcap = softcap_;
+  call.keys = step.present_keys;
+  call.values = step.present_values;
+  call.stride = step.head_dim;
+  call.head_stride = step.capacity * step.head_dim;
+  call.output = step.output;
+  const auto rotated = [&](int64_t token, int64_t head, float* query) {
+    RotateQuery(step, token, head, query);
+  };
+  kernels::Attend(shared_.kernels, threads, call, rotated, shared_.scratch.attention);
 }
 
 }  // namespace slm::own

@@ -40,13 +40,10 @@ class AttentionKernel {
   struct Step;
 
   void Compute(Ort::KernelContext& context) const;
-  void Prefill(Ort::KernelContext& context, const Step& step) const;
-  void Decode(Ort::KernelContext& context, const Step& step) const;
   Step ReadStep(Ort::KernelContext& context) const;
   void Rotate(const Step& step, int64_t position, float* head) const;
   void AppendToCache(const Step& step, int64_t kv_head) const;
   void RotateQuery(const Step& step, int64_t token, int64_t head, float* query) const;
-  void AttendBlock(const Step& step, int64_t kv_head, int64_t first_token, int64_t last_token) const;
 
   Shared& shared_;
   int64_t heads_;

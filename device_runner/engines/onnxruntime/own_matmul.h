@@ -110,7 +110,7 @@ class MatMulKernel {
     const kernels::QuantizedRows quantized = Quantized(context, activations.GetTensorData<float>(), rows);
     const int64_t tiles = layout_.tiles();
     const int64_t tasks = Tasks(layout_.bytes() * rows, tiles);
-    InParallel(context, tasks, [&](int64_t task) {
+    SessionThreads(context, shared_.threads).Run(tasks, [&](int64_t task) {
       shared_.kernels.multiply(product, quantized, tiles * task / tasks, tiles * (task + 1) / tasks);
     });
   }
@@ -122,7 +122,7 @@ class MatMulKernel {
         rows, Resized(scratch.bytes, rows * layout_.padded_columns()), Resized(scratch.scales, rows * blocks),
         Resized(scratch.starts, rows * blocks), Resized(scratch.sums, rows * blocks)};
     const int64_t tasks = Tasks(rows * layout_.columns * int64_t{sizeof(float)}, rows);
-    InParallel(context, tasks, [&](int64_t task) {
+    SessionThreads(context, shared_.threads).Run(tasks, [&](int64_t task) {
       const int64_t first = rows * task / tasks;
       const kernels::QuantizedRows part{
           rows * (task + 1) / tasks - first, all.values + first * layout_.padded_columns(),

@@ -10,8 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "kernels/attention/sequence_attention.h"
 #include "kernels/kernel_set.h"
 #include "kernels/matmul/weight_memory.h"
+#include "kernels/parallel_for.h"
 
 namespace slm::own {
 
@@ -23,14 +25,29 @@ inline int64_t AttributeOr(const Ort::ConstKernelInfo& info, const char* name, i
   return status.IsOK() ? value : otherwise;
 }
 
-// Runs body(task) for every task on the session's threads, or here when there is one task.
-template <typename Body>
-void InParallel(Ort::KernelContext& context, int64_t tasks, const Body& body) {
-  if (tasks <= 1) return body(0);
-  context.ParallelFor(
-      [](void* data, size_t task) { (*static_cast<const Body*>(data))(static_cast<int64_t>(task)); },
-      static_cast<size_t>(tasks), 0, const_cast<Body*>(&body));
-}
+// The session's threads, as a node reaches them during a call.
+class SessionThreads final : public kernels::ParallelFor {
+ public:
+  SessionThreads(Ort::KernelContext& context, int64_t threads) : context_(context), threads_(threads) {}
+
+  int threads() const override { return static_cast<int>(threads_); }
+
+  void Run(int64_t tasks, kernels::TaskRef body) override {
+    if (tasks == 1 || threads_ == 1) {
+      for (int64_t task = 0; task < tasks; ++task) body(task);
+      return;
+    }
+    context_.ParallelFor(
+        [](void* data, size_t task) {
+          (*static_cast<const kernels::TaskRef*>(data))(static_cast<int64_t>(task));
+        },
+        static_cast<size_t>(tasks), 0, &body);
+  }
+
+ private:
+  Ort::KernelContext& context_;
+  int64_t threads_;
+};
 
 // The dimensions of a tensor where the engine keeps them; reading a copy would take two allocations per call.
 inline std::span<const int64_t> ShapeOf(const Ort::ConstValue& tensor) {
@@ -54,9 +71,7 @@ struct Scratch {
   std::vector<float> scales;
   std::vector<float> sums;
   std::vector<int32_t> starts;
-  // Of attention with one token: rotated queries, then what every part found.
-  std::vector<float> attention;
-  std::vector<kernels::AttentionPart> parts;
+  kernels::AttentionScratch attention;
 };
 
 struct Shared {
