@@ -14,6 +14,7 @@ from toolkit.cli import (
     devices,
     doctor,
     edge,
+    estimate,
     evaluate,
     generate,
     init,
@@ -46,6 +47,7 @@ app.add_typer(artifacts.app, name="artifacts")
 app.command("convert")(convert.convert)
 app.add_typer(devices.app, name="devices")
 app.command("doctor")(doctor.doctor)
+app.command("estimate")(estimate.estimate)
 app.command("evaluate")(evaluate.evaluate)
 app.command("generate")(generate.generate)
 app.command("init")(init.init)

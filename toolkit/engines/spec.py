@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
+from toolkit.engines.storage import Storage
 from toolkit.errors import EngineMismatch, UsageError
 from toolkit.extras import install_command
 
@@ -113,6 +114,7 @@ class EngineSpec:
             :class:`toolkit.inference.decoder.Decoder` on this host.
         official_runtime: what else runs its artifacts, unchanged.
         runner: what runs its artifacts on devices; None while there is no such program.
+        storage: how large things are in it.
         slow_schemes: schemes whose linears decode more slowly than fp32 -> one as exact that does not.
     """
 
@@ -133,6 +135,7 @@ class EngineSpec:
     official_runtime: str
     runner: Runner | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    storage: Storage = field(default_factory=Storage)
     slow_schemes: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -39,9 +39,10 @@ from toolkit.compress.plan import QuantizationPlan, with_exact
 from toolkit.compress.tensor import QuantizedTensor
 from toolkit.engines import ENGINES
 from toolkit.engines.spec import EngineSpec
-from toolkit.errors import ContextTooLong, MissingWeights, UnsupportedModel, UsageError
+from toolkit.errors import MissingWeights, UnsupportedModel
 from toolkit.evaluate import parity
 from toolkit.export import facts
+from toolkit.export.context import context_length
 from toolkit.export.lowering import LoweringJob, lowering_for
 from toolkit.export.quantization import label_of, plan_for
 from toolkit.export.request import ConvertRequest
@@ -52,9 +53,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from toolkit.sources import ModelSource
-
-# Long enough for a chat on a phone; models trained for less get less.
-DEFAULT_CONTEXT = 4096
 
 
 @dataclass
@@ -118,7 +116,8 @@ def _converted(
 ) -> Artifact:
     lowering = lowering_for(engine)
     opset = lowering.opset(request.opset)
-    context = _context_length(source, request.context)
+    longest = getattr(source.config, "max_position_embeddings", None)
+    context = context_length(request.context, longest, subject=source.name)
     stages = _Stages()
     with stages("capture"):
         model = build_skeleton(source.config)
@@ -227,6 +226,7 @@ def _about(source: ModelSource, engine: EngineSpec) -> Iterator[None]:
         raise
 
 
+<<<<<<< HEAD
 def _context_length(source: ModelSource, asked: int | None) -> int:
     limit = getattr(source.config, "max_position_embeddings", None)
     if asked is None:
@@ -244,6 +244,8 @@ def _context_length(source: ModelSource, asked: int | None) -> int:
     return asked
 
 
+=======
+>>>>>>> 707e98c (Estimate size, memory and arithmetic of a model before anything is converted)
 def _check_weights(source: ModelSource, graph: DecoderGraph, tied: Mapping[str, str]) -> None:
     """Every parameter of the graph must be in the source, with the graph's shape."""
     held = set(source.weights.names())

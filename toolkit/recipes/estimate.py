@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from toolkit.compress.presets import PRESETS
-from toolkit.compress.schemes import SCHEMES
+from toolkit.engines import ENGINES
+from toolkit.estimate.estimate import Estimate as ModelEstimate
+from toolkit.estimate.estimate import estimate
+from toolkit.estimate.stored import quantized_as
+from toolkit.export.context import DEFAULT_CONTEXT
+from toolkit.export.quantization import plan_of
+from toolkit.export.request import ConvertRequest
+from toolkit.models.facts_shape import shape_of_config
+from toolkit.models.shape import DecoderShape, MatrixRole, MatrixShape
+from toolkit.profiling.request import ProfileRequest
 from toolkit.recipes.workspace import StepRecord
 
 # Measured on one core of a 2.1 GHz Xeon; the first real steps replace them.
@@ -18,8 +26,9 @@ _CONVERT_PARAMETERS_PER_SECOND = 8e6
 # float32 copies of the largest matrix that quantizing, writing and checking parity hold at once.
 _LARGEST_MATRIX_COPIES = 6
 _PROFILE_START_S = 3.0
-# Multiply-adds of a small core, and bytes of its memory.
-_PREFILL_PER_SECOND = 60e9
+_RESULT_BYTES = 200_000
+# Multiplications and additions of a small core, and bytes of its memory.
+_FLOPS = 120e9
 _DECODE_BYTES_PER_SECOND = 8e9
 
 
@@ -40,34 +49,27 @@ class Estimate:
 
 @dataclass(frozen=True)
 class ModelSize:
-    """A decoder's size as its config tells it; gated feed-forward and head_dim as in llama."""
+    """A decoder's sizes as its config tells them; a made-up one where there is no config."""
 
-    parameters: int
-    largest_matrix: int
+    shape: DecoderShape
 
     @classmethod
-    def of(cls, fields: dict[str, Any]) -> ModelSize:
+    def of(cls, fields: Mapping[str, Any]) -> ModelSize:
         """From config fields; without any, a model of 1e9 parameters is assumed."""
-        text = fields.get("text_config")
-        fields = text if isinstance(text, dict) else fields
         if "file_bytes" in fields:
             # A GGUF file has four and a half bits per weight or more.
-            parameters = int(fields["file_bytes"] * 8 / 4.5)
-            return cls(parameters, parameters // 5)
-        try:
-            hidden = int(fields.get("hidden_size") or fields["n_embd"])
-            layers = int(fields.get("num_hidden_layers") or fields["n_layer"])
-            vocabulary = int(fields["vocab_size"])
-            heads = int(fields.get("num_attention_heads") or fields["n_head"])
-            inner = int(fields.get("intermediate_size") or fields.get("n_inner") or 4 * hidden)
-            head_dim = int(fields.get("head_dim") or hidden // heads)
-            kv_heads = int(fields.get("num_key_value_heads") or heads)
-        except (KeyError, TypeError, ValueError, ZeroDivisionError):
-            return cls(1_000_000_000, 200_000_000)
-        gated = 2 if "n_embd" in fields else 3
-        layer = 2 * hidden * head_dim * (heads + kv_heads) + gated * hidden * inner
-        tables = 1 if fields.get("tie_word_embeddings", True) else 2
-        return cls(layers * layer + tables * vocabulary * hidden, max(vocabulary, inner) * hidden)
+            return cls(_unknown(int(fields["file_bytes"] * 8 / 4.5)))
+        return cls(shape_of_config(fields) or _unknown(1_000_000_000))
+
+    @property
+    def parameters(self) -> int:
+        """Unique ones."""
+        return self.shape.unique_parameters
+
+    @property
+    def largest_matrix(self) -> int:
+        """Its weights."""
+        return max(one.elements for one in self.shape.matrices)
 
 
 @dataclass
@@ -104,31 +106,46 @@ class History:
         )
 
 
-def conversion_estimate(size: ModelSize, quant: str, backend: str) -> Estimate:
+def conversion_estimate(size: ModelSize, request: ConvertRequest) -> Estimate:
     """A first guess for a conversion."""
     return Estimate(
         seconds=_CONVERT_START_S + size.parameters / _CONVERT_PARAMETERS_PER_SECOND,
-        disk_bytes=artifact_bytes(size, quant),
+        disk_bytes=_estimate(size, request).artifact_bytes,
         ram_bytes=int(_IMPORTS_BYTES + 4 * _LARGEST_MATRIX_COPIES * size.largest_matrix),
     )
 
 
-def artifact_bytes(size: ModelSize, quant: str) -> int:
-    """Bytes of an artifact: weights with a scale and an offset per group, tokenizer and graph."""
-    return int(size.parameters * _bits(quant) / 8 * 1.1) + 2_000_000
-
-
-def profile_estimate(
-    size: ModelSize, quant: str, *, prompt_tokens: int, generate_tokens: int, depth: int, repetitions: int
-) -> Estimate:
+def profile_estimate(size: ModelSize, conversion: ConvertRequest, run: ProfileRequest) -> Estimate:
     """A first guess for a profile run."""
-    prefill = (prompt_tokens + depth) * size.parameters / _PREFILL_PER_SECOND
-    decode = generate_tokens * artifact_bytes(size, quant) / _DECODE_BYTES_PER_SECOND
-    return Estimate(_PROFILE_START_S + repetitions * (prefill + decode), 200_000, artifact_bytes(size, quant))
+    found = _estimate(size, conversion, run.tokens_per_repetition)
+    prefill = size.shape.prefill_flops(run.prompt_tokens + run.depth) / _FLOPS
+    decode = run.generate_tokens * found.decode_bytes / _DECODE_BYTES_PER_SECOND
+    repetitions = run.repetitions + run.warmup
+    return Estimate(
+        _PROFILE_START_S + repetitions * (prefill + decode), _RESULT_BYTES, found.memory.peak_bytes
+    )
 
 
-def _bits(quant: str) -> float:
-    if quant in PRESETS:
-        quant = PRESETS.get(quant).linear.scheme
-    bits = SCHEMES.get(quant).weight_bits if quant in SCHEMES else 8
-    return bits + 0.6 if bits < 16 else bits
+def _estimate(size: ModelSize, request: ConvertRequest, text: int = 1) -> ModelEstimate:
+    engine = ENGINES.get(request.backend)
+    plan = plan_of(request, tied=size.shape.tied, layers=len(size.shape.layers))
+    return estimate(
+        size.shape,
+        quantized_as(size.shape.matrices, plan),
+        engine,
+        context=request.context or min(DEFAULT_CONTEXT, size.shape.longest or DEFAULT_CONTEXT),
+        text=text,
+        prompt_tokens=text,
+    )
+
+
+def _unknown(parameters: int) -> DecoderShape:
+    """A decoder of which the size alone is known, a fifth of it its vocabulary."""
+    hidden = 1024
+    names: tuple[tuple[str, MatrixRole, int], ...] = (
+        ("embedding", "embedding", parameters // 5),
+        ("linears", "linear", parameters - parameters // 5),
+        ("embedding", "lm_head", parameters // 5),
+    )
+    matrices = tuple(MatrixShape(name, role, max(1, count // hidden), hidden) for name, role, count in names)
+    return DecoderShape(hidden, matrices[0].rows, (), matrices, 0, tied=True)

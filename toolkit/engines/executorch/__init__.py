@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from toolkit.engines.executorch.storage import STORAGE
 from toolkit.engines.spec import Capabilities, EngineSpec, Processor, Runner
 
 # What a decoder needs; the wheel holds other backends as well.
@@ -23,6 +24,7 @@ EXECUTORCH = EngineSpec(
     extra="executorch",
     converting_extras=("executorch",),
     packages=("executorch",),
+    storage=STORAGE,
     model_file="model.pte",
     capabilities=Capabilities(
         linears={"fp32": (), "8w": (0,), "8da8w": (0,), "4w": (0,), "8da4w": (32, 64, 128, 256, 0)},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from toolkit.engines.onnxruntime.storage import STORAGE
 from toolkit.engines.spec import Capabilities, EngineSpec, Processor, Runner
 
 _GROUP_SIZES = (16, 32, 64, 128, 256, 0)
@@ -18,6 +19,7 @@ ONNXRUNTIME = EngineSpec(
     packages=("onnxruntime", "onnx"),
     # The official builds send usage data by default.
     environment={"ORT_DISABLE_TELEMETRY": "1"},
+    storage=STORAGE,
     model_file="model.onnx",
     capabilities=Capabilities(
         linears={

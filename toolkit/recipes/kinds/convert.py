@@ -95,7 +95,7 @@ def _step(one: matrix.Conversion, planning: Planning) -> Step:
         alike=alike,
     )
     size = ModelSize.of(fingerprints.config_fields(one.model, folder, workspace))
-    estimate = planning.history.corrected(conversion_estimate(size, request.quant, request.backend), alike)
+    estimate = planning.history.corrected(conversion_estimate(size, request), alike)
     limit = None if limits.memory_gb is None else int(limits.memory_gb * 1e9)
     resources = Resources(
         cpus=limits.cpus,

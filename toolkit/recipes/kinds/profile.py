@@ -108,14 +108,7 @@ def _step(run: matrix.ProfileRun, conversion: Step, planning: Planning, *, overl
     size = ModelSize.of(
         fingerprints.config_fields(run.conversion.model, planning.loaded.folder, planning.workspace)
     )
-    guess = profile_estimate(
-        size,
-        run.conversion.request.quant,
-        prompt_tokens=run.request.prompt_tokens,
-        generate_tokens=run.request.generate_tokens,
-        depth=run.request.depth,
-        repetitions=run.request.repetitions + run.request.warmup,
-    )
+    guess = profile_estimate(size, run.conversion.request, run.request)
     return Step(
         key,
         f"profile {run.conversion.label}, {run.label}",

@@ -1,0 +1,141 @@
+"""Estimates against figures of others and against sums by hand; nothing is converted."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from survey_kv_caches import KV_CACHE_MIB
+from typer.testing import CliRunner
+
+from toolkit.cli.main import app
+from toolkit.compress.plan import plan_from_flags
+from toolkit.engines import ENGINES
+from toolkit.errors import SourceNotFound, ToolkitError, UsageError
+from toolkit.estimate.estimate import estimate
+from toolkit.estimate.stored import stored_matrices
+from toolkit.export.estimate import estimate_conversion
+from toolkit.export.request import ConvertRequest
+from toolkit.models.catalogue.catalogue import shipped
+from toolkit.models.facts_shape import LayerFacts, shape_of_config, shape_of_entry, shape_of_facts
+from toolkit.models.shape import seen_pairs
+from toolkit.settings import Settings
+
+run = CliRunner()
+
+
+@pytest.mark.parametrize(("name", "mebibytes"), KV_CACHE_MIB.items())
+def test_the_survey_s_kv_caches(name: str, mebibytes: float) -> None:
+    """Figure 11 (b); half precision there, float32 in our engines."""
+    shape = shape_of_entry(shipped()[name])
+    assert shape is not None
+    engine = ENGINES.get("onnxruntime")
+    plan = plan_from_flags("8da4w", tied=shape.tied, layers=len(shape.layers))
+    found = estimate(
+        shape, stored_matrices(shape, plan, engine), engine, context=2048, text=2048, prompt_tokens=50
+    )
+    assert found.kv_cache_bytes == mebibytes * 2**20 * 2
+    assert found.fixed_states_bytes == 0
+
+
+# transformers counted these; what configs of other kinds add (learned positions) is not among the matrices.
+@pytest.mark.parametrize(
+    "name", ["SmolLM-135M", "Qwen2-0.5B", "Gemma-2B", "BLOOM-560M", "Phi-2", "Pythia-160M"]
+)
+def test_sizes_out_of_a_config_are_those_of_the_model(name: str) -> None:
+    entry = shipped()[name]
+    assert entry.config is not None and entry.parameters is not None
+    shape = shape_of_config(entry.config)
+    assert shape is not None
+    assert shape.unique_parameters == pytest.approx(entry.parameters.unique, rel=0.005)
+
+
+def test_layers_of_a_config_need_not_be_alike() -> None:
+    """OpenELM's own way to say so; its multipliers as published."""
+    shape = shape_of_config(
+        {
+            "model_type": "openelm",
+            "model_dim": 1280,
+            "num_transformer_layers": 2,
+            "vocab_size": 32000,
+            "num_query_heads": [12, 20],
+            "num_kv_heads": [3, 5],
+            "head_dim": 64,
+            "ffn_multipliers": [0.5, 4.0],
+            "ffn_dim_divisor": 256,
+            "share_input_output_layers": True,
+        }
+    )
+    assert shape is not None
+    widths = [one.rows for one in shape.matrices if "up_proj" in one.name]
+    assert widths == [768, 5120]
+    assert [one.rows for one in shape.matrices if "k_proj" in one.name] == [3 * 64, 5 * 64]
+
+
+def test_an_expert_is_read_when_it_is_used() -> None:
+    one = LayerFacts(heads=4, kv_heads=4, head_dim=16, inner=128, gated=True, experts=8, experts_used=2)
+    shape = shape_of_facts([one], hidden_size=64, vocabulary=512, tied=True)
+    assert shape.unique_parameters == 512 * 64 + 4 * 64 * 64 + 8 * 3 * 128 * 64 + 3 * 64
+    attention = 2 * 4 * (16 + 16)
+    assert shape.prefill_flops(1) == 2 * (4 * 64 * 64 + 2 * 3 * 128 * 64 + 512 * 64) + attention
+
+
+@pytest.mark.parametrize(
+    ("tokens", "depth", "window"), [(1, 0, None), (5, 3, None), (5, 3, 4), (2, 9, 4), (4, 0, 4)]
+)
+def test_pairs_that_attention_multiplies(tokens: int, depth: int, window: int | None) -> None:
+    seen = [
+        (query, key)
+        for query in range(depth, depth + tokens)
+        for key in range(query + 1)
+        if window is None or query - key < window
+    ]
+    assert seen_pairs(tokens, depth, window) == len(seen)
+
+
+def test_the_parts_of_memory_are_the_peak() -> None:
+    done = run.invoke(app, ["estimate", "llama-tiny", "--quant", "8da8w", "--context", "128", "--json"])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.output[done.output.index("{") :])
+    figures = found["estimate"]
+    memory = figures["memory"]
+    assert sum(value for name, value in memory.items() if name != "peak_bytes") == memory["peak_bytes"]
+    assert figures["unique_parameters"] == 106_816 and figures["stored_parameters"] == 139_584
+    # Keys and values of 2 layers, 2 heads of 16, float32.
+    assert figures["kv_cache_bytes"] == 2 * 2 * 2 * 16 * 128 * 4
+    assert figures["decode_bytes"] == figures["decode_weights_bytes"] + figures["kv_cache_bytes"]
+
+
+def test_a_model_without_a_config_goes_by_its_facts() -> None:
+    done = run.invoke(app, ["estimate", "OpenELM-270M", "--context", "2048"])
+    assert done.exit_code == 0, done.output
+    assert "from the catalogue's facts" in done.output and "271.5 M unique" in done.output
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"quant": "9da9w"}, "9da9w"),
+        ({"context": 300}, "256 positions"),
+        ({"quant": "8da4w", "group_size": 128}, "does not divide"),
+        ({"quant": "source"}, "--quant source"),
+        ({"backend": "executorch", "quant": "fp16"}, "fp16"),
+    ],
+)
+def test_what_cannot_be_converted_is_not_estimated(fields: dict[str, object], told: str) -> None:
+    request = ConvertRequest.of(model="llama-tiny", **fields)
+    with pytest.raises(ToolkitError, match=told):
+        estimate_conversion(request, Settings.from_environment())
+
+
+def test_more_tokens_than_the_context_are_refused() -> None:
+    request = ConvertRequest.of(model="llama-tiny", context=64)
+    with pytest.raises(UsageError, match="do not fit"):
+        estimate_conversion(request, Settings.from_environment(), text=65)
+
+
+def test_an_unknown_model_is_not_found() -> None:
+    with pytest.raises(SourceNotFound):
+        estimate_conversion(
+            ConvertRequest.of(model="nobody/no-such-model", offline=True), Settings.from_environment()
+        )

@@ -1,0 +1,95 @@
+"""`slm estimate`: what a model would take, before anything is converted."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from toolkit.cli.request_options import takes
+from toolkit.export.request import ConvertRequest
+
+if TYPE_CHECKING:
+    from toolkit.export.estimate import EstimatedConversion
+
+
+@takes(ConvertRequest)
+def estimate(
+    request: ConvertRequest,
+    tokens: Annotated[
+        int | None, typer.Option("--tokens", min=1, help="Tokens in the cache; default: the context.")
+    ] = None,
+    prompt_tokens: Annotated[
+        int | None,
+        typer.Option("--prompt-tokens", min=1, help="Of the prefill; default: 512, or the tokens."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Estimate size, memory and arithmetic of a model on an engine; no weights are read or fetched.
+
+    Options are those of `slm convert`. MODEL may also be a name of the catalogue.
+
+    \b
+    Examples:
+      slm estimate Qwen2-0.5B --quant 8da4w --context 2048
+      slm estimate random:llama-tiny --backend executorch --quant 8da8w --json
+      slm estimate OpenELM-270M --tokens 640 --prompt-tokens 512
+    """  # noqa: D301
+    from toolkit.cli.text_output import write_text
+    from toolkit.export.estimate import estimate_conversion
+    from toolkit.export.quiet import hush_libraries
+    from toolkit.settings import Settings
+
+    hush_libraries()
+    found = estimate_conversion(
+        request, Settings.from_environment(), text=tokens, prompt_tokens=prompt_tokens
+    )
+    write_text(json.dumps(_plain(found), indent=2) + "\n" if as_json else _sheet(found))
+
+
+def _plain(found: EstimatedConversion) -> dict[str, Any]:
+    fields = asdict(found)
+    figures = fields["estimate"]
+    one = found.estimate
+    figures["kv_cache_bytes"] = one.kv_cache_bytes
+    figures["fixed_states_bytes"] = one.fixed_states_bytes
+    figures["decode_bytes"] = one.decode_bytes
+    figures["memory"]["peak_bytes"] = one.memory.peak_bytes
+    return fields
+
+
+def _sheet(found: EstimatedConversion) -> str:
+    one = found.estimate
+    memory = one.memory
+    tokenizer = "" if one.tokenizer_known else ", tokenizer guessed from the vocabulary"
+    basis = "" if found.basis == "graph" else " (from the catalogue's facts: it cannot be traced)"
+    rows = [
+        (
+            "parameters",
+            f"{one.unique_parameters / 1e6:.1f} M unique, {one.stored_parameters / 1e6:.1f} M stored",
+        ),
+        ("artifact", f"{_mb(one.artifact_bytes)}{tokenizer}"),
+        ("KV cache", f"{_mb(one.kv_cache_bytes)} after {one.text} tokens"),
+        ("other states", _mb(one.fixed_states_bytes)),
+        ("peak memory", _mb(memory.peak_bytes)),
+        ("  weights, mapped", _mb(memory.mapped_bytes)),
+        ("  weights, packed", _mb(memory.packed_bytes)),
+        ("  states", _mb(memory.states_bytes)),
+        ("  compute", _mb(memory.compute_bytes)),
+        ("  runner and engine", _mb(memory.process_bytes)),
+        ("  loading", _mb(memory.loading_bytes)),
+        ("prefill", f"{one.prefill_flops / 1e9:.2f} GFLOP for {one.prompt_tokens} tokens"),
+        (
+            "decode step",
+            f"reads {_mb(one.decode_bytes)}: weights {_mb(one.decode_weights_bytes)}, "
+            f"states {_mb(one.decode_states_bytes)}",
+        ),
+    ]
+    head = f"{found.name}, {found.quant} on {found.backend}, context {found.context}{basis}\n"
+    return head + "".join(f"{name:20}{value}\n" for name, value in rows)
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"

@@ -1,0 +1,33 @@
+"""How long a text an artifact is made for."""
+
+from __future__ import annotations
+
+from toolkit.errors import ContextTooLong, UsageError
+
+# Long enough for a chat on a phone; models trained for less get less.
+DEFAULT_CONTEXT = 4096
+
+
+def context_length(asked: int | None, limit: int | None, *, subject: str) -> int:
+    """Tokens of prompt and answer together.
+
+    Args:
+        asked: as the request has it.
+        limit: positions that the model was trained for; None where any text is as good as a short one.
+        subject: the model's name, for messages.
+
+    Raises:
+        ContextTooLong: more than the model was trained for.
+        UsageError: fewer than one token.
+    """
+    if asked is None:
+        return min(DEFAULT_CONTEXT, limit or DEFAULT_CONTEXT)
+    if asked < 1:
+        raise UsageError(f"--context {asked}: at least 1 token")
+    if limit is not None and asked > limit:
+        raise ContextTooLong(
+            f"context {asked} is longer than the {limit} positions the model was trained for",
+            subject=subject,
+            next_step=f"Pass --context {limit} or less.",
+        )
+    return asked
