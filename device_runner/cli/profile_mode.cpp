@@ -55,6 +55,8 @@ void ProfileMode::AddFlags(Flags& flags) {
   flags.Text("--reference-prompt", reference_prompt, "FILE", "token ids of the reference text's beginning");
   flags.Text("--reference-continuation", reference_continuation, "FILE",
              "token ids of the rest; the greedy token at each of their positions is recorded");
+  flags.Text("--trace", run.session.trace, "PREFIX",
+             "write the engine's trace of operators to PREFIX_*; times of such a run are not measurements");
   AddGateFlags(flags, profile.gate);
   AddPowerFlags(flags, profile.power);
 }

@@ -10,6 +10,7 @@
 #include "cli/exit_code.h"
 #include "cli/generate_mode.h"
 #include "cli/info_mode.h"
+#include "cli/measure_mode.h"
 #include "cli/profile_mode.h"
 #include "cli/signals.h"
 #include "engine/affinity.h"
@@ -61,7 +62,7 @@ Status Dispatch(std::span<const std::string_view> arguments, std::string_view pr
                 Engine& engine) {
   const std::string_view mode = arguments.empty() ? "" : arguments.front();
   if (mode == "--help" || mode == "help") {
-    std::printf("usage: %s profile|generate|info [flags]; --help after a mode lists its flags\n%s",
+    std::printf("usage: %s profile|generate|info|measure [flags]; --help after a mode lists its flags\n%s",
                 name.data(), kExitCodes.data());
     return {};
   }
@@ -69,7 +70,9 @@ Status Dispatch(std::span<const std::string_view> arguments, std::string_view pr
   if (mode == "profile") return RunMode<ProfileMode>(flags, program, engine);
   if (mode == "generate") return RunMode<GenerateMode>(flags, program, engine);
   if (mode == "info") return RunMode<InfoMode>(flags, program, engine);
-  return {ErrorKind::kUsage, "the first argument is the mode: profile, generate or info (see --help)"};
+  if (mode == "measure") return RunMode<MeasureMode>(flags, program, engine);
+  return {ErrorKind::kUsage,
+          "the first argument is the mode: profile, generate, info or measure (see --help)"};
 }
 
 }  // namespace

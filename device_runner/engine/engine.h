@@ -54,6 +54,9 @@ struct EngineOptions {
   std::vector<int> thread_cpus;
   // "own": the runner's kernels where it has them, the engine's otherwise; "engine"; or one of kernel_sets().
   std::string kernels = "own";
+  // How the names of the files begin that the engine writes its trace of operators into; empty: it traces
+  // nothing, which costs nothing.
+  std::string trace;
   // Passed on as they are; what they mean is the engine's business.
   std::vector<std::pair<std::string, std::string>> settings;
 };

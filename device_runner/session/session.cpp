@@ -28,6 +28,7 @@ EngineOptions SessionOptions::ForEngine() const {
   engine.model = model;
   engine.threads = static_cast<int>(threads);
   engine.kernels = kernels;
+  engine.trace = trace;
   engine.settings = engine_settings;
   // With more or fewer CPUs than threads, which thread belongs where is the scheduler's to say.
   if (static_cast<int64_t>(affinity.size()) == threads) {

@@ -25,6 +25,8 @@ struct SessionOptions {
   std::vector<std::pair<std::string, std::string>> engine_settings;
   // As in EngineOptions.
   std::string kernels = "own";
+  // As in EngineOptions.
+  std::string trace;
   int64_t threads = 1;
   // CPUs that the calling thread and the engine's may use; empty leaves that to the system.
   std::vector<int64_t> affinity;

@@ -23,7 +23,9 @@ def context_length(asked: int | None, limit: int | None, *, subject: str) -> int
     if asked is None:
         return min(DEFAULT_CONTEXT, limit or DEFAULT_CONTEXT)
     if asked < 1:
-        raise UsageError(f"--context {asked}: at least 1 token")
+        raise UsageError(
+            f"--context {asked}: at least 1 token", next_step="Pass --context 1 or more, or leave it out."
+        )
     if limit is not None and asked > limit:
         raise ContextTooLong(
             f"context {asked} is longer than the {limit} positions the model was trained for",

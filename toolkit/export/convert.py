@@ -226,26 +226,6 @@ def _about(source: ModelSource, engine: EngineSpec) -> Iterator[None]:
         raise
 
 
-<<<<<<< HEAD
-def _context_length(source: ModelSource, asked: int | None) -> int:
-    limit = getattr(source.config, "max_position_embeddings", None)
-    if asked is None:
-        return min(DEFAULT_CONTEXT, limit or DEFAULT_CONTEXT)
-    if asked < 1:
-        raise UsageError(
-            f"--context {asked}: at least 1 token", next_step="Pass --context 1 or more, or leave it out."
-        )
-    if limit is not None and asked > limit:
-        raise ContextTooLong(
-            f"context {asked} is longer than the {limit} positions the model was trained for",
-            subject=source.name,
-            next_step=f"Pass --context {limit} or less.",
-        )
-    return asked
-
-
-=======
->>>>>>> 707e98c (Estimate size, memory and arithmetic of a model before anything is converted)
 def _check_weights(source: ModelSource, graph: DecoderGraph, tied: Mapping[str, str]) -> None:
     """Every parameter of the graph must be in the source, with the graph's shape."""
     held = set(source.weights.names())

@@ -61,6 +61,7 @@ Status ExecutorchEngine::Open(const EngineOptions& options) {
     return {ErrorKind::kUsage,
             "--engine-library: this runner is linked with ExecuTorch; the loader finds it"};
   }
+  if (!options.trace.empty()) return {ErrorKind::kUsage, "--trace: this runner traces no operators yet"};
   if (!options.settings.empty()) {
     return {ErrorKind::kUsage,
             "--engine-option: ExecuTorch has none, got '" + options.settings.front().first + "'"};

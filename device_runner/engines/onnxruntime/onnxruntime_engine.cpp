@@ -55,6 +55,7 @@ Ort::SessionOptions MakeSessionOptions(const EngineOptions& options) {
   // Patterns are kept per input shape, and every decode step has a new one: they would only cost memory
   // (23 MB of 246 MB at peak for a 135M model with a prefill of 512).
   session.DisableMemPattern();
+  if (!options.trace.empty()) session.EnableProfiling(options.trace.c_str());
   const std::string affinities = WorkerAffinities(options.thread_cpus);
   if (!affinities.empty()) session.AddConfigEntry("session.intra_op_thread_affinities", affinities.c_str());
   for (const auto& [key, value] : options.settings) session.AddConfigEntry(key.c_str(), value.c_str());

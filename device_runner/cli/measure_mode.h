@@ -1,0 +1,21 @@
+// Mode `measure`: what the device can do at most, without a model.
+#pragma once
+
+#include "cli/session_flags.h"
+#include "engine/engine.h"
+#include "engine/stop.h"
+#include "measure/roofline.h"
+
+namespace slm {
+
+struct MeasureMode {
+  RunOptions run;
+  RooflineOptions roofline;
+  int64_t buffer_mb = 256;
+
+  void AddFlags(Flags& flags);
+  // Prints one JSON object on stdout.
+  Status Run(Engine& engine, StopToken stop) const;
+};
+
+}  // namespace slm
