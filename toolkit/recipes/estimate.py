@@ -14,7 +14,8 @@ from toolkit.estimate.stored import quantized_as
 from toolkit.export.context import DEFAULT_CONTEXT
 from toolkit.export.quantization import plan_of
 from toolkit.export.request import ConvertRequest
-from toolkit.models.facts_shape import shape_of_config
+from toolkit.models.catalogue.entry import Entry
+from toolkit.models.facts_shape import shape_of_config, shape_of_entry
 from toolkit.models.shape import DecoderShape, MatrixRole, MatrixShape
 from toolkit.profiling.request import ProfileRequest
 from toolkit.recipes.workspace import StepRecord
@@ -60,6 +61,12 @@ class ModelSize:
             # A GGUF file has four and a half bits per weight or more.
             return cls(_unknown(int(fields["file_bytes"] * 8 / 4.5)))
         return cls(shape_of_config(fields) or _unknown(1_000_000_000))
+
+    @classmethod
+    def of_entry(cls, entry: Entry) -> ModelSize | None:
+        """From a catalogue's facts, or its config where they are too few; None where both are."""
+        shape = shape_of_entry(entry) or shape_of_config(entry.config or {})
+        return None if shape is None else cls(shape)
 
     @property
     def parameters(self) -> int:
@@ -113,6 +120,11 @@ def conversion_estimate(size: ModelSize, request: ConvertRequest) -> Estimate:
         disk_bytes=_estimate(size, request).artifact_bytes,
         ram_bytes=int(_IMPORTS_BYTES + 4 * _LARGEST_MATRIX_COPIES * size.largest_matrix),
     )
+
+
+def peak_bytes(size: ModelSize, request: ConvertRequest, text: int) -> int:
+    """Most memory of a run with so many tokens in the cache."""
+    return _estimate(size, request, text).memory.peak_bytes
 
 
 def profile_estimate(size: ModelSize, conversion: ConvertRequest, run: ProfileRequest) -> Estimate:

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.errors import UnknownModel, UsageError
+from toolkit.export.context import DEFAULT_CONTEXT
+from toolkit.export.request import ConvertRequest
 from toolkit.models.catalogue.catalogue import Catalogue
 from toolkit.models.catalogue.entry import Entry
 from toolkit.models.catalogue.selection import parameter_count
-from toolkit.recipes.estimate import ModelSize, artifact_bytes, conversion_estimate
+from toolkit.recipes.estimate import ModelSize, conversion_estimate, peak_bytes
 from toolkit.registry import did_you_mean
 from toolkit.studies.request import StudyRequest
 from toolkit.studies.study import Study, Subject
 
-# What the engine, its buffers and the process take beside weights and cache.
-_ENGINE_BYTES = 250e6
 # A device that is filled to the last byte swaps, or kills.
 _SHARE_OF_RAM = 0.75
 EVERYTHING = "all"
@@ -124,13 +124,13 @@ def _reason(
 
 
 def needed_bytes(entry: Entry, quants: Sequence[str]) -> float | None:
-    """A guess at the most memory that converting and running an entry takes; None where nobody knows."""
-    shape = entry.architecture
-    if entry.parameters is None:
+    """The most memory that converting and running an entry is estimated to take; None where nobody knows."""
+    size = ModelSize.of_entry(entry)
+    if size is None:
         return None
-    matrix = (shape.vocabulary or 0) * (shape.hidden_size or 0)
-    size = ModelSize(entry.parameters.unique, matrix)
-    cache = shape.kv_cache_bytes(min(shape.context or 4096, 4096), element_bytes=4) or 0
-    running = max(artifact_bytes(size, quant) for quant in quants) + cache + _ENGINE_BYTES
-    converting = max(conversion_estimate(size, quant, "").ram_bytes for quant in quants)
-    return max(running, converting)
+    text = min(size.shape.longest or DEFAULT_CONTEXT, DEFAULT_CONTEXT)
+    requests = [ConvertRequest.of(model=entry.name, quant=quant) for quant in quants]
+    return max(
+        max(peak_bytes(size, request, text), conversion_estimate(size, request).ram_bytes)
+        for request in requests
+    )
