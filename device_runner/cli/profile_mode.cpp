@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "measure/page_cache.h"
 #include "records/descriptor_sink.h"
 #include "records/record_file.h"
 #include "records/record_writer.h"
@@ -57,6 +58,8 @@ void ProfileMode::AddFlags(Flags& flags) {
              "token ids of the rest; the greedy token at each of their positions is recorded");
   flags.Text("--trace", run.session.trace, "PREFIX",
              "write the engine's trace of operators to PREFIX_*; times of such a run are not measurements");
+  flags.Text("--page-cache", page_cache, "STATE",
+             "cold: the model's files are dropped from memory before it is loaded; warm: they are read");
   AddGateFlags(flags, profile.gate);
   AddPowerFlags(flags, profile.power);
 }
@@ -77,6 +80,7 @@ Status ProfileMode::Run(Engine& engine, StopToken stop) const {
       !status.ok()) {
     return status;
   }
+  if (Status status = PreparePageCache(page_cache, run.session.model); !status.ok()) return status;
   RecordFile file(output);
   if (Status status = file.Open(); !status.ok()) return status;
   DescriptorSink out(STDOUT_FILENO, "stdout");

@@ -15,6 +15,7 @@ struct ProfileMode {
   std::string output;
   std::string reference_prompt;
   std::string reference_continuation;
+  std::string page_cache;
 
   void AddFlags(Flags& flags);
   Status Run(Engine& engine, StopToken stop) const;

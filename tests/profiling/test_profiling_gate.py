@@ -308,6 +308,16 @@ def test_a_pause_comes_before_every_repetition_and_before_the_look_at_the_device
     assert len(gate.moments) == 2
 
 
+def test_a_gate_that_watches_reads_and_asks_for_nothing() -> None:
+    hot = replace(FINE, hottest_cpu_celsius=90.0, thermal_status=3, cpu_busy=1.0)
+    device = ScriptedDevice(hot)
+    gate = GateKeeper(device, "r1", GateOptions(name="watch"), "adb", say=lambda text: None)  # type: ignore[arg-type]
+    gate.on_line('{"record":"gate","run_id":"r1","index":0,"unix_ns":1}')
+    assert [moment.readings for moment in gate.moments] == [hot] and device.tokens
+    with pytest.raises(UsageError, match="gate watch"):
+        GateOptions.of(name="watch", max_celsius=50)
+
+
 def test_a_pause_without_a_gate_is_refused_and_the_runner_waits_as_long() -> None:
     with pytest.raises(UsageError, match="pause"):
         ProfileRequest.of(pause_s=10, gate="off")

@@ -171,12 +171,13 @@ def test_what_cannot_be_meant_is_refused_with_its_field() -> None:
 
 def test_what_may_move_a_figure_is_in_the_condition_key(tmp_path: Path) -> None:
     # Those that have no column are kept among the settings, where a key finds them by their own names.
+    without_column = {"pause_s": 10.0, "page_cache": "cold"}
     apart = {
         field.name: value
-        for field, value in ((one, {"pause_s": 10.0}.get(one.name)) for one in ProfileRequest.options())
+        for field, value in ((one, without_column.get(one.name)) for one in ProfileRequest.options())
         if field.option.condition and field.name not in PARTS
     }
-    assert apart == {"pause_s": 10.0} == _settings(ProfileRequest.of(**apart))
+    assert apart == without_column == _settings(ProfileRequest.of(**apart))
     # One that has no column is a part by its own name; at its default it is what runs of before had.
     artifact = make_artifact(tmp_path / "tiny", TinyDecoder(context_length=CONTEXT_LENGTH))
     with open_store(f"sqlite:///{tmp_path / 'results.db'}") as store:

@@ -188,10 +188,10 @@ def run(
 def report(
     study: NamedStudy,
     output: Path | None = typer.Option(
-        None, "--output", "-o", help="File to write. Default: report.html in the study's folder."
+        None, "--output", "-o", help="File to write; for pictures a folder. Default: in the study's folder."
     ),
     format_name: str | None = typer.Option(
-        None, "--format", "-f", help="html, md or json; by default what the output's name ends in, else html."
+        None, "--format", "-f", help="html, md, json, svg or png; by default what -o ends in, else html."
     ),
     workspace: WorkspaceFlag = None,
 ) -> None:
@@ -201,6 +201,7 @@ def report(
     Examples:
       slm study report latency-overview
       slm study report latency-overview -o latency.md
+      slm study report latency-overview --format svg -o figures
     """  # noqa: D301
     from toolkit.store import open_store
     from toolkit.studies.running import write_report

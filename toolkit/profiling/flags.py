@@ -33,6 +33,8 @@ def profile_flags(
     flags += engine_flags(options.threads, options.affinity, options.prefill_chunk)
     if options.kernels is not None:
         flags += ["--kernels", options.kernels]
+    if options.page_cache is not None:
+        flags += ["--page-cache", options.page_cache]
     if options.gate.name != "off":
         flags += ["--gate-dir", run_dir, "--gate-timeout", str(options.gate_timeout_s)]
     if battery is not None and options.energy is not None:

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from toolkit.request import Option, Request
 
-GateName = Literal["off", "default", "strict"]
+GateName = Literal["off", "watch", "default", "strict"]
 
 # What the runner waits longer than the host does: readings that take their time must not make it give up.
 _RUNNER_GRACE_S = 60.0
@@ -27,7 +27,10 @@ class GateOptions(Request):
 
     name: Annotated[
         GateName,
-        Option("Wait until the device is cool and idle: off, default or strict.", flags=("--gate",)),
+        Option(
+            "Wait until the device is cool and idle: off, watch (only read), default or strict.",
+            flags=("--gate",),
+        ),
     ] = "default"
     max_celsius: Annotated[
         float | None, Field(ge=1), Option("Gate: hottest CPU zone (phones 40, strict 35).")
@@ -51,8 +54,8 @@ class GateOptions(Request):
     @model_validator(mode="after")
     def _limits_of_a_gate(self) -> Self:
         replaced = (self.max_celsius, self.max_cpu_busy, self.min_battery_percent)
-        if self.name == "off" and replaced != (None, None, None):
-            raise ValueError("gate off asks for nothing, so limits mean nothing: leave one out")
+        if self.name in ("off", "watch") and replaced != (None, None, None):
+            raise ValueError(f"gate {self.name} asks for nothing, so limits mean nothing: leave one out")
         return self
 
     @property

@@ -15,6 +15,7 @@ from toolkit.request import Count, CountOrZero, Option, Request
 
 # The sets are those of device_runner/kernels/sets.h; which of them a CPU can run, its runner says (`info`).
 Kernels = Literal["own", "engine", "own:avx512vnni", "own:avx2", "own:neon-dotprod", "own:portable"]
+PageCache = Literal["cold", "warm"]
 
 _CPUS = re.compile("([0-9]+)(?:-([0-9]+))?")
 # Linux counts at most 8192 CPUs.
@@ -56,6 +57,7 @@ class ProfileRequest(Request):
         kernels: whose kernels multiply with quantized weights, or which set of the runner's; None leaves the
             choice to the runner. A device that cannot run the set refuses.
         gate: what the device must meet before each repetition; its name alone stands for its limits.
+        page_cache: whether the model's files are in memory when it is loaded; None leaves them as they are.
         pause_s: seconds that the device rests before each repetition, beside what the gate asks for.
         energy: how energy is measured, True for the defaults, or None when it is not.
     """
@@ -115,6 +117,15 @@ class ProfileRequest(Request):
         BeforeValidator(_gate, json_schema_input_type=GateName | GateOptions),
         Option("What the device must meet before each repetition: a gate's name, or its fields."),
     ] = GateOptions()
+    page_cache: Annotated[
+        PageCache | None,
+        Option(
+            "cold: the model's files are dropped from memory before it is loaded; warm: they are read.",
+            recipe="axis",
+            recipe_help="cold, warm, or null for whatever is there.",
+            label=str,
+        ),
+    ] = None
     pause_s: Annotated[
         float,
         Field(ge=0, le=3600),

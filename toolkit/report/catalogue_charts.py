@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,10 @@ from toolkit.report.theme import Theme
 
 _HALF = 300
 _WIDE = 640
+_PIE = 150
+# As many makers as there are colours that can be told apart; the others share one.
+_MAKERS = 7
+_OTHERS = "others"
 _NAMES = {"commonsense": "commonsense", "problem_solving": "problem solving", "mathematics": "mathematics"}
 
 
@@ -51,22 +56,31 @@ def _architecture(entries: Sequence[Entry], theme: Theme) -> Any:
     charts = []
     for name, (title, fact) in statistics.FACTS.items():
         rows = statistics.by_half_year(entries, fact)
-        charts.append(
+        colour = alt.Color(
+            "value:N",
+            title=None,
+            sort=list(statistics.BINS.get(name, ())) or "ascending",
+            scale=alt.Scale(range=list(theme.series)),
+        )
+        bars = (
             alt.Chart(_data(rows), title=title)
             .mark_bar()
             .encode(
                 x=alt.X("half_year:O", title=None, axis=alt.Axis(labelAngle=-60)),
                 y=alt.Y("models:Q", title="models", axis=alt.Axis(tickMinStep=1, tickCount=5)),
-                color=alt.Color(
-                    "value:N",
-                    title=None,
-                    sort=list(statistics.BINS.get(name, ())) or "ascending",
-                    scale=alt.Scale(range=list(theme.series)),
-                ),
+                color=colour,
             )
             .properties(width=_HALF - 60, height=180)
         )
-    return alt.concat(*charts, columns=2).resolve_scale(color="independent")
+        # The survey's pies: the same models, all half-years together.
+        pie = (
+            alt.Chart(_data(rows))
+            .mark_arc(stroke=theme.background)
+            .encode(theta=alt.Theta("sum(models):Q"), color=colour, order=alt.Order("value:N"))
+            .properties(width=_PIE, height=_PIE)
+        )
+        charts.append(alt.hconcat(bars, pie, spacing=12).resolve_scale(color="shared"))
+    return alt.concat(*charts, columns=1).resolve_scale(color="independent")
 
 
 def _datasets(entries: Sequence[Entry], theme: Theme) -> Any:
@@ -153,12 +167,22 @@ def _accuracy(entries: Sequence[Entry], theme: Theme) -> Any:
         best = statistics.frontier(rows)
         x = alt.X("released:T", title=None, axis=alt.Axis(format="%Y-%m", tickCount=6))
         y = alt.Y("accuracy:Q", title=_NAMES[group], axis=alt.Axis(format="%"), scale=alt.Scale(zero=False))
+        makers = _makers(entries)
+        coloured: list[Row] = [
+            {**row, "maker": row["organisation"] if row["organisation"] in makers else _OTHERS}
+            for row in rows
+        ]
         points = (
-            alt.Chart(_data(rows))
-            .mark_point(filled=True, opacity=0.7, color=theme.series[0])
+            alt.Chart(_data(coloured))
+            .mark_point(filled=True, opacity=0.8)
             .encode(
                 x=x,
                 y=y,
+                color=alt.Color(
+                    "maker:N",
+                    title="made by",
+                    scale=alt.Scale(domain=[*makers, _OTHERS], range=list(theme.series)),
+                ),
                 size=alt.Size(
                     "parameters:Q",
                     title="parameters",
@@ -189,6 +213,16 @@ def _accuracy(entries: Sequence[Entry], theme: Theme) -> Any:
     return alt.vconcat(*charts)
 
 
+def _makers(entries: Sequence[Entry]) -> list[str]:
+    """Organisations with the most models of published accuracy, the same in every panel."""
+    counted = Counter(
+        str(row["organisation"])
+        for group in statistics.GROUPS
+        for row in statistics.accuracies(entries, group)
+    )
+    return [name for name, _ in counted.most_common(_MAKERS)]
+
+
 FIGURES: dict[str, Figure] = {
     "architecture": Figure(
         "Architecture by half-year",
@@ -210,7 +244,8 @@ FIGURES: dict[str, Figure] = {
     ),
     "accuracy": Figure(
         "Accuracy over time",
-        "As the survey's Fig. 5: published accuracies, nothing measured here. Red: the best so far.",
+        "As the survey's Fig. 5: published accuracies, nothing measured here. Red: the best so far; "
+        "colours are makers.",
         _accuracy_rows,
         _accuracy,
     ),

@@ -16,7 +16,7 @@ from toolkit.analysis.statistics import RESAMPLES, median_of_medians, percentile
 from toolkit.engines import short_name
 from toolkit.report.curves import Curve, read_curves
 from toolkit.report.names import Names
-from toolkit.store.rows import Artifact, Device, Run, RunSummary
+from toolkit.store.rows import Artifact, Device, Run, RunSummary, Setting
 from toolkit.store.store import Store
 
 # In the order of Workload.gate_limits.
@@ -61,6 +61,7 @@ class Workload:
     power_source: str | None
     gate: str | None
     gate_limits: tuple[float | str | None, ...]
+    settings: tuple[tuple[str, Setting], ...]
     protocol: int
 
     @classmethod
@@ -84,6 +85,7 @@ class Workload:
                 key.gate_screen_off,
                 key.gate_unreadable,
             ),
+            settings=key.settings,
             protocol=key.protocol,
         )
 
@@ -100,6 +102,7 @@ class Workload:
             "batch 1",
             f"power {self.power_source or 'unknown'}",
             f"gate {self._gate()}",
+            *(f"{name} {value}" for name, value in self.settings),
             f"protocol {self.protocol}",
         ]
         return ", ".join(parts)

@@ -12,6 +12,7 @@ from toolkit.report.study_content import Chart, Row
 Spec = dict[str, Any]
 
 # Names beside points would only cover each other on a phone's screen; the table has them.
+_ROW = 32
 _ROOM_FOR_NAMES = "width < 420 ? 0 : 1"
 
 
@@ -83,18 +84,16 @@ def lines(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> An
     """A line per series; rows: series, x, y, and low and high where there are any."""
     base = alt.Chart(alt.InlineData(values=[dict(row) for row in rows]))
     series = list(dict.fromkeys(str(row["series"]) for row in rows))
-    legend = alt.Legend(
-        orient="bottom", columns=1, labelLimit=600, symbolType="stroke", symbolSize=400, title=None
-    )
+    legend = alt.Legend(orient="bottom", columns=1, labelLimit=600, symbolType="stroke", symbolSize=400)
     whole: dict[str, Any] = {"tickMinStep": 1} if options.get("whole", True) else {}
     x = alt.X("x:Q", title=options["x"], axis=alt.Axis(tickCount=8, **whole), scale=alt.Scale(zero=False))
     y = alt.Y("y:Q", title=options["y"], axis=alt.Axis(tickCount=6), scale=alt.Scale(zero=True))
-    colour = alt.Color("series:N", sort=series, legend=legend)
+    colour = alt.Color("series:N", sort=series, title=None, legend=legend)
     drawn = base.mark_line(strokeWidth=2, point=True, opacity=0.6 if emulated else 1).encode(
         x=x,
         y=y,
         color=colour,
-        strokeDash=alt.StrokeDash("series:N", sort=series, legend=legend),
+        strokeDash=alt.StrokeDash("series:N", sort=series, title=None, legend=legend),
         tooltip=[
             alt.Tooltip("series:N"),
             alt.Tooltip("x:Q", title=options["x"], format=".4~g"),
@@ -127,7 +126,7 @@ def stacked(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> 
         order="order:O",
         tooltip=["label:N", "part:N", alt.Tooltip("value:Q", format=".4~g")],
     )
-    return drawn.properties(height={"step": 28})
+    return drawn.properties(height=_ROW * len(labels))
 
 
 def bars(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> Any:
@@ -150,7 +149,7 @@ def bars(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> Any
         layers.append(
             base.mark_rule(strokeWidth=2).encode(y=y, yOffset=offset, x=alt.X("low:Q"), x2="high:Q")
         )
-    return alt.layer(*layers).properties(height={"step": 18})
+    return alt.layer(*layers).properties(height=_ROW * len(labels) * max(len(series) * 0.6, 1))
 
 
 KINDS: Mapping[str, Callable[[Sequence[Row], Mapping[str, Any], bool], Any]] = {

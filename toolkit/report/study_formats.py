@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from toolkit.errors import UsageError
+from toolkit.extras import install_command
 from toolkit.files import write_whole
 from toolkit.registry import Registry
 from toolkit.report.markdown import escaped
@@ -17,15 +19,20 @@ from toolkit.settings import Settings
 Writer = Callable[[StudyContent, Path, Settings], None]
 
 
-def _html(content: StudyContent, output: Path, settings: Settings) -> None:
-    try:
-        from toolkit.report.study_page import write_html
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"the report needs the package {error.name!r}",
-            next_step="Install it with: pip install 'slm-toolkit[report]', or take --format md.",
-        ) from None
-    write_html(content, output, settings)
+def _drawn(module: str, function: str) -> Writer:
+    """A writer that needs the extra [report], imported when it is used."""
+
+    def write(content: StudyContent, output: Path, settings: Settings) -> None:
+        try:
+            writer: Writer = getattr(importlib.import_module(module), function)
+        except ModuleNotFoundError as error:
+            raise UsageError(
+                f"the report needs the package {error.name!r}",
+                next_step=f"Install it with: {install_command('report')}, or take --format md.",
+            ) from None
+        writer(content, output, settings)
+
+    return write
 
 
 def _markdown(content: StudyContent, output: Path, settings: Settings) -> None:
@@ -46,7 +53,13 @@ def _json(content: StudyContent, output: Path, settings: Settings) -> None:
 
 
 FORMATS: Registry[Writer] = Registry("format", UsageError)
-for _name, _writer in (("html", _html), ("md", _markdown), ("json", _json)):
+for _name, _writer in (
+    ("html", _drawn("toolkit.report.study_page", "write_html")),
+    ("md", _markdown),
+    ("json", _json),
+    ("svg", _drawn("toolkit.report.study_pictures", "write_svg")),
+    ("png", _drawn("toolkit.report.study_pictures", "write_png")),
+):
     FORMATS.register(_name, _writer)
 
 

@@ -32,6 +32,7 @@ from toolkit.studies.request import StudyRequest
 from toolkit.studies.study import STUDIES, Study, Subject
 from toolkit.studies.subjects import LeftOut, chosen_subjects
 
+_SHARE_OF_RAM = 0.75
 RECIPE = "recipe.yaml"
 STUDY = "study.json"
 
@@ -77,8 +78,11 @@ def prepare(study: Study, request: StudyRequest, settings: Settings) -> Prepared
     """
     filled = study.filled(request)
     ram = _smallest_ram(study, filled, settings)
+    if filled.memory_gb is None and ram is not None:
+        # A device that is filled to the last byte swaps, or kills.
+        filled = filled.model_copy(update={"memory_gb": round(ram * _SHARE_OF_RAM / 1e9, 1)})
     known = catalogue(settings.models_dir)
-    subjects, left = chosen_subjects(study, filled, known, ram)
+    subjects, left = chosen_subjects(study, filled, known)
     name = filled.name or f"study-{study.name}"
     sections = {
         "schema": "slm-recipe/1",
@@ -212,7 +216,7 @@ def _facts(data: StudyData, file: StudyFile) -> list[tuple[str, str]]:
 def _conditions(study: Study, file: StudyFile, data: StudyData) -> list[str]:
     request = file.request
     protocol = PROTOCOLS[request.protocol or study.protocol]
-    said = [f"Protocol: {protocol.about}."]
+    said = [f"Protocol: {protocol.about}. What really ran is in the sets of conditions."]
     if study.survey:
         said.append(f"Redoes {study.survey} of the survey (Lu et al., arXiv 2409.15790).")
     if any(point.random_weights for point in data.points):
@@ -267,7 +271,8 @@ def write_report(
     writer = FORMATS.get(format_name)
     content = study_content(name, workspace, store, settings)
     folder, _ = stored_study(name, workspace)
-    target = output or workspace.batch(folder) / f"report.{format_name}"
+    own = "figures" if format_name in ("svg", "png") else f"report.{format_name}"
+    target = output or workspace.batch(folder) / own
     try:
         writer(content, target, settings)
     except OSError as error:

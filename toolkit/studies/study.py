@@ -50,7 +50,8 @@ class Study:
         figures: what its data look like, with the published ones beside.
         table: its numbers.
         findings: what its data say about the survey's statements.
-        models: the catalogue's group or the models that it takes by default, and for `--models survey`.
+        models: the catalogue's group or the models that it takes by default, and for `--models survey`;
+            several with commas.
         protocol: by default.
         quant: by default.
         fewest_devices: without which it says nothing.
@@ -74,7 +75,7 @@ class Study:
     def filled(self, request: StudyRequest) -> StudyRequest:
         """A request with the study's own choice for what is not given."""
         own: dict[str, Any] = {
-            "models": (self.models,),
+            "models": self.models,
             "device": ("local",),
             "quant": self.quant,
             "backend": ("onnxruntime",),
@@ -86,5 +87,14 @@ class Study:
 
 
 STUDIES: Registry[Study] = Registry("study", UsageError, entry_points="slm.studies")
-for _name in ("latency-overview", "memory-overview", "quantization", "hardware", "energy"):
+for _name in (
+    "latency-overview",
+    "memory-overview",
+    "memory-context",
+    "quantization",
+    "hardware",
+    "energy",
+    "sustained",
+    "cold-start",
+):
     STUDIES.register(_name, f"toolkit.studies.kinds.{_name.replace('-', '_')}:STUDY")

@@ -17,8 +17,6 @@ from toolkit.registry import did_you_mean
 from toolkit.studies.request import StudyRequest
 from toolkit.studies.study import Study, Subject
 
-# A device that is filled to the last byte swaps, or kills.
-_SHARE_OF_RAM = 0.75
 EVERYTHING = "all"
 SURVEY = "survey"
 
@@ -32,15 +30,14 @@ class LeftOut:
 
 
 def chosen_subjects(
-    study: Study, request: StudyRequest, known: Catalogue, ram_bytes: int | None
+    study: Study, request: StudyRequest, known: Catalogue
 ) -> tuple[list[Subject], list[LeftOut]]:
     """The models of a filled request, smallest first, and those that are left out.
 
     Args:
         study: says what `survey` means.
-        request: with the study's defaults.
+        request: with the study's defaults, and the memory that the devices have.
         known: the catalogue.
-        ram_bytes: of the smallest device; None where it is not known.
 
     Raises:
         UnknownModel: a word that is neither in the catalogue nor looks like a place.
@@ -49,12 +46,11 @@ def chosen_subjects(
     subjects: dict[str, Subject] = {}
     left: list[LeftOut] = []
     for word in request.models:
-        for subject in _meant(study.models if word == SURVEY else word, known):
-            subjects.setdefault(subject.reference, subject)
+        for one in study.models.split(",") if word == SURVEY else [word]:
+            for subject in _meant(one, known):
+                subjects.setdefault(subject.reference, subject)
     most = None if request.limit_params is None else parameter_count(request.limit_params)
     limit = request.memory_gb * 1e9 if request.memory_gb is not None else None
-    if limit is None and ram_bytes is not None:
-        limit = ram_bytes * _SHARE_OF_RAM
     kept = []
     for subject in subjects.values():
         why = _reason(subject, request, most, limit)
@@ -123,12 +119,18 @@ def _reason(
     return None
 
 
-def needed_bytes(entry: Entry, quants: Sequence[str]) -> float | None:
-    """The most memory that converting and running an entry is estimated to take; None where nobody knows."""
+def needed_bytes(entry: Entry, quants: Sequence[str], context: int = DEFAULT_CONTEXT) -> float | None:
+    """The most memory that converting and running an entry is estimated to take; None where nobody knows.
+
+    Args:
+        entry: of the catalogue.
+        quants: schemes or presets.
+        context: tokens in the cache; the model's maximum where that is less.
+    """
     size = ModelSize.of_entry(entry)
     if size is None:
         return None
-    text = min(size.shape.longest or DEFAULT_CONTEXT, DEFAULT_CONTEXT)
+    text = min(size.shape.longest or context, context)
     requests = [ConvertRequest.of(model=entry.name, quant=quant) for quant in quants]
     return max(
         max(peak_bytes(size, request, text), conversion_estimate(size, request).ram_bytes)

@@ -45,7 +45,7 @@ _LIMITS: dict[DeviceKind, dict[GateName, Limits]] = {"adb": _PHONE, "ssh": _BOAR
 
 def limits_for(options: GateOptions, kind: DeviceKind) -> Limits:
     """The limits of a gate on a kind of device."""
-    if options.name == "off":
+    if options.name in ("off", "watch"):
         return Limits()
     limits = _LIMITS[kind][options.name]
     replaced = options.model_dump(include=Limits.model_fields.keys() & GateOptions.model_fields.keys())

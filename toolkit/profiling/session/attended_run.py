@@ -58,7 +58,8 @@ def run_attended(
         except DeviceError:
             # The result is here; readings that cannot be had any more are not worth losing it.
             pass
-    ending = with_throttling(ending, throttling_by_repetition(moments), serial=device.serial)
+    if description.options.gate.name != "watch":
+        ending = with_throttling(ending, throttling_by_repetition(moments), serial=device.serial)
     return ending, tuple(moments)
 
 
