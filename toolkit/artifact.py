@@ -207,6 +207,12 @@ class Artifact:
             NotAnArtifact: no manifest, another schema, or a manifest that does not validate.
             ArtifactCorrupt: a file is missing or has another size.
         """
+        if not path.exists():
+            raise NotAnArtifact(
+                "no such folder",
+                subject=str(path),
+                next_step="Make it with slm convert MODEL -o DIR; what there is: slm artifacts list",
+            )
         manifest_path = path / MANIFEST
         again = "Convert the model again: slm convert MODEL -o DIR"
         try:

@@ -146,7 +146,7 @@ def test_the_theme_follows_the_system_until_the_button_is_pressed(opened: Browse
     opened.driver.execute_cdp_cmd(
         "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
     )
-    opened.wait("document.getElementById('theme').getAttribute('aria-pressed') === 'true'")
+    opened.wait("document.getElementById('theme').textContent === 'Light theme'")
     assert background() == "rgb(18, 22, 29)"
     opened.driver.find_element("id", "theme").click()
     assert background() == "rgb(255, 255, 255)"

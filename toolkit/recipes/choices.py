@@ -17,7 +17,7 @@ from toolkit.profiling.request import parse_affinity
 from toolkit.recipes import matrix
 from toolkit.recipes.axes import Section
 from toolkit.recipes.document import Document, PathInFile
-from toolkit.recipes.problems import did_you_mean
+from toolkit.recipes.problems import nearest_choice
 from toolkit.recipes.schema import Recipe
 from toolkit.recipes.targets import DEVICE_WORDS, is_device_word
 
@@ -87,7 +87,7 @@ def _check_word(
     word: str, choices: Sequence[str], kind: str, at: tuple[int, int], document: Document
 ) -> None:
     if word not in choices:
-        document.problems.add(at, f"unknown {kind} {word!r}", did_you_mean(word, choices))
+        document.problems.add(at, f"unknown {kind} {word!r}", nearest_choice(word, choices))
 
 
 def _check_model(model: str, at: tuple[int, int], document: Document, folder: Path) -> None:
@@ -108,7 +108,7 @@ def _check_model(model: str, at: tuple[int, int], document: Document, folder: Pa
             problems.add(
                 at,
                 f"no model of the catalogue and no file {name!r}",
-                did_you_mean(name, known.buildable()),
+                nearest_choice(name, known.buildable()),
             )
     elif model.endswith(".gguf"):
         if not _is_file(folder / Path(model).expanduser()):

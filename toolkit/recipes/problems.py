@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from toolkit import registry
 from toolkit.errors import RecipeInvalid
 
 
@@ -67,9 +67,8 @@ class InvalidRecipe(RecipeInvalid):
         self.problems = tuple(problems)
 
 
-def did_you_mean(word: str, choices: Iterable[str]) -> str:
+def nearest_choice(word: str, choices: Iterable[str]) -> str:
     """A hint that names the nearest choice, and all of them when they are few."""
     known = list(choices)
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    hint = f"Did you mean {near[0]!r}? " if near else ""
+    hint = registry.did_you_mean(word, known)
     return f"{hint}Available: {', '.join(known)}." if len(known) <= 30 else hint.strip()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from toolkit.errors import UsageError
-from toolkit.recipes.problems import did_you_mean
+from toolkit.recipes.problems import nearest_choice
 from toolkit.recipes.workspace import Attempt, BatchFile, StepRecord, Workspace
 from toolkit.report.batch import BatchStatus, BatchStep, StepState
 
@@ -17,7 +17,9 @@ def batch_status(name: str, workspace: Workspace) -> BatchStatus:
     batch = workspace.batch_file(name)
     if batch is None:
         hint = (
-            did_you_mean(name, workspace.batch_names()) if workspace.batch_names() else "Nothing was run yet."
+            nearest_choice(name, workspace.batch_names())
+            if workspace.batch_names()
+            else "Nothing was run yet."
         )
         raise UsageError("was never run in this workspace", subject=f"recipe {name}", next_step=hint)
     running = workspace.is_running(name)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from toolkit.recipes.axes import settings
 from toolkit.recipes.choices import check_plan, check_words
 from toolkit.recipes.document import Document, PathInFile, parse_document, read_document
-from toolkit.recipes.problems import did_you_mean
+from toolkit.recipes.problems import nearest_choice
 from toolkit.recipes.schema import SCHEMA, Convert, Limits, LoadedRecipe, Model, Profile, Recipe, Schedule
 from toolkit.recipes.step_kinds import recipe_type, sections
 
@@ -87,7 +87,7 @@ def _add(document: Document, error: Any) -> None:
         return
     if kind == "extra_forbidden":
         at = document.key_position(path)
-        document.problems.add(at, f"unknown field {name!r}", did_you_mean(str(name), _fields(path[:-1])))
+        document.problems.add(at, f"unknown field {name!r}", nearest_choice(str(name), _fields(path[:-1])))
     elif kind == "missing":
         document.problems.add(document.position(path[:-1]), f"field {name!r} is missing")
     elif kind == "string_pattern_mismatch":
@@ -95,7 +95,7 @@ def _add(document: Document, error: Any) -> None:
         document.problems.add(document.position(path), f"{_noun(path)} {_shown(error)} is no name", hint)
     elif kind == "literal_error" and isinstance(error["input"], str):
         choices = [word.strip(" '") for word in error["ctx"]["expected"].replace(" or ", ",").split(",")]
-        hint = did_you_mean(error["input"], choices)
+        hint = nearest_choice(error["input"], choices)
         document.problems.add(document.position(path), f"unknown {_noun(path)} {error['input']!r}", hint)
     else:
         document.problems.add(document.position(path), f"{_noun(path)}: {_message(error)}")

@@ -37,15 +37,14 @@ const theme = {
   },
 
   start(changed) {
-    const show = () => {
-      this.button.setAttribute("aria-pressed", String(this.isDark()));
-      changed();
-    };
+    // Says what a click brings.
+    const label = () => { this.button.textContent = this.isDark() ? "Light theme" : "Dark theme"; };
+    const show = () => { label(); changed(); };
     this.button.addEventListener("click", () => {
       document.documentElement.dataset.theme = this.isDark() ? "light" : "dark";
       show();
     });
     this.system.addEventListener("change", show);
-    this.button.setAttribute("aria-pressed", String(this.isDark()));
+    label();
   },
 };
