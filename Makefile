@@ -11,7 +11,7 @@ DEMO_MODEL ?= SmolLM2-135M-Instruct
 DEMO_QUANT ?= mobile-4bit
 DEMO_ARTIFACT := artifacts/$(DEMO_MODEL)-$(DEMO_QUANT)
 
-.PHONY: demo arm64-demo test test-quick soak lint bench docs clean help
+.PHONY: demo arm64-demo app-demo test test-quick soak lint bench docs clean help
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
@@ -39,6 +39,16 @@ arm64-demo: $(VENV)/.arm64 ## Both engines on a virtual arm64 phone, emulated by
 	done; \
 	slm results list
 
+app-demo: $(VENV)/.demo ## A profile and a chat through the Android app's code, on a virtual phone
+	slm convert $(DEMO_MODEL) --quant $(DEMO_QUANT) -o $(DEMO_ARTIFACT) --force
+	@set -e; trap 'slm devices stop' EXIT; \
+	phone=$$(slm devices emulate | head -n 1); set -x; \
+	slm app install --device $$phone; \
+	slm profile $(DEMO_ARTIFACT) --device $$phone --runner app --threads 2; \
+	slm profile $(DEMO_ARTIFACT) --device $$phone --threads 2; \
+	slm results compare --axis runner; \
+	slm generate $(DEMO_ARTIFACT) --device $$phone --runner app --chat --prompt "Who are you?"
+
 test: $(VENV)/.test lint ## Set up and run all tests (more than half an hour on 2 cores)
 	$(BIN)/pytest -m "not soak"
 
@@ -56,7 +66,7 @@ lint: $(VENV)/.test ## Formatting, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	find device_runner -name 'build*' -prune -o \( -name '*.cpp' -o -name '*.h' \) -print | \
+	find device_runner android_app -name 'build*' -prune -o \( -name '*.cpp' -o -name '*.h' \) -print | \
 	  xargs $(BIN)/clang-format --dry-run --Werror
 
 bench: $(VENV)/.test ## Our runner beside its peers; writes benchmarks/results/latest.md

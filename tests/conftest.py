@@ -13,8 +13,8 @@ from private_sshd import Board
 from toolkit.devices.adb.client import AdbClient
 from toolkit.settings import Settings
 
-# Stores, for all who read or judge runs; C++ programs, for all who run some.
-pytest_plugins = ["compiled_programs", "store_fixtures"]
+# Stores, for all who read or judge runs; C++ programs and the runner, for all who run some.
+pytest_plugins = ["compiled_programs", "runner_process", "store_fixtures"]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,11 +1,8 @@
 #include "cli/generate_mode.h"
 
-#include <unistd.h>
-
 #include <vector>
 
 #include "measure/start_record.h"
-#include "records/descriptor_sink.h"
 #include "records/record_writer.h"
 #include "session/tokens.h"
 
@@ -40,7 +37,7 @@ void GenerateMode::AddFlags(Flags& flags) {
   flags.Integer("--seed", sampling.seed, 0, kNoLimit, "of the random choice");
 }
 
-Status GenerateMode::Run(Engine& engine, StopToken stop) const {
+Status GenerateMode::Run(Engine& engine, RecordSink& out, StopToken stop) const {
   std::vector<int64_t> prompt;
   if (Status status = ReadTokenFile(prompt_file, prompt); !status.ok()) return status;
   Session session(engine, run.session);
@@ -58,7 +55,6 @@ Status GenerateMode::Run(Engine& engine, StopToken stop) const {
       !status.ok()) {
     return status;
   }
-  DescriptorSink out(STDOUT_FILENO, "stdout");
   RecordWriter records(run.run_id, {&out});
   if (Status status = WriteStart(records, session, facts); !status.ok()) return status;
   TokenRecords sink(records);

@@ -5,6 +5,7 @@
 
 #include "cli/session_flags.h"
 #include "engine/engine.h"
+#include "records/record_sink.h"
 #include "session/generator.h"
 
 namespace slm {
@@ -15,8 +16,7 @@ struct GenerateMode {
   std::string prompt_file;
 
   void AddFlags(Flags& flags);
-  // Records go to stdout.
-  Status Run(Engine& engine, StopToken stop) const;
+  Status Run(Engine& engine, RecordSink& out, StopToken stop) const;
 };
 
 }  // namespace slm

@@ -1,6 +1,5 @@
 #include "cli/info_mode.h"
 
-#include <cstdio>
 #include <fstream>
 #include <sstream>
 
@@ -42,7 +41,7 @@ void InfoMode::AddFlags(Flags& flags) {
   run.AddEngineFlags(flags);
 }
 
-Status InfoMode::Run(Engine& engine, StopToken) const {
+Status InfoMode::Run(Engine& engine, RecordSink& out, StopToken) const {
   if (Status status = run.session.Check(); !status.ok()) return status;
   const EngineOptions engine_options = run.session.ForEngine();
   if (Status status = engine.Open(engine_options); !status.ok()) return status;
@@ -72,8 +71,7 @@ Status InfoMode::Run(Engine& engine, StopToken) const {
                           .Raw("outputs", TensorsJson(model.outputs))
                           .text());
   }
-  const bool written = std::printf("%s\n", info.text().c_str()) > 0 && std::fflush(stdout) == 0;
-  return written ? Status() : Status(ErrorKind::kOutput, "stdout: cannot be written");
+  return out.Write(info.text() + "\n");
 }
 
 }  // namespace slm

@@ -4,6 +4,7 @@
 #include "cli/session_flags.h"
 #include "engine/engine.h"
 #include "engine/stop.h"
+#include "records/record_sink.h"
 
 namespace slm {
 
@@ -11,8 +12,8 @@ struct InfoMode {
   RunOptions run;
 
   void AddFlags(Flags& flags);
-  // Prints one JSON object on stdout.
-  Status Run(Engine& engine, StopToken stop) const;
+  // Writes one JSON object.
+  Status Run(Engine& engine, RecordSink& out, StopToken stop) const;
 };
 
 }  // namespace slm

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
 #include "engine/affinity.h"
 #include "engine/provenance.h"
@@ -25,7 +24,7 @@ void MeasureMode::AddFlags(Flags& flags) {
   flags.Integer("--passes", roofline.passes, 1, 1 << 10, "how often each is measured; the best counts");
 }
 
-Status MeasureMode::Run(Engine&, StopToken stop) const {
+Status MeasureMode::Run(Engine&, RecordSink& out, StopToken stop) const {
   RooflineOptions options = roofline;
   options.buffer_bytes = buffer_mb << 20;
   if (options.threads.empty()) options.threads = ThreadCounts(AvailableCpus());
@@ -58,8 +57,7 @@ Status MeasureMode::Run(Engine&, StopToken stop) const {
       .Add("buffer_bytes", options.buffer_bytes)
       .Add("passes", options.passes)
       .Raw("points", JsonArray(measured));
-  const bool written = std::printf("%s\n", record.text().c_str()) > 0 && std::fflush(stdout) == 0;
-  return written ? Status() : Status(ErrorKind::kOutput, "stdout: cannot be written");
+  return out.Write(record.text() + "\n");
 }
 
 }  // namespace slm

@@ -5,6 +5,7 @@
 #include "engine/engine.h"
 #include "engine/stop.h"
 #include "measure/roofline.h"
+#include "records/record_sink.h"
 
 namespace slm {
 
@@ -14,8 +15,8 @@ struct MeasureMode {
   int64_t buffer_mb = 256;
 
   void AddFlags(Flags& flags);
-  // Prints one JSON object on stdout.
-  Status Run(Engine& engine, StopToken stop) const;
+  // Writes one JSON object.
+  Status Run(Engine& engine, RecordSink& out, StopToken stop) const;
 };
 
 }  // namespace slm

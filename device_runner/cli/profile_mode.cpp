@@ -1,9 +1,6 @@
 #include "cli/profile_mode.h"
 
-#include <unistd.h>
-
 #include "measure/page_cache.h"
-#include "records/descriptor_sink.h"
 #include "records/record_file.h"
 #include "records/record_writer.h"
 #include "session/tokens.h"
@@ -64,7 +61,7 @@ void ProfileMode::AddFlags(Flags& flags) {
   AddPowerFlags(flags, profile.power);
 }
 
-Status ProfileMode::Run(Engine& engine, StopToken stop) const {
+Status ProfileMode::Run(Engine& engine, RecordSink& out, StopToken stop) const {
   ProfileOptions options = profile;
   if (Status status = CheckTogether(reference_prompt, reference_continuation,
                                     "--reference-prompt and --reference-continuation");
@@ -83,7 +80,6 @@ Status ProfileMode::Run(Engine& engine, StopToken stop) const {
   if (Status status = PreparePageCache(page_cache, run.session.model); !status.ok()) return status;
   RecordFile file(output);
   if (Status status = file.Open(); !status.ok()) return status;
-  DescriptorSink out(STDOUT_FILENO, "stdout");
   RecordWriter records(run.run_id, {&file, &out});
   return RunProfile(engine, run.session, options, records, stop);
 }

@@ -6,6 +6,7 @@
 #include "cli/session_flags.h"
 #include "engine/engine.h"
 #include "measure/profile.h"
+#include "records/record_sink.h"
 
 namespace slm {
 
@@ -18,7 +19,8 @@ struct ProfileMode {
   std::string page_cache;
 
   void AddFlags(Flags& flags);
-  Status Run(Engine& engine, StopToken stop) const;
+  // Records go to the file `output` and to `out`.
+  Status Run(Engine& engine, RecordSink& out, StopToken stop) const;
 };
 
 }  // namespace slm

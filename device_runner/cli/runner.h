@@ -1,4 +1,4 @@
-// The command line: picks the mode, parses its flags, turns the outcome into an exit code.
+// The process: a command line with signals, stdout, stderr and an exit code.
 #pragma once
 
 #include <string_view>

@@ -1,4 +1,4 @@
-// Files that vanish with the test, and what the runner prints on stdout while they live.
+// Files that vanish with the test, what is printed on stdout while they live, and a sink that keeps records.
 #pragma once
 
 #include <unistd.h>
@@ -8,6 +8,9 @@
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <string_view>
+
+#include "records/record_sink.h"
 
 namespace slm::test {
 
@@ -52,6 +55,16 @@ class CapturedStdout {
 
  private:
   int saved_;
+};
+
+// Keeps what is written.
+struct TextSink final : RecordSink {
+  std::string text;
+
+  Status Write(std::string_view line) override {
+    text += line;
+    return {};
+  }
 };
 
 inline size_t CountOf(const std::string& text, const std::string& part) {

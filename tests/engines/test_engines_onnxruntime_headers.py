@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 import tarfile
@@ -59,7 +60,9 @@ def test_headers_are_downloaded_once_and_kept_alone(
             "headers/": b"",
         },
     )
-    monkeypatch.setattr(headers_module, "PACKAGE_SHA256", sha256_of(good))
+    monkeypatch.setattr(
+        headers_module, "PACKAGE", dataclasses.replace(headers_module.PACKAGE, sha256=sha256_of(good))
+    )
     fake_npm(tmp_path / "bin", monkeypatch, f"cp {good} package.tgz; echo called >> {tmp_path}/calls")
     for _ in range(2):
         folder = find_headers(settings, {}).provide()

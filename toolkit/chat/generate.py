@@ -153,7 +153,7 @@ def generate(
             on_text(piece)
 
     with device.lock():
-        pushed = push(device, artifact, settings)
+        pushed = push(device, artifact, settings, runner=options.runner)
         _run(device, artifact, pushed, prompt, options, on_line)
     say(text_stream.finish())
     return Generated(prompt_ids=prompt, token_ids=token_ids, token_ns=token_ns, text="".join(pieces))

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from toolkit.app.driver import Runner
 from toolkit.request import Count, CountOrZero, Option, Request
 
 
@@ -17,6 +18,9 @@ class GenerateRequest(Request):
     top_k: Annotated[CountOrZero, Option("Keep the K likeliest tokens; 0 keeps all.")] = 0
     top_p: Annotated[float, Field(ge=0.01, le=1), Option("Keep tokens up to this probability.")] = 1.0
     seed: Annotated[CountOrZero, Option("Of the random choice.")] = 0
+    runner: Annotated[
+        Runner, Option("What the engine runs in: adb's shell, or the app of `slm app install`.")
+    ] = "shell"
     threads: Annotated[
         CountOrZero, Option("Engine threads; 0: the runner's choice.", flags=("--threads", "-t"))
     ] = 0

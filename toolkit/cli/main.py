@@ -8,6 +8,7 @@ import sys
 import typer
 
 import toolkit
+from toolkit.cli import app as android_app
 from toolkit.cli import (
     artifacts,
     convert,
@@ -43,6 +44,7 @@ app = typer.Typer(
 )
 
 
+app.add_typer(android_app.app, name="app")
 app.add_typer(artifacts.app, name="artifacts")
 app.command("convert")(convert.convert)
 app.add_typer(devices.app, name="devices")

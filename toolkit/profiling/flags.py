@@ -17,6 +17,8 @@ def profile_flags(
     options: ProfileRequest,
     reference: GreedyReference | None,
     battery: PowerSupply | None = None,
+    *,
+    output: str | None = None,
 ) -> list[str]:
     """Flags of the mode ``profile``; what the options leave open is the runner's choice.
 
@@ -26,8 +28,9 @@ def profile_flags(
         options: the work.
         reference: the greedy reference, when the artifact has one.
         battery: whose counters are sampled, when energy is asked for.
+        output: the result file, where that is not in the run's folder.
     """
-    flags = ["--run-id", run_id, "--output", f"{run_dir}/{remote.RESULT}"]
+    flags = ["--run-id", run_id, "--output", output or f"{run_dir}/{remote.RESULT}"]
     for name in ("prompt_tokens", "generate_tokens", "depth", "repetitions", "warmup"):
         flags += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
     flags += engine_flags(options.threads, options.affinity, options.prefill_chunk)

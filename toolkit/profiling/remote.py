@@ -9,6 +9,8 @@
                            continuation.txt token ids of its continuation
                            pid              of the runner
                            open-<N>         the host opened the gate for repetition N; holds its readings
+                           app              the app of a run in one; arguments, started: how it began
+                           app.jsonl        what that app said of itself
                            result.jsonl     written by the runner; result.jsonl.part until it is whole
                            stdout, stderr   of the runner
                            exit             the runner's exit code, once it has ended
@@ -24,6 +26,7 @@ DESCRIPTION = "run.json"
 PROMPT = "prompt.txt"
 CONTINUATION = "continuation.txt"
 RESULT = "result.jsonl"
+APP = "app.jsonl"
 STDOUT = "stdout"
 STDERR = "stderr"
 GATE_TOKEN = "open-"

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from toolkit.app.driver import Runner
 from toolkit.artifact import Artifact
 from toolkit.errors import UsageError
 from toolkit.profiling.energy_options import EnergyOptions
@@ -54,6 +55,7 @@ class ProfileRequest(Request):
         threads: engine threads; 0 lets the runner choose.
         affinity: CPUs that the runner may use, or a text like "0,2,4-7"; empty for all.
         prefill_chunk: prompt tokens per prefill call; 0 for all at once.
+        runner: what the engine runs in. Runs of the two are never compared unless that is what is asked.
         kernels: whose kernels multiply with quantized weights, or which set of the runner's; None leaves the
             choice to the runner. A device that cannot run the set refuses.
         gate: what the device must meet before each repetition; its name alone stands for its limits.
@@ -112,6 +114,14 @@ class ProfileRequest(Request):
             "where they fit, the fastest that the CPU can run.",
         ),
     ] = None
+    runner: Annotated[
+        Runner,
+        Option(
+            "What the engine runs in: adb's shell, or the app of `slm app install`.",
+            recipe="axis",
+            label="in {}".format,
+        ),
+    ] = "shell"
     gate: Annotated[
         GateOptions,
         BeforeValidator(_gate, json_schema_input_type=GateName | GateOptions),

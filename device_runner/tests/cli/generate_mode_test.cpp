@@ -22,12 +22,9 @@ struct Run {
     mode.generation.maximum_tokens = 4;
   }
   slm::Status Go() {
-    slm::Status status;
-    {
-      const slm::test::CapturedStdout out(folder / "stdout");
-      status = mode.Run(engine, {});
-    }
-    output = slm::test::ReadFile(folder / "stdout");
+    slm::test::TextSink out;
+    slm::Status status = mode.Run(engine, out, {});
+    output = out.text;
     return status;
   }
 };

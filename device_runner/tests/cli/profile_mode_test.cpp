@@ -25,13 +25,10 @@ struct Run {
     mode.profile.repetitions = 2;
   }
   slm::Status Go() {
-    slm::Status status;
-    {
-      const slm::test::CapturedStdout out(folder / "stdout");
-      status = mode.Run(engine, slm::SignalStop());
-    }
+    slm::test::TextSink out;
+    slm::Status status = mode.Run(engine, out, slm::SignalStop());
     result = slm::test::ReadFile(folder / "result");
-    output = slm::test::ReadFile(folder / "stdout");
+    output = out.text;
     return status;
   }
 };

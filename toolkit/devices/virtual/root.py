@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from toolkit.devices.virtual import apps
 from toolkit.devices.virtual.conditions import STATE_FOLDER
 from toolkit.devices.virtual.spec import PhoneSpec
 
@@ -79,7 +80,8 @@ def build_root(root: Path, spec: PhoneSpec, busybox: Path, *, emulator: Path | N
     for applet in set(listing.stdout.split()) - _LEFT_OUT - {"busybox"}:
         (programs / applet).symlink_to("busybox")
     getconf = _GETCONF.format(page_size=spec.page_size_bytes, cores=spec.cores)
-    for name, script in (("getprop", _GETPROP), ("dumpsys", _DUMPSYS), ("getconf", getconf)):
+    scripts = {"getprop": _GETPROP, "dumpsys": _DUMPSYS, "getconf": getconf, **apps.SCRIPTS}
+    for name, script in scripts.items():
         (programs / name).write_text(script, encoding="utf-8")
         (programs / name).chmod(0o755)
     properties = spec.properties()

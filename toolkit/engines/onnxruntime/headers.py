@@ -10,8 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
-import subprocess
 import tarfile
 import zipfile
 from collections.abc import Mapping
@@ -20,21 +18,22 @@ from pathlib import Path
 
 from toolkit.errors import BuildFailed, EngineMismatch
 from toolkit.extras import install_command
-from toolkit.files import check_room, put_in_place, scratch_beside, sha256_of
+from toolkit.files import put_in_place, scratch_beside, sha256_of
 from toolkit.locks import exclusive
+from toolkit.npm import NpmPackage, download_package
 from toolkit.progress import stage
 from toolkit.settings import Settings
 
-PACKAGE = "com.github.asus4.onnxruntime"
-PACKAGE_VERSION = "0.4.9"
-PACKAGE_SHA256 = "e59788788818fdde1b2e522e766a21ba0f7d8391de55737abf81e32cc801785d"
-PACKAGE_SIZE = "150 MB"
-# npm holds the package once more while it writes it.
-_NEEDED_BYTES = 320_000_000
+PACKAGE = NpmPackage(
+    "com.github.asus4.onnxruntime",
+    "0.4.9",
+    "e59788788818fdde1b2e522e766a21ba0f7d8391de55737abf81e32cc801785d",
+    "150 MB",
+    320_000_000,
+)
 ORT_VERSION = "1.29.0"
 _ARCHIVE = "package/Plugins/Android/onnxruntime.aar"
 _MAIN_HEADER = "onnxruntime_c_api.h"
-_DOWNLOAD_TIMEOUT_S = 1800
 _REPLACE = "Or set ORT_INCLUDE_DIR to a folder that holds onnxruntime_c_api.h and onnxruntime_cxx_api.h."
 
 
@@ -75,7 +74,7 @@ def find_headers(settings: Settings, environ: Mapping[str, str] = os.environ) ->
     replaced = environ.get("ORT_INCLUDE_DIR")
     if not replaced:
         path = settings.cache_dir / "onnxruntime-headers" / ORT_VERSION
-        return Headers(path, f"{PACKAGE}@{PACKAGE_VERSION}", int(ORT_VERSION.split(".")[1]), True)
+        return Headers(path, str(PACKAGE), int(ORT_VERSION.split(".")[1]), True)
     path = Path(replaced).absolute()
     main = path / _MAIN_HEADER
     found = re.search(r"#define ORT_API_VERSION (\d+)", main.read_text()) if main.is_file() else None
@@ -108,52 +107,13 @@ def headers_for(version: str, settings: Settings) -> Headers:
 
 def _download(target: Path) -> None:
     with scratch_beside(target) as scratch:
-        with stage(f"download the ONNX Runtime headers (npm package {PACKAGE}, {PACKAGE_SIZE}, once)"):
-            package = _npm_pack(scratch)
-        check_package(package, PACKAGE_SHA256)
+        with stage(f"download the ONNX Runtime headers (npm package {PACKAGE.name}, {PACKAGE.size}, once)"):
+            package = download_package(
+                PACKAGE, scratch, brings="the ONNX Runtime headers", otherwise=_REPLACE
+            )
         extracted = scratch / "headers"
         extract_headers(package, extracted)
         put_in_place(extracted, target)
-
-
-def _npm_pack(folder: Path) -> Path:
-    npm = shutil.which("npm")
-    if npm is None:
-        raise BuildFailed(
-            "npm is not installed; it brings the ONNX Runtime headers",
-            next_step=f"Install it (Debian: apt-get install npm). {_REPLACE}",
-        )
-    check_room(folder, _NEEDED_BYTES)
-    command = [npm, "pack", f"{PACKAGE}@{PACKAGE_VERSION}", "--silent", "--pack-destination", str(folder)]
-    failed = "npm could not download the package"
-    again = f"Check the network and run it again. {_REPLACE}"
-    try:
-        done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=_DOWNLOAD_TIMEOUT_S, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise BuildFailed(f"{failed} in {_DOWNLOAD_TIMEOUT_S} s", subject=PACKAGE, next_step=again) from None
-    packages = list(folder.glob("*.tgz"))
-    if done.returncode != 0 or len(packages) != 1:
-        # --silent hides npm's own error lines as well; its exit code is all there is then.
-        said = (done.stderr or done.stdout).strip()[-500:] or f"npm exit code {done.returncode}"
-        raise BuildFailed(f"{failed}: {said}", subject=PACKAGE, next_step=again)
-    return packages[0]
-
-
-def check_package(package: Path, sha256: str) -> None:
-    """Refuse a package with another content than the pinned one.
-
-    Raises:
-        BuildFailed: the hash differs.
-    """
-    actual = sha256_of(package)
-    if actual != sha256:
-        raise BuildFailed(
-            f"the downloaded package has sha256 {actual}, expected {sha256}",
-            subject=f"{PACKAGE}@{PACKAGE_VERSION}",
-            next_step=f"Do not use it: the package was changed or damaged on its way. {_REPLACE}",
-        )
 
 
 def extract_headers(package: Path, target: Path) -> None:

@@ -25,7 +25,7 @@ def collect(device: Device, description: RunDescription, exit_code: int | None, 
         device: where it ran.
         description: the run.
         exit_code: the runner's, or None when it vanished without leaving one.
-        folder: gets ``result.jsonl``, ``stdout`` and ``stderr``, as far as they exist.
+        folder: gets ``result.jsonl``, ``stdout``, ``stderr`` and ``app.jsonl``, as far as they exist.
 
     Raises:
         DeviceError: the device was lost meanwhile; nothing is known about the run.
@@ -34,7 +34,7 @@ def collect(device: Device, description: RunDescription, exit_code: int | None, 
     serial = device.serial
     present = {
         name: pull_if_there(device, f"{run_dir}/{name}", folder / name)
-        for name in (remote.RESULT, remote.STDOUT, remote.STDERR)
+        for name in (remote.RESULT, remote.STDOUT, remote.STDERR, remote.APP)
     }
     if exit_code not in (0, None):
         stderr = folder / remote.STDERR

@@ -54,6 +54,14 @@ _REASONS = {
         "cannot run these kernels on this CPU",
         "Name one of the sets in the message, or leave --kernels out.",
     ),
+    12: (
+        "left the foreground, and what runs behind is another condition",
+        "Keep the app in front, and run it again.",
+    ),
+    13: (
+        "was ended with its app, or the app did not start",
+        "See the message; slm app info says what is installed.",
+    ),
     126: (
         "could not be started: not executable",
         "Check that the device allows running files in its folder.",

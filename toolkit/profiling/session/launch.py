@@ -60,6 +60,7 @@ _KILL = (
     + """
 alive "$1" "$2" || exit 0
 kill -9 "$pid"
+if [ -f "$1/app" ]; then am force-stop "$(cat "$1/app")"; fi
 for attempt in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
   [ -f "$1/exit" ] && exit 0
   sleep 0.1

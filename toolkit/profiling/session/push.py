@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from toolkit.artifact import Artifact
+from toolkit.app.driver import Runner, app_command, needed_app
+from toolkit.artifact import Artifact, FileEntry
 from toolkit.devices.base import Device, DeviceInfo
 from toolkit.devices.names import name_of
 from toolkit.devices.transfer import push_folder_verified
@@ -38,15 +41,23 @@ class Pushed:
 
 
 def push(
-    device: Device, artifact: Artifact, settings: Settings, *, show_progress: ShowProgress = bar
+    device: Device,
+    artifact: Artifact,
+    settings: Settings,
+    *,
+    runner: Runner = "shell",
+    show_progress: ShowProgress = bar,
 ) -> Pushed:
     """Verify the artifact here, build the bundle for the device's ABI, and push both.
+
+    An app brings its runner along; then the artifact alone travels.
 
     The caller holds the device's lock.
 
     Raises:
         ArtifactCorrupt: a file of the artifact has changed since it was converted.
         RuntimeBundleError: no bundle can be built for the device.
+        DeviceNotReady: the app is asked for and not there, or of another version.
         DeviceError: the device cannot take them.
     """
     info = device.info()
@@ -57,6 +68,14 @@ def push(
         )
     verify_artifact(artifact, settings)
     engine = artifact.manifest.backend.name
+    artifact_dir = remote.artifact_dir(device, artifact.manifest.sha256)
+    folders = [(artifact.name, artifact.path, artifact.manifest.files, artifact_dir)]
+    if runner == "app":
+        app = needed_app(device)
+        # The engine's version is what its library says when it runs.
+        identity = BundleIdentity(engine=engine, engine_version="unknown", abi=info.abi, sha256=app.sha256)
+        sent = _send(device, folders, show_progress)
+        return Pushed(info, artifact_dir, app_command(engine), identity, sent)
     bundle = build_bundle(info.abi, settings, engine=engine)
     check_pages(bundle, info)
     identity = BundleIdentity(
@@ -66,12 +85,18 @@ def push(
         sha256=bundle.sha256,
     )
     bundle_dir = remote.bundle_dir(device, info.abi, identity.sha256)
-    artifact_dir = remote.artifact_dir(device, artifact.manifest.sha256)
+    folders.insert(0, ("runner", bundle.path, bundle.files, bundle_dir))
+    sent = _send(device, folders, show_progress)
+    return Pushed(info, artifact_dir, tuple(bundle.command(bundle_dir)), identity, sent)
+
+
+def _send(
+    device: Device,
+    folders: Sequence[tuple[str, Path, Sequence[FileEntry], str]],
+    show_progress: ShowProgress,
+) -> tuple[str, ...]:
     sent: list[str] = []
-    for label, folder, files, target in (
-        ("runner", bundle.path, bundle.files, bundle_dir),
-        (artifact.name, artifact.path, artifact.manifest.files, artifact_dir),
-    ):
+    for label, folder, files, target in folders:
         with show_progress(f"push {label} to {device.serial}") as progress:
             sent += push_folder_verified(device, folder, files, target, progress=progress)
-    return Pushed(info, artifact_dir, tuple(bundle.command(bundle_dir)), identity, tuple(sent))
+    return tuple(sent)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import toolkit
+from toolkit.app.driver import APP_RESULT
 from toolkit.artifact import Artifact
 from toolkit.devices.base import Device
 from toolkit.devices.power_supply import PowerSupply
@@ -91,7 +92,9 @@ def profile(
         battery = None
         if options.energy is not None:
             battery = counters_of(device, options.energy, device.readings(cpu_window_s=0))
-        pushed = push(device, artifact, session.settings, show_progress=session.show_progress)
+        pushed = push(
+            device, artifact, session.settings, runner=options.runner, show_progress=session.show_progress
+        )
         description = _describe(device, artifact, options, pushed, run_id or new_run_id(), battery)
         description = description.model_copy(update={"origin": origin})
         ending, stored = _run_and_store(device, description, session, timeout_s)
@@ -133,7 +136,9 @@ def _describe(
     battery: PowerSupply | None,
 ) -> RunDescription:
     run_dir = remote.run_dir(device, run_id)
-    flags = profile_flags(run_dir, run_id, options, artifact.manifest.greedy_reference, battery)
+    reference = artifact.manifest.greedy_reference
+    output = APP_RESULT if options.runner == "app" else None
+    flags = profile_flags(run_dir, run_id, options, reference, battery, output=output)
     return RunDescription(
         run_id=run_id,
         # The host's clock: a phone's may be years off.

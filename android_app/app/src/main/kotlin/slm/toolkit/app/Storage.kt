@@ -1,0 +1,10 @@
+package slm.toolkit.app
+
+import android.content.Context
+import java.io.File
+
+/** Where `slm push` puts artifacts; shell's folder, which apps may read on the phones that allow it. */
+val PUSHED = File("/data/local/tmp/slm-toolkit/artifacts")
+
+/** The folder of all runs, in the app's own storage. */
+fun runsOf(context: Context) = File(context.filesDir, "runs")

@@ -1,0 +1,99 @@
+package slm.toolkit.checks
+
+import java.io.File
+import kotlin.system.exitProcess
+import slm.toolkit.core.CONTRACT
+import slm.toolkit.core.ContractError
+import slm.toolkit.core.Door
+import slm.toolkit.core.Platform
+import slm.toolkit.core.ProcessEnd
+import slm.toolkit.core.RunFolder
+import slm.toolkit.core.RunProcess
+import slm.toolkit.core.RunSession
+import slm.toolkit.core.Sampler
+
+/** Android's `content` and the process `:runner` on a virtual phone; [data] is the app's own folder there. */
+class EmulatedPhone(private val data: File, private val version: String) {
+    private val runs = File(data, "runs")
+    private val door = Door(runs, EmulatedProcess(data))
+
+    /** The process of one run. */
+    fun run(id: String) {
+        val folder = RunFolder.of(runs, id)
+        // As in the app: a thread of its own, and no second run of a folder.
+        if (folder.ending != null) return
+        val session = RunSession(folder, Sampler(folder, NothingKnown))
+        Thread(session::run).apply { start() }.join()
+    }
+
+    /** `content VERB --uri URI ...`; as Android's, it ends with 0 and an error on stderr. */
+    fun content(words: List<String>) {
+        val flags = words.drop(1).chunked(2).filter { it.size == 2 }.associate { (name, value) -> name to value }
+        val path = flags["--uri"].orEmpty().substringAfter("//").split('/').drop(1)
+        try {
+            answer(words.first(), path, flags)
+        } catch (refused: ContractError) {
+            System.err.println("[ERROR] ${refused.message}")
+        } catch (unreadable: java.io.IOException) {
+            System.err.println("[ERROR] ${unreadable.message}")
+        }
+        System.out.flush()
+    }
+
+    private fun answer(verb: String, path: List<String>, flags: Map<String, String>) {
+        when (verb) {
+            "read" -> read(path)
+            "write" -> door.file(path, write = true).outputStream().use { System.`in`.copyTo(it) }
+            "delete" -> door.delete(path)
+            "query" -> door.all().forEachIndexed { row, (id, state) -> println("Row: $row run_id=$id, state=$state") }
+            "call" -> println("Result: Bundle[{${called(flags["--method"], flags["--arg"])}}]")
+            else -> throw ContractError("no verb $verb")
+        }
+    }
+
+    private fun read(path: List<String>) {
+        val file = door.file(path, write = false)
+        if (file.name == RunFolder.OUT) door.follow(path, System.out) else file.inputStream().use { it.copyTo(System.out) }
+    }
+
+    private fun called(method: String?, argument: String?): String = when (method) {
+        "info" -> "contract=$CONTRACT, version=$version"
+        "state" -> "state=${door.state(argument)}"
+        "probe" -> "readable=${argument != null && File(argument).canRead()}"
+        else -> throw ContractError("no method $method")
+    }
+}
+
+/** The pid and the last exit status of the run's process, as the phone's `am` writes them. */
+private class EmulatedProcess(private val data: File) : RunProcess {
+    override fun lives(): Boolean {
+        val pid = text("pid") ?: return false
+        return File("/proc/$pid").isDirectory && text("end") == null
+    }
+
+    override fun lastEnd(): ProcessEnd? {
+        val status = text("end")?.toInt() ?: return null
+        return if (status > SIGNALLED) ProcessEnd(SIGNALED, status - SIGNALLED) else ProcessEnd(EXIT_SELF, status)
+    }
+
+    private fun text(name: String): String? = File(data, name).takeIf { it.isFile }?.readText()?.trim()
+
+    private companion object {
+        const val SIGNALLED = 128
+        // Of android.app.ApplicationExitInfo.
+        const val EXIT_SELF = 1
+        const val SIGNALED = 2
+    }
+}
+
+/** A virtual phone has no Android to ask. */
+private object NothingKnown : Platform {
+    override fun readings(): Map<String, Any?> = mapOf("app_state" to "emulated")
+}
+
+/** `run DATA VERSION ID` and `content DATA VERSION VERB ...`. */
+fun emulated(words: List<String>): Nothing {
+    val phone = EmulatedPhone(File(words[1]), words[2])
+    if (words[0] == "run") phone.run(words[3]) else phone.content(words.drop(3))
+    exitProcess(0)
+}

@@ -1,0 +1,102 @@
+// The app's core on a desktop's JVM, for tests: what stands in for Android is here and nowhere else.
+package slm.toolkit.checks
+
+import java.io.File
+import kotlin.concurrent.thread
+import kotlin.system.exitProcess
+import slm.toolkit.core.Arguments
+import slm.toolkit.core.ContractError
+import slm.toolkit.core.NativeRunner
+import slm.toolkit.core.ProcessEnd
+import slm.toolkit.core.ResultError
+import slm.toolkit.core.RunFolder
+import slm.toolkit.core.RunOutput
+import slm.toolkit.core.endingOf
+import slm.toolkit.core.figuresOf
+import slm.toolkit.core.json
+
+fun main(words: Array<String>) {
+    val rest = words.drop(1)
+    when (words.firstOrNull()) {
+        "run" -> exitProcess(runAll(rest))
+        "emulated" -> emulated(rest)
+        "figures" -> rest.forEach { println(json(figures(File(it)))) }
+        "arguments" -> rest.forEach { println(json(arguments(File(it)))) }
+        "files" -> rest.forEach { println(json(file(it))) }
+        "chart" -> drawChart(File(rest[0]), File(rest[1]), rest[2].toInt(), rest[3].toInt())
+        "endings" -> rest.forEach { println(json(ending(it))) }
+        else -> error("what to check?")
+    }
+}
+
+/** Runs files of arguments one after the other in this process; FILE:N cancels that run after N lines. */
+private fun runAll(files: List<String>): Int {
+    var code = 2
+    for (file in files) {
+        val (path, lines) = file.split(':').let { it[0] to it.getOrNull(1)?.toInt() }
+        val here = File(path).absoluteFile.parentFile.path.toByteArray()
+        val arguments = try {
+            Arguments.parse(File(path).readBytes(), here)
+        } catch (refused: ContractError) {
+            System.err.println("refused: ${refused.message}")
+            continue
+        }
+        // As in the app, a run has a thread of its own.
+        thread { code = runOne(arguments, lines) }.join()
+        System.err.println("exit $code")
+    }
+    return code
+}
+
+private fun runOne(arguments: Arguments, cancelAfter: Int?): Int =
+    NativeRunner(arguments.engine.library).use { runner ->
+        var lines = 0
+        runner.run(
+            arguments.texts,
+            object : RunOutput {
+                override fun out(line: ByteArray) {
+                    System.out.write(line)
+                    System.out.flush()
+                    if (++lines == cancelAfter) thread { runner.cancel() }.join()
+                }
+
+                override fun error(line: ByteArray) = System.err.write(line)
+            },
+        )
+    }
+
+private fun figures(result: File): Map<String, Any?> = try {
+    val figures = figuresOf(result.readText(), "r1")
+    mapOf(
+        "prefill_tokens_per_second" to figures.prefillTokensPerSecond,
+        "prefill_stdev" to figures.prefillStdev,
+        "decode_tokens_per_second" to figures.decodeTokensPerSecond,
+        "decode_stdev" to figures.decodeStdev,
+        "ttft_ns" to figures.ttftNs,
+        "load_ns" to figures.loadNs,
+        "peak_bytes" to figures.peakBytes,
+    )
+} catch (refused: ResultError) {
+    mapOf("refused" to refused.message)
+}
+
+private fun arguments(file: File): Map<String, Any?> = try {
+    val arguments = Arguments.parse(file.readBytes(), "/runs/0".toByteArray())
+    mapOf("engine" to arguments.engine.word, "texts" to arguments.texts.map { it.decodeToString() })
+} catch (refused: ContractError) {
+    mapOf("refused" to refused.message)
+}
+
+/** `r` or `w` and a path as a content URI has it. */
+private fun file(asked: String): Map<String, Any?> = try {
+    val parts = asked.drop(1).split('/')
+    mapOf("file" to RunFolder.fileFor(File("/runs"), parts, asked.startsWith('w')).path)
+} catch (refused: ContractError) {
+    mapOf("refused" to refused.message)
+}
+
+/** REASON:STATUS as Android gives them, or `none`. */
+private fun ending(asked: String): Map<String, Any?> {
+    val end = asked.split(':').takeIf { it.size == 2 }?.let { ProcessEnd(it[0].toInt(), it[1].toInt()) }
+    return endingOf(end).let { mapOf("code" to it.code, "why" to it.why) }
+}

@@ -1,0 +1,53 @@
+package slm.toolkit.core
+
+import java.io.File
+import java.security.SecureRandom
+
+/** A model on the phone, where `slm push` puts it. */
+class PushedArtifact(val folder: File, val name: String, val engine: Engine)
+
+/** How much a run by hand measures. */
+enum class Preset(val promptTokens: Int, val generateTokens: Int, val repetitions: Int) {
+    SHORT(128, 32, 3),
+    STANDARD(512, 128, 5),
+}
+
+/** Artifacts under the folder of `slm push`; null when it cannot be read, which is not the same as empty. */
+fun pushedArtifacts(artifacts: File): List<PushedArtifact>? =
+    artifacts.listFiles()?.sorted()?.mapNotNull(::pushedArtifact)
+
+private fun pushedArtifact(folder: File): PushedArtifact? {
+    val manifest = try {
+        parseJson(File(folder, "manifest.json").readText()) as? Map<*, *>
+    } catch (_: JsonError) {
+        null
+    } catch (_: java.io.IOException) {
+        null
+    }
+    val word = (manifest?.get("backend") as? Map<*, *>)?.get("name")
+    val engine = Engine.entries.find { it.word == word } ?: return null
+    val model = manifest?.get("model_file") as? String ?: return null
+    return PushedArtifact(File(folder, model), manifest["name"] as? String ?: folder.name, engine)
+}
+
+/** Makes the folder of a run that was asked for by hand, with its arguments. */
+fun prepareRun(runs: File, artifact: PushedArtifact, preset: Preset): RunFolder {
+    val id = newRunId()
+    val words = listOf(
+        "slm-app/$CONTRACT", artifact.engine.word, "profile", "--model", artifact.folder.path, "--run-id", id,
+        "--output", "@run/${RunFolder.RESULT}", "--prompt-tokens", "${preset.promptTokens}",
+        "--generate-tokens", "${preset.generateTokens}", "--repetitions", "${preset.repetitions}",
+    )
+    val folder = RunFolder.of(runs, id)
+    folder.path.mkdirs()
+    folder.file(RunFolder.ARGUMENTS).writeText(words.joinToString("") { "$it\u0000" })
+    return folder
+}
+
+private fun newRunId(): String {
+    val letters = ('0'..'9') + ('a'..'z')
+    val random = SecureRandom()
+    return (1..ID_LENGTH).map { letters[random.nextInt(letters.size)] }.joinToString("")
+}
+
+private const val ID_LENGTH = 16

@@ -1,0 +1,56 @@
+package slm.toolkit.core
+
+import java.io.File
+
+/** A run's folder in the app's own storage. The host writes some of its files and reads others, by these names. */
+class RunFolder(val path: File) {
+    val id: String get() = path.name
+
+    fun file(name: String) = File(path, name)
+
+    /** The exit code and why, once the run has ended; "137 low_memory" for instance. */
+    val ending: String? get() = file(EXIT).takeIf { it.isFile }?.readText()
+
+    /** Written beside its place and renamed, so that it is whole or absent. */
+    fun end(code: Int, why: String) {
+        val partial = file("$EXIT.part")
+        partial.writeText("$code $why\n")
+        partial.renameTo(file(EXIT))
+    }
+
+    companion object {
+        const val ARGUMENTS = "arguments"
+        const val OUT = "stdout"
+        const val ERROR = "stderr"
+        const val RESULT = "result.jsonl"
+        const val APP = "app.jsonl"
+        const val EXIT = "exit"
+
+        private val READABLE = setOf(OUT, ERROR, RESULT, APP, EXIT)
+        private val WRITABLE = setOf(ARGUMENTS)
+        private val ID = Regex("[0-9a-z]{16}")
+
+        /** @throws ContractError what is no id of a run; no path out of [runs] passes. */
+        fun of(runs: File, id: String?): RunFolder {
+            if (id == null || !ID.matches(id)) throw ContractError("'$id' is no id of a run")
+            return RunFolder(File(runs, id))
+        }
+
+        /**
+         * The file that a path of two parts names: a run's id and a file's name.
+         *
+         * @throws ContractError anything that is not for the host to read or write.
+         */
+        fun fileFor(runs: File, parts: List<String>, write: Boolean): File {
+            val name = parts.getOrNull(1)
+            if (parts.size != 2 || name !in (if (write) WRITABLE else READABLE)) {
+                throw ContractError("'${parts.joinToString("/")}' is nothing to ${if (write) "write" else "read"}")
+            }
+            return of(runs, parts[0]).file(name!!)
+        }
+
+        /** All runs, by their ids. */
+        fun all(runs: File): List<RunFolder> =
+            runs.listFiles().orEmpty().filter { ID.matches(it.name) && it.isDirectory }.sorted().map(::RunFolder)
+    }
+}

@@ -1,0 +1,86 @@
+package slm.toolkit.core
+
+import java.io.FileOutputStream
+import java.io.IOException
+import java.io.OutputStream
+
+/**
+ * One run in this process, from the file `arguments` to the file `exit`.
+ *
+ * @param show is told every line, to show it.
+ */
+class RunSession(
+    private val folder: RunFolder,
+    private val sampler: Sampler,
+    private val show: (ByteArray) -> Unit = {},
+) : RunOutput {
+    private lateinit var out: OutputStream
+    private lateinit var error: OutputStream
+    private var runner: NativeRunner? = null
+    private var left: Ending? = null
+
+    /** Carries it out on this thread, which is the run's own; see [NativeRunner.run]. Never throws. */
+    fun run() {
+        out = FileOutputStream(folder.file(RunFolder.OUT), true)
+        error = FileOutputStream(folder.file(RunFolder.ERROR), true)
+        sampler.sample("before")
+        val code = try {
+            runArguments()
+        } catch (refused: ContractError) {
+            say(refused.message)
+            USAGE
+        } catch (missing: LinkageError) {
+            say("the engine's library cannot be loaded: ${missing.message}")
+            NO_LIBRARY
+        } catch (failed: IOException) {
+            say("the app's folder cannot be used: ${failed.message}")
+            NO_OUTPUT
+        }
+        sampler.sample("after")
+        out.close()
+        error.close()
+        val ending = synchronized(this) { left } ?: Ending(code, if (code == 0) "ok" else "runner")
+        folder.end(ending.code, ending.why)
+    }
+
+    private fun runArguments(): Int {
+        val bytes = folder.file(RunFolder.ARGUMENTS).readBytes()
+        val arguments = Arguments.parse(bytes, folder.path.path.toByteArray())
+        val library = arguments.engine.engineLibrary?.let { listOf("--engine-library".toByteArray(), it.toByteArray()) }
+        NativeRunner(arguments.engine.library).use { runner ->
+            synchronized(this) {
+                this.runner = runner
+                if (left != null) runner.cancel()
+            }
+            try {
+                return runner.run(arguments.texts + library.orEmpty(), this)
+            } finally {
+                synchronized(this) { this.runner = null }
+            }
+        }
+    }
+
+    /** Ends it between two steps, from any thread. With an ending of its own that one counts. */
+    @Synchronized
+    fun cancel(ending: Ending? = null) {
+        left = left ?: ending
+        runner?.cancel()
+    }
+
+    override fun out(line: ByteArray) {
+        out.write(line)
+        sampler.seen(line)
+        show(line)
+    }
+
+    override fun error(line: ByteArray) = error.write(line)
+
+    private fun say(message: String?) = error("slm-app: error: $message\n".toByteArray())
+
+    private companion object {
+        // Those of docs/runner.md.
+        const val USAGE = 2
+        const val NO_LIBRARY = 3
+        const val NO_OUTPUT = 8
+    }
+}

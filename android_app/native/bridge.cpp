@@ -1,0 +1,105 @@
+// What slm.toolkit.core.NativeRunner calls. Text crosses as bytes: paths need not be UTF-8, and NewStringUTF
+// takes neither a zero nor half a character.
+#include <jni.h>
+
+#include <csignal>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cli/command_line.h"
+#include "cli/exit_code.h"
+#include "engine/stop.h"
+#include "engine_of_library.h"
+
+namespace {
+
+// One run; cancel may come from another thread while it goes on.
+struct Run {
+  slm::StopSource stop;
+};
+
+Run& OfHandle(jlong handle) { return *reinterpret_cast<Run*>(handle); }
+
+// Hands lines to a slm.toolkit.core.RunOutput, on the thread that runs.
+class JavaOutput final : public slm::RecordSink {
+ public:
+  JavaOutput(JNIEnv* env, jobject output) : env_(env), output_(output) {
+    jclass type = env->GetObjectClass(output);
+    out_ = env->GetMethodID(type, "out", "([B)V");
+    error_ = env->GetMethodID(type, "error", "([B)V");
+  }
+
+  slm::Status Write(std::string_view line) override {
+    if (Call(out_, line)) return {};
+    return {slm::ErrorKind::kOutput, "the output cannot be taken"};
+  }
+  void WriteError(std::string_view line) { Call(error_, line); }
+
+ private:
+  // False when Java threw; what it threw is dropped, for the outcome tells it.
+  bool Call(jmethodID method, std::string_view line) {
+    const auto size = static_cast<jsize>(line.size());
+    jbyteArray bytes = env_->NewByteArray(size);
+    if (bytes != nullptr) {
+      env_->SetByteArrayRegion(bytes, 0, size, reinterpret_cast<const jbyte*>(line.data()));
+      env_->CallVoidMethod(output_, method, bytes);
+      // A run writes more lines than a native frame may hold references.
+      env_->DeleteLocalRef(bytes);
+    }
+    if (!env_->ExceptionCheck()) return true;
+    env_->ExceptionClear();
+    return false;
+  }
+
+  JNIEnv* env_;
+  jobject output_;
+  jmethodID out_;
+  jmethodID error_;
+};
+
+std::vector<std::string> Texts(JNIEnv* env, jobjectArray arrays) {
+  std::vector<std::string> texts(static_cast<size_t>(env->GetArrayLength(arrays)));
+  for (size_t index = 0; index < texts.size(); ++index) {
+    auto* bytes = static_cast<jbyteArray>(env->GetObjectArrayElement(arrays, static_cast<jsize>(index)));
+    std::string& text = texts[index];
+    text.resize(static_cast<size_t>(env->GetArrayLength(bytes)));
+    env->GetByteArrayRegion(bytes, 0, static_cast<jsize>(text.size()), reinterpret_cast<jbyte*>(text.data()));
+    env->DeleteLocalRef(bytes);
+  }
+  return texts;
+}
+
+}  // namespace
+
+extern "C" {
+
+JNIEXPORT jlong JNICALL Java_slm_toolkit_core_NativeRunner_create(JNIEnv*, jobject) {
+  return reinterpret_cast<jlong>(new Run());
+}
+
+JNIEXPORT void JNICALL Java_slm_toolkit_core_NativeRunner_destroy(JNIEnv*, jobject, jlong handle) {
+  delete &OfHandle(handle);
+}
+
+JNIEXPORT void JNICALL Java_slm_toolkit_core_NativeRunner_cancel(JNIEnv*, jobject, jlong handle) {
+  OfHandle(handle).stop.Request();
+}
+
+JNIEXPORT jint JNICALL Java_slm_toolkit_core_NativeRunner_run(JNIEnv* env, jobject, jlong handle,
+                                                              jobjectArray arguments, jobject output) {
+  const std::vector<std::string> texts = Texts(env, arguments);
+  const std::vector<std::string_view> views(texts.begin(), texts.end());
+  JavaOutput sink(env, output);
+  const std::string_view name = slm::LibraryName();
+  slm::Status status;
+  {
+    const std::unique_ptr<slm::Engine> engine = slm::NewEngine();
+    status = slm::RunCommandLine(views, name, name, *engine, sink, OfHandle(handle).stop);
+  }
+  // Cancelling is to a run in an app what SIGTERM is to one in the shell.
+  if (!status.ok()) sink.WriteError(slm::ErrorLine(name, status, SIGTERM));
+  return slm::ExitCodeOf(status, SIGTERM);
+}
+
+}  // extern "C"

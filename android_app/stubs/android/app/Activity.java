@@ -1,0 +1,16 @@
+package android.app;
+
+public class Activity extends android.view.ContextThemeWrapper {
+    protected void onCreate(android.os.Bundle saved) {}
+    protected void onResume() {}
+    protected void onStop() {}
+    protected void onDestroy() {}
+    public void onWindowFocusChanged(boolean hasFocus) {}
+    public void setContentView(int layout) {}
+    public <T extends android.view.View> T findViewById(int id) { return null; }
+    public android.view.Window getWindow() { return null; }
+    public android.content.Intent getIntent() { return null; }
+    public void finish() {}
+    public boolean isFinishing() { return false; }
+    public final void runOnUiThread(Runnable action) {}
+}

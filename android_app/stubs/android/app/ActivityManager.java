@@ -1,0 +1,12 @@
+package android.app;
+
+public class ActivityManager {
+    public static class RunningAppProcessInfo {
+        public int importance;
+        public String processName;
+        public RunningAppProcessInfo() {}
+    }
+    public static void getMyMemoryState(RunningAppProcessInfo state) {}
+    public java.util.List<RunningAppProcessInfo> getRunningAppProcesses() { return null; }
+    public java.util.List<ApplicationExitInfo> getHistoricalProcessExitReasons(String name, int pid, int most) { return null; }
+}

@@ -1,0 +1,90 @@
+"""The APK that is made here, and what is asserted of it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from toolkit.app.android_tools import AndroidTools, find_tools
+from toolkit.app.apk import add_aligned, build_check_apk
+from toolkit.app.apk_check import check_apk, exported_components
+from toolkit.app.source import app_source, versions
+from toolkit.errors import BuildFailed
+from toolkit.settings import Settings
+
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.fixture(scope="module")
+def tools() -> AndroidTools:
+    try:
+        return find_tools(Settings.from_environment())
+    except BuildFailed as error:
+        pytest.skip(
+            f"needs Debian's packages apksigner, android-framework-res and openjdk-17-jdk-headless: {error}"
+        )
+
+
+@pytest.fixture(scope="module")
+def apk(tools: AndroidTools, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_check_apk(tmp_path_factory.mktemp("apk") / "check.apk", Settings.from_environment())
+
+
+def test_the_apk_asks_for_nothing_and_guards_its_doors(apk: Path, tools: AndroidTools) -> None:
+    facts = check_apk(apk, tools)
+    assert facts.permissions == ()
+    assert facts.exported == {
+        "slm.toolkit.app.MainActivity": None,
+        "slm.toolkit.app.RunActivity": "android.permission.DUMP",
+        "slm.toolkit.app.RunsProvider": "android.permission.DUMP",
+    }
+    assert facts.libraries == ("lib/arm64-v8a/libonnxruntime.so", "lib/x86_64/libonnxruntime.so")
+    names = ("create", "destroy", "cancel", "run")
+    assert facts.jni_symbols == {f"Java_slm_toolkit_core_NativeRunner_{name}" for name in names}
+
+
+def test_a_library_off_its_page_is_refused(apk: Path, tools: AndroidTools, tmp_path: Path) -> None:
+    changed = tmp_path / "changed.apk"
+    shutil.copy(apk, changed)
+    with zipfile.ZipFile(changed, "a") as archive:
+        library = archive.read("lib/x86_64/libonnxruntime.so")
+        add_aligned(archive, "lib/x86_64/libother.so", library, alignment=4096, stored=True)
+        if archive.infolist()[-1].header_offset % 16384 == 0:
+            pytest.fail("lies at a page by chance")
+    with pytest.raises(BuildFailed, match=r"libother\.so does not lie at a page"):
+        check_apk(changed, tools)
+
+
+def test_an_exported_component_without_a_guard_is_seen() -> None:
+    tree = """
+      E: application (line=5)
+          E: service (line=12)
+            A: http://schemas.android.com/apk/res/android:name(0x01010003)="a.B" (Raw: "a.B")
+            A: http://schemas.android.com/apk/res/android:exported(0x01010010)=true
+          E: provider (line=14)
+            A: http://schemas.android.com/apk/res/android:name(0x01010003)="a.C" (Raw: "a.C")
+            A: http://schemas.android.com/apk/res/android:exported(0x01010010)=false
+"""
+    assert exported_components(tree) == {"a.B": None}
+
+
+def test_versions_are_written_in_one_place() -> None:
+    source = app_source()
+    known = versions(source)
+    gradle = (source / "app" / "build.gradle.kts").read_text() + (source / "settings.gradle.kts").read_text()
+    used = set(re.findall(r'(?:version|getProperty)\("(\w+)"\)', gradle))
+    # What Gradle does not read, the toolkit does.
+    assert set(known) - used == {"onnxruntime"}
+    assert used <= set(known)
+    # No version is spelled out where one is read.
+    assert not re.search(r'(minSdk|targetSdk|compileSdk|versionCode) = \d|version "\d', gradle)
+
+
+def test_texts_are_in_resources() -> None:
+    layouts = (app_source() / "app" / "src" / "main" / "res" / "layout").glob("*.xml")
+    for layout in layouts:
+        assert not re.findall(r'android:(?:text|hint|contentDescription)="(?!@string/)', layout.read_text())

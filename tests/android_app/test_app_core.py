@@ -1,0 +1,201 @@
+"""The app's core: its figures are the host's to the last digit, and what comes from outside is checked."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+from contract import Core, arguments_bytes
+
+from toolkit.analysis import metrics
+from toolkit.profiling.records import parse_result
+
+START = {
+    **{"record": "start", "schema": "slm-result/1", "mode": "profile", "engine": "onnxruntime"},
+    **{"engine_version": "1.31.1", "runner_version": "0.1.0", "abi": "x86_64", "threads": 2, "affinity": []},
+    **{"depth": 0, "prefill_chunk": 512, "context_length": 1024, "load_ns": 5, "started_unix_ns": 6},
+}
+MEMORY = {
+    **{"record": "memory", "method": "VmHWM", "peak_bytes": 4096, "vm_hwm_bytes": 4096},
+    **{"max_rss_swap_bytes": 1, "max_swap_bytes": 0, "after_load_bytes": 1, "major_faults": 0},
+    **{"samples": 3, "interval_ms": 10},
+}
+REPETITION = {"record": "repetition", "gate": "off", "gate_wait_ns": 0, "started_unix_ns": 1, "started_ns": 1}
+
+
+def result_text(prefill_ns: list[int], decode_ns: list[list[int]], *, prompt: int, warmup: int = 1) -> str:
+    steps = len(decode_ns[0])
+    counts = {"prompt_tokens": prompt, "generate_tokens": steps + 1}
+    records: list[dict[str, Any]] = [
+        START | counts | {"warmup": warmup, "repetitions": len(prefill_ns) - warmup},
+        *(
+            REPETITION
+            | {"index": n, "warmup": n < warmup, "prefill_ns": prefill, "decode_ns": decode}
+            | {"generated_tokens": steps + 1}
+            for n, (prefill, decode) in enumerate(zip(prefill_ns, decode_ns, strict=True))
+        ),
+        MEMORY,
+    ]
+    records.append({"record": "end", "status": "ok", "records": len(records)})
+    return "".join(json.dumps({**one, "run_id": "r1"}) + "\n" for one in records)
+
+
+def random_result(generator: random.Random) -> str:
+    """Repetitions between nearly equal ones, whose spread is all in the last digits, and far apart ones."""
+    count, steps = generator.randint(2, 7), generator.randint(0, 9)
+    typical = generator.randint(10**5, 10**10)
+    spread = generator.choice([0, 1, 3, 1000, typical // 2])
+
+    def duration() -> int:
+        return typical + generator.randint(0, spread)
+
+    prefill = [duration() for _ in range(count)]
+    decode = [[duration() for _ in range(steps)] for _ in range(count)]
+    return result_text(prefill, decode, prompt=generator.randint(1, 4096))
+
+
+def host_figures(text: str) -> dict[str, Any]:
+    result = parse_result(text, run_id="r1", subject="test")
+    prefill = [
+        metrics.prefill_tokens_per_second(result.start.prompt_tokens, one.prefill_ns)
+        for one in result.measured
+    ]
+    rates = (metrics.decode_tokens_per_second(one.decode_ns) for one in result.measured)
+    decode = [rate for rate in rates if rate is not None]
+    ttft = metrics.median([metrics.ttft_ns(one.prefill_ns) for one in result.measured])
+    assert ttft is not None
+    return {
+        "prefill_tokens_per_second": metrics.median(prefill),
+        "prefill_stdev": metrics.sample_stdev(prefill),
+        "decode_tokens_per_second": metrics.median(decode),
+        "decode_stdev": metrics.sample_stdev(decode),
+        "ttft_ns": round(ttft),
+        "load_ns": 5,
+        "peak_bytes": 4096,
+    }
+
+
+def test_figures_equal_the_hosts_to_the_last_digit(core: Core, tmp_path: Path) -> None:
+    generator = random.Random(14)
+    texts = [random_result(generator) for _ in range(300)]
+    files = [tmp_path / str(number) for number in range(len(texts))]
+    for file, text in zip(files, texts, strict=True):
+        file.write_text(text)
+    done = core("figures", *files)
+    assert done.returncode == 0, done.stderr.decode()
+    got = [json.loads(line) for line in done.stdout.splitlines()]
+    assert got == [host_figures(text) for text in texts]
+
+
+def test_there_are_no_figures_of_what_is_not_whole(core: Core, tmp_path: Path) -> None:
+    whole = result_text([10, 20], [[5, 6], [7, 8]], prompt=16)
+    lines = whole.splitlines(keepends=True)
+    broken = [
+        "",
+        whole[:-30],
+        "".join(lines[:-1]),
+        "".join([lines[0], *lines[2:]]),
+        whole.replace('"run_id": "r1"', '"run_id": "r2"'),
+        whole.replace('"prefill_ns": 20', '"prefill_ns": 0'),
+        whole.replace("[7, 8]", "[7, 0]"),
+        whole.replace("[7, 8]", "[7, NaN]"),
+        whole.replace("slm-result/1", "slm-result/2"),
+        "[" * 100_000,
+    ]
+    files = [tmp_path / str(number) for number in range(len(broken))]
+    for file, text in zip(files, broken, strict=True):
+        file.write_text(text)
+    done = core("figures", *files)
+    assert done.returncode == 0, done.stderr.decode()
+    assert all(list(json.loads(line)) == ["refused"] for line in done.stdout.splitlines())
+
+
+WELL = arguments_bytes("profile", "--model", "/m", "--output", "@run/result.jsonl")
+
+
+ARGUMENTS = [
+    (WELL, "--output /runs/0/result.jsonl"),
+    (WELL[:-1], "cut short"),
+    (b"", "cut short"),
+    (b"\0", "the host speaks '', this app slm-app/1"),
+    (WELL.replace(b"slm-app/1", b"slm-app/2"), "the host speaks 'slm-app/2', this app slm-app/1"),
+    (arguments_bytes("profile", engine="other"), "no engine 'other'"),
+    (arguments_bytes("rm"), "no mode 'rm'"),
+    (arguments_bytes(), "no mode 'null'"),
+    (WELL + b"x" * (1 << 20) + b"\0", "longer than"),
+]
+
+
+def test_arguments_travel_as_a_file(core: Core, tmp_path: Path) -> None:
+    files = [tmp_path / str(number) for number in range(len(ARGUMENTS))]
+    for file, (content, _) in zip(files, ARGUMENTS, strict=True):
+        file.write_bytes(content)
+    lines = core("arguments", *files).stdout.splitlines()
+    for line, (_, answer) in zip(lines, ARGUMENTS, strict=True):
+        said = json.loads(line)
+        assert answer in (said["refused"] if "refused" in said else " ".join(said["texts"]))
+
+
+def test_only_files_of_runs_are_read_and_written(core: Core) -> None:
+    run = "0123456789abcdef"
+    asked = {
+        f"r{run}/stdout": True,
+        f"r{run}/result.jsonl": True,
+        f"r{run}/exit": True,
+        f"w{run}/arguments": True,
+        f"r{run}/arguments": False,
+        f"w{run}/exit": False,
+        f"w{run}/result.jsonl": False,
+        f"r{run}/../{run}/exit": False,
+        "r../exit": False,
+        "r0123456789ABCDEF/exit": False,
+        f"r{run}": False,
+        "r": False,
+        "r/": False,
+        f"r{run}/exit/": False,
+        f"r{run}\n/exit": False,
+    }
+    answers = [json.loads(line) for line in core("files", *asked).stdout.splitlines()]
+    assert ["file" in answer for answer in answers] == list(asked.values())
+    assert all(one["file"].startswith(f"/runs/{run}/") for one in answers if "file" in one)
+
+
+def test_android_says_how_a_process_ended(core: Core) -> None:
+    expected = {
+        "3:0": (137, "low_memory"),
+        "2:9": (137, "signaled"),
+        "2:15": (143, "signaled"),
+        "5:11": (139, "crash_native"),
+        "5:0": (134, "crash_native"),
+        "1:7": (7, "exit_self"),
+        "1:0": (13, "exit_self"),
+        "4:0": (13, "crash"),
+        "6:0": (13, "anr"),
+        "10:0": (13, "user_requested"),
+        "99:0": (13, "reason_99"),
+        "none": (13, "unknown"),
+    }
+    answers = [json.loads(line) for line in core("endings", *expected).stdout.splitlines()]
+    assert [(one["code"], one["why"]) for one in answers] == list(expected.values())
+
+
+def test_the_chart_shows_every_repetition(core: Core, tmp_path: Path) -> None:
+    steps = [[1_000_000 * (10 + (step * (n + 3)) % 7) for step in range(32)] for n in range(3)]
+    (tmp_path / "result").write_text(result_text([10, 20, 30], steps, prompt=16))
+    done = core("chart", tmp_path / "result", tmp_path / "chart.png", "640", "400")
+    assert done.returncode == 0, done.stderr.decode()
+    width, height, inks = png_colours(tmp_path / "chart.png")
+    assert (width, height) == (640, 400)
+    # Background, the axis, repetitions and the latest of them.
+    assert {(255, 255, 255), (128, 128, 128), (192, 192, 192), (0, 0, 255)} <= inks
+
+
+def png_colours(path: Path) -> tuple[int, int, set[tuple[int, int, int]]]:
+    from PIL import Image
+
+    with Image.open(path) as image:
+        colours = image.convert("RGB").getcolors(1 << 20)
+        assert colours is not None
+        return *image.size, {colour for _, colour in colours}  # type: ignore[return-value]

@@ -1,0 +1,173 @@
+"""`--runner app` from end to end: the app's own core and JNI library on a virtual phone."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from private_adb import AdbServer
+from runs import ENDLESS_FLAGS, SMALL_FLAGS, wait_for
+from slm_process import SlmProcess
+from virtual_phones import running_phone
+
+from toolkit.app.emulated_app import build_emulated_app
+from toolkit.artifact import Artifact
+from toolkit.devices.virtual.fleet import VirtualPhone
+from toolkit.devices.virtual.spec import PhoneSpec
+from toolkit.errors import BuildFailed
+from toolkit.settings import Settings
+from toolkit.store import open_store
+from toolkit.store.rows import StoredRun
+
+pytestmark = pytest.mark.timeout(600)
+
+IN_APP = [*SMALL_FLAGS, "--runner", "app"]
+APP = "data/app/slm.toolkit.app"
+
+
+@pytest.fixture(scope="module")
+def app_phone(adb_server: AdbServer, phones_home: Settings) -> Iterator[VirtualPhone]:
+    try:
+        build_emulated_app(phones_home)
+    except BuildFailed as error:
+        if "does not compile" in error.what:
+            raise
+        pytest.skip(
+            f"needs Debian's package `openjdk-17-jdk-headless` and npm's kotlin-compiler: {error.what}"
+        )
+    with running_phone(adb_server.client, phones_home, PhoneSpec("app", model="Virtual App")) as started:
+        yield started
+
+
+@pytest.fixture
+def installed(app_phone: VirtualPhone, slm: SlmProcess) -> VirtualPhone:
+    if not (app_phone.root / APP).is_dir():
+        succeed(slm, "app", "install", "-d", app_phone.serial)
+    return app_phone
+
+
+def succeed(slm: SlmProcess, *words: object) -> str:
+    out, err = (process := slm(*words)).communicate(timeout=240)
+    assert process.returncode == 0, err
+    return out
+
+
+def stored(settings: Settings) -> list[StoredRun]:
+    with open_store(settings.store_url) as store:
+        return [store.get_run(summary.run.id) for summary in store.list_runs()]
+
+
+def app_pids() -> list[int]:
+    """Processes of runs in the app, as this host sees them."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0") if entry.name.isdigit() else []
+        except OSError:
+            continue
+        if words and words[0].endswith(b"/jre/bin/java") and b"run" in words:
+            found.append(int(entry.name))
+    return found
+
+
+def left_on(phone: VirtualPhone) -> list[str]:
+    folders = [phone.root / "data/local/tmp/slm-toolkit/runs", phone.root / "data/data/slm.toolkit.app/runs"]
+    return [one.name for folder in folders if folder.is_dir() for one in folder.iterdir()]
+
+
+def test_an_app_that_is_missing_or_old_is_named(
+    slm: SlmProcess, app_phone: VirtualPhone, artifact: Artifact, settings: Settings
+) -> None:
+    assert "no app" in succeed(slm, "app", "info", "-d", app_phone.serial)
+    profile = ("profile", artifact.path, "-d", app_phone.serial, *IN_APP)
+    _, err = (process := slm(*profile)).communicate(timeout=120)
+    assert process.returncode == 8
+    assert "is not installed" in err and "next: slm app install" in err
+
+    succeed(slm, "app", "install", "-d", app_phone.serial)
+    script = app_phone.root / APP / "emulated"
+    whole = script.read_text()
+    script.write_text('echo "Result: Bundle[{contract=0, version=0.0.1}]"\n')
+    _, err = (process := slm(*profile)).communicate(timeout=120)
+    script.write_text(whole)
+    assert process.returncode == 8
+    assert "the app 0.0.1 speaks version 0 of the contract" in err and "next: slm app install" in err
+    assert stored(settings) == [] and left_on(app_phone) == []
+
+
+def test_a_run_in_the_app_is_stored_and_never_mixed_with_the_shells(
+    slm: SlmProcess, installed: VirtualPhone, artifact: Artifact, settings: Settings
+) -> None:
+    in_app, in_shell = (
+        json.loads(succeed(slm, "profile", artifact.path, "-d", installed.serial, *flags, "--json"))[0]
+        for flags in (IN_APP, SMALL_FLAGS)
+    )
+    assert in_app["run"]["greedy_matched"] == in_shell["run"]["greedy_matched"] == 12
+    assert in_app["run"]["settings"] == {"runner": "app"} and not in_shell["run"]["settings"]
+    assert in_app["device"]["emulated"] is True
+    assert [in_app["run"][name] for name in ("engine_version", "kernels", "threads")] == [
+        in_shell["run"][name] for name in ("engine_version", "kernels", "threads")
+    ]
+    assert left_on(installed) == []
+
+    raw = settings.data_dir / "raw" / in_app["run"]["id"]
+    samples = [json.loads(line) for line in (raw / "app.jsonl").read_text().splitlines()]
+    moments = [sample["moment"] for sample in samples]
+    assert moments == ["before", "start", *["repetition"] * 3, "memory", "after"]
+    assert 0 < samples[0]["rss_bytes"] < samples[1]["rss_bytes"]
+
+    process = slm("results", "compare", "--axis", "runner")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0 and "app" in out, err
+
+
+def test_an_app_killed_for_memory_brings_no_figures(
+    slm: SlmProcess, installed: VirtualPhone, artifact: Artifact, settings: Settings
+) -> None:
+    process = slm("profile", artifact.path, "-d", installed.serial, *ENDLESS_FLAGS, "--runner", "app")
+    for pid in wait_for(app_pids, timeout_s=120):
+        os.kill(pid, signal.SIGKILL)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 9 and "killed by signal 9" in err
+    [run] = stored(settings)
+    assert (run.run.status, run.run.decode_tokens_per_second) == ("oom_killed", None)
+    assert left_on(installed) == []
+
+
+def test_ctrl_c_ends_the_app(
+    slm: SlmProcess, installed: VirtualPhone, artifact: Artifact, settings: Settings
+) -> None:
+    process = slm("profile", artifact.path, "-d", installed.serial, *ENDLESS_FLAGS, "--runner", "app")
+    wait_for(app_pids, timeout_s=120)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    wait_for(lambda: not app_pids())
+    assert stored(settings) == []
+
+
+def test_a_run_in_the_app_outlives_its_host(
+    slm: SlmProcess, installed: VirtualPhone, artifact: Artifact, settings: Settings
+) -> None:
+    process = slm("profile", artifact.path, "-d", installed.serial, *IN_APP, "--repetitions", "300")
+    wait_for(app_pids, timeout_s=120)
+    process.kill()
+    process.communicate(timeout=60)
+    wait_for(lambda: not app_pids(), timeout_s=120)
+    runs = installed.root / "data/local/tmp/slm-toolkit/runs"
+    wait_for(lambda: list(runs.glob("*/exit")), timeout_s=60)
+    succeed(slm, "pull", "-d", installed.serial)
+    [run] = stored(settings)
+    assert run.run.status == "ok" and len(run.repetitions) == 301
+
+
+def test_tokens_come_from_the_app(slm: SlmProcess, installed: VirtualPhone, artifact: Artifact) -> None:
+    words = ("generate", artifact.path, "--prompt", "w5 w17 w211", "--no-chat", "--max-tokens", "8")
+    in_app, in_shell = (
+        succeed(slm, *words, "-d", installed.serial, *more) for more in (("--runner", "app"), ())
+    )
+    assert in_app == in_shell and in_app.strip()

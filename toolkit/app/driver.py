@@ -1,0 +1,122 @@
+"""The app on a device: is it there, and how a run is started in it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from toolkit.devices.base import Device
+from toolkit.errors import DeviceNotReady
+
+# What the engine runs in: a process of adb's shell, or an app's.
+Runner = Literal["shell", "app"]
+
+PACKAGE = "slm.toolkit.app"
+# What host and app agree on; slm.toolkit.core.CONTRACT is the app's.
+CONTRACT = 1
+# The result file of a run in the app, as slm.toolkit.core.Arguments takes it.
+APP_RESULT = "@run/result.jsonl"
+_QUICK_S = 60.0
+
+# Runs under the launcher of every run (profiling/session/launch.py), in the run's folder, and does what the
+# runner would: says its lines, leaves its result, ends with its exit code. $1 is the app, $2 the engine, the
+# rest the runner's command line. The app reads what lies in the run's folder as another user.
+_RUN = """
+app=$1
+engine=$2
+shift 2
+run=${PWD##*/}
+uri=content://$app.runs
+fail() { echo "slm-app: error: $1" >&2; exit 13; }
+chmod 755 . && chmod 644 ./* 2>/dev/null
+printf '%s\\0' slm-app/1 "$engine" "$@" >arguments
+echo "$app" >app
+content write --uri "$uri/$run/arguments" <arguments >&2
+am start -W -n "$app/$app.RunActivity" --es run_id "$run" >started 2>&1
+grep -q '^Status: ok' started || fail "the app does not start: $(tail -n 1 started)"
+content read --uri "$uri/$run/stdout"
+state() {
+  said=$(content call --uri "$uri" --method state --arg "$run" 2>&1)
+  case "$said" in
+    *state=*) said=${said#*state=}; said=${said%%[\\},]*} ;;
+    *) fail "the app does not say what became of the run: $said" ;;
+  esac
+}
+state
+while [ "$said" = running ]; do sleep 1; state; done
+content read --uri "$uri/$run/stderr" >&2
+content read --uri "$uri/$run/app.jsonl" >app.jsonl
+code=${said%% *}
+if [ "$code" = 0 ] && [ "$1" = profile ]; then
+  content read --uri "$uri/$run/result.jsonl" >result.jsonl.part && mv result.jsonl.part result.jsonl
+fi
+[ "${said#* }" = runner ] || [ "$code" = 0 ] || echo "slm-app: error: the app's process ended: ${said#* }" >&2
+content delete --uri "$uri/$run" >&2
+exit "$code"
+"""
+
+# $1 is the app.
+_INFO = """
+pm path "$1" || exit 0
+content call --uri "content://$1.runs" --method info 2>&1
+sha256sum $(pm path "$1" | head -n 1 | cut -d: -f2)
+"""
+_CONTRACT = re.compile(r"\bcontract=(\d+)")
+_VERSION = re.compile(r"\bversion=([^,}\s]+)")
+_SHA256 = re.compile(r"^([0-9a-f]{64})\s", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class InstalledApp:
+    """The app as a device has it; ``sha256`` is that of its package."""
+
+    version: str
+    contract: int
+    sha256: str
+
+
+def installed_app(device: Device) -> InstalledApp | None:
+    """The app on a device; None when it has none.
+
+    Raises:
+        DeviceNotReady: it is there and does not answer, or is no Android device.
+        DeviceError: the device cannot be reached.
+    """
+    result = device.shell(["sh", "-c", _INFO, "slm-app-info", PACKAGE], timeout_s=_QUICK_S)
+    if "package:" not in result.stdout:
+        return None
+    contract, version, sha256 = (one.search(result.stdout) for one in (_CONTRACT, _VERSION, _SHA256))
+    if contract is None or version is None or sha256 is None:
+        raise DeviceNotReady(
+            f"the app does not answer: {(result.stdout + result.stderr).strip()[-300:]}",
+            serial=device.serial,
+            next_step="Install it again: slm app install",
+        )
+    return InstalledApp(version[1], int(contract[1]), sha256[1])
+
+
+def needed_app(device: Device) -> InstalledApp:
+    """The app on a device, of the version that this toolkit speaks to.
+
+    Raises:
+        DeviceNotReady: it is missing, or speaks another contract.
+        DeviceError: the device cannot be reached.
+    """
+    app = installed_app(device)
+    if app is None:
+        raise DeviceNotReady(
+            f"the app ({PACKAGE}) is not installed", serial=device.serial, next_step="slm app install"
+        )
+    if app.contract != CONTRACT:
+        raise DeviceNotReady(
+            f"the app {app.version} speaks version {app.contract} of the contract, this toolkit {CONTRACT}",
+            serial=device.serial,
+            next_step="slm app install" if app.contract < CONTRACT else "Update slm-toolkit.",
+        )
+    return app
+
+
+def app_command(engine: str) -> tuple[str, ...]:
+    """What takes the place of the runner's command: it runs on the device, in the run's folder."""
+    return ("sh", "-c", _RUN, "slm-app-run", PACKAGE, engine)

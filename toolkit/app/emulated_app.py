@@ -1,0 +1,116 @@
+"""The app for a virtual phone: the same core and JNI library on a JVM in place of Android. x86-64 only."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+
+from toolkit.app.desktop_library import build_desktop_library
+from toolkit.app.driver import PACKAGE
+from toolkit.app.kotlin import desktop_core, find_java
+from toolkit.app.source import app_source, versions
+from toolkit.errors import BuildFailed
+from toolkit.files import put_in_place, scratch_beside
+from toolkit.locks import exclusive
+from toolkit.progress import stage
+from toolkit.runtime.elf import is_elf, read_elf
+from toolkit.runtime.toolchain import Toolchain, find_toolchain
+from toolkit.settings import Settings
+
+_LOADER = "ld-linux-x86-64.so.2"
+
+# What the phone's `am` and `content` call. The JVM finds itself by its own path, so it cannot be started
+# through the loader as the runner's bundle is: the root gets the loader where all x86-64 programs look.
+_SCRIPT = """#!/system/bin/sh
+app=/data/app/{package}
+data=/data/data/{package}
+[ -e /lib64 ] || ln -s "$app/lib" /lib64
+jvm() {{
+  LD_LIBRARY_PATH=$app/lib:$app/native "$app/jre/bin/java" -XX:-UsePerfData -XX:TieredStopAtLevel=1 \\
+    -Xshare:off -Djava.library.path="$app/native" -cp "$app/core.jar:$app/kotlin-stdlib.jar" \\
+    slm.toolkit.checks.MainKt emulated "$@"
+}}
+mkdir -p "$data"
+case "$1" in
+  start)
+    folder=$data/runs/$2
+    [ -f "$folder/arguments" ] || exit 1
+    rm -f "$data/end" "$data/pid"
+    (
+      trap '' HUP
+      jvm run "$data" {version} "$2" >/dev/null 2>>"$folder/stderr" </dev/null &
+      echo $! >"$data/pid"
+      wait $!
+      echo $? >"$data/end"
+    ) >/dev/null 2>&1 </dev/null &
+    while [ ! -s "$data/pid" ]; do sleep 0.05; done
+    ;;
+  content) shift; jvm content "$data" {version} "$@" ;;
+  stop) [ -f "$data/pid" ] && kill -9 "$(cat "$data/pid")" 2>/dev/null ;;
+esac
+"""
+
+
+def build_emulated_app(settings: Settings, *, version: str | None = None) -> Path:
+    """The package that ``pm install`` of a virtual phone takes; built unless it is in the cache.
+
+    Raises:
+        RuntimeBundleError: it cannot be built.
+    """
+    version = version or versions(app_source())["versionName"]
+    jars = desktop_core(settings)
+    libraries = build_desktop_library("onnxruntime", settings)
+    toolchain = find_toolchain()
+    said = f"{version} {jars[0].name} {libraries.name} {toolchain.compiler_identity} {_SCRIPT}"
+    target = settings.cache_dir / "app" / f"emulated-{hashlib.sha256(said.encode()).hexdigest()[:16]}.zip"
+    with exclusive(target.with_name(f".{target.name}.lock")):
+        if not target.is_file():
+            with scratch_beside(target) as scratch, stage("pack the app for virtual phones"):
+                _fill(scratch / "app", jars, libraries, toolchain, version)
+                _pack(scratch / "app", scratch / "app.zip")
+                put_in_place(scratch / "app.zip", target)
+    return target
+
+
+def _fill(folder: Path, jars: tuple[Path, ...], libraries: Path, toolchain: Toolchain, version: str) -> None:
+    folder.mkdir()
+    _link_jre(folder / "jre")
+    shutil.copy(jars[0], folder / "core.jar")
+    shutil.copy(jars[1], folder / "kotlin-stdlib.jar")
+    shutil.copytree(libraries, folder / "native")
+    (folder / "lib").mkdir()
+    for name in sorted(_system_libraries(folder)):
+        shutil.copy(toolchain.runtime_file(name), folder / "lib" / name)
+    (folder / "package").write_text(f"{PACKAGE}\n")
+    (folder / "emulated").write_text(_SCRIPT.format(package=PACKAGE, version=version))
+
+
+def _link_jre(target: Path) -> None:
+    jlink = find_java().resolve().parent / "jlink"
+    command: list[str | Path] = [jlink, "--add-modules", "java.base", "--strip-debug"]
+    command += ["--no-man-pages", "--output", target]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    if done.returncode != 0:
+        raise BuildFailed(
+            f"jlink failed: {(done.stderr + done.stdout).strip()[-500:]}",
+            next_step="Install a whole JDK (Debian: apt-get install openjdk-17-jdk-headless).",
+        )
+
+
+def _system_libraries(folder: Path) -> set[str]:
+    """Names of the C and C++ libraries that the programs and libraries of a folder need, and the loader."""
+    files = [file for file in folder.rglob("*") if file.is_file() and not file.is_symlink() and is_elf(file)]
+    own = {file.name for file in files}
+    needed = {name for file in files for name in read_elf(file).needed} - own
+    return needed | {_LOADER, "libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "libgcc_s.so.1"}
+
+
+def _pack(folder: Path, target: Path) -> None:
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                # With permissions, which unzip restores.
+                archive.write(file, file.relative_to(folder))

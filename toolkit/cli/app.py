@@ -1,0 +1,120 @@
+"""`slm app`: build, check and install the Android app."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import typer
+
+from toolkit.cli.fleet import DEVICES_HELP, exit_with_first_failure, run_on_devices
+from toolkit.settings import Settings
+
+app = typer.Typer(help="The Android app: the same runner inside an app.", no_args_is_help=True)
+
+_DEVICES = typer.Option([], "--device", "-d", help=DEVICES_HELP)
+
+
+@app.command()
+def build(
+    check: bool = typer.Option(
+        False, "--check", help="Make and verify an APK without Android's SDK; without the NDK it cannot run."
+    ),
+    output: Path | None = typer.Option(None, "--output", "-o", help="Where the checked APK goes."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Get the app ready for Android Studio, or check it here.
+
+    Android's SDK and NDK are in no package registry. Without --check ONNX Runtime's headers and libraries are
+    put beside the sources, and Android Studio or Gradle does the rest. With it, an APK is compiled against
+    stubs, dexed, linked, signed and verified; it holds no library of ours, so it is for checks only.
+
+    \b
+    Examples:
+      slm app build
+      slm app build --check
+      slm app build --check -o slm-check.apk --json
+    """  # noqa: D301
+    from toolkit.app.android_tools import find_tools
+    from toolkit.app.apk import build_check_apk
+    from toolkit.app.apk_check import check_apk
+    from toolkit.app.prebuilt import provide_prebuilt
+
+    settings = Settings.from_environment()
+    if not check:
+        folder = provide_prebuilt(settings)
+        print(
+            f"{folder}\nOpen this folder in Android Studio and run it, or: gradle -p {folder} assembleRelease"
+        )
+        return
+    target = (output or settings.cache_dir / "app" / "check.apk").absolute()
+    facts = check_apk(build_check_apk(target, settings), find_tools(settings))
+    if as_json:
+        found = {**asdict(facts), "path": str(target), "jni_symbols": sorted(facts.jni_symbols)}
+        print(json.dumps(found, indent=2))
+        return
+    guards = ", ".join(f"{name} ({guard or 'launcher'})" for name, guard in facts.exported.items())
+    print(f"{target}  {facts.size_bytes / 1e6:.1f} MB, signed and verified")
+    print(f"permissions: {', '.join(facts.permissions) or 'none'}\nexported: {guards}")
+    print(
+        f"libraries: {', '.join(facts.libraries)}; aligned to 16 KB\n"
+        "Without the app's own libraries: it cannot run."
+    )
+
+
+@app.command()
+def install(
+    apk: Path | None = typer.Argument(None, help="The APK; a virtual phone gets its own package."),
+    device: list[str] = _DEVICES,
+) -> None:
+    """Install the app on phones.
+
+    \b
+    Examples:
+      slm app install app/build/outputs/apk/release/app-release.apk
+      slm app install --device 127.0.0.1:5555
+    """  # noqa: D301
+    from toolkit.app.install import install_app
+    from toolkit.devices.discovery import open_device
+    from toolkit.devices.selection import chosen_serials
+
+    settings = Settings.from_environment()
+    outcomes = run_on_devices(
+        chosen_serials(device, settings),
+        lambda serial, _: install_app(open_device(serial, settings), apk, settings),
+    )
+    for outcome in outcomes:
+        if outcome.result is not None:
+            print(f"{outcome.serial}: app {outcome.result.version} installed")
+    exit_with_first_failure(outcomes)
+
+
+@app.command()
+def info(
+    device: list[str] = _DEVICES, as_json: bool = typer.Option(False, "--json", help="Print JSON.")
+) -> None:
+    """Say which version of the app phones have.
+
+    \b
+    Examples:
+      slm app info
+      slm app info --device R5CT1234567 --json
+    """  # noqa: D301
+    from toolkit.app.driver import InstalledApp, installed_app
+    from toolkit.devices.discovery import open_device
+    from toolkit.devices.selection import chosen_serials
+
+    settings = Settings.from_environment()
+
+    def look(serial: str, _: object) -> tuple[InstalledApp | None]:
+        return (installed_app(open_device(serial, settings)),)
+
+    outcomes = run_on_devices(chosen_serials(device, settings), look)
+    found = {one.serial: one.result[0] for one in outcomes if one.result is not None}
+    if as_json:
+        print(json.dumps({serial: one and asdict(one) for serial, one in found.items()}, indent=2))
+    else:
+        for serial, one in found.items():
+            print(f"{serial}: " + (f"app {one.version}, contract {one.contract}" if one else "no app"))
+    exit_with_first_failure(outcomes)

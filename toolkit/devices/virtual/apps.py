@@ -1,0 +1,85 @@
+"""What a virtual phone's `am`, `pm` and `content` are: scripts that know one kind of app, that of `slm app`.
+
+An installed app is a folder of /data/app with a program ``emulated``, which plays Android to the app's own
+code. Their words are those of Android 14 as far as anybody reads them here.
+"""
+
+from __future__ import annotations
+
+_PM = """#!/system/bin/sh
+# pm install [-FLAG ...] FILE | pm path PACKAGE | pm uninstall PACKAGE
+case "$1" in
+  path)
+    [ -f "/data/app/$2/base.apk" ] || exit 1
+    echo "package:/data/app/$2/base.apk"
+    ;;
+  install)
+    shift
+    while [ "${1#-}" != "$1" ]; do shift; done
+    new=/data/app/.new
+    rm -rf "$new"
+    mkdir -p "$new"
+    if ! unzip -q -o "$1" -d "$new" 2>/dev/null || [ ! -f "$new/package" ]; then
+      rm -rf "$new"
+      echo "Failure [INSTALL_PARSE_FAILED_NOT_APK: no app for virtual phones: $1]"
+      exit 1
+    fi
+    name=$(cat "$new/package")
+    chmod -R 755 "$new"
+    cp "$1" "$new/base.apk"
+    rm -rf "/data/app/$name"
+    mv "$new" "/data/app/$name"
+    echo Success
+    ;;
+  uninstall)
+    [ -d "/data/app/$2" ] || { echo "Failure [DELETE_FAILED_INTERNAL_ERROR]"; exit 1; }
+    sh "/data/app/$2/emulated" stop
+    rm -rf "/data/app/$2" "/data/data/$2"
+    echo Success
+    ;;
+esac
+"""
+
+_AM = """#!/system/bin/sh
+# am start [-W] -n PACKAGE/ACTIVITY --es run_id ID | am force-stop PACKAGE
+verb=$1
+shift
+if [ "$verb" = force-stop ]; then
+  [ ! -d "/data/app/$1" ] || sh "/data/app/$1/emulated" stop
+  exit 0
+fi
+while [ $# -gt 0 ]; do
+  case "$1" in
+    -n) component=$2; shift 2 ;;
+    --es) run=$3; shift 3 ;;
+    *) shift ;;
+  esac
+done
+echo "Starting: Intent { cmp=$component (has extras) }"
+app=/data/app/${component%%/*}
+if [ ! -d "$app" ]; then
+  echo "Error type 3"
+  echo "Error: Activity class {$component} does not exist."
+  exit 1
+fi
+sh "$app/emulated" start "$run" || exit 1
+echo "Status: ok"
+echo "Complete"
+"""
+
+_CONTENT = """#!/system/bin/sh
+# content VERB --uri content://PACKAGE.runs/PATH ...
+verb=$1
+shift
+uri=$2
+authority=${uri#content://}
+authority=${authority%%/*}
+app=/data/app/${authority%.runs}
+if [ ! -d "$app" ]; then
+  echo "[ERROR] Could not find provider: $authority" >&2
+  exit 0
+fi
+exec sh "$app/emulated" content "$verb" "$@"
+"""
+
+SCRIPTS = {"am": _AM, "content": _CONTENT, "pm": _PM}
