@@ -172,6 +172,8 @@ class Manifest(Frozen):
     recipe_sha256: str | None = None
     # What was asked for; artifacts made before this was kept do not say.
     request: dict[str, Any] | None = None
+    # Programs that can run it, where not every one of the engine's can.
+    runtimes: tuple[str, ...] | None = None
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 

@@ -12,7 +12,15 @@ from toolkit.capture.description import describe
 from toolkit.capture.graph import SEQUENCE, DecoderGraph, Op, Ref
 from toolkit.capture.patches import register_attention
 from toolkit.capture.skeleton import build_skeleton
-from toolkit.models.layers import Attention, FeedForward, MixtureOfExperts, attention_of, states_of
+from toolkit.models.layers import (
+    Attention,
+    FeedForward,
+    MixtureOfExperts,
+    Recurrence,
+    ShortConvolution,
+    attention_of,
+    states_of,
+)
 from toolkit.settings import Settings
 from toolkit.sources import resolve
 
@@ -115,3 +123,29 @@ def test_a_mixture_of_experts_is_as_the_config_says(tmp_path: Path) -> None:
             experts=4, experts_per_token=2, shared_experts=2, intermediate_size=64, activation="silu"
         )
     }
+
+
+def _described(name: str, folder: Path) -> tuple[Any, ...]:
+    config = Path(__file__).parents[1] / "families" / "configs" / f"{name}.json"
+    return describe(captured(str(config), folder)[1])
+
+
+def test_convolutions_and_recurrences_are_mixers_with_states_of_fixed_size(tmp_path: Path) -> None:
+    layers = _described("bamba", tmp_path)
+    inner, columns = 8 * 32, 16
+    mixers = (
+        ShortConvolution(channels=inner + 2 * columns, width=4),
+        Recurrence(variant="mamba2", heads=8, state_shape=(columns, 32)),
+    )
+    assert [layer.mixers for layer in (layers[0], layers[2])] == [mixers, mixers]
+    assert [state.name for state in states_of(layers)] == [
+        *("0.convolution", "0.recurrence", "1.key", "1.value", "2.convolution", "2.recurrence")
+    ]
+    # As the config has it; the projections around a recurrence are none.
+    assert {layer.feed_forward for layer in layers} == {
+        FeedForward(kind="gated", intermediate_size=256, activation="silu")
+    }
+
+
+def test_a_layer_that_is_a_recurrence_alone_has_no_feed_forward(tmp_path: Path) -> None:
+    assert [layer.feed_forward for layer in _described("mamba", tmp_path)] == [None] * 3

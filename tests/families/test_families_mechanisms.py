@@ -29,6 +29,10 @@ MECHANISMS = {
     "scores with a soft cap": "gemma2",
     "factors of another name, an architecture of ours": "minicpm-remote",
     "layers of different width, an architecture of ours": "openelm-remote",
+    "short convolutions": "lfm2",
+    "a recurrence with a decay for each channel and column": "mamba",
+    "recurrences beside attention, keys shared by heads": "bamba",
+    "a recurrence over channels": "recurrent_gemma",
 }
 EXPERTS = {
     "experts, and a gated one that all tokens use": "qwen2_moe",

@@ -26,6 +26,7 @@ import toolkit
 from toolkit.capture.graph import SEQUENCE, DecoderGraph, Op, Ref, references
 from toolkit.capture.inlined import recognize_attention
 from toolkit.capture.patches import ATTENTION, register_attention, traced_operators
+from toolkit.capture.recurrences import with_state_names
 from toolkit.capture.simplify import simplify, without_dead_code
 from toolkit.errors import UnsupportedModel
 from toolkit.files import write_whole
@@ -220,7 +221,7 @@ def _to_graph(program: torch.export.ExportedProgram, limit: int) -> DecoderGraph
         names[placeholder]: tuple(program.state_dict[target].shape)
         for placeholder, target in {**signature.inputs_to_parameters, **stored}.items()
     }
-    ops = _numbered(ops)
+    ops = with_state_names(_numbered(ops))
     graph = DecoderGraph(tuple(ops), parameters, constants, output)
     _check_operands(graph)
     graph = simplify(graph)

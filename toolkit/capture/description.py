@@ -7,8 +7,17 @@ from dataclasses import dataclass, field
 
 from toolkit.capture.experts import ExpertsCall
 from toolkit.capture.graph import DecoderGraph, Op, Ref
-from toolkit.capture.patterns import ancestors, resolve, rope_table
-from toolkit.models.layers import Attention, FeedForward, Layer, Mixer, MixtureOfExperts
+from toolkit.capture.patterns import ancestors, layer_of, resolve, rope_table, shape_of
+from toolkit.capture.recurrences import state_place
+from toolkit.models.layers import (
+    Attention,
+    FeedForward,
+    Layer,
+    Mixer,
+    MixtureOfExperts,
+    Recurrence,
+    ShortConvolution,
+)
 
 _ACTIVATIONS = {
     "aten.silu": "silu",
@@ -45,11 +54,11 @@ def describe(graph: DecoderGraph) -> tuple[Layer, ...]:
         if op.target in _MIXERS:
             layer, mixer = _MIXERS[op.target](graph, op)
             mixers.setdefault(layer, []).append(mixer)
-            if (place := _place(op)) is not None:
+            if (place := layer_of(op)) is not None:
                 lists[place[0]] = None
     operations: dict[int, list[Op]] = {layer: [] for layer in mixers}
     for op in graph.ops:
-        place = _place(op)
+        place = layer_of(op)
         if place is not None and place[0] in lists:
             operations.setdefault(place[1], []).append(op)
     return tuple(
@@ -59,16 +68,11 @@ def describe(graph: DecoderGraph) -> tuple[Layer, ...]:
 
 def _layer(graph: DecoderGraph, index: int, mixers: list[Mixer], ops: list[Op]) -> Layer:
     states = tuple(state for mixer in mixers for state in mixer.states(index))
-    return Layer(mixers=tuple(mixers), feed_forward=_feed_forward(graph, ops), states=states)
-
-
-def _place(op: Op) -> tuple[str, int] | None:
-    """The list of layers that an operation lies in, and its number there."""
-    parts = op.module.split(".")
-    for position, part in enumerate(parts):
-        if part.isdigit():
-            return ".".join(parts[:position]), int(part)
-    return None
+    stateful = [op.module for op in ops if op.target in _MIXERS and op.target != "slm.attention"]
+    outside = [op for op in ops if not any(op.module.startswith(module) for module in stateful)]
+    # A mixer with projections of its own is no feed-forward.
+    feed_forward = _feed_forward(graph, outside if stateful else ops)
+    return Layer(mixers=tuple(mixers), feed_forward=feed_forward, states=states)
 
 
 def _attention(graph: DecoderGraph, op: Op) -> tuple[int, Mixer]:
@@ -87,7 +91,26 @@ def _attention(graph: DecoderGraph, op: Op) -> tuple[int, Mixer]:
     return int(layer), mixer
 
 
-_MIXERS: dict[str, Callable[[DecoderGraph, Op], tuple[int, Mixer]]] = {"slm.attention": _attention}
+def _short_convolution(graph: DecoderGraph, op: Op) -> tuple[int, Mixer]:
+    assert op.shape is not None, "a convolution yields one tensor"
+    width = int(shape_of(graph, op.args[1])[1])
+    layer, number = state_place(op.args[3])
+    return layer, ShortConvolution(channels=int(op.shape[-1]), width=width, number=number)
+
+
+def _linear_recurrence(graph: DecoderGraph, op: Op) -> tuple[int, Mixer]:
+    assert op.shape is not None, "a recurrence yields one tensor"
+    heads, width = (int(size) for size in op.shape[2:])
+    layer, number = state_place(op.args[6])
+    shape = (int(shape_of(graph, op.args[1])[-1]), width)
+    return layer, Recurrence(variant=op.args[5], heads=heads, state_shape=shape, number=number)
+
+
+_MIXERS: dict[str, Callable[[DecoderGraph, Op], tuple[int, Mixer]]] = {
+    "slm.attention": _attention,
+    "slm.short_convolution": _short_convolution,
+    "slm.linear_recurrence": _linear_recurrence,
+}
 
 
 def _rotary_dim(graph: DecoderGraph, states: Ref) -> int:

@@ -276,6 +276,10 @@ def _stack(do: _Rewriting) -> Op | None:
     return do.cat(pieces, dim, do.shape)
 
 
+def _concatenate(do: _Rewriting) -> Op | None:
+    return do.add("aten.cat", (do.op.args[0], int(do.arg(1, 0, "dim")) % len(do.shape)), do.shape)
+
+
 def _permute(do: _Rewriting) -> Op | None:
     rank = len(do.shape)
     order = [int(dim) % rank for dim in do.op.args[1]]
@@ -419,6 +423,7 @@ _RESHAPES = (
 )
 _RULES: dict[str, Callable[[_Rewriting], Op | None]] = {
     **dict.fromkeys(_RESHAPES, _as_view),
+    **dict.fromkeys(("aten.concat", "aten.concatenate"), _concatenate),
     "aten.select": _select,
     "aten.slice": _slice,
     "getitem": _getitem,

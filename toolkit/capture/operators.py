@@ -1,8 +1,8 @@
 """Torch operators that mark, in a captured graph, what the lowerings fuse.
 
-They carry no arithmetic of their own: a lowering replaces each by its engine's fused kernel, and a
-capture runs on fake tensors only. Semantics are defined in the docstrings and proven by the parity
-tests against transformers.
+A lowering replaces each by its engine's fused kernel, and a capture runs on fake tensors only. Semantics are
+defined in the docstrings and proven by the parity tests against transformers. Those that keep a state can be
+computed as well, from an empty state on: what stands for a model's own code is tried out with them.
 """
 
 from __future__ import annotations
@@ -142,3 +142,50 @@ def _(
     limit: float,
 ) -> Tensor:
     return torch.empty_like(hidden)
+
+
+@torch.library.custom_op("slm::short_convolution", mutates_args=())
+def short_convolution(hidden: Tensor, weight: Tensor, bias: Tensor | None, state: str) -> Tensor:
+    """Causal convolution of each channel of ``hidden`` [B, S, C] with its row of ``weight`` [C, W].
+
+    The last of the W taps meets the token itself. ``state`` names the W - 1 tokens before the call's first.
+    """
+    padded = torch.nn.functional.pad(hidden.mT, (weight.shape[1] - 1, 0))
+    return torch.nn.functional.conv1d(padded, weight[:, None], bias, groups=len(weight)).mT.contiguous()
+
+
+@short_convolution.register_fake
+def _(hidden: Tensor, weight: Tensor, bias: Tensor | None, state: str) -> Tensor:
+    return torch.empty_like(hidden)
+
+
+@torch.library.custom_op("slm::linear_recurrence", mutates_args=())
+def linear_recurrence(
+    query: Tensor, key: Tensor, value: Tensor, decay: Tensor, beta: Tensor | None, variant: str, state: str
+) -> Tensor:
+    """A state for each head, [K, V], that fades, takes up the outer product of key and value, and is read.
+
+    query and key [B, S, G, K], value [B, S, H, V], decay [B, S, H, K or 1], beta [B, S, H]; G divides H.
+    With k, v, d, b of a token: ``state = exp(d) * state``, then ``state += k v^T``, or with beta the delta
+    rule ``state += k (b * (v - state^T k))^T``; the result [B, S, H, V] is ``state^T query``.
+    ``variant`` is the recurrence's name in its paper, ``state`` names what is kept.
+    """
+    heads = value.shape[2]
+    query, key = (each.repeat_interleave(heads // each.shape[2], dim=2) for each in (query, key))
+    kept = value.new_zeros(value.shape[0], heads, key.shape[-1], value.shape[-1])
+    rows = []
+    for token in range(value.shape[1]):
+        kept = kept * decay[:, token].exp()[..., None]
+        added = value[:, token]
+        if beta is not None:
+            added = (added - (kept * key[:, token, ..., None]).sum(-2)) * beta[:, token, :, None]
+        kept = kept + key[:, token, ..., None] * added[..., None, :]
+        rows.append((kept * query[:, token, ..., None]).sum(-2))
+    return torch.stack(rows, dim=1)
+
+
+@linear_recurrence.register_fake
+def _(
+    query: Tensor, key: Tensor, value: Tensor, decay: Tensor, beta: Tensor | None, variant: str, state: str
+) -> Tensor:
+    return torch.empty_like(value)

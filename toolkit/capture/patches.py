@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from toolkit.capture import operators as _  # noqa: F401  registers torch.ops.slm
 from toolkit.capture.experts import traced_experts
+from toolkit.capture.recurrences import function_replacements, module_replacement
 from toolkit.errors import UnsupportedModel
 
 ATTENTION = "slm"
@@ -94,6 +95,8 @@ def traced_operators(model: nn.Module) -> Iterator[None]:
             rotary = getattr(sys.modules[source], "apply_rotary_pos_emb", None)
             if rotary is not None and source not in unlike_halves and _rotates_halves(rotary):
                 _replace(stack, sys.modules[source], "apply_rotary_pos_emb", _apply_rotary)
+            for function, replacement in function_replacements(sys.modules[source]):
+                _replace(stack, sys.modules[source], function, replacement)
         yield
 
 
@@ -114,7 +117,7 @@ def _replacement(name: str, module: nn.Module) -> Callable[..., Any] | None:
         return _rope_table(name, module)
     if kind in ("NewGELUActivation", "FastGELUActivation", "GELUTanh", "PytorchGELUTanh"):
         return _tanh_gelu(module)
-    return traced_experts(module)
+    return traced_experts(module) or module_replacement(module)
 
 
 def _rms_norm(module: nn.Module) -> Callable[[Tensor], Tensor] | None:

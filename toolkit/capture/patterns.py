@@ -44,6 +44,26 @@ def routers(graph: DecoderGraph) -> list[str]:
     return list(found)
 
 
+def shape_of(graph: DecoderGraph, ref: Ref) -> tuple[int | str, ...]:
+    """Shape of an operand that is one tensor."""
+    if ref.name in graph.by_name:
+        shape = graph.by_name[ref.name].shape
+        assert shape is not None, f"{ref.name} is one tensor"
+        return shape
+    if ref.name in graph.parameters:
+        return graph.parameters[ref.name]
+    return graph.constants[ref.name][0]
+
+
+def layer_of(op: Op) -> tuple[str, int] | None:
+    """The list of layers that an operation lies in, and its number there."""
+    parts = op.module.split(".")
+    for position, part in enumerate(parts):
+        if part.isdigit():
+            return ".".join(parts[:position]), int(part)
+    return None
+
+
 def is_head(graph: DecoderGraph, tied: Mapping[str, str], op: Op) -> bool:
     """Whether a linear is the output projection: tied to the table, or the one that yields the logits."""
     name = op.args[1].name

@@ -182,6 +182,7 @@ def _converted(
                     stage_seconds=stages.seconds,
                 ),
                 tools=facts.tool_versions(engine.packages),
+                runtimes=lowered.runtimes,
                 request=request.recorded(),
             )
             return publish(folder, output, manifest)

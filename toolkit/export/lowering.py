@@ -71,6 +71,11 @@ class LoweredModel(Protocol):
         """The role of each of these."""
         ...
 
+    @property
+    def runtimes(self) -> tuple[str, ...] | None:
+        """Programs that can run it, where not every one of the engine's can."""
+        ...
+
 
 class EngineLowering(Protocol):
     """Lowers decoders to one engine."""

@@ -109,16 +109,23 @@ class LatentAttention(_Described):
 
 
 class ShortConvolution(_Described):
-    """A causal convolution over each channel's last ``width`` tokens (LFM2, and in front of scans)."""
+    """A causal convolution over each channel's last ``width`` tokens (LFM2, and in front of scans).
+
+    Attributes:
+        channels: convolved each by itself.
+        width: tokens, the current one included.
+        number: among the convolutions of its layer.
+    """
 
     kind: Literal["short_convolution"] = "short_convolution"
     channels: int
     width: int
+    number: int = 0
 
     def states(self, layer: int, dtype: StateType = "float32") -> tuple[State, ...]:
-        """The tokens before the current one, [batch, channels, width - 1]."""
-        shape = (BATCH, self.channels, self.width - 1)
-        return (State(name=f"{layer}.convolution", shape=shape, dtype=dtype),)
+        """The tokens before the current one, [batch, width - 1, channels]."""
+        shape = (BATCH, self.width - 1, self.channels)
+        return (State(name=numbered(f"{layer}.convolution", self.number), shape=shape, dtype=dtype),)
 
 
 class Recurrence(_Described):
@@ -128,17 +135,24 @@ class Recurrence(_Described):
         variant: which, in its paper's word, e.g. ``mamba2``.
         heads: with one state each.
         state_shape: of one head's state.
+        number: among the recurrences of its layer.
     """
 
     kind: Literal["recurrence"] = "recurrence"
     variant: str
     heads: int
     state_shape: tuple[int, ...]
+    number: int = 0
 
     def states(self, layer: int, dtype: StateType = "float32") -> tuple[State, ...]:
         """One state for the whole text, [batch, heads, ...]."""
         shape = (BATCH, self.heads, *self.state_shape)
-        return (State(name=f"{layer}.recurrence", shape=shape, dtype=dtype),)
+        return (State(name=numbered(f"{layer}.recurrence", self.number), shape=shape, dtype=dtype),)
+
+
+def numbered(name: str, number: int) -> str:
+    """The name of the first, second ... state of a kind in a layer."""
+    return f"{name}.{number}" if number else name
 
 
 Mixer = Annotated[Attention | LatentAttention | ShortConvolution | Recurrence, Field(discriminator="kind")]

@@ -34,7 +34,6 @@ class Attention:
         self._partition = partition
         self._position_tables = position_tables
         self._rope_tables = rope_tables
-        self._span: tuple[Value, Value] | None = None
         self._tables: dict[str, tuple[Result, Result]] = {}
         self._masks: dict[int, Result] = {}
         self._seen_masks: dict[int, Result] = {}
@@ -48,7 +47,7 @@ class Attention:
             partition.set_result(ref.name, heads_second(partition, partition.result(ref)))
         query, key, value = (partition.result(ref) for ref in op.args[:3])
         heads, kv_heads, head_dim = self._head_counts(layer, query, key, value)
-        start, _ = self._positions()
+        start, _, _ = partition.positions()
         shape = [1, partition.context_length, kv_heads, head_dim]
         caches = [method.cache(shape), method.cache(shape)]
         for states, cache in zip((key, value), caches, strict=True):
@@ -99,7 +98,7 @@ class Attention:
 
     def _seen(self, cache: Value) -> Result:
         """What a cache holds so far, [1, T, KVH, D]."""
-        method, (_, end) = self._partition.method, self._positions()
+        method, (_, _, end) = self._partition.method, self._partition.positions()
         shape: Shape = (1, TEXT, *method.shape(cache)[2:])
         output = method.tensor(self._partition.bound(shape))
         literals = [method.literal(1), method.literal(0), end, method.literal(1)]
@@ -112,7 +111,7 @@ class Attention:
             partition, method = self._partition, self._partition.method
             positions = np.arange(partition.context_length, dtype=np.float32)[None]
             output = method.tensor(partition.bound((1, TEXT)))
-            literals = [method.literal(1), method.literal(0), self._positions()[1], method.literal(1)]
+            literals = [method.literal(1), method.literal(0), partition.positions()[2], method.literal(1)]
             arguments = [method.constant(positions), *literals, output, output]
             method.call("aten::slice_copy.Tensor_out", arguments)
             self._places = partition.from_value(output, (1, TEXT))
@@ -198,24 +197,13 @@ class Attention:
         partition, method = self._partition, self._partition.method
         if len(table) < partition.context_length:
             raise UnsupportedModel(f"the {subject} has {len(table)} positions only")
-        start, end = self._positions()
+        start, _, end = partition.positions()
         constant = method.constant(np.ascontiguousarray(table[None, : partition.context_length]))
         shape = (1, SEQUENCE, *table.shape[1:])
         output = method.tensor(partition.bound(shape))
         arguments = [constant, method.literal(1), start, end, method.literal(1), output, output]
         method.call("aten::slice_copy.Tensor_out", arguments)
         return partition.from_value(output, shape)
-
-    def _positions(self) -> tuple[Value, Value]:
-        """The call's first position and the one after its last, as integers."""
-        if self._span is None:
-            method = self._partition.method
-            start, length, end = method.integer(), method.integer(), method.integer()
-            method.call("aten::_local_scalar_dense", [self._partition.input_pos, start])
-            method.call("aten::sym_size.int", [self._partition.input_ids, method.literal(1), length])
-            method.call("executorch_prim::add.Scalar", [start, length, end])
-            self._span = start, end
-        return self._span
 
     def _head_counts(self, layer: int, query: Result, key: Result, value: Result) -> tuple[int, int, int]:
         shapes = query.shape, key.shape, value.shape

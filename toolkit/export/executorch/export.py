@@ -13,6 +13,7 @@ from toolkit.engines.executorch import EXECUTORCH
 from toolkit.export.executorch.lowering import Lowering
 from toolkit.export.executorch.partition import Partition
 from toolkit.export.executorch.program import Constant, Method
+from toolkit.export.executorch.recurrences import longest_chunk
 from toolkit.export.executorch.segments import Segments
 from toolkit.export.executorch.weights import WeightStore
 from toolkit.export.lowering import LoweringJob
@@ -29,10 +30,12 @@ class ExecutorchModel:
     Attributes:
         stored: quantization that each matrix really got, by parameter name.
         roles: the role of each of these.
+        runtimes: None, every one of the engine's runs it.
     """
 
     stored: Mapping[str, TensorQuantization]
     roles: Mapping[str, Role]
+    runtimes: tuple[str, ...] | None = None
 
 
 def write_executorch(folder: Path, job: LoweringJob, *, metadata: Mapping[str, Constant]) -> ExecutorchModel:
@@ -44,7 +47,7 @@ def write_executorch(folder: Path, job: LoweringJob, *, metadata: Mapping[str, C
         metadata: further constant methods.
     """
     matrices = sum(len(shape) in (2, 3) for shape in job.graph.parameters.values()) + len(job.tied)
-    longest = min(LONGEST_CHUNK, job.context_length)
+    longest = longest_chunk(job.graph, min(LONGEST_CHUNK, job.context_length))
     constants: dict[str, Constant] = {
         "get_max_seq_len": longest,
         "get_max_context_len": job.context_length,

@@ -15,6 +15,7 @@ from toolkit.export.executorch.attention import Attention
 from toolkit.export.executorch.experts import emit_experts
 from toolkit.export.executorch.layout import plain
 from toolkit.export.executorch.partition import Partition, Result
+from toolkit.export.executorch.recurrences import Recurrences
 from toolkit.export.executorch.vocabulary import (
     first_last_position_operation,
     look_up_tokens,
@@ -50,6 +51,7 @@ class Lowering:
     ) -> None:
         self._partition = partition
         self._attention = Attention(partition, rope_tables, position_tables)
+        self._recurrences = Recurrences(partition)
         self._tied = tied
         self._last_position = None if all_logits else first_last_position_operation(partition, tied)
 
@@ -85,6 +87,10 @@ class Lowering:
                 return self._partition.result(Ref(op.name))
             case "aten.cat" if op.dtype == "int64":
                 return routing.cat_integers(self._partition, op)
+            case "slm.short_convolution":
+                return self._recurrences.short_convolution(op)
+            case "slm.linear_recurrence":
+                return self._recurrences.linear_recurrence(op)
             case "slm.rope_table":
                 return None
             case "slm.position_rows":

@@ -7,9 +7,11 @@ kernel takes: transposes to [1, heads, S, head_dim] cost nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from toolkit.capture.graph import SEQUENCE, DecoderGraph, Op, Ref
 from toolkit.errors import UnsupportedModel
@@ -66,6 +68,7 @@ class Partition:
         self._produced: set[Result] = set()
         self._arguments: list[Value] = []
         self._done: set[str] = set()
+        self._span: tuple[Value, Value, Value] | None = None
 
     def result(self, ref: Ref) -> Result:
         """What an operand became."""
@@ -113,20 +116,35 @@ class Partition:
 
     def tensor(self, result: Result) -> Value:
         """A result as a tensor that kernels can read; closes the delegate that computes it."""
-        result = result.stored
-        if result not in self._tensors:
-            self._close(result)
-        return self._tensors[result]
+        return self.tensors([result])[0]
+
+    def tensors(self, results: Sequence[Result]) -> list[Value]:
+        """Results as tensors, those of the open delegate together."""
+        stored = [result.stored for result in results]
+        if wanted := [result for result in dict.fromkeys(stored) if result not in self._tensors]:
+            self._close(wanted)
+        return [self._tensors[result] for result in stored]
+
+    def positions(self) -> tuple[Value, Value, Value]:
+        """The call's first position, its number of tokens, and the position after its last, as integers."""
+        if self._span is None:
+            method = self.method
+            start, length, end = method.integer(), method.integer(), method.integer()
+            method.call("aten::_local_scalar_dense", [self.input_pos, start])
+            method.call("aten::sym_size.int", [self.input_ids, method.literal(1), length])
+            method.call("executorch_prim::add.Scalar", [start, length, end])
+            self._span = start, length, end
+        return self._span
 
     def bound(self, shape: Shape) -> list[int]:
         """A shape with the sequence length at its upper bound."""
         bounds = {SEQUENCE: self.longest, TEXT: self.context_length}
         return [bounds[size] if isinstance(size, str) else size for size in shape]
 
-    def _close(self, wanted: Result) -> None:
+    def _close(self, wanted: Sequence[Result]) -> None:
         """End the open delegate; its outputs are what is wanted now and what later operations read."""
         assert self._open is not None, "only an open delegate computes"
-        outputs = [wanted]
+        outputs = list(wanted)
         for name, result in self._results.items():
             stored = result.stored
             if stored in self._produced and stored not in outputs:
@@ -142,12 +160,14 @@ class Partition:
         self._open, self._nodes, self._produced, self._arguments = None, {}, set(), []
 
     def _constant(self, name: str) -> Result:
-        graph = self.delegate()
+        array = self.numbers(name)
+        result = Result(array.shape)
+        self._nodes[result] = self.delegate().constant(array)
+        return result
+
+    def numbers(self, name: str) -> NDArray[np.float32]:
+        """A constant or parameter."""
         if name in self.graph.constants:
             shape, numbers = self.graph.constants[name]
-            array = np.array(numbers, np.float32).reshape(shape or (1,))
-        else:
-            array = self.weights.vector(name)
-        result = Result(array.shape)
-        self._nodes[result] = graph.constant(array)
-        return result
+            return np.array(numbers, np.float32).reshape(shape or (1,))
+        return self.weights.vector(name)

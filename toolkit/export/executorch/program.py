@@ -137,7 +137,10 @@ class Method:
         return self._literals[key]
 
     def tensors(self, values: Sequence[Value]) -> Value:
-        """A list of tensors."""
+        """A list of tensors, for the next instruction."""
+        for value in values:
+            if value.index in self._planned:
+                self._planned[value.index].last = len(self._instructions)
         return self._add(schema.TensorList([value.index for value in values]))
 
     def optional_tensors(self, values: Sequence[Value]) -> Value:
@@ -158,6 +161,10 @@ class Method:
     def integer(self) -> Value:
         """An integer that an instruction will write."""
         return self._add(schema.Int(0))
+
+    def flag(self) -> Value:
+        """A flag that an instruction will write."""
+        return self._add(schema.Bool(False))
 
     def call(self, operator: str, arguments: Sequence[Value]) -> None:
         """Call a kernel, e.g. ``aten::slice_copy.Tensor_out``; results are among its arguments."""

@@ -11,7 +11,7 @@ from toolkit.errors import UsageError
 from toolkit.export import facts
 from toolkit.export.lowering import EngineLowering, LoweredModel, LoweringJob
 from toolkit.export.onnx.export import write_onnx
-from toolkit.export.onnx.genai_config import write_genai_config
+from toolkit.export.onnx.genai_config import has_genai_config, write_genai_config
 
 OLDEST_OPSET = 20
 
@@ -35,13 +35,14 @@ class OnnxLowering:
     def write(self, folder: Path, job: LoweringJob) -> LoweredModel:
         """Lower, and describe the result for onnxruntime-genai."""
         model = write_onnx(folder, job)
-        write_genai_config(
-            folder,
-            facts.architecture(job.config, job.graph, job.layers, model, job.tied),
-            context_length=job.context_length,
-            has_position_ids=model.has_position_ids,
-            tokens=dict(job.tokens),
-        )
+        if has_genai_config(job.layers):
+            write_genai_config(
+                folder,
+                facts.architecture(job.config, job.graph, job.layers, model, job.tied),
+                context_length=job.context_length,
+                has_position_ids=model.has_position_ids,
+                tokens=dict(job.tokens),
+            )
         return model
 
 

@@ -16,6 +16,7 @@ from toolkit.engines.onnxruntime import ONNXRUNTIME
 from toolkit.export.lowering import LoweringJob
 from toolkit.export.onnx.builder import GraphBuilder
 from toolkit.export.onnx.external_data import ExternalData
+from toolkit.export.onnx.genai_config import has_genai_config
 from toolkit.export.onnx.lowering import Lowering
 from toolkit.export.onnx.weights import WeightStore
 from toolkit.models.layers import states_of
@@ -29,11 +30,13 @@ class OnnxModel:
         stored: quantization that each matrix really got, by parameter name.
         roles: the role of each of these.
         has_position_ids: whether the graph takes position_ids.
+        runtimes: programs that can run it; None for every one of the engine's.
     """
 
     stored: Mapping[str, TensorQuantization]
     roles: Mapping[str, Role]
     has_position_ids: bool
+    runtimes: tuple[str, ...] | None
 
 
 def write_onnx(folder: Path, job: LoweringJob) -> OnnxModel:
@@ -72,4 +75,6 @@ def write_onnx(folder: Path, job: LoweringJob) -> OnnxModel:
         stored=store.stored,
         roles=store.roles,
         has_position_ids=any(item.name == "position_ids" for item in builder.inputs),
+        # onnxruntime-genai binds keys and values of every layer, and no other states.
+        runtimes=None if has_genai_config(job.layers) else ("onnxruntime", "slm-runner-ort"),
     )

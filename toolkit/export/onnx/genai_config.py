@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from toolkit.artifact import Architecture
-from toolkit.models.layers import attention_of
+from toolkit.models.layers import Layer, attention_of
 
 # onnxruntime-genai treats these alike and refuses names it does not list. It lists gpt2 too, but expects
 # that type's cache in another layout than every other decoder's, so gpt2 goes by the fallback's name.
@@ -15,6 +16,14 @@ _KNOWN_TYPES = (
     "gemma2", "gemma3_text", "granite", "llama", "mistral", "olmo", "phi", "phi3", "qwen2", "qwen3",
     "smollm3",
 )  # fmt: skip
+
+
+def has_genai_config(layers: Sequence[Layer]) -> bool:
+    """Whether onnxruntime-genai can run such layers: keys and values in each, and no other state."""
+    return all(
+        layer.states and all(state.name.endswith((".key", ".value")) for state in layer.states)
+        for layer in layers
+    )
 
 
 def write_genai_config(

@@ -7,6 +7,7 @@ when something asks for their value, so what was fused away never reaches the mo
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,7 @@ from toolkit.capture.graph import SEQUENCE, DecoderGraph, Op, Ref
 from toolkit.capture.patterns import is_head, layer_norm_epsilon, linear_matrix
 from toolkit.compress.parameters import Matrix
 from toolkit.errors import UnsupportedModel
-from toolkit.export.onnx import arithmetic, layout, routing
+from toolkit.export.onnx import arithmetic, layout, recurrences, routing
 from toolkit.export.onnx.attention import Attention
 from toolkit.export.onnx.builder import FLOAT, INT64, MICROSOFT, GraphBuilder
 from toolkit.export.onnx.experts import Experts
@@ -161,6 +162,8 @@ class Lowering:
             "slm.attention": self._attention.emit,
             "slm.rotary": self._attention.rotary,
             "slm.experts": self._experts.emit,
+            "slm.short_convolution": partial(recurrences.short_convolution, self),
+            "slm.linear_recurrence": partial(recurrences.linear_recurrence, self),
             POSITION_ROWS: self._position_rows,
         }
         if op.target in emitters:
