@@ -159,6 +159,8 @@ def test_every_failure_has_the_exit_code_and_line_of_the_shell(
     assert (tmp_path / "never.part").exists()
 
 
+# Building it takes a minute.
+@pytest.mark.soak
 @pytest.mark.skipif(find_spec("executorch") is None, reason="the extra [executorch] is not installed")
 def test_executorch_runs_in_the_jvm(core: Core, tmp_path: Path) -> None:
     model = tmp_path / "sum.pte"
