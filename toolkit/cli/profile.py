@@ -46,6 +46,7 @@ def profile(
       slm profile smollm2-8da4w --device ssh:pi@raspberrypi
       slm profile smollm2-8da4w --gate strict --max-celsius 38
       slm profile smollm2-8da4w --device 192.168.1.20:5555 --energy
+      slm profile smollm2-8da4w --device local --breakdown
       slm profile smollm2-8da4w --prompt-tokens 1024 --generate-tokens 256 --depth 512 --json
     """  # noqa: D301
     from toolkit import api

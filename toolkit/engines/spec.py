@@ -114,6 +114,8 @@ class EngineSpec:
             :class:`toolkit.inference.decoder.Decoder` on this host.
         official_runtime: what else runs its artifacts, unchanged.
         runner: what runs its artifacts on devices; None while there is no such program.
+        trace: "module:attribute" of a function (file) that gives the calls of a trace which its runner wrote,
+            as :class:`toolkit.engines.trace.TracedCall`; None where there is no such trace.
         storage: how large things are in it.
         slow_schemes: schemes whose linears decode more slowly than fp32 -> one as exact that does not.
     """
@@ -135,6 +137,7 @@ class EngineSpec:
     official_runtime: str
     runner: Runner | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    trace: str | None = None
     storage: Storage = field(default_factory=Storage)
     slow_schemes: Mapping[str, str] = field(default_factory=dict)
 

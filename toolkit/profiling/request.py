@@ -12,7 +12,7 @@ from toolkit.artifact import Artifact
 from toolkit.errors import UsageError
 from toolkit.profiling.energy_options import EnergyOptions
 from toolkit.profiling.gate_options import GateName, GateOptions
-from toolkit.request import Count, CountOrZero, Option, Request
+from toolkit.request import Count, CountOrZero, Flag, Option, Request
 
 # The sets are those of device_runner/kernels/sets.h; which of them a CPU can run, its runner says (`info`).
 Kernels = Literal["own", "engine", "own:avx512vnni", "own:avx2", "own:neon-dotprod", "own:portable"]
@@ -62,6 +62,7 @@ class ProfileRequest(Request):
         page_cache: whether the model's files are in memory when it is loaded; None leaves them as they are.
         pause_s: seconds that the device rests before each repetition, beside what the gate asks for.
         energy: how energy is measured, True for the defaults, or None when it is not.
+        breakdown: a further pass says where the time goes.
     """
 
     prompt_tokens: Annotated[
@@ -163,6 +164,17 @@ class ProfileRequest(Request):
     def gate_timeout_s(self) -> int:
         """How long the runner waits at the gate before it takes the host for gone."""
         return self.gate.runner_timeout_s + round(self.pause_s)
+
+    breakdown: Annotated[
+        Flag,
+        Option(
+            "Say where the time goes, by a further pass that the engine traces.",
+            flags=("--breakdown",),
+            recipe_help="Say where the time goes, by a further pass that the engine traces.",
+            # It comes after the timed repetitions.
+            condition=False,
+        ),
+    ] = False
 
     @property
     def tokens_per_repetition(self) -> int:

@@ -41,6 +41,16 @@ class Quantity:
             raise ValueError(f"{self.name!r} cannot be the name of a measurement")
 
 
+# Parts of a model, as docs/protocol.md defines them.
+_PARTS = {
+    "embedding": "looking tokens and positions up",
+    "attention": "attention with its projections",
+    "feed_forward": "feed-forwards and experts",
+    "norms": "norms, with the additions fused into them",
+    "lm_head": "the output projection",
+    "other": "all else, the engine's work between operators included,",
+}
+
 VOCABULARY: Registry[Quantity] = Registry("measurement", UsageError)
 for _quantity in (
     Quantity("baseline_watts", "W", "power of the idle phone, with the model loaded"),
@@ -56,6 +66,23 @@ for _quantity in (
     Quantity(
         "combined_tokens_per_second", "tok/s",
         "(prompt tokens + decode steps) / time of both together, as llama-bench -pg times them",
+    ),
+    *(
+        Quantity(
+            f"{phase}_{part}_percent",
+            "%",
+            f"share of {words} in the {phase} of a traced pass of its own, by the engine's own clock",
+        )
+        for phase in ("prefill", "decode")
+        for part, words in _PARTS.items()
+    ),
+    *(
+        Quantity(
+            f"{phase}_trace_overhead_percent",
+            "%",
+            f"how much longer the {phase} took in the traced pass than in the timed repetitions",
+        )
+        for phase in ("prefill", "decode")
     ),
     Quantity("prefill_joules", "J", "net energy of a repetition's prefill", "repetition"),
     Quantity("decode_joules", "J", "net energy of a repetition's decode steps", "repetition"),

@@ -135,6 +135,8 @@ def _facts(stored: StoredRun, tags: Sequence[str]) -> list[tuple[str, str]]:
         ("decode", _rate(run.decode_tokens_per_second, run.decode_stdev)),
         ("peak memory", _memory(stored)),
         ("greedy parity", _parity(stored)),
+        ("prefill time", breakdown_words(stored, "prefill")),
+        ("decode time", breakdown_words(stored, "decode")),
         ("energy", energy_words(stored)),
         ("counters", counter_words(run)),
         ("command", " ".join(run.argv)),
@@ -166,6 +168,19 @@ def _memory(stored: StoredRun) -> str | None:
         f"{run.peak_bytes / 1e6:.1f} MB ({run.memory_method}; swap {(run.max_swap_bytes or 0) / 1e6:.1f} MB, "
         f"{run.major_faults} major faults)"
     )
+
+
+def breakdown_words(stored: StoredRun, phase: str) -> str | None:
+    """Shares of a traced pass, with what tracing cost; None where there was none."""
+    shares = [
+        (part, stored.measured(f"{phase}_{part}_percent"))
+        for part in ("attention", "feed_forward", "lm_head", "norms", "embedding", "other")
+    ]
+    known = [f"{part.replace('_', '-')} {share:.1f} %" for part, share in shares if share is not None]
+    overhead = stored.measured(f"{phase}_trace_overhead_percent")
+    if not known or overhead is None:
+        return None
+    return f"{', '.join(known)} (traced, {overhead:+.0f} % longer)"
 
 
 def _parity(stored: StoredRun) -> str | None:

@@ -20,6 +20,7 @@ ONNXRUNTIME = EngineSpec(
     # The official builds send usage data by default.
     environment={"ORT_DISABLE_TELEMETRY": "1"},
     storage=STORAGE,
+    trace="toolkit.engines.onnxruntime.trace:read_trace",
     model_file="model.onnx",
     capabilities=Capabilities(
         linears={

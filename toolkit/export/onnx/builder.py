@@ -18,10 +18,15 @@ IR_VERSION = 10
 
 
 class GraphBuilder:
-    """Collects nodes, inputs and outputs; constants go to the external data."""
+    """Collects nodes, inputs and outputs; constants go to the external data.
+
+    Attributes:
+        module: path of the model's module whose nodes are being added; names of nodes begin with it.
+    """
 
     def __init__(self, data: ExternalData) -> None:
         self.data = data
+        self.module = ""
         self.nodes: list[NodeProto] = []
         self.inputs: list[ValueInfoProto] = []
         self.outputs: list[ValueInfoProto] = []
@@ -45,9 +50,10 @@ class GraphBuilder:
             inputs: value names.
             outputs: how many, or their names.
             domain: "" for standard operators.
-            hint: goes into the node's name, where profiles show it.
+            hint: goes into the node's name, where profiles show it, in place of the module.
             attributes: the operator's.
         """
+        hint = hint or self.module
         name = self._fresh(f"/{hint}/{op_type}" if hint else f"/{op_type}")
         names = [f"{name}/{index}" for index in range(outputs)] if isinstance(outputs, int) else list(outputs)
         while inputs and not inputs[-1]:

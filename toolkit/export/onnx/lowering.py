@@ -153,6 +153,12 @@ class Lowering:
         return value
 
     def _emit(self, op: Op) -> None:
+        # What an operation needs is emitted on the way, and belongs to other modules.
+        outer, self.builder.module = self.builder.module, op.module
+        self._emit_nodes(op)
+        self.builder.module = outer
+
+    def _emit_nodes(self, op: Op) -> None:
         emitters: dict[str, Callable[[Op], None]] = {
             "aten.linear": self._linears.emit,
             "aten.embedding": self._embedding,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import toolkit
@@ -17,7 +17,7 @@ from toolkit.app.driver import APP_RESULT
 from toolkit.artifact import Artifact
 from toolkit.devices.base import Device
 from toolkit.devices.power_supply import PowerSupply
-from toolkit.errors import StoreError
+from toolkit.errors import StoreError, ToolkitError
 from toolkit.profiling import remote
 from toolkit.profiling.description import Origin, RunDescription
 from toolkit.profiling.energy.counters import counters_of
@@ -31,10 +31,11 @@ from toolkit.profiling.session.ending import Ending
 from toolkit.profiling.session.preflight import check_cpus, check_ram, run_timeout_s
 from toolkit.profiling.session.push import Pushed, push
 from toolkit.profiling.session.still_running import wait_for_other_runs
+from toolkit.profiling.session.traced_pass import check_traceable, traced_pass
 from toolkit.progress import ShowProgress, bar, say
 from toolkit.settings import Settings
 from toolkit.store import Store, new_run_id
-from toolkit.store.rows import StoredRun
+from toolkit.store.rows import Measurement, StoredRun
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,8 @@ def profile(
             and without figures, unless the error is a StoreError: then `slm pull` stores it.
     """
     check_context(artifact, options)
+    if options.breakdown:
+        check_traceable(artifact.manifest.backend.name)
     timeout_s = session.timeout_s or run_timeout_s(artifact.manifest.size_bytes, options)
     with device.lock():
         info = device.info()
@@ -104,7 +107,12 @@ def profile(
 
 
 def keep_run(
-    description: RunDescription, ending: Ending, moments: Sequence[Moment], folder: Path, session: Session
+    description: RunDescription,
+    ending: Ending,
+    moments: Sequence[Moment],
+    folder: Path,
+    session: Session,
+    measured: Sequence[Measurement] = (),
 ) -> StoredRun:
     """Give the raw files their place and write the rows, in one transaction.
 
@@ -115,6 +123,7 @@ def keep_run(
     """
     raw.write_readings(folder, moments)
     stored = stored_run(description, ending, moments)
+    stored = replace(stored, measurements=(*stored.measurements, *measured))
     kept = raw.keep(folder, session.settings, description.run_id)
     try:
         manifest = description.manifest.model_dump(mode="json", by_alias=True)
@@ -163,7 +172,8 @@ def _run_and_store(
             ending, moments = run_attended(
                 device, description, folder, timeout_s=timeout_s, show_progress=session.show_progress
             )
-            stored = keep_run(description, ending, moments, folder, session)
+            measured = _broken_down(device, description, ending, folder, timeout_s)
+            stored = keep_run(description, ending, moments, folder, session, measured)
     except StoreError:
         # The result stays on the device, for `slm pull`.
         raise
@@ -173,6 +183,19 @@ def _run_and_store(
     if ending.status != "device_lost":
         launch.abandon(device, run_id)
     return ending, stored
+
+
+def _broken_down(
+    device: Device, description: RunDescription, ending: Ending, folder: Path, timeout_s: float
+) -> Sequence[Measurement]:
+    """Where the time went, if that was asked for; the timed run is stored whatever comes of it."""
+    if not description.options.breakdown or ending.status != "ok" or ending.result is None:
+        return ()
+    try:
+        return traced_pass(device, description, ending.result, folder, timeout_s=timeout_s)
+    except ToolkitError as error:
+        say(f"{device.serial}: no breakdown: {error.what}")
+        return ()
 
 
 def _push_description(device: Device, description: RunDescription, folder: Path) -> None:

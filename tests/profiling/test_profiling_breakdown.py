@@ -1,0 +1,119 @@
+"""Where the time goes: sums by hand, and a real traced pass."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from toolkit.artifact import Artifact
+from toolkit.devices.local import LocalDevice
+from toolkit.engines.onnxruntime.trace import read_trace
+from toolkit.engines.trace import TracedCall, TracedOperator
+from toolkit.errors import ResultInvalid, UsageError
+from toolkit.profiling.breakdown import PARTS, Part, Work, breakdown, measurements, part_of
+from toolkit.profiling.request import ProfileRequest
+from toolkit.profiling.session.raw import raw_dir
+from toolkit.profiling.session.session import Session, profile
+from toolkit.profiling.session.traced_pass import SUMMARY, check_traceable
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "part"),
+    [
+        ("/embedding/GatherBlockQuantized", "GatherBlockQuantized", "embedding"),
+        ("/model.layers.0.self_attn.q_proj/MatMulNBits", "MatMulNBits", "attention"),
+        ("/layer.3/GroupQueryAttention", "GroupQueryAttention", "attention"),
+        ("/model.layers.0.self_attn.q_norm/Mul", "Mul", "norms"),
+        ("/model.layers.1.mlp.act_fn/Sigmoid_2", "Sigmoid", "feed_forward"),
+        ("/transformer.h.0.ln_1/LayerNormalization", "LayerNormalization", "norms"),
+        ("/transformer.h.0.attn.c_attn/MatMulNBits", "MatMulNBits", "attention"),
+        ("/model.layers.0/SkipSimplifiedLayerNormalization", "SkipSimplifiedLayerNormalization", "norms"),
+        ("/lm_head/MatMulNBits", "MatMulNBits", "lm_head"),
+        ("/model.embed_tokens/MatMulNBits", "MatMulNBits", "lm_head"),
+        ("/model.embed_tokens/FusedMatMul", "FusedMatMul", "lm_head"),
+        ("/model.layers.2.block_sparse_moe.experts/QMoE", "QMoE", "feed_forward"),
+        ("/Shape", "Shape", "other"),
+    ],
+)
+def test_an_operator_s_part_is_in_its_name(name: str, kind: str, part: Part) -> None:
+    assert part_of(name, kind) == part
+
+
+def call(ns: int, *operators: tuple[str, str, int]) -> TracedCall:
+    return TracedCall(ns, tuple(TracedOperator(*one) for one in operators))
+
+
+def test_the_last_repetition_counts_and_parts_are_the_whole() -> None:
+    work = Work.of(prompt_tokens=5, generate_tokens=3, depth=4, chunk=4)
+    assert (work.before, work.prefill, work.decode) == (1, 2, 2)
+    slow = call(9000, ("/mlp/MatMul", "MatMul", 9000))
+    depth = call(500, ("/mlp/MatMul", "MatMul", 500))
+    prompt = call(100, ("/self_attn/MatMul", "MatMul", 60), ("/norm/Mul", "Mul", 20))
+    step = call(10, ("/lm_head/MatMul", "MatMul", 12))
+    found = breakdown(
+        [*[slow] * 5, depth, prompt, prompt, step, step],
+        work,
+        untraced_ns={"prefill": 160.0, "decode": 20.0},
+        traced_ns={"prefill": 200, "decode": 25},
+    )
+    prefill, decode = found["prefill"], found["decode"]
+    assert prefill.parts == dict.fromkeys(PARTS, 0) | {"attention": 120, "norms": 40, "other": 40}
+    assert prefill.operators == {"MatMul": 120, "Mul": 40, "(engine)": 40}
+    assert prefill.overhead == pytest.approx(0.25) and decode.overhead == pytest.approx(0.25)
+    # Rounded up by the trace's clock: never more than the whole.
+    assert decode.ns == 24 and decode.share("lm_head") == 1
+    by_name = {one.name: one.value for one in measurements(found)}
+    assert by_name["prefill_attention_percent"] == 60 and by_name["decode_trace_overhead_percent"] == 25
+
+
+def test_one_generated_token_has_no_decode() -> None:
+    work = Work.of(prompt_tokens=4, generate_tokens=1, depth=0, chunk=512)
+    found = breakdown(
+        [call(10), call(10)],
+        work,
+        untraced_ns={"prefill": 10.0, "decode": 0.0},
+        traced_ns={"prefill": 10, "decode": 0},
+    )
+    assert list(found) == ["prefill"]
+
+
+def test_a_trace_of_other_work_is_refused() -> None:
+    work = Work.of(prompt_tokens=4, generate_tokens=3, depth=0, chunk=512)
+    for calls in ([], [call(1)] * 4):
+        with pytest.raises(ResultInvalid, match="calls"):
+            breakdown(calls, work, untraced_ns={}, traced_ns={})
+
+
+@pytest.mark.parametrize("text", ["", "[", "{}", '[{"cat": "Session", "name": "model_run"}]', "[1]", "null"])
+def test_a_damaged_trace_is_refused(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "trace.json"
+    file.write_text(text)
+    try:
+        assert read_trace(file) == []
+    except ResultInvalid as error:
+        assert "trace" in str(error)
+
+
+def test_an_engine_without_a_trace_is_refused_before_anything_is_pushed() -> None:
+    with pytest.raises(UsageError, match="--breakdown"):
+        check_traceable("executorch")
+
+
+def test_a_run_is_broken_down_beside_its_timed_repetitions(
+    local: LocalDevice, artifact: Artifact, session: Session
+) -> None:
+    options = ProfileRequest.of(
+        prompt_tokens=8, generate_tokens=4, depth=5, repetitions=2, warmup=0, gate="off", breakdown=True
+    )
+    stored = profile(local, artifact, options, session)
+    assert len(stored.repetitions) == 2
+    for phase in ("prefill", "decode"):
+        shares = [stored.measured(f"{phase}_{part}_percent") for part in PARTS]
+        assert all(share is not None for share in shares)
+        assert sum(share or 0 for share in shares) == pytest.approx(100)
+        assert stored.measured(f"{phase}_trace_overhead_percent") is not None
+        assert (stored.measured(f"{phase}_attention_percent") or 0) > 0
+    summary = json.loads((raw_dir(session.settings, stored.run.id) / SUMMARY).read_text())
+    assert sum(summary["decode"]["operators"].values()) == summary["decode"]["ns"]

@@ -1,0 +1,145 @@
+"""Where the time of a traced pass goes: by part of the model, and by operator."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from toolkit.engines.trace import TracedCall
+from toolkit.errors import ResultInvalid
+from toolkit.store.measurements import measurement
+from toolkit.store.rows import Measurement
+
+Part = Literal["embedding", "attention", "feed_forward", "norms", "lm_head", "other"]
+PARTS: tuple[Part, ...] = get_args(Part)
+Phase = Literal["prefill", "decode"]
+
+_PRODUCTS = ("MatMul", "Gemm", "Linear")
+# Words of modules' names, the first that fits deciding; a module's norm is named in its parent.
+_WORDS: tuple[tuple[Part, re.Pattern[str]], ...] = (
+    ("norms", re.compile(r"(^|[._/])(\w*norm\w*|ln_\w+|ln\d?)([._/]|$)", re.IGNORECASE)),
+    ("lm_head", re.compile(r"lm_head|embed_out|last_position", re.IGNORECASE)),
+    ("feed_forward", re.compile(r"mlp|feed_forward|ffn|fc\d|experts|moe|dense_h_to|dense_4h", re.IGNORECASE)),
+    ("attention", re.compile(r"attn|attention|mixer|conv|mamba|recurrent|rotary|layer\.\d", re.IGNORECASE)),
+    ("embedding", re.compile(r"embed|wte|wpe", re.IGNORECASE)),
+)
+
+
+@dataclass(frozen=True)
+class PhaseBreakdown:
+    """One phase of one repetition.
+
+    Attributes:
+        ns: of all its calls.
+        parts: nanoseconds by part; they sum to ``ns``, what is not in an operator being "other".
+        operators: nanoseconds by operator; the engine's own work is "(engine)".
+        overhead: how much longer the traced phase took than the untraced one, as a share of that.
+    """
+
+    ns: int
+    parts: dict[Part, int]
+    operators: dict[str, int]
+    overhead: float
+
+    def share(self, part: Part) -> float:
+        """Of the phase's time."""
+        return self.parts[part] / self.ns
+
+
+@dataclass(frozen=True)
+class Work:
+    """Calls of a repetition, in order, as the runner makes them.
+
+    Attributes:
+        before: that fill the cache.
+        prefill: of the timed prefill.
+        decode: one per step.
+    """
+
+    before: int
+    prefill: int
+    decode: int
+
+    @classmethod
+    def of(cls, *, prompt_tokens: int, generate_tokens: int, depth: int, chunk: int) -> Work:
+        """Prompts are fed in chunks."""
+        return cls(-(-depth // chunk), -(-prompt_tokens // chunk), generate_tokens - 1)
+
+    @property
+    def calls(self) -> int:
+        """All of them."""
+        return self.before + self.prefill + self.decode
+
+
+def breakdown(
+    calls: Sequence[TracedCall], work: Work, *, untraced_ns: dict[Phase, float], traced_ns: dict[Phase, int]
+) -> dict[Phase, PhaseBreakdown]:
+    """Break the last repetition of a traced pass down; a phase without calls is left out.
+
+    Args:
+        calls: of the whole pass.
+        work: of each of its repetitions.
+        untraced_ns: the phases' times in the timed run.
+        traced_ns: in the traced pass.
+
+    Raises:
+        ResultInvalid: the trace has other calls than the work.
+    """
+    if not calls or len(calls) % work.calls:
+        raise ResultInvalid(
+            f"the engine's trace has {len(calls)} calls, {work.calls} make a repetition",
+            next_step="Run it again; a trace has room for a million operators, so ask for fewer tokens.",
+        )
+    last = calls[-work.calls :]
+    phases: dict[Phase, Sequence[TracedCall]] = {
+        "prefill": last[work.before : work.before + work.prefill],
+        "decode": last[work.before + work.prefill :],
+    }
+    return {
+        phase: _phase(some, traced_ns[phase] / untraced_ns[phase] - 1)
+        for phase, some in phases.items()
+        if some
+    }
+
+
+def part_of(name: str, kind: str) -> Part:
+    """The part of the model that an operator belongs to, by its node's name and its kind."""
+    if "Norm" in kind:
+        return "norms"
+    if "Attention" in kind:
+        return "attention"
+    path = name.rpartition("/")[0]
+    found: Part = next((part for part, word in _WORDS if word.search(path)), "other")
+    # A tied vocabulary's matrix goes by the embedding's name wherever it is multiplied with.
+    if found == "embedding" and any(product in kind for product in _PRODUCTS):
+        return "lm_head"
+    return found
+
+
+def measurements(found: dict[Phase, PhaseBreakdown]) -> Iterator[Measurement]:
+    """Shares and overheads as the store has them."""
+    for phase, one in found.items():
+        for part in PARTS:
+            yield measurement(f"{phase}_{part}_percent", 100 * one.share(part))
+        yield measurement(f"{phase}_trace_overhead_percent", 100 * one.overhead)
+
+
+def _phase(calls: Iterable[TracedCall], overhead: float) -> PhaseBreakdown:
+    parts: dict[Part, int] = dict.fromkeys(PARTS, 0)
+    operators: dict[str, int] = defaultdict(int)
+    total = 0
+    for call in calls:
+        inside = 0
+        for operator in call.operators:
+            parts[part_of(operator.name, operator.kind)] += operator.ns
+            operators[operator.kind] += operator.ns
+            inside += operator.ns
+        # The trace's clock has microseconds: rounding may make the parts a little longer than the whole.
+        whole = max(call.ns, inside)
+        parts["other"] += whole - inside
+        operators["(engine)"] += whole - inside
+        total += whole
+    return PhaseBreakdown(total, parts, dict(operators), overhead)
