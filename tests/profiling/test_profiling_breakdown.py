@@ -98,7 +98,9 @@ def test_a_damaged_trace_is_refused(text: str, tmp_path: Path) -> None:
 
 def test_an_engine_without_a_trace_is_refused_before_anything_is_pushed() -> None:
     with pytest.raises(UsageError, match="--breakdown"):
-        check_traceable("executorch")
+        check_traceable("executorch", "shell")
+    with pytest.raises(UsageError, match="--breakdown"):
+        check_traceable("onnxruntime", "app")
 
 
 def test_a_run_is_broken_down_beside_its_timed_repetitions(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from toolkit.cli import device_names, device_storage
+from toolkit.cli import device_names, device_roofline, device_storage
 from toolkit.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ app = typer.Typer(
 _JSON = typer.Option(False, "--json", help="Print JSON.")
 
 app.command("clean")(device_storage.clean)
+app.command("measure")(device_roofline.measure)
 app.command("name")(device_names.name)
 app.command("release")(device_storage.release)
 

@@ -17,7 +17,7 @@ from toolkit.profiling.description import BundleIdentity
 from toolkit.profiling.session.preflight import check_pages
 from toolkit.profiling.session.verified import verify_artifact
 from toolkit.progress import ShowProgress, bar
-from toolkit.runtime.bundle import build_bundle
+from toolkit.runtime.bundle import Bundle, build_bundle
 from toolkit.settings import Settings
 
 
@@ -60,12 +60,7 @@ def push(
         DeviceNotReady: the app is asked for and not there, or of another version.
         DeviceError: the device cannot take them.
     """
-    info = device.info()
-    info = replace(info, name=name_of(info.identity or info.serial, settings))
-    if info.abi is None:
-        raise DeviceNotReady(
-            "its ABI cannot be read", serial=device.serial, next_step="See: slm devices list"
-        )
+    info, abi = _described(device, settings)
     verify_artifact(artifact, settings)
     engine = artifact.manifest.backend.name
     artifact_dir = remote.artifact_dir(device, artifact.manifest.sha256)
@@ -73,21 +68,68 @@ def push(
     if runner == "app":
         app = needed_app(device)
         # The engine's version is what its library says when it runs.
-        identity = BundleIdentity(engine=engine, engine_version="unknown", abi=info.abi, sha256=app.sha256)
+        identity = BundleIdentity(engine=engine, engine_version="unknown", abi=abi, sha256=app.sha256)
         sent = _send(device, folders, show_progress)
         return Pushed(info, artifact_dir, app_command(engine), identity, sent)
-    bundle = build_bundle(info.abi, settings, engine=engine)
-    check_pages(bundle, info)
+    bundle, bundle_dir = _bundle(device, info, abi, engine, settings)
     identity = BundleIdentity(
         engine=engine,
         engine_version=bundle.engine_version,
-        abi=info.abi,
+        abi=abi,
         sha256=bundle.sha256,
     )
-    bundle_dir = remote.bundle_dir(device, info.abi, identity.sha256)
     folders.insert(0, ("runner", bundle.path, bundle.files, bundle_dir))
     sent = _send(device, folders, show_progress)
     return Pushed(info, artifact_dir, tuple(bundle.command(bundle_dir)), identity, sent)
+
+
+@dataclass(frozen=True)
+class PushedRunner:
+    """A runner without a model.
+
+    Attributes:
+        info: the device.
+        command: the runner's command there, without its own flags.
+    """
+
+    info: DeviceInfo
+    command: tuple[str, ...]
+
+
+def push_runner(
+    device: Device, settings: Settings, engine: str, *, show_progress: ShowProgress = bar
+) -> PushedRunner:
+    """Build the bundle of an engine for the device's ABI, and push it unless it is there.
+
+    The caller holds the device's lock.
+
+    Raises:
+        RuntimeBundleError: no bundle can be built for the device.
+        DeviceError: the device cannot take it.
+    """
+    info, abi = _described(device, settings)
+    bundle, bundle_dir = _bundle(device, info, abi, engine, settings)
+    _send(device, [("runner", bundle.path, bundle.files, bundle_dir)], show_progress)
+    return PushedRunner(info, tuple(bundle.command(bundle_dir)))
+
+
+def _described(device: Device, settings: Settings) -> tuple[DeviceInfo, str]:
+    """The device and its ABI."""
+    info = device.info()
+    if info.abi is None:
+        raise DeviceNotReady(
+            "its ABI cannot be read", serial=device.serial, next_step="See: slm devices list"
+        )
+    return replace(info, name=name_of(info.identity or info.serial, settings)), info.abi
+
+
+def _bundle(
+    device: Device, info: DeviceInfo, abi: str, engine: str, settings: Settings
+) -> tuple[Bundle, str]:
+    """A bundle that fits the device, and its folder there."""
+    bundle = build_bundle(abi, settings, engine=engine)
+    check_pages(bundle, info)
+    return bundle, remote.bundle_dir(device, abi, bundle.sha256)
 
 
 def _send(

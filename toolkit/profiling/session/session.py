@@ -84,7 +84,7 @@ def profile(
     """
     check_context(artifact, options)
     if options.breakdown:
-        check_traceable(artifact.manifest.backend.name)
+        check_traceable(artifact.manifest.backend.name, options.runner)
     timeout_s = session.timeout_s or run_timeout_s(artifact.manifest.size_bytes, options)
     with device.lock():
         info = device.info()

@@ -31,12 +31,17 @@ SUMMARY = "breakdown.json"
 _LARGEST = f'cd "$1" && ls -S {_TRACE}_*.json | head -n 1'
 
 
-def check_traceable(engine: str) -> None:
-    """Refuse an engine that traces nothing, before anything is pushed.
+def check_traceable(engine: str, runner: str) -> None:
+    """Refuse an engine or a runner that traces nothing, before anything is pushed.
 
     Raises:
         UsageError: it has no trace that is read here.
     """
+    if runner != "shell":
+        raise UsageError(
+            "--breakdown: the app's runner traces nothing",
+            next_step="Leave it out, or use the runner in the shell.",
+        )
     if ENGINES.get(engine).trace is None:
         raise UsageError(
             f"--breakdown: no trace of {ENGINES.get(engine).title} is read yet",
@@ -71,7 +76,11 @@ def traced_pass(
     device.pull(f"{run_dir}/{_RESULT}", folder / _RESULT)
     name = launch.answered(device, ["sh", "-c", _LARGEST, "slm-trace", run_dir], timeout_s=15.0).strip()
     if not name:
-        raise ResultInvalid("the engine left no trace", subject=f"device {device.serial}")
+        raise ResultInvalid(
+            "the engine left no trace",
+            subject=f"device {device.serial}",
+            next_step="Check the free space on the device (slm devices list), then run it again.",
+        )
     device.pull(f"{run_dir}/{name}", folder / f"{_TRACE}.json")
     traced = parse_result((folder / _RESULT).read_text(), run_id=run_id, subject=device.serial)
     reader = ENGINES.get(description.bundle.engine).trace
