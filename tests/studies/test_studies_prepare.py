@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from toolkit.errors import CatalogueInvalid, StudyError, UnknownModel, UsageError
+from toolkit.errors import CatalogueInvalid, StudyError, ToolkitError, UnknownModel, UsageError
 from toolkit.settings import Settings
 from toolkit.studies.request import StudyRequest
 from toolkit.studies.running import Prepared, loaded_anywhere, prepare, stored_study, write_report
@@ -60,6 +61,19 @@ def test_models_with_weights_of_their_own_are_taken_as_they_are(settings: Settin
     }
 
 
+def test_a_config_of_ones_own_is_found_from_wherever_the_recipe_lies(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from toolkit.models.catalogue.catalogue import shipped
+
+    entry = shipped()["llama-tiny"]
+    assert entry.config is not None
+    (tmp_path / "mine.json").write_text(json.dumps(dict(entry.config)))
+    monkeypatch.chdir(tmp_path)
+    made = prepared(settings, models=["random:mine.json"])
+    assert [subject.reference for subject in made.subjects] == [f"random:{tmp_path / 'mine.json'}"]
+
+
 def test_what_does_not_fit_is_left_out_with_the_reason(settings: Settings) -> None:
     made = prepared(settings, models=["llama-tiny,SmolLM-1.7B"], memory_gb=1.0)
     (left,) = made.left_out
@@ -85,6 +99,10 @@ def test_what_cannot_be_meant_is_refused(settings: Settings) -> None:
         prepared(settings, limit_params="lots")
     with pytest.raises(UsageError):
         prepared(settings, backend=["tensorflow"])
+    with pytest.raises(ToolkitError, match="9da4w"):
+        prepared(settings, models=["llama-tiny"], quant=["9da4w"])
+    with pytest.raises(StudyError, match="needs 1 device, and has 0"):
+        prepared(settings, models=["llama-tiny"], device=["phones"])
 
 
 def test_an_entry_that_contradicts_itself_stands_in_the_way_by_its_name(settings: Settings) -> None:

@@ -34,6 +34,8 @@ def slm_study(tmp_path: Path) -> Iterator[SlmRecipe]:
 def test_a_killed_study_goes_on_where_it_was_and_reports(slm_study: SlmRecipe) -> None:
     asked = ("run", "latency-overview", "--models", MODELS, "--quant", "8da8w", "--protocol", "smoke")
     asked += ("--device", "virtual")
+    begun = slm_study.run(*asked, "--limit", "1")
+    assert begun.returncode == 0 and "no report" in begun.stderr, "nothing was measured yet"
     process = slm_study.start(*asked)
     wait_until(lambda: (slm_study.settings.data_dir / "results.db").is_file() and slm_study.run_ids())
     process.send_signal(signal.SIGKILL)

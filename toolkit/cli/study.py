@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -148,6 +149,7 @@ def run(
       slm study run latency-overview --models SmolLM2-135M-Instruct --quant 8da4w --quant fp16
     """  # noqa: D301
     from toolkit.cli.recipe_text import Narrator, print_summary, summary_data
+    from toolkit.errors import StudyError
     from toolkit.recipes.batch import Choice
     from toolkit.recipes.execution import run_recipe
     from toolkit.recipes.status import batch_status
@@ -170,16 +172,25 @@ def run(
         listener=Narrator(place),
     )
     status = batch_status(prepared.name, place)
-    with open_store(settings.store_url) as store:
-        report = write_report(prepared.name, None, "html", place, store, settings)
-        if output is not None:
-            kind = output.suffix.removeprefix(".") or "html"
-            report = write_report(prepared.name, output, kind, place, store, settings)
-    if as_json:
-        print(json.dumps({**summary_data(summary, status), "report": str(report)}, indent=2))
-    else:
+    if not as_json:
         print_summary(summary, status, place)
-        print(f"Report: {report}")
+    written_to, missing = None, None
+    with open_store(settings.store_url) as store:
+        try:
+            written_to = write_report(prepared.name, None, "html", place, store, settings)
+            if output is not None:
+                kind = output.suffix.removeprefix(".") or "html"
+                written_to = write_report(prepared.name, output, kind, place, store, settings)
+        except StudyError as error:
+            # What was measured is what the exit code is about; without any of it there is no report yet.
+            missing = error
+    if as_json:
+        found = {**summary_data(summary, status), "report": str(written_to) if written_to else None}
+        print(json.dumps(found, indent=2))
+    elif written_to:
+        print(f"Report: {written_to}")
+    if missing is not None:
+        print(f"no report: {missing}", file=sys.stderr)
     if summary.exit_code:
         raise typer.Exit(summary.exit_code)
 

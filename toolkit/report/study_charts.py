@@ -7,13 +7,20 @@ from typing import Any
 
 import altair as alt
 
+from toolkit.report.label_places import Place, places
 from toolkit.report.study_content import Chart, Row
 
 Spec = dict[str, Any]
 
-# Names beside points would only cover each other on a phone's screen; the table has them.
 _ROW = 32
+# Names beside points would only cover each other on a phone's screen; the table has them.
 _ROOM_FOR_NAMES = "width < 420 ? 0 : 1"
+_LOOKS: Mapping[Place, dict[str, Any]] = {
+    "right": {"align": "left", "dx": 8},
+    "above": {"align": "center", "dy": -13},
+    "below": {"align": "center", "dy": 15},
+    "left": {"align": "right", "dx": -8},
+}
 
 
 def specification(chart: Chart, *, emulated: bool = False, width: int | str = "container") -> Spec:
@@ -33,15 +40,14 @@ def specification(chart: Chart, *, emulated: bool = False, width: int | str = "c
 
 def scatter(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> Any:
     """Points over the parameters; rows: label, family, series, x, y, and low and high where there are any."""
-    data = [
-        {**row, "side": "above" if index % 2 else "below"}
-        for index, row in enumerate(sorted(rows, key=lambda row: float(row["x"])))
-    ]
+    where = places([(float(row["x"]), float(row["y"]), str(row["label"])) for row in rows])
+    data = [{**row, "place": place} for row, place in zip(rows, where, strict=True)]
     base = alt.Chart(alt.InlineData(values=data))
     x = alt.X(
         "x:Q",
         title=options["x"],
-        axis=alt.Axis(tickCount=5, format="~s"),
+        # Engineers' G is a billion.
+        axis=alt.Axis(tickCount=5, format="~s", labelExpr="replace(datum.label, 'G', 'B')"),
         scale=alt.Scale(type="log", nice=False, padding=30),
     )
     y = alt.Y(
@@ -72,10 +78,12 @@ def scatter(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> 
         layers.insert(0, base.mark_rule(strokeWidth=1.5).encode(x=x, y=alt.Y("low:Q"), y2="high:Q"))
     if len(series) == 1:
         layers += [
-            base.mark_text(fontSize=11, align="center", dy=dy, opacity=alt.ExprRef(_ROOM_FOR_NAMES))
+            base.mark_text(fontSize=11, opacity=alt.ExprRef(_ROOM_FOR_NAMES), **look)
             .encode(x=x, y=y, text="label:N")
-            .transform_filter(f"datum.side === '{side}'")
-            for side, dy in (("above", -11), ("below", 13))
+            .transform_filter(f"datum.place === '{place}'")
+            for place, look in _LOOKS.items()
+            # Vega warns of a layer that has nothing to draw.
+            if place in where
         ]
     return alt.layer(*layers).properties(height=320)
 
@@ -93,7 +101,8 @@ def lines(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> An
         x=x,
         y=y,
         color=colour,
-        strokeDash=alt.StrokeDash("series:N", sort=series, title=None, legend=legend),
+        # Repeats what the colour says; a legend of its own would only say it twice.
+        strokeDash=alt.StrokeDash("series:N", sort=series, legend=None),
         tooltip=[
             alt.Tooltip("series:N"),
             alt.Tooltip("x:Q", title=options["x"], format=".4~g"),

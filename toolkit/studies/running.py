@@ -249,7 +249,7 @@ def _smallest_ram(study: Study, request: StudyRequest, settings: Settings) -> in
             sizes.append(open_device(word, settings).info().ram_bytes)
     if count < study.fewest_devices:
         raise StudyError(
-            f"needs {study.fewest_devices} devices, and has {count}",
+            f"needs {study.fewest_devices} device{'s' if study.fewest_devices > 1 else ''}, and has {count}",
             subject=f"study {study.name}",
             next_step="Give more with --device; slm devices list shows those that are there.",
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 from toolkit.errors import UnknownModel, UsageError
 from toolkit.export.context import DEFAULT_CONTEXT
 from toolkit.export.request import ConvertRequest
-from toolkit.models.catalogue.catalogue import Catalogue
+from toolkit.models.catalogue.catalogue import Catalogue, shipped
 from toolkit.models.catalogue.entry import Entry
 from toolkit.models.catalogue.selection import parameter_count
 from toolkit.recipes.estimate import ModelSize, conversion_estimate, peak_bytes
@@ -80,7 +80,7 @@ def _meant(word: str, known: Catalogue) -> Iterable[Subject]:
     if name in known:
         return [_of_entry(known[name])]
     if _is_place(word):
-        return [Subject(word)]
+        return [Subject(_absolute(word))]
     groups = sorted({group for entry in real for group in entry.groups})
     words = [SURVEY, EVERYTHING, *groups, *known]
     raise UnknownModel(
@@ -92,6 +92,13 @@ def _meant(word: str, known: Catalogue) -> Iterable[Subject]:
 
 def _is_place(word: str) -> bool:
     return "/" in word or word.endswith(".gguf") or word.startswith("random:") or Path(word).is_dir()
+
+
+def _absolute(word: str) -> str:
+    """A file or folder by its whole path: the recipe lies elsewhere. Other words are hub ids."""
+    prefix = "random:" if word.startswith("random:") else ""
+    path = Path(word.removeprefix(prefix)).expanduser()
+    return f"{prefix}{path.absolute()}" if path.exists() else word
 
 
 def _of_entry(entry: Entry) -> Subject:
@@ -109,6 +116,8 @@ def _reason(
     entry, parameters = subject.entry, _parameters(subject)
     if entry is None:
         return None
+    if entry.name not in shipped():
+        return "recipes know the models that come with the toolkit only: give random:path/to/config.json"
     if entry.config is None:
         return f"there is no config to build it from: {entry.config_note}"
     if most is not None and parameters is not None and parameters > most:

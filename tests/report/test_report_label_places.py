@@ -1,0 +1,24 @@
+"""Names stand where they cover nothing."""
+
+from __future__ import annotations
+
+from toolkit.report.label_places import _LETTER, _box, places
+
+
+def test_crowded_names_go_to_other_sides_and_the_rest_are_left_out() -> None:
+    crowd = [(1e9, 50.0 + n / 100, f"model-{n}") for n in range(12)] + [(1e8, 5.0, "alone")]
+    found = places(crowd)
+    assert found[-1] == "right"
+    assert "none" in found and len(set(found)) > 2
+    assert places([(1.0, 1.0, "single")]) == ["right"]
+    assert places([]) == []
+
+
+def test_a_name_at_the_right_edge_stands_on_the_left_or_above() -> None:
+    assert places([(1e8, 1.0, "small"), (1e9, 9.0, "a-rather-long-name-of-a-model")])[1] != "right"
+
+
+def test_a_box_lies_beside_its_point() -> None:
+    width = _LETTER * 5
+    assert _box(100, 100, width, "right").left > 100 > _box(100, 100, width, "left").right
+    assert _box(100, 100, width, "above").bottom < 100 < _box(100, 100, width, "below").top

@@ -1,0 +1,70 @@
+"""Where the names of points stand so that they do not cover each other; what finds no room is left out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Place = Literal["right", "above", "below", "left", "none"]
+PLACES: tuple[Place, ...] = ("right", "above", "below", "left")
+
+# Of a drawing on a wide screen; where it is narrower, names are not shown.
+_WIDTH, _HEIGHT = 520.0, 320.0
+_LETTER, _LINE, _GAP = 6.0, 13.0, 8.0
+
+
+@dataclass(frozen=True)
+class _Box:
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def meets(self, other: _Box) -> bool:
+        return (
+            self.left < other.right
+            and other.left < self.right
+            and self.top < other.bottom
+            and other.top < self.bottom
+        )
+
+
+def places(points: Sequence[tuple[float, float, str]]) -> list[Place]:
+    """A place for each name.
+
+    Args:
+        points: positive (x, y, name); both axes are logarithmic.
+    """
+    if not points:
+        return []
+    xs, ys = [math.log(x) for x, _, _ in points], [math.log(y) for _, y, _ in points]
+    at = [(_scaled(x, xs) * _WIDTH, (1 - _scaled(y, ys)) * _HEIGHT) for x, y in zip(xs, ys, strict=True)]
+    taken = [_Box(x - 4, y - 4, x + 4, y + 4) for x, y in at]
+    found: list[Place] = []
+    for (x, y), (_, _, name) in zip(at, points, strict=True):
+        place: Place = "none"
+        for one in PLACES:
+            box = _box(x, y, _LETTER * len(name), one)
+            inside = box.left >= -30 and box.right <= _WIDTH + 30
+            if inside and not any(box.meets(other) for other in taken):
+                place = one
+                taken.append(box)
+                break
+        found.append(place)
+    return found
+
+
+def _scaled(value: float, values: Sequence[float]) -> float:
+    low, high = min(values), max(values)
+    return (value - low) / (high - low) if high > low else 0.5
+
+
+def _box(x: float, y: float, width: float, place: Place) -> _Box:
+    if place == "right":
+        return _Box(x + _GAP, y - _LINE / 2, x + _GAP + width, y + _LINE / 2)
+    if place == "left":
+        return _Box(x - _GAP - width, y - _LINE / 2, x - _GAP, y + _LINE / 2)
+    top = y - _GAP - _LINE if place == "above" else y + _GAP
+    return _Box(x - width / 2, top, x + width / 2, top + _LINE)
