@@ -38,6 +38,7 @@ EXPERTS = {
     "experts, and a gated one that all tokens use": "qwen2_moe",
     "experts in groups, chosen by biased scores": "deepseek_v3",
     "experts chosen one after the other": "phimoe",
+    "experts with biases, attention sinks": "gpt_oss",
 }
 OTHER_EXPERTS = (
     "olmoe",
@@ -59,14 +60,16 @@ def test_logits_equal_transformers_in_prefill_steps_and_chunks(
     assert found.kind == "converts", found
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", EXPERTS.values(), ids=EXPERTS.keys())
-def test_experts_equal_transformers(name: str, tmp_path: Path, settings: Settings) -> None:
-    found = outcome(name, "onnxruntime", tmp_path, settings)
+def test_experts_equal_transformers(name: str, engine: str, tmp_path: Path, settings: Settings) -> None:
+    found = outcome(name, engine, tmp_path, settings)
     assert found.kind == "converts", found
 
 
 @pytest.mark.soak
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", OTHER_EXPERTS)
-def test_other_experts_equal_transformers(name: str, tmp_path: Path, settings: Settings) -> None:
-    found = outcome(name, "onnxruntime", tmp_path, settings)
+def test_other_experts_equal_transformers(name: str, engine: str, tmp_path: Path, settings: Settings) -> None:
+    found = outcome(name, engine, tmp_path, settings)
     assert found.kind == "converts", found

@@ -53,19 +53,34 @@ def _(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 @torch.library.custom_op("slm::attention", mutates_args=())
 def attention(
-    query: Tensor, key: Tensor, value: Tensor, layer: int, scale: float, window: int, softcap: float
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    layer: int,
+    scale: float,
+    window: int,
+    softcap: float,
+    sinks: Tensor | None = None,
 ) -> Tensor:
     """Causal grouped-query attention over the layer's KV cache, to which key and value are appended.
 
     query [B, H, S, D], key and value [B, KVH, S, D] -> [B, S, H, D]. ``window`` > 0: a token sees itself
     and the ``window - 1`` tokens before it. ``softcap`` > 0: scores become softcap * tanh(score / softcap).
+    ``sinks`` [H]: one more score for each head, of a key without value (arXiv 2309.17453).
     """
     raise NotImplementedError("slm::attention exists only in captured graphs")
 
 
 @attention.register_fake
 def _(
-    query: Tensor, key: Tensor, value: Tensor, layer: int, scale: float, window: int, softcap: float
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    layer: int,
+    scale: float,
+    window: int,
+    softcap: float,
+    sinks: Tensor | None = None,
 ) -> Tensor:
     batch, heads, length, _ = query.shape
     return query.new_empty((batch, length, heads, value.shape[-1]))

@@ -43,7 +43,7 @@ def _attention(
     softcap: float | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    unknown = [name for name in ("s_aux", "head_mask", "attention_bias") if kwargs.get(name) is not None]
+    unknown = [name for name in ("head_mask", "attention_bias") if kwargs.get(name) is not None]
     if unknown or attention_mask is not None or not getattr(module, "is_causal", True):
         raise UnsupportedModel(
             f"its attention uses {', '.join(unknown) or 'a mask that is not causal'}",
@@ -61,6 +61,7 @@ def _attention(
         scale,
         int(sliding_window or 0),
         float(softcap or 0.0),
+        kwargs.get("s_aux"),
     )
     return output if output.shape[-1] == width else output[..., :width], None
 

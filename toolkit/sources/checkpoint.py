@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from toolkit.sources.accounting import check_all_read
 from toolkit.sources.adapters import refuse_adapter_tensors
 from toolkit.sources.checkpoint_names import locate
+from toolkit.sources.conversions import ConvertedWeights, conversions_of
 from toolkit.sources.parameters import check_complete, model_parameters
 from toolkit.sources.prequantized import refuse_quantized_tensors
 
@@ -70,16 +71,26 @@ def read_checkpoint(
         if source not in accounted and alias in accounted:
             accounted[source] = accounted[alias]
     located = {name: accounted[name] for name in model.parameters if name in accounted}
-    read = set(accounted.values())
+    missing = [name for name in model.parameters if name not in located]
+    conversions = conversions_of(missing, names, model) if missing else {}
+    pieces = {name: name for conversion in conversions.values() for _, name in conversion.sources}
+    read = {*accounted.values(), *pieces}
     refuse_quantized_tensors(
-        {name: stored.dtype(name) for name in located.values()},
+        {name: stored.dtype(name) for name in (*located.values(), *pieces)},
         [name for name in names if name not in read],
         subject=subject,
     )
     weights = stored.weights(located)
+    if conversions:
+        weights = ConvertedWeights(weights, stored.weights(pieces), conversions, model.parameters, config)
     check_complete(model.parameters, {name: weights.shape(name) for name in weights.names()}, subject=subject)
     check_all_read(
-        model, accounted, names, layers=config.num_hidden_layers, composite=composite, subject=subject
+        model,
+        accounted | pieces,
+        names,
+        layers=config.num_hidden_layers,
+        composite=composite,
+        subject=subject,
     )
     return config, weights
 

@@ -32,11 +32,15 @@ class ModelParameters:
         parameters: every parameter, tied ones once, in the model's order.
         tied: alias -> the parameter that it shares, e.g. ``lm_head.weight`` -> the embedding.
         ignorable: patterns of stored names that the model's class ignores on loading.
+        conversions: transformers' renamings and converters of stored tensors.
+        base_prefix: name of the module that holds the body.
     """
 
     parameters: dict[str, Parameter]
     tied: dict[str, str]
     ignorable: tuple[str, ...]
+    conversions: tuple[Any, ...] = ()
+    base_prefix: str = ""
 
 
 def model_parameters(
@@ -47,11 +51,15 @@ def model_parameters(
     Raises:
         UnsupportedModel: transformers has no causal language model for the config.
     """
+    from transformers.conversion_mapping import get_model_conversion_mapping
+
     model = _empty_model(config, subject, trust_remote_code)
     return ModelParameters(
         _parameters(model),
         model.get_expanded_tied_weights_keys(all_submodels=True),
         tuple(model._keys_to_ignore_on_load_unexpected or ()),
+        tuple(get_model_conversion_mapping(model)),
+        model.base_model_prefix,
     )
 
 
@@ -103,17 +111,10 @@ def check_complete(
 
     Raises:
         MissingWeights: tensors are missing; the first few are named.
-        UnsupportedModel: those of a mixture of experts are.
         SourceCorrupt: a tensor has another shape than the config says.
     """
     missing = [name for name in expected if name not in found]
     if missing:
-        if any(".experts." in name for name in missing):
-            raise UnsupportedModel(
-                f"is a mixture of experts whose weights are stored in a way that is not read ({missing[0]})",
-                subject=subject,
-                next_step="Choose a model without experts.",
-            )
         named = ", ".join(missing[:4]) + (", ..." if len(missing) > 4 else "")
         raise MissingWeights(
             f"{len(missing)} of {len(expected)} tensors are missing: {named}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
 # Added to a score per position outside the window: far below any score, and finite, so that a row can never
 # turn into NaN.
 _OUTSIDE = -1e9
+# The smallest normal number.
+_LEAST_SHARE = 1.2e-38
+_HEADS_FIRST = (0, 2, 1, 3)
 
 
 class Attention:
@@ -54,8 +56,10 @@ class Attention:
             # The kernel writes the cache in place; what it returns is not meant to be read.
             unread = method.tensor([1], dynamic=False)
             method.call("llama::update_cache.out", [partition.tensor(states), cache, start, unread, unread])
-        if softcap:
-            return self._capped(query, caches, float(scale), window or partition.context_length, softcap)
+        sinks = op.args[7] if len(op.args) > 7 else None
+        if softcap or sinks is not None:
+            scores = self._scores(query, caches[0], float(scale), window, softcap)
+            return self._weighted(scores, caches[1], sinks)
         mask = method.literal(None)
         if window and window < partition.context_length:
             mask = partition.tensor(self._mask(window))
@@ -66,24 +70,41 @@ class Attention:
         method.call("llama::custom_sdpa.out", arguments)
         return partition.from_value(output, output_shape)
 
-    def _capped(
-        self, query: Result, caches: Sequence[Value], scale: float, window: int, softcap: float
-    ) -> Result:
-        """Attention in XNNPACK: llama::custom_sdpa lacks scores of softcap * tanh(score / softcap)."""
+    def _scores(self, query: Result, keys: Value, scale: float, window: int, softcap: float) -> Node:
+        """Masked scores [1, H, S, T] in XNNPACK, for what llama::custom_sdpa lacks."""
         partition = self._partition
-        graph_order = (0, 2, 1, 3)
         heads = int(query.shape[2])
-        keys, values = (self._seen(cache) for cache in caches)
-        places = self._seen_places()
-        mask = partition.node(self._seen_mask(places, window))
+        seen = self._seen(keys)
+        mask = partition.node(self._seen_mask(self._seen_places(), window or partition.context_length))
         graph = partition.delegate()
-        states = graph.transpose(partition.node(query), graph_order)
-        key = graph.transpose(self._repeated(partition.node(keys), heads), (0, 2, 3, 1))
-        value = graph.transpose(self._repeated(partition.node(values), heads), graph_order)
+        states = graph.transpose(partition.node(query), _HEADS_FIRST)
+        key = graph.transpose(self._repeated(partition.node(seen), heads), (0, 2, 3, 1))
+        if not softcap:
+            return graph.binary(
+                "Add", graph.matmul(graph.binary("Multiply", states, graph.scalar(scale)), key), mask
+            )
         scaled = graph.binary("Multiply", states, graph.scalar(scale / softcap))
         capped = graph.unary("Tanh", graph.matmul(scaled, key))
-        scores = graph.binary("Add", graph.binary("Multiply", capped, graph.scalar(softcap)), mask)
-        output = graph.matmul(graph.unary("Softmax", scores), value)
+        return graph.binary("Add", graph.binary("Multiply", capped, graph.scalar(softcap)), mask)
+
+    def _weighted(self, scores: Node, values: Value, sinks: Ref | None) -> Result:
+        """The softmax's sum of values, with sinks times sigmoid(log of the sum of exponentials - sink)."""
+        partition, graph = self._partition, self._partition.delegate()
+        heads = int(scores.shape[1])
+        shares = graph.unary("Softmax", scores)
+        seen = self._repeated(partition.node(self._seen(values)), heads)
+        value = graph.transpose(seen, _HEADS_FIRST)
+        output = graph.matmul(shares, value)
+        if sinks is not None:
+            # Each score minus the log of its share is that log of the sum; shares of 0 count nothing.
+            least = graph.binary("Maximum", shares, graph.scalar(_LEAST_SHARE))
+            terms = graph.binary("Subtract", scores, graph.unary("Log", least))
+            ones = graph.binary("Multiply", graph.columns(value, 0, 1), graph.scalar(0.0))
+            ones = graph.binary("Add", ones, graph.scalar(1.0))
+            total = graph.matmul(graph.binary("Multiply", shares, terms), ones)
+            numbers = partition.weights.vector(sinks.name).reshape(1, heads, 1, 1)
+            above = graph.binary("Subtract", total, graph.constant(numbers))
+            output = graph.binary("Multiply", output, graph.unary("Sigmoid", above))
         return partition.from_node(output, heads_second=True)
 
     def _repeated(self, node: Node, heads: int) -> Node:

@@ -81,6 +81,7 @@ class Method:
         self._constants: list[tuple[bytes, str | None]] = []
         self._literals: dict[tuple[str, object], Value] = {}
         self._planned: dict[int, _Planned] = {}
+        self._members: dict[int, Sequence[Value]] = {}
         self._kept_bytes = {KV_CACHE: 0, FIXED_STATES: 0}
 
     def input(self, shape: Sequence[int], dtype: str, *, dynamic: bool) -> Value:
@@ -137,15 +138,17 @@ class Method:
         return self._literals[key]
 
     def tensors(self, values: Sequence[Value]) -> Value:
-        """A list of tensors, for the next instruction."""
-        for value in values:
-            if value.index in self._planned:
-                self._planned[value.index].last = len(self._instructions)
-        return self._add(schema.TensorList([value.index for value in values]))
+        """A list of tensors."""
+        return self._list(schema.TensorList([value.index for value in values]), values)
 
     def optional_tensors(self, values: Sequence[Value]) -> Value:
         """A list of tensors where some may be missing."""
-        return self._add(schema.OptionalTensorList([value.index for value in values]))
+        return self._list(schema.OptionalTensorList([value.index for value in values]), values)
+
+    def _list(self, content: Any, values: Sequence[Value]) -> Value:
+        value = self._add(content)
+        self._members[value.index] = values
+        return value
 
     def jump_unless(self, flag: Value) -> int:
         """Go on where :meth:`land` says unless a flag is set."""
@@ -217,7 +220,9 @@ class Method:
         )
 
     def _instruct(self, arguments: Any, values: Sequence[Value]) -> None:
-        for value in values:
+        # What is in a list is used when the list is.
+        members = [member for value in values for member in self._members.get(value.index, ())]
+        for value in [*values, *members]:
             if value.index in self._planned:
                 self._planned[value.index].last = len(self._instructions)
         self._instructions.append(schema.Instruction(arguments))

@@ -53,6 +53,9 @@ class Attention:
             total,
             cos,
             sin,
+            "",
+            "",
+            self._lowering.value(op.args[7]) if len(op.args) > 7 and op.args[7] is not None else "",
         ]
         attributes: dict[str, int | float] = {
             "num_heads": heads,
