@@ -25,7 +25,7 @@ from toolkit.profiling.session.ending import (
     ending_of_exit_code,
     ending_of_result,
 )
-from toolkit.profiling.session.preflight import check_cpus
+from toolkit.profiling.session.preflight import check_cpus, check_threads
 from toolkit.profiling.session.result_check import checked_result
 from toolkit.store.export import as_json_data
 
@@ -203,6 +203,14 @@ def test_cpus_that_nobody_knows_of_are_left_to_the_runner() -> None:
     options = ProfileRequest(affinity="0,7")  # type: ignore[arg-type]
     check_cpus(options, replace(INFO, cpu_cores=None), None)
     check_cpus(options, replace(INFO, cpu_cores=8), (0, 7))
+
+
+def test_more_threads_than_cpus_are_refused_before_the_push() -> None:
+    with pytest.raises(UsageError, match="--threads 9: there are 8 CPUs") as caught:
+        check_threads(9, replace(INFO, cpu_cores=8))
+    assert caught.value.next_step == "Pass --threads 8 or less."
+    check_threads(8, replace(INFO, cpu_cores=8))
+    check_threads(900, replace(INFO, cpu_cores=None))
 
 
 def test_a_failed_run_has_no_figures(artifact: Artifact) -> None:

@@ -81,3 +81,19 @@ def test_a_store_from_before_identities_keeps_its_devices_by_their_only_name(new
         [only] = store.list_runs()
         assert (only.device.identity, only.device.name, only.device.shown_name) == (None, None, "s")
         assert store.count_runs(all_of(None, device="s")) == 1
+
+
+def test_two_hosts_that_are_both_called_local_are_two_devices(store: Store) -> None:
+    run_on(store, "mine", serial="local", kind="local", key="1" * 64, identity="local-aaaaaaaa")
+    run_on(store, "theirs", serial="local", kind="local", key="2" * 64, identity="local-bbbbbbbb")
+    decode = find_figure("decode_tokens_per_second")
+    assert [len(group.runs) for group in load_groups(store, decode)] == [1, 1]
+    assert store.count_runs(all_of(None, device="local-aaaaaaaa")) == 1
+
+
+def test_earlier_local_runs_of_a_shared_store_are_nobodys(store: Store) -> None:
+    run_on(store, "old", serial="local", kind="local", key="1" * 64)
+    run_on(store, "new", serial="local", kind="local", key="2" * 64, identity="local-aaaaaaaa")
+    with store.reading() as connection:
+        shared = connection.dialect.name != "sqlite"
+    assert devices_of(store)["old"].identity == (None if shared else "local-aaaaaaaa")

@@ -14,9 +14,11 @@ from test_store_import import DECODE, LLAMA_BENCH
 
 from toolkit.analysis.compare import compare
 from toolkit.analysis.compared_figures import find_figure
+from toolkit.analysis.groups import load_groups
 from toolkit.errors import ImportInvalid, RunNotFound
 from toolkit.store import Store
 from toolkit.store.importing import Imported, import_file
+from toolkit.store.llama_bench import llama_bench_rows
 from toolkit.store.llama_bench_names import architecture_of, model_of, quantization_of
 from toolkit.store.removing import delete_runs, list_imports, undo_import
 
@@ -86,7 +88,8 @@ def test_builds_of_all_years_are_read_and_keep_their_settings(
 def test_a_change_of_settings_is_never_one_of_the_version(
     store: Store, file: Path, name: str, value: Any
 ) -> None:
-    old = [{**DECODE, "test_time": f"2026-11-0{day}T00:00:00Z"} for day in (1, 2)]
+    steady = {**DECODE, "samples_ns": [1_000_000_000, 1_001_000_000]}
+    old = [{**steady, "test_time": f"2026-11-0{day}T00:00:00Z"} for day in (1, 2)]
     new = [{**one, "build_commit": "new"} for one in old]
     slow = [{**one, name: value, "samples_ns": [9_000_000_000]} for one in new]
     imported(store, file, *old, *new, *slow, name="phone")
@@ -111,7 +114,7 @@ def test_files_that_name_no_device_are_devices_of_their_own(store: Store, file: 
 
 
 def test_tokens_generated_after_a_prompt_are_at_its_depth(store: Store, file: Path) -> None:
-    """The ik fork's -gp times the generation alone; -pg times both together and stays refused."""
+    """The ik fork's -gp times the generation alone."""
     after = {**OF_2024, "n_gen": 128, "test": "tg128@pp512", "samples_ns": [6_400_000_000], "mla_attn": 0}
     imported(store, file, {**OF_2024, "test": "pp512"}, after, name="phone")
     [decode] = store.list_runs(where="decode is not null")
@@ -119,8 +122,20 @@ def test_tokens_generated_after_a_prompt_are_at_its_depth(store: Store, file: Pa
     assert decode.run.decode_tokens_per_second == pytest.approx(20)
     assert decode.run.settings is not None and decode.run.settings["mla_attn"] == 0
     assert "test" not in decode.run.settings
-    with pytest.raises(ImportInvalid, match="together"):
-        imported(store, file, {**after, "test": "pp512+tg128"})
+
+
+def test_a_prompt_and_generation_timed_together_have_a_figure_of_their_own(store: Store, file: Path) -> None:
+    both = {**OF_2024, "n_gen": 128, "samples_ns": [6_400_000_000, 3_200_000_000]}
+    imported(store, file, both, {**both, "n_depth": 64, "test": "pp512+tg128"}, name="phone")
+    first = next(one for one in store.list_runs() if one.run.depth == 0)
+    assert first.measured("combined_tokens_per_second") == pytest.approx((100 + 200) / 2)
+    alone = (first.run.prefill_tokens_per_second, first.run.decode_tokens_per_second, first.run.ttft_ns)
+    assert alone == (None, None, None)
+    [row] = llama_bench_rows(store.get_run(first.run.id))
+    again = ("n_prompt", "n_gen", "n_depth", "samples_ns")
+    assert {key: row[key] for key in again} == {key: {"n_depth": 0, **both}[key] for key in again}
+    assert [group.median for group in load_groups(store, find_figure("combined_tokens_per_second"))]
+    assert load_groups(store, find_figure("decode")) == []
 
 
 LINKER = 'WARNING: linker: something unused in libx.so\n[INFO] {loading}\nregister_backend: "CPU"\n'

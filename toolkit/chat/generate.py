@@ -21,7 +21,7 @@ from toolkit.profiling.flags import engine_flags, write_token_ids
 from toolkit.profiling.session import launch
 from toolkit.profiling.session.ending import ending_of_exit_code
 from toolkit.profiling.session.launch import abandon
-from toolkit.profiling.session.preflight import work_timeout_s
+from toolkit.profiling.session.preflight import check_threads, work_timeout_s
 from toolkit.profiling.session.push import Pushed, push
 from toolkit.settings import Settings
 from toolkit.store import new_run_id
@@ -122,7 +122,7 @@ def generate(
     """Push what is missing, generate, and hand out the text as it comes. Nothing is stored.
 
     Raises:
-        UsageError: the prompt fills the artifact's context.
+        UsageError: the prompt fills the artifact's context, or more threads than the device has CPUs.
         RunnerFailed: the runner ended with an error.
         DeviceError: the device failed; the runner on it is stopped.
     """
@@ -153,6 +153,8 @@ def generate(
             on_text(piece)
 
     with device.lock():
+        if options.threads:
+            check_threads(options.threads, device.info())
         pushed = push(device, artifact, settings, runner=options.runner)
         _run(device, artifact, pushed, prompt, options, on_line)
     say(text_stream.finish())

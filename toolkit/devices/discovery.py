@@ -72,9 +72,9 @@ def open_device(name: str, settings: Settings, *, patience: Patience = Patience(
         DeviceNotReady: attached but not usable, or not reachable; says what to do.
         UsageError: "ssh:" without a host.
     """
-    if name == LOCAL_SERIAL:
-        return LocalDevice(settings)
     named = find_name(name, settings)
+    if LOCAL_SERIAL in (name, named.serial if named else None):
+        return LocalDevice(settings)
     if name.startswith(ssh.PREFIX) or (named is not None and named.serial.startswith(ssh.PREFIX)):
         board = ssh.find_client(name if named is None else named.serial)
         return open_board(board, lock_folder=_lock_folder(settings), patience=patience)

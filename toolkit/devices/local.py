@@ -79,11 +79,12 @@ class LocalDevice:
             ram_bytes=parse_meminfo_bytes(host.read("/proc/meminfo"), "MemTotal"),
             free_bytes=self.free_space(),
             used_bytes=_disk_use(Path(self.workdir)),
+            identity=host.machine(),
         )
 
     def identity(self) -> Identity:
-        """The running system. Its runs go by "local": the machine's model and kernel tell them apart."""
-        return Identity(system=host.running_system())
+        """The machine and its running system: "local" is another machine on every host of a team."""
+        return Identity(hardware=host.machine(), system=host.running_system())
 
     def shell(
         self,

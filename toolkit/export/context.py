@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from toolkit.errors import ContextTooLong, UsageError
+from toolkit.errors import ContextTooLong, UnsupportedModel, UsageError
 
 # Long enough for a chat on a phone; models trained for less get less.
 DEFAULT_CONTEXT = 4096
@@ -17,9 +17,16 @@ def context_length(asked: int | None, limit: int | None, *, subject: str) -> int
         subject: the model's name, for messages.
 
     Raises:
+        UnsupportedModel: one that has no texts, by its config.
         ContextTooLong: more than the model was trained for.
         UsageError: fewer than one token.
     """
+    if limit is not None and limit < 2:
+        raise UnsupportedModel(
+            f"is made for texts of {limit} tokens (max_position_embeddings)",
+            subject=subject,
+            next_step="Correct max_position_embeddings in its config, or choose another model.",
+        )
     if asked is None:
         return min(DEFAULT_CONTEXT, limit or DEFAULT_CONTEXT)
     if asked < 1:

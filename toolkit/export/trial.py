@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -75,6 +76,13 @@ def try_out(
 
 
 def _disagreement(agreement: Parity, subject: str) -> ParityFailed:
+    if not math.isfinite(agreement.mean_kl):
+        return ParityFailed(
+            "its logits are no numbers",
+            subject=subject,
+            next_step="Get the model again: weights or config are damaged. Or convert it all the same, with "
+            "--no-parity-check.",
+        )
     return ParityFailed(
         f"the artifact disagrees with transformers: mean KL {agreement.mean_kl:.4g}, "
         f"max abs diff {agreement.max_abs_diff:.4g}, allowed {agreement.threshold}",

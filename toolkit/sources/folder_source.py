@@ -107,7 +107,7 @@ def config_from_fields(
         origin: the folder or file it came from.
         trust_remote_code: allow a config class that comes with the folder.
     """
-    from transformers import AutoConfig
+    from transformers import AutoConfig, PreTrainedConfig
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
     model_type = fields.get("model_type")
@@ -133,6 +133,12 @@ def config_from_fields(
             next_step="Check model_type in config.json, or install a newer transformers.",
         )
     decoder = config.get_text_config(decoder=True)
+    if not isinstance(decoder, PreTrainedConfig):
+        raise SourceCorrupt(
+            "the text decoder's part of config.json is no config",
+            subject=str(origin),
+            next_step="Get config.json of the model again.",
+        )
     if decoder is not config and hasattr(config, "tie_word_embeddings"):
         # The outer model's class ties its decoder's embeddings, by the outer config.
         decoder.tie_word_embeddings = config.tie_word_embeddings
@@ -168,7 +174,7 @@ def config_fields(folder: Path) -> dict[str, Any]:
             subject=str(path.parent),
             next_step="Give a folder that holds config.json and model.safetensors.",
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SourceCorrupt(
             f"cannot be read: {error}", subject=str(path), next_step="Get config.json of the model again."
         ) from None

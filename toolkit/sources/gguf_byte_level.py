@@ -35,10 +35,20 @@ def byte_level_tokenizer(header: GgufHeader) -> tuple[Tokenizer, bool]:
         raise SourceError(
             "its byte-level vocabulary has no merges", subject=str(header.path), next_step=_FOLDER
         )
+    vocabulary = {token: index for index, token in enumerate(tokens)}
+    pairs = [_pair(merge) for merge in merges]
+    lost = next((pair for pair in pairs if not {*pair, "".join(pair)} <= vocabulary.keys()), None)
+    if lost is not None:
+        # The library would panic over some of them.
+        raise SourceCorrupt(
+            f"its vocabulary and merges do not fit together: {' '.join(lost)!r} makes no token",
+            subject=str(header.path),
+            next_step=_FOLDER,
+        )
     try:
         model = models.BPE(
-            {token: index for index, token in enumerate(tokens)},
-            [_pair(merge) for merge in merges],
+            vocabulary,
+            pairs,
             ignore_merges=how.ignore_merges,
         )
     except Exception as error:  # noqa: BLE001 - tokenizers raises bare Exception

@@ -24,6 +24,7 @@ def read_config(header: GgufHeader) -> PretrainedConfig:
         UnsupportedModel: an architecture that is not known here.
         SourceCorrupt: metadata that the architecture needs is missing or of the wrong type.
     """
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig
 
     if header.architecture not in _BUILDERS:
@@ -34,7 +35,14 @@ def read_config(header: GgufHeader) -> PretrainedConfig:
         )
     fields = _BUILDERS[header.architecture](_Metadata(header)) | _token_ids(header)
     model_type = fields.pop("model_type")
-    return AutoConfig.for_model(model_type, **fields)
+    try:
+        return AutoConfig.for_model(model_type, **fields)
+    except (StrictDataclassError, ValueError, TypeError) as error:
+        raise SourceCorrupt(
+            f"its metadata makes no model: {' '.join(str(error).split())[:200]}",
+            subject=str(header.path),
+            next_step="Get the file again.",
+        ) from None
 
 
 def end_token_ids(header: GgufHeader) -> list[int]:

@@ -12,6 +12,7 @@ from toolkit.sources.generation import GenerationTokens, write_generation_config
 from toolkit.sources.gguf_byte_level import byte_level_tokenizer
 from toolkit.sources.gguf_config import end_token_ids
 from toolkit.sources.gguf_header import GgufHeader
+from toolkit.sources.gguf_sentencepiece import sentencepiece_tokenizer
 
 
 class GgufTokenizer:
@@ -48,9 +49,9 @@ class GgufTokenizer:
         return TokenizerFiles(tuple(sorted(set(names))), template)
 
     def _rebuild(self) -> Any:
-        """Rebuild as ``AutoTokenizer.from_pretrained(gguf_file=...)`` does, without a second parse."""
+        """As llama.cpp reads the file; special tokens by transformers' names."""
         from transformers import PreTrainedTokenizerFast
-        from transformers.integrations.gguf import GGUF_TOKENIZER_MAPPING, convert_gguf_tokenizer
+        from transformers.integrations.gguf import GGUF_TOKENIZER_MAPPING
 
         fields = {
             group: {
@@ -61,14 +62,15 @@ class GgufTokenizer:
             for group, names in GGUF_TOKENIZER_MAPPING.items()
         }
         tokenizer, config = fields["tokenizer"], fields["tokenizer_config"]
-        if tokenizer.get("tokenizer_type") == "llama":
+        kind = tokenizer.get("tokenizer_type")
+        if kind == "llama":
             # Older sentencepiece files have no flag; llama.cpp adds the token unless told otherwise.
             config.setdefault("add_bos_token", True)
         for role in ("bos", "eos", "unk", "pad"):
             token_id = tokenizer.get(f"{role}_token_id")
             known = isinstance(token_id, int) and token_id < len(tokenizer["tokens"])
             config[f"{role}_token"] = tokenizer["tokens"][token_id] if known else None
-        if tokenizer.get("tokenizer_type") == "gpt2":
+        if kind == "gpt2":
             backend, adds_bos = byte_level_tokenizer(self._header)
             if config.setdefault("add_bos_token", adds_bos) and config["bos_token"] is None:
                 raise SourceError(
@@ -77,8 +79,14 @@ class GgufTokenizer:
                     next_step="Use the model's safetensors folder.",
                 )
             return PreTrainedTokenizerFast(tokenizer_object=backend, **config)
+        if kind != "llama":
+            raise SourceError(
+                f"its vocabulary is of the kind {kind!r}, which is not read",
+                subject=str(self._header.path),
+                next_step="Use the model's safetensors folder.",
+            )
         try:
-            backend, _ = convert_gguf_tokenizer(self._header.architecture, tokenizer)
+            backend = sentencepiece_tokenizer(self._header, tokenizer)
         except (ValueError, KeyError) as error:
             raise SourceError(
                 f"the tokenizer cannot be rebuilt: {error}",

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 
+# What transformers and torch raise over numbers that make no model, such as no heads, and over wrong types.
+_ODD_CONFIG = (TypeError, AttributeError, RuntimeError, ArithmeticError, LookupError)
+
+
 @dataclass(frozen=True)
 class Parameter:
     """One entry of the ``state_dict()``.
@@ -50,6 +54,7 @@ def model_parameters(
 
     Raises:
         UnsupportedModel: transformers has no causal language model for the config.
+        SourceCorrupt: the config's values make none.
     """
     from transformers.conversion_mapping import get_model_conversion_mapping
 
@@ -99,6 +104,12 @@ def _empty_model(config: PretrainedConfig, subject: str, trust_remote_code: bool
             f" ({_first_line(error)})",
             subject=subject,
             next_step="Choose a decoder-only model.",
+        ) from error
+    except _ODD_CONFIG as error:
+        raise SourceCorrupt(
+            f"config.json does not make a model: {_first_line(error)}",
+            subject=subject,
+            next_step="Correct what it names, or get config.json of the model again.",
         ) from error
     model.tie_weights()
     return model

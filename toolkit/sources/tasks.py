@@ -21,7 +21,8 @@ def task_of(fields: Mapping[str, Any]) -> tuple[str, str] | None:
     from optimum.exporters.tasks import TasksManager
 
     found: list[tuple[str, str]] = []
-    for name in fields.get("architectures") or ():
+    named = fields.get("architectures")
+    for name in named if isinstance(named, list) else ():
         made = getattr(transformers, str(name), None)
         if made is None:
             continue

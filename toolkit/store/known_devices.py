@@ -28,7 +28,8 @@ def take_over(connection: sa.Connection, device: Device) -> None:
     All its rows get the name that its user gives it. A row that only knows the name of a transport, that very
     name, and is alike in everything else, is this device's from before its hardware was asked: its runs move.
     That happens once; the next device under this name finds none. Emulated devices are left out, whose names
-    are ports that others had before them.
+    are ports that others had before them, and so are those of kind "local" in a database that hosts share:
+    nobody knows which of them it was.
     """
     devices = tables.devices
     its_own = devices.c.key == device.key
@@ -41,7 +42,8 @@ def take_over(connection: sa.Connection, device: Device) -> None:
         connection.execute(sa.update(devices).where(its_own).values(name=connection.scalar(known)))
     else:
         connection.execute(sa.update(devices).where(of).values(name=device.name))
-    if device.identity is not None and not device.emulated:
+    shared_name = device.kind == "local" and connection.dialect.name != "sqlite"
+    if device.identity is not None and not device.emulated and not shared_name:
         _move_runs(connection, device)
 
 

@@ -28,7 +28,7 @@ from toolkit.profiling.rows import stored_run
 from toolkit.profiling.session import launch, raw
 from toolkit.profiling.session.attended_run import run_attended
 from toolkit.profiling.session.ending import Ending
-from toolkit.profiling.session.preflight import check_cpus, check_ram, run_timeout_s
+from toolkit.profiling.session.preflight import check_cpus, check_ram, check_threads, run_timeout_s
 from toolkit.profiling.session.push import Pushed, push
 from toolkit.profiling.session.still_running import wait_for_other_runs
 from toolkit.profiling.session.traced_pass import check_traceable, traced_pass
@@ -89,6 +89,7 @@ def profile(
     with device.lock():
         info = device.info()
         check_ram(artifact, options, info)
+        check_threads(options.threads, info)
         if options.affinity:
             check_cpus(options, info, device.readings(cpu_window_s=0).online_cpus)
         wait_for_other_runs(device, timeout_s=timeout_s, say=say)
