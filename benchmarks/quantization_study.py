@@ -23,6 +23,7 @@ from toolkit.compress.plan import QuantizationPlan, Role, plan_from_flags
 from toolkit.compress.schemes import SCHEMES
 from toolkit.compress.spec import tensor_spec
 from toolkit.evaluate.likelihood import divergence, negative_log_likelihood, perplexity
+from toolkit.evaluate.needle.haystack import TEXT
 from toolkit.evaluate.request import TextRequest
 from toolkit.evaluate.subject import subject_of_source
 from toolkit.evaluate.text import text_windows
@@ -30,7 +31,6 @@ from toolkit.inference.reference import streamed_logits
 from toolkit.settings import Settings
 from toolkit.sources import ModelSource, resolve
 
-TEXT = Path(__file__).parent / "data" / "opticks_query31.txt"
 WINDOW_TOKENS = 512
 PLANS = (
     "preset=fp32",
@@ -93,9 +93,7 @@ def main() -> None:
     """Print one Markdown row per plan; KL is taken against the first, fp32."""
     arguments = _arguments()
     source = resolve(arguments.model, Settings.from_environment())
-    request = TextRequest(
-        target=arguments.model, window=WINDOW_TOKENS, stride=WINDOW_TOKENS, windows=arguments.windows
-    )
+    request = TextRequest(window=WINDOW_TOKENS, stride=WINDOW_TOKENS, windows=arguments.windows)
     _, _, windows = text_windows(subject_of_source(source), arguments.text, request)
     model = build_skeleton(source.config)
     tied = tied_names(model)

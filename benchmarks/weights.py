@@ -14,13 +14,13 @@ from benchmarks.errors import PeerFailed
 from benchmarks.peers.base import PERPLEXITY_TIMEOUT_S, Workplace
 from benchmarks.samples import Score, read_answer
 from benchmarks.workload import WINDOW_TOKENS, Workload
+from toolkit.evaluate.needle.haystack import TEXT
 from toolkit.evaluate.windows import sliding_windows
 from toolkit.files import put_in_place, sha256_of, staged_folder
 
 _HERE = Path(__file__).parent
 _TRANSFORMERS = _HERE / "drivers" / "transformers_driver.py"
 _TEXT = _HERE / "drivers" / "text_driver.py"
-TEXT = _HERE / "data" / "opticks_query31.txt"
 TEXT_SHA256 = "12f7453f029c0a87ada709c534113ac92cc9504ec808c6689027c74dfc50fb5a"
 _OFFLINE = {"HF_HUB_OFFLINE": "1"}
 

@@ -9,10 +9,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from toolkit.api import convert, evaluate_text, generate, open_store, profile
+    from toolkit.api import (
+        convert,
+        evaluate_needle,
+        evaluate_tasks,
+        evaluate_text,
+        generate,
+        open_store,
+        profile,
+    )
     from toolkit.chat.request import GenerateRequest
     from toolkit.errors import ToolkitError
-    from toolkit.evaluate.request import TextRequest
+    from toolkit.evaluate.request import NeedleRequest, TaskRequest, TextRequest
     from toolkit.export.request import ConvertRequest
     from toolkit.profiling.request import ProfileRequest
 
@@ -21,10 +29,14 @@ __version__ = "0.1.0"
 __all__ = [
     "ConvertRequest",
     "GenerateRequest",
+    "NeedleRequest",
     "ProfileRequest",
+    "TaskRequest",
     "TextRequest",
     "ToolkitError",
     "convert",
+    "evaluate_needle",
+    "evaluate_tasks",
     "evaluate_text",
     "generate",
     "open_store",
@@ -34,7 +46,9 @@ __all__ = [
 _MODULES = {
     "ConvertRequest": "toolkit.export.request",
     "GenerateRequest": "toolkit.chat.request",
+    "NeedleRequest": "toolkit.evaluate.request",
     "ProfileRequest": "toolkit.profiling.request",
+    "TaskRequest": "toolkit.evaluate.request",
     "TextRequest": "toolkit.evaluate.request",
     "ToolkitError": "toolkit.errors",
 }

@@ -12,7 +12,8 @@ from toolkit.chat.request import GenerateRequest
 from toolkit.devices.discovery import open_device
 from toolkit.devices.parallel import Outcome, on_each_device
 from toolkit.devices.selection import chosen_serial, chosen_serials
-from toolkit.evaluate.request import TextRequest
+from toolkit.errors import RequirementFailed
+from toolkit.evaluate.request import NeedleRequest, TaskRequest, TextRequest
 from toolkit.export.request import ConvertRequest
 from toolkit.profiling.request import ProfileRequest, check_context
 from toolkit.progress import ShowProgress, bar
@@ -20,6 +21,8 @@ from toolkit.settings import Settings
 
 if TYPE_CHECKING:
     from toolkit.chat.generate import Generated
+    from toolkit.evaluate.needle.figures import NeedleFigures
+    from toolkit.evaluate.tasks.figures import TaskFigures
     from toolkit.evaluate.text import TextFigures
     from toolkit.store import Store
     from toolkit.store.rows import StoredRun
@@ -189,8 +192,9 @@ def generate(
 
 
 def evaluate_text(
-    target: str | Path | TextRequest,
+    target: Artifact | Path | str,
     text: Path | str | None = None,
+    request: TextRequest | None = None,
     *,
     settings: Settings | None = None,
     **options: Any,
@@ -198,18 +202,17 @@ def evaluate_text(
     """Perplexity over a text, and how far an artifact's predictions are from its source's.
 
     Args:
-        target: an artifact's folder or a model; or a whole request.
+        target: an artifact or its folder, or a model: hub id, folder, .gguf file or random:NAME.
         text: the file, in UTF-8.
+        request: how; fields can be given as options instead, such as ``window=1024``.
         settings: caches; those of the environment by default.
-        options: fields of :class:`TextRequest`, such as ``window=1024``.
+        options: fields of :class:`TextRequest`; they win over the request's.
 
     Raises:
         ToolkitError: see `toolkit.evaluate.text`.
     """
-    given: dict[str, Any] = dict(target) if isinstance(target, TextRequest) else {"target": str(target)}
-    if text is not None:
-        given["text"] = Path(text)
-    request = TextRequest.of(**{**given, **options})
+    given = ({} if request is None else dict(request)) | ({} if text is None else {"text": Path(text)})
+    asked = TextRequest.of(**{**given, **options})
     settings = settings or Settings.from_environment()
     from toolkit.export.quiet import hush_libraries
 
@@ -217,12 +220,153 @@ def evaluate_text(
     from toolkit.evaluate.subject import source_of, subject_of, subject_of_source
     from toolkit.evaluate.text import evaluate_text as evaluate
 
-    subject = subject_of(request.target, settings)
+    subject = subject_of(_named(target), settings)
     source = None
-    if subject.artifact is not None and request.compare:
-        source = subject_of_source(source_of(subject.artifact, request.source, settings))
+    if subject.artifact is not None and asked.compare:
+        source = subject_of_source(source_of(subject.artifact, asked.source, settings))
     with bar(f"evaluate {subject.name}", unit="windows") as progress:
-        return evaluate(subject, source, request, progress=progress)
+        return evaluate(subject, source, asked, progress=progress)
+
+
+def evaluate_tasks(
+    target: Artifact | Path | str,
+    tasks: str | None = None,
+    request: TaskRequest | None = None,
+    *,
+    settings: Settings | None = None,
+    **options: Any,
+) -> TaskFigures:
+    """Scores of tasks of EleutherAI's harness, or of one's own; they are stored.
+
+    Args:
+        target: as in :func:`evaluate_text`.
+        tasks: names with commas, or a preset.
+        request: how; fields can be given as options instead, such as ``shots=5``.
+        settings: caches; those of the environment by default.
+        options: fields of :class:`TaskRequest`; they win over the request's.
+
+    Raises:
+        ToolkitError: see `toolkit.evaluate.tasks.run`.
+    """
+    given = ({} if request is None else dict(request)) | ({} if tasks is None else {"tasks": tasks})
+    asked = TaskRequest.of(**{**given, **options})
+    settings = settings or Settings.from_environment()
+    from toolkit.export.quiet import hush_libraries
+
+    hush_libraries()
+    from toolkit.evaluate.on_device.asking import place_of
+    from toolkit.evaluate.subject import subject_of
+    from toolkit.evaluate.tasks.rows import stored_evaluation
+    from toolkit.evaluate.tasks.run import evaluate_tasks as evaluate
+    from toolkit.store.evaluations import add_evaluation
+
+    subject = subject_of(_named(target), settings)
+    # Opened before the work: a store that cannot be used shows now, not after hours of it.
+    with open_store(settings.store_url) as store:
+        with bar(f"evaluate {subject.name}", unit="questions") as progress:
+            figures = evaluate(subject, asked, settings, progress=progress)
+        add_evaluation(store, *stored_evaluation(subject, figures, place_of(subject, asked, settings)))
+    return figures
+
+
+def evaluate_needle(
+    target: Artifact | Path | str,
+    request: NeedleRequest | None = None,
+    *,
+    settings: Settings | None = None,
+    **options: Any,
+) -> NeedleFigures:
+    """How well a model finds facts in long texts, over length and depth.
+
+    Args:
+        target: as in :func:`evaluate_text`.
+        request: how; fields can be given as options instead, such as ``lengths="512,1024"``.
+        settings: caches; those of the environment by default.
+        options: fields of :class:`NeedleRequest`; they win over the request's.
+
+    Raises:
+        ToolkitError: see `toolkit.evaluate.needle.run`.
+    """
+    asked = NeedleRequest.of(**{**({} if request is None else dict(request)), **options})
+    settings = settings or Settings.from_environment()
+    from toolkit.export.quiet import hush_libraries
+
+    hush_libraries()
+    from toolkit.evaluate.needle.run import evaluate_needle as evaluate
+    from toolkit.evaluate.subject import subject_of
+
+    subject = subject_of(_named(target), settings)
+    with bar(f"evaluate {subject.name}", unit="questions") as progress:
+        return evaluate(subject, asked, settings, progress=progress)
+
+
+def check_requirements(
+    artifact: Artifact,
+    requirements: Sequence[str],
+    *,
+    source: str,
+    texts: TextFigures | None = None,
+    settings: Settings | None = None,
+) -> list[str]:
+    """Measure what limits ask for, and compare.
+
+    Args:
+        artifact: what must be within them.
+        requirements: limits, such as "perplexity_ratio <= 1.05" or "arc_easy >= 0.95x source".
+        source: the model that it was made from.
+        texts: what :func:`evaluate_text` gave, for limits of figures over a text.
+        settings: store and caches; those of the environment by default.
+
+    Returns:
+        A sentence for each.
+
+    Raises:
+        RequirementFailed: some are not met; names each with its figure.
+        UsageError: a limit that cannot be read, or of a figure over a text without one.
+        ToolkitError: a task cannot be scored.
+    """
+    from toolkit.evaluate.requirements import check_readable
+
+    said: list[str] = []
+    failed: list[str] = []
+    for limit in check_readable(requirements, with_text=texts is not None):
+        theirs: float | None = None
+        if limit.over_text:
+            assert texts is not None
+            own = float(getattr(texts, limit.name).value)
+            if limit.of_source and texts.source_perplexity is not None:
+                theirs = texts.source_perplexity.value
+        else:
+            own = _task_score(artifact, limit.name, settings)
+            theirs = _task_score(source, limit.name, settings) if limit.of_source else None
+        sentence = f"{limit}: {own:.4f}" + (f", the source's is {theirs:.4f}" if theirs is not None else "")
+        (said if limit.met_by(own, theirs) else failed).append(sentence)
+    if failed:
+        raise RequirementFailed(
+            f"does not reach what was asked of it ({'; '.join(failed)})",
+            subject=artifact.name,
+            next_step=f"Use more bits or another algorithm. The artifact is in {artifact.path}.",
+        )
+    return said
+
+
+def _task_score(target: Artifact | str, task: str, settings: Settings | None) -> float:
+    """The main score of one task."""
+    figures = evaluate_tasks(target, task, settings=settings)
+    # A path of a YAML file names one task, a group is a score of its own.
+    main = figures.main_scores()
+    return next((one.value for one in main if one.task == task), main[0].value)
+
+
+def fetch_tasks(request: TaskRequest) -> tuple[list[str], Path]:
+    """Bring the data of tasks onto this machine; gives the tasks and the folder that holds their data.
+
+    Raises:
+        ToolkitError: a task that is unknown or not to be had.
+    """
+    from toolkit.evaluate.tasks.run import fetch
+
+    return fetch(request)
 
 
 def open_store(url: str | None = None) -> Store:
@@ -241,6 +385,10 @@ def open_store(url: str | None = None) -> Store:
 
 def _loaded(artifact: Artifact | Path | str) -> Artifact:
     return artifact if isinstance(artifact, Artifact) else Artifact.load(Path(artifact))
+
+
+def _named(target: Artifact | Path | str) -> str:
+    return str(target.path if isinstance(target, Artifact) else target)
 
 
 def _quietly(serials: Sequence[str], work: Callable[[str, ShowProgress], T]) -> list[Outcome[T]]:

@@ -64,6 +64,12 @@ and keeps its traceback.
     +-- EvaluationError         13    what a model knows cannot be measured as asked
         +-- BadLogits                 the model gives logits that are no numbers
         +-- OtherSource               the model that is compared with is not the one that was converted
+        +-- UnknownTask               no task of this name
+        +-- TaskInvalid               a task's file that cannot be used
+        +-- TaskDataMissing           a task whose data set is not here
+        +-- TokenizerMismatch         the tokenizer does not belong to the weights
+        +-- ContextTooShort           the prompts of a task do not fit
+        +-- RequirementFailed         an artifact does not reach what was asked of it
 """
 
 from __future__ import annotations
@@ -370,3 +376,27 @@ class BadLogits(EvaluationError):
 
 class OtherSource(EvaluationError):
     """The model that an artifact is compared with is not the one that it was converted from."""
+
+
+class UnknownTask(EvaluationError):
+    """The harness has no task of this name, and neither has the user's folder."""
+
+
+class TaskInvalid(EvaluationError):
+    """A task's file that cannot be used."""
+
+
+class TaskDataMissing(EvaluationError):
+    """A task whose data set is neither on this machine nor to be downloaded."""
+
+
+class TokenizerMismatch(EvaluationError):
+    """The tokenizer does not belong to the weights."""
+
+
+class ContextTooShort(EvaluationError):
+    """A task's prompts are longer than the context that the artifact was made for."""
+
+
+class RequirementFailed(EvaluationError):
+    """An artifact does not reach what was asked of it; it is there all the same."""

@@ -9,6 +9,7 @@
 #include "cli/info_mode.h"
 #include "cli/measure_mode.h"
 #include "cli/profile_mode.h"
+#include "cli/score_mode.h"
 #include "engine/affinity.h"
 
 namespace slm {
@@ -58,16 +59,17 @@ Status Dispatch(std::span<const std::string_view> arguments, std::string_view pr
   const std::string_view mode = arguments.empty() ? "" : arguments.front();
   if (mode == "--help" || mode == "help") {
     return out.Write("usage: " + std::string(name) +
-                     " profile|generate|info|measure [flags]; --help after a mode lists its flags\n" +
+                     " profile|generate|score|info|measure [flags]; --help after a mode lists its flags\n" +
                      std::string(kExitCodes));
   }
   const auto flags = arguments.subspan(arguments.empty() ? 0 : 1);
   if (mode == "profile") return RunMode<ProfileMode>(flags, program, engine, out, stop);
   if (mode == "generate") return RunMode<GenerateMode>(flags, program, engine, out, stop);
+  if (mode == "score") return RunMode<ScoreMode>(flags, program, engine, out, stop);
   if (mode == "info") return RunMode<InfoMode>(flags, program, engine, out, stop);
   if (mode == "measure") return RunMode<MeasureMode>(flags, program, engine, out, stop);
   return {ErrorKind::kUsage,
-          "the first argument is the mode: profile, generate, info or measure (see --help)"};
+          "the first argument is the mode: profile, generate, score, info or measure (see --help)"};
 }
 
 }  // namespace

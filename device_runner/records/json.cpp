@@ -1,6 +1,7 @@
 #include "records/json.h"
 
 #include <array>
+#include <cmath>
 #include <cstdio>
 
 namespace slm {
@@ -36,6 +37,17 @@ JsonObject& JsonObject::Add(std::string_view name, const std::vector<std::string
   quoted.reserve(values.size());
   for (const std::string& value : values) quoted.push_back(JsonQuote(value));
   return Raw(name, JsonArray(quoted));
+}
+
+JsonObject& JsonObject::Add(std::string_view name, const std::vector<double>& values) {
+  std::vector<std::string> numbers;
+  numbers.reserve(values.size());
+  for (const double value : values) {
+    std::array<char, 32> text{};
+    std::snprintf(text.data(), text.size(), "%.9g", value);
+    numbers.emplace_back(std::isinf(value) ? "-1e999" : text.data());
+  }
+  return Raw(name, JsonArray(numbers));
 }
 
 std::string JsonArray(std::span<const std::string> elements) {

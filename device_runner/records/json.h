@@ -32,6 +32,8 @@ class JsonObject {
     return Raw(name, array + ']');
   }
   JsonObject& Add(std::string_view name, const std::vector<std::string>& values);
+  // With all digits that a float has; minus infinity as a number that no reader can hold.
+  JsonObject& Add(std::string_view name, const std::vector<double>& values);
   // `json` is already JSON: a nested object or array.
   JsonObject& Raw(std::string_view name, std::string_view json);
 

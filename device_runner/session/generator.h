@@ -55,7 +55,8 @@ class Generator {
 
   // The likeliest token after what was fed.
   Status Greedy(int64_t& token) const;
-  // Tokens fed so far.
+  // The tokens fed so far, and how many.
+  std::span<const int64_t> fed() const { return fed_; }
   int64_t position() const { return position_; }
   // Logits [vocab] after the last token fed.
   std::span<const float> logits() const { return engine_.logits(); }

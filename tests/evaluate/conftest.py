@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from pathlib import Path
 
@@ -13,6 +14,7 @@ with warnings.catch_warnings():
     import executorch.kernels.quantized  # noqa: F401
 
 from model_folders import write_folder
+from questions import share_cache
 
 from toolkit.artifact import Artifact
 from toolkit.export.convert import convert
@@ -23,8 +25,15 @@ from toolkit.sources import resolve
 
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Results and kept answers of its own, but the user's cache otherwise: runners are built once."""
     home = tmp_path_factory.mktemp("evaluate")
-    return Settings(home / "cache", home / "data", f"sqlite:///{home / 'results.db'}")
+    user = Settings.from_environment()
+    cache = home / "cache"
+    share_cache(user.cache_dir, cache)
+    data = home / "data"
+    return dataclasses.replace(
+        user, cache_dir=cache, data_dir=data, store_url=f"sqlite:///{data / 'results.db'}"
+    )
 
 
 @pytest.fixture(scope="session")

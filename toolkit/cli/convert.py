@@ -10,9 +10,11 @@ import typer
 from toolkit.cli.artifacts import default_folder
 from toolkit.cli.request_options import takes
 from toolkit.export.request import ConvertRequest
+from toolkit.progress import say
 
 if TYPE_CHECKING:
-    from toolkit.artifact import Manifest
+    from toolkit.artifact import Artifact, Manifest
+    from toolkit.evaluate.text import TextFigures
 
 
 @takes(ConvertRequest)
@@ -23,6 +25,14 @@ def convert(
         typer.Option("--output", "-o", help="Artifact folder to write. Default: artifacts/MODEL-OPTIONS."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing artifact.")] = False,
+    check_text: Annotated[
+        Path | None,
+        typer.Option("--check-text", help="Compare with the source over this text; see slm evaluate --text."),
+    ] = None,
+    require: Annotated[
+        list[str] | None,
+        typer.Option("--require", help="A limit that the artifact must keep; may be repeated."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest.")] = False,
 ) -> None:
     """Convert a Hugging Face model to a quantized artifact for an inference engine.
@@ -33,15 +43,30 @@ def convert(
       slm convert Qwen/Qwen3-0.6B --quant 8da4w --group-size 32 --algorithm hqq -o artifacts/qwen3
       slm convert HuggingFaceTB/SmolLM2-360M --quant mobile-4bit --algorithm gptq -o artifacts/smollm2-gptq
       slm convert model.gguf --quant source -o artifacts/model
+      slm convert model.gguf -o artifacts/model --check-text book.txt --require "perplexity_ratio <= 1.05"
+      slm convert SmolLM2-135M-Instruct -o artifacts/smollm2 --require "arc_easy >= 0.95x source"
       slm convert random:llama-tiny --quant 8da8w -o artifacts/random
     """  # noqa: D301
     import toolkit
+    from toolkit import api
+    from toolkit.evaluate.requirements import check_readable
 
+    # Before minutes of work.
+    check_readable(require or [], with_text=check_text is not None)
     artifact = toolkit.convert(request, output or default_folder(request), force=force)
-    manifest = artifact.manifest
+    texts = None
+    if check_text is not None:
+        texts = api.evaluate_text(artifact, check_text, source=request.model)
     if as_json:
-        print(manifest.model_dump_json(by_alias=True, indent=2))
-        return
+        print(artifact.manifest.model_dump_json(by_alias=True, indent=2))
+    else:
+        _print(artifact, texts)
+    for sentence in api.check_requirements(artifact, require or [], source=request.model, texts=texts):
+        say(f"required: {sentence}")
+
+
+def _print(artifact: Artifact, texts: TextFigures | None) -> None:
+    manifest = artifact.manifest
     print(f"{manifest.name}: {manifest.size_bytes / 1e6:.1f} MB in {artifact.path}")
     if manifest.parity is not None:
         print(
@@ -49,6 +74,10 @@ def convert(
             f"mean KL {manifest.parity.mean_kl:.3g} nats, max abs diff {manifest.parity.max_abs_diff:.3g}"
         )
     print(f"verdict: {_verdict(manifest)}")
+    if texts is not None:
+        from toolkit.cli.evaluate import print_text
+
+        print_text(texts)
     cost = manifest.conversion
     print(f"took {cost.seconds:.1f} s, peak memory {cost.peak_rss_bytes / 1e6:.0f} MB")
 

@@ -2,45 +2,111 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from toolkit.cli.request_options import takes
-from toolkit.evaluate.request import TextRequest
+from toolkit.errors import UsageError
+from toolkit.evaluate.request import EvaluateRequest, NeedleRequest, TaskRequest, TextRequest
+from toolkit.request import Request
 
 if TYPE_CHECKING:
     from toolkit.evaluate.intervals import Estimate
+    from toolkit.evaluate.needle.figures import NeedleFigures
+    from toolkit.evaluate.tasks.figures import TaskFigures
     from toolkit.evaluate.text import TextFigures
 
+_Request = TypeVar("_Request", bound=Request)
 
-@takes(TextRequest)
+
+@takes(EvaluateRequest)
 def evaluate(
-    request: TextRequest,
-    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+    request: EvaluateRequest,
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            help="An artifact's folder, or a model: hub id, folder, .gguf file, random:NAME.",
+            metavar="TARGET",
+            show_default=False,
+        ),
+    ] = None,
+    needle: Annotated[
+        bool, typer.Option("--needle", help="Facts hidden in long texts, over length and depth.")
+    ] = False,
+    fetch_only: Annotated[
+        bool, typer.Option("--fetch-only", help="Bring the tasks' data onto this machine, and end.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure what a model still knows after conversion.
 
     `--text` gives the perplexity of a text in sliding windows, and how far an artifact's predictions are from
-    those of the model that it was made from. docs/evaluation.md says how each figure is defined.
+    those of the model that it was made from. `--tasks` gives scores of EleutherAI's lm-evaluation-harness; an
+    artifact is scored by the runner, on this machine or on a phone, and what was answered before a kill or a
+    cut link is not asked again. `--needle` hides facts in long texts and asks for them.
+    docs/evaluation.md says how each figure is defined.
 
     \b
     Examples:
       slm evaluate artifacts/smollm2 --text book.txt
       slm evaluate artifacts/smollm2 --text book.txt --window 1024 --stride 512 --windows 20
       slm evaluate artifacts/model --text book.txt --source model.gguf --json
-      slm evaluate HuggingFaceTB/SmolLM2-135M-Instruct --text book.txt --dtype bf16
+      slm evaluate artifacts/smollm2 --tasks arc_easy,hellaswag --shots 5 --limit 200
+      slm evaluate artifacts/smollm2 --tasks quick --device R5CT1234567
+      slm evaluate HuggingFaceTB/SmolLM2-135M-Instruct --tasks my_task --include-path tasks
+      slm evaluate artifacts/smollm2 --needle --lengths 512,1024,2048
+      slm evaluate --tasks survey --fetch-only
     """  # noqa: D301
     from toolkit import api
 
-    figures = api.evaluate_text(request)
-    if as_json:
-        print(figures.model_dump_json(indent=2))
+    if fetch_only:
+        tasks, folder = api.fetch_tasks(_part(request, TaskRequest))
+        print(f"{len(tasks)} tasks ({', '.join(tasks[:5])}{', ...' if len(tasks) > 5 else ''}) in {folder}")
         return
-    _print_text(figures)
+    asked = [request.text is not None, request.tasks is not None, needle].count(True)
+    if target is None or asked != 1:
+        raise UsageError(
+            "nothing to evaluate" if target is None else "pass one of --text, --tasks and --needle",
+            next_step="slm evaluate TARGET --text FILE, --tasks NAMES, or --needle.",
+        )
+    if request.text is not None:
+        figures = api.evaluate_text(target, request=_part(request, TextRequest))
+        print(figures.model_dump_json(indent=2)) if as_json else print_text(figures)
+        return
+    if needle:
+        found = api.evaluate_needle(target, _part(request, NeedleRequest))
+        print(found.model_dump_json(indent=2)) if as_json else _print_needle(found)
+        return
+    scored = api.evaluate_tasks(target, request=_part(request, TaskRequest))
+    print(scored.model_dump_json(indent=2, exclude={"items"})) if as_json else _print_tasks(scored)
 
 
-def _print_text(figures: TextFigures) -> None:
+def _part(request: EvaluateRequest, kind: type[_Request]) -> _Request:
+    """The fields of one kind of evaluation; those of the other kinds must be as nobody gave them.
+
+    Raises:
+        UsageError: an option that means nothing here.
+    """
+    for field in type(request).options():
+        given = getattr(request, field.name)
+        if field.name not in kind.model_fields and given != field.default:
+            flag = (field.option.flags or (f"--{field.name.replace('_', '-')}",))[0]
+            others: dict[str, type[Request]] = {
+                "--text": TextRequest,
+                "--tasks": TaskRequest,
+                "--needle": NeedleRequest,
+            }
+            owners = [name for name, one in others.items() if field.name in one.model_fields]
+            raise UsageError(
+                f"{flag} means nothing here",
+                next_step=f"It belongs to {' and '.join(owners)}: leave it out.",
+            )
+    return kind.of(**{name: getattr(request, name) for name in kind.model_fields})
+
+
+def print_text(figures: TextFigures) -> None:
+    """Print figures over a text, a line for each."""
     print(
         f"{figures.target}: {figures.text}, {figures.scored_tokens} tokens in {figures.windows} windows of "
         f"{figures.window_tokens}, one every {figures.stride}"
@@ -62,3 +128,30 @@ def _print_row(name: str, figure: Estimate | None, form: str) -> None:
         else "  (one window: no interval)"
     )
     print(f"  {name}: {figure.value:{form}}{between}")
+
+
+def _print_needle(figures: NeedleFigures) -> None:
+    from toolkit.evaluate.needle.figures import heat_map
+    from toolkit.evaluate.needle.haystack import KINDS
+
+    print(f"{figures.target} on {figures.where}: needles found; depths down, lengths in tokens across")
+    for kind in KINDS:
+        print(f"\n{kind}: {figures.means[kind]:.1%}\n{heat_map(figures.scores, kind)}")
+    print(f"\nmean {figures.mean:.1%}")
+    if figures.middle is not None and figures.outside is not None:
+        print(f"in the middle (20 to 70 %) {figures.middle:.1%}, elsewhere {figures.outside:.1%}")
+
+
+def _print_tasks(figures: TaskFigures) -> None:
+    known = figures.asked - figures.answered
+    print(
+        f"{figures.target} on {figures.where}: {figures.asked} questions, {known} answered before; "
+        f"{figures.seconds:.0f} s"
+    )
+    for score in figures.scores:
+        error = f" ± {score.stderr:.4f}" if score.stderr is not None else ""
+        kept = "" if score.filter == "none" else f" ({score.filter})"
+        figure = f"{score.metric}{kept} {score.value:.4f}{error}"
+        print(f"  {score.task}, {score.shots} shots: {figure}, n = {score.n}")
+    for name, value in figures.means.items():
+        print(f"  {name}: {value:.4f}")

@@ -1,26 +1,27 @@
-"""What an evaluation is asked to do: `slm evaluate` and `toolkit.evaluate_text` alike."""
+"""What an evaluation is asked to do: `slm evaluate` and the functions of `toolkit` alike."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal
 
-from toolkit.request import Count, Flag, Option, Request, Text
+from toolkit.request import Count, CountOrZero, Flag, Option, Request, Text
 
-# As in the tables of most quantization papers' smaller models and of `make bench`.
+# As in the tables of most papers on quantization of smaller models, and of `make bench`.
 WINDOW_TOKENS = 512
 
-TARGET = Option("An artifact's folder, or a model: hub id, folder, .gguf file, random:NAME.", argument=True)
-SOURCE = Option(
-    "The model that the artifact was made from. Default: the one that its manifest names.",
-    flags=("--source",),
-)
+
+class _ModelRequest(Request):
+    """What all evaluations have in common."""
+
+    dtype: Annotated[
+        Literal["fp32", "bf16"], Option("Of a model that is no artifact, and of the source.")
+    ] = "fp32"
 
 
-class TextRequest(Request):
+class TextRequest(_ModelRequest):
     """Perplexity over a text, and divergence from the source."""
 
-    target: Annotated[Text, TARGET]
     text: Annotated[Path | None, Option("Perplexity and agreement with the source over this text.")] = None
     window: Annotated[
         Count | None, Option(f"Tokens of a window. Default: {WINDOW_TOKENS}, or the context if less.")
@@ -29,8 +30,53 @@ class TextRequest(Request):
         None
     )
     windows: Annotated[Count | None, Option("Take the first N windows only.")] = None
-    source: Annotated[Text | None, SOURCE] = None
+    source: Annotated[
+        Text | None,
+        Option("The model that the artifact was made from. Default: the one that its manifest names."),
+    ] = None
     compare: Annotated[Flag, Option("Compare an artifact with its source.")] = True
-    dtype: Annotated[
-        Literal["fp32", "bf16"], Option("Of a model that is no artifact, and of the source.")
-    ] = "fp32"
+
+
+class PlacedRequest(_ModelRequest):
+    """What questions to a model have in common: where they are answered."""
+
+    device: Annotated[
+        Text | None,
+        Option("Where an artifact runs: local (the default), or a serial.", flags=("--device", "-d")),
+    ] = None
+    threads: Annotated[
+        CountOrZero, Option("Engine threads; 0: the runner's choice.", flags=("--threads", "-t"))
+    ] = 0
+
+
+class TaskRequest(PlacedRequest):
+    """Scores of the harness's tasks, or of one's own."""
+
+    tasks: Annotated[
+        Text | None,
+        Option("Tasks of the harness or YAML files, with commas; or a preset: survey, in-context, quick."),
+    ] = None
+    shots: Annotated[
+        CountOrZero | None, Option("Examples in the prompt. Default: what each task says, else 0.")
+    ] = None
+    limit: Annotated[Count | None, Option("Items of each task. Default: all.")] = None
+    include_path: Annotated[Path | None, Option("A folder with YAML files of tasks of one's own.")] = None
+    truncate: Annotated[Flag, Option("Cut prompts that are longer than the context at their beginning.")] = (
+        False
+    )
+    seed: Annotated[CountOrZero, Option("Of the choice of examples, and of the needles.")] = 1234
+
+
+class NeedleRequest(PlacedRequest):
+    """Facts hidden in long texts."""
+
+    lengths: Annotated[
+        Text | None, Option("Of the texts with a needle, in tokens, with commas. Default: up to the context.")
+    ] = None
+    depths: Annotated[Text, Option("Where the needle stands, in percent.")] = "0,25,50,75,100"
+    trials: Annotated[Count, Option("Needles of each kind in each cell of the grid.")] = 2
+    seed: Annotated[CountOrZero, Option("Of the needles.")] = 1234
+
+
+class EvaluateRequest(TextRequest, TaskRequest, NeedleRequest):
+    """All that `slm evaluate` takes."""

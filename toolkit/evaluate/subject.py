@@ -127,7 +127,7 @@ def source_of(artifact: Artifact, named: str | None, settings: Settings) -> Mode
         SourceError: it is not to be found.
     """
     info = artifact.manifest.source
-    revision = info.revision if info.kind == "hub" and named is None else None
+    revision = info.revision if info.kind == "hub" and named in (None, info.id) else None
     try:
         source = resolve(named or info.id, settings, revision=revision)
     except SourceNotFound as error:

@@ -17,6 +17,8 @@ def hush_libraries() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    # The toolkit shows its own progress; read when tqdm is imported.
+    os.environ.setdefault("TQDM_DISABLE", "1")
     for name in ("torch", "torchao"):
         logging.getLogger(name).setLevel(logging.ERROR)
     from transformers.utils import is_torchao_available

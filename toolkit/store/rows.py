@@ -293,3 +293,67 @@ class StoredRun(RunSummary):
 
     repetitions: Sequence[Repetition]
     conditions: Sequence[Condition]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation of a model on tasks: what was judged, where, and how.
+
+    It holds what it needs to know of artifact and device itself: both may have no run. ``artifact_sha256``
+    and ``size_bytes`` are None for a model in transformers, whose ``backend`` is "transformers" and whose
+    ``quantization`` its type of numbers. ``place`` is where it ran, ``place_identity`` what tells that place
+    from all others. ``versions`` are those of harness, data sets' library and engine.
+    """
+
+    id: Name
+    created_unix_ns: Large
+    toolkit_version: Name
+    name: str
+    model: str
+    artifact_sha256: Hash | None
+    backend: Name
+    quantization: str
+    size_bytes: Large | None
+    place: Annotated[str, Characters(255)]
+    place_identity: Annotated[str, Characters(255)]
+    item_limit: int | None
+    seed: int
+    truncated: bool
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Score:
+    """A metric of a task in an evaluation.
+
+    ``items_sha256`` is over documents, prompts and targets: scores with another one are of other items.
+    """
+
+    task: Annotated[str, Characters(255)]
+    version: Name
+    shots: int
+    metric: LongName
+    filter: LongName
+    value: float
+    stderr: float | None
+    n: int
+    higher_is_better: bool | None
+    items_sha256: Hash
+
+
+@dataclass(frozen=True)
+class ScoredItem:
+    """One item's metrics; ``key`` is a hash over document, prompt and target."""
+
+    task: Annotated[str, Characters(255)]
+    shots: int
+    key: Name
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class StoredEvaluation:
+    """An evaluation with its scores; items are read apart."""
+
+    evaluation: Evaluation
+    scores: Sequence[Score]

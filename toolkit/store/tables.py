@@ -17,10 +17,20 @@ from sqlalchemy import (
 )
 
 from toolkit.store.row_columns import columns_of
-from toolkit.store.rows import Artifact, Condition, Device, Measurement, Repetition, Run
+from toolkit.store.rows import (
+    Artifact,
+    Condition,
+    Device,
+    Evaluation,
+    Measurement,
+    Repetition,
+    Run,
+    Score,
+    ScoredItem,
+)
 
 # The newest migration.
-SCHEMA = "0008"
+SCHEMA = "0009"
 
 metadata = MetaData()
 
@@ -112,4 +122,35 @@ tags = Table(
     Column("run_id", String(32), ForeignKey("runs.id"), primary_key=True),
     Column("tag", String(64), primary_key=True),
     Index("ix_tags_tag", "tag"),
+)
+
+evaluations = Table(
+    "evaluations",
+    metadata,
+    *columns_of(Evaluation, keys=["id"]),
+    Index("ix_evaluations_created_unix_ns", "created_unix_ns"),
+)
+
+
+def _of_evaluation() -> Column[str]:
+    return Column("evaluation_id", String(32), ForeignKey("evaluations.id"), nullable=False)
+
+
+scores = Table(
+    "scores",
+    metadata,
+    _numbered(),
+    _of_evaluation(),
+    *columns_of(Score),
+    Index("ix_scores_task", "task"),
+    Index("ix_scores_evaluation_id", "evaluation_id"),
+)
+
+scored_items = Table(
+    "scored_items",
+    metadata,
+    _numbered(),
+    _of_evaluation(),
+    *columns_of(ScoredItem),
+    Index("ix_scored_items_of_task", "evaluation_id", "task"),
 )

@@ -12,6 +12,7 @@ from toolkit.cli.results import (
     importing,
     listing,
     regress,
+    scores,
     show,
     sql,
     tagging,
@@ -27,6 +28,7 @@ app.command("export")(export.export_runs)
 app.command("import")(importing.import_runs)
 app.command("list")(listing.list_runs)
 app.command("regress")(regress.regress)
+app.command("scores")(scores.scores)
 app.command("show")(show.show)
 app.command("sql")(sql.sql)
 app.command("tag")(tagging.tag)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from toolkit.cli.results import selection
+from toolkit.cli.results.scores import print_scores
 from toolkit.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,7 +28,9 @@ def compare(
         "-a",
         help="What may differ: backend, quantization, version, device, ...; may be repeated.",
     ),
-    figure: str = typer.Option("decode", "--figure", "-f", help="decode, prefill, ttft, load, memory ..."),
+    figure: str = typer.Option(
+        "decode", "--figure", "-f", help="decode, prefill, ttft, load, memory ...; or a task."
+    ),
     where: str | None = selection.WHERE,
     device: str | None = selection.DEVICE,
     model: str | None = selection.MODEL,
@@ -46,18 +49,31 @@ def compare(
     Examples:
       slm results compare
       slm results compare --axis backend --where "model contains 'smollm2'"
+      slm results compare --axis quantization --figure arc_easy
       slm results compare 7k2m 9xq1 --axis quantization --figure memory
     """  # noqa: D301
     from toolkit.analysis.compared_figures import find_figure
     from toolkit.store import open_store
 
-    chosen, wanted = selection.chosen(where, [], device, model), find_figure(figure)
+    chosen = selection.chosen(where, [], device, model)
     with open_store(Settings.from_environment().store_url) as store:
+        if _is_task(store, figure):
+            print_scores(store, figure, None, model, as_json=as_json, seed=seed)
+            return
+        wanted = find_figure(figure)
         ids = [store.find_run_id(run_id) for run_id in run_ids or []]
         if axis:
             _rank(store, wanted, axis, chosen, ids, seed, as_json)
         else:
             _describe(store, wanted, chosen, ids, seed, as_json)
+
+
+def _is_task(store: Store, figure: str) -> bool:
+    """Whether quality is asked for: a figure of no run that is the name of a task with scores."""
+    from toolkit.analysis.compared_figures import FIGURES, SHORT_NAMES
+    from toolkit.store.evaluations import scored_tasks
+
+    return figure not in FIGURES and figure not in SHORT_NAMES and figure in scored_tasks(store)
 
 
 def _rank(

@@ -1,0 +1,113 @@
+"""Models are ranked on the very same items only, and compared item by item."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from toolkit.analysis.scores import p_value, paired, rank_scores
+from toolkit.store import open_store
+from toolkit.store.evaluations import add_evaluation, evaluations_of, items_of, scored_tasks
+from toolkit.store.rows import Evaluation, Score, ScoredItem, StoredEvaluation
+
+EVALUATION = Evaluation(
+    id="a1",
+    created_unix_ns=1,
+    toolkit_version="0.1.0",
+    name="m-fp32",
+    model="m",
+    artifact_sha256="a" * 64,
+    backend="onnxruntime",
+    quantization="fp32",
+    size_bytes=100,
+    place="local",
+    place_identity="local",
+    item_limit=None,
+    seed=1,
+    truncated=False,
+    versions={"lm-eval": "0.4.13"},
+)
+SCORE = Score("task", "1.0", 5, "acc", "none", 0.75, 0.1, 40, True, "f" * 64)
+
+
+def right(count: int, of: int = 40) -> list[ScoredItem]:
+    return [ScoredItem("task", 5, f"{i:032d}", {"acc,none": float(i < count)}) for i in range(of)]
+
+
+def stored(number: int, quantization: str, value: float, **changes: object) -> StoredEvaluation:
+    evaluation = replace(
+        EVALUATION,
+        id=f"e{number}",
+        created_unix_ns=number,
+        quantization=quantization,
+        artifact_sha256=quantization[0] * 64,
+        name=f"m-{quantization}",
+    )
+    return StoredEvaluation(evaluation, (replace(SCORE, value=value, **changes),))  # type: ignore[arg-type]
+
+
+def test_what_was_stored_comes_back(store_url: str) -> None:
+    with open_store(store_url) as store:
+        one = StoredEvaluation(EVALUATION, (SCORE, replace(SCORE, metric="acc_norm", stderr=None)))
+        add_evaluation(store, one, right(30))
+        assert evaluations_of(store) == evaluations_of(store, "task") == [one]
+        assert evaluations_of(store, "other") == []
+        assert scored_tasks(store) == ["task"]
+        assert items_of(store, "a1", "task", 5) == {item.key: item.metrics for item in right(30)}
+        assert items_of(store, "a1", "task", 0) == {}
+
+
+def test_the_latest_of_each_artifact_is_ranked_on_the_same_items_alone(sqlite_url: str) -> None:
+    with open_store(sqlite_url) as store:
+        add_evaluation(store, stored(1, "8da4w", 0.25), right(10))
+        add_evaluation(store, stored(2, "fp32", 0.75), right(30))
+        add_evaluation(store, stored(3, "8da4w", 0.5), right(20))
+        add_evaluation(store, stored(4, "4w", 0.9, items_sha256="0" * 64), right(36))
+        add_evaluation(store, stored(5, "mobile", 0.7, version="2.0"), right(28))
+        rankings = rank_scores(store, "task")
+        assert [[place.evaluation.id for place in ranking.places] for ranking in rankings] == [
+            ["e2", "e3"],
+            ["e4"],
+            ["e5"],
+        ]
+        best, second = rankings[0].places
+        assert best.paired is None and second.paired is not None
+        assert second.paired.difference == -0.25
+        assert second.paired.p_value == pytest.approx(2 / 2**10)
+        assert second.paired.interval.low < -0.25 < second.paired.interval.high <= 0
+        assert rank_scores(store, "task", model="other") == []
+
+
+def test_lower_is_better_where_the_metric_says_so(sqlite_url: str) -> None:
+    with open_store(sqlite_url) as store:
+        add_evaluation(store, stored(1, "8da4w", 9.0, higher_is_better=False), [])
+        add_evaluation(store, stored(2, "fp32", 7.0, higher_is_better=False), [])
+        [ranking] = rank_scores(store, "task")
+        assert [place.score.value for place in ranking.places] == [7.0, 9.0]
+        assert ranking.places[1].paired is None, "no items were kept"
+
+
+def test_mcnemars_test_is_the_exact_one() -> None:
+    # Table of the binomial distribution: 2 of 12 discordant pairs, two-sided.
+    differences = [1.0] * 2 + [-1.0] * 10 + [0.0] * 50
+    assert p_value(differences, random.Random(0)) == pytest.approx(2 * (1 + 12 + 66) / 4096)
+    assert p_value([0.0] * 9, random.Random(0)) == 1
+    assert p_value([1.0, -1.0], random.Random(0)) == 1
+
+
+def test_other_differences_are_judged_by_their_signs() -> None:
+    chance = random.Random(3)
+    half = [chance.gauss(0, 1) for _ in range(30)]
+    none = [*half, *(-one for one in half)]
+    some = [one + 0.8 for one in none]
+    assert p_value(none, chance) == 1
+    assert p_value(some, chance) < 0.01
+
+
+def test_items_of_one_alone_are_left_out() -> None:
+    ours = {"a": {"acc,none": 1.0}, "b": {"acc,none": 0.0}, "c": {"f1,none": 1.0}}
+    found = paired(ours, {"b": {"acc,none": 1.0}, "c": {"acc,none": 1.0}}, "acc,none")
+    assert found is not None and (found.items, found.difference) == (1, -1.0)
+    assert paired(ours, {}, "acc,none") is None

@@ -1,0 +1,186 @@
+"""The runner on a device answers as the original model does, in one process, and through a cut link."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from private_adb import AdbServer
+from questions import answers, assert_alike, questions
+from transformers import AutoModelForCausalLM
+from virtual_phones import running_phone
+
+from toolkit.artifact import Artifact
+from toolkit.devices.discovery import open_device
+from toolkit.devices.local import LocalDevice
+from toolkit.devices.virtual.emulation import bring_online
+from toolkit.devices.virtual.fleet import VirtualPhone
+from toolkit.devices.virtual.spec import PhoneSpec
+from toolkit.errors import BadLogits, RunnerFailed
+from toolkit.evaluate.host_scorer import HostScorer
+from toolkit.evaluate.on_device.runner_scorer import LinkPatience, RunnerScorer
+from toolkit.evaluate.on_device.wire import answer_of, request_lines
+from toolkit.evaluate.scoring import (
+    Answer,
+    ContinueAnswer,
+    ContinueRequest,
+    Request,
+    ScoreAnswer,
+    ScoreRequest,
+)
+from toolkit.evaluate.subject import subject_of
+from toolkit.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def wanted(original: Path) -> list[Answer]:
+    """By transformers, everything again for every question."""
+    model = AutoModelForCausalLM.from_pretrained(original, dtype=torch.float32).eval()
+    found: list[Answer] = []
+    for request in questions():
+        if isinstance(request, ContinueRequest):
+            ids = torch.tensor([request.tokens])
+            made = model.generate(ids, do_sample=False, max_new_tokens=6, min_new_tokens=6, eos_token_id=None)
+            tokens = made[0, ids.shape[1] :].tolist()
+            stop = tokens.index(2) if 2 in tokens else len(tokens)
+            found.append(ContinueAnswer(tuple(tokens[:stop])))
+            continue
+        with torch.no_grad():
+            logs = model(torch.tensor([request.tokens])).logits[0].double().log_softmax(-1)
+        targets = torch.tensor(request.tokens[request.first :])
+        rows = logs[request.first - 1 : -1]
+        picked = rows.gather(1, targets[:, None])[:, 0]
+        found.append(ScoreAnswer(tuple(picked.tolist()), bool((rows.argmax(-1) == targets).all())))
+    return found
+
+
+@pytest.fixture(scope="module")
+def phone(adb_server: AdbServer, settings: Settings) -> Iterator[VirtualPhone]:
+    with running_phone(adb_server.client, settings, PhoneSpec("scoring", model="Virtual Scorer")) as started:
+        yield started
+
+
+@pytest.mark.parametrize("kind", ["original", "onnx", "executorch"])
+def test_a_decoder_on_this_host_answers_as_transformers_does(
+    kind: str, wanted: list[Answer], settings: Settings, request: pytest.FixtureRequest
+) -> None:
+    target = request.getfixturevalue(kind)
+    subject = subject_of(str(getattr(target, "path", target)), settings)
+    scorer = HostScorer(subject.open(64), subject.name)
+    assert_alike(answers(scorer, questions()), wanted)
+    assert_alike(answers(scorer, questions()[::-1])[::-1], wanted)
+
+
+@pytest.mark.parametrize("kind", ["onnx", "executorch"])
+def test_the_runner_answers_as_transformers_does(
+    kind: str, wanted: list[Answer], settings: Settings, request: pytest.FixtureRequest
+) -> None:
+    scorer = RunnerScorer(LocalDevice(settings), request.getfixturevalue(kind), settings)
+    assert_alike(answers(scorer, questions()), wanted)
+    left = [path for path in (settings.data_dir / "local-device" / "runs").iterdir()]
+    assert left == []
+
+
+def test_a_phone_answers_as_this_host_does(
+    phone: VirtualPhone, quantized: Artifact, settings: Settings
+) -> None:
+    asked = questions()
+    here = answers(RunnerScorer(LocalDevice(settings), quantized, settings), asked)
+    there = answers(RunnerScorer(open_device(phone.serial, settings), quantized, settings), asked)
+    assert_alike(there, here, within=1e-6)
+
+
+def test_a_cut_link_costs_no_answer(
+    phone: VirtualPhone, adb_server: AdbServer, quantized: Artifact, settings: Settings
+) -> None:
+    asked: list[Request] = [
+        ScoreRequest((*range(3, 60 + item % 9), 100 + item % 150, *range(30, 120)), 40) for item in range(400)
+    ]
+    device = open_device(phone.serial, settings)
+    scorer = RunnerScorer(device, quantized, settings, patience=LinkPatience(60, 0.2))
+    found: dict[int, Answer] = {}
+    cut = threading.Event()
+
+    def cut_and_mend() -> None:
+        adb_server.client.disconnect(phone.serial)
+        cut.set()
+        time.sleep(1)
+        bring_online(phone, adb_server.client)
+
+    def on_answer(index: int, answer: Answer) -> None:
+        found[index] = answer
+        if len(found) == 5:
+            mending.start()
+
+    mending = threading.Thread(target=cut_and_mend)
+    scorer.answer(asked, on_answer)
+    mending.join()
+    assert cut.is_set()
+    here = answers(RunnerScorer(LocalDevice(settings), quantized, settings), asked)
+    assert_alike([found[index] for index in range(len(asked))], here, within=1e-6)
+
+
+def test_logits_that_are_no_numbers_and_too_long_texts_are_errors(
+    onnx: Artifact, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer = RunnerScorer(LocalDevice(settings), onnx, settings)
+    with pytest.raises(RunnerFailed, match="ran out of context"):
+        answers(scorer, [ContinueRequest((3, 4), 100_000)])
+
+    class Broken:
+        every_position = True
+
+        def reset(self) -> None: ...
+
+        def rewind(self, position: int) -> int:
+            return 0
+
+        def step(self, ids: object) -> torch.Tensor:
+            return torch.full((len(ids), 8), torch.nan)  # type: ignore[arg-type]
+
+    with pytest.raises(BadLogits, match="no number"):
+        answers(HostScorer(Broken(), "m"), [ScoreRequest((1, 2), 1)])
+    with pytest.raises(BadLogits, match="no number"):
+        answers(HostScorer(Broken(), "m"), [ContinueRequest((1, 2), 1)])
+
+
+@given(st.lists(st.tuples(st.lists(st.integers(0, 9), min_size=2, max_size=8), st.booleans()), max_size=8))
+def test_requests_are_written_so_that_they_can_be_read(texts: list[tuple[list[int], bool]]) -> None:
+    asked: list[Request] = [
+        ScoreRequest(tuple(ids), len(ids) - 1) if score else ContinueRequest(tuple(ids), 3, (7, 8))
+        for ids, score in texts
+    ]
+    before: list[int] = []
+    for line, request in zip(request_lines(asked, range(len(asked))), asked, strict=True):
+        kind, _index, keep, *rest = line.split()
+        own = rest[1:] if kind == "score" else rest[2:]
+        before = [*before[: int(keep)], *map(int, own)]
+        assert tuple(before) == request.tokens
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "{",
+        "[]",
+        '{"record":"end"}',
+        '{"record":"score","id":5,"log_probabilities":[-1],"greedy":true}',
+        '{"record":"score","id":0,"log_probabilities":[-1,-2],"greedy":true}',
+        '{"record":"score","id":0,"log_probabilities":[-1],"gree',
+        '{"record":"continuation","id":0,"token_ids":[1]}',
+    ],
+)
+def test_lines_that_are_no_answer_to_what_was_asked_are_none(line: str) -> None:
+    assert answer_of(line, {0: ScoreRequest((1, 2), 1)}) is None
+
+
+def test_a_probability_of_zero_arrives_as_such() -> None:
+    line = '{"record":"score","id":0,"log_probabilities":[-1e999],"greedy":false}'
+    assert answer_of(line, {0: ScoreRequest((1, 2), 1)}) == (0, ScoreAnswer((float("-inf"),), False))

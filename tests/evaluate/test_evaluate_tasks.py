@@ -1,0 +1,289 @@
+"""Scores are those of the harness's own model on the same weights, item by item, wherever they are taken."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from own_tasks import write_tasks
+from questions import share_cache
+
+import toolkit
+from toolkit.artifact import Artifact
+from toolkit.errors import (
+    ContextTooShort,
+    EvaluationError,
+    TaskDataMissing,
+    TaskInvalid,
+    TokenizerMismatch,
+    ToolkitError,
+    UnknownTask,
+    UsageError,
+)
+from toolkit.evaluate.on_device.asking import Asking
+from toolkit.evaluate.on_device.kept import KeptAnswers
+from toolkit.evaluate.scoring import ContinueAnswer, ContinueRequest, ScoreAnswer, ScoreRequest
+from toolkit.evaluate.tasks.figures import TaskFigures
+from toolkit.evaluate.tasks.presets import PRESETS, group_means
+from toolkit.settings import Settings
+
+ROUNDS = {"own_choice,own_letters,own_rolling,own_writing": 0, "own_choice,own_letters": 1}
+SEED = 7
+
+
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tasks(tmp_path_factory.mktemp("tasks"))
+
+
+@pytest.fixture(scope="module")
+def by_hflm(original: Path, tasks: Path) -> dict[str, dict[str, Any]]:
+    return {names: run_hflm(original, tasks, names, shots) for names, shots in ROUNDS.items()}
+
+
+def run_hflm(original: Path, tasks: Path, names: str, shots: int) -> dict[str, Any]:
+    from lm_eval import simple_evaluate
+    from lm_eval.models.huggingface import HFLM
+    from lm_eval.tasks import TaskManager
+
+    model = HFLM(pretrained=str(original), device="cpu", dtype="float32", batch_size=1)
+    found: dict[str, Any] = simple_evaluate(
+        model=model,
+        tasks=names.split(","),
+        num_fewshot=shots,
+        task_manager=TaskManager(include_path=str(tasks), include_defaults=False),
+        bootstrap_iters=0,
+        fewshot_random_seed=SEED,
+    )
+    return found
+
+
+def evaluate(target: Any, tasks: Path, settings: Settings, names: str, **options: Any) -> TaskFigures:
+    options = {"include_path": tasks, "seed": SEED} | options
+    return toolkit.evaluate_tasks(target, names, settings=settings, **options)
+
+
+def assert_scores_of(found: TaskFigures, wanted: dict[str, Any], *, within: float) -> None:
+    scores = {(score.task, f"{score.metric},{score.filter}"): score for score in found.scores}
+    for task, row in wanted["results"].items():
+        for metric, value in row.items():
+            if "," in metric and "_stderr" not in metric:
+                assert scores[task, metric].value == pytest.approx(value, rel=within, abs=within)
+    for task, samples in wanted["samples"].items():
+        ours = [item for item in found.items if item.task == task]
+        assert len(ours) == len(samples)
+        for item, sample in zip(ours, samples, strict=True):
+            for name in sample["metrics"]:
+                if isinstance(sample[name], int | float):
+                    wanted_value = float(sample[name])
+                    assert item.metrics[f"{name},none"] == pytest.approx(wanted_value, abs=within)
+
+
+@pytest.mark.parametrize("kind", ["original", "onnx", "executorch"])
+def test_every_kind_of_task_scores_as_the_harness_own_model_does(
+    kind: str,
+    by_hflm: dict[str, dict[str, Any]],
+    tasks: Path,
+    settings: Settings,
+    request: pytest.FixtureRequest,
+) -> None:
+    for names, shots in ROUNDS.items():
+        found = evaluate(request.getfixturevalue(kind), tasks, settings, names, shots=shots)
+        assert_scores_of(found, by_hflm[names], within=1e-3)
+        assert {score.shots for score in found.scores} == {shots}
+        choice = next(one for one in found.scores if (one.task, one.metric) == ("own_choice", "acc"))
+        assert (choice.n, choice.version) == (12, "3.0")
+        assert choice.stderr is not None
+        assert found.settings == {"limit": None, "seed": SEED, "truncate": False}
+        assert found.where == ("transformers fp32" if kind == "original" else "local")
+
+
+def test_what_was_answered_is_not_asked_again(quantized: Artifact, tasks: Path, settings: Settings) -> None:
+    first = evaluate(quantized, tasks, settings, "own_letters", limit=4)
+    assert first.answered == first.asked == 16
+    again = evaluate(quantized, tasks, settings, "own_letters")
+    assert (again.asked, again.answered) == (48, 32)
+    third = evaluate(quantized, tasks, settings, "own_letters")
+    assert (third.answered, third.scores) == (0, again.scores)
+    assert first.scores[0].items_sha256 != again.scores[0].items_sha256
+
+
+def test_an_evaluation_killed_at_any_moment_resumes_to_the_same_scores(
+    onnx: Artifact, tasks: Path, settings: Settings, tmp_path: Path
+) -> None:
+    wanted = evaluate(onnx, tasks, settings, "own_choice,own_rolling")
+    share_cache(settings.cache_dir, tmp_path / "cache")
+    environ = os.environ | {"SLM_CACHE_DIR": str(tmp_path / "cache"), "SLM_DATA_DIR": str(tmp_path / "data")}
+    command = [sys.executable, "-m", "toolkit.cli.main", "evaluate", str(onnx.path), "--json"]
+    command += ["--tasks", "own_choice,own_rolling", "--include-path", str(tasks), "--seed", str(SEED)]
+    kept = tmp_path / "cache" / "evaluations"
+    for least in (1, 20):
+        process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while process.poll() is None:
+            if sum(file.read_bytes().count(b"\n") for file in kept.glob("*.jsonl")) >= least:
+                process.send_signal(signal.SIGKILL)
+                break
+            time.sleep(0.01)
+        process.wait()
+    # As a kill in the middle of a write leaves it.
+    [file] = kept.glob("*.jsonl")
+    file.write_bytes(file.read_bytes() + b'{"key": "ab", "log_proba')
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    found = TaskFigures.model_validate_json(done.stdout)
+    assert found.answered < found.asked
+    assert found.scores == wanted.scores
+
+
+def test_the_tasks_of_the_survey_and_their_means() -> None:
+    names = {task for one in PRESETS["survey"].rounds for task in one.tasks}
+    assert len(names) == 12
+    scores = {name: 0.5 for name in names} | {"hellaswag": 0.57, "gsm8k": 0.1}
+    means = group_means(scores)
+    assert means == {
+        "commonsense": pytest.approx(0.51),
+        "problem solving": 0.5,
+        "mathematics": pytest.approx(0.3),
+        "Acc(Avg)": pytest.approx(0.505),
+    }
+    assert group_means({"gsm8k": 1.0}) == {}
+    assert [one.shots for one in PRESETS["in-context"].rounds] == [0, 1, 5]
+
+
+@pytest.mark.soak
+def test_the_harness_knows_every_task_of_the_presets() -> None:
+    from lm_eval.tasks import TaskManager
+
+    known = set(TaskManager().all_tasks)
+    asked = {task for preset in PRESETS.values() for one in preset.rounds for task in one.tasks}
+    assert asked <= known
+
+
+def write_yaml(folder: Path, name: str, text: str) -> None:
+    (folder / f"{name}.yaml").write_text(f"task: {name}\n{text}")
+
+
+def test_what_cannot_be_scored_says_why(
+    onnx: Artifact, original: Path, tasks: Path, settings: Settings, tmp_path: Path
+) -> None:
+    write_tasks(tmp_path)
+    start = (tmp_path / "own_choice.yaml").read_text().partition("\n")[2]
+    write_yaml(tmp_path, "own_long", start.replace("{{question}}", "{{question}} " + "and on " * 60))
+    write_yaml(tmp_path, "own_broken", start.replace("multiple_choice", "no_such_type"))
+    write_yaml(tmp_path, "own_absent", start.replace("items.jsonl", "none.jsonl"))
+    sampled = (tmp_path / "own_writing.yaml").read_text().partition("\n")[2]
+    write_yaml(tmp_path, "own_sampled", sampled.replace("do_sample: false", "do_sample: true"))
+    refused: list[tuple[str, dict[str, Any], type[ToolkitError], str]] = [
+        ("own_chioce", {}, UnknownTask, "'own_choice'"),
+        ("own_absent", {}, TaskDataMissing, "none.jsonl.*--fetch-only"),
+        ("own_broken", {}, TaskInvalid, "no_such_type"),
+        ("own_long", {}, ContextTooShort, "own_long.*--shots"),
+        ("own_sampled", {}, EvaluationError, "do_sample: false"),
+        (",", {}, UsageError, "--tasks"),
+        ("survey", {"shots": 3}, UsageError, "--shots"),
+        ("own_choice", {"include_path": tmp_path / "none"}, UsageError, "no folder"),
+    ]
+    for names, options, kind, words in refused:
+        with pytest.raises(kind, match=f"(?s){words}"):
+            evaluate(onnx, tmp_path, settings, names, **options)
+    with pytest.raises(UsageError, match="--device runs artifacts"):
+        evaluate(original, tmp_path, settings, "own_choice", device="local")
+    found = evaluate(onnx, tmp_path, settings, "own_long", truncate=True, limit=2)
+    assert found.scores[0].n == 2
+
+
+def test_a_tokenizer_of_another_model_is_refused(onnx: Artifact, tasks: Path, settings: Settings) -> None:
+    from toolkit.evaluate.subject import subject_of
+    from toolkit.evaluate.tasks.model import Limits, ScoredModel, tokenizer_of
+
+    subject = subject_of(str(onnx.path), settings)
+    tokenizer = tokenizer_of(onnx.path, subject.name)
+    asking = Asking(list, KeptAnswers(tasks / "x"), print)  # type: ignore[arg-type]
+    model = ScoredModel(subject.name, tokenizer, asking, Limits(64, 70))
+    with pytest.raises(TokenizerMismatch, match="70 embeddings"):
+        model._loglikelihood_tokens([(("", ""), [5, 71], [6])])
+
+
+def test_answers_survive_on_disk(tmp_path: Path) -> None:
+    file = tmp_path / "kept.jsonl"
+    asked = [ScoreRequest((1, 2), 1), ScoreRequest((1, 2, 3), 1), ContinueRequest((1, 2), 3, (4,))]
+    given = [ScoreAnswer((float("-inf"),), False), ScoreAnswer((-0.1, -1 / 3), True), ContinueAnswer((5,))]
+    for question, answer in zip(asked, given, strict=True):
+        KeptAnswers(file).add(question, answer)
+        with file.open("a") as cut:
+            cut.write('{"key": "cut')
+    kept = KeptAnswers(file)
+    assert [kept.get(question) for question in asked] == given
+    assert kept.get(ContinueRequest((1, 2), 3, (5,))) is None
+    assert len(kept) == 3
+
+
+def test_the_command_prints_a_line_per_score(
+    onnx: Artifact, tasks: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from typer.testing import CliRunner
+
+    from toolkit.cli.main import app
+
+    monkeypatch.setenv("SLM_DATA_DIR", str(settings.data_dir))
+    asked = [
+        "evaluate",
+        str(onnx.path),
+        "--tasks",
+        "own_choice",
+        "--include-path",
+        str(tasks),
+        "--limit",
+        "3",
+    ]
+    shown = CliRunner().invoke(app, asked)
+    assert shown.exit_code == 0, shown.output
+    assert "own_choice, 0 shots: acc 0." in shown.stdout
+    assert "n = 3" in shown.stdout
+    fetched = CliRunner().invoke(app, ["evaluate", *asked[2:-2], "--fetch-only"])
+    assert "1 tasks (own_choice)" in fetched.stdout, fetched.output
+    mixed = CliRunner().invoke(app, [*asked, "--window", "9"])
+    assert isinstance(mixed.exception, UsageError) and "--window" in str(mixed.exception)
+    json.loads(CliRunner().invoke(app, [*asked, "--json"]).stdout)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("kind", ["original", "onnx", "executorch"])
+def test_two_hundred_items_of_every_kind_score_as_the_harness_own_model_does(
+    kind: str, original: Path, settings: Settings, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    folder = write_tasks(tmp_path, items=200)
+    for names, shots in ROUNDS.items():
+        found = evaluate(request.getfixturevalue(kind), folder, settings, names, shots=shots)
+        assert_scores_of(found, run_hflm(original, folder, names, shots), within=1e-3)
+
+
+def test_scores_of_two_artifacts_are_ranked_item_by_item(
+    onnx: Artifact, quantized: Artifact, tasks: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from typer.testing import CliRunner
+
+    from toolkit.cli.main import app
+
+    store = f"sqlite:///{settings.data_dir / 'ranked.db'}"
+    own = dataclasses.replace(settings, store_url=store)
+    for artifact in (onnx, quantized):
+        evaluate(artifact, tasks, own, "own_choice")
+    monkeypatch.setenv("SLM_STORE_URL", store)
+    for command in (
+        ["scores", "own_choice"],
+        ["compare", "--axis", "quantization", "--figure", "own_choice"],
+    ):
+        shown = CliRunner().invoke(app, ["results", *command])
+        assert shown.exit_code == 0, shown.output
+        assert "own_choice, 0 shots: acc, n = 12" in shown.stdout
+        assert "against the best" in shown.stdout
+        assert onnx.name in shown.stdout and quantized.name in shown.stdout

@@ -1,0 +1,87 @@
+"""`slm results scores`: models ranked by what they know."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import typer
+
+from toolkit.cli.results import selection
+from toolkit.settings import Settings
+
+if TYPE_CHECKING:
+    from toolkit.analysis.scores import ScorePlace, ScoreRanking
+    from toolkit.store import Store
+
+
+def scores(
+    task: str | None = typer.Argument(
+        None, help="A task; all that were evaluated if none.", metavar="[TASK]"
+    ),
+    metric: str | None = typer.Option(None, "--metric", help="Rank by this one of its metrics only."),
+    model: str | None = selection.MODEL,
+    as_json: bool = selection.JSON,
+) -> None:
+    """Rank models by their scores on tasks, and compare each with the best item by item.
+
+    Scores are ranked where task, version, shots, metric and items are the same. A difference is one when the
+    paired test over the items says so: McNemar's where an item is right or wrong, else a randomization of
+    signs. See docs/evaluation.md.
+
+    \b
+    Examples:
+      slm results scores
+      slm results scores arc_easy --metric acc --model smollm2
+    """  # noqa: D301
+    from toolkit.store import open_store
+
+    with open_store(Settings.from_environment().store_url) as store:
+        print_scores(store, task, metric, model, as_json=as_json)
+
+
+def print_scores(
+    store: Store, task: str | None, metric: str | None, model: str | None, *, as_json: bool, seed: int = 0
+) -> None:
+    """Print the rankings of one task or of all."""
+    from toolkit.analysis.scores import rank_scores
+    from toolkit.store.evaluations import scored_tasks
+
+    tasks = [task] if task is not None else scored_tasks(store)
+    found = [
+        ranking
+        for name in tasks
+        for ranking in rank_scores(store, name, metric=metric, model=model, seed=seed)
+    ]
+    if as_json:
+        print(json.dumps([asdict(ranking) for ranking in found], indent=2))
+    elif found:
+        for ranking in found:
+            _print(ranking)
+    else:
+        print("no scores; see: slm evaluate --help")
+
+
+def _print(ranking: ScoreRanking) -> None:
+    print(f"{ranking.task}, {ranking.shots} shots: {ranking.metric}, n = {ranking.places[0].score.n}")
+    for place in ranking.places:
+        print(f"  {_cells(place)}")
+
+
+def _cells(place: ScorePlace) -> str:
+    from toolkit.analysis.scores import SIGNIFICANT
+
+    one, score = place.evaluation, place.score
+    error = f" ± {score.stderr:.4f}" if score.stderr is not None else ""
+    size = f", {one.size_bytes / 1e6:.1f} MB" if one.size_bytes is not None else ""
+    said = f"{score.value:.4f}{error}  {one.name} ({one.quantization}{size}, {one.place})"
+    if place.paired is None:
+        return said
+    compared = place.paired
+    word = "differs" if compared.p_value < SIGNIFICANT else "no difference"
+    low, high = compared.interval.low, compared.interval.high
+    return (
+        f"{said}  {compared.difference:+.4f} against the best (95 %: {low:+.4f} to {high:+.4f}; "
+        f"p = {compared.p_value:.3g}: {word})"
+    )

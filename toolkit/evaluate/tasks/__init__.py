@@ -1,0 +1,1 @@
+"""Task scores through EleutherAI's lm-evaluation-harness."""

@@ -1,0 +1,152 @@
+"""Tasks on a model: transformers, or an artifact in the runner on this machine or a phone."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from toolkit.errors import UsageError
+from toolkit.evaluate.on_device.asking import UNKNOWN_CONTEXT, asking, where
+from toolkit.evaluate.request import TaskRequest
+from toolkit.evaluate.subject import Subject
+from toolkit.evaluate.tasks import harness
+from toolkit.evaluate.tasks.figures import TaskFigures, items_of, means_of, scores_of
+from toolkit.evaluate.tasks.presets import PRESETS, Round
+from toolkit.progress import ProgressCallback, silent
+from toolkit.settings import Settings
+
+# Of the bootstrap that the harness takes for metrics without a formula.
+_BOOTSTRAP = 1000
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a request asks for: rounds of tasks, and how many items of each."""
+
+    rounds: tuple[Round, ...]
+    limit: int | None
+
+
+def work_of(request: TaskRequest) -> Work:
+    """The rounds of a preset, or the tasks named, as one.
+
+    Raises:
+        UsageError: no task, or shots beside a preset that says them itself.
+    """
+    names = tuple(name.strip() for name in (request.tasks or "").split(",") if name.strip())
+    if not names:
+        raise UsageError("no task to run", next_step=f"Pass --tasks a,b or a preset: {', '.join(PRESETS)}.")
+    if len(names) == 1 and names[0] in PRESETS:
+        preset = PRESETS[names[0]]
+        if request.shots is not None:
+            raise UsageError(
+                f"--shots: the preset {names[0]} says how many itself",
+                next_step="Leave --shots out, or name the tasks.",
+            )
+        return Work(preset.rounds, request.limit or preset.limit)
+    return Work((Round(names, request.shots),), request.limit)
+
+
+def fetch(request: TaskRequest) -> tuple[list[str], Path]:
+    """Bring the data of tasks onto this machine.
+
+    Returns:
+        The tasks, and the folder that holds their data.
+
+    Raises:
+        EvaluationError: a task that is unknown, unusable or not to be had.
+    """
+    harness.prepare()
+    from huggingface_hub.constants import HF_HOME
+
+    tasks = harness.Tasks(request.include_path)
+    names = [name for one in work_of(request).rounds for name in one.tasks]
+    found = {task for name in dict.fromkeys(names) for task in tasks.load([name])["tasks"]}
+    return sorted(found), Path(HF_HOME)
+
+
+def evaluate_tasks(
+    subject: Subject, request: TaskRequest, settings: Settings, *, progress: ProgressCallback = silent
+) -> TaskFigures:
+    """Run tasks on a model.
+
+    Args:
+        subject: the model.
+        request: tasks, shots, items, and where an artifact runs.
+        settings: caches; finished requests are kept there.
+        progress: called with (questions answered, questions) of each kind of request.
+
+    Raises:
+        EvaluationError: a task that is unknown or without data, prompts that do not fit, broken logits.
+        DeviceError: the device failed; what it answered is kept.
+    """
+    harness.prepare()
+    from lm_eval import simple_evaluate
+
+    from toolkit.evaluate.tasks.model import Limits, ScoredModel, tokenizer_of
+
+    started = time.monotonic()
+    work = work_of(request)
+    tasks = harness.Tasks(request.include_path)
+    # What is wrong with a task shows before a model is loaded.
+    loaded = [list(_top_level(tasks.load(one.tasks))) for one in work.rounds]
+    questions = asking(subject, request, settings, progress)
+    with ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slm-tokenizer-")))
+        model = ScoredModel(
+            subject.name,
+            tokenizer_of(subject.write_tokenizer(scratch), subject.name),
+            questions,
+            Limits(subject.context_length or UNKNOWN_CONTEXT, subject.vocab_size, request.truncate),
+        )
+        scores, items = [], []
+        for one, chosen in zip(work.rounds, loaded, strict=True):
+            results: dict[str, Any] = simple_evaluate(
+                model=model,
+                tasks=chosen,
+                num_fewshot=one.shots,
+                limit=work.limit,
+                bootstrap_iters=_BOOTSTRAP,
+                log_samples=True,
+                random_seed=request.seed,
+                numpy_random_seed=request.seed,
+                torch_random_seed=request.seed,
+                fewshot_random_seed=request.seed,
+            )
+            scores += scores_of(results)
+            items += items_of(results)
+    return TaskFigures(
+        target=subject.name,
+        artifact_sha256=subject.artifact.manifest.sha256 if subject.artifact else None,
+        where=where(subject, request),
+        scores=scores,
+        means=means_of(scores) if len(work.rounds) <= 2 else {},
+        settings={"limit": work.limit, "seed": request.seed, "truncate": request.truncate},
+        versions=_versions(subject),
+        asked=questions.asked,
+        answered=questions.answered,
+        seconds=round(time.monotonic() - started, 3),
+        items=items,
+    )
+
+
+def _top_level(loaded: dict[str, Any]) -> list[Any]:
+    groups = loaded.get("groups", {})
+    nested = {child for children in loaded.get("group_map", {}).values() for child in children}
+    grouped = {task.task_name for group in groups.values() for task in group.get_all_tasks()}
+    found = [group for name, group in groups.items() if name not in nested]
+    return found + [task for name, task in loaded["tasks"].items() if name not in grouped]
+
+
+def _versions(subject: Subject) -> dict[str, str]:
+    names = ["lm-eval", "datasets", "transformers"]
+    found = {name: version(name) for name in names}
+    if subject.artifact is not None:
+        backend = subject.artifact.manifest.backend
+        found[backend.name] = backend.version
+    return found

@@ -1,0 +1,67 @@
+"""Evaluations in the store: written whole, read by task."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from toolkit.store import tables
+from toolkit.store.row_columns import column_names, row_of, values_of
+from toolkit.store.rows import Evaluation, Score, ScoredItem, StoredEvaluation
+from toolkit.store.store import Store
+
+
+def add_evaluation(store: Store, stored: StoredEvaluation, items: Sequence[ScoredItem]) -> None:
+    """Write an evaluation with its scores and items in one transaction."""
+    evaluation = stored.evaluation
+    with store.writing() as connection:
+        connection.execute(sa.insert(tables.evaluations), values_of(evaluation))
+        for table, rows in ((tables.scores, stored.scores), (tables.scored_items, items)):
+            if rows:
+                values = [{"evaluation_id": evaluation.id, **values_of(row)} for row in rows]
+                connection.execute(sa.insert(table), values)
+
+
+def evaluations_of(store: Store, task: str | None = None) -> list[StoredEvaluation]:
+    """Evaluations with their scores, the latest first.
+
+    Args:
+        store: where they are.
+        task: only those of this task, and its scores alone; None for all.
+    """
+    scores = tables.scores
+    chosen = sa.select(scores.c.evaluation_id, *_columns(scores, Score)).order_by(scores.c.id)
+    if task is not None:
+        chosen = chosen.where(scores.c.task == task)
+    evaluations = sa.select(*_columns(tables.evaluations, Evaluation)).order_by(
+        tables.evaluations.c.created_unix_ns.desc(), tables.evaluations.c.id
+    )
+    by_evaluation: dict[str, list[Score]] = defaultdict(list)
+    with store.reading() as connection:
+        for row in connection.execute(chosen).mappings():
+            by_evaluation[row["evaluation_id"]].append(row_of(Score, row, ""))
+        rows = [row_of(Evaluation, row, "") for row in connection.execute(evaluations).mappings()]
+    return [StoredEvaluation(row, tuple(by_evaluation[row.id])) for row in rows if row.id in by_evaluation]
+
+
+def items_of(store: Store, evaluation_id: str, task: str, shots: int) -> dict[str, dict[str, float]]:
+    """An evaluation's items of a task: metrics by the item's key. Of a group, its tasks' are none."""
+    items = tables.scored_items.c
+    query = sa.select(items.key, items.metrics).where(
+        items.evaluation_id == evaluation_id, items.task == task, items.shots == shots
+    )
+    with store.reading() as connection:
+        return {key: dict(metrics) for key, metrics in connection.execute(query)}
+
+
+def scored_tasks(store: Store) -> list[str]:
+    """Names of the tasks that any evaluation has a score of."""
+    with store.reading() as connection:
+        return sorted(connection.scalars(sa.select(tables.scores.c.task).distinct()))
+
+
+def _columns(table: sa.Table, row: Any) -> list[sa.ColumnElement[Any]]:
+    return [table.c[name].label(name) for name in column_names(row)]
