@@ -33,6 +33,7 @@ MECHANISMS = {
     "a recurrence with a decay for each channel and column": "mamba",
     "recurrences beside attention, keys shared by heads": "bamba",
     "a recurrence over channels": "recurrent_gemma",
+    "a delta rule, heads and tokens in one dimension": "olmo_hybrid",
 }
 EXPERTS = {
     "experts, and a gated one that all tokens use": "qwen2_moe",

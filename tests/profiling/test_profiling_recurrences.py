@@ -33,7 +33,7 @@ def test_greedy_tokens_equal_the_host_whatever_the_chunks_are(
         "--backend",
         engine,
         "--quant",
-        "8da4w",
+        "fp32",
         "-o",
         str(folder),
     ]

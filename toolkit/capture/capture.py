@@ -27,6 +27,7 @@ from toolkit.capture.graph import SEQUENCE, DecoderGraph, Op, Ref, references
 from toolkit.capture.inlined import recognize_attention
 from toolkit.capture.patches import ATTENTION, register_attention, traced_operators
 from toolkit.capture.recurrences import with_state_names
+from toolkit.capture.rows import split_rows
 from toolkit.capture.simplify import simplify, without_dead_code
 from toolkit.errors import UnsupportedModel
 from toolkit.files import write_whole
@@ -224,7 +225,7 @@ def _to_graph(program: torch.export.ExportedProgram, limit: int) -> DecoderGraph
     ops = with_state_names(_numbered(ops))
     graph = DecoderGraph(tuple(ops), parameters, constants, output)
     _check_operands(graph)
-    graph = simplify(graph)
+    graph = simplify(split_rows(graph))
     graph = without_dead_code(recognize_attention(graph, limit))
     _check(graph)
     return graph
