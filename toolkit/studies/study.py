@@ -91,6 +91,7 @@ for _name in (
     "latency-overview",
     "memory-overview",
     "memory-context",
+    "latency-breakdown",
     "quantization",
     "hardware",
     "energy",
