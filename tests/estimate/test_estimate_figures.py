@@ -12,7 +12,7 @@ from toolkit.cli.main import app
 from toolkit.compress.plan import plan_from_flags
 from toolkit.engines import ENGINES
 from toolkit.errors import SourceNotFound, ToolkitError, UsageError
-from toolkit.estimate.estimate import estimate
+from toolkit.estimate.estimate import estimate, predict
 from toolkit.estimate.stored import stored_matrices
 from toolkit.export.estimate import estimate_conversion
 from toolkit.export.request import ConvertRequest
@@ -104,6 +104,17 @@ def test_the_parts_of_memory_are_the_peak() -> None:
     # Keys and values of 2 layers, 2 heads of 16, float32.
     assert figures["kv_cache_bytes"] == 2 * 2 * 2 * 16 * 128 * 4
     assert figures["decode_bytes"] == figures["decode_weights_bytes"] + figures["kv_cache_bytes"]
+
+
+def test_a_device_s_roof_is_predicted_and_said_to_be() -> None:
+    done = run.invoke(app, ["estimate", "llama-tiny", "--quant", "8da8w", "--device", "local"])
+    assert done.exit_code == 0, done.output
+    assert "predicted, at most" in done.output
+    request = ConvertRequest.of(model="llama-tiny", quant="8da8w")
+    found = estimate_conversion(request, Settings.from_environment()).estimate
+    roof = predict(found, read_bytes_per_second=1e9, int8_ops_per_second=2e9)
+    assert roof.decode_tokens_per_second == 1e9 / (found.decode_weights_bytes + found.kv_cache_bytes)
+    assert roof.prefill_tokens_per_second == 256 / (found.prefill_flops / 2e9)
 
 
 def test_a_model_without_a_config_goes_by_its_facts() -> None:

@@ -12,7 +12,9 @@ from toolkit.cli.request_options import takes
 from toolkit.export.request import ConvertRequest
 
 if TYPE_CHECKING:
+    from toolkit.estimate.estimate import Prediction
     from toolkit.export.estimate import EstimatedConversion
+    from toolkit.settings import Settings
 
 
 @takes(ConvertRequest)
@@ -25,6 +27,10 @@ def estimate(
         int | None,
         typer.Option("--prompt-tokens", min=1, help="Of the prefill; default: 512, or the tokens."),
     ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option("--device", "-d", help="Measure this device, and predict the most tokens per second."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Estimate size, memory and arithmetic of a model on an engine; no weights are read or fetched.
@@ -36,6 +42,7 @@ def estimate(
       slm estimate Qwen2-0.5B --quant 8da4w --context 2048
       slm estimate random:llama-tiny --backend executorch --quant 8da8w --json
       slm estimate OpenELM-270M --tokens 640 --prompt-tokens 512
+      slm estimate SmolLM-135M --quant 8da4w --device local
     """  # noqa: D301
     from toolkit.cli.text_output import write_text
     from toolkit.export.estimate import estimate_conversion
@@ -43,10 +50,32 @@ def estimate(
     from toolkit.settings import Settings
 
     hush_libraries()
-    found = estimate_conversion(
-        request, Settings.from_environment(), text=tokens, prompt_tokens=prompt_tokens
+    settings = Settings.from_environment()
+    found = estimate_conversion(request, settings, text=tokens, prompt_tokens=prompt_tokens)
+    roof = None if device is None else _predicted(found, device, settings)
+    if as_json:
+        predicted = None if roof is None else asdict(roof)
+        write_text(json.dumps(_plain(found) | {"predicted": predicted}, indent=2) + "\n")
+        return
+    write_text(_sheet(found))
+    if roof is not None:
+        write_text(
+            f"{'predicted, at most':20}{roof.prefill_tokens_per_second:.1f} tok/s prefill, "
+            f"{roof.decode_tokens_per_second:.1f} tok/s decode on {device}\n"
+        )
+
+
+def _predicted(found: EstimatedConversion, device: str, settings: Settings) -> Prediction:
+    from toolkit.devices.discovery import open_device
+    from toolkit.estimate.estimate import predict
+    from toolkit.profiling.session.measuring import measure_roofline
+
+    points = measure_roofline(open_device(device, settings), settings).points
+    return predict(
+        found.estimate,
+        read_bytes_per_second=max(point.read_bytes_per_second for point in points),
+        int8_ops_per_second=max(point.int8_ops_per_second for point in points),
     )
-    write_text(json.dumps(_plain(found), indent=2) + "\n" if as_json else _sheet(found))
 
 
 def _plain(found: EstimatedConversion) -> dict[str, Any]:

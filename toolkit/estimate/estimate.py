@@ -112,6 +112,33 @@ class Estimate:
         return self.decode_weights_bytes + self.decode_states_bytes
 
 
+@dataclass(frozen=True)
+class Prediction:
+    """Speeds that a device cannot exceed; predicted, not measured.
+
+    Attributes:
+        prefill_tokens_per_second: all products at the device's int8 throughput.
+        decode_tokens_per_second: all bytes of a step at its memory bandwidth.
+    """
+
+    prefill_tokens_per_second: float
+    decode_tokens_per_second: float
+
+
+def predict(found: Estimate, *, read_bytes_per_second: float, int8_ops_per_second: float) -> Prediction:
+    """The roof over an estimate.
+
+    Args:
+        found: of the model on an engine.
+        read_bytes_per_second: what the device reads at most.
+        int8_ops_per_second: what it multiplies and adds at most.
+    """
+    return Prediction(
+        prefill_tokens_per_second=found.prompt_tokens * int8_ops_per_second / found.prefill_flops,
+        decode_tokens_per_second=read_bytes_per_second / found.decode_bytes,
+    )
+
+
 def estimate(
     shape: DecoderShape,
     stored: Sequence[StoredMatrix],
