@@ -131,3 +131,14 @@ def test_an_error_that_nobody_expects_keeps_its_traceback() -> None:
     assert edge.explain(OSError("something")) is None
     with pytest.raises(ConnectionRefusedError):
         edge.run(lambda: (_ for _ in ()).throw(ConnectionRefusedError(errno.ECONNREFUSED, "refused")))
+
+
+@pytest.mark.parametrize(
+    "words", [("models", "list", "--all"), ("results", "columns"), ("runtime", "engines")]
+)
+def test_a_command_whose_reader_is_gone_ends_quietly(settings: Settings, words: tuple[str, ...]) -> None:
+    process = slm(settings, *words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    assert (process.wait(timeout=60), process.stderr.read()) == (141, b"")
+    process.stderr.close()

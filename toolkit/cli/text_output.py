@@ -11,8 +11,14 @@ from toolkit.cli.edge import SIGPIPE_CODE, discard_stdout
 from toolkit.errors import UsageError
 
 
-class OutputClosed(Exception):
-    """Whoever read stdout is gone. No OSError: a device's output has a pipe of its own to lose."""
+class OutputClosed(SystemExit):
+    """Whoever read stdout is gone. No OSError: a device's output has a pipe of its own to lose.
+
+    Where nobody catches it, the program ends as a closed pipe ends any other.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(SIGPIPE_CODE)
 
 
 def write_text(text: str) -> None:
@@ -30,6 +36,7 @@ def write_text(text: str) -> None:
         sys.stdout.write(printable)
         sys.stdout.flush()
     except BrokenPipeError:
+        discard_stdout()
         raise OutputClosed from None
     except OSError as error:
         discard_stdout()
