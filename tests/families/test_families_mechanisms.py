@@ -49,6 +49,8 @@ OTHER_EXPERTS = (
     "hunyuan_v1_moe",
     "mellum",
     "afmoe",
+    "granite_swa",
+    "mimo_v2_flash",
 )
 
 
