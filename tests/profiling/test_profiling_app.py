@@ -129,7 +129,9 @@ def test_an_app_killed_for_memory_brings_no_figures(
     slm: SlmProcess, installed: VirtualPhone, artifact: Artifact, settings: Settings
 ) -> None:
     process = slm("profile", artifact.path, "-d", installed.serial, *ENDLESS_FLAGS, "--runner", "app")
-    for pid in wait_for(app_pids, timeout_s=120):
+    runs = installed.root / "data/data/slm.toolkit.app/runs"
+    wait_for(lambda: list(runs.glob("*/stdout")), timeout_s=120)
+    for pid in app_pids():
         os.kill(pid, signal.SIGKILL)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 9 and "killed by signal 9" in err

@@ -133,6 +133,8 @@ for _name, _parts in {
     "context": ("context_length", "artifact_sha256"),
     "threads": ("threads", "affinity"),
     "power": ("power_source",),
+    # An app brings its own runner and engine library; "runner" is a setting.
+    "runner": ("runner", *_VERSION),
     "gate": _GATE,
 }.items():
     AXES.register(_name, _parts)
