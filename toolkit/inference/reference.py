@@ -83,19 +83,42 @@ def _logits(model: Any, ids: Sequence[Sequence[int]], first_position: int) -> to
 
 @contextmanager
 def streamed(model: nn.Module, weights: Weights, tied: Mapping[str, str]) -> Iterator[None]:
-    """Read each module's own parameters just before it runs and drop them right after."""
-    handles = []
+    """Read each module's own parameters just before it runs and drop them right after.
+
+    A module whose parameters another one reads (a mixer that convolves with its child's weight itself) gives
+    them when asked.
+    """
+    handles, classes = [], []
     for name, module in model.named_modules():
         own = {key: f"{name}.{key}".lstrip(".") for key in _stored(module)}
         if own:
             stored = {key: tied.get(full, full) for key, full in own.items()}
-            load, drop = _hooks(weights, stored)
+            held: dict[str, torch.Tensor] = {}
+            load, drop = _hooks(weights, stored, held)
             handles += [module.register_forward_pre_hook(load), module.register_forward_hook(drop)]
+            classes.append((module, type(module)))
+            module.__class__ = _read_when_asked(type(module), weights, stored, held)
     try:
         yield
     finally:
         for handle in handles:
             handle.remove()
+        for module, own_class in classes:
+            module.__class__ = own_class
+
+
+def _read_when_asked(
+    kind: type[nn.Module], weights: Weights, stored: Mapping[str, str], held: Mapping[str, torch.Tensor]
+) -> type[nn.Module]:
+    """A module's class whose stored tensors are there also while the module does not run."""
+
+    def attribute(module: nn.Module, key: str) -> Any:
+        # No attribute of the object's own: parameters and buffers end here.
+        if key in stored and key not in held:
+            return weights.read(stored[key])
+        return kind.__getattr__(module, key)
+
+    return type(kind.__name__, (kind,), {"__getattr__": attribute, "__module__": kind.__module__})
 
 
 def _stored(module: nn.Module) -> list[str]:
@@ -111,19 +134,27 @@ def _stored(module: nn.Module) -> list[str]:
     return [*(key for key, value in module._parameters.items() if value is not None), *buffers]
 
 
-def _hooks(weights: Weights, stored: Mapping[str, str]) -> tuple[Any, Any]:
-    placeholders: dict[str, Any] = {}
+def _hooks(weights: Weights, stored: Mapping[str, str], held: dict[str, torch.Tensor]) -> tuple[Any, Any]:
+    """What loads a module's tensors, and what puts the placeholders, which ``held`` keeps, back."""
 
     def load(module: nn.Module, inputs: object) -> None:
         for key, name in stored.items():
-            placeholders[key] = getattr(module, key)
-            if key in module._parameters:
-                module._parameters[key] = nn.Parameter(weights.read(name), requires_grad=False)
-            else:
-                module._buffers[key] = weights.read(name)
+            placeholder = (module._parameters if key in module._parameters else module._buffers)[key]
+            assert placeholder is not None, "stored names are those that hold something"
+            held[key] = placeholder
+            _put(module, key, weights.read(name))
 
     def drop(module: nn.Module, inputs: object, output: object) -> None:
-        for key, value in placeholders.items():
-            (module._parameters if key in module._parameters else module._buffers)[key] = value
+        for key in list(held):
+            _put(module, key, held.pop(key))
 
     return load, drop
+
+
+def _put(module: nn.Module, key: str, value: torch.Tensor) -> None:
+    if key not in module._parameters:
+        module._buffers[key] = value
+    elif isinstance(value, nn.Parameter):
+        module._parameters[key] = value
+    else:
+        module._parameters[key] = nn.Parameter(value, requires_grad=False)
