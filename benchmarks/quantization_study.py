@@ -17,9 +17,11 @@ from pathlib import Path
 import torch
 
 from toolkit.artifact import TensorQuantization
+from toolkit.capture.capture import capture
+from toolkit.capture.parts import matrix_parts
 from toolkit.capture.skeleton import build_skeleton, tied_names
 from toolkit.compress.algorithms import quantize
-from toolkit.compress.plan import QuantizationPlan, Role, plan_from_flags
+from toolkit.compress.plan import QuantizationPlan, Role, for_model, plan_from_flags
 from toolkit.compress.schemes import SCHEMES
 from toolkit.compress.spec import tensor_spec
 from toolkit.evaluate.likelihood import divergence, negative_log_likelihood, perplexity
@@ -75,11 +77,11 @@ class RoundTrip:
         return "lm_head" if name in self.vocabulary else "linear"
 
 
-def parse_plan(text: str, *, tied: bool, layers: int) -> QuantizationPlan:
+def parse_plan(text: str, *, tied: bool) -> QuantizationPlan:
     """``preset=NAME``, or ``linears=SPEC,vocabulary=SPEC`` with SPEC as scheme:group:sym|asym:algorithm."""
     parts = dict(part.split("=", 1) for part in text.split(","))
     if "preset" in parts:
-        return plan_from_flags(parts["preset"], tied=tied, layers=layers)
+        return plan_from_flags(parts["preset"], tied=tied)
     linear, vocabulary = _spec(parts["linears"]), _spec(parts["vocabulary"])
     return QuantizationPlan(linear=linear, embedding=vocabulary, lm_head=vocabulary)
 
@@ -99,11 +101,12 @@ def main() -> None:
     tied = tied_names(model)
     output = next(name for name, module in model.named_modules() if module is model.get_output_embeddings())
     vocabulary = frozenset({f"{output}.weight", *tied.values(), "model.embed_tokens.weight"})
+    parts = matrix_parts(capture(model, source.config), tied)
     reference: list[torch.Tensor] = []
     base = 0.0
     print("plan | weights, MB | perplexity | vs fp32 | KL, nats\n--- | ---: | ---: | ---: | ---:", flush=True)
     for text in ("preset=fp32", *(arguments.plan or PLANS[1:])):
-        plan = parse_plan(text, tied=bool(tied), layers=source.config.num_hidden_layers)
+        plan = for_model(parse_plan(text, tied=bool(tied)), parts)
         weights = RoundTrip(source, plan, vocabulary)
         logits = [streamed_logits(model, weights, tied, [list(one.ids)])[0, :-1] for one in windows]
         nll = sum(

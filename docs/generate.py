@@ -17,6 +17,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
+FAMILIES = ROOT / "docs" / "families.md"
 NOTE = "<!-- Written by `make docs`; do not edit. -->\n"
 
 
@@ -29,6 +30,7 @@ def main() -> None:
             stale.unlink()
     for name, text in written.items():
         (REFERENCE / name).write_text(text, encoding="utf-8")
+    FAMILIES.write_text(families(), encoding="utf-8")
 
 
 def pages() -> dict[str, str]:
@@ -277,6 +279,62 @@ def support(tests: Sequence[str]) -> str:
     for model_type, backends in tested.items():
         cells = (", ".join(backends[name]) or "-" for name in _BACKENDS.values())
         lines.append(f"| {model_type} | {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
+
+
+def families() -> str:
+    """What was measured of tiny models of each family; ``toolkit/models/support.csv`` holds it."""
+    from toolkit.engines import ENGINES
+    from toolkit.models.support import Support, read_support
+
+    rows = read_support()
+    titles = {name: ENGINES.get(name).title for name in ENGINES}
+    places = {(row.config, row.engine, row.scheme): row for row in rows}
+    configs = {row.config: row.model_type for row in rows}
+    judged = {engine: [r for r in rows if (r.engine, r.scheme) == (engine, "fp32")] for engine in titles}
+    counts = []
+    for engine, title in titles.items():
+        known = [row for row in judged[engine] if row.outcome != "unjudged"]
+        passed = [row for row in known if row.outcome == "converts"]
+        types = {row.model_type for row in known if row.model_type}
+        good = types - {row.model_type for row in known if row.outcome != "converts"}
+        counts.append(
+            f"{title} {len(passed)} of {len(known)} configs, all of {len(good)} of {len(types)} model types"
+        )
+
+    def cell(row: Support | None) -> str:
+        if row is None:
+            return "not run"
+        if row.outcome != "converts":
+            return row.outcome
+        return f"{row.difference:.1e}" if row.divergence is None else f"KL {row.divergence:.2g}"
+
+    lines = [
+        NOTE,
+        "# Families of models\n",
+        "Tiny configs with random weights (`tests/families/configs/`) are converted, then run in the "
+        "engine's own Python runtime over a prefill, single steps and a prefill in chunks, beside "
+        "transformers. In fp32 the number is the largest difference of a logit, allowed are 1e-3; in "
+        "8da4w it is the mean KL divergence in nats, allowed is the scheme's parity limit. "
+        "`tests/families/matrix.py` measures, `make soak` compares. Configs named `q-` try out single "
+        "switches, `*-remote` have code in their folder that is not run, of `*-multimodal` the text "
+        "decoder is taken. unjudged: transformers itself does not run it.\n",
+        f"In fp32 convert: {'; '.join(counts)}.\n",
+        "| config | model type | "
+        + " | ".join(f"{title}, {scheme}" for title in titles.values() for scheme in ("fp32", "8da4w"))
+        + " |",
+        "| --- | --- |" + " ---: |" * 2 * len(titles),
+    ]
+    for config, model_type in configs.items():
+        cells = [
+            cell(places.get((config, engine, scheme))) for engine in titles for scheme in ("fp32", "8da4w")
+        ]
+        lines.append(f"| {config} | {model_type or '-'} | {' | '.join(cells)} |")
+    lines += ["\n## Why the others do not\n", "| config | on | reason |", "| --- | --- | --- |"]
+    for row in rows:
+        # What is refused in fp32 is refused in any scheme.
+        if row.outcome != "converts" and (row.scheme == "fp32" or row.outcome == "wrong"):
+            lines.append(f"| {row.config} | {titles[row.engine]}, {row.scheme} | {_cell(row.reason)} |")
     return "\n".join([*lines, ""])
 
 

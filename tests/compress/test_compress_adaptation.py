@@ -41,7 +41,7 @@ def test_onnx_runtime_takes_every_plan_as_it_is() -> None:
     for quant, size, symmetric, tied in product(
         [*SCHEMES, *PRESETS, "source"], [None, *GROUP_SIZES, PER_CHANNEL], [None, True, False], [True, False]
     ):
-        plan = plan_from_flags(quant, group_size=size, symmetric=symmetric, tied=tied, layers=2)
+        plan = plan_from_flags(quant, group_size=size, symmetric=symmetric, tied=tied)
         adapted = adapt(
             plan, ONNXRUNTIME.capabilities, keep_groups=size is not None, keep_grid=symmetric is not None
         )
@@ -58,7 +58,7 @@ def test_an_engine_may_refuse_an_algorithm() -> None:
     picky = dataclasses.replace(
         ONNXRUNTIME, capabilities=dataclasses.replace(ONNXRUNTIME.capabilities, algorithms=("rtn",))
     )
-    check_supported(plan_from_flags("8da4w", algorithm="rtn", tied=True, layers=2), picky)
-    check_supported(plan_from_flags("fp16", tied=True, layers=2), picky)
+    check_supported(plan_from_flags("8da4w", algorithm="rtn", tied=True), picky)
+    check_supported(plan_from_flags("fp16", tied=True), picky)
     with pytest.raises(UnknownScheme, match="does not take matrices that hqq quantized"):
-        check_supported(plan_from_flags("8da4w", algorithm="hqq", tied=True, layers=2), picky)
+        check_supported(plan_from_flags("8da4w", algorithm="hqq", tied=True), picky)

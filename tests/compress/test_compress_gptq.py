@@ -77,11 +77,11 @@ def test_a_group_size_that_does_not_divide_is_refused() -> None:
 
 
 def test_a_plan_knows_that_it_needs_calibration() -> None:
-    assert plan_from_flags("8da4w", algorithm="gptq", tied=True, layers=2).calibrated
-    assert not plan_from_flags("8da4w", tied=True, layers=2).calibrated
+    assert plan_from_flags("8da4w", algorithm="gptq", tied=True).calibrated
+    assert not plan_from_flags("8da4w", tied=True).calibrated
 
 
 def test_a_table_of_its_own_has_no_inputs_to_calibrate_with() -> None:
-    plan = plan_from_flags("8da4w", algorithm="gptq", tied=False, layers=2)
+    plan = plan_from_flags("8da4w", algorithm="gptq", tied=False)
     assert (plan.lm_head.algorithm, plan.embedding.algorithm) == ("gptq", "hqq")
-    assert plan_from_flags("8da4w", algorithm="gptq", tied=True, layers=2).embedding.algorithm == "gptq"
+    assert plan_from_flags("8da4w", algorithm="gptq", tied=True).embedding.algorithm == "gptq"

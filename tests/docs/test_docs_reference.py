@@ -18,6 +18,11 @@ def test_no_page_has_drifted_from_the_code(made: dict[str, str]) -> None:
     assert not drifted, f"docs/reference/{{{','.join(drifted)}}} differ from the code; run: make docs"
 
 
+def test_the_table_of_families_is_what_was_measured() -> None:
+    kept = (DOCS / "families.md").read_text(encoding="utf-8")
+    assert kept == generator().families(), "docs/families.md differs from the measurements; run: make docs"
+
+
 def test_no_page_depends_on_the_terminal(made: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
     assert generator().command_line() == made["cli.md"]

@@ -58,9 +58,7 @@ def convert_model(tmp_path: Path, settings: Settings) -> Callable[..., Artifact]
         model: str | ModelSource, quant: str = "fp32", backend: EngineName = "executorch", **flags: Any
     ) -> Artifact:
         source = resolve(model, settings) if isinstance(model, str) else model
-        plan = plan_from_flags(
-            quant, tied=source.config.tie_word_embeddings, layers=source.config.num_hidden_layers
-        )
+        plan = plan_from_flags(quant, tied=source.config.tie_word_embeddings)
         plan = adapt(plan, ENGINES.get("executorch").capabilities, keep_groups=False, keep_grid=False)
         request = ConvertRequest.of(model=source.name, quant=quant, backend=backend, **flags)
         output = tmp_path / f"{source.name}-{backend}-{quant}-{request.logits}"

@@ -33,7 +33,7 @@ XNNPACK = EXECUTORCH.capabilities
 def test_what_xnnpack_lacks_is_refused_with_what_it_has(
     quant: str, flags: dict[str, Any], reason: str
 ) -> None:
-    plan = plan_from_flags(quant, **flags, tied=False, layers=2)
+    plan = plan_from_flags(quant, **flags, tied=False)
     plan = adapt(plan, XNNPACK, keep_groups="group_size" in flags, keep_grid="symmetric" in flags)
     with pytest.raises(UnknownScheme, match=reason) as caught:
         check_supported(plan, EXECUTORCH)
@@ -42,21 +42,19 @@ def test_what_xnnpack_lacks_is_refused_with_what_it_has(
 
 @pytest.mark.parametrize("quant", ["fp32", "8w", "8da8w", "4w", "8da4w", "mobile-4bit", "mobile-8bit"])
 def test_names_alone_are_adapted(quant: str) -> None:
-    plan = plan_from_flags(quant, tied=True, layers=2)
+    plan = plan_from_flags(quant, tied=True)
     check_supported(adapt(plan, XNNPACK, keep_groups=False, keep_grid=False), EXECUTORCH)
 
 
 def test_a_vocabulary_in_finer_groups_than_there_are_gets_eight_bits() -> None:
-    plan = adapt(
-        plan_from_flags("mobile-4bit", tied=True, layers=2), XNNPACK, keep_groups=False, keep_grid=False
-    )
+    plan = adapt(plan_from_flags("mobile-4bit", tied=True), XNNPACK, keep_groups=False, keep_grid=False)
     assert (plan.lm_head.scheme, plan.embedding.scheme) == ("8da8w", "8w")
     assert plan.lm_head.group_size == plan.embedding.group_size == 0
     assert plan.lm_head.symmetric and plan.embedding.symmetric
 
 
 def test_asymmetric_groups_stay_as_they_are_asked_for() -> None:
-    plan = plan_from_flags("8da4w", symmetric=False, tied=True, layers=2)
+    plan = plan_from_flags("8da4w", symmetric=False, tied=True)
     adapted = adapt(plan, XNNPACK, keep_groups=False, keep_grid=True)
     check_supported(adapted, EXECUTORCH)
     assert adapted == plan

@@ -6,18 +6,21 @@ import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from toolkit.capture.rope import first_long_position
 from toolkit.engines.onnxruntime.session import OnnxDecoder
 from toolkit.errors import ToolkitError
+from toolkit.evaluate.parity import threshold
 from toolkit.export.convert import convert
 from toolkit.export.request import ConvertRequest
 from toolkit.inference.decoder import Decoder
+from toolkit.models.support import Support
 from toolkit.settings import Settings
 from toolkit.sources import ModelSource, resolve
 
@@ -25,20 +28,6 @@ CONFIGS = Path(__file__).parent / "configs"
 ENGINES: tuple[str, ...] = ("onnxruntime", "executorch")
 PREFILL, STEPS, CHUNK = 40, 8, 16
 ALLOWED = 1e-3
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a config on an engine.
-
-    Attributes:
-        kind: "converts", "wrong" (converts, and says something else than transformers), "refused", or
-            "unjudged": converts, but transformers itself does not run it.
-        text: largest difference of a logit, or the reason.
-    """
-
-    kind: str
-    text: str
 
 
 def tiny_source(name: str, folder: Path, settings: Settings) -> ModelSource:
@@ -49,42 +38,57 @@ def tiny_source(name: str, folder: Path, settings: Settings) -> ModelSource:
     return resolve(f"random:{file}", settings)
 
 
-def outcome(name: str, engine: str, folder: Path, settings: Settings) -> Outcome:
-    """Convert to fp32, then prefill, single steps and a prefill in chunks."""
-    target = folder / f"{name}-{engine}"
+def outcome(name: str, engine: str, folder: Path, settings: Settings, scheme: str = "fp32") -> Support:
+    """Convert, then prefill, single steps and a prefill in chunks."""
+    target = folder / f"{name}-{engine}-{scheme}"
+    found = Support(name, "", engine, scheme, "refused")
     try:
         source = tiny_source(name, folder, settings)
-        request = ConvertRequest.of(model=source.name, quant="fp32", backend=engine, parity_check=False)
+        found = replace(found, model_type=source.config.model_type)
+        request = ConvertRequest.of(model=source.name, quant=scheme, backend=engine, parity_check=False)
         artifact = convert(source, request, target, settings)
     except ToolkitError as error:
         reason = str(error).splitlines()[0].replace(str(folder), "").lstrip("/")
-        return Outcome("refused", reason.removeprefix(f"random-{name}: "))
+        return replace(found, reason=reason.removeprefix(f"random-{name}: ").removeprefix(f"random:/{name}/"))
     try:
         ids = np.random.default_rng(7).integers(3, source.config.vocab_size, PREFILL + STEPS).tolist()
         try:
-            expected = _transformers_logits(source, ids)[PREFILL - 1 :]
+            # Longrope's tables are made for the whole context, whatever the text's length.
+            start = first_long_position(source.config, artifact.manifest.context_length)
+            expected = _transformers_logits(source, ids, start)[PREFILL - 1 :]
         except (RuntimeError, ValueError, TypeError, AttributeError, ImportError, KeyError) as error:
-            return Outcome("unjudged", f"transformers: {str(error).splitlines()[0][:120]}")
+            return replace(
+                found, outcome="unjudged", reason=f"transformers: {str(error).splitlines()[0][:120]}"
+            )
         if expected.std() < 0.05:
-            return Outcome("unjudged", "its logits hardly depend on anything")
+            return replace(found, outcome="unjudged", reason="its logits hardly depend on anything")
         with decoder(engine, artifact.path) as loaded:
-            difference = _difference(loaded, ids, expected)
+            difference, divergence = _difference(loaded, ids, expected)
     finally:
         shutil.rmtree(target, ignore_errors=True)
-    return Outcome("converts" if difference <= ALLOWED else "wrong", f"{difference:.1e}")
+    if scheme == "fp32":
+        right = difference <= ALLOWED
+        return replace(found, outcome="converts" if right else "wrong", difference=float(f"{difference:.1e}"))
+    stored = artifact.manifest.quantization
+    specs = (stored.linear, stored.embedding, stored.lm_head, *stored.overrides.values())
+    right = divergence <= threshold(specs).mean_kl
+    return replace(found, outcome="converts" if right else "wrong", divergence=float(f"{divergence:.1e}"))
 
 
-def _difference(loaded: Decoder, ids: list[int], expected: torch.Tensor) -> float:
-    rows = [loaded.step(ids[:PREFILL])[-1:], *(loaded.step([token]) for token in ids[PREFILL:])]
-    differences = [(torch.cat(rows) - expected).abs().max()]
+def _difference(loaded: Decoder, ids: list[int], expected: torch.Tensor) -> tuple[float, float]:
+    """Largest difference of a logit, and mean divergence in nats."""
+    rows = torch.cat([loaded.step(ids[:PREFILL])[-1:], *(loaded.step([token]) for token in ids[PREFILL:])])
+    differences = [(rows - expected).abs().max()]
     loaded.reset()
     for start in range(0, PREFILL, CHUNK):
         chunk = loaded.step(ids[start : min(start + CHUNK, PREFILL)])
     differences.append((chunk[-1] - expected[0]).abs().max())
-    return float(torch.stack(differences).max())
+    ours, theirs = rows.double().log_softmax(-1), expected.double().log_softmax(-1)
+    divergence = (theirs.exp() * (theirs - ours)).sum(-1).mean().clamp_min(0)
+    return float(torch.stack(differences).max()), float(divergence)
 
 
-def _transformers_logits(source: ModelSource, ids: list[int]) -> torch.Tensor:
+def _transformers_logits(source: ModelSource, ids: list[int], start: int) -> torch.Tensor:
     """The whole text at once, by transformers' plainest attention."""
     from transformers import AutoModelForCausalLM
 
@@ -97,8 +101,9 @@ def _transformers_logits(source: ModelSource, ids: list[int]) -> torch.Tensor:
     model.load_state_dict(weights, strict=False)
     model.tie_weights()
     model.eval()
+    positions = {"position_ids": torch.arange(start, start + len(ids))[None]} if start else {}
     with torch.no_grad():
-        logits: torch.Tensor = model(torch.tensor([ids]), use_cache=False).logits[0]
+        logits: torch.Tensor = model(torch.tensor([ids]), use_cache=False, **positions).logits[0]
     return logits.to(torch.float32)
 
 

@@ -40,6 +40,13 @@ SAMPLE = (
     "MiniCPM3-4B",
     "RecurrentGemma-2B",
     "LFM2-350M",
+    # Own architectures.
+    "OpenELM-270M",
+    "MiniCPM-1B",
+    "MobileLLM-125M",
+    "MobiLlama-1B",
+    "Qwen-1.8B",
+    "DCLM-1B",
 )
 BUILDABLE = shipped().buildable()
 
@@ -263,7 +270,7 @@ def test_csv_and_json_hold_the_same_facts(slm: Any) -> None:
 def test_bad_input_is_told(slm: Any) -> None:
     for words, error in (
         (["show", "smolm-135m"], UnknownModel),
-        (["show", "OpenELM-3B", "--config"], UnknownModel),
+        (["show", "MobiLlama-0.5B", "--config"], UnknownModel),
         (["compare", "Phi-1", "phi-1"], UsageError),
         (["list", "--attention", "XHA"], UsageError),
         (["list", "--since", "yesterday"], UsageError),

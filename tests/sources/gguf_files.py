@@ -39,16 +39,16 @@ def write_model(
 ) -> None:
     writer = gguf.GGUFWriter(path, architecture)
     for key, value in (_metadata(source.config, architecture) | (metadata or {})).items():
-        _add(writer, key, value)
+        add_key(writer, key, value)
     arch = next(key for key, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture)
     names = gguf.get_tensor_name_map(arch, source.config.num_hidden_layers)
     for parameter in source.weights.names():
         module, _, suffix = parameter.rpartition(".")
         name = f"{names.get_name(module)}.{suffix}"
         if name not in skip:
-            _add_tensor(writer, name, _converted(parameter, source), matrix_type)
+            add_tensor(writer, name, _converted(parameter, source), matrix_type)
     for name, values in (tensors or {}).items():
-        _add_tensor(writer, name, values, "F32")
+        add_tensor(writer, name, values, "F32")
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -88,7 +88,7 @@ def _metadata(config: Any, architecture: str) -> dict[str, Any]:
     return fields
 
 
-def _add(writer: gguf.GGUFWriter, key: str, value: Any) -> None:
+def add_key(writer: gguf.GGUFWriter, key: str, value: Any) -> None:
     if value is None:
         return
     if isinstance(value, bool):
@@ -103,7 +103,7 @@ def _add(writer: gguf.GGUFWriter, key: str, value: Any) -> None:
         writer.add_string(key, value)
 
 
-def _add_tensor(writer: gguf.GGUFWriter, name: str, values: NDArray[np.float32], matrix_type: str) -> None:
+def add_tensor(writer: gguf.GGUFWriter, name: str, values: NDArray[np.float32], matrix_type: str) -> None:
     # llama.cpp keeps vectors, and gpt2's positions, in full precision.
     if values.ndim < 2 or name == "position_embd.weight" or matrix_type == "F32":
         writer.add_tensor(name, values)

@@ -185,10 +185,11 @@ def test_metadata_that_is_missing_is_named(write_gguf: WriteGguf, settings: Sett
         resolve(str(path), settings)
 
 
-def test_part_of_a_split_file_is_refused(write_gguf: WriteGguf, settings: Settings) -> None:
+def test_a_part_that_is_not_named_as_one_is_refused(write_gguf: WriteGguf, settings: Settings) -> None:
     path = write_gguf("llama-tiny", metadata={"split.count": 3})
-    with pytest.raises(SourceError, match="one of 3 parts"):
+    with pytest.raises(MissingWeights, match="one of 3 parts") as caught:
         resolve(str(path), settings)
+    assert caught.value.next_step and "-00001-of-00003.gguf" in caught.value.next_step
 
 
 def test_llama3_rotary_scaling_is_recovered(write_gguf: WriteGguf, settings: Settings) -> None:

@@ -78,8 +78,8 @@ def test_letters_case_makes_no_other_model(settings: Settings) -> None:
 
 
 def test_a_model_without_a_config_says_why(settings: Settings) -> None:
-    with pytest.raises(SourceNotFound, match="differ by layer"):
-        resolve("random:OpenELM-270M", settings)
+    with pytest.raises(SourceNotFound, match="serves all blocks"):
+        resolve("random:MobiLlama-0.5B", settings)
 
 
 @pytest.mark.parametrize(

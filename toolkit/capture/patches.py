@@ -181,6 +181,9 @@ def _rope_table(name: str, module: nn.Module) -> Callable[..., Any] | None:
 
     def forward(hidden: Tensor, position_ids: Tensor, layer_type: str | None = None) -> Any:
         dim, is_complex = widths[layer_type]
+        if position_ids.dim() == 3:
+            # A row each for time, height and width; of text all are the same (m-rope).
+            position_ids = position_ids[0]
         table = name if layer_type is None else f"{name}:{layer_type}"
         cos, sin = torch.ops.slm.rope_table(position_ids, table, dim)
         return torch.complex(cos, sin) if is_complex else (cos, sin)

@@ -65,9 +65,14 @@ def layer_of(op: Op) -> tuple[str, int] | None:
 
 
 def is_head(graph: DecoderGraph, tied: Mapping[str, str], op: Op) -> bool:
-    """Whether a linear is the output projection: tied to the table, or the one that yields the logits."""
-    name = op.args[1].name
-    return op.name == graph.output or name in tied or name.startswith("lm_head.")
+    """Whether a linear is the output projection: the last one before the logits, whatever scales them."""
+    return next((one.name == op.name for one in _last_linears(graph)), False)
+
+
+def _last_linears(graph: DecoderGraph) -> Iterator[Op]:
+    for op in ancestors(graph, Ref(graph.output), until=("aten.linear",)):
+        if op.target == "aten.linear":
+            yield op
 
 
 def linear_matrix(graph: DecoderGraph, tied: Mapping[str, str], op: Op) -> Matrix:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from toolkit.capture.graph import DecoderGraph, Op, Ref
+from toolkit.capture.parts import matrix_parts
 from toolkit.capture.patterns import linear_matrix
 from toolkit.models.layers import Layer, MixtureOfExperts
 from toolkit.models.shape import DecoderShape, MatrixShape, elements
@@ -43,6 +44,7 @@ def decoder_shape(
         matrices=tuple(matrices.values()),
         other_parameters=sum(elements(shape) for name, shape in rest.items() if name not in experts),
         tied=bool(tied),
+        parts=matrix_parts(graph, tied),
         rotary_dims=tuple(tables.values()),
         longest=getattr(config, "max_position_embeddings", None),
     )

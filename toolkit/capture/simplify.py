@@ -22,8 +22,36 @@ _NO_OPS = (
 
 def simplify(graph: DecoderGraph) -> DecoderGraph:
     """Drop operations without effect, write Conv1D as the linear that it is, say each thing in one way."""
-    graph = _conv1d_to_linear(without_no_ops(graph))
+    graph = _positions_as_given(_conv1d_to_linear(without_no_ops(graph)))
     return without_dead_code(without_no_ops(normalize(without_dead_code(graph))))
+
+
+# What may change the form of the positions and not their order along the text.
+_REPEATS = ("aten.unsqueeze", "aten.expand", "aten.view", "aten.reshape", "aten.select", "aten.slice")
+
+
+def _positions_as_given(graph: DecoderGraph) -> DecoderGraph:
+    """Rotary tables looked up with positions that were repeated, and one of the repeats taken: m-rope."""
+    position = Ref("position_ids")
+
+    def source(ref: Any) -> Any:
+        op = graph.by_name.get(ref.name) if isinstance(ref, Ref) else None
+        while op is not None and op.target in _REPEATS and _along_the_text(op.shape):
+            ref = op.args[0]
+            op = graph.by_name.get(ref.name)
+        return ref
+
+    ops = tuple(
+        replace(op, args=(position, *op.args[1:]))
+        if op.target == "slm.rope_table" and source(op.args[0]) == position
+        else op
+        for op in graph.ops
+    )
+    return replace(graph, ops=ops)
+
+
+def _along_the_text(shape: tuple[int | str, ...] | None) -> bool:
+    return shape is not None and shape[-1] == SEQUENCE and all(isinstance(size, int) for size in shape[:-1])
 
 
 def without_dead_code(graph: DecoderGraph) -> DecoderGraph:

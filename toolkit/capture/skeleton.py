@@ -17,6 +17,9 @@ from toolkit.errors import UnsupportedModel
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
 
+# How transformers' own constructors fail on a config that lacks something, or that they have no model for.
+_BUILDING_ERRORS = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, ImportError)
+
 
 def build_skeleton(config: PretrainedConfig) -> PreTrainedModel:
     """Instantiate the causal LM of a config with parameters on the meta device.
@@ -47,13 +50,14 @@ def build_skeleton(config: PretrainedConfig) -> PreTrainedModel:
                 raise
             # Models with a soft cap or an attention of their own have the plain one only.
             model = build("eager")
-    except ValueError as error:
+        _materialize_buffers(model)
+    except _BUILDING_ERRORS as error:
         raise UnsupportedModel(
-            f"transformers has no causal language model for model type {config.model_type!r}",
+            f"transformers has no causal language model of model type {config.model_type!r} for this config"
+            f" ({type(error).__name__}: {(str(error).splitlines() or [''])[0][:160]})",
             subject=config.name_or_path or config.model_type,
-            next_step=f"Only decoder-only models can be converted. ({str(error).splitlines()[0][:160]})",
+            next_step="Check the config; only decoder-only models can be converted.",
         ) from None
-    _materialize_buffers(model)
     model.eval()
     skeleton: PreTrainedModel = model
     return skeleton
@@ -61,13 +65,19 @@ def build_skeleton(config: PretrainedConfig) -> PreTrainedModel:
 
 def _materialize_buffers(model: Any) -> None:
     """Give every buffer its real value by transformers' own initializer; parameters stay on meta."""
-    for module in model.modules():
-        own = [name for name, buffer in module.named_buffers(recurse=False) if buffer.is_meta]
+    from transformers import PreTrainedModel
+
+    owners: dict[str, Any] = {"": model}
+    for name, module in model.named_modules():
+        # The model that the module belongs to: a decoder within a larger model has an initializer of its own.
+        owner = module if isinstance(module, PreTrainedModel) else owners[name.rpartition(".")[0]]
+        owners[name] = owner
+        own = [key for key, buffer in module.named_buffers(recurse=False) if buffer.is_meta]
         if not own:
             continue
-        for name in own:
-            module._buffers[name] = torch.empty_like(module._buffers[name], device="cpu")
-        model._init_weights(module)
+        for key in own:
+            module._buffers[key] = torch.empty_like(module._buffers[key], device="cpu")
+        owner._init_weights(module)
 
 
 def parameter_names(model: PreTrainedModel) -> list[str]:

@@ -65,6 +65,7 @@ def adapt(
         embedding=vocabulary(plan.embedding),
         lm_head=vocabulary(plan.lm_head) if dynamic_head else linear(plan.lm_head),
         overrides=tuple((pattern, linear(spec)) for pattern, spec in plan.overrides),
+        parts=tuple((part, linear(spec)) for part, spec in plan.parts),
     )
 
 
@@ -79,7 +80,7 @@ def check_supported(plan: QuantizationPlan, engine: EngineSpec) -> None:
         raise _refusal(
             engine, "cannot keep all of a GGUF file's integers (mobile-4bit keeps its 4-bit linears)"
         )
-    linears = (plan.linear, plan.lm_head, *(spec for _, spec in plan.overrides))
+    linears = plan.products
     for spec in linears:
         groups = can.linears.get(spec.scheme)
         if groups is None or (groups and spec.group_size not in groups):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Literal
@@ -13,6 +13,7 @@ from toolkit.compress.presets import PRESETS, Preset
 from toolkit.compress.schemes import SCHEMES
 from toolkit.compress.spec import check_tied, tensor_spec
 from toolkit.errors import UnknownScheme
+from toolkit.models.shape import Part
 from toolkit.registry import unknown_name
 
 Role = Literal["linear", "embedding", "lm_head"]
@@ -32,6 +33,7 @@ class QuantizationPlan:
         lm_head: the output projection.
         overrides: (pattern, spec) pairs for linears; the first pattern that matches the tensor's name
             (shell style, "*.v_proj.weight") wins.
+        parts: (part, spec) pairs for linears that play a part, until a model's graph says which those are.
         preset: name of the preset that the plan came from.
         carry_over: what to take over from a source that holds integers itself, instead of quantizing again:
             "all" of it, exactly (``--quant source``); its 4-bit "linears", in the form that the engine runs
@@ -43,14 +45,20 @@ class QuantizationPlan:
     embedding: TensorQuantization
     lm_head: TensorQuantization
     overrides: tuple[tuple[str, TensorQuantization], ...] = ()
+    parts: tuple[tuple[Part, TensorQuantization], ...] = ()
     preset: str | None = None
     carry_over: Literal["nothing", "linears", "all"] = "nothing"
 
     @property
     def calibrated(self) -> bool:
         """Whether any matrix is quantized for the inputs that it sees."""
-        specs = (self.linear, self.lm_head, *(spec for _, spec in self.overrides))
-        return any(spec.algorithm in CALIBRATED_ALGORITHMS for spec in specs)
+        return any(spec.algorithm in CALIBRATED_ALGORITHMS for spec in self.products)
+
+    @property
+    def products(self) -> tuple[TensorQuantization, ...]:
+        """Specs of everything that is multiplied with."""
+        apart = (spec for _, spec in (*self.overrides, *self.parts))
+        return (self.linear, self.lm_head, *apart)
 
     def spec_for(self, tensor_name: str, role: Role) -> TensorQuantization:
         """The quantization of one tensor."""
@@ -73,7 +81,6 @@ def plan_from_flags(
     embedding: str | None = None,
     lm_head: str | None = None,
     tied: bool,
-    layers: int,
 ) -> QuantizationPlan:
     """Build the plan; a flag left at None takes the preset's value, or the default.
 
@@ -85,7 +92,6 @@ def plan_from_flags(
         embedding: scheme of the token embedding; by default the lm_head's without its activation part.
         lm_head: scheme of the output projection; by default that of ``quant``.
         tied: embedding and lm_head are one matrix; a scheme given for one of them then holds for both.
-        layers: decoder layers of the model; presets may treat the first and last one apart.
 
     Raises:
         UnknownScheme: no such scheme, preset or algorithm.
@@ -117,10 +123,22 @@ def plan_from_flags(
         linear=adjusted(preset.linear),
         embedding=table,
         lm_head=head,
-        overrides=tuple((pattern, adjusted(spec)) for pattern, spec in preset.overrides_for(layers)),
+        parts=tuple((part, adjusted(spec)) for part, spec in preset.parts),
         preset=quant if quant in PRESETS else None,
         carry_over=preset.carry_over,
     )
+
+
+def for_model(plan: QuantizationPlan, parts: Mapping[str, Part]) -> QuantizationPlan:
+    """The plan with its parts turned into a model's matrices.
+
+    Args:
+        plan: as the flags gave it.
+        parts: what matrices play which part, by name.
+    """
+    specs = dict(plan.parts)
+    named = tuple((name, specs[part]) for name, part in parts.items() if part in specs)
+    return replace(plan, overrides=(*plan.overrides, *named), parts=())
 
 
 def with_exact(plan: QuantizationPlan, names: Sequence[str]) -> QuantizationPlan:

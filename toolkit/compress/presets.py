@@ -7,6 +7,7 @@ from typing import Literal
 
 from toolkit.artifact import TensorQuantization
 from toolkit.errors import UnknownScheme
+from toolkit.models.shape import Part
 from toolkit.registry import Registry
 
 
@@ -17,18 +18,14 @@ class Preset:
     Attributes:
         linear: the decoder layers' matrices.
         vocabulary: embedding and lm_head; the embedding drops the activation part.
-        overrides: (pattern, spec) for linears, where "{last}" stands for the last layer's index.
+        parts: (part, spec) for linears that play a part, whatever they are called.
         carry_over: as in QuantizationPlan.
     """
 
     linear: TensorQuantization
     vocabulary: TensorQuantization
-    overrides: tuple[tuple[str, TensorQuantization], ...] = ()
+    parts: tuple[tuple[Part, TensorQuantization], ...] = ()
     carry_over: Literal["nothing", "linears", "all"] = "nothing"
-
-    def overrides_for(self, layers: int) -> tuple[tuple[str, TensorQuantization], ...]:
-        """The overrides of a model with so many layers."""
-        return tuple((pattern.replace("{last}", str(layers - 1)), spec) for pattern, spec in self.overrides)
 
 
 PRESETS: Registry[Preset] = Registry("quantization preset", UnknownScheme)
@@ -37,18 +34,15 @@ _FOUR_BIT = TensorQuantization(scheme="8da4w", group_size=32, symmetric=False, a
 _EIGHT_BIT = TensorQuantization(scheme="8da8w", group_size=32, symmetric=True, algorithm="hqq")
 
 # The vocabulary in groups of 16: it is a fifth of a small decoder, and its output side decides every token.
-# The value projections and the last down projection in 8 bits: 3 % of the weights, and a third of the
-# divergence that 4-bit linears cause. A source whose linears are 4-bit blocks already keeps them: rounding
-# a second time, to another grid, costs more than the first time did.
+# The value projections and the last down projection in 8 bits: 3 % of the weights where values have a matrix
+# of their own, and a third of the divergence that 4-bit linears cause. A source whose linears are 4-bit
+# blocks already keeps them: rounding a second time, to another grid, costs more than the first time did.
 PRESETS.register(
     "mobile-4bit",
     Preset(
         linear=_FOUR_BIT,
         vocabulary=_FOUR_BIT.model_copy(update={"group_size": 16}),
-        overrides=(
-            ("*.v_proj.weight", _EIGHT_BIT),
-            ("*.{last}.mlp.down_proj.weight", _EIGHT_BIT),
-        ),
+        parts=(("value", _EIGHT_BIT), ("last_down", _EIGHT_BIT)),
         carry_over="linears",
     ),
 )

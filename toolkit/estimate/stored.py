@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from toolkit.compress.fitting import Columns, fitted
-from toolkit.compress.plan import QuantizationPlan
+from toolkit.compress.plan import QuantizationPlan, for_model
 from toolkit.compress.schemes import SCHEMES
 from toolkit.engines.spec import EngineSpec
 from toolkit.engines.storage import StoredMatrix
@@ -21,13 +19,14 @@ def stored_matrices(
         BadGroupSize: a group size that was asked for does not divide a matrix.
     """
     columns = [Columns(one.name, one.role, one.columns) for one in shape.matrices]
-    plan, _ = fitted(plan, columns, engine, asked=group_size_asked)
+    plan, _ = fitted(for_model(plan, shape.parts), columns, engine, asked=group_size_asked)
     return [_stored(one, plan) for one in shape.matrices]
 
 
-def quantized_as(matrices: Sequence[MatrixShape], plan: QuantizationPlan) -> list[StoredMatrix]:
+def quantized_as(shape: DecoderShape, plan: QuantizationPlan) -> list[StoredMatrix]:
     """Every matrix with the quantization that a plan says."""
-    return [_stored(one, plan) for one in matrices]
+    plan = for_model(plan, shape.parts)
+    return [_stored(one, plan) for one in shape.matrices]
 
 
 def _stored(matrix: MatrixShape, plan: QuantizationPlan) -> StoredMatrix:

@@ -12,6 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+import torch
+
 from toolkit import progress
 from toolkit.artifact import (
     SCHEMA,
@@ -30,12 +32,13 @@ from toolkit.capture.capture import cached_capture
 from toolkit.capture.description import describe
 from toolkit.capture.folding import fold
 from toolkit.capture.graph import DecoderGraph
+from toolkit.capture.parts import matrix_parts
 from toolkit.capture.patterns import matrix_columns, routers
 from toolkit.capture.rope import rope_table, rope_values
 from toolkit.capture.skeleton import build_skeleton, tied_names
 from toolkit.compress.adaptation import check_supported, slowness
 from toolkit.compress.fitting import Columns, fitted
-from toolkit.compress.plan import QuantizationPlan, with_exact
+from toolkit.compress.plan import QuantizationPlan, for_model, with_exact
 from toolkit.compress.tensor import QuantizedTensor
 from toolkit.engines import ENGINES
 from toolkit.engines.spec import EngineSpec
@@ -122,11 +125,13 @@ def _converted(
     with stages("capture"):
         model = build_skeleton(source.config)
         tied = tied_names(model)
+        _check_buffers(source, model)
         graph, cached = cached_capture(model, source.config, settings.cache_dir)
         _check_weights(source, graph, tied)
         layers = describe(graph)
     if (warning := slowness(plan, engine)) is not None:
         print(warning, file=sys.stderr)
+    plan = for_model(plan, matrix_parts(graph, tied))
     plan = _fitted(with_exact(plan, routers(graph)), matrix_columns(graph, tied), engine, request)
     with staging(output, overwrite=overwrite) as folder:
         tokenizer = source.write_tokenizer(folder)
@@ -225,6 +230,18 @@ def _about(source: ModelSource, engine: EngineSpec) -> Iterator[None]:
             f"Choose a model of a type that docs/families.md lists for {engine.title}."
         )
         raise
+
+
+def _check_buffers(source: ModelSource, model: PreTrainedModel) -> None:
+    """Refuse stored values that the capture would take from the model's class instead."""
+    held = set(source.weights.names())
+    for name, values in model.named_buffers():
+        if name in held and not values.to(torch.float32).allclose(source.weights.read(name), rtol=1e-3):
+            raise UnsupportedModel(
+                f"stores other values in {name} than its class makes, which are not carried into artifacts",
+                subject=source.name,
+                next_step="docs/families.md lists the model types that convert.",
+            )
 
 
 def _check_weights(source: ModelSource, graph: DecoderGraph, tied: Mapping[str, str]) -> None:

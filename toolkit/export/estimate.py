@@ -91,7 +91,7 @@ def estimate_conversion(
             subject=found.name,
             next_step="Give at most as many prompt tokens as in the cache, and these within --context.",
         )
-    plan = plan_of(request, tied=shape.tied, layers=len(shape.layers))
+    plan = plan_of(request, tied=shape.tied)
     if plan.carry_over == "all":
         raise UsageError(
             "--quant source keeps what the file holds, which is known once it is read",

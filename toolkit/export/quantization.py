@@ -19,7 +19,7 @@ def check_request(request: ConvertRequest) -> None:
         CompressError: an unknown scheme, or a combination that cannot be done.
         UsageError: a calibration text for an algorithm that needs none.
     """
-    plan = plan_of(request, tied=False, layers=1)
+    plan = plan_of(request, tied=False)
     if request.calibration is not None and not plan.calibrated:
         raise UsageError(
             "--calibration is for --algorithm gptq; the others need no text",
@@ -38,7 +38,7 @@ def plan_for(request: ConvertRequest, config: Any) -> QuantizationPlan:
         CompressError: a combination that cannot be done.
     """
     tied = bool(getattr(config, "tie_word_embeddings", False))
-    return plan_of(request, tied=tied, layers=config.num_hidden_layers)
+    return plan_of(request, tied=tied)
 
 
 def label_of(request: ConvertRequest, plan: QuantizationPlan) -> str:
@@ -49,13 +49,12 @@ def label_of(request: ConvertRequest, plan: QuantizationPlan) -> str:
     return f"{request.quant}-{f'g{group_size}' if group_size else 'channel'}-{plan.linear.algorithm}"
 
 
-def plan_of(request: ConvertRequest, *, tied: bool, layers: int) -> QuantizationPlan:
+def plan_of(request: ConvertRequest, *, tied: bool) -> QuantizationPlan:
     """As :func:`plan_for`, for a model of which no more is known.
 
     Args:
         request: as given.
         tied: embedding and output projection are one matrix.
-        layers: how many.
     """
     plan = plan_from_flags(
         request.quant,
@@ -65,7 +64,6 @@ def plan_of(request: ConvertRequest, *, tied: bool, layers: int) -> Quantization
         embedding=request.embedding,
         lm_head=request.lm_head,
         tied=tied,
-        layers=layers,
     )
     return _adapted(plan, request)
 

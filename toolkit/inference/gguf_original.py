@@ -11,6 +11,19 @@ import gguf
 import numpy as np
 import torch
 
+from toolkit.sources.gguf_parts import parts_of
+
+# llama.cpp's converter classes: these derive from LlamaModel or call its permute, and so on.
+_LIKE = {
+    "arcee": "llama",
+    "granite": "llama",
+    "minicpm": "llama",
+    "olmo": "llama",
+    "smollm3": "llama",
+    "gptneox": "bloom",
+    "gemma": "gemma2",
+}
+
 
 def sampled(path: Path, config: Any, rows: int) -> Iterator[tuple[str, torch.Tensor]]:
     """Parameters outside the layers, of each the first rows, and the whole first and last layer.
@@ -28,12 +41,15 @@ def sampled(path: Path, config: Any, rows: int) -> Iterator[tuple[str, torch.Ten
 
     with torch.device("meta"):
         skeleton = AutoModelForCausalLM.from_config(config)
-    reader = _TensorReader(path)
-    architecture = str(reader.fields["general.architecture"].contents())
+    readers = [_TensorReader(part) for part in parts_of(path)]
+    architecture = str(readers[0].fields["general.architecture"].contents())
     arch = next(key for key, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture)
     names = gguf.get_tensor_name_map(arch, config.num_hidden_layers)
-    processor = TENSOR_PROCESSORS.get(architecture, TensorProcessor)(config=config.to_dict())
-    tensors = {tensor.name: tensor for tensor in reader.tensors}
+    # Of architectures that transformers does not load, the one whose converter does the same.
+    processors = TENSOR_PROCESSORS.get(_LIKE.get(architecture, architecture), TensorProcessor)
+    heads = {"n_head": config.num_attention_heads, "num_attention_heads": config.num_attention_heads}
+    processor = processors(config=config.to_dict() | heads)
+    tensors = {tensor.name: tensor for reader in readers for tensor in reader.tensors}
     layers = {0, config.num_hidden_layers - 1}
     for parameter in skeleton.state_dict():
         module, _, suffix = parameter.rpartition(".")

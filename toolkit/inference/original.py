@@ -6,7 +6,6 @@ what llama.cpp's converter did to the values.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from toolkit.errors import ParityFailed, SourceError
-from toolkit.sources.own_architectures import OWN_TYPES
 
 if TYPE_CHECKING:
     from toolkit.sources.base import ModelSource, Original
@@ -41,7 +39,7 @@ def whole_original(source: ModelSource, parameters: int) -> Any | None:
     original = source.original
     if original is None or not original.path.is_dir() or parameters > WHOLE_PARAMETERS:
         return None
-    return _from_folder(original, None)
+    return _from_folder(original, _config(original))
 
 
 def load_folder(original: Original, dtype: torch.dtype = torch.float32) -> Any:
@@ -50,7 +48,7 @@ def load_folder(original: Original, dtype: torch.dtype = torch.float32) -> Any:
     Raises:
         SourceError: transformers cannot load it.
     """
-    return _from_folder(original, None, dtype)
+    return _from_folder(original, _config(original), dtype)
 
 
 def check_reader(source: ModelSource) -> None:
@@ -66,7 +64,7 @@ def check_reader(source: ModelSource) -> None:
     held = set(source.weights.names())
     folder = original.path.is_dir()
     compared = 0
-    sample = _folder_sample(original, source.config) if folder else _gguf_sample(original, source.config)
+    sample = _folder_sample(original) if folder else _gguf_sample(original, source.config)
     for name, theirs in sample:
         if name not in held:
             continue
@@ -88,17 +86,11 @@ def check_reader(source: ModelSource) -> None:
 
 
 def _from_folder(original: Original, config: Any, dtype: torch.dtype = torch.float32) -> Any:
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-
     with _loading(original.path):
         trust = original.trust_remote_code
-        own = AutoConfig.from_pretrained(original.path, trust_remote_code=trust)
-        text = trust or own.model_type in (*MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, *OWN_TYPES)
-        auto: Any = AutoModelForCausalLM if text else AutoModelForImageTextToText
-        model, told = auto.from_pretrained(
+        model, told = _auto_class(config, trust=trust).from_pretrained(
             original.path,
-            config=config or own,
+            config=config,
             dtype=dtype,
             trust_remote_code=trust,
             local_files_only=True,
@@ -116,12 +108,48 @@ def _gguf_sample(original: Original, config: Any) -> Iterator[tuple[str, torch.T
         yield from sampled(original.path, config, _COMPARED_ROWS)
 
 
-def _folder_sample(original: Original, config: Any) -> Iterator[tuple[str, torch.Tensor]]:
-    short = copy.deepcopy(config)
-    short.num_hidden_layers = 1
-    if getattr(short, "layer_types", None):
-        short.layer_types = short.layer_types[:1]
-    yield from _from_folder(original, short).state_dict().items()
+def _folder_sample(original: Original) -> Iterator[tuple[str, torch.Tensor]]:
+    """Parameters of the decoder with one layer, by the names that it has alone."""
+    whole = _config(original)
+    text = whole.get_text_config(decoder=True)
+    _shorten(text)
+    model = _from_folder(original, whole)
+    if text is whole:
+        yield from model.state_dict().items()
+        return
+    from transformers import AutoModelForCausalLM
+
+    with torch.device("meta"):
+        alone = AutoModelForCausalLM.from_config(text)
+    for part in ("get_decoder", "get_output_embeddings"):
+        theirs, ours = getattr(model, part)(), getattr(alone, part)()
+        prefix = next(name for name, module in alone.named_modules() if module is ours)
+        for name, values in theirs.state_dict().items():
+            yield f"{prefix}.{name}", values
+
+
+def _shorten(config: Any) -> None:
+    config.num_hidden_layers = 1
+    if getattr(config, "layer_types", None):
+        config.layer_types = config.layer_types[:1]
+
+
+def _config(original: Original) -> Any:
+    """As the folder has it, of everything that the model does."""
+    from transformers import AutoConfig
+
+    with _loading(original.path):
+        return AutoConfig.from_pretrained(original.path, trust_remote_code=original.trust_remote_code)
+
+
+def _auto_class(config: Any, *, trust: bool) -> Any:
+    """The first of transformers' classes for language models that knows a config."""
+    import transformers
+
+    names = ("CausalLM", "ImageTextToText", "MultimodalLM", "SpeechSeq2Seq")
+    classes: list[Any] = [getattr(transformers, f"AutoModelFor{name}") for name in names]
+    known = (auto for auto in classes if type(config) in auto._model_mapping)
+    return classes[0] if trust else next(known, classes[0])
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 
 from toolkit.models.catalogue.entry import Entry, PerLayer
 from toolkit.models.layers import Attention, FeedForward, Layer, MixtureOfExperts
-from toolkit.models.shape import DecoderShape, MatrixShape
+from toolkit.models.shape import DecoderShape, MatrixShape, Part
 
 # Model types whose feed-forwards have one projection before the activation.
 _DENSE = frozenset(
@@ -76,6 +76,7 @@ def shape_of_facts(
         matrices=tuple(matrices),
         other_parameters=norms,
         tied=tied,
+        parts=_parts(matrices),
         rotary_dims=(layers[0].head_dim,) if rotary and layers else (),
         longest=longest,
     )
@@ -223,6 +224,13 @@ def _matrices(index: int, one: LayerFacts, hidden: int) -> list[MatrixShape]:
     names = ("gate_proj", "up_proj") if one.gated else ("up_proj",)
     found += [linear(f"mlp.{name}", one.experts * one.inner, hidden, used) for name in names]
     return [*found, linear("mlp.down_proj", one.experts * hidden, one.inner, used)]
+
+
+def _parts(matrices: Sequence[MatrixShape]) -> dict[str, Part]:
+    """Parts of the matrices that are made up here, by the names that they get here."""
+    parts: dict[str, Part] = {one.name: "value" for one in matrices if ".v_proj." in one.name}
+    downs = [one.name for one in matrices if ".down_proj." in one.name]
+    return {**parts, downs[-1]: "last_down"} if downs else parts
 
 
 def _layer(index: int, one: LayerFacts) -> Layer:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from toolkit.models.layers import Attention, FeedForward, Layer, MixtureOfExperts, attention_of
 
 MatrixRole = Literal["linear", "embedding", "lm_head"]
+# What presets treat apart: matrices that yield attention's values, and the last feed-forward's way back.
+Part = Literal["value", "last_down"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class DecoderShape:
         matrices: in the order in which they are used.
         other_parameters: norms, biases, learned positions.
         tied: embedding and output projection are one matrix.
+        parts: matrices that presets treat apart, by name.
         rotary_dims: width of each table of rotations.
         longest: positions that it was trained for; None for relative ones.
     """
@@ -59,6 +62,7 @@ class DecoderShape:
     matrices: tuple[MatrixShape, ...]
     other_parameters: int
     tied: bool
+    parts: Mapping[str, Part] = field(default_factory=dict)
     rotary_dims: tuple[int, ...] = ()
     longest: int | None = None
 

@@ -140,10 +140,10 @@ def profile_estimate(size: ModelSize, conversion: ConvertRequest, run: ProfileRe
 
 def _estimate(size: ModelSize, request: ConvertRequest, text: int = 1) -> ModelEstimate:
     engine = ENGINES.get(request.backend)
-    plan = plan_of(request, tied=size.shape.tied, layers=len(size.shape.layers))
+    plan = plan_of(request, tied=size.shape.tied)
     return estimate(
         size.shape,
-        quantized_as(size.shape.matrices, plan),
+        quantized_as(size.shape, plan),
         engine,
         context=request.context or min(DEFAULT_CONTEXT, size.shape.longest or DEFAULT_CONTEXT),
         text=text,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
@@ -12,19 +13,12 @@ ADAPTER_CONFIG = "adapter_config.json"
 _ADAPTER_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 # How modules begin that peft adds; base_layer and modules_to_save wrap the model's own tensors. The dot is a
 # part of it: Gemma 3 has a mm_soft_emb_norm, which is no oft_.
-_MARKS = (
-    ".lora_",
-    ".base_layer.",
-    ".modules_to_save.",
-    ".original_module.",
-    ".ia3_",
-    ".hada_",
-    ".lokr_",
-    ".oft_",
-    ".vera_lambda",
-    ".prompt_encoder.",
-    ".base_model.model.",
+_MARKS = re.compile(
+    r"(?:^|\.)(?:lora_|base_layer\.|modules_to_save\.|original_module\.|ia3_|hada_|lokr_|oft_|vera_lambda|"
+    r"prompt_encoder\.|base_model\.model\.)"
 )
+# Adapters for images and sound, which text goes without (Phi-4-multimodal); they wrap the decoder's matrices.
+_OF_A_SENSE = re.compile(r"\.lora_(?:[AB]|embedding_[AB])\.(?:vision|image|video|speech|audio)\.")
 _MERGE = "PeftModel.from_pretrained(base, adapter).merge_and_unload().save_pretrained(DIR), then convert DIR."
 
 
@@ -79,10 +73,32 @@ def refuse_adapter_tensors(stored: Iterable[str], *, subject: str) -> None:
     Raises:
         SourceError: names the first of them.
     """
-    found = sorted(name for name in stored if any(mark in f".{name}" for mark in _MARKS))
+    found = sorted(name for name in stored if _MARKS.search(name))
     if found:
         raise SourceError(
             f"holds {len(found)} tensors of an adapter that is not merged ({found[0]})",
             subject=subject,
             next_step=f"Merge the adapter first: {_MERGE}",
         )
+
+
+def without_adapters_of_senses(stored: Iterable[str]) -> tuple[dict[str, str], list[str]]:
+    """Names of a checkpoint whose decoder wears adapters for images or sound, as they are without them.
+
+    Returns:
+        name without the wrapping -> name in the checkpoint; and the adapters' names.
+    """
+    names = list(stored)
+    adapters = [name for name in names if _OF_A_SENSE.search(name)]
+    wrapped = {_OF_A_SENSE.split(name, maxsplit=1)[0] for name in adapters}
+    left_out = set(adapters)
+    plain = {
+        _unwrapped(name) if name.partition(".base_layer.")[0] in wrapped else name: name
+        for name in names
+        if name not in left_out
+    }
+    return plain, adapters
+
+
+def _unwrapped(name: str) -> str:
+    return name.replace(".base_layer.", ".", 1)

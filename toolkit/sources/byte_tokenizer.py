@@ -43,12 +43,14 @@ class ByteTokenizer:
         def within(token_id: Any) -> int | None:
             return token_id if isinstance(token_id, int) and 0 <= token_id < size else None
 
-        ends = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
+        # Configs of text decoders within larger models may have none.
+        ends = getattr(config, "eos_token_id", None)
+        ends = ends if isinstance(ends, list) else [ends]
         return cls(
             vocab_size=size,
-            bos_token_id=within(config.bos_token_id),
+            bos_token_id=within(getattr(config, "bos_token_id", None)),
             end_token_ids=tuple(end for end in map(within, ends) if end is not None),
-            pad_token_id=within(config.pad_token_id),
+            pad_token_id=within(getattr(config, "pad_token_id", None)),
         )
 
     def write(self, folder: Path) -> TokenizerFiles:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
+import sys
 from typing import TYPE_CHECKING, Protocol
 
 from toolkit.sources.accounting import check_all_read
-from toolkit.sources.adapters import refuse_adapter_tensors
+from toolkit.sources.adapters import refuse_adapter_tensors, without_adapters_of_senses
 from toolkit.sources.checkpoint_names import locate
 from toolkit.sources.conversions import ConvertedWeights, conversions_of
 from toolkit.sources.parameters import check_complete, model_parameters
@@ -59,11 +60,12 @@ def read_checkpoint(
         SourceCorrupt: a tensor has another shape than the config says.
         UnsupportedModel: transformers has no causal language model for the config.
     """
-    names = stored.names()
+    plain, adapters = without_adapters_of_senses(stored.names())
+    names = list(plain)
     refuse_adapter_tensors(names, subject=subject)
     model = model_parameters(config, subject=subject, trust_remote_code=trust_remote_code)
     accounted = locate([*model.parameters, *model.tied], names)
-    if any(_differ(stored, accounted, alias, source) for alias, source in model.tied.items()):
+    if any(_differ(stored, plain, accounted, alias, source) for alias, source in model.tied.items()):
         config = copy.deepcopy(config)
         config.tie_word_embeddings = False
         model = model_parameters(config, subject=subject, trust_remote_code=trust_remote_code)
@@ -76,13 +78,14 @@ def read_checkpoint(
     pieces = {name: name for conversion in conversions.values() for _, name in conversion.sources}
     read = {*accounted.values(), *pieces}
     refuse_quantized_tensors(
-        {name: stored.dtype(name) for name in (*located.values(), *pieces)},
+        {name: stored.dtype(plain[name]) for name in (*located.values(), *pieces)},
         [name for name in names if name not in read],
         subject=subject,
     )
-    weights = stored.weights(located)
+    weights = stored.weights({parameter: plain[name] for parameter, name in located.items()})
     if conversions:
-        weights = ConvertedWeights(weights, stored.weights(pieces), conversions, model.parameters, config)
+        converted = stored.weights({name: plain[name] for name in pieces})
+        weights = ConvertedWeights(weights, converted, conversions, model.parameters, config)
     check_complete(model.parameters, {name: weights.shape(name) for name in weights.names()}, subject=subject)
     check_all_read(
         model,
@@ -92,8 +95,14 @@ def read_checkpoint(
         composite=composite,
         subject=subject,
     )
+    if adapters:
+        print(f"{subject}: without {len(adapters)} tensors of adapters for images and sound", file=sys.stderr)
     return config, weights
 
 
-def _differ(stored: StoredTensors, located: Mapping[str, str], alias: str, source: str) -> bool:
-    return alias in located and source in located and not stored.equal(located[alias], located[source])
+def _differ(
+    stored: StoredTensors, plain: Mapping[str, str], located: Mapping[str, str], alias: str, source: str
+) -> bool:
+    if alias not in located or source not in located:
+        return False
+    return not stored.equal(plain[located[alias]], plain[located[source]])

@@ -11,12 +11,13 @@ from toolkit.artifact import SourceInfo
 from toolkit.errors import SourceCorrupt, SourceNotFound, UnsupportedModel, UntrustedSource
 from toolkit.settings import Settings
 from toolkit.sources.adapters import refuse_adapter_folder
+from toolkit.sources.architectures.own import OWN_TYPES, register_own_architectures
+from toolkit.sources.architectures.text_decoders import register_text_decoder
 from toolkit.sources.base import ModelSource, Original
 from toolkit.sources.checkpoint import read_checkpoint
 from toolkit.sources.checksums import weight_file_entries
 from toolkit.sources.folder_tokenizer import FolderTokenizer
 from toolkit.sources.naming import safe_name
-from toolkit.sources.own_architectures import OWN_TYPES, register_own_architectures
 from toolkit.sources.pickle_weights import StoredPickles
 from toolkit.sources.prequantized import refuse_quantized_config
 from toolkit.sources.safetensors_weights import StoredSafetensors
@@ -74,8 +75,7 @@ def from_folder(
     config, weights = read_checkpoint(
         (StoredPickles if pickled else StoredSafetensors)(files),
         config,
-        # More than a text decoder: a vision-language model, say.
-        composite=config.model_type != fields.get("model_type"),
+        composite=is_composite(config, fields),
         subject=str(folder),
         trust_remote_code=trust_remote_code,
     )
@@ -139,10 +139,21 @@ def config_from_fields(
             subject=str(origin),
             next_step="Get config.json of the model again.",
         )
-    if decoder is not config and hasattr(config, "tie_word_embeddings"):
-        # The outer model's class ties its decoder's embeddings, by the outer config.
-        decoder.tie_word_embeddings = config.tie_word_embeddings
+    if decoder is not config:
+        if hasattr(config, "tie_word_embeddings"):
+            # The outer model's class ties its decoder's embeddings, by the outer config.
+            decoder.tie_word_embeddings = config.tie_word_embeddings
+        for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
+            if getattr(decoder, name, None) is None:
+                setattr(decoder, name, getattr(config, name, None))
+    register_text_decoder(decoder, config)
     return decoder
+
+
+def is_composite(config: PretrainedConfig, fields: Mapping[str, Any]) -> bool:
+    """Whether a checkpoint holds more than the text decoder of its config: what sees or hears."""
+    senses = ("vision_config", "audio_config", "embd_layer", "audio_processor")
+    return config.model_type != fields.get("model_type") or any(fields.get(name) for name in senses)
 
 
 def _build(make: Any, origin: Path) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from toolkit.errors import SourceError, UnsupportedModel
@@ -12,28 +12,19 @@ from toolkit.sources.gguf_header import GgufHeader
 
 # Rotary factors, which become the config's scaling.
 _FACTORS = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight")
-# Keys of an architecture that the config is made from, and such as llama.cpp's graphs do not read.
-_READ = {
-    "attention.head_count",
+# Keys that llama.cpp's graphs of these architectures do not read, where no config is made from them.
+_UNUSED = {
     "attention.head_count_kv",
-    "attention.key_length",
-    "attention.value_length",
     "attention.layer_norm_epsilon",
     "attention.layer_norm_rms_epsilon",
     "attention.sliding_window",
     "attention.sliding_window_pattern",
-    "block_count",
-    "context_length",
-    "embedding_length",
     "feed_forward_length",
     "rope.dimension_count",
     "rope.freq_base",
     "rope.freq_base_swa",
-    "rope.scale_linear",
-    "rope.scaling.factor",
     "rope.scaling.finetuned",
     "rope.scaling.original_context_length",
-    "rope.scaling.type",
     "tensor_data_layout",
     "use_parallel_residual",
     "vocab_size",
@@ -88,12 +79,13 @@ def refuse_other_kinds(header: GgufHeader) -> None:
         )
 
 
-def check_all_read(header: GgufHeader, read: Iterable[str]) -> None:
+def check_all_read(header: GgufHeader, read: Iterable[str], keys: Collection[str]) -> None:
     """Refuse a file with tensors or keys that would be passed over.
 
     Args:
         header: the file's.
         read: GGUF names of the tensors that are read.
+        keys: the keys that the config is made from.
 
     Raises:
         SourceError: names them.
@@ -112,9 +104,7 @@ def check_all_read(header: GgufHeader, read: Iterable[str]) -> None:
         )
     prefix = f"{header.architecture}."
     for key, value in header.metadata.items():
-        if key == f"{prefix}rope.scaling.attn_factor" and "rope_factors_long.weight" in header.tensors:
-            continue  # read with the factors
-        if key.startswith(prefix) and not _harmless(key.removeprefix(prefix), value):
+        if key.startswith(prefix) and key not in keys and not _harmless(key.removeprefix(prefix), value):
             raise SourceError(
                 f"{key} is {value!r}, which is not read and may change the result",
                 subject=subject,
@@ -123,6 +113,6 @@ def check_all_read(header: GgufHeader, read: Iterable[str]) -> None:
 
 
 def _harmless(key: str, value: Any) -> bool:
-    if key in _READ:
+    if key in _UNUSED:
         return True
     return value in (0, None, False, "", []) or value in _NEUTRAL.get(key, ())

@@ -33,12 +33,14 @@ class TensorEntry:
     """One tensor of the file.
 
     Attributes:
+        path: the file that it lies in.
         shape: in torch's order, rows first.
         type_name: ggml type: "F32", "Q4_1", "Q6_K" ...
         offset_bytes: from the start of the file.
         size_bytes: bytes in the file.
     """
 
+    path: Path
     name: str
     shape: tuple[int, ...]
     type_name: str
@@ -48,9 +50,10 @@ class TensorEntry:
 
 @dataclass(frozen=True)
 class GgufHeader:
-    """Metadata and tensor table of one file.
+    """Metadata and tensor table of one file, or of all parts of a split one.
 
     Attributes:
+        path: the file, or the first part.
         metadata: values by key; arrays are lists.
         tensors: by GGUF name.
     """
@@ -71,7 +74,7 @@ def read_header(path: Path) -> GgufHeader:
     Raises:
         SourceNotFound: no such file.
         SourceCorrupt: not a GGUF file, cut short, or with impossible counts.
-        SourceError: a version, byte order or split file that is not supported.
+        SourceError: a version or byte order that is not supported.
     """
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
@@ -150,14 +153,9 @@ class _HeaderParser:
                 raise _corrupt(self._path, f"metadata key {key!r} occurs twice")
             (value_type,) = self._unpack("I")
             metadata[key] = self._array(key) if value_type == _ARRAY else self._value(key, value_type)
-        if not isinstance(metadata.get("general.architecture"), str):
+        # Of a split file, only the first part says what the model is.
+        if not isinstance(metadata.get("general.architecture"), str) and not metadata.get("split.no"):
             raise _corrupt(self._path, "general.architecture is missing")
-        if metadata.get("split.count", 1) not in (0, 1):
-            raise SourceError(
-                f"one of {metadata['split.count']} parts of a split GGUF file",
-                subject=str(self._path),
-                next_step="Merge the parts first: llama-gguf-split --merge FIRST_PART OUTPUT",
-            )
         return metadata
 
     def _value(self, key: str, value_type: int) -> Any:
@@ -215,4 +213,4 @@ class _HeaderParser:
         size_bytes = math.prod(shape) // block_length * block_bytes
         if offset_bytes + size_bytes > len(self._view):
             raise _corrupt(self._path, f"the data of tensor {name!r} is cut short")
-        return TensorEntry(name, shape, ggml_type.name, offset_bytes, size_bytes)
+        return TensorEntry(self._path, name, shape, ggml_type.name, offset_bytes, size_bytes)

@@ -63,4 +63,4 @@ def _float32_vector(header: GgufHeader, name: str) -> NDArray[np.float32]:
         raise SourceCorrupt(
             f"tensor {name} is missing or not F32", subject=str(header.path), next_step="Get the file again."
         )
-    return np.fromfile(header.path, np.float32, math.prod(entry.shape), offset=entry.offset_bytes)
+    return np.fromfile(entry.path, np.float32, math.prod(entry.shape), offset=entry.offset_bytes)

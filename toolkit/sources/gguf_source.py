@@ -10,7 +10,7 @@ from toolkit.sources.base import ModelSource, Original
 from toolkit.sources.checksums import weight_file_entries
 from toolkit.sources.gguf_accounting import check_all_read, refuse_other_kinds
 from toolkit.sources.gguf_config import read_config
-from toolkit.sources.gguf_header import read_header
+from toolkit.sources.gguf_parts import model_name, parts_of, read_headers
 from toolkit.sources.gguf_tensors import TENSOR_NAMES
 from toolkit.sources.gguf_tokenizer import GgufTokenizer
 from toolkit.sources.gguf_weights import GgufWeights
@@ -21,7 +21,7 @@ from toolkit.sources.parameters import check_complete, expected_parameters
 def from_gguf(
     path: Path, settings: Settings, *, info: SourceInfo | None = None, name: str | None = None
 ) -> ModelSource:
-    """Open a GGUF file.
+    """Open a GGUF file, or all parts of a split one by the name of any.
 
     Args:
         path: the file.
@@ -35,9 +35,9 @@ def from_gguf(
         UnsupportedModel: an architecture that is not known.
         MissingWeights: the architecture needs tensors that the file lacks.
     """
-    header = read_header(path)
+    header = read_headers(path)
     refuse_other_kinds(header)
-    config = read_config(header)
+    config, keys = read_config(header)
     expected = expected_parameters(config, subject=str(path))
     heads = config.num_attention_heads
     weights = GgufWeights(
@@ -48,10 +48,15 @@ def from_gguf(
         key_heads=getattr(config, "num_key_value_heads", None) or heads,
     )
     check_complete(expected, {name: weights.shape(name) for name in weights.names()}, subject=str(path))
-    check_all_read(header, weights.stored_names())
+    check_all_read(header, weights.stored_names(), keys)
     if info is None:
-        files = weight_file_entries([path], path.parent, settings.cache_dir)
-        info = SourceInfo(kind="gguf", id=path.name, revision=None, files=files)
+        files = weight_file_entries(parts_of(path), path.parent, settings.cache_dir)
+        info = SourceInfo(kind="gguf", id=header.path.name, revision=None, files=files)
     return ModelSource(
-        name or safe_name(path.stem), info, config, weights, GgufTokenizer(header), Original(path)
+        name or safe_name(model_name(path)),
+        info,
+        config,
+        weights,
+        GgufTokenizer(header),
+        Original(header.path),
     )

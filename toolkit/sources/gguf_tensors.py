@@ -23,6 +23,8 @@ class Change(enum.Enum):
     PLUS_ONE = enum.auto()
     # transformers' Conv1D keeps [in, out]; the file holds [out, in].
     TRANSPOSED = enum.auto()
+    # All queries, then all keys, then all values, where transformers keeps query, key and value of each head.
+    JOINED_BY_KIND = enum.auto()
 
 
 @dataclass(frozen=True)
@@ -55,13 +57,14 @@ class TensorNames:
 
 
 _OUTER = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output"}
-_SPLIT_ATTENTION = {
+_ATTENTION = {
     "self_attn.q_proj": "attn_q",
     "self_attn.k_proj": "attn_k",
     "self_attn.v_proj": "attn_v",
     "self_attn.o_proj": "attn_output",
 }
 _GATED_MLP = {"mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down"}
+_MLP = {"mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down"}
 _TWO_NORMS = {"input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm"}
 _HEAD_NORMS = {"self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm"}
 _FOUR_NORMS = {
@@ -70,43 +73,133 @@ _FOUR_NORMS = {
     "pre_feedforward_layernorm": "ffn_norm",
     "post_feedforward_layernorm": "post_ffw_norm",
 }
-_GEMMA_INNER = {**_SPLIT_ATTENTION, **_GATED_MLP, **_FOUR_NORMS, **_HEAD_NORMS}
+_NORMS_BEHIND = {
+    "post_attention_layernorm": "post_attention_norm",
+    "post_feedforward_layernorm": "post_ffw_norm",
+}
+_INTERLEAVED = {
+    "attn_q.weight": Change.INTERLEAVED_QUERY_ROWS,
+    "attn_q.bias": Change.INTERLEAVED_QUERY_ROWS,
+    "attn_k.weight": Change.INTERLEAVED_KEY_ROWS,
+    "attn_k.bias": Change.INTERLEAVED_KEY_ROWS,
+}
+_JOINED = {"attn_qkv.weight": Change.JOINED_BY_KIND, "attn_qkv.bias": Change.JOINED_BY_KIND}
+
+
+def _like_llama(
+    *inner: Mapping[str, str], changes: Mapping[str, Change] | None = None, outer: Mapping[str, str] = _OUTER
+) -> TensorNames:
+    return TensorNames(
+        outer,
+        "model.layers",
+        {name: leaf for part in inner for name, leaf in part.items()},
+        changes or {},
+    )
+
+
+def _plus_one(*norms: Mapping[str, str]) -> dict[str, Change]:
+    leaves = ["output_norm", *(leaf for part in norms for leaf in part.values())]
+    return {f"{leaf}.weight": Change.PLUS_ONE for leaf in leaves}
+
 
 # By GGUF architecture. Mistral is written as "llama".
 TENSOR_NAMES: dict[str, TensorNames] = {
-    "llama": TensorNames(
-        _OUTER,
-        "model.layers",
-        {**_SPLIT_ATTENTION, **_GATED_MLP, **_TWO_NORMS},
-        {
-            "attn_q.weight": Change.INTERLEAVED_QUERY_ROWS,
-            "attn_q.bias": Change.INTERLEAVED_QUERY_ROWS,
-            "attn_k.weight": Change.INTERLEAVED_KEY_ROWS,
-            "attn_k.bias": Change.INTERLEAVED_KEY_ROWS,
+    "llama": _like_llama(_ATTENTION, _GATED_MLP, _TWO_NORMS, changes=_INTERLEAVED),
+    "arcee": _like_llama(_ATTENTION, _MLP, _TWO_NORMS, changes=_INTERLEAVED),
+    "granite": _like_llama(_ATTENTION, _GATED_MLP, _TWO_NORMS, changes=_INTERLEAVED),
+    "minicpm": _like_llama(_ATTENTION, _GATED_MLP, _TWO_NORMS, changes=_INTERLEAVED),
+    "smollm3": _like_llama(_ATTENTION, _GATED_MLP, _TWO_NORMS, changes=_INTERLEAVED),
+    # Its norms have no weights.
+    "olmo": _like_llama(_ATTENTION, _GATED_MLP, changes=_INTERLEAVED),
+    "qwen2": _like_llama(_ATTENTION, _GATED_MLP, _TWO_NORMS),
+    "qwen2vl": _like_llama(_ATTENTION, _GATED_MLP, _TWO_NORMS),
+    "qwen3": _like_llama(_ATTENTION, _GATED_MLP, _TWO_NORMS, _HEAD_NORMS),
+    "qwen3vl": _like_llama(_ATTENTION, _GATED_MLP, _TWO_NORMS, _HEAD_NORMS),
+    "exaone": _like_llama(_ATTENTION, _GATED_MLP, _TWO_NORMS),
+    "seed_oss": _like_llama(
+        _ATTENTION,
+        _GATED_MLP,
+        {"input_layernorm": "attn_norm", "post_attention_layernorm": "post_attention_norm"},
+    ),
+    "olmo2": _like_llama(_ATTENTION, _GATED_MLP, _NORMS_BEHIND, _HEAD_NORMS),
+    "exaone4": _like_llama(_ATTENTION, _GATED_MLP, _NORMS_BEHIND, _HEAD_NORMS),
+    # One norm for attention and feed-forward, side by side.
+    "cohere2": _like_llama(_ATTENTION, _GATED_MLP, {"input_layernorm": "attn_norm"}),
+    "command-r": _like_llama(_ATTENTION, _GATED_MLP, {"input_layernorm": "attn_norm"}),
+    "stablelm": _like_llama(_ATTENTION, _GATED_MLP, _TWO_NORMS),
+    "nemotron": _like_llama(_ATTENTION, _MLP, _TWO_NORMS, changes=_plus_one(_TWO_NORMS)),
+    "starcoder2": _like_llama(_ATTENTION, {"mlp.c_fc": "ffn_up", "mlp.c_proj": "ffn_down"}, _TWO_NORMS),
+    "glm4": _like_llama(
+        _ATTENTION,
+        {"mlp.gate_up_proj": "ffn_up", "mlp.down_proj": "ffn_down"},
+        _TWO_NORMS,
+        {"post_self_attn_layernorm": "post_attention_norm", "post_mlp_layernorm": "post_ffw_norm"},
+    ),
+    "gemma": _like_llama(_ATTENTION, _GATED_MLP, _TWO_NORMS, changes=_plus_one(_TWO_NORMS)),
+    "gemma2": _like_llama(_ATTENTION, _GATED_MLP, _FOUR_NORMS, changes=_plus_one(_FOUR_NORMS)),
+    "gemma3": _like_llama(
+        _ATTENTION, _GATED_MLP, _FOUR_NORMS, _HEAD_NORMS, changes=_plus_one(_FOUR_NORMS, _HEAD_NORMS)
+    ),
+    "phi2": _like_llama(
+        _ATTENTION,
+        {"self_attn.dense": "attn_output", "mlp.fc1": "ffn_up", "mlp.fc2": "ffn_down"},
+        {"input_layernorm": "attn_norm"},
+        outer={
+            "model.embed_tokens": "token_embd",
+            "model.final_layernorm": "output_norm",
+            "lm_head": "output",
         },
     ),
-    "qwen2": TensorNames(_OUTER, "model.layers", {**_SPLIT_ATTENTION, **_GATED_MLP, **_TWO_NORMS}, {}),
-    "qwen3": TensorNames(
-        _OUTER, "model.layers", {**_SPLIT_ATTENTION, **_GATED_MLP, **_TWO_NORMS, **_HEAD_NORMS}, {}
+    "phi3": _like_llama(
+        {"self_attn.qkv_proj": "attn_qkv", "self_attn.o_proj": "attn_output"},
+        {"mlp.gate_up_proj": "ffn_up", "mlp.down_proj": "ffn_down"},
+        _TWO_NORMS,
     ),
-    "gemma3": TensorNames(
-        _OUTER,
-        "model.layers",
-        _GEMMA_INNER,
+    "gptneox": TensorNames(
         {
-            "output_norm.weight": Change.PLUS_ONE,
-            **{f"{_GEMMA_INNER[norm]}.weight": Change.PLUS_ONE for norm in (*_FOUR_NORMS, *_HEAD_NORMS)},
+            "gpt_neox.embed_in": "token_embd",
+            "gpt_neox.final_layer_norm": "output_norm",
+            "embed_out": "output",
+            "lm_head": "output",
         },
-    ),
-    "phi3": TensorNames(
-        _OUTER,
-        "model.layers",
+        "gpt_neox.layers",
         {
-            "self_attn.qkv_proj": "attn_qkv",
-            "self_attn.o_proj": "attn_output",
-            "mlp.gate_up_proj": "ffn_up",
-            "mlp.down_proj": "ffn_down",
+            "attention.query_key_value": "attn_qkv",
+            "attention.dense": "attn_output",
+            "mlp.dense_h_to_4h": "ffn_up",
+            "mlp.dense_4h_to_h": "ffn_down",
             **_TWO_NORMS,
+        },
+        _JOINED,
+    ),
+    "bloom": TensorNames(
+        {
+            "transformer.word_embeddings": "token_embd",
+            "transformer.word_embeddings_layernorm": "token_embd_norm",
+            "transformer.ln_f": "output_norm",
+            "lm_head": "output",
+        },
+        "transformer.h",
+        {
+            "self_attention.query_key_value": "attn_qkv",
+            "self_attention.dense": "attn_output",
+            "mlp.dense_h_to_4h": "ffn_up",
+            "mlp.dense_4h_to_h": "ffn_down",
+            **_TWO_NORMS,
+        },
+        _JOINED,
+    ),
+    "qwen": TensorNames(
+        {"transformer.wte": "token_embd", "transformer.ln_f": "output_norm", "lm_head": "output"},
+        "transformer.h",
+        {
+            "ln_1": "attn_norm",
+            "attn.c_attn": "attn_qkv",
+            "attn.c_proj": "attn_output",
+            "ln_2": "ffn_norm",
+            "mlp.w1": "ffn_up",
+            "mlp.w2": "ffn_gate",
+            "mlp.c_proj": "ffn_down",
         },
         {},
     ),

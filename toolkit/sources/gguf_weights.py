@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class GgufWeights:
-    """A WeightReader over one GGUF file.
+    """A WeightReader over a GGUF file or its parts.
 
     Args:
         header: the parsed header.
@@ -38,7 +38,12 @@ class GgufWeights:
         key_heads: int,
     ) -> None:
         self._header = header
-        self._heads = {Change.INTERLEAVED_QUERY_ROWS: query_heads, Change.INTERLEAVED_KEY_ROWS: key_heads}
+        self._heads = {
+            Change.INTERLEAVED_QUERY_ROWS: query_heads,
+            Change.INTERLEAVED_KEY_ROWS: key_heads,
+            # As many keys as queries.
+            Change.JOINED_BY_KIND: query_heads,
+        }
         self._located: dict[str, tuple[TensorEntry, Change]] = {}
         for name in parameters:
             place = tensor_names.locate(name)
@@ -92,10 +97,16 @@ class GgufWeights:
         return unpack_blocks(raw, entry.type_name)
 
     def _row_order(self, entry: TensorEntry, change: Change) -> torch.Tensor:
-        """Index that puts the rows of each head back: even rows are its first half, odd its second."""
+        """Index that puts the rows of each head back.
+
+        Interleaved: even rows are its first half, odd its second. Joined by kind: query, key and value of
+        each head lie a third of the rows apart.
+        """
         import torch
 
         rows, heads = entry.shape[0], self._heads[change]
+        if change is Change.JOINED_BY_KIND:
+            return torch.arange(rows).view(3, heads, rows // heads // 3).transpose(0, 1).reshape(rows)
         return torch.arange(rows).view(heads, rows // heads // 2, 2).transpose(1, 2).reshape(rows)
 
     def _raw(self, entry: TensorEntry) -> NDArray[np.uint8]:
@@ -103,11 +114,11 @@ class GgufWeights:
         import numpy as np
 
         # Read, not mapped: touching a mapping of a file that shrank meanwhile kills the process.
-        raw = np.fromfile(self._header.path, np.uint8, entry.size_bytes, offset=entry.offset_bytes)
+        raw = np.fromfile(entry.path, np.uint8, entry.size_bytes, offset=entry.offset_bytes)
         if raw.size != entry.size_bytes:
             raise SourceCorrupt(
                 f"tensor {entry.name} ended after {raw.size} of {entry.size_bytes} bytes",
-                subject=str(self._header.path),
+                subject=str(entry.path),
                 next_step="The file changed while it was read; get it again.",
             )
         return raw.reshape(*entry.shape[:-1], -1)

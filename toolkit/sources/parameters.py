@@ -22,10 +22,12 @@ class Parameter:
     Attributes:
         shape: as in the ``state_dict()``.
         module: class name of the module that owns it: "Linear", "Conv1D", "Embedding", "LlamaRMSNorm" ...
+        buffer: a value that the model's class makes itself and checkpoints store all the same.
     """
 
     shape: tuple[int, ...]
     module: str
+    buffer: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,9 +85,10 @@ def _parameters(model: Any) -> dict[str, Parameter]:
     persistent = set(model.state_dict())
     # Without duplicates: a tied lm_head is the embedding's parameter under a second name.
     tensors = [*model.named_parameters(), *model.named_buffers()]
+    buffers = {name for name, _ in model.named_buffers()}
     owners = {name: type(module).__name__ for name, module in model.named_modules()}
     return {
-        name: Parameter(tuple(tensor.shape), owners[name.rpartition(".")[0]])
+        name: Parameter(tuple(tensor.shape), owners[name.rpartition(".")[0]], name in buffers)
         for name, tensor in tensors
         if name in persistent
     }
@@ -98,12 +101,20 @@ def _empty_model(config: PretrainedConfig, subject: str, trust_remote_code: bool
     try:
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
-    except ValueError as error:
+    except (
+        ValueError,
+        TypeError,
+        AttributeError,
+        KeyError,
+        IndexError,
+        ZeroDivisionError,
+        ImportError,
+    ) as error:
         raise UnsupportedModel(
-            f"transformers has no causal language model for model type {config.model_type!r}"
+            f"transformers has no causal language model of model type {config.model_type!r} for this config"
             f" ({_first_line(error)})",
             subject=subject,
-            next_step="Choose a decoder-only model.",
+            next_step="Check the config; only decoder-only models can be converted.",
         ) from error
     except _ODD_CONFIG as error:
         raise SourceCorrupt(

@@ -98,7 +98,8 @@ class RandomWeights:
     """
 
     def __init__(self, parameters: dict[str, Parameter]) -> None:
-        self._parameters = parameters
+        # What the model's class makes itself is no weight.
+        self._parameters = {name: one for name, one in parameters.items() if not one.buffer}
         # Gemma multiplies by 1 + weight, everyone else by weight.
         self._centred_norms = any(p.module.startswith("Gemma") for p in parameters.values())
 

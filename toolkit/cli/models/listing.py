@@ -32,7 +32,8 @@ def list_models(
 
     Parameters are unique ones: a tied vocabulary counts once. A dash is not known. "ffn" is the feed-forward
     and its width over the hidden size, "ctx" the context, "build" whether `random:NAME` makes the model
-    without a download.
+    without a download, and of how many engines tried all convert tiny models of its
+    type; `slm models show` names them.
 
     \b
     Examples:

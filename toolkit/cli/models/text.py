@@ -5,7 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
+from toolkit.engines import ENGINES
 from toolkit.models.catalogue.entry import Entry, PerLayer
+from toolkit.models.support import engines_of
 
 WIDTH = 80
 _UNKNOWN = "-"
@@ -38,8 +40,23 @@ def _row(entry: Entry) -> tuple[str, ...]:
         _feed_forward(entry),
         _number(shape.vocabulary),
         _number(shape.context),
-        "yes" if entry.config is not None else "no",
+        _build(entry),
     )
+
+
+def _build(entry: Entry) -> str:
+    """Whether it can be built, and on how many of the engines that were tried models of its type convert."""
+    if entry.config is None:
+        return "no"
+    tried = engines_of(entry.model_type or "")
+    return f"{sum(tried.values())}/{len(tried)}" if tried else "yes"
+
+
+def converts_on(entry: Entry) -> str:
+    """Engines on which every tiny model of the entry's type converted."""
+    tried = engines_of(entry.model_type or "")
+    good = [ENGINES.get(engine).title for engine, converts in tried.items() if converts]
+    return (", ".join(good) or "no engine") if tried else _UNKNOWN
 
 
 def sheet(entry: Entry) -> str:
@@ -86,7 +103,7 @@ def comparable(entry: Entry) -> dict[str, str]:
         *("model", "organisation", "released", "licence", "parameters", "stored twice", "layers", "hidden"),
         *("attention", "head size", "feed-forward", "activation", "norm", "positions", "vocabulary"),
         *("tied", "context", "window", "other mixers", "KV cache", "tokens", "datasets", "algorithms"),
-        *("commonsense", "problem solving", "mathematics", "builds"),
+        *("commonsense", "problem solving", "mathematics", "builds", "converts on"),
     )
     facts = facts_of(entry)
     return {name: facts.get(name, _UNKNOWN) for name in wanted}
@@ -154,6 +171,7 @@ def facts_of(entry: Entry) -> dict[str, str]:
         "not checked": ", ".join(entry.unverified) or None,
         "sources": "; ".join(entry.sources) or None,
         "builds": _builds(entry),
+        "converts on": converts_on(entry) if entry.config else None,
     }
     return {name: text for name, text in facts.items() if text}
 

@@ -50,6 +50,7 @@ def architecture(
     if kv_heads is None and heads is not None:
         # One projection for keys and values of their own came later than multi-head attention.
         kv_heads = 1 if getattr(config, "multi_query", False) else heads
+    each, each_kv = _per_layer(config, "num_query_heads"), _per_layer(config, "num_kv_heads")
     layers = _whole(sizes, "num_layers")
     latent = getattr(config, "kv_lora_rank", None) is not None
     kind: AttentionKind | None = None
@@ -61,8 +62,8 @@ def architecture(
         attention=kind,
         layers=layers,
         hidden_size=hidden,
-        heads=heads,
-        kv_heads=kv_heads,
+        heads=each or heads,
+        kv_heads=each_kv or kv_heads,
         head_dim=_head_dim(config, hidden, heads),
         feed_forward=feed_forward,
         intermediate_size=width,
@@ -109,6 +110,12 @@ def _first(config: PretrainedConfig, *names: str) -> int | None:
         if isinstance(value, int):
             return value
     return None
+
+
+def _per_layer(config: PretrainedConfig, name: str) -> tuple[int, ...] | None:
+    """A number for each layer, where a config has such."""
+    value = getattr(config, name, None)
+    return tuple(value) if isinstance(value, list) else None
 
 
 def _head_dim(config: PretrainedConfig, hidden: int | None, heads: int | None) -> int | None:

@@ -1,4 +1,4 @@
-"""Decoders that are llama or Granite under another name, so that the code beside them need not run."""
+"""Decoders that are llama, Granite or Phi-3 under another name, so that the code beside them need not run."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from transformers.models.granite.configuration_granite import GraniteConfig
 from transformers.models.granite.modeling_granite import GraniteForCausalLM
 from transformers.models.llama.configuration_llama import LlamaConfig
 from transformers.models.llama.modeling_llama import LlamaForCausalLM
+from transformers.models.phi3.configuration_phi3 import Phi3Config
+from transformers.models.phi3.modeling_phi3 import Phi3ForCausalLM
 
 
 class MiniCPMConfig(GraniteConfig):  # type: ignore[misc]
@@ -65,3 +67,15 @@ class MobileLLMForCausalLM(LlamaForCausalLM):  # type: ignore[misc]
     """MobileLLM."""
 
     config_class = MobileLLMConfig
+
+
+class Phi4MMConfig(Phi3Config):  # type: ignore[misc]
+    """Phi-4-multimodal (arXiv 2503.01743) as published: Phi-4-mini, with adapters for images and sound."""
+
+    model_type = "phi4mm"
+
+
+class Phi4MMForCausalLM(Phi3ForCausalLM):  # type: ignore[misc]
+    """The text decoder of Phi-4-multimodal."""
+
+    config_class = Phi4MMConfig

@@ -8,12 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
-from transformers import PreTrainedConfig, PreTrainedModel
-from transformers.cache_utils import DynamicCache
-from transformers.masking_utils import create_causal_mask
-from transformers.modeling_outputs import CausalLMOutputWithPast
+from transformers import PreTrainedConfig
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.models.llama.modeling_llama import (
     LlamaRMSNorm,
@@ -21,6 +17,8 @@ from transformers.models.llama.modeling_llama import (
     apply_rotary_pos_emb,
     eager_attention_forward,
 )
+
+from toolkit.sources.architectures.decoder import OwnBody, OwnCausalLM
 
 
 class OpenELMConfig(PreTrainedConfig):  # type: ignore[misc]
@@ -48,6 +46,7 @@ class OpenELMConfig(PreTrainedConfig):  # type: ignore[misc]
     normalize_qk_projections: bool = False
     share_input_output_layers: bool = False
     rope_freq_constant: int | float = 10000
+    hidden_act: str = "silu"
     rope_parameters: dict[str, Any] | None = None
     initializer_range: float = 0.02
     use_cache: bool = True
@@ -151,15 +150,10 @@ class _Layer(nn.Module):
         return output
 
 
-class _OpenELM(PreTrainedModel):  # type: ignore[misc]
-    config_class = OpenELMConfig
-    base_model_prefix = "transformer"
-    _supports_sdpa = True
-    _supports_attention_backend = True
-
-
-class OpenELMModel(_OpenELM):
+class OpenELMModel(OwnBody):
     """The decoder without its output projection."""
+
+    config_class = OpenELMConfig
 
     def __init__(self, config: OpenELMConfig) -> None:
         super().__init__(config)
@@ -169,33 +163,19 @@ class OpenELMModel(_OpenELM):
         self.rotary_emb = LlamaRotaryEmbedding(config)
         self.post_init()
 
-    def get_input_embeddings(self) -> nn.Module:
-        """The token table."""
-        return self.token_embeddings
-
     def forward(self, input_ids: Tensor, position_ids: Tensor | None = None, cache: Any = None) -> Tensor:
         """Hidden states [batch, tokens, model_dim]."""
-        hidden = self.token_embeddings(input_ids)
-        if position_ids is None:
-            seen = 0 if cache is None else cache.get_seq_length()
-            position_ids = torch.arange(seen, seen + hidden.shape[1], device=hidden.device)[None]
-        mask = create_causal_mask(
-            config=self.config,
-            inputs_embeds=hidden,
-            attention_mask=None,
-            past_key_values=cache,
-            position_ids=position_ids,
-        )
-        angles = self.rotary_emb(hidden, position_ids)
-        for layer in self.layers:
-            hidden = layer(hidden, angles, mask, cache)
+        hidden = self.through_layers(self.token_embeddings(input_ids), position_ids, cache)
         output: Tensor = self.norm(hidden)
         return output
 
 
-class OpenELMForCausalLM(_OpenELM):
+class OpenELMForCausalLM(OwnCausalLM):
     """The decoder with its output projection."""
 
+    config_class = OpenELMConfig
+    base_model_prefix = body_name = "transformer"
+    table_name = "token_embeddings"
     _tied_weights_keys = {"lm_head.weight": "transformer.token_embeddings.weight"}
 
     def __init__(self, config: OpenELMConfig) -> None:
@@ -203,26 +183,3 @@ class OpenELMForCausalLM(_OpenELM):
         self.transformer = OpenELMModel(config)
         self.lm_head = nn.Linear(config.model_dim, config.vocab_size, bias=False)
         self.post_init()
-
-    def get_input_embeddings(self) -> nn.Module:
-        """The token table."""
-        return self.transformer.token_embeddings
-
-    def get_output_embeddings(self) -> nn.Module:
-        """The output projection."""
-        return self.lm_head
-
-    def forward(
-        self,
-        input_ids: Tensor,
-        position_ids: Tensor | None = None,
-        past_key_values: Any = None,
-        use_cache: bool | None = None,
-        **kwargs: Any,
-    ) -> CausalLMOutputWithPast:
-        """Logits [batch, tokens, vocab]."""
-        cache = past_key_values
-        if use_cache and cache is None:
-            cache = DynamicCache(config=self.config)
-        hidden = self.transformer(input_ids, position_ids, cache)
-        return CausalLMOutputWithPast(logits=self.lm_head(hidden), past_key_values=cache)

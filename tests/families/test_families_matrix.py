@@ -1,0 +1,42 @@
+"""The support table: it is about the configs that there are, and every config still does what it says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from matrix import measured, names
+
+from toolkit.models.support import Support, engines_of, read_support, write_support
+from toolkit.settings import Settings
+
+ROWS = read_support()
+
+
+def test_the_table_is_about_configs_that_there_are_and_holds_no_faults() -> None:
+    assert ROWS
+    assert {row.config for row in ROWS} <= set(names())
+    assert [row for row in ROWS if row.outcome in ("wrong", "traceback")] == []
+    assert all(row.reason for row in ROWS if row.outcome == "refused")
+
+
+def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
+    rows = [
+        Support("b", "llama", "onnxruntime", "fp32", "converts", difference=1.5e-6),
+        Support("a", "", "executorch", "8da4w", "refused", reason='a "reason", with commas'),
+    ]
+    write_support(rows, tmp_path / "table.csv")
+    assert read_support(tmp_path / "table.csv") == rows[::-1]
+    assert read_support(tmp_path / "none.csv") == []
+
+
+def test_what_was_never_tried_is_not_known() -> None:
+    assert engines_of("gemma2") == {"onnxruntime": True, "executorch": True}
+    assert engines_of("no-such-type") == {}
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.config}-{row.engine}-{row.scheme}")
+def test_each_config_does_what_the_table_says(row: Support, tmp_path: Path, settings: Settings) -> None:
+    found = measured(row.config, row.engine, row.scheme, tmp_path, settings)
+    assert found.outcome == row.outcome, found

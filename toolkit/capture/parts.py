@@ -1,0 +1,48 @@
+"""Which part of a decoder a matrix plays, read from the graph: names differ from family to family."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from toolkit.capture.graph import DecoderGraph, Op
+from toolkit.capture.patterns import ancestors, is_head, linear_matrix
+from toolkit.models.shape import Part
+
+# What mixes tokens or experts: a matrix beyond it belongs to something else.
+_BEYOND = ("aten.linear", "slm.attention", "slm.experts")
+_ACTIVATIONS = ("aten.silu", "aten.gelu", "aten.relu", "aten.tanh", "aten.sigmoid")
+
+
+def matrix_parts(graph: DecoderGraph, tied: Mapping[str, str]) -> dict[str, Part]:
+    """Parts of a decoder's matrices, by parameter name.
+
+    A matrix that yields values beside queries and keys (``c_attn``, ``qkv_proj``) is a matrix of values.
+    """
+    found: dict[str, Part] = {}
+    last_down: Op | None = None
+    for op in graph.ops:
+        if op.target == "slm.attention":
+            for source in ancestors(graph, op.args[2], until=_BEYOND):
+                if source.target == "aten.linear" and _same_layer(source, op):
+                    found[linear_matrix(graph, tied, source).name] = "value"
+        elif op.target == "aten.linear" and _is_down(graph, tied, op):
+            last_down = op
+    if last_down is not None:
+        found.setdefault(linear_matrix(graph, tied, last_down).name, "last_down")
+    return found
+
+
+def _same_layer(first: Op, second: Op) -> bool:
+    """Whether two operations lie below the same number, that of their layer."""
+    numbers = [[part for part in op.module.split(".") if part.isdigit()][:1] for op in (first, second)]
+    return numbers[0] == numbers[1]
+
+
+def _is_down(graph: DecoderGraph, tied: Mapping[str, str], op: Op) -> bool:
+    """Whether a linear ends a feed-forward: linears and an activation lie before it, and no attention."""
+    if is_head(graph, tied, op):
+        return False
+    before = [one.target for one in ancestors(graph, op.args[0], until=_BEYOND)]
+    return (
+        "aten.linear" in before and "slm.attention" not in before and set(_ACTIVATIONS) & set(before) != set()
+    )

@@ -1,0 +1,1 @@
+"""Decoders that transformers has no causal language model for."""
