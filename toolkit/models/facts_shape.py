@@ -90,7 +90,7 @@ def shape_of_facts(
 
 
 def shape_of_entry(entry: Entry) -> DecoderShape | None:
-    """Sizes of a catalogue's entry; None where its facts are too few."""
+    """Sizes of a catalogue's entry; None where its facts are too few, or miss its count of parameters."""
     facts = entry.architecture
     if None in (facts.layers, facts.hidden_size, facts.vocabulary, facts.heads, facts.head_dim):
         return None
@@ -106,7 +106,7 @@ def shape_of_entry(entry: Entry) -> DecoderShape | None:
         LayerFacts(heads[index], kv_heads[index], head_dims[index], inner[index], gated)
         for index in range(facts.layers)
     ]
-    return shape_of_facts(
+    shape = shape_of_facts(
         layers,
         hidden_size=facts.hidden_size,
         vocabulary=facts.vocabulary,
@@ -115,6 +115,11 @@ def shape_of_entry(entry: Entry) -> DecoderShape | None:
         rotary=facts.positions == "rope",
         longest=facts.context,
     )
+    known = entry.parameters.unique if entry.parameters else None
+    # What several layers share, for one, is not in these facts; a wrong size is worse than none.
+    if known is not None and abs(shape.unique_parameters - known) > _UNKNOWN_SHARE * known:
+        return None
+    return shape
 
 
 def shape_of_config(fields: Mapping[str, Any]) -> DecoderShape | None:
