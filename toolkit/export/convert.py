@@ -125,9 +125,9 @@ def _converted(
     with stages("capture"):
         model = build_skeleton(source.config)
         tied = tied_names(model)
-        _check_buffers(source, model)
         graph, cached = cached_capture(model, source.config, settings.cache_dir)
         _check_weights(source, graph, tied)
+        _check_buffers(source, model, graph)
         layers = describe(graph)
     if (warning := slowness(plan, engine)) is not None:
         print(warning, file=sys.stderr)
@@ -232,11 +232,13 @@ def _about(source: ModelSource, engine: EngineSpec) -> Iterator[None]:
         raise
 
 
-def _check_buffers(source: ModelSource, model: PreTrainedModel) -> None:
+def _check_buffers(source: ModelSource, model: PreTrainedModel, graph: DecoderGraph) -> None:
     """Refuse stored values that the capture would take from the model's class instead."""
     held = set(source.weights.names())
     for name, values in model.named_buffers():
-        if name in held and not values.to(torch.float32).allclose(source.weights.read(name), rtol=1e-3):
+        if name not in held or name in graph.parameters:
+            continue
+        if not values.to(torch.float32).allclose(source.weights.read(name), rtol=1e-3):
             raise UnsupportedModel(
                 f"stores other values in {name} than its class makes, which are not carried into artifacts",
                 subject=source.name,

@@ -98,8 +98,8 @@ class RandomWeights:
     """
 
     def __init__(self, parameters: dict[str, Parameter]) -> None:
-        # What the model's class makes itself is no weight.
-        self._parameters = {name: one for name, one in parameters.items() if not one.buffer}
+        # A number that the model's class makes itself is no weight; a vector, such as a router's bias, is.
+        self._parameters = {name: one for name, one in parameters.items() if one.shape or not one.buffer}
         # Gemma multiplies by 1 + weight, everyone else by weight.
         self._centred_norms = any(p.module.startswith("Gemma") for p in parameters.values())
 
