@@ -102,7 +102,7 @@ def test_a_model_type_that_cannot_be_converted_is_refused(
 ) -> None:
     config = tmp_path / "config.json"
     config.write_text(
-        '{"model_type": "mamba", "architectures": ["MambaForCausalLM"], "hidden_size": 64,'
+        '{"model_type": "rwkv", "architectures": ["RwkvForCausalLM"], "hidden_size": 64,'
         ' "num_hidden_layers": 2, "vocab_size": 128}'
     )
     with pytest.raises(UnsupportedModel):
