@@ -1,6 +1,6 @@
 """An APK of the app without Android's SDK, to check it: compiled against stubs of our own, never for users.
 
-The app's own libraries need the NDK, which is in no package registry, so they are not in this APK;
+The app's own libraries need the NDK, so they are not in this APK;
 ONNX Runtime's is.
 """
 

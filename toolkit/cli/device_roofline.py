@@ -18,7 +18,7 @@ def measure(
 ) -> None:
     """Measure a device's memory bandwidth and its int8 and float throughput, by the number of threads.
 
-    No model is needed; nothing else should run on the device meanwhile.
+    No model is needed; nothing else should run on the device meanwhile. Nothing is stored.
     docs/runner.md says how each is measured.
 
     \b

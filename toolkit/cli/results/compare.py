@@ -43,13 +43,14 @@ def compare(
     bootstrap interval. A change counts only when its interval leaves out zero and it exceeds the noise:
     how far apart runs of the very same conditions came out. Effect is Cliff's delta. Without --axis
     nothing is ranked: each group is shown with its interval and noise. Only ok runs are compared, and
-    emulated ones never with real ones. See docs/results.md.
+    emulated ones never with real ones. See docs/results.md. A task as the figure ranks its scores, as
+    `slm results scores` does.
 
     \b
     Examples:
       slm results compare
       slm results compare --axis backend --where "model contains 'smollm2'"
-      slm results compare --axis quantization --figure arc_easy
+      slm results compare --figure arc_easy
       slm results compare 7k2m 9xq1 --axis quantization --figure memory
     """  # noqa: D301
     from toolkit.analysis.compared_figures import find_figure
