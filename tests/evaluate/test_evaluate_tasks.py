@@ -287,3 +287,6 @@ def test_scores_of_two_artifacts_are_ranked_item_by_item(
         assert "own_choice, 0 shots: acc, n = 12" in shown.stdout
         assert "against the best" in shown.stdout
         assert onnx.name in shown.stdout and quantized.name in shown.stdout
+    # Options that a ranking of scores cannot heed are refused, not ignored.
+    refused = CliRunner().invoke(app, ["results", "compare", "--figure", "own_choice", "--device", "local"])
+    assert isinstance(refused.exception, UsageError)

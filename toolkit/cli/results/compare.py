@@ -54,11 +54,17 @@ def compare(
       slm results compare 7k2m 9xq1 --axis quantization --figure memory
     """  # noqa: D301
     from toolkit.analysis.compared_figures import find_figure
+    from toolkit.errors import UsageError
     from toolkit.store import open_store
 
     chosen = selection.chosen(where, [], device, model)
     with open_store(Settings.from_environment().store_url) as store:
         if _is_task(store, figure):
+            if set(axis or ()) - {"quantization"} or where or device or run_ids:
+                raise UsageError(
+                    f"scores of {figure} are compared over all models that have them, whatever else differs",
+                    next_step=f"slm results compare --figure {figure}, with --model alone beside it.",
+                )
             print_scores(store, figure, None, model, as_json=as_json, seed=seed)
             return
         wanted = find_figure(figure)

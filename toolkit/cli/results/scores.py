@@ -79,7 +79,7 @@ def _cells(place: ScorePlace) -> str:
     if place.paired is None:
         return said
     compared = place.paired
-    word = "differs" if compared.p_value < SIGNIFICANT else "no difference"
+    word = "differs" if compared.p_value < SIGNIFICANT else "cannot tell"
     low, high = compared.interval.low, compared.interval.high
     return (
         f"{said}  {compared.difference:+.4f} against the best (95 %: {low:+.4f} to {high:+.4f}; "
