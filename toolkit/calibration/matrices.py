@@ -109,7 +109,7 @@ class _Calibration:
     results: StoredMatrices
     matrices: Mapping[str, Matrix]
     progress: Progress
-    _done: int = 0
+    _reached: set[str] = field(default_factory=set)
     _moments: tuple[torch.Tensor, torch.Tensor] | None = None
     _current: dict[str, torch.Tensor] = field(default_factory=dict)
 
@@ -127,9 +127,13 @@ class _Calibration:
         matrix = self.matrices[parameter]
 
         def hook(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+            if matrix.name in self.results:
+                # A layer that runs several times has one matrix: the one that its first inputs made.
+                self._go_on_with(matrix, self.results[matrix.name])
+                return
             self._quantize(matrix, inputs[0])
-            self._done += 1
-            self.progress(self._done, len(self.matrices))
+            self._reached.add(matrix.name)
+            self.progress(len(self._reached), len(self.matrices))
             if matrix.role == "lm_head":
                 raise _HeadReached
 
@@ -145,6 +149,9 @@ class _Calibration:
         weight = matrix.read(self.weights)
         tensor = algorithm(weight, self._second_moments(inputs), spec, subject=matrix.name)
         self.results.add(matrix.name, tensor)
+        self._go_on_with(matrix, tensor)
+
+    def _go_on_with(self, matrix: Matrix, tensor: QuantizedTensor) -> None:
         restored = tensor.dequantize()
         self._current[matrix.name] = restored.t().contiguous() if matrix.transposed else restored
 

@@ -73,8 +73,10 @@ def generated(
     cache = None
     with torch.no_grad(), streamed(model, _HeldWeights(weights), tied):
         while ids.shape[1] < GENERATED_TOKENS:
-            output = model(ids[:, -1:], past_key_values=cache, use_cache=True)
-            cache = output.past_key_values
+            # A model that gives no cache reads the whole text again.
+            given = ids if cache is None else ids[:, -1:]
+            output = model(given, past_key_values=cache, use_cache=True)
+            cache = getattr(output, "past_key_values", None)
             chances = output.logits[:, -1].float().softmax(dim=-1)
             ids = torch.cat([ids, torch.multinomial(chances, 1, generator=generator)], dim=1)
             progress(ids.shape[1], GENERATED_TOKENS)
