@@ -97,11 +97,12 @@ def capture(model: PreTrainedModel, config: Any) -> DecoderGraph:
 def _stored_buffers_to_meta(module: nn.Module) -> None:
     """Buffers that checkpoints hold are parameters of a graph: their values come later."""
     for name, buffer in module._buffers.items():
-        if buffer is not None and name not in module._non_persistent_buffers_set and _is_parameter(buffer):
+        if buffer is not None and name not in module._non_persistent_buffers_set and is_parameter(buffer):
             module._buffers[name] = buffer.to("meta")
 
 
-def _is_parameter(buffer: torch.Tensor) -> bool:
+def is_parameter(buffer: torch.Tensor) -> bool:
+    """Whether a stored buffer is a parameter of a graph; others are constants."""
     return buffer.is_floating_point() and buffer.dim() > 0
 
 
@@ -125,15 +126,26 @@ def cached_capture(model: PreTrainedModel, config: Any, cache_dir: Path) -> tupl
 
 
 def _cache_key(model: nn.Module, config: Any) -> str:
-    """What a capture follows from: the config, the code that makes it, the model's own code, and versions."""
+    """What a capture follows from: config, stored numbers, our code and the model's own, and versions."""
     import transformers
 
     facts = config.to_dict()
     for irrelevant in ("_name_or_path", "transformers_version", "dtype", "torch_dtype"):
         facts.pop(irrelevant, None)
     versions = [toolkit.__version__, torch.__version__, transformers.__version__]
-    text = json.dumps([facts, versions, _code_digest(model)], sort_keys=True, default=str)
+    numbers = _stored_numbers(model)
+    text = json.dumps([facts, versions, _code_digest(model), numbers], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def _stored_numbers(model: nn.Module) -> dict[str, list[float]]:
+    """Values that become constants of a graph and may come from a checkpoint."""
+    persistent = set(model.state_dict())
+    return {
+        name: buffer.flatten().tolist()
+        for name, buffer in model.named_buffers()
+        if name in persistent and not is_parameter(buffer)
+    }
 
 
 def _code_digest(model: nn.Module) -> str:
@@ -192,7 +204,7 @@ def _to_graph(program: torch.export.ExportedProgram, limit: int) -> DecoderGraph
     stored = {
         placeholder: target
         for placeholder, target in signature.inputs_to_buffers.items()
-        if target in program.state_dict and _is_parameter(program.state_dict[target])
+        if target in program.state_dict and is_parameter(program.state_dict[target])
     }
     for placeholder, target in stored.items():
         names[placeholder] = target.removeprefix("model.")

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import copy
 import warnings
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from toolkit.errors import UnsupportedModel
 
@@ -35,8 +37,8 @@ def build_skeleton(config: PretrainedConfig) -> PreTrainedModel:
     # transformers writes the attention's name into the config it is given.
     config = copy.deepcopy(config)
 
-    def build(attention: str) -> Any:
-        with torch.device("meta"), warnings.catch_warnings():
+    def build(attention: str, within: AbstractContextManager[Any] | None = None) -> Any:
+        with torch.device("meta"), within or nullcontext(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return AutoModelForCausalLM.from_config(
                 config, attn_implementation=attention, dtype=torch.float32
@@ -50,7 +52,9 @@ def build_skeleton(config: PretrainedConfig) -> PreTrainedModel:
                 raise
             # Models with a soft cap or an attention of their own have the plain one only.
             model = build("eager")
-        _materialize_buffers(model)
+        if _materialize_buffers(model):
+            with suppress(RuntimeError):
+                _take_numbers(model, build("eager", _NumbersOnHost()))
     except _BUILDING_ERRORS as error:
         raise UnsupportedModel(
             f"transformers has no causal language model of model type {config.model_type!r} for this config"
@@ -63,8 +67,30 @@ def build_skeleton(config: PretrainedConfig) -> PreTrainedModel:
     return skeleton
 
 
-def _materialize_buffers(model: Any) -> None:
-    """Give every buffer its real value by transformers' own initializer; parameters stay on meta."""
+class _NumbersOnHost(TorchFunctionMode):
+    """Tensors that are made from numbers hold them, also where others get no memory."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        given = {"device": "cpu"} if func is torch.tensor else {}
+        return func(*args, **{**given, **(kwargs or {})})
+
+
+def _take_numbers(model: Any, other: Any) -> None:
+    """Buffers that no initializer gives a value, from a model that has them from its constructor."""
+    values = dict(other.named_buffers())
+    for name, buffer in model.named_buffers():
+        if buffer.is_floating_point() and buffer.isnan().any() and not values[name].is_meta:
+            buffer.copy_(values[name])
+
+
+def _materialize_buffers(model: Any) -> bool:
+    """Give every buffer its real value by transformers' own initializer; parameters stay on meta.
+
+    Returns:
+        whether some have none: they are no numbers, and not whatever was in that memory before.
+    """
     from transformers import PreTrainedModel
 
     owners: dict[str, Any] = {"": model}
@@ -76,8 +102,10 @@ def _materialize_buffers(model: Any) -> None:
         if not own:
             continue
         for key in own:
-            module._buffers[key] = torch.empty_like(module._buffers[key], device="cpu")
+            empty = torch.empty_like(module._buffers[key], device="cpu")
+            module._buffers[key] = empty.fill_(torch.nan) if empty.is_floating_point() else empty.zero_()
         owner._init_weights(module)
+    return any(value.is_floating_point() and value.isnan().any() for value in model.buffers())
 
 
 def parameter_names(model: PreTrainedModel) -> list[str]:

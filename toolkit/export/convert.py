@@ -12,8 +12,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-import torch
-
 from toolkit import progress
 from toolkit.artifact import (
     SCHEMA,
@@ -28,7 +26,7 @@ from toolkit.artifact import (
 )
 from toolkit.calibration.matrices import calibrate
 from toolkit.calibration.texts import generated, windows
-from toolkit.capture.capture import cached_capture
+from toolkit.capture.capture import cached_capture, is_parameter
 from toolkit.capture.description import describe
 from toolkit.capture.folding import fold
 from toolkit.capture.graph import DecoderGraph
@@ -125,9 +123,9 @@ def _converted(
     with stages("capture"):
         model = build_skeleton(source.config)
         tied = tied_names(model)
+        _take_buffers(source, model)
         graph, cached = cached_capture(model, source.config, settings.cache_dir)
         _check_weights(source, graph, tied)
-        _check_buffers(source, model, graph)
         layers = describe(graph)
     if (warning := slowness(plan, engine)) is not None:
         print(warning, file=sys.stderr)
@@ -232,18 +230,15 @@ def _about(source: ModelSource, engine: EngineSpec) -> Iterator[None]:
         raise
 
 
-def _check_buffers(source: ModelSource, model: PreTrainedModel, graph: DecoderGraph) -> None:
-    """Refuse stored values that the capture would take from the model's class instead."""
+def _take_buffers(source: ModelSource, model: PreTrainedModel) -> None:
+    """Give a skeleton the numbers that a checkpoint stores beside its parameters.
+
+    The capture has them as constants, and the judge that reads weights as they are needed has them from here.
+    """
     held = set(source.weights.names())
     for name, values in model.named_buffers():
-        if name not in held or name in graph.parameters:
-            continue
-        if not values.to(torch.float32).allclose(source.weights.read(name), rtol=1e-3):
-            raise UnsupportedModel(
-                f"stores other values in {name} than its class makes, which are not carried into artifacts",
-                subject=source.name,
-                next_step="docs/families.md lists the model types that convert.",
-            )
+        if name in held and not is_parameter(values):
+            values.copy_(source.weights.read(name))
 
 
 def _check_weights(source: ModelSource, graph: DecoderGraph, tied: Mapping[str, str]) -> None:

@@ -86,6 +86,10 @@ def open_original(source: ModelSource, dtype: torch.dtype = torch.float32) -> Tr
                 full = f"{name}.{key}".lstrip(".")
                 read = source.weights.read(tied.get(full, full)).to(dtype)
                 module._parameters[key] = nn.Parameter(read, requires_grad=False)
+    held = set(source.weights.names())
+    for name, buffer in model.named_buffers():
+        if name in held:
+            buffer.copy_(source.weights.read(name))
     if tied:
         model.get_output_embeddings().weight = model.get_input_embeddings().weight
     return TransformersDecoder(model.eval())

@@ -22,7 +22,7 @@ class Parameter:
     Attributes:
         shape: as in the ``state_dict()``.
         module: class name of the module that owns it: "Linear", "Conv1D", "Embedding", "LlamaRMSNorm" ...
-        buffer: a value that the model's class makes itself and checkpoints store all the same.
+        buffer: a number that the model's class makes itself and checkpoints store all the same.
     """
 
     shape: tuple[int, ...]
@@ -85,7 +85,10 @@ def _parameters(model: Any) -> dict[str, Parameter]:
     persistent = set(model.state_dict())
     # Without duplicates: a tied lm_head is the embedding's parameter under a second name.
     tensors = [*model.named_parameters(), *model.named_buffers()]
-    buffers = {name for name, _ in model.named_buffers()}
+    # Others, such as a router's biases, are as little known before the checkpoint is as parameters are.
+    buffers = {
+        name for name, value in model.named_buffers() if not value.is_floating_point() or value.dim() == 0
+    }
     owners = {name: type(module).__name__ for name, module in model.named_modules()}
     return {
         name: Parameter(tuple(tensor.shape), owners[name.rpartition(".")[0]], name in buffers)

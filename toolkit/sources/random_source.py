@@ -136,7 +136,8 @@ class RandomWeights:
             centred = name.endswith(".bias") or self._centred_norms
             return (0.0 if centred else 1.0), 0.05
         if len(parameter.shape) < 2:
-            return 0.0, 0.05
+            # A single number is a factor (Gemma 4's layer_scalar), several are biases.
+            return float(parameter.shape == (1,)), 0.05
         if "Embedding" in parameter.module or name == "lm_head.weight":
             return 0.0, 2.0 / parameter.shape[-1] ** 0.5
         inputs = parameter.shape[0] if parameter.module == "Conv1D" else parameter.shape[-1]
