@@ -18,6 +18,7 @@ from torch import nn
 
 from toolkit.capture.graph import DecoderGraph
 from toolkit.capture.patterns import linear_matrix
+from toolkit.capture.skeleton import shared_names
 from toolkit.compress.algorithms import CALIBRATED_ALGORITHMS
 from toolkit.compress.parameters import Matrix, Weights
 from toolkit.compress.plan import QuantizationPlan
@@ -78,11 +79,13 @@ def calibrate(
     matrices = {
         op.args[1].name: linear_matrix(graph, tied, op) for op in graph.ops if op.target == "aten.linear"
     }
+    shared = shared_names(model)
+    modules = {f"{name}.weight": module for name, module in model.named_modules()}
     run = _Calibration(weights, plan, StoredMatrices(folder), matrices, progress)
     handles = [
-        module.register_forward_pre_hook(run.reached(f"{name}.weight"))
-        for name, module in model.named_modules()
-        if f"{name}.weight" in matrices
+        module.register_forward_pre_hook(run.reached(shared.get(name, name)))
+        for name, module in modules.items()
+        if shared.get(name, name) in matrices
     ]
     try:
         with torch.no_grad(), streamed(model, run, tied):

@@ -29,6 +29,7 @@ from toolkit.capture.patches import ATTENTION, register_attention, traced_operat
 from toolkit.capture.recurrences import with_state_names
 from toolkit.capture.rows import split_rows
 from toolkit.capture.simplify import simplify, without_dead_code
+from toolkit.capture.skeleton import shared_names
 from toolkit.errors import UnsupportedModel
 from toolkit.files import write_whole
 
@@ -91,7 +92,7 @@ def capture(model: PreTrainedModel, config: Any) -> DecoderGraph:
             subject=config.name_or_path or config.model_type,
             next_step="docs/families.md lists the model types that convert.",
         ) from error
-    return _to_graph(program, _context_limit(config))
+    return _to_graph(program, _context_limit(config), shared_names(model))
 
 
 def _stored_buffers_to_meta(module: nn.Module) -> None:
@@ -195,11 +196,12 @@ def _context_limit(config: Any) -> int:
     return int(getattr(config, "max_position_embeddings", 0) or 2**20)
 
 
-def _to_graph(program: torch.export.ExportedProgram, limit: int) -> DecoderGraph:
+def _to_graph(program: torch.export.ExportedProgram, limit: int, shared: Mapping[str, str]) -> DecoderGraph:
     signature = program.graph_signature
     names: dict[str, str] = {}
     for placeholder, target in signature.inputs_to_parameters.items():
-        names[placeholder] = target.removeprefix("model.")
+        name = target.removeprefix("model.")
+        names[placeholder] = shared.get(name, name)
     constants: dict[str, tuple[tuple[int, ...], list[float]]] = {}
     stored = {
         placeholder: target

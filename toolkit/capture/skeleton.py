@@ -122,3 +122,12 @@ def tied_names(model: PreTrainedModel) -> dict[str, str]:
     output, inputs = model.get_output_embeddings(), model.get_input_embeddings()
     names = {id(module): name for name, module in model.named_modules()}
     return {f"{names[id(output)]}.weight": f"{names[id(inputs)]}.weight"}
+
+
+def shared_names(model: Any) -> dict[str, str]:
+    """Parameters of layers that share them (Zamba 2) -> those that are stored; tied embeddings are apart."""
+    if not hasattr(model, "get_expanded_tied_weights_keys"):
+        return {}
+    own = tied_names(model)
+    every = model.get_expanded_tied_weights_keys(all_submodels=True)
+    return {alias: stored for alias, stored in every.items() if alias not in own}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from toolkit.capture.skeleton import shared_names
 from toolkit.inference.original import check_reader, whole_original
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def streamed(model: nn.Module, weights: Weights, tied: Mapping[str, str]) -> Ite
     them when asked.
     """
     handles, classes = [], []
+    tied = {**shared_names(model), **tied}
     for name, module in model.named_modules():
         own = {key: f"{name}.{key}".lstrip(".") for key in _stored(module)}
         if own:

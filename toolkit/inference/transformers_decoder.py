@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from toolkit.capture.skeleton import build_skeleton, tied_names
+from toolkit.capture.skeleton import build_skeleton, shared_names, tied_names
 from toolkit.inference.original import check_reader, load_folder
 
 if TYPE_CHECKING:
@@ -80,11 +80,12 @@ def open_original(source: ModelSource, dtype: torch.dtype = torch.float32) -> Tr
     check_reader(source)
     model: Any = build_skeleton(source.config)
     tied = tied_names(model)
+    names = {**shared_names(model), **tied}
     for name, module in model.named_modules():
         for key, value in list(module._parameters.items()):
             if value is not None:
                 full = f"{name}.{key}".lstrip(".")
-                read = source.weights.read(tied.get(full, full)).to(dtype)
+                read = source.weights.read(names.get(full, full)).to(dtype)
                 module._parameters[key] = nn.Parameter(read, requires_grad=False)
     held = set(source.weights.names())
     for name, buffer in model.named_buffers():
