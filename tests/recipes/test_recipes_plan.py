@@ -95,7 +95,7 @@ def test_whatever_a_conversion_imports_is_part_of_its_key() -> None:
     ).stdout
     imported = {name.split(".")[1] for name in printed.split()}
     # What these do cannot change an artifact.
-    plain = {"errors", "files", "progress", "registry", "settings"}
+    plain = {"errors", "extras", "files", "progress", "registry", "settings"}
     assert "capture" in imported
     assert imported - plain <= {name.removesuffix(".py") for name in fingerprints.CONVERTING}
 
