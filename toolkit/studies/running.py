@@ -19,6 +19,7 @@ from toolkit.files import write_whole
 from toolkit.models.catalogue.catalogue import catalogue
 from toolkit.recipes.schema import LoadedRecipe
 from toolkit.recipes.status import batch_status
+from toolkit.recipes.step_kinds import measuring_kinds
 from toolkit.recipes.targets import LOCAL, PHONES, virtual_count
 from toolkit.recipes.validation import load_recipe, recipe_from_text
 from toolkit.recipes.workspace import StepRecord, Workspace
@@ -170,7 +171,8 @@ def study_content(name: str, workspace: Workspace, store: Store, settings: Setti
     ids = [str(one.result["run_id"]) for one in records if one.result and "run_id" in one.result]
     data = read_data(store, ids, records, catalogue(settings.models_dir))
     batch = batch_status(folder, workspace)
-    if not data.points and not any(one.result for one in records):
+    measured = [one for one in records if one.result and one.kind in measuring_kinds()]
+    if not data.points and not measured:
         failed = next((step for step in batch.steps if step.state == "failed"), None)
         why = f"; {failed.name}: {failed.detail}" if failed else ""
         raise StudyError(
