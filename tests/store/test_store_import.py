@@ -181,7 +181,6 @@ def test_our_own_llama_bench_export_comes_back_as_emulated(store: Store, file: P
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ([LLAMA_BENCH, {**LLAMA_BENCH, "n_gen": 128}], "test 2 times 512 prompt and 128 generated"),
         ([LLAMA_BENCH, {**LLAMA_BENCH, "samples_ns": [0]}], "test 2: samples_ns.0"),
         ([LLAMA_BENCH, {**LLAMA_BENCH, "samples_ns": []}], "test 2: samples_ns"),
         ([LLAMA_BENCH, {"n_prompt": 1}], "test 2: build_commit: Field required"),
