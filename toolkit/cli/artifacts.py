@@ -105,7 +105,7 @@ def show(
 
     \b
     Examples:
-      slm artifacts show artifacts/SmolLM2-135M-Instruct-onnxruntime-mobile-4bit
+      slm artifacts show artifacts/my-model
     """  # noqa: D301
     loaded = Artifact.load(artifact)
     loaded.verify()
@@ -139,7 +139,7 @@ def remove(
 
     \b
     Examples:
-      slm artifacts remove artifacts/SmolLM2-135M-Instruct-onnxruntime-8da4w
+      slm artifacts remove artifacts/my-model artifacts/another
     """  # noqa: D301
     # All are looked at before the first one goes.
     for one in artifacts:

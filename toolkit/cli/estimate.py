@@ -40,7 +40,7 @@ def estimate(
     \b
     Examples:
       slm estimate Qwen2-0.5B --quant 8da4w --context 2048
-      slm estimate random:llama-tiny --backend executorch --quant 8da8w --json
+      slm estimate random:llama-tiny --quant 8da8w --json
       slm estimate OpenELM-270M --tokens 640 --prompt-tokens 512
       slm estimate SmolLM-135M --quant 8da4w --device local
     """  # noqa: D301

@@ -17,7 +17,7 @@ from toolkit.export.request import ConvertRequest
 from toolkit.request import RequestField
 
 _ABOUT = (
-    "Convert a causal language model for phones: quantized ONNX or ExecuTorch, as `slm convert` does "
+    "Convert a causal language model for phones: quantized for an engine, as `slm convert` does "
     "(slm-toolkit). Options mean what they mean there."
 )
 # optimum's own exporters infer the task as well.

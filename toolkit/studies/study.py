@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from toolkit.analysis.findings import Finding
+from toolkit.engines import DEFAULT_ENGINE
 from toolkit.errors import UsageError
 from toolkit.models.catalogue.entry import Entry
 from toolkit.registry import Registry
@@ -78,7 +79,7 @@ class Study:
             "models": self.models,
             "device": ("local",),
             "quant": self.quant,
-            "backend": ("onnxruntime",),
+            "backend": (DEFAULT_ENGINE,),
             "protocol": self.protocol,
             **self.defaults,
         }
