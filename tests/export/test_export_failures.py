@@ -300,25 +300,3 @@ def test_the_default_is_the_preset_that_keeps_quality_and_ends_with_a_verdict(tm
     unchecked = run_cli("random:llama-tiny", "-o", str(tmp_path / "b"), "--no-parity-check", home=tmp_path)
     assert "verdict: none: not compared" in unchecked.stdout
     assert "check parity" not in unchecked.stderr
-
-
-def test_stored_values_that_the_capture_would_not_see_are_refused(tmp_path: Path, settings: Settings) -> None:
-    from safetensors.torch import load_file, save_file
-    from transformers import ApertusConfig, ApertusForCausalLM
-
-    from toolkit.export.convert import convert
-
-    config = ApertusConfig(
-        hidden_size=32, intermediate_size=48, num_hidden_layers=1, num_attention_heads=2, vocab_size=64,
-        num_key_value_heads=2, bos_token_id=1, eos_token_id=2, pad_token_id=0,
-    )  # fmt: skip
-    ApertusForCausalLM(config).save_pretrained(tmp_path / "model")
-    file = tmp_path / "model" / "model.safetensors"
-    tensors = load_file(file)
-    beta = next(name for name in tensors if name.endswith("act_fn.beta"))
-    tensors[beta] = tensors[beta] + 1
-    save_file(tensors, file, metadata={"format": "pt"})
-    source = resolve(str(tmp_path / "model"), settings)
-    with pytest.raises(UnsupportedModel, match="act_fn.beta"):
-        convert(source, request(source, "fp32"), tmp_path / "out", settings)
-    assert not (tmp_path / "out").exists()
