@@ -110,6 +110,24 @@ _33 = (
 )
 _34 = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 _35 = r"[^\n]+|[\n]+"
+# llama.cpp cuts digits into threes from the right, and leaves what is before the first group with it.
+_36 = r"\P{N}*\p{N}{1,3}?(?=(?:\p{N}{3})*(?!\p{N}))"
+# It takes all kinds of letters for the same, so that none of its patterns tells upper from lower case.
+_37 = (
+    r"[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])?|"
+    r"\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+_38 = (
+    r"[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])?|"
+    r"\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+_39 = r"[가-힣ㄱ-ㆎ]+|[！…“”‘’—：；，、-〿︰-﹏]+|[ㄅ-ㄯ]+|[一-龥぀-ゟ゠-ヿ]+"
+_40 = r"[一-鿿㐀-䶿豈-﫿぀-ゟ゠-ヿ･-ﾟ⼀-⿟เ-๿຀-໿ក-៿က-႟ꩠ-ꩿꧠ-꧿가-힯ᄀ-ᇿ]+"
+_41 = (
+    r"[一-鿿㐀-䶿𠀀-𪛟𪜀-𮯯豈-﫿丽-𯨟]+|[^\r\n\p{L}\p{N}]?[\p{L}&&[^一-鿿㐀-䶿𠀀-𪛟𪜀-𮯯豈-﫿丽-𯨟]]+"
+    r"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])?|"
+    r"\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 
 _GROUPS: tuple[tuple[PreTokenizer, tuple[str, ...]], ...] = (
     (
@@ -235,6 +253,9 @@ _GROUPS: tuple[tuple[PreTokenizer, tuple[str, ...]], ...] = (
             "exaone4",
             "trillion",
             "granite-docling",
+            "jina-v1-en",
+            "jina-v2-code",
+            "roberta-bpe",
         ),
     ),
     (
@@ -325,6 +346,10 @@ _GROUPS: tuple[tuple[PreTokenizer, tuple[str, ...]], ...] = (
         ),
         ("laguna",),
     ),
+    (PreTokenizer((_36, _37)), ("tiny_aya", "cohere2moe")),
+    (PreTokenizer((_39, _38), ignore_merges=True), ("youtu",)),
+    (PreTokenizer((_36, _40, _16)), ("afmoe",)),
+    (PreTokenizer((_41,)), ("kimi-k2",)),
 )
 PRE_TOKENIZERS = {name: how for how, names in _GROUPS for name in names}
 # What llama.cpp does with files of before the names.
