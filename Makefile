@@ -49,8 +49,15 @@ app-demo: $(VENV)/.demo ## A profile and a chat through the Android app's code, 
 	slm results compare --axis runner; \
 	slm generate $(DEMO_ARTIFACT) --device $$phone --runner app --chat --prompt "Who are you?"
 
-test: $(VENV)/.test lint ## Set up and run all tests (more than half an hour on 2 cores)
-	$(BIN)/pytest -m "not soak"
+# Tests at a time; those marked serial follow one by one.
+WORKERS ?= 2
+
+test: $(VENV)/.test lint ## Set up and run all tests (about half an hour on 2 cores)
+	@# Both parts run, whatever fails in the first; after Ctrl-C the first one cleans up and the second is left out.
+	@trap 'exit 130' INT; failed=0; set -x; \
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not soak and not serial" || failed=1; \
+	$(BIN)/pytest -m "serial and not soak" || failed=1; \
+	exit $$failed
 
 # What needs no model, no device, no compiler.
 QUICK := analysis benchmarks chat compress docs models requests store recipes/test_recipes_schema.py \

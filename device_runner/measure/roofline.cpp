@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstring>
 #include <functional>
+#include <future>
 #include <memory>
 #include <new>
 #include <system_error>
@@ -144,10 +145,27 @@ RooflinePoint Measure(const kernels::KernelSet& set, const RooflineOptions& opti
 }  // namespace
 
 void MeasuringThreads::Run(int64_t tasks, kernels::TaskRef body) {
+  std::promise<bool> decided;
+  const std::shared_future<bool> begin = decided.get_future().share();
   std::vector<std::thread> others;
-  for (int64_t task = 1; task < tasks; ++task) others.emplace_back([&, task] { body(task); });
+  const auto join_all = [&] {
+    for (std::thread& other : others) other.join();
+  };
+  try {
+    for (int64_t task = 1; task < tasks; ++task) {
+      others.emplace_back([begin, body, task] {
+        if (begin.get()) body(task);
+      });
+    }
+  } catch (const std::system_error&) {
+    // Tasks may wait for each other, so where one is missing none begins.
+    decided.set_value(false);
+    join_all();
+    throw;
+  }
+  decided.set_value(true);
   if (tasks > 0) body(0);
-  for (std::thread& other : others) other.join();
+  join_all();
 }
 
 std::vector<int64_t> ThreadCounts(int64_t cpus) {

@@ -18,6 +18,7 @@ class MeasuringThreads final : public kernels::ParallelFor {
   explicit MeasuringThreads(int threads) : threads_(threads) {}
 
   int threads() const override { return threads_; }
+  // Each task has a thread of its own. Throws std::system_error, and runs no task, where one cannot start.
   void Run(int64_t tasks, kernels::TaskRef body) override;
 
  private:

@@ -232,6 +232,8 @@ class TestKeys:
         phone = start(faults=Faults(auth=policy))  # type: ignore[arg-type]
         assert open_phone(phone).shell(["echo", "in"], timeout_s=10).stdout == "in\n"
 
+    # It measures how long a phone takes.
+    @pytest.mark.serial
     def test_a_known_keys_signature_is_enough_the_next_time(
         self, start: StartPhone, adb_client: AdbClient, open_phone: OpenPhone
     ) -> None:

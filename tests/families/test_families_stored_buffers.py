@@ -10,7 +10,6 @@ import pytest
 import torch
 from conversions_of_families import CONFIGS, outcome
 
-from toolkit.capture.skeleton import build_skeleton
 from toolkit.export.convert import convert
 from toolkit.export.request import ConvertRequest
 from toolkit.settings import Settings
@@ -52,15 +51,3 @@ def test_stored_values_are_those_of_the_artifact(
 def test_a_random_model_has_them_too(name: str, tmp_path: Path, settings: Settings) -> None:
     found = outcome(name, "onnxruntime", tmp_path, settings)
     assert found.outcome == "converts", found
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_a_skeleton_has_the_numbers_that_its_class_makes() -> None:
-    from transformers import AutoModelForCausalLM
-
-    config = config_of("apertus")
-    whole: Any = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    buffers = dict(build_skeleton(config).named_buffers())
-    assert any(name.endswith("act_fn.eps") for name in buffers)
-    for name, values in whole.named_buffers():
-        assert torch.equal(buffers[name].float(), values.float()), name

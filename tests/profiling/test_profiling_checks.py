@@ -12,6 +12,7 @@ from tiny_decoder import HEAD_DIM, KV_HEADS, LAYERS
 from toolkit.artifact import Artifact
 from toolkit.devices.base import DeviceInfo
 from toolkit.devices.local import LocalDevice
+from toolkit.engines import ENGINES
 from toolkit.errors import ArtifactCorrupt, DeviceBusy, DeviceFull, UsageError
 from toolkit.profiling.request import check_context, parse_affinity
 from toolkit.profiling.session.preflight import check_ram, minimum_ram_bytes
@@ -71,7 +72,8 @@ def test_a_byte_changed_after_the_first_push_is_noticed(
 def test_less_memory_than_the_weights(artifact: Artifact) -> None:
     needed = minimum_ram_bytes(artifact, SMALL)
     cache = 2 * LAYERS * KV_HEADS * HEAD_DIM * 4 * SMALL.tokens_per_repetition
-    assert needed == artifact.manifest.size_bytes + cache
+    process = ENGINES.get(artifact.manifest.backend.name).storage.process_bytes
+    assert needed == artifact.manifest.size_bytes + cache + process
     info = DeviceInfo(serial="phone-1", kind="adb", state="device", ram_bytes=needed - 1)
     with pytest.raises(DeviceFull, match="phone-1.* needs at least"):
         check_ram(artifact, SMALL, info)

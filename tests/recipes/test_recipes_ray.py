@@ -13,9 +13,12 @@ from recipe_process import SlmRecipe, wait_until
 
 from toolkit.errors import BatchError
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("ray") is None, reason="needs ray: pip install 'slm-toolkit[ray]'"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        importlib.util.find_spec("ray") is None, reason="needs ray: pip install 'slm-toolkit[ray]'"
+    ),
+    pytest.mark.serial,
+]
 
 CONVERSIONS = """schema: slm-recipe/1
 name: spread

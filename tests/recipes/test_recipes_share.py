@@ -113,6 +113,7 @@ def test_a_second_host_takes_what_the_first_has_made(slm_recipe: SlmRecipe) -> N
     assert hosts[1].leftovers() == [] and list(Path(slm_recipe.folder, "share").rglob("*partial*")) == []
 
 
+@pytest.mark.serial
 @pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="needs ray: pip install 'slm-toolkit[ray]'"
 )

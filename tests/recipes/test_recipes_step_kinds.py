@@ -32,7 +32,7 @@ def slm(slm_recipe: SlmRecipe) -> SlmRecipe:
     return slm_recipe
 
 
-@pytest.mark.parametrize("executor", ["local", pytest.param("ray", marks=needs_ray)])
+@pytest.mark.parametrize("executor", ["local", pytest.param("ray", marks=[needs_ray, pytest.mark.serial])])
 def test_a_made_up_kind_runs_in_a_batch(slm: SlmRecipe, executor: str) -> None:
     recipe = slm.write(RECIPE.format(unit="kilobytes"))
     planned = slm.json("plan", recipe)["steps"]

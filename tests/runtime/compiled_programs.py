@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from toolkit.engines import ENGINES as SPECS
+from toolkit.locks import exclusive
 from toolkit.runtime.compile import compile_runner
 from toolkit.runtime.engine_build import find_engine
 from toolkit.runtime.runner_source import runner_source
@@ -42,8 +44,12 @@ def compile_programs(
 
 @pytest.fixture(scope="session")
 def compiled_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The build folder of everything, optimized as bundles are."""
-    return compile_programs(tmp_path_factory.mktemp("compiled"))
+    """The build folder of everything, optimized as bundles are; the first worker that asks compiles it."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with exclusive(folder / "compiled.lock"):
+        return compile_programs(folder / "compiled")
 
 
 @pytest.fixture(scope="session")

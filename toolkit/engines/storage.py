@@ -106,10 +106,6 @@ class Storage:
         """Activations of a call with so many tokens."""
         return tokens * FLOAT_BYTES * 6 * shape.hidden_size + shape.vocabulary * FLOAT_BYTES
 
-    def states_text(self, text: int, context: int) -> int:
-        """Positions that states have room for, when a run needs ``text`` of ``context``."""
-        return text
-
     def looked_up(self, stored: Iterable[StoredMatrix], tokens: int) -> int:
         """Bytes of a mapped token table that are in memory after so many different tokens were looked up."""
         table = next((one for one in stored if one.matrix.role == "embedding"), None)

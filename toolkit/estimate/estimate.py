@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from toolkit.engines.spec import EngineSpec
 from toolkit.engines.storage import StoredMatrix
-from toolkit.models.layers import attention_of, states_of
+from toolkit.models.layers import Layer, attention_of, states_bytes, states_of
 from toolkit.models.shape import DecoderShape
 
 # Tokens of one prefill call, as the runner feeds them unless it is told otherwise.
@@ -196,6 +196,13 @@ def estimate(
         decode_weights_bytes=resident.decode_bytes,
         decode_states_bytes=_states_read(shape, text),
     )
+
+
+def minimum_memory_bytes(
+    artifact_bytes: int, layers: Sequence[Layer], engine: EngineSpec, *, text: int
+) -> int:
+    """The part of the peak that an artifact alone tells: its files, states of so long a text, the process."""
+    return artifact_bytes + states_bytes(layers, text) + engine.storage.process_bytes
 
 
 def _states_read(shape: DecoderShape, text: int) -> int:

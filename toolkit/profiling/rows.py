@@ -20,22 +20,17 @@ from toolkit.profiling.records import Record, Result
 from toolkit.profiling.request import ProfileRequest
 from toolkit.profiling.session.ending import Ending
 from toolkit.store.measurements import measurement, quantities
-from toolkit.store.rows import Artifact, Condition, Device, Measurement, Repetition, Run, Setting, StoredRun
-
-# What makes two devices different ones to compare. RAM is left out: it varies a little from boot to boot.
-_COMPARABLE = (
-    "kind",
-    "emulated",
-    "manufacturer",
-    "model",
-    "soc",
-    "abi",
-    "os_version",
-    "api_level",
-    "build",
-    "cpu_cores",
+from toolkit.store.rows import (
+    COMPARABLE_FACTS,
+    Artifact,
+    Condition,
+    Device,
+    Measurement,
+    Repetition,
+    Run,
+    Setting,
+    StoredRun,
 )
-
 
 # Options that are columns of a run under the same name. A gate and energy are more than one value.
 _PLAIN_OPTIONS = {field.name for field in fields(Run)} - {"gate", "energy"}
@@ -103,14 +98,14 @@ def device_row(info: DeviceInfo) -> Device:
     """The device's row, keyed by what makes it comparable."""
     facts = asdict(info)
     # A phone on USB has its hardware's serial number for its serial: its key is what it was before.
-    told = [info.identity or info.serial, *(facts[name] for name in _COMPARABLE)]
+    told = [info.identity or info.serial, *(facts[name] for name in COMPARABLE_FACTS)]
     return Device(
         key=hashlib.sha256(json.dumps(told).encode()).hexdigest(),
         serial=info.serial,
         ram_bytes=info.ram_bytes,
         identity=info.identity,
         name=info.name,
-        **{name: facts[name] for name in _COMPARABLE},
+        **{name: facts[name] for name in COMPARABLE_FACTS},
     )
 
 

@@ -5,21 +5,10 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from toolkit.store import tables
-from toolkit.store.rows import Device
+from toolkit.store.rows import COMPARABLE_FACTS, Device
 
-# What must be alike; RAM varies a little from boot to boot.
-_ALIKE = (
-    "serial",
-    "kind",
-    "manufacturer",
-    "model",
-    "soc",
-    "abi",
-    "os_version",
-    "api_level",
-    "build",
-    "cpu_cores",
-)
+# What must be alike.
+_ALIKE = ("serial", *(name for name in COMPARABLE_FACTS if name != "emulated"))
 
 
 def take_over(connection: sa.Connection, device: Device) -> None:

@@ -53,6 +53,21 @@ STATUSES: tuple[Status, ...] = (
 )
 
 
+# Fields that make two devices different ones to compare; RAM varies a little from boot to boot.
+COMPARABLE_FACTS = (
+    "kind",
+    "emulated",
+    "manufacturer",
+    "model",
+    "soc",
+    "abi",
+    "os_version",
+    "api_level",
+    "build",
+    "cpu_cores",
+)
+
+
 @dataclass(frozen=True)
 class Device:
     """A device as it was when it ran: the same phone after an OS update is another row.

@@ -50,6 +50,11 @@ class Tasks:
         self._defaults = False
         self._manager: Any = self._read()
 
+    @property
+    def manager(self) -> Any:
+        """The harness's TaskManager that knows those read so far."""
+        return self._manager
+
     def load(self, names: Sequence[str]) -> dict[str, Any]:
         """Tasks with their data, as the harness's TaskManager gives them.
 

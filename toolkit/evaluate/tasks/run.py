@@ -109,6 +109,8 @@ def evaluate_tasks(
             results: dict[str, Any] = simple_evaluate(
                 model=model,
                 tasks=chosen,
+                # Without one it reads all of its thousands of tasks, for each round.
+                task_manager=tasks.manager,
                 num_fewshot=one.shots,
                 limit=work.limit,
                 bootstrap_iters=_BOOTSTRAP,

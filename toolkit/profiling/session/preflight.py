@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from toolkit.artifact import Artifact
 from toolkit.devices.base import DeviceInfo
 from toolkit.devices.cpus import cpu_list_words
+from toolkit.engines import ENGINES
 from toolkit.errors import DeviceFull, EngineMismatch, UsageError
-from toolkit.models.layers import states_bytes
+from toolkit.estimate.estimate import minimum_memory_bytes
 from toolkit.profiling.request import ProfileRequest
 from toolkit.runtime.bundle import Bundle
 from toolkit.runtime.elf import is_elf, read_elf
@@ -19,9 +20,14 @@ _SLOWEST_SETUP_S = 300.0
 
 
 def minimum_ram_bytes(artifact: Artifact, options: ProfileRequest) -> int:
-    """A lower bound of the memory a run needs: the weights and the states that it fills."""
-    states = states_bytes(artifact.manifest.architecture.layers, options.tokens_per_repetition)
-    return artifact.manifest.size_bytes + states
+    """A lower bound of the memory a run needs: the weights, the states that it fills, and the process."""
+    manifest = artifact.manifest
+    return minimum_memory_bytes(
+        manifest.size_bytes,
+        manifest.architecture.layers,
+        ENGINES.get(manifest.backend.name),
+        text=options.tokens_per_repetition,
+    )
 
 
 def check_ram(artifact: Artifact, options: ProfileRequest, info: DeviceInfo) -> None:
