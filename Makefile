@@ -7,6 +7,11 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ORT_DISABLE_TELEMETRY := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 
+# What several programs share is compiled once, where there is a compiler cache.
+ifneq ($(shell command -v ccache),)
+export CMAKE_CXX_COMPILER_LAUNCHER ?= ccache
+endif
+
 DEMO_MODEL ?= SmolLM2-135M-Instruct
 DEMO_QUANT ?= mobile-4bit
 DEMO_ARTIFACT := artifacts/$(DEMO_MODEL)-$(DEMO_QUANT)
@@ -64,7 +69,7 @@ QUICK := analysis benchmarks chat compress docs models requests store recipes/te
   recipes/test_recipes_matrix.py test_*.py
 
 test-quick: $(VENV)/.test ## The tests of pure code (about 2 minutes)
-	$(BIN)/pytest -m "not soak" $(addprefix tests/,$(QUICK))
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not soak and not serial" $(addprefix tests/,$(QUICK))
 
 soak: $(VENV)/.test ## Slow checks: sanitizers, long fault runs
 	$(BIN)/pytest -m soak
