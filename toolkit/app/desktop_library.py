@@ -6,6 +6,7 @@ import hashlib
 import shutil
 from pathlib import Path
 
+from toolkit.app.shipped import engines_in_app, in_app
 from toolkit.app.source import app_source
 from toolkit.engines import ENGINES
 from toolkit.files import put_in_place, scratch_beside, sha256_of
@@ -17,15 +18,12 @@ from toolkit.runtime.runner_source import runner_source, source_sha256
 from toolkit.runtime.toolchain import find_toolchain
 from toolkit.settings import Settings
 
-# By the engine's name; slm.toolkit.core.Engine knows the same.
-TARGETS = {"onnxruntime": "slm_ort", "executorch": "slm_et"}
-
 
 def build_desktop_library(engine: str, settings: Settings, *, strict: bool = False) -> Path:
     """The folder of the JNI library and its engine's libraries; built unless it is there.
 
     Args:
-        engine: one with a runner.
+        engine: one that the app has.
         settings: it is kept in the cache, named by a hash over the sources and the engine.
         strict: fail on any compiler warning.
 
@@ -33,6 +31,7 @@ def build_desktop_library(engine: str, settings: Settings, *, strict: bool = Fal
         RuntimeBundleError: it cannot be built.
     """
     spec = ENGINES.get(engine)
+    library = in_app(spec).library
     build = find_engine(spec, settings)
     native, runner = app_source() / "native", runner_source()
     toolchain = find_toolchain()
@@ -41,30 +40,31 @@ def build_desktop_library(engine: str, settings: Settings, *, strict: bool = Fal
     for file in sorted(native.iterdir()):
         if file.is_file():
             digest.update(f"{sha256_of(file)}  {file.name}\n".encode())
-    folder = settings.cache_dir / "app" / f"{TARGETS[engine]}-{digest.hexdigest()[:16]}"
+    folder = settings.cache_dir / "app" / f"{library}-{digest.hexdigest()[:16]}"
     with exclusive(folder.with_name(f".{folder.name}.lock")):
         if not folder.is_dir():
             with scratch_beside(folder) as scratch, stage(f"build the app's library for {spec.title}"):
                 files = build.provide()
                 engines = {
-                    f"SLM_ENGINE_{name.upper()}": "ON" if name == engine else "OFF" for name in TARGETS
+                    f"SLM_ENGINE_{one.name.upper()}": "ON" if one is spec else "OFF"
+                    for one in engines_in_app()
                 }
                 compile_runner(
                     native,
                     scratch / "build",
                     toolchain,
-                    log=settings.cache_dir / "app" / f"{TARGETS[engine]}.log",
+                    log=settings.cache_dir / "app" / f"{library}.log",
                     definitions={
                         "SLM_DEVICE_RUNNER": str(runner),
                         "SLM_WARNINGS_AS_ERRORS": "ON" if strict else "OFF",
                         **engines,
                         **files.definitions,
                     },
-                    targets=[TARGETS[engine]],
+                    targets=[library],
                 )
                 made = scratch / "made"
                 made.mkdir()
-                shutil.copy(scratch / "build" / f"lib{TARGETS[engine]}.so", made)
+                shutil.copy(scratch / "build" / f"lib{library}.so", made)
                 for name, file in files.libraries.items():
                     # An app's libraries end in .so: nothing else is unpacked from an APK.
                     shutil.copy(file, made / f"{name.partition('.so')[0]}.so")

@@ -11,6 +11,7 @@ from pathlib import Path
 from toolkit.app.desktop_library import build_desktop_library
 from toolkit.app.driver import PACKAGE
 from toolkit.app.kotlin import desktop_core, find_java
+from toolkit.app.shipped import shipped_engines
 from toolkit.app.source import app_source, versions
 from toolkit.errors import BuildFailed
 from toolkit.files import put_in_place, scratch_beside
@@ -62,9 +63,10 @@ def build_emulated_app(settings: Settings, *, version: str | None = None) -> Pat
     """
     version = version or versions(app_source())["versionName"]
     jars = desktop_core(settings)
-    libraries = build_desktop_library("onnxruntime", settings)
+    libraries = [build_desktop_library(engine.spec.name, settings) for engine in shipped_engines()]
     toolchain = find_toolchain()
-    said = f"{version} {jars[0].name} {libraries.name} {toolchain.compiler_identity} {_SCRIPT}"
+    built = " ".join(folder.name for folder in libraries)
+    said = f"{version} {jars[0].name} {built} {toolchain.compiler_identity} {_SCRIPT}"
     target = settings.cache_dir / "app" / f"emulated-{hashlib.sha256(said.encode()).hexdigest()[:16]}.zip"
     with exclusive(target.with_name(f".{target.name}.lock")):
         if not target.is_file():
@@ -75,12 +77,15 @@ def build_emulated_app(settings: Settings, *, version: str | None = None) -> Pat
     return target
 
 
-def _fill(folder: Path, jars: tuple[Path, ...], libraries: Path, toolchain: Toolchain, version: str) -> None:
+def _fill(
+    folder: Path, jars: tuple[Path, ...], libraries: list[Path], toolchain: Toolchain, version: str
+) -> None:
     folder.mkdir()
     _link_jre(folder / "jre")
     shutil.copy(jars[0], folder / "core.jar")
     shutil.copy(jars[1], folder / "kotlin-stdlib.jar")
-    shutil.copytree(libraries, folder / "native")
+    for built in libraries:
+        shutil.copytree(built, folder / "native", dirs_exist_ok=True)
     (folder / "lib").mkdir()
     for name in sorted(_system_libraries(folder)):
         shutil.copy(toolchain.runtime_file(name), folder / "lib" / name)

@@ -26,7 +26,7 @@ def build(
 ) -> None:
     """Get the app ready for Android Studio, or check it here.
 
-    Without --check ONNX Runtime's headers and libraries are put beside the sources; Android Studio or Gradle,
+    Without --check the engines' headers and libraries are put beside the sources; Android Studio or Gradle,
     with Android's SDK and NDK, does the rest. With it, an APK is compiled against stubs, dexed, linked,
     signed and verified; it holds no library of ours, so it is for checks only.
 

@@ -91,6 +91,32 @@ class Runner:
 
 
 @dataclass(frozen=True)
+class AndroidFiles:
+    """What there is of an engine for Android: "module:attribute" of functions (settings) that give a folder.
+
+    Attributes:
+        headers: C headers that the JNI library is compiled with.
+        libraries: ``ABI/*.so``, which the app ships.
+    """
+
+    headers: str
+    libraries: str
+
+
+@dataclass(frozen=True)
+class InApp:
+    """How the engine is part of the Android app.
+
+    Attributes:
+        library: the JNI library without "lib" and ".so"; slm.toolkit.core.Engine knows it, too.
+        android: what there is of it for Android; None while its JNI library is built for desktops alone.
+    """
+
+    library: str
+    android: AndroidFiles | None = None
+
+
+@dataclass(frozen=True)
 class EngineSpec:
     """One engine.
 
@@ -114,6 +140,7 @@ class EngineSpec:
             :class:`toolkit.inference.decoder.Decoder` on this host.
         official_runtime: what else runs its artifacts, unchanged.
         runner: what runs its artifacts on devices; None while there is no such program.
+        in_app: how the Android app has it; None where it has not.
         trace: "module:attribute" of a function (file) that gives the calls of a trace which its runner wrote,
             as :class:`toolkit.engines.trace.TracedCall`; None where there is no such trace.
         storage: how large things are in it.
@@ -136,6 +163,7 @@ class EngineSpec:
     decoder: str
     official_runtime: str
     runner: Runner | None = None
+    in_app: InApp | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     trace: str | None = None
     storage: Storage = field(default_factory=Storage)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from toolkit.engines.executorch.storage import STORAGE
-from toolkit.engines.spec import Capabilities, EngineSpec, Processor, Runner
+from toolkit.engines.spec import Capabilities, EngineSpec, InApp, Processor, Runner
 
 # What a decoder needs; the wheel holds other backends as well.
 _LIBRARIES = (
@@ -51,4 +51,5 @@ EXECUTORCH = EngineSpec(
             "CMAKE_PREFIX_PATH": "{site}/executorch",
         },
     ),
+    in_app=InApp(library="slm_et"),
 )

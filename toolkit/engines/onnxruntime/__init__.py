@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from toolkit.engines.onnxruntime.storage import STORAGE
-from toolkit.engines.spec import Capabilities, EngineSpec, Processor, Runner
+from toolkit.engines.spec import AndroidFiles, Capabilities, EngineSpec, InApp, Processor, Runner
 
 _GROUP_SIZES = (16, 32, 64, 128, 256, 0)
 
@@ -54,6 +54,13 @@ ONNXRUNTIME = EngineSpec(
         },
         definitions={"ORT_INCLUDE_DIR": "{headers}"},
         headers="toolkit.engines.onnxruntime.headers:headers_for",
+    ),
+    in_app=InApp(
+        library="slm_ort",
+        android=AndroidFiles(
+            headers="toolkit.engines.onnxruntime.android:headers",
+            libraries="toolkit.engines.onnxruntime.android:libraries",
+        ),
     ),
     slow_schemes={"8w": "8da8w"},
 )

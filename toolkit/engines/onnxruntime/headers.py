@@ -32,7 +32,8 @@ PACKAGE = NpmPackage(
     320_000_000,
 )
 ORT_VERSION = "1.29.0"
-_ARCHIVE = "package/Plugins/Android/onnxruntime.aar"
+# Holds headers and libraries for Android.
+ARCHIVE = "package/Plugins/Android/onnxruntime.aar"
 _MAIN_HEADER = "onnxruntime_c_api.h"
 _REPLACE = "Or set ORT_INCLUDE_DIR to a folder that holds onnxruntime_c_api.h and onnxruntime_cxx_api.h."
 
@@ -124,9 +125,9 @@ def extract_headers(package: Path, target: Path) -> None:
     """
     try:
         with tarfile.open(package) as outer:
-            archive = outer.extractfile(_ARCHIVE)
+            archive = outer.extractfile(ARCHIVE)
             if archive is None:
-                raise KeyError(_ARCHIVE)
+                raise KeyError(ARCHIVE)
             with zipfile.ZipFile(archive) as inner:
                 target.mkdir()
                 for name in inner.namelist():
@@ -135,7 +136,7 @@ def extract_headers(package: Path, target: Path) -> None:
                         (target / file).write_bytes(inner.read(name))
     except (KeyError, tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
         raise BuildFailed(
-            f"holds no readable {_ARCHIVE}: {error}", subject=package.name, next_step=_REPLACE
+            f"holds no readable {ARCHIVE}: {error}", subject=package.name, next_step=_REPLACE
         ) from None
     if not (target / _MAIN_HEADER).is_file():
         raise BuildFailed(f"holds no {_MAIN_HEADER}", subject=package.name, next_step=_REPLACE)
