@@ -92,10 +92,12 @@ def _transformers_logits(source: ModelSource, ids: list[int], start: int) -> tor
     """The whole text at once, by transformers' plainest attention."""
     from transformers import AutoModelForCausalLM
 
+    # Falcon's plain attention adds ALiBi twice (transformers 5.23), the one it has by default once.
+    attention = None if source.config.model_type == "falcon" else "eager"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model: Any = AutoModelForCausalLM.from_config(
-            source.config, dtype=torch.float32, attn_implementation="eager"
+            source.config, dtype=torch.float32, attn_implementation=attention
         )
     weights = {name: source.weights.read(name) for name in source.weights.names()}
     model.load_state_dict(weights, strict=False)

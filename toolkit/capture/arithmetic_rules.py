@@ -53,6 +53,44 @@ def _baddbmm(do: Rewriting) -> Op | None:
     return do.add("aten.add", (Ref(scaled.name), offset), do.shape)
 
 
+def _matmul(do: Rewriting) -> Op | None:
+    """A product with a parameter is a linear, however it is written."""
+    source, right = do.op.args[:2]
+    turned = do.done(right)
+    is_turned = turned is not None and turned.target == "aten.transpose"
+    weight = turned.args[0] if turned is not None and is_turned else right
+    if weight.name not in do.graph.parameters or len(do.shape_of(weight)) != 2:
+        return None
+    kwargs = {} if is_turned else {"transposed": True}
+    return do.add("aten.linear", (source, weight, None), do.shape, **kwargs)
+
+
+def _multiply(do: Rewriting) -> Op | None:
+    return _product(do, *do.op.args[:2])
+
+
+def _deviation(do: Rewriting) -> Op | None:
+    """Standard deviation or variance over the last dimension."""
+    source, dims = do.op.args[0], do.arg(1, None, "dim")
+    shape = do.shape_of(source)
+    dims = dims if isinstance(dims, tuple) else (dims,)
+    correction = do.op.kwargs.get("correction", do.arg(2, True, "unbiased"))
+    size = shape[-1]
+    if dims not in ((-1,), (len(shape) - 1,)) or isinstance(size, str):
+        raise UnsupportedModel(f"{do.op} is not over the last dimension")
+    kept = (*shape[:-1], 1)
+    mean = do.add("aten.mean", (source, (-1,), True), kept)
+    centred = do.add("aten.sub", (source, Ref(mean.name)), shape)
+    squares = do.add("aten.mul", (Ref(centred.name), Ref(centred.name)), shape)
+    result = do.add("aten.mean", (Ref(squares.name), (-1,), True), kept)
+    rest = size - int(1 if correction is None else correction)
+    if rest != size:
+        result = do.add("aten.mul", (Ref(result.name), size / rest), kept)
+    if do.op.target == "aten.std":
+        result = do.add("aten.sqrt", (Ref(result.name),), kept)
+    return result if do.shape == kept else do.view(Ref(result.name), do.shape)
+
+
 def _masked_fill(do: Rewriting) -> Op | None:
     source, mask, value = do.op.args[:3]
     return do.add("aten.where", (mask, value, source), do.shape)
@@ -132,6 +170,9 @@ ARITHMETIC: dict[str, Rule] = {
     **dict.fromkeys(("aten.pad", "aten.constant_pad_nd"), _pad),
     "aten.rms_norm": _rms_norm,
     "aten.baddbmm": _baddbmm,
+    **dict.fromkeys(("aten.matmul", "aten.mm"), _matmul),
+    "aten.multiply": _multiply,
+    **dict.fromkeys(("aten.std", "aten.var"), _deviation),
     "aten.masked_fill": _masked_fill,
     **dict.fromkeys(("aten.min", "aten.max"), _extreme),
     **dict.fromkeys(("aten.square", "aten.pow"), _power),

@@ -23,11 +23,12 @@ import torch
 from torch import nn
 
 import toolkit
-from toolkit.capture.graph import SEQUENCE, DecoderGraph, Op, Ref, references
+from toolkit.capture.graph import ODD, SEQUENCE, DecoderGraph, Op, Ref, is_odd, references
 from toolkit.capture.inlined import recognize_attention
 from toolkit.capture.patches import ATTENTION, register_attention, traced_operators
 from toolkit.capture.recurrences import with_state_names
 from toolkit.capture.rows import split_rows
+from toolkit.capture.shape import longest_text
 from toolkit.capture.simplify import simplify, without_dead_code
 from toolkit.capture.skeleton import shared_names
 from toolkit.errors import UnsupportedModel
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _IGNORED = ("_guards", "aten._assert", "aten.sym_constrain", "_operator.", "aten.sym_size")
-# In front of a size that is neither a number nor the sequence length.
-_ODD = "?"
 
 
 def capture(model: PreTrainedModel, config: Any) -> DecoderGraph:
@@ -51,8 +50,9 @@ def capture(model: PreTrainedModel, config: Any) -> DecoderGraph:
     """
     from transformers import PretrainedConfig
 
-    length = 7
-    sequence = torch.export.Dim("sequence", min=2, max=_context_limit(config))
+    length, limit = 7, _context_limit(config)
+    # At the limit itself models may do something else: cut a mask as long as that, say.
+    sequence = torch.export.Dim("sequence", min=2, max=limit - 1)
     traced = copy.deepcopy(model)
     register_attention()
     # A model that writes its attention out makes its own mask; it is recognized afterwards.
@@ -63,11 +63,11 @@ def capture(model: PreTrainedModel, config: Any) -> DecoderGraph:
         own = getattr(module, "config", None)
         if isinstance(own, PretrainedConfig):
             own._attn_implementation = traced.config._attn_implementation
-        _stored_buffers_to_meta(module)
+    _in_no_memory(traced)
     wrapper = _Logits(traced, takes_positions=_takes_positions(traced))
     inputs = (
-        torch.zeros((1, length), dtype=torch.long, device="meta"),
-        torch.zeros((1, length), dtype=torch.long, device="meta"),
+        torch.zeros((1, length), dtype=torch.long),
+        torch.zeros((1, length), dtype=torch.long),
     )
     try:
         with torch.no_grad(), traced_operators(traced):
@@ -92,14 +92,31 @@ def capture(model: PreTrainedModel, config: Any) -> DecoderGraph:
             subject=config.name_or_path or config.model_type,
             next_step="docs/families.md lists the model types that convert.",
         ) from error
-    return _to_graph(program, _context_limit(config), shared_names(model))
+    return _to_graph(program, limit, shared_names(model))
 
 
-def _stored_buffers_to_meta(module: nn.Module) -> None:
-    """Buffers that checkpoints hold are parameters of a graph: their values come later."""
-    for name, buffer in module._buffers.items():
-        if buffer is not None and name not in module._non_persistent_buffers_set and is_parameter(buffer):
-            module._buffers[name] = buffer.to("meta")
+def _in_no_memory(model: nn.Module) -> None:
+    """Parameters, and buffers that checkpoints hold, on the host with the memory of one number each.
+
+    On the meta device they would not go together with the numbers that models make while they run.
+    """
+    kept: dict[int, torch.Tensor] = {}
+
+    def spread(tensor: torch.Tensor) -> torch.Tensor:
+        if id(tensor) not in kept:
+            one = torch.zeros((), dtype=tensor.dtype).expand(tensor.shape)
+            is_weight = isinstance(tensor, nn.Parameter)
+            kept[id(tensor)] = nn.Parameter(one, requires_grad=False) if is_weight else one
+        return kept[id(tensor)]
+
+    for module in model.modules():
+        for name, parameter in module._parameters.items():
+            if parameter is not None:
+                module._parameters[name] = spread(parameter)  # type: ignore[assignment]
+        for name, buffer in module._buffers.items():
+            stored = buffer is not None and name not in module._non_persistent_buffers_set
+            if buffer is not None and stored and is_parameter(buffer):
+                module._buffers[name] = spread(buffer)
 
 
 def is_parameter(buffer: torch.Tensor) -> bool:
@@ -193,7 +210,7 @@ class _Logits(nn.Module):
 
 
 def _context_limit(config: Any) -> int:
-    return int(getattr(config, "max_position_embeddings", 0) or 2**20)
+    return longest_text(config) or 2**20
 
 
 def _to_graph(program: torch.export.ExportedProgram, limit: int, shared: Mapping[str, str]) -> DecoderGraph:
@@ -202,7 +219,7 @@ def _to_graph(program: torch.export.ExportedProgram, limit: int, shared: Mapping
     for placeholder, target in signature.inputs_to_parameters.items():
         name = target.removeprefix("model.")
         names[placeholder] = shared.get(name, name)
-    constants: dict[str, tuple[tuple[int, ...], list[float]]] = {}
+    constants: dict[str, tuple[tuple[int, ...], Any]] = {}
     stored = {
         placeholder: target
         for placeholder, target in signature.inputs_to_buffers.items()
@@ -220,16 +237,14 @@ def _to_graph(program: torch.export.ExportedProgram, limit: int, shared: Mapping
             if node.name in lifted:
                 tensor = values[lifted[node.name]]
                 names[node.name] = node.name
-                if not tensor.is_meta:
-                    # Integers and flags stay what they are.
-                    constants[node.name] = (tuple(tensor.shape), tensor.flatten().tolist())
+                constants[node.name] = (tuple(tensor.shape), tensor.flatten())
             elif node.name not in names:
                 names[node.name] = node.name
         elif node.op == "call_function":
             target = _target(node.target)
             names[node.name] = node.name
             if node.users and not target.startswith(_IGNORED):
-                ops.append(_op(node, target, names))
+                ops.append(_op(node, target, names, limit))
         elif node.op == "output":
             output = node.args[0][0].name
     parameters = {
@@ -242,7 +257,11 @@ def _to_graph(program: torch.export.ExportedProgram, limit: int, shared: Mapping
     graph = simplify(split_rows(graph))
     graph = without_dead_code(recognize_attention(graph, limit))
     _check(graph)
-    return graph
+    # Lists only now: a mask of all positions by all is gone. Integers and flags stay what they are.
+    constants = {
+        name: (shape, torch.as_tensor(numbers).tolist()) for name, (shape, numbers) in graph.constants.items()
+    }
+    return replace(graph, constants=constants)
 
 
 def _numbered(ops: list[Op]) -> list[Op]:
@@ -277,11 +296,11 @@ def _check(graph: DecoderGraph) -> None:
                 f"{op} compares each position with each other one in a way that is not known as attention",
                 next_step="docs/families.md lists the model types that convert.",
             )
-        odd = next((size for size in op.shape or () if str(size).startswith(_ODD)), None)
+        odd = next((size for size in (*(op.shape or ()), *op.args) if is_odd(size)), None)
         if odd is not None:
             raise UnsupportedModel(
-                f"{op} yields a tensor of size {str(odd).removeprefix(_ODD)}, which is neither a number nor "
-                "the sequence length",
+                f"{op} has a size of {str(odd).removeprefix(ODD)}, which is neither a number nor the "
+                "sequence length",
                 next_step="docs/families.md lists the model types that convert.",
             )
 
@@ -305,15 +324,15 @@ def _target(target: Any) -> str:
     return ".".join(parts[:2]) if len(parts) >= 2 else f"_operator.{name}"
 
 
-def _op(node: torch.fx.Node, target: str, names: Mapping[str, str]) -> Op:
+def _op(node: torch.fx.Node, target: str, names: Mapping[str, str], limit: int) -> Op:
     value = node.meta.get("val")
-    shape = tuple(_size(size) for size in value.shape) if isinstance(value, torch.Tensor) else None
+    shape = tuple(_size(size, limit) for size in value.shape) if isinstance(value, torch.Tensor) else None
     dtype = str(value.dtype).removeprefix("torch.") if isinstance(value, torch.Tensor) else None
     return Op(
         name=node.name,
         target=target,
-        args=tuple(_operand(arg, names) for arg in node.args),
-        kwargs={key: _operand(arg, names) for key, arg in node.kwargs.items()},
+        args=tuple(_operand(arg, names, limit) for arg in node.args),
+        kwargs={key: _operand(arg, names, limit) for key, arg in node.kwargs.items()},
         shape=shape,
         dtype=dtype,
         module=_module(node),
@@ -327,14 +346,14 @@ def _module(node: torch.fx.Node) -> str:
     return str(path).removeprefix("model").lstrip(".")
 
 
-def _operand(arg: Any, names: Mapping[str, str]) -> Any:
+def _operand(arg: Any, names: Mapping[str, str], limit: int) -> Any:
     if isinstance(arg, torch.fx.Node):
         value = arg.meta.get("val")
-        return _size(value) if isinstance(value, torch.SymInt | int) else Ref(names[arg.name])
+        return _size(value, limit) if isinstance(value, torch.SymInt | int) else Ref(names[arg.name])
     if isinstance(arg, torch.SymInt):
-        return _size(arg)
+        return _size(arg, limit)
     if isinstance(arg, tuple | list):
-        return tuple(_operand(item, names) for item in arg)
+        return tuple(_operand(item, names, limit) for item in arg)
     if isinstance(arg, torch.dtype):
         return str(arg).removeprefix("torch.")
     if isinstance(arg, bool | int | float | str) or arg is None:
@@ -342,8 +361,14 @@ def _operand(arg: Any, names: Mapping[str, str]) -> Any:
     return str(arg)
 
 
-def _size(size: Any) -> int | str:
+def _size(size: Any, limit: int) -> int | str:
     if isinstance(size, int):
         return size
+    expression = size.node.expr
     # Another expression of the length matters only where something live has it.
-    return SEQUENCE if size.node.expr.is_symbol else f"{_ODD}{size}"
+    lengths = [length for length in (2, 3, 7, 97, limit // 2, limit - 1) if length < limit]
+    is_length = expression.is_symbol or (
+        len(expression.free_symbols) == 1
+        and all(expression.subs(dict.fromkeys(expression.free_symbols, n)) == n for n in lengths)
+    )
+    return SEQUENCE if is_length else f"{ODD}{expression}"

@@ -13,6 +13,13 @@ from typing import Any
 
 SEQUENCE = "S"
 """Stands for the sequence length wherever a size is expected."""
+ODD = "?"
+"""In front of a size that is neither a number nor the sequence length: an expression of it."""
+
+
+def is_odd(size: object) -> bool:
+    """Whether a size is an expression of the sequence length."""
+    return isinstance(size, str) and size.startswith(ODD)
 
 
 @dataclass(frozen=True)

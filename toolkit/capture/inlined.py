@@ -3,11 +3,13 @@
 Some models multiply queries and keys, add a mask and take the softmax in their own code. Whatever they do to
 the scores is tried out on numbers: it must be a factor, the mask of causal attention with or without a
 window, and possibly a bias that grows with the distance (ALiBi, arXiv 2108.12409). The bias becomes one more
-column of queries and keys, slope and position: a softmax does not see what a row's scores have in common.
+column of queries and keys, slope and position: a softmax does not see what a row's scores have in common. A
+bias of each key that is no straight line (ALiBi in bfloat16) is a column as the model computes it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,7 +23,8 @@ from toolkit.errors import UnsupportedModel
 
 # Long enough to see every window that such models have.
 _LENGTH = 600
-_HIDDEN = -1e8
+# Whatever is further below any score has no share of a row, be it -1e4, -3e38 or an infinity.
+_HIDDEN = -5e3
 # Columns that a bias adds to each head, of which one is used: engines take heads of multiples of 8.
 _COLUMNS = 8
 
@@ -33,12 +36,14 @@ class _Scores:
     Attributes:
         scale: factor.
         window: as slm::attention has it.
-        slopes: of the bias, one for each head; None for no bias.
+        slopes: of the bias, one for each head; None for no such bias.
+        column: operation that yields a bias of each key, and its factor; None for no such bias.
     """
 
     scale: float
     window: int
-    slopes: tuple[float, ...] | None
+    slopes: tuple[float, ...] | None = None
+    column: tuple[str, float] | None = None
 
 
 def recognize_attention(graph: DecoderGraph, limit: int) -> DecoderGraph:
@@ -112,10 +117,39 @@ def _scores(graph: DecoderGraph, product: Op, result: str, limit: int) -> _Score
             ) from None
         return value.reshape(-1, length, length)
 
-    return _classified(evaluate, str(product))
+    def column(bias: Tensor) -> tuple[str, float] | None:
+        return _column(graph, result, product.name, bias)
+
+    return _classified(evaluate, column, str(product))
 
 
-def _classified(evaluate: Callable[[float], Tensor], subject: str) -> _Scores:
+def _column(graph: DecoderGraph, result: str, product: str, bias: Tensor) -> tuple[str, float] | None:
+    """What yields the bias of each key [H, T], up to a factor and to what a head's keys have in common."""
+    heads, length = bias.shape
+    interpreter = Interpreter(graph, length, read=_unreadable, rope=_no_rope)
+    waiting, seen = [result], {product}
+    while waiting:
+        op = graph.by_name.get(waiting.pop(0))
+        if op is None or op.name in seen:
+            continue
+        seen.add(op.name)
+        waiting += references(op)
+        shape = op.shape or ()
+        if shape.count(SEQUENCE) != 1 or shape[-1] != SEQUENCE:
+            continue
+        value = interpreter.value(op.name).double().reshape(-1, length)
+        if len(value) not in (1, heads) or not value.is_floating_point():
+            continue
+        value, wanted = ((rows - rows[:, :1]).expand(heads, length) for rows in (value, bias))
+        factor = float((value * wanted).sum() / (value * value).sum().clamp_min(1e-30))
+        if torch.allclose(value * factor, wanted, rtol=1e-5, atol=1e-4):
+            return op.name, factor
+    return None
+
+
+def _classified(
+    evaluate: Callable[[float], Tensor], column: Callable[[Tensor], tuple[str, float] | None], subject: str
+) -> _Scores:
     base, one, two = (evaluate(number).double() for number in (0.0, 1.0, 2.0))
     length = base.shape[-1]
     visible = base[0] > _HIDDEN
@@ -130,12 +164,23 @@ def _classified(evaluate: Callable[[float], Tensor], subject: str) -> _Scores:
         or any(not torch.allclose(step, torch.full_like(step, scale), atol=1e-4) for step in steps)
     ):
         raise UnsupportedModel(f"{subject} is attention with a mask or a bias that is not known")
-    bias = base - base.diagonal(dim1=1, dim2=2)[..., None]
-    slopes = bias[:, -1, 0] / -float(distance[-1, 0]) if window == length else torch.zeros(len(bias))
-    if not torch.allclose(bias[:, expected], -slopes[:, None] * distance[expected], atol=1e-3):
-        raise UnsupportedModel(f"{subject} is attention with a bias that does not grow with the distance")
-    biased = bool((slopes.abs() > 1e-6).any())
-    return _Scores(scale, 0 if window == length else window, tuple(slopes.tolist()) if biased else None)
+    if window < length:
+        # Within a window no bias is known.
+        slopes, bias = base.new_zeros(len(base)), base
+    else:
+        bias = base[:, -1]
+        slopes = (bias[:, -1] - bias[:, 0]) / float(length - 1)
+    along = base - base.diagonal(dim1=1, dim2=2)[..., None]
+    found = _Scores(scale, 0 if window == length else window)
+    if torch.allclose(along[:, expected], -slopes[:, None] * distance[expected], atol=1e-3):
+        biased = bool((slopes.abs() > 1e-6).any())
+        return replace(found, slopes=tuple(slopes.tolist())) if biased else found
+    if window == length:
+        own = bias[:, None] - bias[:, :, None]
+        same = torch.allclose(along[:, expected], own[:, expected], atol=1e-3)
+        if same and (given := column(bias)) is not None:
+            return replace(found, column=given)
+    raise UnsupportedModel(f"{subject} is attention with a bias that does not follow from the key's position")
 
 
 def _from_sdpa(graph: DecoderGraph, op: Op, layer: int, limit: int) -> list[Op]:
@@ -148,7 +193,7 @@ def _from_sdpa(graph: DecoderGraph, op: Op, layer: int, limit: int) -> list[Op]:
     if mask is None:
         if not causal:
             raise UnsupportedModel(f"{op} is attention without a causal mask")
-        return _Attention(graph, layer, _Scores(scale, 0, None)).of(op.args[:3], op)
+        return _Attention(graph, layer, _Scores(scale, 0)).of(op.args[:3], op)
     length = min(_LENGTH, limit)
     try:
         value = Interpreter(graph, length, read=_unreadable, rope=_no_rope).value(mask.name)
@@ -159,7 +204,11 @@ def _from_sdpa(graph: DecoderGraph, op: Op, layer: int, limit: int) -> list[Op]:
     if value.dtype == torch.bool:
         value = torch.where(value, 0.0, -torch.inf)
     added = value.reshape(-1, length, length).clamp(min=-1e30)
-    scores = _classified(lambda number: added + number * scale, str(op))
+    scores = _classified(
+        lambda number: added + number * scale,
+        lambda bias: _column(graph, mask.name, "", bias),
+        str(op),
+    )
     return _Attention(graph, layer, scores).of(op.args[:3], op)
 
 
@@ -195,7 +244,9 @@ class _Attention:
         query, key, value = (self._heads(ref) for ref in operands)
         width = int(self._shape(value)[-1])
         if self._scores.slopes is not None:
-            query, key, value = self._biased(query, key, value)
+            query, key = self._sloping(query, key, self._scores.slopes)
+        elif self._scores.column is not None:
+            query, key = self._biased(query, key, *self._scores.column)
         wide = max(int(self._shape(ref)[-1]) for ref in (query, value))
         wide = -(-wide // _COLUMNS) * _COLUMNS
         query, key, value = (self._padded(ref, wide) for ref in (query, key, value))
@@ -215,28 +266,42 @@ class _Attention:
     def _start(self, op: Op) -> None:
         self._stem, self._module = op.name, op.module
 
-    def _biased(self, query: Ref, key: Ref, value: Ref) -> tuple[Ref, Ref, Ref]:
+    def _sloping(self, query: Ref, key: Ref, slopes: tuple[float, ...]) -> tuple[Ref, Ref]:
         """Slopes beside queries, positions beside keys."""
-        slopes = self._scores.slopes
-        assert slopes is not None, "only a bias has slopes"
         heads, kv_heads = (int(self._shape(ref)[1]) for ref in (query, key))
         numbers = [slope / self._scores.scale for slope in slopes]
-        name = f"{self._stem}.slopes"
-        self._graph.constants[name] = (
-            (1, heads, 1, 1),
-            numbers if len(numbers) == heads else numbers * heads,
-        )
-        column = (1, heads, SEQUENCE, 1)
-        slope = self._add("aten.expand", (Ref(name), column), column)
+        slope = self._constant("slopes", (1, heads, 1, 1), numbers * (heads // len(numbers)))
         places = self._add("aten.view", (Ref("position_ids"), (1, 1, SEQUENCE, 1)), (1, 1, SEQUENCE, 1))
-        floats = self._add("aten.to", (places, "float32"), (1, 1, SEQUENCE, 1))
-        column = (1, kv_heads, SEQUENCE, 1)
-        place = self._add("aten.expand", (floats, column), column)
-        joined = []
-        for states, extra in ((query, slope), (key, place)):
-            shape = self._shape(states)
-            joined.append(self._add("aten.cat", ((states, extra), 3), (*shape[:3], int(shape[3]) + 1)))
-        return joined[0], joined[1], value
+        place = self._add("aten.to", (places, "float32"), (1, 1, SEQUENCE, 1))
+        return self._joined(query, slope, heads, 1), self._joined(key, place, kv_heads, 1)
+
+    def _biased(self, query: Ref, key: Ref, column: str, factor: float) -> tuple[Ref, Ref]:
+        """Ones beside queries, what each key adds beside keys: a column for each head that has its own."""
+        heads, kv_heads = (int(self._shape(ref)[1]) for ref in (query, key))
+        rows = Ref(column)
+        biases = math.prod(int(size) for size in self._shape(rows) if size != SEQUENCE)
+        flat = self._add("aten.view", (rows, (1, biases, SEQUENCE, 1)), (1, biases, SEQUENCE, 1))
+        scale = factor / self._scores.scale
+        scaled = self._add("aten.mul", (flat, scale), (1, biases, SEQUENCE, 1))
+        if biases in (1, kv_heads):
+            one = self._constant("ones", (1, 1, 1, 1), [1.0])
+            return self._joined(query, one, heads, 1), self._joined(key, scaled, kv_heads, 1)
+        own = [float(row == column) for row in range(heads) for column in range(heads)]
+        choice = self._constant("choice", (1, heads, 1, heads), own)
+        turned = self._add("aten.transpose", (scaled, 1, 3), (1, 1, SEQUENCE, biases))
+        return self._joined(query, choice, heads, heads), self._joined(key, turned, kv_heads, heads)
+
+    def _joined(self, states: Ref, columns: Ref, heads: int, width: int) -> Ref:
+        """Heads' states with more columns."""
+        wide = (1, heads, SEQUENCE, width)
+        expanded = self._add("aten.expand", (columns, wide), wide)
+        shape = self._shape(states)
+        return self._add("aten.cat", ((states, expanded), 3), (*shape[:3], int(shape[3]) + width))
+
+    def _constant(self, name: str, shape: tuple[int, ...], numbers: list[float]) -> Ref:
+        name = f"{self._stem}.{name}"
+        self._graph.constants[name] = (shape, torch.tensor(numbers))  # type: ignore[assignment]
+        return Ref(name)
 
     def _heads(self, ref: Ref) -> Ref:
         shape = self._shape(ref)
@@ -248,6 +313,8 @@ class _Attention:
         return self._add("slm.pad", (ref, (0, missing), 0.0), (*shape[:-1], width)) if missing else ref
 
     def _shape(self, ref: Ref) -> tuple[int | str, ...]:
+        if ref.name in self._graph.constants:
+            return self._graph.constants[ref.name][0]
         op = next((op for op in self._ops if op.name == ref.name), None) or self._graph.by_name.get(ref.name)
         if op is None or op.shape is None:
             raise UnsupportedModel(f"{ref.name} is read by an attention and is not one tensor")

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from toolkit.capture.graph import SEQUENCE, DecoderGraph, Op, Ref, references
+from toolkit.capture.graph import ODD, SEQUENCE, DecoderGraph, Op, Ref, is_odd, references
 
 # Where a tensor lies and how it is laid out: the numbers do not depend on it.
 _PLACEMENT = ("device", "layout", "pin_memory", "memory_format", "non_blocking")
@@ -60,7 +60,7 @@ class Interpreter:
     def _leaf(self, name: str) -> Tensor:
         if name in self._graph.constants:
             shape, numbers = self._graph.constants[name]
-            return torch.tensor(numbers).reshape(shape)
+            return torch.as_tensor(numbers).reshape(shape)
         return self._read(name)
 
     def _run(self, op: Op) -> Any:
@@ -90,6 +90,17 @@ class Interpreter:
             return [self._operand(item) for item in arg]
         if arg == SEQUENCE:
             return self._length
+        if is_odd(arg):
+            return _evaluated(arg.removeprefix(ODD), self._length)
         if isinstance(arg, str) and isinstance(getattr(torch, arg, None), torch.dtype):
             return getattr(torch, arg)
         return arg
+
+
+def _evaluated(expression: str, length: int) -> int:
+    """A size as torch writes it, ``256 - Max(0, 256 - s77)`` say."""
+    import sympy  # type: ignore[import-untyped]  # torch brings it
+    from torch.utils._sympy import functions
+
+    parsed = sympy.sympify(expression, locals=vars(functions))
+    return int(parsed.subs(dict.fromkeys(parsed.free_symbols, length)))

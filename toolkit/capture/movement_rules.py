@@ -32,6 +32,8 @@ def _slice(do: Rewriting) -> Op | None:
         return do.alias(source) if do.shape == before and step == 1 else None
     size = int(before[dim])
     start, stop = do.arg(2, None, "start"), do.arg(3, None, "end")
+    if isinstance(start, str) or isinstance(stop, str):
+        return None
     start = 0 if start is None else min(int(start) if start >= 0 else int(start) + size, size)
     stop = size if stop is None else min(int(stop) if stop >= 0 else int(stop) + size, size)
     if step == 1:
@@ -150,6 +152,10 @@ def _permute(do: Rewriting) -> Op | None:
     return do.add("aten.permute", (do.op.args[0], tuple(order)), do.shape)
 
 
+def _turned_matrix(do: Rewriting) -> Op | None:
+    return do.add("aten.transpose", (do.op.args[0], 0, 1), do.shape) if len(do.shape) == 2 else None
+
+
 def _expand(do: Rewriting) -> Op | None:
     source = do.op.args[0]
     if do.shape_of(source) == do.shape:
@@ -228,6 +234,7 @@ MOVES: dict[str, Rule] = {
     "aten.split_with_sizes": _split_with_sizes,
     "aten.stack": _stack,
     "aten.permute": _permute,
+    **dict.fromkeys(("aten.numpy_T", "aten.t"), _turned_matrix),
     **dict.fromkeys(("aten.expand", "aten.expand_as", "aten.broadcast_to"), _expand),
     "aten.repeat": _repeat,
     "aten.repeat_interleave": _repeat_interleave,

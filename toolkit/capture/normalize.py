@@ -13,6 +13,7 @@ from toolkit.capture.arithmetic_rules import ARITHMETIC
 from toolkit.capture.graph import DecoderGraph, Op
 from toolkit.capture.movement_rules import MOVES
 from toolkit.capture.rewriting import Rewriting
+from toolkit.errors import UnsupportedModel
 
 _RULES = {**MOVES, **ARITHMETIC}
 
@@ -23,7 +24,13 @@ def normalize(graph: DecoderGraph) -> DecoderGraph:
     for op in graph.ops:
         rule = _RULES.get(op.target)
         rewriting = Rewriting(graph, done, op)
-        if rule is None or (result := rule(rewriting)) is None:
+        try:
+            result = None if rule is None else rule(rewriting)
+        except (TypeError, ValueError):
+            raise UnsupportedModel(
+                f"{op} has operands that follow the text in a way that is not known"
+            ) from None
+        if result is None:
             done[op.name] = op
         else:
             done[op.name] = replace(done.pop(result.name), name=op.name)

@@ -12,6 +12,12 @@ from toolkit.models.layers import Layer, MixtureOfExperts
 from toolkit.models.shape import DecoderShape, MatrixShape, elements
 
 
+def longest_text(config: Any) -> int | None:
+    """Positions that a model was made for; None where any text is as good as a short one."""
+    names = ("max_position_embeddings", "n_positions", "max_seq_len")
+    return next((int(value) for name in names if (value := getattr(config, name, None))), None)
+
+
 def decoder_shape(
     graph: DecoderGraph, layers: Sequence[Layer], tied: Mapping[str, str], config: Any
 ) -> DecoderShape:
@@ -46,7 +52,7 @@ def decoder_shape(
         tied=bool(tied),
         parts=matrix_parts(graph, tied),
         rotary_dims=tuple(tables.values()),
-        longest=getattr(config, "max_position_embeddings", None),
+        longest=longest_text(config),
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from toolkit.artifact import MANIFEST, Artifact
+from toolkit.capture.shape import longest_text
 from toolkit.engines import ENGINES
 from toolkit.errors import OtherSource, SourceNotFound, UsageError
 from toolkit.inference.decoder import Decoder, open_decoder
@@ -110,7 +111,7 @@ def subject_of(target: str, settings: Settings) -> Subject:
 
 def subject_of_source(source: ModelSource) -> Subject:
     """A model in transformers."""
-    limit = getattr(source.config, "max_position_embeddings", None)
+    limit = longest_text(source.config)
     return Subject(source.name, None, source, limit, int(source.config.vocab_size))
 
 

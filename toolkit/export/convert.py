@@ -33,6 +33,7 @@ from toolkit.capture.graph import DecoderGraph
 from toolkit.capture.parts import matrix_parts
 from toolkit.capture.patterns import matrix_columns, routers
 from toolkit.capture.rope import rope_table, rope_values
+from toolkit.capture.shape import longest_text
 from toolkit.capture.skeleton import build_skeleton, tied_names
 from toolkit.compress.adaptation import check_supported, slowness
 from toolkit.compress.fitting import Columns, fitted
@@ -117,8 +118,7 @@ def _converted(
 ) -> Artifact:
     lowering = lowering_for(engine)
     opset = lowering.opset(request.opset)
-    longest = getattr(source.config, "max_position_embeddings", None)
-    context = context_length(request.context, longest, subject=source.name)
+    context = context_length(request.context, longest_text(source.config), subject=source.name)
     stages = _Stages()
     with stages("capture"):
         model = build_skeleton(source.config)

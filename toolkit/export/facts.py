@@ -15,6 +15,7 @@ import torch
 import toolkit
 from toolkit.artifact import Architecture, Quantization
 from toolkit.capture.graph import DecoderGraph
+from toolkit.capture.shape import longest_text
 from toolkit.compress.plan import QuantizationPlan
 from toolkit.export.lowering import LoweredModel
 from toolkit.models.layers import Layer
@@ -32,7 +33,7 @@ def architecture(
         hidden_size=config.hidden_size,
         vocab_size=config.vocab_size,
         # None: the positions are relative, and any text is as good as a short one.
-        max_positions=getattr(config, "max_position_embeddings", None),
+        max_positions=longest_text(config),
         tied_embeddings=bool(tied),
         unique_parameters=unique,
         stored_parameters=unique + sum(sizes[alias] for alias in tied if alias in model.stored),

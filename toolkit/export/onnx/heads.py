@@ -57,6 +57,9 @@ def follow_heads(graph: DecoderGraph, operand: Ref) -> HeadStates | None:
         found, op = replace(found, norm=op), resolve(graph, op.args[0])
     if op is None or op.target not in ("aten.view", "aten.reshape"):
         return None
+    before = graph.by_name.get(op.args[0].name)
+    if before is None or before.shape is None or len(before.shape) != 3:
+        return None
     return replace(found, source=op.args[0])
 
 
