@@ -15,7 +15,14 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="the places of Linux"
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("SLM_CACHE_DIR", "SLM_DATA_DIR", "SLM_STORE_URL", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
+    for name in (
+        "SLM_CACHE_DIR",
+        "SLM_DATA_DIR",
+        "SLM_STORE_URL",
+        "XDG_CACHE_HOME",
+        "XDG_DATA_HOME",
+        "XDG_CONFIG_HOME",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     return tmp_path

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         evaluate_tasks,
         evaluate_text,
         generate,
+        generate_each,
         open_store,
         profile,
     )
@@ -39,6 +40,7 @@ __all__ = [
     "evaluate_tasks",
     "evaluate_text",
     "generate",
+    "generate_each",
     "open_store",
     "profile",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,7 +20,7 @@ from toolkit.progress import ShowProgress, bar
 from toolkit.settings import Settings
 
 if TYPE_CHECKING:
-    from toolkit.chat.generate import Generated
+    from toolkit.chat.answer import Generated
     from toolkit.evaluate.needle.figures import NeedleFigures
     from toolkit.evaluate.tasks.figures import TaskFigures
     from toolkit.evaluate.text import TextFigures
@@ -189,6 +189,48 @@ def generate(
     return generate_on(
         open_device(serial, settings), loaded, ids, asked, settings, on_text=on_text or _ignore
     )
+
+
+def generate_each(
+    artifact: Artifact | Path | str,
+    prompts: Iterable[str | Sequence[Mapping[str, Any]]],
+    request: GenerateRequest | None = None,
+    *,
+    device: str | None = None,
+    chat: bool | None = None,
+    system: str | None = None,
+    on_text: Callable[[str], None] | None = None,
+    settings: Settings | None = None,
+    **options: Any,
+) -> Iterator[Generated]:
+    """Answer one prompt after the other with a model that is loaded once; each as soon as it is there.
+
+    Args:
+        artifact: the folder, or what :func:`convert` returned.
+        prompts: each as in :func:`generate`, and so is all the rest.
+        request: as in :func:`generate`.
+        device: as in :func:`generate`.
+        chat: as in :func:`generate`.
+        system: as in :func:`generate`.
+        on_text: as in :func:`generate`.
+        settings: as in :func:`generate`.
+        options: as in :func:`generate`.
+
+    Raises:
+        ToolkitError: see `toolkit.chat.loaded_model`.
+    """
+    from toolkit.chat.generate import prompt_ids
+    from toolkit.chat.loaded_model import load_model
+
+    settings = settings or Settings.from_environment()
+    loaded = _loaded(artifact)
+    asked = GenerateRequest.of(**{**({} if request is None else dict(request)), **options})
+    # All are looked at before the model is loaded for them.
+    texts = [prompt_ids(loaded, prompt, chat=chat, system=system) for prompt in prompts]
+    opened = open_device(chosen_serial(device, settings), settings)
+    with load_model(opened, loaded, settings, threads=asked.threads, runner=asked.runner) as model:
+        for text in texts:
+            yield model.answer(text, asked, on_text=on_text or _ignore)
 
 
 def evaluate_text(

@@ -109,6 +109,10 @@ class BadFilter(UsageError):
     """A filter, sort order or comparison axis that cannot be read."""
 
 
+class ContextFull(UsageError):
+    """A text leaves no room in the model's context."""
+
+
 class StudyError(UsageError):
     """A study that cannot be run or reported as asked: too few devices, or nothing was measured yet."""
 
@@ -201,6 +205,10 @@ class ArtifactCorrupt(ArtifactError):
 
 class ArtifactExists(ArtifactError):
     """The output folder is already there."""
+
+
+class PublishFailed(ArtifactError):
+    """The hub refused an upload, or was not reached."""
 
 
 class RuntimeBundleError(ToolkitError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -27,9 +28,41 @@ def silent(done: int, total: int) -> None:
     """A ProgressCallback that shows nothing."""
 
 
+# How much is told: variables, so that processes which do a part of the work tell as much.
+VERBOSITY_VARIABLE = "SLM_VERBOSITY"
+PROGRESS_VARIABLE = "SLM_PROGRESS"
+
+
+def is_quiet() -> bool:
+    """Whether only results, warnings and errors are told (`slm -q`)."""
+    return os.environ.get(VERBOSITY_VARIABLE) == "quiet"
+
+
+def is_verbose() -> bool:
+    """Whether every command that is run is told (`slm -v`)."""
+    return os.environ.get(VERBOSITY_VARIABLE) == "verbose"
+
+
+def shows_progress() -> bool:
+    """Whether the progress of work is told (not with `slm --no-progress`)."""
+    return not is_quiet() and os.environ.get(PROGRESS_VARIABLE) != "off"
+
+
 def say(sentence: str) -> None:
-    """Tell people something; stdout is for what they asked for."""
+    """Tell people something that they must know; stdout is for what they asked for."""
     _write(f"{sentence}\n")
+
+
+def remark(sentence: str) -> None:
+    """Tell people something that they can do without."""
+    if not is_quiet():
+        say(sentence)
+
+
+def detail(sentence: str) -> None:
+    """Tell something to those who asked for every step."""
+    if is_verbose():
+        say(sentence)
 
 
 @contextmanager
@@ -40,7 +73,9 @@ def bar(label: str, *, unit: str = "bytes") -> Iterator[ProgressCallback]:
         label: what is going on, e.g. "push model.bin".
         unit: "bytes" shows sizes and speed, anything else shows counts.
     """
-    if sys.stderr.isatty():
+    if not shows_progress():
+        yield silent
+    elif sys.stderr.isatty():
         with _terminal_bar(label, unit) as callback:
             yield callback
     else:
@@ -51,7 +86,7 @@ def bar(label: str, *, unit: str = "bytes") -> Iterator[ProgressCallback]:
 @contextmanager
 def shared_bars() -> Iterator[ShowProgress]:
     """One display for several bars that move at the same time, each from a thread of its own."""
-    if not sys.stderr.isatty():
+    if not (shows_progress() and sys.stderr.isatty()):
         # Whole lines, each with its label, may mix as they come.
         yield bar
         return
@@ -72,10 +107,11 @@ def shared_bars() -> Iterator[ShowProgress]:
 @contextmanager
 def stage(label: str) -> Iterator[None]:
     """Announce a stage on stderr and say how long it took."""
+    write = _write if shows_progress() else _ignore
     started = time.monotonic()
-    _write(f"{label} ...\n")
+    write(f"{label} ...\n")
     yield
-    _write(f"{label}: {time.monotonic() - started:.1f} s\n")
+    write(f"{label}: {time.monotonic() - started:.1f} s\n")
 
 
 @contextmanager
@@ -126,6 +162,10 @@ def _plain_lines(label: str, unit: str) -> Iterator[ProgressCallback]:
             _write(f"{label}: {amount}\n")
 
     yield report
+
+
+def _ignore(text: str) -> None:
+    pass
 
 
 def _write(text: str) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from platformdirs import PlatformDirs
+
+from toolkit.errors import UsageError
+from toolkit.files import whole_file
 
 _NAME = "slm-toolkit"
 
@@ -21,12 +26,14 @@ class Settings:
         data_dir: things that cannot: results, raw run files, virtual phones. ``SLM_DATA_DIR``.
         store_url: SQLAlchemy URL of the results database. ``SLM_STORE_URL``.
         adb: path of the adb binary, or None to look on PATH and then in the adbutils wheel. ``SLM_ADB``.
+        device: the devices that are meant when none is named, with commas. ``SLM_DEVICE``.
     """
 
     cache_dir: Path
     data_dir: Path
     store_url: str
     adb: Path | None = None
+    device: str | None = None
 
     @property
     def models_dir(self) -> Path:
@@ -35,26 +42,120 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
-        """Read the SLM_* variables; without them, this platform's folders for caches and data."""
+        """Read the SLM_* variables, else the config file; without either, this platform's folders.
+
+        Raises:
+            UsageError: a config file that cannot be read.
+        """
+        chosen = {name: choice.value for name, choice in choices(environ).items()}
         home = Path(environ.get("HOME") or Path.home())
         places = PlatformDirs(_NAME, appauthor=False)
         cache = Path(
-            environ.get("SLM_CACHE_DIR")
+            chosen["cache_dir"]
             or _folder(places.user_cache_path, Path(environ.get("XDG_CACHE_HOME") or home / ".cache") / _NAME)
         )
         data = Path(
-            environ.get("SLM_DATA_DIR")
+            chosen["data_dir"]
             or _folder(
                 places.user_data_path, Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share") / _NAME
             )
         )
-        adb = environ.get("SLM_ADB")
         return cls(
             cache_dir=cache.absolute(),
             data_dir=data.absolute(),
-            store_url=environ.get("SLM_STORE_URL") or f"sqlite:///{data.absolute() / 'results.db'}",
-            adb=Path(adb) if adb else None,
+            store_url=chosen["store_url"] or f"sqlite:///{data.absolute() / 'results.db'}",
+            adb=Path(chosen["adb"]) if chosen["adb"] else None,
+            device=chosen["device"],
         )
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a user can choose.
+
+    Attributes:
+        variable: the environment variable that wins over the config file.
+        help: one line.
+    """
+
+    variable: str
+    help: str
+
+
+SETTINGS: Mapping[str, Setting] = {
+    "device": Setting("SLM_DEVICE", "devices that are meant when none is named, with commas"),
+    "cache_dir": Setting("SLM_CACHE_DIR", "things that can be made again: captures, bundles, downloads"),
+    "data_dir": Setting("SLM_DATA_DIR", "things that cannot: results, raw run files, virtual phones"),
+    "store_url": Setting("SLM_STORE_URL", "SQLAlchemy URL of the results database"),
+    "adb": Setting("SLM_ADB", "path of the adb binary"),
+}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A setting's value, None where nobody chose, and where it is from: a variable's name or a file."""
+
+    value: str | None = None
+    origin: str | None = None
+
+
+def choices(environ: Mapping[str, str] = os.environ) -> dict[str, Choice]:
+    """Every setting as it is chosen: by its variable, else in the config file.
+
+    Raises:
+        UsageError: a config file that cannot be read.
+    """
+    path = config_file(environ)
+    kept = read_config(path)
+    found = {}
+    for name, setting in SETTINGS.items():
+        if environ.get(setting.variable):
+            found[name] = Choice(environ[setting.variable], setting.variable)
+        else:
+            found[name] = Choice(kept[name], str(path)) if name in kept else Choice()
+    return found
+
+
+def config_file(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where settings are kept: ``SLM_CONFIG``, or this platform's place for them."""
+    given = environ.get("SLM_CONFIG")
+    return Path(given) if given else PlatformDirs(_NAME, appauthor=False).user_config_path / "config.toml"
+
+
+def read_config(path: Path) -> dict[str, str]:
+    """The settings in a config file; none where there is no file.
+
+    Raises:
+        UsageError: it is not TOML, or holds something else than known settings with texts.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise _bad_config(path, f"cannot be read: {error}") from None
+    try:
+        kept = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _bad_config(path, f"is not TOML: {error}") from None
+    for name, value in kept.items():
+        if name not in SETTINGS:
+            raise _bad_config(path, f"{name!r} is no setting; there are {', '.join(SETTINGS)}")
+        if not isinstance(value, str) or not value:
+            raise _bad_config(path, f"{name} is no text")
+    return kept
+
+
+def write_config(path: Path, kept: Mapping[str, str]) -> None:
+    """Write a config file; it is there whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as part:
+        # JSON strings are TOML strings.
+        part.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in kept.items()))
+
+
+def _bad_config(path: Path, what: str) -> UsageError:
+    return UsageError(what, subject=str(path), next_step="Mend or remove the file; slm config writes it.")
 
 
 def _folder(of_this_platform: Path, of_earlier_versions: Path) -> Path:

@@ -10,6 +10,7 @@
 #include "cli/measure_mode.h"
 #include "cli/profile_mode.h"
 #include "cli/score_mode.h"
+#include "cli/serve_mode.h"
 #include "engine/affinity.h"
 
 namespace slm {
@@ -58,18 +59,20 @@ Status Dispatch(std::span<const std::string_view> arguments, std::string_view pr
                 Engine& engine, RecordSink& out, StopToken stop) {
   const std::string_view mode = arguments.empty() ? "" : arguments.front();
   if (mode == "--help" || mode == "help") {
-    return out.Write("usage: " + std::string(name) +
-                     " profile|generate|score|info|measure [flags]; --help after a mode lists its flags\n" +
-                     std::string(kExitCodes));
+    return out.Write(
+        "usage: " + std::string(name) +
+        " profile|generate|serve|score|info|measure [flags]; --help after a mode lists its flags\n" +
+        std::string(kExitCodes));
   }
   const auto flags = arguments.subspan(arguments.empty() ? 0 : 1);
   if (mode == "profile") return RunMode<ProfileMode>(flags, program, engine, out, stop);
   if (mode == "generate") return RunMode<GenerateMode>(flags, program, engine, out, stop);
+  if (mode == "serve") return RunMode<ServeMode>(flags, program, engine, out, stop);
   if (mode == "score") return RunMode<ScoreMode>(flags, program, engine, out, stop);
   if (mode == "info") return RunMode<InfoMode>(flags, program, engine, out, stop);
   if (mode == "measure") return RunMode<MeasureMode>(flags, program, engine, out, stop);
   return {ErrorKind::kUsage,
-          "the first argument is the mode: profile, generate, score, info or measure (see --help)"};
+          "the first argument is the mode: profile, generate, serve, score, info or measure (see --help)"};
 }
 
 }  // namespace

@@ -1,9 +1,9 @@
 #include "cli/flags.h"
 
 #include <algorithm>
-#include <locale>
 #include <optional>
-#include <sstream>
+
+#include "cli/request_words.h"
 
 namespace slm {
 namespace {
@@ -17,19 +17,6 @@ std::string Short(double number) {
   text.erase(text.find_last_not_of('0') + 1);
   if (text.back() == '.') text.pop_back();
   return text;
-}
-
-// Nothing for what is no decimal number as a whole, infinite or not a number. libc++ has no from_chars for
-// floating point, and strtod would ask the process's locale what a decimal point is.
-std::optional<double> ParseNumber(std::string_view text) {
-  if (text.empty() || text.find_first_not_of("0123456789.eE+-") != std::string_view::npos)
-    return std::nullopt;
-  std::istringstream stream{std::string(text)};
-  stream.imbue(std::locale::classic());
-  double parsed = 0;
-  stream >> parsed;
-  const bool whole = !stream.fail() && stream.peek() == std::istringstream::traits_type::eof();
-  return whole ? std::optional(parsed) : std::nullopt;
 }
 
 }  // namespace

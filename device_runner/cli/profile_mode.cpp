@@ -1,5 +1,6 @@
 #include "cli/profile_mode.h"
 
+#include "cli/request_words.h"
 #include "measure/page_cache.h"
 #include "records/record_file.h"
 #include "records/record_writer.h"
@@ -7,8 +8,6 @@
 
 namespace slm {
 namespace {
-
-constexpr int64_t kMaximumTokens = int64_t{1} << 31;
 
 Status CheckTogether(const std::string& one, const std::string& other, const std::string& names) {
   return one.empty() == other.empty() ? Status() : Status(ErrorKind::kUsage, names + " go together");

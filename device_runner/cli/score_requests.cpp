@@ -6,33 +6,11 @@
 #include <fstream>
 #include <sstream>
 
+#include "cli/request_words.h"
 #include "engine/integer.h"
 
 namespace slm {
 namespace {
-
-constexpr int64_t kMaximumTokens = int64_t{1} << 31;
-
-Status NextInteger(std::istream& words, const std::string& name, int64_t minimum, int64_t maximum,
-                   int64_t& value) {
-  std::string word;
-  if (!(words >> word)) return {ErrorKind::kUsage, name + " is missing"};
-  const Status status = ParseInteger(word, minimum, maximum, value);
-  return status.ok() ? status : Status(ErrorKind::kUsage, name + ": " + status.message());
-}
-
-Status NextStops(std::istream& words, std::vector<int64_t>& stops) {
-  std::string list;
-  if (!(words >> list)) return {ErrorKind::kUsage, "the stop tokens are missing"};
-  if (list == "-") return {};
-  std::istringstream parts(list);
-  for (std::string part; std::getline(parts, part, ',');) {
-    int64_t token = 0;
-    if (Status status = ParseInteger(part, 0, kNoLimit, token); !status.ok()) return status;
-    stops.push_back(token);
-  }
-  return {};
-}
 
 Status Parse(const std::string& line, const std::vector<int64_t>& before, ScoreRequest& request) {
   std::istringstream words(line);
@@ -54,11 +32,7 @@ Status Parse(const std::string& line, const std::vector<int64_t>& before, ScoreR
     if (!status.ok()) return status;
   }
   request.tokens.assign(before.begin(), before.begin() + static_cast<std::ptrdiff_t>(keep));
-  for (std::string word; words >> word;) {
-    int64_t token = 0;
-    if (Status status = ParseInteger(word, 0, kNoLimit, token); !status.ok()) return status;
-    request.tokens.push_back(token);
-  }
+  if (Status status = RestAsTokens(words, request.tokens); !status.ok()) return status;
   // A token is scored at least, and there is a context.
   const auto least = std::max<int64_t>(1, request.first + (request.first > 0 ? 1 : 0));
   if (static_cast<int64_t>(request.tokens.size()) < least)

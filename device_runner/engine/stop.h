@@ -12,6 +12,8 @@ namespace slm {
 class StopSource {
  public:
   void Request() { requested_.store(true); }
+  // Takes it back, for the next piece of work.
+  void Clear() { requested_.store(false); }
   bool requested() const { return requested_.load(std::memory_order_relaxed); }
 
  private:
@@ -25,12 +27,22 @@ class StopToken {
   StopToken() = default;
   StopToken(const StopSource& source) : source_(&source) {}
 
-  bool stopped() const { return source_ != nullptr && source_->requested(); }
+  // Stops once this one or `other` does; of two sources at most.
+  StopToken Or(const StopSource& other) const {
+    StopToken both = *this;
+    both.other_ = &other;
+    return both;
+  }
+
+  bool stopped() const { return Requested(source_) || Requested(other_); }
   // Not ok (kStopped) once the end was asked for.
   Status Check() const { return stopped() ? Status(ErrorKind::kStopped, "stopped") : Status(); }
 
  private:
+  static bool Requested(const StopSource* source) { return source != nullptr && source->requested(); }
+
   const StopSource* source_ = nullptr;
+  const StopSource* other_ = nullptr;
 };
 
 // Sleeps; ends early with kStopped when the end is asked for.

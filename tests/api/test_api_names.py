@@ -29,6 +29,7 @@ NAMES = [
     "evaluate_tasks",
     "evaluate_text",
     "generate",
+    "generate_each",
     "open_store",
     "profile",
 ]

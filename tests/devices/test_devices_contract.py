@@ -34,6 +34,28 @@ NASTY = [
 ]
 
 
+@pytest.mark.parametrize("text", ["plain", "with ! and 'quotes' \\\\n \\0041 %b é"])
+def test_a_command_is_told_what_to_do_while_it_runs(device: Device, text: str) -> None:
+    reader, writer = os.pipe()
+    heard: list[str] = []
+    with os.fdopen(writer, "w") as say:
+
+        def answer(line: str) -> None:
+            heard.append(line)
+            if len(heard) < 3:
+                print(f"line {len(heard)}", file=say, flush=True)
+            else:
+                say.close()
+
+        print("line 0", file=say, flush=True)
+        script = 'while read -r line; do printf "%s %s\\n" "$1" "$line"; done; exit 3'
+        result = device.converse(
+            ["sh", "-c", script, "sh", text], os.fdopen(reader, "rb"), on_stdout_line=answer
+        )
+    assert (result.returncode, result.stdout) == (3, "")
+    assert heard == [f"{text} line {number}" for number in range(3)]
+
+
 @pytest.mark.parametrize("code", [0, 1, 7, 127, 255])
 def test_the_commands_own_exit_code_comes_back(device: Device, code: int) -> None:
     assert device.shell(["sh", "-c", f"exit {code}"], timeout_s=10).returncode == code

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 from private_adb import AdbServer
@@ -87,10 +88,12 @@ def slm(settings: Settings) -> Iterator[SlmProcess]:
         "SLM_STORE_URL": settings.store_url,
     }
 
-    def start(*arguments: object, **more: str) -> subprocess.Popen[str]:
+    def start(
+        *arguments: object, stdin: int | IO[str] = subprocess.DEVNULL, **more: str
+    ) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, "-m", "toolkit.cli.main", *map(str, arguments)],
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -251,3 +251,36 @@ def test_info_tells_the_geometry_of_the_cache(et_runner: Run, llama: Artifact) -
     assert facts["head_dim"] == attention.head_dim
     assert facts["vocab_size"] == architecture.vocab_size
     assert facts["context_length"] == llama.manifest.context_length
+
+
+@needs_executorch
+def test_turns_are_what_each_prompt_alone_gives(
+    et_bundle: Bundle, et_runner: Run, llama: Artifact, tmp_path: Path
+) -> None:
+    reference = llama.manifest.greedy_reference
+    assert reference is not None
+    expected = reference.token_ids
+    prompts = [reference.prompt_ids, [*reference.prompt_ids, *expected[:4]], reference.prompt_ids]
+    command = [*et_bundle.command(str(et_bundle.path)), "serve", "--model", str(llama.path)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={}
+    ) as served:
+        assert served.stdin is not None and served.stdout is not None
+        turns: dict[int, list[int]] = {}
+        kept = []
+        for number, prompt in enumerate(prompts):
+            served.stdin.write(f"turn {number} 6 - 0 0 1 0 {' '.join(map(str, prompt))}\n")
+            served.stdin.flush()
+            for record in map(json.loads, served.stdout):
+                if record["record"] == "token":
+                    turns.setdefault(record["turn"], []).append(record["id"])
+                if record["record"] == "turn":
+                    kept.append(record["kept"])
+                    break
+        served.stdin.close()
+        assert json.loads(served.stdout.read())["record"] == "end"
+    assert served.returncode == 0
+    assert turns == {0: expected[:6], 1: expected[4:10], 2: expected[:6]}
+    # All that was fed before and begins alike, less the last token of a prompt.
+    length = len(reference.prompt_ids)
+    assert kept == [0, length + 3, length - 1]

@@ -216,7 +216,7 @@ def test_cannot_tell_fails_strict_checks_in_every_format(store: Store, store_url
         )
         add_measured(store, f"new{number}", decode=94, created_unix_ns=10 + number, **new)
     assert slm(store_url, "tag", "v1", "--where", "decode > 97").returncode == 0
-    arguments = ("regress", "--baseline", "v1", "-f", "decode", "-a", "version")
+    arguments = ("regress", "--baseline", "v1", "--figure", "decode", "-a", "version")
     assert slm(store_url, *arguments).returncode == 0
     table = slm(store_url, *arguments, "--strict")
     assert table.returncode == 1 and "inconclusive: 1" in table.stderr and "would tell" in table.stdout

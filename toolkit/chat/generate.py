@@ -6,16 +6,17 @@ import json
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from toolkit.artifact import Artifact, Frozen
+from toolkit.artifact import Artifact
+from toolkit.chat.answer import AnswerText, Generated
 from toolkit.chat.conversation import check_messages
 from toolkit.chat.environment import Message
 from toolkit.chat.request import GenerateRequest
-from toolkit.chat.stream import TextStream
 from toolkit.chat.template import has_chat_template, render_chat
 from toolkit.chat.tokens import load_tokenizer, stop_token_ids
 from toolkit.devices.base import Device
-from toolkit.errors import UsageError
+from toolkit.errors import ContextFull, UsageError
 from toolkit.profiling import remote
 from toolkit.profiling.flags import engine_flags, write_token_ids
 from toolkit.profiling.session import launch
@@ -26,20 +27,8 @@ from toolkit.profiling.session.push import Pushed, push
 from toolkit.settings import Settings
 from toolkit.store import new_run_id
 
-
-class Generated(Frozen):
-    """What was generated.
-
-    Attributes:
-        prompt_ids: the prompt as the model saw it.
-        token_ids: generated tokens, without the one that ended the generation.
-        token_ns: time of each token; the first one's is the prefill's.
-    """
-
-    prompt_ids: list[int]
-    token_ids: list[int]
-    token_ns: list[int]
-    text: str
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 
 def prompt_ids(
@@ -48,6 +37,7 @@ def prompt_ids(
     *,
     chat: bool | None = None,
     system: str | None = None,
+    tokenizer: Tokenizer | None = None,
 ) -> list[int]:
     """Token ids of a prompt.
 
@@ -56,6 +46,7 @@ def prompt_ids(
         prompt: the user's text, or the messages of a conversation.
         chat: apply the chat template; None does so when there is one. A conversation needs it.
         system: system message, only with a chat template.
+        tokenizer: the artifact's, where it has been loaded before.
 
     Raises:
         UsageError: nothing to say, no valid Unicode, or a chat asked of a model that has no template.
@@ -91,7 +82,7 @@ def prompt_ids(
             next_step="Give the text in UTF-8.",
         ) from None
     # A template writes the special tokens itself.
-    tokenizer = load_tokenizer(artifact)
+    tokenizer = tokenizer or load_tokenizer(artifact)
     ids: list[int] = tokenizer.encode(text, add_special_tokens=not use_chat).ids
     beyond = next((one for one in ids if one >= artifact.manifest.architecture.vocab_size), None)
     if beyond is not None:
@@ -110,6 +101,22 @@ def prompt_ids(
     return ids
 
 
+def room_for(artifact: Artifact, prompt: Sequence[int], context_length: int) -> int:
+    """Tokens that a context has room for behind a prompt.
+
+    Raises:
+        ContextFull: none.
+    """
+    room = context_length - len(prompt)
+    if room < 1:
+        raise ContextFull(
+            f"the prompt has {len(prompt)} tokens, its context length is {context_length}",
+            subject=artifact.name,
+            next_step="Shorten the prompt, or convert with a larger --context.",
+        )
+    return room
+
+
 def generate(
     device: Device,
     artifact: Artifact,
@@ -122,43 +129,37 @@ def generate(
     """Push what is missing, generate, and hand out the text as it comes. Nothing is stored.
 
     Raises:
-        UsageError: the prompt fills the artifact's context, or more threads than the device has CPUs.
+        ContextFull: the prompt fills the artifact's context.
+        UsageError: more threads than the device has CPUs.
         RunnerFailed: the runner ended with an error.
         DeviceError: the device failed; the runner on it is stopped.
     """
-    room = artifact.manifest.context_length - len(prompt)
-    if room < 1:
-        raise UsageError(
-            f"the prompt has {len(prompt)} tokens, its context length is {artifact.manifest.context_length}",
-            subject=artifact.name,
-            next_step="Shorten the prompt, or convert with a larger --context.",
-        )
+    room = room_for(artifact, prompt, artifact.manifest.context_length)
     options = options.model_copy(update={"max_tokens": min(options.max_tokens, room)})
-    text_stream = TextStream(load_tokenizer(artifact))
-    token_ids: list[int] = []
-    token_ns: list[int] = []
-    pieces: list[str] = []
+    text = AnswerText(load_tokenizer(artifact), options.stop, on_text)
 
     def on_line(line: str) -> None:
-        record = _token_record(line)
-        if record is None:
-            return
-        token_ids.append(record[0])
-        token_ns.append(record[1])
-        say(text_stream.feed(record[0]))
-
-    def say(piece: str) -> None:
-        pieces.append(piece)
-        if piece:
-            on_text(piece)
+        record = token_record(line)
+        if record is not None:
+            text.take(record[1], record[2])
+            if text.stopped:
+                raise _StopTextFound
 
     with device.lock():
         if options.threads:
             check_threads(options.threads, device.info())
         pushed = push(device, artifact, settings, runner=options.runner)
-        _run(device, artifact, pushed, prompt, options, on_line)
-    say(text_stream.finish())
-    return Generated(prompt_ids=prompt, token_ids=token_ids, token_ns=token_ns, text="".join(pieces))
+        try:
+            _run(device, artifact, pushed, prompt, options, on_line)
+        except _StopTextFound:
+            pass
+    text.finish()
+    at_length = not text.stopped and len(text.token_ids) == options.max_tokens
+    return text.generated(prompt, "length" if at_length else "stop")
+
+
+class _StopTextFound(Exception):
+    """What the caller wanted to read is there; the runner may end."""
 
 
 def _run(
@@ -208,12 +209,12 @@ def _sampling_flags(options: GenerateRequest, stop_ids: list[int]) -> list[str]:
     return flags + engine_flags(options.threads)
 
 
-def _token_record(line: str) -> tuple[int, int] | None:
-    """(id, ns) of a token record; None of every other line."""
+def token_record(line: str) -> tuple[int | None, int, int] | None:
+    """(turn, id, ns) of a token's record; None of every other line."""
     try:
         record = json.loads(line)
         if record["record"] != "token":
             return None
-        return int(record["id"]), int(record["ns"])
+        return record.get("turn"), int(record["id"]), int(record["ns"])
     except (ValueError, KeyError, TypeError):
         return None

@@ -18,6 +18,10 @@ class GenerateRequest(Request):
     top_k: Annotated[CountOrZero, Option("Keep the K likeliest tokens; 0 keeps all.")] = 0
     top_p: Annotated[float, Field(ge=0.01, le=1), Option("Keep tokens up to this probability.")] = 1.0
     seed: Annotated[CountOrZero, Option("Of the random choice.")] = 0
+    stop: Annotated[
+        tuple[Annotated[str, Field(min_length=1)], ...],
+        Option("A text that ends the answer and is left out; may be repeated.", written=list[str]),
+    ] = ()
     runner: Annotated[
         Runner, Option("What the engine runs in: adb's shell, or the app of `slm app install`.")
     ] = "shell"

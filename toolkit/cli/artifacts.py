@@ -67,7 +67,7 @@ def find(folder: Path) -> Iterator[Found]:
 
 @app.command("list")
 def list_artifacts(folder: Path = _WHERE, as_json: bool = _JSON) -> None:
-    """List the converted models in a folder, with what the conversion's check found.
+    """List the converted models in a folder, with their checks.
 
     \b
     Examples:
@@ -101,7 +101,7 @@ def show(
     artifact: Path = typer.Argument(help="Artifact folder.", metavar="ARTIFACT"),
     as_json: bool = typer.Option(False, "--json", help="Print the manifest."),
 ) -> None:
-    """Show one artifact: what it was made of, how, what the check found; its files are hashed again.
+    """Show one artifact: source, settings, check. Its files are hashed again.
 
     \b
     Examples:

@@ -10,7 +10,7 @@ import typer
 from toolkit.cli.artifacts import default_folder
 from toolkit.cli.request_options import takes
 from toolkit.export.request import ConvertRequest
-from toolkit.progress import say
+from toolkit.progress import remark
 
 if TYPE_CHECKING:
     from toolkit.artifact import Artifact, Manifest
@@ -35,7 +35,7 @@ def convert(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest.")] = False,
 ) -> None:
-    """Convert a Hugging Face model to a quantized artifact for an inference engine.
+    """Convert a Hugging Face model to a quantized artifact.
 
     \b
     Examples:
@@ -62,7 +62,7 @@ def convert(
     else:
         _print(artifact, texts)
     for sentence in api.check_requirements(artifact, require or [], source=request.model, texts=texts):
-        say(f"required: {sentence}")
+        remark(f"required: {sentence}")
 
 
 def _print(artifact: Artifact, texts: TextFigures | None) -> None:

@@ -12,7 +12,7 @@ def name(
     new: str | None = typer.Argument(None, help="Its name from now on.", metavar="[NAME]"),
     remove: bool = typer.Option(False, "--remove", help="Forget the name given as DEVICE."),
 ) -> None:
-    """Give a device a name, which is shown and accepted wherever its serial is.
+    """Give a device a name, shown and accepted wherever its serial is.
 
     The name stays with the hardware, whatever adb calls it; runs stored before are shown with it, too.
 

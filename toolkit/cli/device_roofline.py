@@ -16,7 +16,7 @@ def measure(
     ),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Measure a device's memory bandwidth and its int8 and float throughput, by the number of threads.
+    """Measure a device's memory bandwidth and arithmetic. int8 and float, by the number of threads.
 
     No model is needed; nothing else should run on the device meanwhile. Nothing is stored.
     docs/runner.md says how each is measured.

@@ -21,13 +21,13 @@ _DEVICES = typer.Option(
 
 def clean(
     device: list[str] = _DEVICES,
-    dry_run: bool = typer.Option(False, "--dry-run", "-n", help="Show what would be removed, and its size."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Show what would be removed, and its size."),
     runs: bool = typer.Option(
         False, "--runs", help="Also end runs that go on, and remove results that have not been pulled."
     ),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Remove artifacts, runners and old runs that the toolkit put on devices, and nothing else.
+    """Remove what the toolkit put on devices, and nothing else: artifacts, runners, old runs.
 
     Runs that are going on stay, and so do results that nobody has pulled yet, unless --runs is given.
 
@@ -60,7 +60,7 @@ def clean(
 
 
 def release(device: list[str] = _DEVICES) -> None:
-    """Remove another host's lease from devices, when that host is gone for good.
+    """Remove the lease of another host that is gone for good.
 
     A lease ends by itself; a host that is still at work on the device stops at its next step.
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="List and clean this machine, attached phones and virtual phones; start and stop virtual phones.",
+    help="List, name and clean devices; start and stop virtual phones.",
     rich_markup_mode=None,
 )
 _JSON = typer.Option(False, "--json", help="Print JSON.")
@@ -29,7 +29,7 @@ app.command("release")(device_storage.release)
 
 @app.command("list")
 def list_command(as_json: bool = _JSON) -> None:
-    """List all devices: model, ABI, system, free space, the toolkit's share, state, and what to do about it.
+    """List all devices: what they are, their state, what to do. With free space and the toolkit's share.
 
     \b
     Examples:
@@ -58,7 +58,7 @@ def emulate(
     stop: bool = typer.Option(False, "--stop", help="Stop and delete all virtual phones instead."),
     as_json: bool = _JSON,
 ) -> None:
-    """Make sure that this many virtual phones run and are connected to adb; print their serials.
+    """Make sure that so many virtual phones run. They are connected to adb; prints their serials.
 
     A virtual phone is a sandboxed folder of this machine behind the real adb protocol. What it measures
     is marked as emulated and never mixes with a real phone's results.
@@ -90,7 +90,7 @@ def emulate(
 
 @app.command("stop")
 def stop_command(as_json: bool = _JSON) -> None:
-    """Stop and delete all virtual phones, disconnect them from adb, and print their serials.
+    """Stop and delete all virtual phones. Prints their serials.
 
     \b
     Examples:
@@ -117,7 +117,7 @@ def set_command(
     ),
     assignments: list[str] = typer.Argument(None, metavar="[NAME=VALUE]...", help="Conditions to change."),
 ) -> None:
-    """Change what a virtual phone reports while it runs, and print all its conditions as JSON.
+    """Change what a virtual phone reports. Prints all its conditions as JSON.
 
     \b
     Examples:

@@ -28,7 +28,7 @@ def doctor(
     ),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Check this machine and devices: one line each, ok, warn or fail, with what to do next.
+    """Check this machine and devices, and say what to do. One line each: ok, warn or fail.
 
     Nothing is changed anywhere. The exit code is that of the worst line: 0 ok, 1 warn, 2 fail.
 

@@ -33,7 +33,7 @@ def estimate(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Estimate size, memory and arithmetic of a model on an engine; no weights are read or fetched.
+    """Estimate a model's size, memory and arithmetic. On an engine; no weights are read or fetched.
 
     Options are those of `slm convert`. MODEL may also be a name of the catalogue.
 

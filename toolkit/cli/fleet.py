@@ -47,12 +47,12 @@ def _show_error(outcome: Outcome[T]) -> None:
 def _show_end(outcome: Outcome[T]) -> None:
     _show_error(outcome)
     if outcome.error is None:
-        _say(f"{outcome.serial}: done after {outcome.seconds:.1f} s")
+        _remark(f"{outcome.serial}: done after {outcome.seconds:.1f} s")
 
 
 def _summarize(outcomes: Sequence[Outcome[T]]) -> None:
     failed = [outcome for outcome in outcomes if outcome.error is not None]
-    _say(f"{len(outcomes) - len(failed)} of {len(outcomes)} devices done")
+    _remark(f"{len(outcomes) - len(failed)} of {len(outcomes)} devices done")
     for outcome in failed:
         _say(f"  {outcome.serial}: {type(outcome.error).__name__} after {outcome.seconds:.1f} s")
 
@@ -61,3 +61,9 @@ def _say(text: str) -> None:
     from toolkit.progress import say
 
     say(text)
+
+
+def _remark(text: str) -> None:
+    from toolkit.progress import remark
+
+    remark(text)

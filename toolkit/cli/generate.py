@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import statistics
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,10 +13,10 @@ from toolkit.chat.request import GenerateRequest
 from toolkit.cli.request_options import takes
 from toolkit.cli.text_output import OutputClosed, end_quietly, write_text
 from toolkit.errors import UsageError
+from toolkit.progress import remark
 
 if TYPE_CHECKING:
     from toolkit.chat.environment import Message
-    from toolkit.chat.generate import Generated
 
 
 @takes(GenerateRequest)
@@ -29,7 +28,15 @@ def generate(
     messages: Path | None = typer.Option(
         None,
         "--messages",
+        metavar="FILE",
         help="In place of a prompt: a conversation, as a JSON list of {role, content}; - reads stdin.",
+    ),
+    prompts: Path | None = typer.Option(
+        None,
+        "--prompts",
+        metavar="FILE",
+        help="In place of a prompt: a file with one per line; of a .jsonl file each line is a JSON text or "
+        "conversation. The model is loaded once.",
     ),
     device: str | None = typer.Option(
         None, "--device", "-d", help="Serial, or local; the attached phone when there is just one."
@@ -49,10 +56,28 @@ def generate(
       slm generate smollm2-8da4w --prompt "What is the capital of France?"
       slm generate smollm2-8da4w -d R5CT1234567 -p "Once upon a time" --no-chat --temperature 0.8 --top-p 0.9
       slm generate smollm2-8da4w --messages conversation.json
+      slm generate smollm2-8da4w --prompts questions.txt --json
     """  # noqa: D301
     import toolkit
 
+    on_text = None if as_json else write_text
     try:
+        if prompts is not None:
+            if prompt is not None or messages is not None:
+                raise UsageError(
+                    "--prompts excludes --prompt and --messages", next_step="Give one of the three."
+                )
+            several = []
+            for generated in toolkit.generate_each(
+                artifact, _each(prompts), request, device=device, chat=chat, system=system, on_text=on_text
+            ):
+                several.append(generated.model_dump())
+                if not as_json:
+                    write_text("\n")
+                    remark(generated.speed())
+            if as_json:
+                write_text(json.dumps(several, indent=2) + "\n")
+            return
         generated = toolkit.generate(
             artifact,
             _asked(prompt, messages),
@@ -60,13 +85,46 @@ def generate(
             device=device,
             chat=chat,
             system=system,
-            on_text=None if as_json else write_text,
+            on_text=on_text,
         )
         write_text(json.dumps(generated.model_dump(), indent=2) + "\n" if as_json else "\n")
     except OutputClosed:
         end_quietly()
     if not as_json:
-        print(_speed(generated), file=sys.stderr)
+        remark(generated.speed())
+
+
+def _each(file: Path) -> list[str | list[Message]]:
+    """The prompts of a file.
+
+    Raises:
+        UsageError: it holds none, or a line that is none.
+    """
+    from toolkit.chat.conversation import parse_messages
+
+    lines = [
+        (number, line) for number, line in enumerate(_text_of(file).splitlines(), start=1) if line.strip()
+    ]
+    if not lines:
+        raise UsageError("holds no prompt", subject=str(file), next_step="Write one per line.")
+    if file.suffix != ".jsonl":
+        return [line for _, line in lines]
+    found: list[str | list[Message]] = []
+    for number, line in lines:
+        is_text = line.lstrip().startswith('"')
+        found.append(
+            _json_text(line, f"{file}: line {number}")
+            if is_text
+            else parse_messages(line, origin=f"{file}: line {number}")
+        )
+    return found
+
+
+def _json_text(line: str, origin: str) -> str:
+    try:
+        return str(json.loads(line))
+    except ValueError as error:
+        raise UsageError(f"is not JSON: {error}", subject=origin, next_step='Write "a text".') from None
 
 
 def _asked(prompt: str | None, messages: Path | None) -> str | list[Message]:
@@ -87,14 +145,28 @@ def _asked(prompt: str | None, messages: Path | None) -> str | list[Message]:
     assert messages is not None
     if str(messages) == "-":
         return parse_messages(_stdin("the conversation"), origin="stdin")
+    return conversation_of(messages)
+
+
+def conversation_of(file: Path) -> list[Message]:
+    """The messages in a file.
+
+    Raises:
+        UsageError: it cannot be read, or holds no conversation.
+    """
+    from toolkit.chat.conversation import parse_messages
+
+    return parse_messages(_text_of(file), origin=str(file))
+
+
+def _text_of(file: Path) -> str:
     try:
-        text = messages.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(
-            f"cannot be read: {reason}", subject=str(messages), next_step="Give a JSON file in UTF-8."
+            f"cannot be read: {reason}", subject=str(file), next_step="Give a file in UTF-8."
         ) from None
-    return parse_messages(text, origin=str(messages))
 
 
 def _stdin(what: str) -> str:
@@ -102,12 +174,3 @@ def _stdin(what: str) -> str:
         return sys.stdin.buffer.read().decode()
     except UnicodeDecodeError as error:
         raise UsageError(f"{what} on stdin is not UTF-8: {error}", next_step="Give it in UTF-8.") from None
-
-
-def _speed(generated: Generated) -> str:
-    first, *rest = generated.token_ns or [0]
-    rate = f", then {1e9 / statistics.fmean(rest):.1f} tok/s" if rest else ""
-    return (
-        f"{len(generated.prompt_ids)} prompt tokens, {len(generated.token_ids)} generated; "
-        f"first after {first / 1e6:.0f} ms{rate}"
-    )

@@ -43,7 +43,7 @@ def init(
     ),
     force: bool = typer.Option(False, "--force", help="Replace the file."),
 ) -> None:
-    """Write a starter recipe: one model, two schemes, every engine that is installed here.
+    """Write a starter recipe. One model, two schemes, every engine that is installed here.
 
     \b
     Examples:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 import typer
+import typer.core
 
 import toolkit
 from toolkit.cli import app as android_app
 from toolkit.cli import (
     artifacts,
+    card,
+    chat,
+    compare,
+    config,
     convert,
     devices,
     doctor,
@@ -23,19 +29,47 @@ from toolkit.cli import (
     profile,
     pull,
     push,
+    push_to_hub,
     recipe,
     report,
     results,
     runtime,
+    serve,
     study,
 )
 from toolkit.engines import set_environment
+from toolkit.errors import UsageError
+from toolkit.progress import PROGRESS_VARIABLE, VERBOSITY_VARIABLE
 
 # Nothing phones home. Set before any hub client is imported, in this process and its children.
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
+# The order in which people meet them.
+_SECTIONS = {
+    "From a model to numbers": ("convert", "profile", "results", "report"),
+    "Talk with a model": ("generate", "chat", "serve"),
+    "Compare and judge": ("compare", "evaluate", "estimate"),
+    "Many at once": ("init", "recipe", "study"),
+    "Devices": ("devices", "doctor", "push", "pull", "runtime", "app"),
+    "Keep and share": ("artifacts", "card", "push-to-hub", "models", "config"),
+}
+
+
+class _Commands(typer.core.TyperGroup):
+    """Lists the commands in sections."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the sections, each summary on one line."""
+        width = max(map(len, self.commands))
+        for title, names in _SECTIONS.items():
+            rows = [(f"{name:<{width}}", self.commands[name].get_short_help_str(limit=200)) for name in names]
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+
 app = typer.Typer(
     name="slm",
+    cls=_Commands,
     help="Take a small language model from Hugging Face to a phone and bring honest numbers back.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -46,6 +80,10 @@ app = typer.Typer(
 
 app.add_typer(android_app.app, name="app")
 app.add_typer(artifacts.app, name="artifacts")
+app.command("card")(card.card)
+app.command("chat")(chat.chat)
+app.command("compare")(compare.compare)
+app.command("config")(config.config)
 app.command("convert")(convert.convert)
 app.add_typer(devices.app, name="devices")
 app.command("doctor")(doctor.doctor)
@@ -57,10 +95,12 @@ app.add_typer(models.app, name="models")
 app.command("profile")(profile.profile)
 app.command("pull")(pull.pull)
 app.command("push")(push.push)
+app.command("push-to-hub")(push_to_hub.push_to_hub)
 app.add_typer(recipe.app, name="recipe")
 app.command("report")(report.report)
 app.add_typer(results.app, name="results")
 app.add_typer(runtime.app, name="runtime")
+app.command("serve")(serve.serve)
 app.add_typer(study.app, name="study")
 
 
@@ -75,7 +115,16 @@ def _root(
     version: bool = typer.Option(
         False, "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
     ),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="Only results, warnings and errors."),
+    verbose: bool = typer.Option(False, "--verbose", "-v", help="Also each command that devices are given."),
+    no_progress: bool = typer.Option(False, "--no-progress", help="No progress bars and stages."),
 ) -> None:
+    if quiet and verbose:
+        raise UsageError("--quiet and --verbose exclude each other", next_step="Give one of them.")
+    if quiet or verbose:
+        os.environ[VERBOSITY_VARIABLE] = "quiet" if quiet else "verbose"
+    if no_progress:
+        os.environ[PROGRESS_VARIABLE] = "off"
     # For this process and its children; commands import engines later.
     set_environment()
 

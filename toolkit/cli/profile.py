@@ -10,16 +10,19 @@ import typer
 
 from toolkit.cli.fleet import DEVICES_HELP, exit_with_first_failure, run_on_devices
 from toolkit.cli.request_options import takes
-from toolkit.profiling.request import ProfileRequest
+from toolkit.profiling.request import ProfileRequest, check_context
+from toolkit.progress import remark, say
 from toolkit.settings import Settings
 
 if TYPE_CHECKING:
     from toolkit.store.rows import StoredRun
 
 
-@takes(ProfileRequest)
+@takes(ProfileRequest, sweep=True)
 def profile(
-    artifact: Path = typer.Argument(help="Artifact folder, made by slm convert.", metavar="ARTIFACT"),
+    artifacts: list[Path] = typer.Argument(
+        help="Artifact folders, made by slm convert.", metavar="ARTIFACT..."
+    ),
     device: list[str] = typer.Option(
         [],
         "--device",
@@ -27,7 +30,7 @@ def profile(
         help=DEVICES_HELP,
     ),
     *,
-    request: ProfileRequest,
+    requests: list[ProfileRequest],
     timeout: float | None = typer.Option(
         None, "--timeout", min=1, help="Seconds the runner may take; scaled by the work by default."
     ),
@@ -36,13 +39,15 @@ def profile(
     """Push an artifact, run it, and store what was measured.
 
     Several devices work at the same time, this machine alone after them. One that fails does not touch
-    the others' results; the exit code is the first failure's. docs/protocol.md says what the numbers mean.
+    the others' results; the exit code is the first failure's. Options that take N,... run every
+    combination, of each artifact. docs/protocol.md says what the numbers mean.
 
     \b
     Examples:
       slm profile smollm2-8da4w
       slm profile smollm2-8da4w --device R5CT1234567 --device local --threads 4
       slm profile smollm2-8da4w --device all
+      slm profile smollm2-8da4w smollm2-8w --prompt-tokens 128,512 --threads 1,2,4
       slm profile smollm2-8da4w --device ssh:pi@raspberrypi
       slm profile smollm2-8da4w --gate strict --max-celsius 38
       slm profile smollm2-8da4w --device 192.168.1.20:5555 --energy
@@ -52,25 +57,28 @@ def profile(
     from toolkit import api
     from toolkit.artifact import Artifact
 
-    outcomes = api.profile_on_each(
-        Artifact.load(artifact),
-        request,
-        device,
-        Settings.from_environment(),
-        timeout_s=timeout,
-        run_on_devices=run_on_devices,
-    )
+    settings = Settings.from_environment()
+    work = [(one, request) for one in map(Artifact.load, artifacts) for request in requests]
+    if len(work) > 1:
+        # All are looked at before the first one runs.
+        for artifact, request in work:
+            check_context(artifact, request)
+    outcomes = []
+    for number, (artifact, request) in enumerate(work, start=1):
+        if len(work) > 1:
+            remark(f"run {number} of {len(work)}: {artifact.name} {request.label()}")
+        outcomes += api.profile_on_each(
+            artifact, request, device, settings, timeout_s=timeout, run_on_devices=run_on_devices
+        )
     runs = [outcome.result for outcome in outcomes if outcome.result is not None]
     _print(runs, as_json)
-    for stored in runs if request.energy is not None else []:
+    for stored in runs if requests[0].energy is not None else []:
         _say_why_no_joules(stored)
     exit_with_first_failure(outcomes)
 
 
 def _say_why_no_joules(stored: StoredRun) -> None:
     """Joules were asked for: a run without any must not end as if all were well."""
-    from toolkit.progress import say
-
     method = stored.run.energy
     if stored.measured("joules_per_prompt") is None:
         why = method.note if method is not None else "the runner took no samples of the battery's counters"

@@ -19,7 +19,7 @@ def pull(
     device: list[str] = typer.Option([], "--device", "-d", help=DEVICES_HELP),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Fetch and store results of runs whose host died or whose link was cut.
+    """Fetch results of runs whose host died or link was cut.
 
     Runs that are still going on are left alone. Safe to repeat: a run is stored once.
 

@@ -23,7 +23,7 @@ from toolkit.cli.recipe_options import (
 from toolkit.settings import Settings
 
 app = typer.Typer(
-    help="Check, plan, run and watch recipes: many conversions and profile runs from one YAML file.",
+    help="Many conversions and profile runs from one YAML file.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -130,7 +130,7 @@ def plan(
     share: ShareFlag = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Show every step: what is done already, and what the others will take.
+    """Show every step: what is done, what the others will take.
 
     Estimates come from earlier steps of this workspace where there are any, and are rough guesses elsewhere.
 
@@ -243,7 +243,7 @@ def status(
 
 @app.command()
 def resources() -> None:
-    """Print this host's devices as Ray resources, for a node of a lab's cluster.
+    """Print this host's devices as Ray resources. For a node of a lab's cluster.
 
     \b
     Examples:

@@ -22,12 +22,12 @@ def report(
     device: str | None = selection.DEVICE,
     model: str | None = selection.MODEL,
     title: str = typer.Option("On-device results", "--title", help="The report's heading."),
-    limit: int = typer.Option(2000, "--limit", "-n", min=1, help="Show at most the newest N runs."),
+    limit: int = typer.Option(2000, "--limit", "-l", min=1, help="Show at most the newest N runs."),
     batch: Path | None = typer.Option(
         None, "--batch", help="File that `slm recipe status --json` wrote: shows the state of a batch."
     ),
 ) -> None:
-    """Write a report of stored runs: one HTML page that works offline, Markdown, or pictures.
+    """Write a report of stored runs. One HTML page that works offline, Markdown, or pictures.
 
     Figures compare only runs of the same conditions, which every caption names. Emulated devices have
     panels of their own. With --format png, -o names a folder that gets one picture per figure and device.

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import wraps
+from itertools import product
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -34,8 +35,13 @@ class _Flag:
         """Of the parameter."""
         return "_".join(self.path)
 
-    def parameter(self) -> inspect.Parameter:
-        """As typer reads it."""
+    @property
+    def sweeps(self) -> bool:
+        """Whether several values of it can be asked for at once."""
+        return not self.switch and self.field.option.recipe == "axis" and self.field.value_type is int
+
+    def parameter(self, *, sweep: bool = False) -> inspect.Parameter:
+        """As typer reads it; a sweep takes numbers with commas."""
         option, default = self.field.option, self.field.default
         kind = bool if self.switch else option.written or self.field.value_type
         if self.switch:
@@ -51,7 +57,11 @@ class _Flag:
         else:
             flags = option.flags or _spelled(self.path[-1:], kind)
             limits = self.field.limits
-            info = typer.Option(*flags, help=option.help, min=limits.get("ge"), max=limits.get("le"))
+            if sweep and self.sweeps:
+                annotation, default = str, str(default)
+                info = typer.Option(*flags, help=option.help, metavar="N,...")
+            else:
+                info = typer.Option(*flags, help=option.help, min=limits.get("ge"), max=limits.get("le"))
         return inspect.Parameter(
             self.name,
             inspect.Parameter.KEYWORD_ONLY,
@@ -60,11 +70,13 @@ class _Flag:
         )
 
 
-def takes(request: type[Request]) -> Callable[[Command], Command]:
+def takes(request: type[Request], *, sweep: bool = False) -> Callable[[Command], Command]:
     """Give a command the options of a request in place of its parameter ``request``.
 
     The command is called with the request that the options make; options stand where the parameter stands.
+    With ``sweep`` the parameter is ``requests``: one for each combination of the numbers given.
     """
+    parameter_name = "requests" if sweep else "request"
 
     def decorate(command: Command) -> Command:
         flags = list(_flags(request))
@@ -72,14 +84,19 @@ def takes(request: type[Request]) -> Callable[[Command], Command]:
         @wraps(command)
         def run(**values: Any) -> None:
             given = {flag.path: values.pop(flag.name) for flag in flags}
-            command(request=request.of(**_nested(flags, given)), **values)
+            if sweep:
+                command(
+                    requests=[request.of(**_nested(flags, one)) for one in _swept(flags, given)], **values
+                )
+            else:
+                command(request=request.of(**_nested(flags, given)), **values)
 
         own = inspect.signature(command).parameters
         hints = get_type_hints(command, include_extras=True)
         parameters = []
         for name, parameter in own.items():
-            if name == "request":
-                parameters += [flag.parameter() for flag in flags]
+            if name == parameter_name:
+                parameters += [flag.parameter(sweep=sweep) for flag in flags]
             else:
                 kind = inspect.Parameter.KEYWORD_ONLY
                 parameters.append(parameter.replace(kind=kind, annotation=hints[name]))
@@ -88,6 +105,28 @@ def takes(request: type[Request]) -> Callable[[Command], Command]:
         return run
 
     return decorate
+
+
+def _swept(flags: list[_Flag], given: dict[tuple[str, ...], Any]) -> Iterator[dict[tuple[str, ...], Any]]:
+    """Every combination of the numbers given, the last option's changing fastest."""
+    swept = [flag for flag in flags if flag.sweeps]
+    for numbers in product(*(_numbers(flag, given[flag.path]) for flag in swept)):
+        yield given | {flag.path: number for flag, number in zip(swept, numbers, strict=True)}
+
+
+def _numbers(flag: _Flag, text: str) -> list[int]:
+    """Numbers with commas, each once.
+
+    Raises:
+        UsageError: something else.
+    """
+    try:
+        return list(dict.fromkeys(int(part) for part in text.split(",")))
+    except ValueError:
+        raise UsageError(
+            f"{_shown(flag)} {text!r} is not a number, nor several with commas",
+            next_step=f"Write it like {_shown(flag)} 128,512.",
+        ) from None
 
 
 def _flags(request: type[Request], path: tuple[str, ...] = ()) -> Iterator[_Flag]:

@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     from toolkit.engines.spec import EngineSpec
     from toolkit.runtime.bundle import Bundle
 
-app = typer.Typer(
-    help="The runner bundle: runner, engine libraries and loader for one ABI.", no_args_is_help=True
-)
+app = typer.Typer(help="The runner bundle: runner, engine and loader for one ABI.", no_args_is_help=True)
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
@@ -28,7 +26,7 @@ def build(
     ] = DEFAULT_ENGINE,
     as_json: _Json = False,
 ) -> None:
-    """Build the bundle unless an up-to-date one is cached, and print its folder.
+    """Build the bundle unless it is cached, and print its folder.
 
     Headers that an engine's package does not bring are downloaded at the first build. For arm64-v8a a cross
     compiler is needed (Debian: apt-get install g++-aarch64-linux-gnu), and the engine's wheel is downloaded

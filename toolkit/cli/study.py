@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from toolkit.studies.running import Prepared
 
 app = typer.Typer(
-    help="Redo the survey's measurements of small language models, and see them beside the published ones.",
+    help="Redo the survey's measurements, beside the published ones.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -65,7 +65,7 @@ def list_studies(as_json: JsonFlag = False) -> None:
 
 @app.command()
 def show(study: StudyName) -> None:
-    """Show what a study asks, how it measures, and whose numbers it is held against.
+    """Show what a study asks, how, and beside whose numbers.
 
     \b
     Examples:
@@ -96,7 +96,7 @@ def plan(
     recipe: Annotated[bool, typer.Option("--recipe", help="Print the recipe and nothing else.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Show the steps of a study, what they will take, and which models are left out.
+    """Show a study's steps, their time, and what is left out.
 
     \b
     Examples:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import IO, Literal, Protocol
 
 from toolkit.devices.battery import PowerSource
 from toolkit.devices.identity import Identity
@@ -137,6 +137,19 @@ class Device(Protocol):
         Args:
             argv: program and arguments, unquoted.
             timeout_s: the command is killed on the device and DeviceTimeout raised after this.
+            on_stdout_line: called with each line as it arrives.
+        """
+
+    def converse(
+        self, argv: Sequence[str], stdin: IO[bytes], *, on_stdout_line: Callable[[str], None]
+    ) -> CommandResult:
+        """Run a command that is told what to do while it runs, and wait for it, however long that takes.
+
+        The result holds no stdout. Ctrl-C of the terminal does not reach the command.
+
+        Args:
+            argv: program and arguments, unquoted.
+            stdin: what the command reads, a pipe's end say; closed here once the command has it.
             on_stdout_line: called with each line as it arrives.
         """
 

@@ -9,7 +9,9 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 from toolkit.devices import host
 from toolkit.devices.base import CommandResult, DeviceInfo, Readings
@@ -22,7 +24,7 @@ from toolkit.devices.cpus import parse_cpus
 from toolkit.devices.identity import Identity
 from toolkit.devices.lines import LineSplitter
 from toolkit.devices.locks import device_lock
-from toolkit.devices.process import CannotStart, ProcessTimeout, run_process
+from toolkit.devices.process import ENDLESS_S, CannotStart, ProcessTimeout, run_process
 from toolkit.devices.thermal import parse_thermal_zones
 from toolkit.errors import DeviceFull, DeviceTimeout, FileAbsent, TransferFailed
 from toolkit.files import whole_file
@@ -98,7 +100,6 @@ class LocalDevice:
         Raises:
             DeviceTimeout: past ``timeout_s``; the command and what it started have been killed.
         """
-        Path(self.workdir).mkdir(parents=True, exist_ok=True)
         stdout = bytearray()
         lines = LineSplitter(on_stdout_line) if on_stdout_line else None
 
@@ -107,9 +108,32 @@ class LocalDevice:
             if lines:
                 lines.feed(data)
 
+        result = self._run(argv, arrived, timeout_s=timeout_s)
+        if lines:
+            lines.finish()
+        return replace(result, stdout=stdout.decode(errors="replace"))
+
+    def converse(
+        self, argv: Sequence[str], stdin: IO[bytes], *, on_stdout_line: Callable[[str], None]
+    ) -> CommandResult:
+        """As :meth:`shell`, for a command that is told what to do while it runs."""
+        lines = LineSplitter(on_stdout_line)
+        result = self._run(argv, lines.feed, timeout_s=ENDLESS_S, stdin=stdin)
+        lines.finish()
+        return result
+
+    def _run(
+        self,
+        argv: Sequence[str],
+        on_stdout: Callable[[bytes], None],
+        *,
+        timeout_s: float,
+        stdin: IO[bytes] | None = None,
+    ) -> CommandResult:
+        Path(self.workdir).mkdir(parents=True, exist_ok=True)
         try:
             finished = run_process(
-                argv, timeout_s=timeout_s, on_stdout=arrived, own_group=True, cwd=self.workdir
+                argv, timeout_s=timeout_s, on_stdout=on_stdout, own_group=True, cwd=self.workdir, stdin=stdin
             )
         except ProcessTimeout:
             raise DeviceTimeout(
@@ -121,12 +145,8 @@ class LocalDevice:
             # As a shell says it: 127 not found, 126 found but not executable.
             code = 127 if isinstance(error.reason, FileNotFoundError) else 126
             return CommandResult(tuple(argv), code, "", f"{argv[0]}: {error.reason.strerror}\n")
-        if lines:
-            lines.finish()
         returncode = finished.returncode if finished.returncode >= 0 else 128 - finished.returncode
-        return CommandResult(
-            tuple(argv), returncode, stdout.decode(errors="replace"), finished.stderr.decode(errors="replace")
-        )
+        return CommandResult(tuple(argv), returncode, "", finished.stderr.decode(errors="replace"))
 
     def push(self, local: Path, remote: str, *, progress: ProgressCallback = silent) -> None:
         """Copy a file to a place on this machine."""

@@ -38,16 +38,24 @@ def kill_script(pid: int, token: str) -> str:
 class MarkedOutput:
     """Takes the stdout of a ``remote_script`` as it arrives and separates output from markers.
 
+    Args:
+        token: of the call.
+        on_line: called with each line as it arrives.
+        keeps: whether ``text`` holds the output.
+
     Attributes:
         pid: the remote shell's pid, once known.
         returncode: the command's exit code, once the end marker is there.
     """
 
-    def __init__(self, token: str, on_line: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, token: str, on_line: Callable[[str], None] | None = None, *, keeps: bool = True
+    ) -> None:
         self.pid: int | None = None
         self.returncode: int | None = None
         self._token = token.encode()
         self._on_line = on_line
+        self._keeps = keeps
         self._partial = bytearray()
         self._output = bytearray()
         # An empty line may be the one before the end marker: it is held until the next line is known.
@@ -82,7 +90,8 @@ class MarkedOutput:
             if self._output.endswith(b"\n"):
                 del self._output[-1:]
             return
-        self._output += line + b"\n"
+        if self._keeps:
+            self._output += line + b"\n"
         if self._on_line:
             if self._held_empty_line:
                 self._on_line("")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import shlex
 import signal
 import subprocess
 import time
@@ -12,8 +13,13 @@ from dataclasses import dataclass
 from typing import IO
 
 from toolkit.devices.interrupt import check_interrupt
+from toolkit.progress import detail
 
+# A deadline for what may take as long as people like; none is meant to reach it.
+ENDLESS_S = 1e9
 _READ_BYTES = 1 << 16
+# Of a command, for those who want to see each; scripts are long.
+_SHOWN_CHARACTERS = 300
 # How often a child that has closed its pipes, or whose pipes outlive it, is looked at.
 _POLL_S = 0.1
 
@@ -63,7 +69,8 @@ def run_process(
         tick_s: seconds between ticks.
         own_group: kill the process with its descendants, not alone.
         cwd: working directory.
-        stdin: an open file, read from where it stands; nothing by default.
+        stdin: an open file or a pipe's end, read from where it stands; nothing by default. It is closed here
+            once the process has it.
 
     Raises:
         ProcessTimeout: the deadline passed.
@@ -81,6 +88,10 @@ def run_process(
         )
     except OSError as reason:
         raise CannotStart(reason) from reason
+    detail(f"+ {shlex.join(argv)[:_SHOWN_CHARACTERS]}")
+    if stdin is not None:
+        # Else nobody who writes to a pipe would notice that its reader is gone.
+        stdin.close()
     stdout, stderr = bytearray(), bytearray()
     try:
         _pump(

@@ -18,13 +18,15 @@ def chosen_serials(named: Sequence[str], settings: Settings) -> list[str]:
     """The devices to use.
 
     Those named, in that order and each once, also when it is named in two ways; ``all`` stands for every
-    attached phone. With none named: the one attached phone; this machine when no phone is attached. A phone
-    that is attached but not usable is still meant, so that a run never lands on this machine by accident and
-    a phone is never left out silently.
+    attached phone. With none named: those of the settings; without any there, the one attached phone; this
+    machine when no phone is attached. A phone that is attached but not usable is still meant, so that a run
+    never lands on this machine by accident and a phone is never left out silently.
 
     Raises:
         DeviceNotFound: none named and several phones attached, or all meant and none attached.
     """
+    if not named and settings.device:
+        named = [name.strip() for name in settings.device.split(",") if name.strip()]
     if not named:
         return _only_phone(settings)
     serials: list[str] = []

@@ -9,12 +9,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
 
 from toolkit.devices.base import CommandResult, DeviceInfo, Readings
 from toolkit.devices.conditions import parse_df_free_bytes
 from toolkit.devices.identity import IDENTITY_SCRIPT, Identity, parse_identity
-from toolkit.devices.lease import Lease, host_id, release_any
+from toolkit.devices.lease import LEASE_S, Lease, host_id, release_any
 from toolkit.devices.locks import device_lock
 from toolkit.devices.marked_shell import MarkedOutput, kill_script, remote_script
 from toolkit.devices.patience import Patience
@@ -25,6 +25,8 @@ from toolkit.errors import DeviceError, DeviceLost, DeviceUnreadable, FileAbsent
 from toolkit.progress import ProgressCallback, silent
 
 _KILL_TIMEOUT_S = 3.0
+# How often a conversation looks whether its lease wants to be renewed; a part of what a lease lasts.
+RENEWAL_S = LEASE_S / 4
 # A cut costs at most one piece; smaller ones would cost the plain path some of its speed.
 _PUSH_PIECE_BYTES = 256 << 20
 # $1 is a file's absolute path. That it is not there is known where its folder, or the nearest one above
@@ -77,6 +79,18 @@ class ShellDevice(ABC):
         self, script: str, token: str, *, timeout_s: float, on_stdout: Callable[[bytes], None] | None = None
     ) -> Finished:
         """Give a script to the device's shell, with the token among its arguments, and wait for its end."""
+
+    @abstractmethod
+    def _converse_with_script(
+        self,
+        script: str,
+        token: str,
+        stdin: IO[bytes],
+        *,
+        on_stdout: Callable[[bytes], None],
+        on_tick: Callable[[], None],
+    ) -> Finished:
+        """As `_run_script`, with something for the script to read; Ctrl-C of the terminal does not end it."""
 
     @abstractmethod
     def _pull_into(self, remote: str, local: Path, *, size_bytes: int, on_tick: Callable[[], None]) -> None:
@@ -161,6 +175,24 @@ class ShellDevice(ABC):
         self._cover(timeout_s)
         return self._run_unleased(argv, timeout_s, on_stdout_line)
 
+    def converse(
+        self, argv: Sequence[str], stdin: IO[bytes], *, on_stdout_line: Callable[[str], None]
+    ) -> CommandResult:
+        """Run a command that is told what to do while it runs; the lease is renewed meanwhile.
+
+        Raises:
+            DeviceTimeout, DeviceLost, DeviceNotReady, DeviceBusy: as :meth:`shell`; a device that stops
+                answering is noticed at the next renewal of the lease at the latest.
+        """
+
+        def run(script: str, token: str, on_stdout: Callable[[bytes], None]) -> Finished:
+            return self._converse_with_script(
+                script, token, stdin, on_stdout=on_stdout, on_tick=lambda: self._cover(2 * RENEWAL_S)
+            )
+
+        self._cover(2 * RENEWAL_S)
+        return self._run_marked(argv, run, on_stdout_line, keeps=False)
+
     def pull(self, remote: str, local: Path, *, progress: ProgressCallback = silent) -> None:
         """Copy one file from the device; ``local`` appears whole or not at all.
 
@@ -198,12 +230,23 @@ class ShellDevice(ABC):
         timeout_s: float,
         on_stdout_line: Callable[[str], None] | None = None,
     ) -> CommandResult:
+        def run(script: str, token: str, on_stdout: Callable[[bytes], None]) -> Finished:
+            return self._run_script(script, token, timeout_s=timeout_s, on_stdout=on_stdout)
+
+        return self._run_marked(argv, run, on_stdout_line)
+
+    def _run_marked(
+        self,
+        argv: Sequence[str],
+        run: Callable[[str, str, Callable[[bytes], None]], Finished],
+        on_stdout_line: Callable[[str], None] | None,
+        *,
+        keeps: bool = True,
+    ) -> CommandResult:
         token = f"slm-{secrets.token_hex(8)}"
-        output = MarkedOutput(token, on_stdout_line)
+        output = MarkedOutput(token, on_stdout_line, keeps=keeps)
         try:
-            finished = self._run_script(
-                remote_script(argv, token), token, timeout_s=timeout_s, on_stdout=output.feed
-            )
+            finished = run(remote_script(argv, token), token, output.feed)
         except BaseException:
             # A timeout, Ctrl-C or the callback's own error: either way nothing stays running on the device.
             self._kill_remote(output.pid, token)

@@ -7,7 +7,7 @@ import typer
 from toolkit.cli.models import add, compare, listing, plot, show
 
 app = typer.Typer(
-    help="The catalogue: what small language models are, and which can be built.",
+    help="The catalogue of small language models.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

@@ -14,7 +14,7 @@ def add(
     offline: bool = typer.Option(False, "--offline", help="Use only what is on this machine."),
     force: bool = typer.Option(False, "--force", help="Replace an entry of one's own."),
 ) -> None:
-    """Add a model of one's own to the catalogue, derived from its config; no weights are read.
+    """Add a model of one's own to the catalogue. Derived from its config; no weights are read.
 
     Then `random:NAME` builds it, and the other verbs know it. What a config does not say stays unknown.
 

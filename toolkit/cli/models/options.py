@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from toolkit.models.catalogue.selection import Selection
 
 MATCH = typer.Option(
-    None, "--match", "-m", help="Only models whose name, family, organisation or hub id holds this text."
+    None, "--match", help="Only models whose name, family, organisation or hub id holds this text."
 )
 ATTENTION = typer.Option(None, "--attention", help="Only MHA, GQA, MQA or MLA.")
 GROUP = typer.Option(

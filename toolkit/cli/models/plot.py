@@ -26,7 +26,7 @@ def plot(
     maximum: str | None = options.MAXIMUM,
     since: str | None = options.SINCE,
 ) -> None:
-    """Draw the survey's figures about models, computed from the catalogue.
+    """Draw the survey's figures about models, from the catalogue.
 
     Architecture by half-year (Fig. 1, 2), data sets (Fig. 3), parameters and tokens (Fig. 4), accuracy over
     time (Fig. 5). The page works offline; csv writes the numbers.

@@ -15,7 +15,7 @@ def show(
     config: bool = typer.Option(False, "--config", help="Print the config only, as config.json has it."),
     as_json: bool = options.JSON,
 ) -> None:
-    """Show one model: facts, where they come from, and where sources disagree.
+    """Show one model: facts and their sources. Says where sources disagree.
 
     \b
     Examples:

@@ -8,7 +8,7 @@ from toolkit.cli.results import selection
 
 
 def columns(as_json: bool = selection.JSON) -> None:
-    """Name what runs can be filtered and sorted by, for --where and --sort.
+    """Name what --where and --sort can use.
 
     \b
     Examples:

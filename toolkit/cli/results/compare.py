@@ -29,7 +29,7 @@ def compare(
         help="What may differ: backend, quantization, version, device, ...; may be repeated.",
     ),
     figure: str = typer.Option(
-        "decode", "--figure", "-f", help="decode, prefill, ttft, load, memory ...; or a task."
+        "decode", "--figure", help="decode, prefill, ttft, load, memory ...; or a task."
     ),
     where: str | None = selection.WHERE,
     device: str | None = selection.DEVICE,
@@ -37,7 +37,7 @@ def compare(
     seed: int = typer.Option(0, "--seed", help="Of the bootstrap."),
     as_json: bool = selection.JSON,
 ) -> None:
-    """Compare runs that differ in the axis asked for and in nothing else.
+    """Compare runs that differ in one thing and in nothing else.
 
     Runs of the same conditions form a group. Its figure is the median of its runs' medians, with a 95 %
     bootstrap interval. A change counts only when its interval leaves out zero and it exceeds the noise:

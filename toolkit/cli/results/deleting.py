@@ -19,7 +19,7 @@ def delete(
     where: str | None = selection.WHERE,
     yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask; needed with --where in scripts."),
 ) -> None:
-    """Delete runs from the store, with their repetitions, readings, measurements and tags.
+    """Delete runs from the store. Their repetitions, readings, measurements and tags go along.
 
     A recipe measures again what it no longer finds in the store. The raw files of runs stay.
 
@@ -48,7 +48,7 @@ def delete(
 def undo_import(
     import_id: str | None = typer.Argument(None, help="As `import` printed it.", metavar="[IMPORT]"),
 ) -> None:
-    """Delete the runs that one import added; without an id, list the imports.
+    """Delete the runs that one import added. Without an id, lists the imports.
 
     \b
     Examples:

@@ -16,7 +16,7 @@ def import_runs(
         None, "--device-name", help="What to call the device of a llama-bench file."
     ),
 ) -> None:
-    """Take in runs from other stores and from llama-bench: each file as a whole, or nothing of it.
+    """Take in runs from other stores and from llama-bench. Each file as a whole, or nothing of it.
 
     Runs that are there already are left alone. llama-bench's tests are compared with each other only: they
     follow another protocol.

@@ -12,7 +12,7 @@ from toolkit.settings import Settings
 
 
 def list_runs(
-    limit: int = typer.Option(50, "--limit", "-n", min=1, help="Show at most N runs."),
+    limit: int = typer.Option(50, "--limit", "-l", min=1, help="Show at most N runs."),
     where: str | None = selection.WHERE,
     sort: list[str] = selection.SORT,
     status: list[str] = selection.STATUS,

@@ -18,7 +18,7 @@ def regress(
     baseline: str = typer.Option(..., "--baseline", "-b", help="Tag of the runs to compare with."),
     fail_over: str = typer.Option("5%", "--fail-over", help="How much worse is a regression."),
     figure: list[str] = typer.Option(
-        ["decode", "prefill", "memory"], "--figure", "-f", help="What to check; may be repeated."
+        ["decode", "prefill", "memory"], "--figure", help="What to check; may be repeated."
     ),
     axis: list[str] = typer.Option(
         ["version"], "--axis", "-a", help="What may differ from the baseline; may be repeated."
@@ -36,7 +36,7 @@ def regress(
     seed: int = typer.Option(0, "--seed", help="Of the bootstrap."),
     as_json: bool = typer.Option(False, "--json", help="The same as --format json."),
 ) -> None:
-    """Check runs against a tagged baseline; exits with 1 when something has become worse. For CI.
+    """Check runs against a tagged baseline. Exits with 1 when something has become worse. For CI.
 
     Checked are all runs that were started after the baseline's newest one, or those that pass --where.
     Worse is worse by more than --fail-over, the whole interval of the change; same and better are as certain.

@@ -24,7 +24,7 @@ def scores(
     model: str | None = selection.MODEL,
     as_json: bool = selection.JSON,
 ) -> None:
-    """Rank models by their scores on tasks, and compare each with the best item by item.
+    """Rank models by their scores on tasks. Each is compared with the best item by item.
 
     Scores are ranked where task, version, shots, metric and items are the same. A difference is one when the
     paired test over the items says so: McNemar's where an item is right or wrong, else a randomization of

@@ -14,10 +14,10 @@ from toolkit.settings import Settings
 
 def sql(
     statement: str = typer.Argument(help="A SELECT, in the database's own SQL."),
-    limit: int = typer.Option(1000, "--limit", "-n", min=1, help="Print at most N rows."),
+    limit: int = typer.Option(1000, "--limit", "-l", min=1, help="Print at most N rows."),
     as_json: bool = selection.JSON,
 ) -> None:
-    """Ask the results database in SQL; it refuses to write while it answers. Prints CSV, or JSON.
+    """Ask the results database in SQL. It refuses to write while it answers. Prints CSV, or JSON.
 
     The tables are described in docs/file_formats.md.
 

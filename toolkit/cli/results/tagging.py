@@ -21,7 +21,7 @@ _IDS = typer.Argument(None, help="Ids of runs, or their first characters.", meta
 
 
 def tag(tag: str = _TAG, run_ids: list[str] = _IDS, where: str | None = selection.WHERE) -> None:
-    """Give runs a name: a release, a nightly build, the baseline of a regression check.
+    """Give runs a name: a release, a nightly, a baseline.
 
     \b
     Examples:

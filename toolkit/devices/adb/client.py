@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from toolkit.devices.adb.parsers import AttachedDevice, ConnectOutcome, parse_connect, parse_devices
 from toolkit.devices.process import CannotStart, Finished, ProcessTimeout, run_process
@@ -33,8 +34,11 @@ class AdbClient:
         on_stdout: Callable[[bytes], None] | None = None,
         on_tick: Callable[[], None] | None = None,
         tick_s: float = 1.0,
+        stdin: IO[bytes] | None = None,
     ) -> Finished:
         """Run ``adb [-s serial] args``; every adb call of the toolkit comes through here.
+
+        With ``stdin`` adb is out of reach of the terminal's Ctrl-C: whoever writes there ends it.
 
         Raises:
             AdbNotFound: the binary cannot be started.
@@ -48,6 +52,8 @@ class AdbClient:
                 on_stdout=on_stdout,
                 on_tick=on_tick,
                 tick_s=tick_s,
+                stdin=stdin,
+                own_group=stdin is not None,
             )
         except ProcessTimeout:
             raise DeviceTimeout(

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
 
 from toolkit.devices.adb.client import AdbClient
 from toolkit.devices.adb.description import INFO_SCRIPT, describe
 from toolkit.devices.adb.failures import raise_failure
 from toolkit.devices.base import DeviceInfo
 from toolkit.devices.patience import Patience
-from toolkit.devices.process import Finished
-from toolkit.devices.shell_device import ShellDevice
+from toolkit.devices.process import ENDLESS_S, Finished
+from toolkit.devices.shell_device import RENEWAL_S, ShellDevice
 from toolkit.errors import DeviceError, TransferFailed
 from toolkit.files import check_room
 from toolkit.progress import ProgressCallback, silent
@@ -89,6 +89,25 @@ class AdbDevice(ShellDevice):
         # adbd hands the script to `sh -c`: the token is in it.
         return self._client.execute(
             ["shell", script], serial=self.serial, timeout_s=timeout_s, on_stdout=on_stdout
+        )
+
+    def _converse_with_script(
+        self,
+        script: str,
+        token: str,
+        stdin: IO[bytes],
+        *,
+        on_stdout: Callable[[bytes], None],
+        on_tick: Callable[[], None],
+    ) -> Finished:
+        return self._client.execute(
+            ["shell", script],
+            serial=self.serial,
+            timeout_s=ENDLESS_S,
+            stdin=stdin,
+            on_stdout=on_stdout,
+            on_tick=on_tick,
+            tick_s=RENEWAL_S,
         )
 
     def _raise_failure(self, text: str, *, doing: str, otherwise: type[DeviceError]) -> NoReturn:

@@ -55,8 +55,11 @@ class SshClient:
         on_stdout: Callable[[bytes], None] | None = None,
         on_tick: Callable[[], None] | None = None,
         tick_s: float = 1.0,
+        own_group: bool = False,
     ) -> Finished:
         """Give a script to the host's shell; every ssh call of the toolkit comes through here.
+
+        With ``own_group`` ssh is out of reach of the terminal's Ctrl-C.
 
         Raises:
             DeviceTimeout: it took longer than ``timeout_s``; ssh has been killed.
@@ -70,6 +73,7 @@ class SshClient:
                 on_stdout=on_stdout,
                 on_tick=on_tick,
                 tick_s=tick_s,
+                own_group=own_group,
             )
         except ProcessTimeout:
             raise DeviceTimeout(

@@ -8,13 +8,13 @@ import shlex
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
 
 from toolkit.devices.base import DeviceInfo
 from toolkit.devices.marked_shell import AfterMarker, marked_output
 from toolkit.devices.patience import Patience
-from toolkit.devices.process import Finished
-from toolkit.devices.shell_device import ShellDevice
+from toolkit.devices.process import ENDLESS_S, Finished
+from toolkit.devices.shell_device import RENEWAL_S, ShellDevice
 from toolkit.devices.ssh.client import SshClient
 from toolkit.devices.ssh.description import INFO_SCRIPT, describe
 from toolkit.devices.ssh.failures import raise_failure
@@ -24,6 +24,8 @@ from toolkit.progress import ProgressCallback, silent
 _FOLDER = ".slm-toolkit"
 # Read whole before anything runs, so that no command takes the rest of it for its input.
 _READ_SCRIPT = 'script=$(cat); exec </dev/null; eval "$script"'
+# $1 is a script in one line, as `printf %b` reads it.
+_UNFOLD_SCRIPT = 'eval "$(printf %b "$1")"'
 # ssh's own exit code for whatever is wrong with the connection.
 _SSH_FAILED = 255
 
@@ -114,6 +116,26 @@ class SshDevice(ShellDevice):
                 on_stdout=on_stdout,
             )
 
+    def _converse_with_script(
+        self,
+        script: str,
+        token: str,
+        stdin: IO[bytes],
+        *,
+        on_stdout: Callable[[bytes], None],
+        on_tick: Callable[[], None],
+    ) -> Finished:
+        # Among the arguments, since stdin is the command's; in one line, because of tcsh.
+        return self._client.execute(
+            f"exec sh -c {shlex.quote(_UNFOLD_SCRIPT)} {token} {shlex.quote(_folded(script))}",
+            stdin=stdin,
+            timeout_s=ENDLESS_S,
+            on_stdout=on_stdout,
+            on_tick=on_tick,
+            tick_s=RENEWAL_S,
+            own_group=True,
+        )
+
     def _raise_failure(self, text: str, *, doing: str, otherwise: type[DeviceError]) -> NoReturn:
         raise_failure(
             text,
@@ -136,6 +158,11 @@ def open_board(client: SshClient, *, lock_folder: Path, patience: Patience = Pat
     board = SshDevice(client, "/", lock_folder=lock_folder, patience=patience)
     home = board.shell(["sh", "-c", 'printf %s "$HOME"'], timeout_s=patience.call_s).stdout
     return SshDevice(client, home or "/tmp", lock_folder=lock_folder, patience=patience)
+
+
+def _folded(script: str) -> str:
+    """A script in one line, without what csh takes for its history."""
+    return script.replace("\\", "\\\\").replace("\n", "\\n").replace("!", "\\0041")
 
 
 def _in_sh(script: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import IO, Literal
 
 from toolkit.devices.base import CommandResult, Device
 from toolkit.errors import DeviceError, DeviceUnreadable
@@ -38,6 +38,22 @@ shift
   mv exit.part exit
 } | tee stdout
 exit $(cat exit)
+"""
+
+# As _SUPERVISE, for a runner that reads its stdin: it ends with the link, so nothing outlives that, and
+# nothing is kept of what it says. A background job's stdin is /dev/null unless it is given another one.
+_CONVERSE = """
+cd "$1" || exit 8
+shift
+exec 3<&0
+"$@" <&3 2>stderr &
+pid=$!
+echo $pid >pid || kill -9 $pid
+wait $pid
+code=$?
+echo $code >exit.part
+mv exit.part exit
+exit $code
 """
 
 # $1 is the run's folder, $2 its id. The id is on the runner's command line; checking for it keeps a
@@ -119,6 +135,23 @@ def start_runner(
     """
     script = ["sh", "-c", _START, "slm-run", _SUPERVISE, remote.run_dir(device, run_id)]
     return device.shell([*script, *command], timeout_s=timeout_s, on_stdout_line=on_stdout_line)
+
+
+def converse_with_runner(
+    device: Device,
+    run_id: str,
+    command: Sequence[str],
+    stdin: IO[bytes],
+    *,
+    on_stdout_line: Callable[[str], None],
+) -> CommandResult:
+    """As :func:`start_runner`, for a runner that is told what to do while it runs; it ends with its stdin.
+
+    Raises:
+        DeviceError: the link was lost, or the device stopped answering.
+    """
+    script = ["sh", "-c", _CONVERSE, "slm-run", remote.run_dir(device, run_id)]
+    return device.converse([*script, *command], stdin, on_stdout_line=on_stdout_line)
 
 
 def kill_runner(device: Device, run_id: str) -> None:

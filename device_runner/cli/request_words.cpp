@@ -1,0 +1,65 @@
+#include "cli/request_words.h"
+
+#include <locale>
+#include <sstream>
+
+#include "engine/integer.h"
+
+namespace slm {
+
+// libc++ has no from_chars for floating point, and strtod would ask the process's locale what a decimal point
+// is.
+std::optional<double> ParseNumber(std::string_view text) {
+  if (text.empty() || text.find_first_not_of("0123456789.eE+-") != std::string_view::npos)
+    return std::nullopt;
+  std::istringstream stream{std::string(text)};
+  stream.imbue(std::locale::classic());
+  double parsed = 0;
+  stream >> parsed;
+  const bool whole = !stream.fail() && stream.peek() == std::istringstream::traits_type::eof();
+  return whole ? std::optional(parsed) : std::nullopt;
+}
+
+Status NextInteger(std::istream& words, const std::string& name, int64_t minimum, int64_t maximum,
+                   int64_t& value) {
+  std::string word;
+  if (!(words >> word)) return {ErrorKind::kUsage, name + " is missing"};
+  const Status status = ParseInteger(word, minimum, maximum, value);
+  return status.ok() ? status : Status(ErrorKind::kUsage, name + ": " + status.message());
+}
+
+Status NextNumber(std::istream& words, const std::string& name, double minimum, double maximum,
+                  double& value) {
+  std::string word;
+  if (!(words >> word)) return {ErrorKind::kUsage, name + " is missing"};
+  const std::optional<double> parsed = ParseNumber(word);
+  if (!parsed || *parsed < minimum || *parsed > maximum) {
+    return {ErrorKind::kUsage, name + ": '" + word + "' is no number within its limits"};
+  }
+  value = *parsed;
+  return {};
+}
+
+Status NextStops(std::istream& words, std::vector<int64_t>& stops) {
+  std::string list;
+  if (!(words >> list)) return {ErrorKind::kUsage, "the stop tokens are missing"};
+  if (list == "-") return {};
+  std::istringstream parts(list);
+  for (std::string part; std::getline(parts, part, ',');) {
+    int64_t token = 0;
+    if (Status status = ParseInteger(part, 0, kNoLimit, token); !status.ok()) return status;
+    stops.push_back(token);
+  }
+  return {};
+}
+
+Status RestAsTokens(std::istream& words, std::vector<int64_t>& tokens) {
+  for (std::string word; words >> word;) {
+    int64_t token = 0;
+    if (Status status = ParseInteger(word, 0, kNoLimit, token); !status.ok()) return status;
+    tokens.push_back(token);
+  }
+  return {};
+}
+
+}  // namespace slm

@@ -1,0 +1,73 @@
+"""The command tree as people read it: sections, whole summaries, one letter for one thing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer.main
+
+from toolkit.cli.main import _SECTIONS, app
+
+ROOT: Any = typer.main.get_command(app)
+
+
+def commands(command: Any = ROOT, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    yield path, command
+    for name, one in getattr(command, "commands", {}).items():
+        yield from commands(one, (*path, name))
+
+
+def options() -> Iterator[tuple[str, Any]]:
+    for path, command in commands():
+        for one in command.params:
+            if one.param_type_name == "option":
+                yield " ".join(path), one
+
+
+def test_a_letter_means_the_same_in_every_command() -> None:
+    meanings: dict[str, set[str]] = defaultdict(set)
+    for _, one in options():
+        for letter in one.opts:
+            if not letter.startswith("--"):
+                meanings[letter].add(one.opts[0])
+    assert {letter: found for letter, found in meanings.items() if len(found) > 1} == {}
+    assert meanings["-d"] == {"--device"} and meanings["-q"] == {"--quiet"}
+
+
+def test_an_option_takes_the_same_value_in_every_command() -> None:
+    metavars: dict[str, set[str | None]] = defaultdict(set)
+    for path, one in options():
+        if path != "profile":  # takes several numbers
+            metavars[one.opts[0]].add(one.metavar)
+    assert {name: found for name, found in metavars.items() if len(found) > 1} == {}
+
+
+def test_each_command_stands_in_one_section() -> None:
+    named = [name for names in _SECTIONS.values() for name in names]
+    assert sorted(named) == sorted(ROOT.commands)
+
+
+@pytest.mark.parametrize("path", [path for path, one in commands() if hasattr(one, "commands")])
+def test_summaries_are_whole_in_80_columns(path: tuple[str, ...]) -> None:
+    environ = {**os.environ, "COLUMNS": "80", "TERM": "dumb"}
+    told = subprocess.run(
+        [sys.executable, "-m", "toolkit.cli.main", *path, "--help"],
+        capture_output=True,
+        text=True,
+        env=environ,
+        check=True,
+    ).stdout
+    assert "..." not in told.replace("[ARGS]...", "")
+    assert all(len(line) <= 80 for line in told.splitlines())
+    _, command = next(one for one in commands() if one[0] == path)
+    lines = [line.split() for line in told.splitlines()]
+    for name, one in command.commands.items():
+        # On the line of its name, to the full stop.
+        [line] = [line for line in lines if line[:1] == [name] and len(line) > 2]
+        assert " ".join(line[1:]) == one.get_short_help_str(200)

@@ -1,0 +1,133 @@
+"""`slm compare`: two artifacts by turns on one device, and which is better in what."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from toolkit.artifact import Artifact
+from toolkit.cli.request_options import takes
+from toolkit.errors import UsageError
+from toolkit.profiling.request import ProfileRequest, check_context
+from toolkit.progress import remark
+from toolkit.settings import Settings
+
+if TYPE_CHECKING:
+    from toolkit.analysis.two_artifacts import FigureOfTwo
+
+
+@takes(ProfileRequest)
+def compare(
+    left: Path = typer.Argument(help="Artifact folder, made by slm convert.", metavar="A"),
+    right: Path = typer.Argument(help="The other one.", metavar="B"),
+    device: str | None = typer.Option(
+        None, "--device", "-d", help="Serial, or local; the attached phone when there is just one."
+    ),
+    rounds: int = typer.Option(3, "--rounds", min=2, help="Runs of each, one after the other by turns."),
+    *,
+    request: ProfileRequest,
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Measure two artifacts by turns, and say which is better.
+
+    Each round runs both, so that a device that grows warm or slow does so for both. A difference counts only
+    when its interval leaves out zero and it exceeds the noise: how far apart equal runs came out. Quality is
+    what the conversions found against the original model. All runs are stored.
+
+    \b
+    Examples:
+      slm compare artifacts/my-model-8da4w artifacts/my-model-8w
+      slm compare a b --device R5CT1234567 --rounds 5 --prompt-tokens 128 --threads 4
+    """  # noqa: D301
+    from toolkit import api
+    from toolkit.analysis.two_artifacts import compare_two
+    from toolkit.devices.selection import chosen_serial
+    from toolkit.store import open_store
+
+    settings = Settings.from_environment()
+    both = (Artifact.load(left), Artifact.load(right))
+    if both[0].manifest.sha256 == both[1].manifest.sha256:
+        raise UsageError(
+            "both are the same artifact", subject=str(right), next_step="slm profile measures a single one."
+        )
+    for one in both:
+        check_context(one, request)
+    serial = chosen_serial(device, settings)
+    run_ids = []
+    for number in range(rounds):
+        # The first place is not always the same one's.
+        for one in both if number % 2 == 0 else both[::-1]:
+            remark(f"round {number + 1} of {rounds}: {one.name}")
+            run_ids += [run.run.id for run in api.profile(one, request, device=serial, settings=settings)]
+    with open_store(settings.store_url) as store:
+        figures = compare_two(store, both[0].manifest.sha256, both[1].manifest.sha256, run_ids)
+    rows = [_measured(one) for one in figures] + _of_artifacts(*both)
+    if as_json:
+        print(json.dumps({"a": both[0].name, "b": both[1].name, "runs": run_ids, "figures": rows}, indent=2))
+    else:
+        _print(both, rows)
+
+
+def _measured(one: FigureOfTwo) -> dict[str, Any]:
+    noise = one.change.noise
+    return {
+        "figure": one.figure.name.removesuffix("_tokens_per_second").removesuffix("_ns"),
+        "unit": one.figure.unit,
+        "a": one.left.median / one.figure.scale,
+        "b": one.right.median / one.figure.scale,
+        "change": one.change.relative,
+        "interval": [one.change.interval.low, one.change.interval.high],
+        "noise": None if noise is None else noise.relative,
+        "verdict": one.change.verdict,
+    }
+
+
+def _of_artifacts(left: Artifact, right: Artifact) -> list[dict[str, Any]]:
+    """What no run measures: size, and what the conversions' checks found."""
+    sizes = [one.manifest.size_bytes / 1e6 for one in (left, right)]
+    rows = [{"figure": "size", "unit": "MB", "a": sizes[0], "b": sizes[1], "change": sizes[1] / sizes[0] - 1}]
+    checks = [one.manifest.parity for one in (left, right)]
+    # What random weights predict says nothing about quality.
+    known = [
+        check if one.manifest.source.kind != "random" else None
+        for one, check in zip((left, right), checks, strict=True)
+    ]
+    for name, attribute, unit in (("same token", "top1_agreement", ""), ("mean KL", "mean_kl", "nats")):
+        values = [None if check is None else getattr(check, attribute) for check in known]
+        if any(value is not None for value in values):
+            rows.append({"figure": name, "unit": unit, "a": values[0], "b": values[1]})
+    return rows
+
+
+def _print(both: tuple[Artifact, Artifact], rows: list[dict[str, Any]]) -> None:
+    from toolkit.cli.results.run_table import new_console, new_table, plain
+
+    out = new_console()
+    for letter, one in zip("AB", both, strict=True):
+        out.print(plain(f"{letter}  {one.name} ({one.manifest.sha256[:12]})"))
+    table = new_table()
+    for header in ("", "A", "B", "unit", "B vs A", "95 % interval", "noise", "B is"):
+        table.add_column(header, justify="right" if header in ("A", "B") else "left", no_wrap=True)
+    for row in rows:
+        change, interval, noise = row.get("change"), row.get("interval"), row.get("noise")
+        table.add_row(
+            row["figure"],
+            *(_number(row[side]) for side in ("a", "b")),
+            row["unit"],
+            "" if change is None else f"{change:+.1%}",
+            "" if interval is None else f"{interval[0]:+.1%} .. {interval[1]:+.1%}",
+            "" if noise is None else f"{noise:.1%}",
+            row.get("verdict", ""),
+        )
+    out.print(table)
+    if not any(row["figure"] == "mean KL" for row in rows):
+        out.print("no quality: neither conversion compared real weights with the original")
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "unknown"
+    return f"{value:.0f}" if value >= 1000 else f"{value:.1f}" if value >= 10 else f"{value:.3g}"

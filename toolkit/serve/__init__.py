@@ -1,0 +1,1 @@
+"""A model on a device behind the interface of OpenAI's servers."""

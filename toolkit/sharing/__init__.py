@@ -1,0 +1,1 @@
+"""Artifacts for others: a model card, and the Hugging Face hub."""
