@@ -15,7 +15,7 @@ import pytest
 from private_adb import AdbServer
 from slm_process import SlmProcess
 from tiny_artifact import CONTEXT_LENGTH
-from tiny_decoder import TinyDecoder
+from tiny_decoder import VOCAB, TinyDecoder
 
 from toolkit.artifact import Artifact
 from toolkit.devices.virtual.emulation import bring_online
@@ -49,7 +49,9 @@ def serve(slm: SlmProcess, artifact: Artifact) -> Iterator[Serve]:
 
 
 def words(tokens: list[int]) -> str:
-    return "".join(f"w{token}" for token in tokens)
+    """As the tiny tokenizer writes them."""
+    marks = {0: "<assistant>", VOCAB - 2: "<user>"}
+    return "".join(marks.get(token, f"w{token}") for token in tokens)
 
 
 def complete(client: openai.OpenAI, artifact: Artifact, prompt: list[int], count: int, **more: object) -> str:

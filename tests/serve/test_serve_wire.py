@@ -33,7 +33,10 @@ def test_answers_are_what_the_official_types_take() -> None:
     assert len({one.id for one in read}) == 1
     completion = OfficialCompletion.model_validate(text.whole(GENERATED), strict=True)
     assert completion.choices[0].text == "ab"
-    assert OfficialCompletion.model_validate(text.piece("a")).choices[0].text == "a"
+    # Its type leaves out what its own server sends in chunks before the last one: no reason yet.
+    last = OfficialCompletion.model_validate(text.closing(GENERATED), strict=True)
+    assert text.piece("a")["choices"] == [{"index": 0, "finish_reason": None, "logprobs": None, "text": "a"}]
+    assert last.choices[0].finish_reason == "length"
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,9 @@ def clean(
     ),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Remove what the toolkit put on devices, and nothing else: artifacts, runners, old runs.
+    """Remove artifacts, runners and old runs from devices.
+
+    What the toolkit did not put there stays.
 
     Runs that are going on stay, and so do results that nobody has pulled yet, unless --runs is given.
 

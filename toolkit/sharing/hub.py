@@ -62,7 +62,8 @@ def push_to_hub(
         raise UsageError(str(error), subject=repository, next_step="Write it like USER/NAME.") from None
     except HfHubHTTPError as error:
         raise _refused(error, repository) from None
-    except OSError as error:
+    except (HfHubHTTPError.__bases__[0], OSError) as error:
+        # The hub library's HTTP client changed its name once already; its error base is above the hub's own.
         raise PublishFailed(
             f"the hub was not reached: {error}",
             subject=repository,

@@ -82,8 +82,9 @@ def _quality(manifest: Manifest) -> str:
     if manifest.source.kind == "random":
         return "Random weights have none."
     return (
-        f"Compared with the original in fp32 over {parity.positions} positions of fixed prompts: the same token "
-        f"is the likeliest at {parity.top1_agreement:.1%}, the mean KL divergence is {parity.mean_kl:.3g} nats."
+        f"Compared with the original in fp32 over {parity.positions} positions of fixed prompts: the "
+        f"likeliest token is the same at {parity.top1_agreement:.1%}; mean KL divergence "
+        f"{parity.mean_kl:.3g} nats."
     )
 
 
@@ -103,8 +104,8 @@ def _measured(artifact: Artifact, store: Store) -> str:
         figures = [_figure(found.get(title), figure) for title, figure in units.items()]
         rows.append((_device(key), _work(key), *figures, f"{len(some.runs)}, {_last(some)}"))
     said = (
-        "Medians over runs, in brackets the 95 % bootstrap interval. pp: prompt tokens, tg: generated tokens, @: "
-        "tokens in the cache before. Runs of one row share all conditions."
+        "Medians over runs, in brackets the 95 % bootstrap interval. pp: prompt tokens, tg: generated ones, "
+        "@: tokens in the cache before. Runs of one row share all conditions."
     )
     return f"{said}\n\n{_table(header, rows)}"
 
