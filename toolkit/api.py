@@ -241,7 +241,7 @@ def evaluate_text(
     settings: Settings | None = None,
     **options: Any,
 ) -> TextFigures:
-    """Perplexity over a text, and how far an artifact's predictions are from its source's.
+    """Perplexity over a text, and how far an artifact's predictions are from its source's; it is stored.
 
     Args:
         target: an artifact or its folder, or a model: hub id, folder, .gguf file or random:NAME.
@@ -259,15 +259,13 @@ def evaluate_text(
     from toolkit.export.quiet import hush_libraries
 
     hush_libraries()
-    from toolkit.evaluate.subject import source_of, subject_of, subject_of_source
-    from toolkit.evaluate.text import evaluate_text as evaluate
+    from toolkit.evaluate.stored.run import keep_text
+    from toolkit.evaluate.subject import subject_of
 
     subject = subject_of(_named(target), settings)
-    source = None
-    if subject.artifact is not None and asked.compare:
-        source = subject_of_source(source_of(subject.artifact, asked.source, settings))
-    with bar(f"evaluate {subject.name}", unit="windows") as progress:
-        return evaluate(subject, source, asked, progress=progress)
+    # Opened before the work: a store that cannot be used shows now, not after hours of it.
+    with open_store(settings.store_url) as store, bar(f"evaluate {subject.name}", unit="windows") as progress:
+        return keep_text(subject, asked, settings, store, progress=progress)
 
 
 def evaluate_tasks(
@@ -296,19 +294,15 @@ def evaluate_tasks(
     from toolkit.export.quiet import hush_libraries
 
     hush_libraries()
-    from toolkit.evaluate.on_device.asking import place_of
+    from toolkit.evaluate.stored.run import keep_tasks
     from toolkit.evaluate.subject import subject_of
-    from toolkit.evaluate.tasks.rows import stored_evaluation
-    from toolkit.evaluate.tasks.run import evaluate_tasks as evaluate
-    from toolkit.store.evaluations import add_evaluation
 
     subject = subject_of(_named(target), settings)
-    # Opened before the work: a store that cannot be used shows now, not after hours of it.
-    with open_store(settings.store_url) as store:
-        with bar(f"evaluate {subject.name}", unit="questions") as progress:
-            figures = evaluate(subject, asked, settings, progress=progress)
-        add_evaluation(store, *stored_evaluation(subject, figures, place_of(subject, asked, settings)))
-    return figures
+    with (
+        open_store(settings.store_url) as store,
+        bar(f"evaluate {subject.name}", unit="questions") as progress,
+    ):
+        return keep_tasks(subject, asked, settings, store, progress=progress)
 
 
 def evaluate_needle(
@@ -318,7 +312,7 @@ def evaluate_needle(
     settings: Settings | None = None,
     **options: Any,
 ) -> NeedleFigures:
-    """How well a model finds facts in long texts, over length and depth.
+    """How well a model finds facts in long texts, over length and depth; it is stored.
 
     Args:
         target: as in :func:`evaluate_text`.
@@ -334,12 +328,15 @@ def evaluate_needle(
     from toolkit.export.quiet import hush_libraries
 
     hush_libraries()
-    from toolkit.evaluate.needle.run import evaluate_needle as evaluate
+    from toolkit.evaluate.stored.run import keep_needles
     from toolkit.evaluate.subject import subject_of
 
     subject = subject_of(_named(target), settings)
-    with bar(f"evaluate {subject.name}", unit="questions") as progress:
-        return evaluate(subject, asked, settings, progress=progress)
+    with (
+        open_store(settings.store_url) as store,
+        bar(f"evaluate {subject.name}", unit="questions") as progress,
+    ):
+        return keep_needles(subject, asked, settings, store, progress=progress)
 
 
 def check_requirements(

@@ -107,3 +107,20 @@ def test_flags_adjust_a_preset() -> None:
     assert (override.scheme, override.group_size, override.algorithm) == ("8da8w", 64, "rtn")
     assert (plan.linear.scheme, plan.linear.group_size) == ("8da4w", 64)
     assert (plan.embedding.scheme, plan.lm_head.scheme) == ("8w", "8da8w")
+
+
+def test_parts_in_eight_bits_win_over_a_presets_own() -> None:
+    parts: dict[str, Part] = {"v": "value", "d0": "down", "d1": "last_down"}
+    plain = for_model(plan_from_flags("8da4w", tied=True), parts)
+    wide = for_model(plan_from_flags("8da4w", eight_bit=("down",), tied=True), parts)
+    bits = {name: SCHEMES.get(wide.spec_for(name, "linear").scheme).weight_bits for name in (*parts, "q")}
+    assert bits == {"v": 4, "d0": 8, "d1": 8, "q": 4}, "the last way back is one of the ways back"
+    assert wide.spec_for("d0", "linear").group_size == plain.linear.group_size
+    preset = for_model(plan_from_flags("mobile-4bit", eight_bit=("down",), tied=True), parts)
+    assert SCHEMES.get(preset.spec_for("v", "linear").scheme).weight_bits == 8, "the preset's own stays"
+    assert not preset.spec_for("d1", "linear").symmetric, "asked for: as the linears, with more bits"
+
+
+def test_an_unknown_part_is_refused() -> None:
+    with pytest.raises(UnknownScheme, match="value"):
+        plan_from_flags("8da4w", eight_bit=("values",), tied=True)

@@ -19,16 +19,17 @@ def matrix_parts(graph: DecoderGraph, tied: Mapping[str, str]) -> dict[str, Part
     A matrix that yields values beside queries and keys (``c_attn``, ``qkv_proj``) is a matrix of values.
     """
     found: dict[str, Part] = {}
-    last_down: Op | None = None
+    downs: list[str] = []
     for op in graph.ops:
         if op.target == "slm.attention":
             for source in ancestors(graph, op.args[2], until=_BEYOND):
                 if source.target == "aten.linear" and _same_layer(source, op):
                     found[linear_matrix(graph, tied, source).name] = "value"
         elif op.target == "aten.linear" and _is_down(graph, tied, op):
-            last_down = op
-    if last_down is not None:
-        found.setdefault(linear_matrix(graph, tied, last_down).name, "last_down")
+            downs.append(linear_matrix(graph, tied, op).name)
+    for name in downs:
+        # Layers may share one matrix; the last of them decides.
+        found.setdefault(name, "last_down" if name == downs[-1] else "down")
     return found
 
 

@@ -13,6 +13,7 @@ import toolkit
 from toolkit.cli import app as android_app
 from toolkit.cli import (
     artifacts,
+    autotune,
     card,
     chat,
     compare,
@@ -80,6 +81,7 @@ app = typer.Typer(
 
 app.add_typer(android_app.app, name="app")
 app.add_typer(artifacts.app, name="artifacts")
+app.command("autotune")(autotune.autotune)
 app.command("card")(card.card)
 app.command("chat")(chat.chat)
 app.command("compare")(compare.compare)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Literal, get_args
 
 from toolkit.artifact import TensorQuantization
 from toolkit.compress.algorithms import CALIBRATED_ALGORITHMS
@@ -80,6 +80,7 @@ def plan_from_flags(
     symmetric: bool | None = None,
     embedding: str | None = None,
     lm_head: str | None = None,
+    eight_bit: Sequence[str] = (),
     tied: bool,
 ) -> QuantizationPlan:
     """Build the plan; a flag left at None takes the preset's value, or the default.
@@ -91,10 +92,11 @@ def plan_from_flags(
         symmetric: False stores a zero point per group.
         embedding: scheme of the token embedding; by default the lm_head's without its activation part.
         lm_head: scheme of the output projection; by default that of ``quant``.
+        eight_bit: parts whose linears get 8 bits; "down" stands for the last one as well.
         tied: embedding and lm_head are one matrix; a scheme given for one of them then holds for both.
 
     Raises:
-        UnknownScheme: no such scheme, preset or algorithm.
+        UnknownScheme: no such scheme, preset, algorithm or part.
         BadGroupSize: no such group size.
         CompressError: tied matrices with schemes that store different integers.
     """
@@ -119,14 +121,27 @@ def plan_from_flags(
         table = table.model_copy(update={"algorithm": DEFAULT_ALGORITHM})
     if tied:
         check_tied(table, head)
+    linear = adjusted(preset.linear)
     return QuantizationPlan(
-        linear=adjusted(preset.linear),
+        linear=linear,
         embedding=table,
         lm_head=head,
-        parts=tuple((part, adjusted(spec)) for part, spec in preset.parts),
+        parts=(*((part, adjusted(spec)) for part, spec in preset.parts), *_eight_bit(eight_bit, linear)),
         preset=quant if quant in PRESETS else None,
         carry_over=preset.carry_over,
     )
+
+
+def _eight_bit(parts: Sequence[str], linear: TensorQuantization) -> Iterator[tuple[Part, TensorQuantization]]:
+    """Parts with the linears' spec in 8 bits; a linear that keeps floats stays as it is."""
+    known: tuple[Part, ...] = get_args(Part)
+    wide = linear.model_copy(update={"scheme": SCHEMES.get(linear.scheme).eight_bit.name})
+    for word in parts:
+        if word not in known:
+            raise unknown_name("part", word, known, UnknownScheme)
+    for part in known:
+        if part in parts or (part == "last_down" and "down" in parts):
+            yield part, wide
 
 
 def for_model(plan: QuantizationPlan, parts: Mapping[str, Part]) -> QuantizationPlan:

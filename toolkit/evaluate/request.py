@@ -57,7 +57,8 @@ class TaskRequest(PlacedRequest):
         Option("Tasks of the harness or YAML files, with commas; or a preset: survey, in-context, quick."),
     ] = None
     shots: Annotated[
-        CountOrZero | None, Option("Examples in the prompt. Default: what each task says, else 0.")
+        CountOrZero | None,
+        Option("Examples in the prompt. Default: what each task says, else 0.", recipe="axis"),
     ] = None
     limit: Annotated[Count | None, Option("Items of each task. Default: all.")] = None
     include_path: Annotated[Path | None, Option("A folder with YAML files of tasks of one's own.")] = None

@@ -25,6 +25,7 @@ from toolkit.models.facts_shape import shape_of_entry
 from toolkit.models.shape import DecoderShape
 from toolkit.settings import Settings
 from toolkit.sources import resolve
+from toolkit.sources.demo_wheel import DEMO
 from toolkit.sources.folder_source import config_fields, config_from_fields
 from toolkit.sources.hub import Hub
 
@@ -79,7 +80,24 @@ def estimate_conversion(
         UsageError: more tokens than the context, or integers that only the file knows.
     """
     check_request(request)
-    found = _found(request, settings)
+    return estimate_of(
+        found_decoder(request, settings),
+        request,
+        text=text,
+        prompt_tokens=prompt_tokens,
+        chunk_tokens=chunk_tokens,
+    )
+
+
+def estimate_of(
+    found: FoundDecoder,
+    request: ConvertRequest,
+    *,
+    text: int | None = None,
+    prompt_tokens: int | None = None,
+    chunk_tokens: int = CHUNK_TOKENS,
+) -> EstimatedConversion:
+    """As :func:`estimate_conversion`, of a decoder that was found already: many requests of one model."""
     shape, engine = found.shape, ENGINES.get(request.backend)
     context = context_length(request.context, shape.longest, subject=found.name)
     text = context if text is None else text
@@ -114,23 +132,42 @@ def estimate_conversion(
 
 
 @dataclass(frozen=True)
-class _Found:
+class FoundDecoder:
+    """A model as sizes.
+
+    Attributes:
+        name: the model's.
+        shape: its sizes.
+        basis: see :class:`EstimatedConversion`.
+        tokenizer_bytes: of the tokenizer's files; None where they are not at hand.
+    """
+
     name: str
     shape: DecoderShape
     basis: Literal["graph", "facts"]
     tokenizer_bytes: int | None = None
 
 
-def _found(request: ConvertRequest, settings: Settings) -> _Found:
+def found_decoder(request: ConvertRequest, settings: Settings) -> FoundDecoder:
+    """The sizes of the model that a request names; no weights are read or fetched.
+
+    Raises:
+        SourceError: no such model.
+        UnsupportedModel: cannot be traced, and no facts are known.
+    """
     model, path = request.model, Path(request.model).expanduser()
-    if model.startswith("random:") or model.lower().endswith(".gguf") or path.is_dir():
-        return _of_source(resolve(model, settings, trust_remote_code=request.trust_remote_code), settings)
+    local = model.startswith("random:") or model.lower().endswith(".gguf") or path.is_dir()
+    if local or model == DEMO.model_name:
+        source = resolve(
+            model, settings, offline=request.offline, trust_remote_code=request.trust_remote_code
+        )
+        return decoder_of(source, settings)
     entry = _entry(model, settings)
     if entry is not None:
         return _of_entry(entry, settings)
     file = Hub().config_file(model, revision=request.revision, offline=request.offline)
     config = config_from_fields(config_fields(file.parent), file.parent)
-    return _Found(model.rpartition("/")[2], _traced(config, settings), "graph")
+    return FoundDecoder(model.rpartition("/")[2], _traced(config, settings), "graph")
 
 
 def _entry(model: str, settings: Settings) -> Entry | None:
@@ -141,17 +178,17 @@ def _entry(model: str, settings: Settings) -> Entry | None:
     return next((one for one in known.values() if one.hub_id == model), None)
 
 
-def _of_entry(entry: Entry, settings: Settings) -> _Found:
+def _of_entry(entry: Entry, settings: Settings) -> FoundDecoder:
     refusal: UnsupportedModel | None = None
     if entry.config is not None:
         try:
             config = config_from_fields(entry.config, Path(entry.name))
-            return _Found(entry.name, _traced(config, settings), "graph")
+            return FoundDecoder(entry.name, _traced(config, settings), "graph")
         except UnsupportedModel as error:
             refusal = error
     shape = shape_of_entry(entry)
     if shape is not None:
-        return _Found(entry.name, shape, "facts")
+        return FoundDecoder(entry.name, shape, "facts")
     raise refusal or UnsupportedModel(
         f"the catalogue knows too little of it: {entry.config_note}",
         subject=entry.name,
@@ -159,11 +196,12 @@ def _of_entry(entry: Entry, settings: Settings) -> _Found:
     )
 
 
-def _of_source(source: ModelSource, settings: Settings) -> _Found:
+def decoder_of(source: ModelSource, settings: Settings) -> FoundDecoder:
+    """The sizes of a model that was opened, its tokenizer's files weighed."""
     with TemporaryDirectory() as scratch:
         files = source.write_tokenizer(Path(scratch))
         size = sum((Path(scratch) / name).stat().st_size for name in files.names)
-    return _Found(source.name, _traced(source.config, settings), "graph", size)
+    return FoundDecoder(source.name, _traced(source.config, settings), "graph", size)
 
 
 def _traced(config: Any, settings: Settings) -> DecoderShape:

@@ -44,9 +44,10 @@ def plan_for(request: ConvertRequest, config: Any) -> QuantizationPlan:
 def label_of(request: ConvertRequest, plan: QuantizationPlan) -> str:
     """Names the quantization in the artifact's name; a preset's name says it all."""
     group_size = plan.linear.group_size
+    wide = "".join(f"-8bit-{word}" for word in _words(request.eight_bit))
     if group_size is None or request.quant not in SCHEMES:
-        return request.quant
-    return f"{request.quant}-{f'g{group_size}' if group_size else 'channel'}-{plan.linear.algorithm}"
+        return request.quant + wide
+    return f"{request.quant}-{f'g{group_size}' if group_size else 'channel'}-{plan.linear.algorithm}{wide}"
 
 
 def plan_of(request: ConvertRequest, *, tied: bool) -> QuantizationPlan:
@@ -63,9 +64,14 @@ def plan_of(request: ConvertRequest, *, tied: bool) -> QuantizationPlan:
         symmetric=request.symmetric,
         embedding=request.embedding,
         lm_head=request.lm_head,
+        eight_bit=_words(request.eight_bit),
         tied=tied,
     )
     return _adapted(plan, request)
+
+
+def _words(text: str | None) -> tuple[str, ...]:
+    return tuple(word.strip() for word in (text or "").split(",") if word.strip())
 
 
 def _adapted(plan: QuantizationPlan, request: ConvertRequest) -> QuantizationPlan:

@@ -79,6 +79,15 @@ class ConvertRequest(Request):
     ] = None
     embedding: Annotated[Text | None, Option("Scheme of the token embedding.", recipe="axis")] = None
     lm_head: Annotated[Text | None, Option("Scheme of the output projection.", recipe="axis")] = None
+    eight_bit: Annotated[
+        Text | None,
+        Option(
+            "Parts in 8 bits, with commas: value, down (feed-forwards' ways back), last_down.",
+            recipe="axis",
+            recipe_help="Parts in 8 bits, with commas: value, down, last_down; null for those of a preset.",
+            label="8bit:{}".format,
+        ),
+    ] = None
     context: Annotated[
         Count | None,
         Option(

@@ -235,7 +235,7 @@ def _parts(matrices: Sequence[MatrixShape]) -> dict[str, Part]:
     """Parts of the matrices that are made up here, by the names that they get here."""
     parts: dict[str, Part] = {one.name: "value" for one in matrices if ".v_proj." in one.name}
     downs = [one.name for one in matrices if ".down_proj." in one.name]
-    return {**parts, downs[-1]: "last_down"} if downs else parts
+    return parts | dict.fromkeys(downs, "down") | dict.fromkeys(downs[-1:], "last_down")
 
 
 def _layer(index: int, one: LayerFacts) -> Layer:

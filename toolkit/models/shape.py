@@ -10,8 +10,9 @@ from typing import Literal
 from toolkit.models.layers import Attention, FeedForward, Layer, MixtureOfExperts, attention_of
 
 MatrixRole = Literal["linear", "embedding", "lm_head"]
-# What presets treat apart: matrices that yield attention's values, and the last feed-forward's way back.
-Part = Literal["value", "last_down"]
+# What plans treat apart: matrices that yield attention's values, and the feed-forwards' ways back, the last
+# one by itself.
+Part = Literal["value", "down", "last_down"]
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ def _conversion(convert: Convert, values: Mapping[str, Any]) -> Conversion:
     scheme = values["quant"]
     all_float = scheme in SCHEMES and not SCHEMES.get(scheme).quantized
     if all_float and values["embedding"] is None and values["lm_head"] is None:
-        values |= {"group_size": None, "algorithm": None, "symmetric": None}
+        values |= dict.fromkeys(("group_size", "algorithm", "symmetric", "eight_bit"))
     if values["algorithm"] not in CALIBRATED_ALGORITHM_NAMES:
         values["calibration"] = None
     request = convert.request_type.of(model=model.id, revision=model.revision, **values)

@@ -56,6 +56,7 @@ STEP_KINDS: Registry[StepKind] = Registry(
 STEP_KINDS.register("fetch", "toolkit.recipes.kinds.fetch:KIND")
 STEP_KINDS.register("convert", "toolkit.recipes.kinds.convert:KIND")
 STEP_KINDS.register("profile", "toolkit.recipes.kinds.profile:KIND")
+STEP_KINDS.register("evaluate", "toolkit.recipes.kinds.evaluate:KIND")
 STEP_KINDS.register("report", "toolkit.recipes.kinds.report:KIND")
 
 

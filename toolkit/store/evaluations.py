@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,12 +25,15 @@ def add_evaluation(store: Store, stored: StoredEvaluation, items: Sequence[Score
                 connection.execute(sa.insert(table), values)
 
 
-def evaluations_of(store: Store, task: str | None = None) -> list[StoredEvaluation]:
+def evaluations_of(
+    store: Store, task: str | None = None, identities: Iterable[str] | None = None
+) -> list[StoredEvaluation]:
     """Evaluations with their scores, the latest first.
 
     Args:
         store: where they are.
         task: only those of this task, and its scores alone; None for all.
+        identities: only these; None for all.
     """
     scores = tables.scores
     chosen = sa.select(scores.c.evaluation_id, *_columns(scores, Score)).order_by(scores.c.id)
@@ -44,7 +47,35 @@ def evaluations_of(store: Store, task: str | None = None) -> list[StoredEvaluati
         for row in connection.execute(chosen).mappings():
             by_evaluation[row["evaluation_id"]].append(row_of(Score, row, ""))
         rows = [row_of(Evaluation, row, "") for row in connection.execute(evaluations).mappings()]
-    return [StoredEvaluation(row, tuple(by_evaluation[row.id])) for row in rows if row.id in by_evaluation]
+    wanted = None if identities is None else set(identities)
+    return [
+        StoredEvaluation(row, tuple(by_evaluation[row.id]))
+        for row in rows
+        if row.id in by_evaluation and (wanted is None or row.id in wanted)
+    ]
+
+
+def known_evaluations(store: Store, identities: Iterable[str]) -> set[str]:
+    """Those of some evaluations that the store has."""
+    column = tables.evaluations.c.id
+    wanted = list(dict.fromkeys(identities))
+    found: set[str] = set()
+    with store.reading() as connection:
+        # Databases take so many bound values in one statement and not many more.
+        for first in range(0, len(wanted), 500):
+            some = wanted[first : first + 500]
+            found |= set(connection.scalars(sa.select(column).where(column.in_(some))))
+    return found
+
+
+def scores_of(store: Store, identity: str) -> list[Score]:
+    """The scores of an evaluation."""
+    scores = tables.scores
+    query = (
+        sa.select(*_columns(scores, Score)).where(scores.c.evaluation_id == identity).order_by(scores.c.id)
+    )
+    with store.reading() as connection:
+        return [row_of(Score, row, "") for row in connection.execute(query).mappings()]
 
 
 def items_of(store: Store, evaluation_id: str, task: str, shots: int) -> dict[str, dict[str, float]]:

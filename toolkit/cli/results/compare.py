@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
 
 from toolkit.cli.results import selection
-from toolkit.cli.results.scores import print_scores
+from toolkit.cli.results.scores import print_rankings, print_scores
 from toolkit.settings import Settings
 
 if TYPE_CHECKING:
     from toolkit.analysis.compared_figures import Figure
+    from toolkit.analysis.scores import ScoreRanking
     from toolkit.store import Store
     from toolkit.store.filters import Filter
 
@@ -44,12 +46,14 @@ def compare(
     how far apart runs of the very same conditions came out. Effect is Cliff's delta. Without --axis
     nothing is ranked: each group is shown with its interval and noise. Only ok runs are compared, and
     emulated ones never with real ones. See docs/results.md. A task as the figure ranks its scores, as
-    `slm results scores` does.
+    `slm results scores` does. With `--axis quant` those scores of which several quantizations have some are
+    ranked, too: over texts, on tasks and of needles.
 
     \b
     Examples:
       slm results compare
       slm results compare --axis backend --where "model contains 'smollm2'"
+      slm results compare --axis quant --model smollm2
       slm results compare --figure arc_easy
       slm results compare 7k2m 9xq1 --axis quantization --figure memory
     """  # noqa: D301
@@ -58,9 +62,10 @@ def compare(
     from toolkit.store import open_store
 
     chosen = selection.chosen(where, [], device, model)
+    axis = ["quantization" if one == "quant" else one for one in axis or ()]
     with open_store(Settings.from_environment().store_url) as store:
         if _is_task(store, figure):
-            if set(axis or ()) - {"quantization"} or where or device or run_ids:
+            if set(axis) - {"quantization"} or where or device or run_ids:
                 raise UsageError(
                     f"scores of {figure} are compared over all models that have them, whatever else differs",
                     next_step=f"slm results compare --figure {figure}, with --model alone beside it.",
@@ -70,7 +75,10 @@ def compare(
         wanted = find_figure(figure)
         ids = [store.find_run_id(run_id) for run_id in run_ids or []]
         if axis:
-            _rank(store, wanted, axis, chosen, ids, seed, as_json)
+            # Scores know nothing of runs, and heed no filter of theirs.
+            quality = "quantization" in axis and not (where or device or run_ids)
+            scores = _quality(store, model, seed) if quality else []
+            _rank(store, wanted, axis, chosen, ids, seed, as_json, scores)
         else:
             _describe(store, wanted, chosen, ids, seed, as_json)
 
@@ -83,8 +91,26 @@ def _is_task(store: Store, figure: str) -> bool:
     return figure not in FIGURES and figure not in SHORT_NAMES and figure in scored_tasks(store)
 
 
+def _quality(store: Store, model: str | None, seed: int) -> list[ScoreRanking]:
+    """Rankings of scores in which quantizations differ."""
+    from toolkit.cli.results.scores import rankings_of
+
+    return [
+        ranking
+        for ranking in rankings_of(store, None, None, model, seed=seed)
+        if len({(one.evaluation.quantization, one.evaluation.artifact_sha256) for one in ranking.places}) > 1
+    ]
+
+
 def _rank(
-    store: Store, figure: Figure, axes: list[str], where: Filter, ids: list[str], seed: int, as_json: bool
+    store: Store,
+    figure: Figure,
+    axes: list[str],
+    where: Filter,
+    ids: list[str],
+    seed: int,
+    as_json: bool,
+    scores: list[ScoreRanking],
 ) -> None:
     from toolkit.analysis.compare import compare as compare_runs
 
@@ -92,13 +118,16 @@ def _rank(
     if as_json:
         from toolkit.cli.results.comparison_json import comparison_as_json
 
-        print(json.dumps(comparison_as_json(comparison), indent=2))
-    elif comparison.rankings or comparison.unranked:
+        quality = {"scores": [asdict(one) for one in scores]} if scores else {}
+        print(json.dumps(comparison_as_json(comparison) | quality, indent=2))
+        return
+    if comparison.rankings or comparison.unranked:
         from toolkit.cli.results.comparison_table import print_comparison
 
         print_comparison(comparison)
-    else:
+    elif not scores:
         _say_nothing_found(figure)
+    print_rankings(scores)
 
 
 def _describe(store: Store, figure: Figure, where: Filter, ids: list[str], seed: int, as_json: bool) -> None:

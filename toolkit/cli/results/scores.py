@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -45,22 +46,34 @@ def print_scores(
     store: Store, task: str | None, metric: str | None, model: str | None, *, as_json: bool, seed: int = 0
 ) -> None:
     """Print the rankings of one task or of all."""
+    found = rankings_of(store, task, metric, model, seed=seed)
+    if as_json:
+        print(json.dumps([asdict(ranking) for ranking in found], indent=2))
+    elif found:
+        print_rankings(found)
+    else:
+        print("no scores; see: slm evaluate --help")
+
+
+def rankings_of(
+    store: Store, task: str | None, metric: str | None, model: str | None, *, seed: int = 0
+) -> list[ScoreRanking]:
+    """The rankings of one task or of all."""
     from toolkit.analysis.scores import rank_scores
     from toolkit.store.evaluations import scored_tasks
 
     tasks = [task] if task is not None else scored_tasks(store)
-    found = [
+    return [
         ranking
         for name in tasks
         for ranking in rank_scores(store, name, metric=metric, model=model, seed=seed)
     ]
-    if as_json:
-        print(json.dumps([asdict(ranking) for ranking in found], indent=2))
-    elif found:
-        for ranking in found:
-            _print(ranking)
-    else:
-        print("no scores; see: slm evaluate --help")
+
+
+def print_rankings(found: Sequence[ScoreRanking]) -> None:
+    """Print rankings, a line for each place."""
+    for ranking in found:
+        _print(ranking)
 
 
 def _print(ranking: ScoreRanking) -> None:

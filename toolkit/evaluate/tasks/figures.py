@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 from pydantic import Field
 
@@ -75,12 +75,36 @@ class TaskFigures(Frozen):
 
     def main_scores(self) -> list[TaskScore]:
         """The metric that stands for each task, per number of shots."""
-        found: dict[tuple[str, int], TaskScore] = {}
-        for score in self.scores:
-            before = found.get((score.task, score.shots))
-            if before is None or _rank(score.metric) < _rank(before.metric):
-                found[score.task, score.shots] = score
-        return list(found.values())
+        return main_scores(self.scores)
+
+
+class Scored(Protocol):
+    """What a score is known by, fresh or stored."""
+
+    @property
+    def task(self) -> str:
+        """Its task."""
+
+    @property
+    def shots(self) -> int:
+        """Examples in the prompt."""
+
+    @property
+    def metric(self) -> str:
+        """As the harness calls it."""
+
+
+S = TypeVar("S", bound=Scored)
+
+
+def main_scores(scores: Iterable[S]) -> list[S]:
+    """The metric that stands for each task, per number of shots."""
+    found: dict[tuple[str, int], S] = {}
+    for score in scores:
+        before = found.get((score.task, score.shots))
+        if before is None or _rank(score.metric) < _rank(before.metric):
+            found[score.task, score.shots] = score
+    return list(found.values())
 
 
 def scores_of(results: Mapping[str, Any]) -> list[TaskScore]:

@@ -1,0 +1,1 @@
+"""Searching for a quantization within limits on size, loss and speed."""

@@ -1,0 +1,114 @@
+"""`slm autotune`: search for a quantization within limits on size, loss and speed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from toolkit.autotune.request import AutotuneRequest
+from toolkit.cli.recipe_options import ExecutorFlag, JobsFlag, WorkspaceFlag, executor_of, workspace_of
+from toolkit.cli.request_options import takes
+
+if TYPE_CHECKING:
+    from toolkit.autotune.search import Measured
+    from toolkit.autotune.tuning import Tuned
+
+
+@takes(AutotuneRequest)
+def autotune(
+    request: AutotuneRequest,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for the artifact that --pick names.")
+    ] = None,
+    pick: Annotated[
+        str, typer.Option("--pick", help="best (least loss), smallest, fastest, or a number of the front.")
+    ] = "best",
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing artifact.")] = False,
+    executor: ExecutorFlag = "local",
+    jobs: JobsFlag = None,
+    workspace: WorkspaceFlag = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Search schemes, groups, algorithms, presets and wider parts for what is small, close and fast enough.
+
+    Sizes are estimated first, so most candidates are never built. The rest is built and measured in rounds,
+    each chosen by what came of those before. What was built is kept: run it again after an interruption, or
+    with other limits. Printed is the front: what nothing else beats in size, loss and, with --device, speed.
+
+    \b
+    Examples:
+      slm autotune SmolLM2-135M-Instruct --max-mb 92
+      slm autotune SmolLM2-135M-Instruct --max-mb 100 --max-loss 0.05 -o artifacts/smollm2
+      slm autotune Qwen/Qwen3-0.6B --max-loss 0.1 --device R5CT10ABCDE --min-speed 20 --pick smallest -o qwen3
+    """  # noqa: D301
+    from toolkit.artifact import check_target
+    from toolkit.autotune.picking import picked, written
+    from toolkit.autotune.tuning import tune
+    from toolkit.cli.recipe_text import Narrator
+    from toolkit.export.quiet import hush_libraries
+    from toolkit.settings import Settings
+
+    hush_libraries()
+    settings = Settings.from_environment()
+    if output is not None:
+        # Before an hour of work.
+        check_target(output, overwrite=force)
+    place = workspace_of(workspace, settings)
+    found = tune(request, settings, place, executor_of(executor, jobs, place, settings), Narrator(place))
+    print(json.dumps(_plain(found), indent=2)) if as_json else _print(found)
+    if output is not None:
+        chosen = picked(found.front, pick)
+        made = written(chosen, output, overwrite=force)
+        if not as_json:
+            print(f"{chosen.candidate.label}: {made.path}")
+    elif not found.front:
+        picked(found.front, pick)
+
+
+def _print(found: Tuned) -> None:
+    print(
+        f"{found.considered} candidates, {found.small_enough} of them small enough, "
+        f"{len(found.measured)} built and measured, {len(found.front)} on the front"
+    )
+    numbers = {id(one): number for number, one in enumerate(found.front, start=1)}
+    timed = any(one.tokens_per_second is not None for one in found.measured)
+    width = max(len(one.candidate.label) for one in found.measured)
+    print(f"      {'quantization'.ljust(width)}      MB  mean KL  perplexity{'   tok/s' if timed else ''}")
+    for one in found.measured:
+        number = numbers.get(id(one))
+        speed = f"{one.tokens_per_second:8.1f}" if one.tokens_per_second is not None else ""
+        place = "" if number is None else str(number)
+        print(
+            f"{place:>4}  {one.candidate.label.ljust(width)}  {one.size_bytes / 1e6:6.1f}"
+            f"  {one.loss:7.4f}  {100 * (one.perplexity_ratio - 1):+9.2f}%{speed}"
+        )
+    for label, error in found.failed:
+        print(f"failed: {label}: {error}")
+
+
+def _plain(found: Tuned) -> dict[str, Any]:
+    front = {id(one) for one in found.front}
+    return {
+        "considered": found.considered,
+        "small_enough": found.small_enough,
+        "measured": [{**_point(one), "on_front": id(one) in front} for one in found.measured],
+        "failed": [{"step": label, "error": error} for label, error in found.failed],
+    }
+
+
+def _point(one: Measured) -> dict[str, Any]:
+    asked = one.candidate.request
+    names = ("backend", "quant", "group_size", "algorithm", "symmetric", "lm_head", "eight_bit", "context")
+    return {
+        "quantization": one.candidate.label,
+        "request": {name: getattr(asked, name) for name in names},
+        "artifact": str(one.artifact),
+        "size_bytes": one.size_bytes,
+        "estimated_bytes": one.candidate.size_bytes,
+        "mean_kl": one.loss,
+        "perplexity_ratio": one.perplexity_ratio,
+        "decode_tokens_per_second": one.tokens_per_second,
+    }

@@ -1,0 +1,1 @@
+"""Evaluations that are kept in the results store, whatever was asked."""

@@ -1,0 +1,204 @@
+"""Evaluations of everything that was converted: over a text, on tasks, with needles in long texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import Field, SerializeAsAny, create_model
+
+from toolkit.errors import UsageError
+from toolkit.evaluate.request import EvaluateRequest, NeedleRequest, PlacedRequest, TaskRequest, TextRequest
+from toolkit.files import sha256_of
+from toolkit.recipes import fingerprints
+from toolkit.recipes.axes import Section, all_fields
+from toolkit.recipes.estimate import Estimate
+from toolkit.recipes.kinds.convert import converted
+from toolkit.recipes.planning import UNKNOWN, Planning
+from toolkit.recipes.run_ids import run_id
+from toolkit.recipes.step_kinds import StepKind
+from toolkit.recipes.steps import Beginning, ModuleWork, Resources, Stage, Step
+from toolkit.recipes.targets import LOCAL
+from toolkit.request import Flag, Request
+
+What = Literal["text", "tasks", "needle"]
+_REQUESTS: dict[What, type[Request]] = {"text": TextRequest, "tasks": TaskRequest, "needle": NeedleRequest}
+_PACKAGES = ("lm-eval", "datasets", "transformers", "torch")
+# A first guess only; the first real step replaces it.
+_GUESS = Estimate(seconds=60.0)
+
+
+class EvaluateSection(Section):
+    """Evaluate everything that was converted."""
+
+    needle: Flag = Field(False, description="Facts hidden in long texts, over length and depth.")
+
+
+# The fields of `slm evaluate`, written once.
+_made: Any = create_model(
+    "Evaluate",
+    __base__=EvaluateSection,
+    __doc__=EvaluateSection.__doc__,
+    **all_fields(EvaluateRequest),
+)
+Evaluate: type[EvaluateSection] = _made
+
+
+class EvaluateWork(ModuleWork):
+    """Evaluate one artifact.
+
+    Attributes:
+        artifact: the key of the conversion.
+        what: over a text, on tasks or with needles.
+        request: the fields of it that concern that.
+        evaluation_ids: of this attempt, last, and of those before it since the step was last done.
+        threads: of torch.
+    """
+
+    kind: ClassVar = "evaluate"
+    stage: ClassVar = "results"
+    writes_store: ClassVar = True
+    measures: ClassVar = True
+    module: ClassVar = "toolkit.recipes.work.evaluate"
+
+    artifact: str
+    what: What
+    request: SerializeAsAny[TextRequest | TaskRequest | NeedleRequest]
+    evaluation_ids: tuple[str, ...] = ()
+    threads: int = 1
+    alike: tuple[str, ...] = ()
+
+    def begun(self, beginning: Beginning) -> Self:
+        """With the ids of its evaluations, which follow from workspace, key and attempt."""
+        identity = beginning.workspace.identity()
+        numbers = range(beginning.first, beginning.number + 1)
+        ids = tuple(run_id(beginning.key, number, identity) for number in numbers)
+        return self.model_copy(update={"evaluation_ids": ids})
+
+
+class EvaluateKind(StepKind):
+    """One step for each conversion and each thing that is asked."""
+
+    stage: ClassVar[Stage] = "results"
+    measures: ClassVar[bool] = True
+    section: ClassVar[type[Section] | None] = Evaluate
+
+    def plan(self, planning: Planning) -> Sequence[Step]:
+        """See :class:`StepKind`."""
+        section = getattr(planning.loaded.recipe, "evaluate", None)
+        if section is None:
+            return []
+        asked = list(_asked(section, planning.loaded.folder))
+        steps = [
+            _step(conversion, what, request, planning)
+            for conversion in converted(planning).values()
+            for what, request in asked
+        ]
+        return _with_states(steps, planning)
+
+
+KIND = EvaluateKind()
+
+
+def _asked(section: EvaluateSection, folder: Path) -> Iterator[tuple[What, Any]]:
+    """What a section asks for, with files where the recipe's folder has them.
+
+    Raises:
+        UsageError: nothing, or a text that is not there.
+    """
+    values: dict[str, Any] = {name: getattr(section, name) for name in EvaluateRequest.model_fields}
+    values = {name: folder / one if isinstance(one, Path) else one for name, one in values.items()}
+    chosen: dict[What, Any] = {
+        "text": values["text"],
+        "tasks": values["tasks"],
+        "needle": section.needle,
+    }
+    if not any(chosen.values()):
+        raise UsageError(
+            "the section evaluate asks for nothing", next_step="Give it text, tasks, or needle: true."
+        )
+    if values["text"] is not None and not values["text"].is_file():
+        raise UsageError(
+            "no such file",
+            subject=f"evaluate.text {values['text']}",
+            next_step="Paths start from the recipe's folder.",
+        )
+    shots = values.pop("shots")
+    for what, kind in _REQUESTS.items():
+        if chosen[what]:
+            for count in shots if what == "tasks" else [None]:
+                known = values | {"shots": count}
+                yield what, kind.of(**{name: known[name] for name in kind.model_fields})
+
+
+def _step(conversion: Step, what: What, request: Any, planning: Planning) -> Step:
+    device = None
+    if isinstance(request, PlacedRequest):
+        [device, *_] = planning.devices(request.device or LOCAL)
+        request = request.model_copy(update={"device": device})
+    identity = [
+        *("evaluate", conversion.key, what, request.identity()),
+        _files(getattr(request, "include_path", None)),
+        {package: fingerprints.installed(package) for package in _PACKAGES},
+        None if device is None else fingerprints.runner_code(),
+    ]
+    known = conversion.key != UNKNOWN
+    title = conversion.title.removeprefix("convert ")
+    alike = ("evaluate", title, what)
+    cpus = planning.loaded.recipe.limits.cpus
+    work = EvaluateWork(artifact=conversion.key, what=what, request=request, threads=cpus, alike=alike)
+    return Step(
+        fingerprints.digest(identity) if known else UNKNOWN,
+        f"evaluate {title}: {_named(what, request)}",
+        work,
+        "to do" if known else "unknown",
+        needs=(conversion.key,),
+        resources=Resources(
+            cpus=cpus,
+            # The source is loaded as the conversion's judge is, and stays while the text is read.
+            memory_bytes=conversion.resources.memory_bytes,
+            device=device,
+            timeout_s=planning.timeout_s,
+        ),
+        estimate=planning.history.corrected(_GUESS, alike),
+    )
+
+
+def _named(what: What, request: Any) -> str:
+    if isinstance(request, TextRequest):
+        return f"text {request.text.name if request.text else ''}"
+    if isinstance(request, TaskRequest):
+        shots = f", {request.shots} shots" if request.shots is not None else ""
+        return f"{request.tasks}{shots}"
+    return what
+
+
+def _files(folder: Path | None) -> list[list[str]]:
+    """What tasks of the user's own are made of."""
+    if folder is None or not folder.is_dir():
+        return []
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return [[str(file.relative_to(folder)), sha256_of(file)] for file in files]
+
+
+def _with_states(steps: Sequence[Step], planning: Planning) -> list[Step]:
+    """A step is done when the store has its evaluation: the record alone proves nothing."""
+    recorded = {step.key: _recorded(step, planning) for step in steps if step.key != UNKNOWN}
+    wanted = {one for one in recorded.values() if one is not None}
+    if not wanted:
+        return list(steps)
+    from toolkit.store import open_store
+    from toolkit.store.evaluations import known_evaluations
+
+    with open_store(planning.settings.store_url) as store:
+        known = known_evaluations(store, wanted)
+    return [replace(step, state="done") if recorded.get(step.key) in known else step for step in steps]
+
+
+def _recorded(step: Step, planning: Planning) -> str | None:
+    record = planning.workspace.record(step.key)
+    if record is None or record.result is None or not planning.still_counts(record, step.work):
+        return None
+    return str(record.result.get("evaluation"))
