@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -202,7 +202,7 @@ def generate_each(
     on_text: Callable[[str], None] | None = None,
     settings: Settings | None = None,
     **options: Any,
-) -> Iterator[Generated]:
+) -> Generator[Generated]:
     """Answer one prompt after the other with a model that is loaded once; each as soon as it is there.
 
     Args:

@@ -31,8 +31,8 @@ def test_a_setting_holds_until_it_is_unset(tmp_path: Path) -> None:
     over = slm(tmp_path, "config", "data_dir", str(tmp_path / "d"), SLM_DATA_DIR="/elsewhere")
     assert "SLM_DATA_DIR is set, and wins" in over.stderr
     listed = slm(tmp_path, "config", SLM_STORE_URL="sqlite:///x.db").stdout
-    assert "pixel7  (file;" in listed and "sqlite:///x.db  (SLM_STORE_URL;" in listed
-    assert f"{tmp_path / 'd'}  (file;" in listed and "(default;" in listed
+    assert "pixel7  (file)" in listed and "sqlite:///x.db  (SLM_STORE_URL)" in listed
+    assert f"{tmp_path / 'd'}  (file)" in listed and "(default)" in listed
     assert slm(tmp_path, "config", "device", "--unset").returncode == 0
     assert slm(tmp_path, "config", "device").stdout == "\n"
 

@@ -70,7 +70,7 @@ def test_two_artifacts_are_measured_by_turns_and_judged(
         assert any(
             verdict in rows[figure] for verdict in ("better", "worse", "no difference", "inconclusive")
         )
-    assert "size" in rows and "no quality" in out
+    assert "size" in rows and "no agreement with the original" in out
     with open_store(settings.store_url) as store:
         assert len(store.list_runs()) == 4
     same = slm("compare", artifact.path, artifact.path, *QUICK)

@@ -35,7 +35,12 @@ _PLAIN = TensorQuantization(scheme="fp32", group_size=None, symmetric=True, algo
 
 
 def make_artifact(
-    path: Path, decoder: TinyDecoder, *, reference: GreedyReference | None = None, name: str = "tiny-ort-fp32"
+    path: Path,
+    decoder: TinyDecoder,
+    *,
+    reference: GreedyReference | None = None,
+    name: str = "tiny-ort-fp32",
+    context_length: int = CONTEXT_LENGTH,
 ) -> Artifact:
     """Write an artifact; its greedy reference comes from NumPy unless another one is given."""
     reference = reference or GreedyReference(
@@ -47,7 +52,7 @@ def make_artifact(
         (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE)
         (folder / "tokenizer_config.json").write_text(json.dumps({"bos_token": None, "eos_token": "w330"}))
         (folder / "genai_config.json").write_text(json.dumps({"model": {"eos_token_id": [EOS]}}))
-        return publish(folder, path, _manifest(name, folder, reference))
+        return publish(folder, path, _manifest(name, folder, reference, context_length))
 
 
 def tokenizer_json() -> str:
@@ -64,7 +69,7 @@ def tokenizer_json() -> str:
     return text
 
 
-def _manifest(name: str, folder: Path, reference: GreedyReference) -> Manifest:
+def _manifest(name: str, folder: Path, reference: GreedyReference, context_length: int) -> Manifest:
     files = file_entries(folder)
     return Manifest(
         schema_="slm-artifact/1",
@@ -83,7 +88,7 @@ def _manifest(name: str, folder: Path, reference: GreedyReference) -> Manifest:
         ),
         backend=Backend(name="onnxruntime", version="1.31.1", opset=20),
         quantization=Quantization(preset=None, linear=_PLAIN, embedding=_PLAIN, lm_head=_PLAIN),
-        context_length=CONTEXT_LENGTH,
+        context_length=context_length,
         logits="last",
         model_file="model.onnx",
         tokenizer_files=["tokenizer.json", "tokenizer_config.json"],

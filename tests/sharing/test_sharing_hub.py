@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -121,6 +124,21 @@ def test_an_upload_is_one_commit_with_every_file_and_the_card(artifact: Artifact
     assert hub.files.pop("README.md") == b"# card"
     names = {str(path.relative_to(artifact.path)) for path in artifact.path.rglob("*") if path.is_file()}
     assert hub.files == {name: (artifact.path / name).read_bytes() for name in names}
+
+
+def test_the_commands_write_and_upload_the_card(artifact: Artifact, hub: Hub, tmp_path: Path) -> None:
+    environ = {**os.environ, "HF_ENDPOINT": hub.url, "SLM_DATA_DIR": str(tmp_path / "data")}
+
+    def slm(*arguments: object) -> str:
+        command = [sys.executable, "-m", "toolkit.cli.main", *map(str, arguments)]
+        done = subprocess.run(command, env=environ, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    file = tmp_path / "card.md"
+    slm("card", artifact.path, "-o", file)
+    assert slm("push-to-hub", artifact.path, "me/tiny").strip() == f"{hub.url}/me/tiny/commit/abc"
+    assert hub.files["README.md"].decode() == file.read_text()
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ class LoadedModel:
         Raises:
             ToolkitError: it cannot be.
         """
-        self._next("start", time.monotonic() + work_timeout_s(self.artifact.manifest.size_bytes, 0))
+        self._next(("start",), time.monotonic() + work_timeout_s(self.artifact.manifest.size_bytes, 0))
 
     def close(self) -> None:
         """Let the runner end, or end it."""
@@ -146,7 +146,7 @@ class LoadedModel:
             else:
                 return record
 
-    def _next(self, kinds: str | Sequence[str], deadline: float) -> dict[str, Any]:
+    def _next(self, kinds: tuple[str, ...], deadline: float) -> dict[str, Any]:
         """The next record of these kinds, of the turn under way."""
         while True:
             try:

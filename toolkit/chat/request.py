@@ -14,7 +14,7 @@ class GenerateRequest(Request):
     """How to generate; temperature 0 is greedy, ``top_k`` 0 keeps all tokens."""
 
     max_tokens: Annotated[Count, Option("Most tokens to generate.", flags=("--max-tokens", "-n"))] = 256
-    temperature: Annotated[float, Field(ge=0), Option("0 is greedy.")] = 0.0
+    temperature: Annotated[float, Field(ge=0, le=100), Option("0 is greedy.")] = 0.0
     top_k: Annotated[CountOrZero, Option("Keep the K likeliest tokens; 0 keeps all.")] = 0
     top_p: Annotated[float, Field(ge=0.01, le=1), Option("Keep tokens up to this probability.")] = 1.0
     seed: Annotated[CountOrZero, Option("Of the random choice.")] = 0

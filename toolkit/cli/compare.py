@@ -17,6 +17,7 @@ from toolkit.settings import Settings
 
 if TYPE_CHECKING:
     from toolkit.analysis.two_artifacts import FigureOfTwo
+    from toolkit.store import Store
 
 
 @takes(ProfileRequest)
@@ -35,7 +36,8 @@ def compare(
 
     Each round runs both, so that a device that grows warm or slow does so for both. A difference counts only
     when its interval leaves out zero and it exceeds the noise: how far apart equal runs came out. Quality is
-    what the conversions found against the original model. All runs are stored.
+    what the conversions found against the original model, and stored scores on the same items. All runs
+    are stored.
 
     \b
     Examples:
@@ -64,7 +66,8 @@ def compare(
             run_ids += [run.run.id for run in api.profile(one, request, device=serial, settings=settings)]
     with open_store(settings.store_url) as store:
         figures = compare_two(store, both[0].manifest.sha256, both[1].manifest.sha256, run_ids)
-    rows = [_measured(one) for one in figures] + _of_artifacts(*both)
+        scores = _scores(store, *both)
+    rows = [_measured(one) for one in figures] + _of_artifacts(*both) + scores
     if as_json:
         print(json.dumps({"a": both[0].name, "b": both[1].name, "runs": run_ids, "figures": rows}, indent=2))
     else:
@@ -102,6 +105,26 @@ def _of_artifacts(left: Artifact, right: Artifact) -> list[dict[str, Any]]:
     return rows
 
 
+def _scores(store: Store, left: Artifact, right: Artifact) -> list[dict[str, Any]]:
+    """What both scored on the same items of a task, the latest evaluation of each."""
+    from toolkit.store.evaluations import evaluations_of
+
+    found: list[dict[tuple[str, str, int, str], float]] = []
+    evaluations = evaluations_of(store)
+    for one in (left, right):
+        found.append({})
+        # The latest come first, and are to win.
+        for stored in reversed(evaluations):
+            if stored.evaluation.artifact_sha256 == one.manifest.sha256:
+                for score in stored.scores:
+                    found[-1][score.task, score.metric, score.shots, score.items_sha256] = score.value
+    return [
+        {"figure": f"{task} {metric}", "unit": "", "a": value, "b": found[1][task, metric, shots, items]}
+        for (task, metric, shots, items), value in found[0].items()
+        if (task, metric, shots, items) in found[1]
+    ]
+
+
 def _print(both: tuple[Artifact, Artifact], rows: list[dict[str, Any]]) -> None:
     from toolkit.cli.results.run_table import new_console, new_table, plain
 
@@ -124,7 +147,7 @@ def _print(both: tuple[Artifact, Artifact], rows: list[dict[str, Any]]) -> None:
         )
     out.print(table)
     if not any(row["figure"] == "mean KL" for row in rows):
-        out.print("no quality: neither conversion compared real weights with the original")
+        out.print("no agreement with the original: neither conversion compared real weights with it")
 
 
 def _number(value: float | None) -> str:

@@ -57,4 +57,4 @@ def _show_all() -> None:
     for name, choice in choices().items():
         shown = choice.value or getattr(actual, name) or "-"
         origin = choice.origin if choice.origin == SETTINGS[name].variable else choice.origin and "file"
-        print(f"{name:<10} {shown}  ({origin or 'default'}; {SETTINGS[name].help})")
+        print(f"{name:<10} {shown}  ({origin or 'default'})")

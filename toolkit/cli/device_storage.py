@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -56,8 +57,9 @@ def clean(
         rows = [{"device": serial, **asdict(kept)} for serial, all_kept in found.items() for kept in all_kept]
         print(json.dumps(rows, indent=2))
     else:
+        names = _artifact_names(settings)
         for serial, all_kept in found.items():
-            _print(serial, all_kept, dry_run)
+            _print(serial, all_kept, names, dry_run)
     exit_with_first_failure(outcomes)
 
 
@@ -85,11 +87,26 @@ def release(device: list[str] = _DEVICES) -> None:
     exit_with_first_failure(run_on_devices(chosen_serials(device, settings), serve))
 
 
-def _print(serial: str, found: list[Kept], dry_run: bool) -> None:
+def _artifact_names(settings: Settings) -> dict[str, str]:
+    """Names of artifacts that have run, by how their folders on devices are called."""
+    import sqlalchemy as sa
+
+    from toolkit.profiling.remote import artifact_folder
+    from toolkit.store import open_store, tables
+
+    artifacts = tables.artifacts.c
+    with open_store(settings.store_url) as store, store.reading() as connection:
+        rows = connection.execute(sa.select(artifacts.sha256, artifacts.name)).all()
+    return {artifact_folder(sha256): name for sha256, name in rows}
+
+
+def _print(serial: str, found: list[Kept], names: Mapping[str, str], dry_run: bool) -> None:
     going = [kept for kept in found if kept.kept_because is None]
     total = sum(kept.size_bytes for kept in going)
     for kept in found:
         what = "keep" if kept.kept_because else "would remove" if dry_run else "removed"
+        name = names.get(kept.path.rpartition("/")[2])
+        called = f" {name}" if name and kept.kind == "artifact" else ""
         because = f" ({kept.kept_because}; slm pull)" if kept.kept_because else ""
-        print(f"{serial}: {what} {kept.kind} {kept.path}, {kept.size_bytes / 1e6:.1f} MB{because}")
+        print(f"{serial}: {what} {kept.kind}{called} {kept.path}, {kept.size_bytes / 1e6:.1f} MB{because}")
     print(f"{serial}: {'would free' if dry_run else 'freed'} {total / 1e6:.1f} MB")

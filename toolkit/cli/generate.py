@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,13 +69,23 @@ def generate(
                     "--prompts excludes --prompt and --messages", next_step="Give one of the three."
                 )
             several = []
-            for generated in toolkit.generate_each(
-                artifact, _each(prompts), request, device=device, chat=chat, system=system, on_text=on_text
-            ):
-                several.append(generated.model_dump())
-                if not as_json:
-                    write_text("\n")
-                    remark(generated.speed())
+            # Closed in any case: the model stays loaded for as long as somebody may ask.
+            with closing(
+                toolkit.generate_each(
+                    artifact,
+                    _each(prompts),
+                    request,
+                    device=device,
+                    chat=chat,
+                    system=system,
+                    on_text=on_text,
+                )
+            ) as answers:
+                for generated in answers:
+                    several.append(generated.model_dump())
+                    if not as_json:
+                        write_text("\n")
+                        remark(generated.speed())
             if as_json:
                 write_text(json.dumps(several, indent=2) + "\n")
             return

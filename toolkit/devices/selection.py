@@ -46,11 +46,15 @@ def chosen_serial(named: str | None, settings: Settings) -> str:
     Raises:
         DeviceNotFound: several phones are meant, or none is there.
     """
-    serials = chosen_serials([named] if named else [], settings)
+    if named is None and settings.device is None:
+        phones = _each_once(_attached_phones(settings), settings)
+        serials = phones or [LOCAL]
+    else:
+        serials = chosen_serials([named] if named else [], settings)
     if len(serials) > 1:
         raise DeviceNotFound(
-            f"this is done on one device at a time, {len(serials)} are attached",
-            next_step=f"Name one of them with --device: {', '.join(serials)}.",
+            f"this is done on one device at a time, and {len(serials)} are meant",
+            next_step=f"Name one with --device: {', '.join(serials)}; this machine is --device local.",
         )
     return serials[0]
 

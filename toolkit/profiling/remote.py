@@ -34,7 +34,12 @@ GATE_TOKEN = "open-"
 
 def artifact_dir(device: Device, artifact_sha256: str) -> str:
     """Folder of an artifact."""
-    return f"{device.workdir}/artifacts/{artifact_sha256[:_HASH_LENGTH]}"
+    return f"{device.workdir}/artifacts/{artifact_folder(artifact_sha256)}"
+
+
+def artifact_folder(artifact_sha256: str) -> str:
+    """What the folder of an artifact is called."""
+    return artifact_sha256[:_HASH_LENGTH]
 
 
 def bundle_dir(device: Device, abi: str, bundle_sha256: str) -> str:
