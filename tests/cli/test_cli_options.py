@@ -48,6 +48,19 @@ def test_an_option_takes_the_same_value_in_every_command() -> None:
     assert {name: found for name, found in metavars.items() if len(found) > 1} == {}
 
 
+def test_help_speaks_of_values_in_words() -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "toolkit.cli.main", "profile", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    options = told[told.index("Options:") :]
+    assert "--device DEVICE" in options and "--repetitions N " in options and "--max-celsius X" in options
+    assert "--threads N,..." in options and "--gate <off|watch|default|strict>" in options
+    assert not {"<int", "<float", "<str", "<path", "list["} & {word for word in options.split() if word}
+
+
 def test_each_command_stands_in_one_section() -> None:
     named = [name for names in _SECTIONS.values() for name in names]
     assert sorted(named) == sorted(ROOT.commands)

@@ -56,8 +56,27 @@ _SECTIONS = {
 }
 
 
+# What stands for an option's value in help, in place of Python's words for its type.
+_VALUES = {
+    "<str>": "TEXT",
+    "<list[str]>": "TEXT",
+    "<path>": "PATH",
+    "<int>": "N",
+    "<int range>": "N",
+    "<float>": "X",
+    "<float range>": "X",
+}
+
+
 class _Commands(typer.core.TyperGroup):
     """Lists the commands in sections."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """A command, with people's words for its options' values."""
+        command = super().get_command(ctx, cmd_name)
+        if command is not None:
+            _name_values(command)
+        return command
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the sections, each summary on one line."""
@@ -66,6 +85,16 @@ class _Commands(typer.core.TyperGroup):
             rows = [(f"{name:<{width}}", self.commands[name].get_short_help_str(limit=200)) for name in names]
             with formatter.section(title):
                 formatter.write_dl(rows)
+
+
+def _name_values(command: Any) -> None:
+    context = typer.Context(command)
+    for parameter in command.params:
+        if parameter.param_type_name == "option" and not (parameter.metavar or parameter.is_flag):
+            parameter.metavar = "DEVICE" if parameter.name == "device" else None
+            parameter.metavar = parameter.metavar or _VALUES.get(parameter.display_type(context))
+    for one in getattr(command, "commands", {}).values():
+        _name_values(one)
 
 
 app = typer.Typer(
