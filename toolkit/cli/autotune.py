@@ -32,7 +32,9 @@ def autotune(
     workspace: WorkspaceFlag = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Search schemes, groups, algorithms, presets and wider parts for what is small, close and fast enough.
+    """Search for a quantization that is small, close, fast enough.
+
+    Schemes, groups, algorithms, presets and wider parts are searched.
 
     Sizes are estimated first, so most candidates are never built. The rest is built and measured in rounds,
     each chosen by what came of those before. What was built is kept: run it again after an interruption, or

@@ -49,7 +49,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 _SECTIONS = {
     "From a model to numbers": ("convert", "profile", "results", "report"),
     "Talk with a model": ("generate", "chat", "serve"),
-    "Compare and judge": ("compare", "evaluate", "estimate"),
+    "Compare and judge": ("compare", "evaluate", "autotune", "estimate"),
     "Many at once": ("init", "recipe", "study"),
     "Devices": ("devices", "doctor", "push", "pull", "runtime", "app"),
     "Keep and share": ("artifacts", "card", "push-to-hub", "models", "config"),
@@ -81,7 +81,9 @@ class _Commands(typer.core.TyperGroup):
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the sections, each summary on one line."""
         width = max(map(len, self.commands))
-        for title, names in _SECTIONS.items():
+        named = {name for names in _SECTIONS.values() for name in names}
+        rest = {"More": [name for name in self.commands if name not in named]}
+        for title, names in {**_SECTIONS, **(rest if rest["More"] else {})}.items():
             rows = [(f"{name:<{width}}", self.commands[name].get_short_help_str(limit=200)) for name in names]
             with formatter.section(title):
                 formatter.write_dl(rows)
