@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from contract import Core
+from jni_library import library_without_warnings
 
-from toolkit.app.desktop_library import build_desktop_library
 from toolkit.app.kotlin import desktop_core, find_java
 from toolkit.errors import BuildFailed
 from toolkit.settings import Settings
@@ -42,4 +42,4 @@ def core(core_jars: Sequence[Path]) -> Core:
 
 @pytest.fixture(scope="session")
 def ort_library() -> Path:
-    return build_desktop_library("onnxruntime", Settings.from_environment(), strict=True)
+    return library_without_warnings("onnxruntime")

@@ -14,11 +14,9 @@ from typing import Any
 import pytest
 import running_sum_program
 from contract import Core, write_arguments
+from jni_library import library_without_warnings
 from runner_process import Runner
 from tiny_decoder import TinyDecoder
-
-from toolkit.app.desktop_library import build_desktop_library
-from toolkit.settings import Settings
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -170,7 +168,7 @@ def test_executorch_runs_in_the_jvm(core: Core, tmp_path: Path) -> None:
     (tmp_path / "ids").write_text(" ".join(map(str, prompt)))
     generate = ["generate", "--model", model, "--prompt-file", tmp_path / "ids", "--max-tokens", "6"]
     arguments = write_arguments(tmp_path / "arguments", *generate, engine="executorch")
-    library = build_desktop_library("executorch", Settings.from_environment(), strict=True)
+    library = library_without_warnings("executorch")
     done = core("run", arguments, arguments, library=library)
     assert codes(done.stderr) == [0, 0]
     tokens = [json.loads(line)["id"] for line in done.stdout.splitlines() if b'"token"' in line]

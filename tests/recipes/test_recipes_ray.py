@@ -23,11 +23,11 @@ pytestmark = [
 CONVERSIONS = """schema: slm-recipe/1
 name: spread
 convert:
-  model: [random:llama-tiny, random:qwen3-tiny, random:mistral-tiny]
+  model: [random:llama-tiny, random:qwen3-tiny]
   backend: [onnxruntime, executorch]
   quant: [8da4w, fp32]
 """
-STEPS = 12
+STEPS = 8
 LARGE = """schema: slm-recipe/1
 name: large
 convert: {{model: "random:tinyllama-1.1b", quant: 8w}}

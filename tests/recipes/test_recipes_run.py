@@ -23,7 +23,6 @@ profile:
   rounds: 1
 """
 STEPS = 12
-KILLS = 10
 
 
 def test_a_recipe_runs_once_and_then_does_nothing(slm_recipe: SlmRecipe) -> None:
@@ -51,11 +50,14 @@ def test_a_recipe_runs_once_and_then_does_nothing(slm_recipe: SlmRecipe) -> None
     assert {step["state"] for step in planned["steps"]} == {"done"}
 
 
-def test_killed_at_ten_moments_it_resumes_to_the_same_store_content(slm_recipe: SlmRecipe) -> None:
+@pytest.mark.parametrize("moments", [4, pytest.param(10, marks=pytest.mark.soak)])
+def test_killed_at_any_moment_it_resumes_to_the_same_store_content(
+    slm_recipe: SlmRecipe, moments: int
+) -> None:
     recipe = slm_recipe.write(SMALL)
     rng = random.Random(5)
     kills = 0
-    for _ in range(KILLS):
+    for _ in range(moments):
         process = slm_recipe.start("run", recipe, "--jobs", "2")
         deadline = time.monotonic() + rng.uniform(0.5, 9.0)
         wait_until(lambda: process.poll() is not None or time.monotonic() > deadline)  # noqa: B023
@@ -65,7 +67,7 @@ def test_killed_at_ten_moments_it_resumes_to_the_same_store_content(slm_recipe: 
         statuses = [run[2] for run in slm_recipe.stored()]
         assert set(statuses) <= {"ok"}
         assert len(slm_recipe.run_ids()) == len(set(slm_recipe.run_ids()))
-    assert kills >= KILLS // 3, "the batch ended before most kills: they tested nothing"
+    assert kills >= moments // 3, "the batch ended before most kills: they tested nothing"
     done = slm_recipe.run("run", recipe)
     assert done.returncode == 0, done.stderr
     stored = slm_recipe.stored()

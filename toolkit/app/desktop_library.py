@@ -19,13 +19,12 @@ from toolkit.runtime.toolchain import find_toolchain
 from toolkit.settings import Settings
 
 
-def build_desktop_library(engine: str, settings: Settings, *, strict: bool = False) -> Path:
+def build_desktop_library(engine: str, settings: Settings) -> Path:
     """The folder of the JNI library and its engine's libraries; built unless it is there.
 
     Args:
         engine: one that the app has.
         settings: it is kept in the cache, named by a hash over the sources and the engine.
-        strict: fail on any compiler warning.
 
     Raises:
         RuntimeBundleError: it cannot be built.
@@ -56,7 +55,7 @@ def build_desktop_library(engine: str, settings: Settings, *, strict: bool = Fal
                     log=settings.cache_dir / "app" / f"{library}.log",
                     definitions={
                         "SLM_DEVICE_RUNNER": str(runner),
-                        "SLM_WARNINGS_AS_ERRORS": "ON" if strict else "OFF",
+                        "SLM_WARNINGS_AS_ERRORS": "OFF",
                         **engines,
                         **files.definitions,
                     },

@@ -1,0 +1,19 @@
+"""The JNI library of an engine for this machine's JVM."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from toolkit.app.desktop_library import build_desktop_library
+from toolkit.app.shipped import in_app
+from toolkit.engines import ENGINES
+from toolkit.settings import Settings
+
+
+def library_without_warnings(engine: str) -> Path:
+    """The JNI library of an engine; whoever compiled it, the compiler had nothing to say."""
+    settings = Settings.from_environment()
+    folder = build_desktop_library(engine, settings)
+    log = settings.cache_dir / "app" / f"{in_app(ENGINES.get(engine)).library}.log"
+    assert "warning:" not in log.read_text()
+    return folder
