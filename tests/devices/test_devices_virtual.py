@@ -17,9 +17,11 @@ from virtual_phones import OpenPhone, StartPhone
 
 import toolkit
 from toolkit.devices.adb.client import AdbClient
+from toolkit.devices.adb.parsers import ConnectOutcome
 from toolkit.devices.local import host_abi
 from toolkit.devices.virtual.auth import signature_matches
 from toolkit.devices.virtual.busybox import find_busybox, is_static_elf
+from toolkit.devices.virtual.emulation import bring_online
 from toolkit.devices.virtual.fleet import VirtualPhone, known_phones, remove_phone, start_phone
 from toolkit.devices.virtual.packets import BadPacket, unpack_header
 from toolkit.devices.virtual.services import battery_text, thermal_text
@@ -32,6 +34,25 @@ def adb(client: AdbClient, phone: VirtualPhone, *args: str) -> str:
     finished = client.execute(args, serial=phone.serial, timeout_s=30)
     assert finished.returncode == 0, finished.stderr
     return finished.stdout.decode()
+
+
+def test_a_connection_that_is_lost_at_once_is_made_again(start: StartPhone, adb_client: AdbClient) -> None:
+    connections: list[str] = []
+
+    class Forgetful(AdbClient):
+        """Loses its first connection, as to a phone whose earlier one ends at that moment."""
+
+        def connect(self, address: str) -> ConnectOutcome:
+            outcome = super().connect(address)
+            connections.append(address)
+            if len(connections) == 1:
+                self.disconnect(address)
+            return outcome
+
+    phone = start(online=False)
+    bring_online(phone, Forgetful(adb_client.binary))
+    assert adb(adb_client, phone, "shell", "echo", "in") == "in\n"
+    assert len(connections) >= 2
 
 
 def test_adb_lists_it_with_product_model_and_device(

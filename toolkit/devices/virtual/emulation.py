@@ -72,6 +72,9 @@ def bring_online(phone: VirtualPhone, client: AdbClient, *, timeout_s: float = _
             raise DeviceNotReady(
                 f"adb says: {state}.", serial=phone.serial, next_step=advice_for(state or "offline")
             )
+        if state is None:
+            # The end of an earlier connection under this name may take the new one along.
+            client.connect(phone.serial)
         time.sleep(_POLL_S)
 
 
