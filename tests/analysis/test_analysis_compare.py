@@ -11,7 +11,7 @@ from toolkit.analysis.compared_figures import find_figure
 from toolkit.analysis.condition_key import AXES, PARTS, ConditionKey, axis_parts
 from toolkit.analysis.groups import load_groups
 from toolkit.analysis.noise import load_noise
-from toolkit.errors import BadFilter, ConditionsDiffer
+from toolkit.errors import BadFilter, ConditionsDiffer, UsageError
 from toolkit.store import Store
 
 DECODE = find_figure("decode")
@@ -39,6 +39,16 @@ def test_only_ok_runs_are_compared(store: Store) -> None:
     add_measured(store, "good")
     add_measured(store, "bad", status="throttled")
     assert [run.run_id for group in load_groups(store, DECODE) for run in group.runs] == ["good"]
+
+
+def test_a_run_that_is_named_and_cannot_be_compared_is_not_left_out_silently(store: Store) -> None:
+    add_measured(store, "good")
+    add_measured(store, "bad", status="throttled")
+    add_measured(store, "slow", decode=5)
+    with pytest.raises(UsageError, match="(?s)bad.*throttled, not ok.*Leave it out"):
+        compare(store, DECODE, ["version"], run_ids=["good", "bad"])
+    with pytest.raises(UsageError, match="slow.*the filter leaves it out"):
+        load_groups(store, DECODE, where="decode > 50", run_ids=["good", "slow"])
 
 
 def test_backends_are_ranked_with_what_else_differs(two_backends: Store) -> None:

@@ -9,8 +9,10 @@ from hypothesis import given, settings
 
 from toolkit.artifact import TensorQuantization
 from toolkit.compress.algorithms import ALGORITHMS, CHUNK_ELEMENTS, quantize
+from toolkit.compress.floats import stored_floats
 from toolkit.compress.hqq import half_quadratic, squared_error
 from toolkit.compress.rtn import round_to_nearest
+from toolkit.compress.schemes import SCHEMES
 from toolkit.errors import BadGroupSize, CompressError, UnknownScheme
 
 # Relative rounding error of a scale stored in float16.
@@ -152,6 +154,23 @@ def test_damaged_weights_are_refused(bad: float) -> None:
     weight[3, 63] = bad
     with pytest.raises(CompressError, match="NaN or infinity"):
         quantize(weight, spec(), subject="w")
+
+
+@pytest.mark.parametrize("scheme", ["fp32", "fp16"])
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_damaged_weights_that_stay_floats_are_refused(bad: float, scheme: str) -> None:
+    weight = torch.zeros(4, 64)
+    weight[3, 63] = bad
+    with pytest.raises(CompressError, match="NaN or infinity"):
+        stored_floats(weight, SCHEMES.get(scheme), subject="w")
+
+
+def test_weights_beyond_half_precision_are_refused_in_it_alone() -> None:
+    weight = torch.full((4, 64), -70_000.0)
+    with pytest.raises(CompressError, match="reach 7e\\+04, which fp16 cannot hold"):
+        stored_floats(weight, SCHEMES.get("fp16"), subject="w")
+    assert (stored_floats(weight, SCHEMES.get("fp32"), subject="w") == -70_000.0).all()
+    assert (stored_floats(weight / 2, SCHEMES.get("fp16"), subject="w") == -35_000.0).all()
 
 
 def test_only_matrices_are_quantized() -> None:

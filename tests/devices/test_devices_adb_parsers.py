@@ -147,6 +147,15 @@ def test_output_is_separated_from_the_markers_however_it_is_cut(
     assert lines == (text.removesuffix("\n").split("\n") if text else [])
 
 
+@given(outputs, st.integers(0, 255))
+def test_lines_that_end_as_on_a_terminal_are_the_same_output(text: str, code: int) -> None:
+    plain, old = MarkedOutput(TOKEN), MarkedOutput(TOKEN)
+    data = f"{TOKEN} pid 321\n{text}\n{TOKEN} rc {code}\n".encode()
+    plain.feed(data)
+    old.feed(data.replace(b"\n", b"\r\n"))
+    assert (old.pid, old.returncode, old.text) == (321, code, plain.text)
+
+
 # What a start file or a linker prints before the first marker, of any shape.
 greetings = st.lists(st.sampled_from([*ALMOST, "Welcome", "\n", "\r\n", "ü", f"{TOKEN} pid"])).map("".join)
 

@@ -132,6 +132,16 @@ class TestWhatCannotBeUsed:
         with pytest.raises(DeviceNotReady, match=f"(?s){SERIAL}.*ssh-copy-id board"):
             open_device(SERIAL, settings)
 
+    @pytest.mark.parametrize(
+        "login", [f"exec rbash -c {ORIGINAL}", "echo This account is currently not available.; exit 1"]
+    )
+    def test_a_login_shell_that_runs_no_commands(
+        self, own_board: Board, settings: Settings, login: str
+    ) -> None:
+        own_board.log_in_through(login)
+        with pytest.raises(DeviceNotReady, match="(?s)login shell runs no commands: .*ordinary shell"):
+            open_device(SERIAL, settings)
+
     def test_an_unknown_host_key(self, own_board: Board, settings: Settings) -> None:
         own_board.write_client_config(known="no_hosts")
         with pytest.raises(DeviceNotReady, match="(?s)host key.*fingerprint"):

@@ -215,6 +215,25 @@ def quantized_weights(asked: Asked) -> None:
     )
 
 
+def beyond_half_precision(asked: Asked) -> None:
+    scaled = {"up_proj": 1e6, "down_proj": 1e-6}
+    file = asked.folder / "model.safetensors"
+    tensors = {
+        name: values * next((by for part, by in scaled.items() if part in name), 1)
+        for name, values in load_file(file).items()
+    }
+    save_file(tensors, file, metadata={"format": "pt"})
+    asked.options["quant"] = "fp16"
+
+
+def no_number(asked: Asked) -> None:
+    """One row of the embedding, which hardly any text meets."""
+    asked.damage("model.safetensors", b"")
+    tensors = _tensors(asked)
+    tensors["model.embed_tokens.weight"][500] = float("nan")
+    save_file(tensors, asked.folder / "model.safetensors", metadata={"format": "pt"})
+
+
 def _tensors(asked: Asked) -> dict[str, torch.Tensor]:
     from safetensors.torch import load
 
@@ -298,6 +317,12 @@ REFUSALS = {
     ),
     "a GGUF file cut as nobody knows": Refusal(unreadable_gguf("llama", "new"), SourceError, folder_given),
     "weights in 8 bits": Refusal(quantized_weights, SourceError, get_again("original model")),
+    "weights beyond half precision": Refusal(
+        beyond_half_precision,
+        CompressError,
+        lambda asked, advice: asked.options.update(quant="fp32" if "--quant fp32" in advice else ""),
+    ),
+    "a token that is no number": Refusal(no_number, CompressError, get_again("get it again")),
     "a cut config": Refusal(damaged("config.json", b'{"a'), SourceCorrupt, get_again()),
     "a config of another kind": Refusal(damaged("config.json", b"[]"), SourceCorrupt, get_again()),
     "a config of wrong types": Refusal(

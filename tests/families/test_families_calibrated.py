@@ -47,10 +47,12 @@ def test_a_matrix_of_a_layer_that_runs_again_is_its_own(tmp_path: Path, settings
     assert told[-1] == (len(done), len(done)) and len(told) == len(done)
 
 
-@pytest.mark.parametrize("name", ["falcon_mamba", "recurrent_gemma"])
+@pytest.mark.parametrize(
+    ("name", "read"), [("falcon_mamba", [1] * 7), ("recurrent_gemma", list(range(1, 8)))]
+)
 @pytest.mark.filterwarnings("ignore")
-def test_a_model_without_a_cache_writes_texts_that_follow_from_all_before(
-    name: str, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+def test_a_model_without_keys_and_values_writes_texts_that_follow_from_all_before(
+    name: str, read: list[int], tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(calibration_texts, "GENERATED_TEXTS", 4)
     monkeypatch.setattr(calibration_texts, "GENERATED_TOKENS", 8)
@@ -58,8 +60,14 @@ def test_a_model_without_a_cache_writes_texts_that_follow_from_all_before(
     model = build_skeleton(source.config)
     seen: list[int] = []
     model.register_forward_pre_hook(lambda module, args: seen.append(args[0].shape[1]))
-    texts = calibration_texts.generated(
-        model, source.weights, tied_names(model), source.config.vocab_size, lambda done, total: None
-    )
+
+    def generated() -> list[list[int]]:
+        return calibration_texts.generated(
+            model, source.weights, tied_names(model), source.config.vocab_size, lambda done, total: None
+        )
+
+    texts = generated()
     assert [len(text) for text in texts] == [8] * 4
-    assert seen == list(range(1, 8))
+    assert seen == read, "a model that gives its state reads each token once"
+    monkeypatch.setattr(calibration_texts, "_STATES", ())
+    assert generated() == texts

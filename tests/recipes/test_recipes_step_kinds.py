@@ -70,6 +70,22 @@ def test_without_the_kind_its_section_is_a_mistake(slm_recipe: SlmRecipe) -> Non
     assert wrong.returncode == RecipeError.exit_code and "unknown field 'weigh'" in wrong.stderr
 
 
+def test_a_package_brings_a_kind_by_an_entry_point(slm_recipe: SlmRecipe, tmp_path: Path) -> None:
+    info = tmp_path / "packages" / "their_scales-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-scales\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[slm.step_kinds]\nweigh = weighing:KIND\nmeasure = weighing:UNITS\n"
+    )
+    slm_recipe.environ["PYTHONPATH"] = f"{info.parent}:{HERE}"
+    recipe = slm_recipe.write(RECIPE.format(unit="kilobytes"))
+    wrong = slm_recipe.run("plan", recipe)
+    assert "no StepKind" in wrong.stderr and "package their-scales" in wrong.stderr, "never left out silently"
+    (info / "entry_points.txt").write_text("[slm.step_kinds]\nweigh = weighing:KIND\n")
+    planned = slm_recipe.json("plan", recipe)["steps"]
+    assert [step["kind"] for step in planned] == ["convert", "convert", "weigh", "weigh"]
+
+
 def test_work_travels_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(HERE))
     from weighing import WeighWork

@@ -353,3 +353,38 @@ def test_the_text_decoder_of_a_larger_model_is_taken_and_said(
     rewrite(folder, lambda tensors: tensors | {f"{prefix}layers.0.self_attn.q_proj.bias": torch.zeros(64)})
     with pytest.raises(SourceError, match=r"belong to no part of the model.*q_proj\.bias"):
         resolve(str(folder), settings)
+
+
+ZAMBA2 = Path(__file__).parents[1] / "families" / "configs" / "zamba2.json"
+SHARED = "model.layers.3.shared_transformer.feed_forward.down_proj.weight"
+
+
+def shared_layers(folder: Path, settings: Settings) -> Tensors:
+    """A Zamba 2 whose two hybrid layers are one block; its tensors as published."""
+    fields = json.loads(ZAMBA2.read_text())
+    kinds = ["linear_attention", "hybrid"] * 2
+    fields |= {"num_hidden_layers": len(kinds), "layers_block_type": kinds, "num_mem_blocks": 1}
+    config = folder.with_suffix(".json")
+    config.write_text(json.dumps(fields))
+    return write_folder(folder, settings, str(config))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("copied", [False, True], ids=["equal", "differing"])
+def test_a_copy_of_a_shared_layer_is_taken_as_transformers_takes_it(
+    copied: bool, tmp_path: Path, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "m"
+    written = shared_layers(folder, settings)
+    first = SHARED.replace("layers.3", "layers.1")
+    assert first in written and SHARED not in written and HEAD not in written
+    rewrite(folder, lambda tensors: tensors | {SHARED: tensors[first] + int(copied)})
+    theirs = loaded_by_transformers(folder)
+    source = resolve(str(folder), settings)
+    weights = source.weights
+    said = f"not tied, since both are stored and differ: {SHARED} and {first}"
+    assert (said in capsys.readouterr().err) == copied
+    for name in weights.names():
+        assert torch.equal(weights.read(name), theirs[name]), name
+    assert (SHARED in weights.names()) == (HEAD in weights.names()) == copied
+    assert torch.equal(theirs[SHARED], weights.read(SHARED if copied else first))

@@ -84,6 +84,14 @@ def test_parquet_has_a_row_per_repetition_and_one_for_a_run_without(filled: Stor
     assert set(column_names(Run)) <= set(table.column_names)
 
 
+def test_parquet_has_the_settings_of_other_tools_as_json(store: Store, tmp_path: Path) -> None:
+    store.add_run(stored_run(id="imported", settings={"flash_attn": True, "n_ubatch": 512}), MANIFEST)
+    path = tmp_path / "runs.parquet"
+    with path.open("wb") as stream:
+        export(store, ["imported"], "parquet", stream)
+    assert pq.read_table(path)["settings"][0].as_py() == '{"flash_attn": true, "n_ubatch": 512}'
+
+
 def test_llama_bench_has_exactly_its_fields(filled: Store) -> None:
     rows = json.loads(exported(filled, "llama-bench"))
     assert len(rows) == 2, "a failed run is no measurement"

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from toolkit.analysis.compared_figures import Figure, RepetitionTimes
 from toolkit.analysis.condition_key import KEY_COLUMNS, ConditionKey, read_key
 from toolkit.analysis.statistics import Interval, median_of_medians, percentile_interval, resample
+from toolkit.errors import UsageError
 from toolkit.store import tables
 from toolkit.store.filters import Filter
 from toolkit.store.query import matching
@@ -86,13 +87,30 @@ def load_groups(
         store: where the runs are.
         figure: of :data:`toolkit.analysis.compared_figures.FIGURES`.
         where: only runs that pass this filter.
-        run_ids: only these; all when empty.
+        run_ids: only these, and every one of them; all when empty.
         seed: of the bootstrap.
 
     Raises:
         BadFilter: a filter that cannot be read.
+        UsageError: a run of ``run_ids`` is not ok, lacks the figure, or does not pass the filter.
     """
-    return group(load_samples(store, figure, where=where, run_ids=run_ids), figure, seed=seed)
+    samples = load_samples(store, figure, where=where, run_ids=run_ids)
+    loaded = {run.run_id for run in samples}
+    for run_id in run_ids:
+        if run_id not in loaded:
+            raise _not_comparable(store, run_id, figure)
+    return group(samples, figure, seed=seed)
+
+
+def _not_comparable(store: Store, run_id: str, figure: Figure) -> UsageError:
+    with store.reading() as connection:
+        status = connection.scalar(sa.select(tables.runs.c.status).where(tables.runs.c.id == run_id))
+    why = f"has no {figure.name}, or the filter leaves it out" if status == "ok" else f"is {status}, not ok"
+    return UsageError(
+        f"cannot be compared: it {why}",
+        subject=f"run {run_id}",
+        next_step=f"Leave it out. More of it: slm results show {run_id}",
+    )
 
 
 def group(samples: Sequence[RunSamples], figure: Figure, *, seed: int = SEED) -> list[Group]:

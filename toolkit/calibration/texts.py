@@ -22,6 +22,8 @@ GENERATED_TOKENS = 64
 GENERATED_TEXTS = 64
 # Each generated token reads every weight; those that fit in here are kept in memory meanwhile.
 HELD_BYTES = 700_000_000
+# What models call the state that they give back: keys and values, or that of a recurrence.
+_STATES = ("past_key_values", "cache_params")
 
 
 def windows(text: Path, tokenizer: Path) -> list[list[int]]:
@@ -70,13 +72,13 @@ def generated(
     """
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(vocab_size, (GENERATED_TEXTS, 1), generator=generator)
-    cache = None
+    state: dict[str, Any] = {}
     with torch.no_grad(), streamed(model, _HeldWeights(weights), tied):
         while ids.shape[1] < GENERATED_TOKENS:
-            # A model that gives no cache reads the whole text again.
-            given = ids if cache is None else ids[:, -1:]
-            output = model(given, past_key_values=cache, use_cache=True)
-            cache = getattr(output, "past_key_values", None)
+            # A model that gives no state reads the whole text again.
+            given = ids[:, -1:] if state else ids
+            output = model(given, use_cache=True, **state)
+            state = {name: output[name] for name in _STATES if output.get(name) is not None}
             chances = output.logits[:, -1].float().softmax(dim=-1)
             ids = torch.cat([ids, torch.multinomial(chances, 1, generator=generator)], dim=1)
             progress(ids.shape[1], GENERATED_TOKENS)

@@ -50,9 +50,9 @@ def find(folder: Path) -> Iterator[Found]:
     """The artifacts in a folder and in its folders, or the folder itself.
 
     Raises:
-        UsageError: there is no such folder.
+        UsageError: there is no such folder; the default one is only not there yet.
     """
-    if not folder.is_dir():
+    if not folder.is_dir() and folder != FOLDER:
         raise UsageError(
             "no such folder", subject=str(folder), next_step="Make an artifact first: slm convert MODEL"
         )
@@ -79,7 +79,7 @@ def list_artifacts(folder: Path = _WHERE, as_json: bool = _JSON) -> None:
         print(json.dumps([_row(one) for one in found], indent=2))
         return
     if not found:
-        write_text(f"no artifacts in {folder}\n")
+        write_text(f"no artifacts in {folder}; make one with slm convert MODEL\n")
         return
     from toolkit.cli.results.run_table import new_console, new_table, plain
 

@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 
 from toolkit.artifact import TensorQuantization
+from toolkit.compress.floats import not_finite
 from toolkit.compress.groups import columns_per_group
 from toolkit.compress.schemes import SCHEMES
 from toolkit.compress.tensor import QuantizedTensor
@@ -116,11 +117,7 @@ def quantize(weight: torch.Tensor, spec: TensorQuantization, *, subject: str) ->
     def fill(chunk: slice) -> None:
         groups = weight[chunk].detach().to(torch.float32).reshape(-1, group_size).t().contiguous()
         if not torch.isfinite(groups).all():
-            raise CompressError(
-                "The weights hold NaN or infinity.",
-                subject=subject,
-                next_step="The source is damaged, or overflowed when it was cast; get it again.",
-            )
+            raise not_finite(subject)
         levels, scales, zero_points = algorithm(
             groups, bits=scheme.weight_bits, symmetric=spec.symmetric, positive=spec.positive_scales
         )

@@ -4,13 +4,16 @@
 the remote shell prints a first line with its pid and, after the command, a last line with the exit code,
 both carrying a token that is new for each call. Both go to stdout, whose order is kept: once the last line
 is there, all the command's output is. No last line: the command's fate is unknown. What comes before the
-first line is somebody else's, a start file's greeting or a linker's warning, and is dropped.
+first line is somebody else's, a start file's greeting or a linker's warning, and is dropped. A shell of
+before Android 7 ends lines as a terminal does: its first line tells.
 """
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
+
+_KEPT_BEFORE = 300
 
 
 def remote_script(argv: Sequence[str], token: str) -> str:
@@ -46,6 +49,7 @@ class MarkedOutput:
     Attributes:
         pid: the remote shell's pid, once known.
         returncode: the command's exit code, once the end marker is there.
+        before: what came before the first marker, the end of it.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class MarkedOutput:
     ) -> None:
         self.pid: int | None = None
         self.returncode: int | None = None
+        self.before = ""
         self._token = token.encode()
         self._on_line = on_line
         self._keeps = keeps
@@ -60,6 +65,7 @@ class MarkedOutput:
         self._output = bytearray()
         # An empty line may be the one before the end marker: it is held until the next line is known.
         self._held_empty_line = False
+        self._line_end = b""
 
     @property
     def text(self) -> str:
@@ -82,7 +88,12 @@ class MarkedOutput:
             return
         if self.pid is None:
             self.pid = self._marker(line, b"pid")
+            if self.pid is None:
+                self.before = f"{self.before}{line.decode(errors='replace')}\n"[-_KEPT_BEFORE:]
+            elif line.endswith(b"\r"):
+                self._line_end = b"\r"
             return
+        line = line.removesuffix(self._line_end)
         returncode = self._marker(line, b"rc")
         if returncode is not None:
             self.returncode = returncode

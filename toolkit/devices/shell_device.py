@@ -254,7 +254,7 @@ class ShellDevice(ABC):
         stderr = finished.stderr.decode(errors="replace")
         if output.returncode is None:
             # Once the command had started, stderr is the command's own and says nothing about the connection.
-            said = stderr if output.pid is None else ""
+            said = f"{stderr} {output.before}".strip() if output.pid is None else ""
             self._raise_failure(said, doing=f"running {argv[0]}", otherwise=DeviceLost)
         return CommandResult(tuple(argv), output.returncode, output.text, stderr)
 
@@ -294,12 +294,12 @@ class ShellDevice(ABC):
         return self.shell(argv, timeout_s=self._patience.call_s)
 
     def _remote_size(self, remote: str, *, timeout_s: float) -> int | None:
-        printed = self.shell(["stat", "-c", "%s", remote], timeout_s=timeout_s).stdout.strip()
-        return int(printed) if printed.isdigit() else None
+        answer = _last_line(self.shell(["stat", "-c", "%s", remote], timeout_s=timeout_s).stdout)
+        return int(answer) if answer.isdigit() else None
 
     def _size_to_pull(self, remote: str) -> int:
         result = self.shell(["sh", "-c", SIZE_OR_ABSENT, "slm-size", remote], timeout_s=self._patience.call_s)
-        answer = result.stdout.strip()
+        answer = _last_line(result.stdout)
         if answer == "absent":
             raise FileAbsent(
                 f"The device has no file {remote}.",
@@ -307,7 +307,7 @@ class ShellDevice(ABC):
                 next_step="Check the path, or push the file again.",
             )
         if not answer.isdigit():
-            said = result.stderr.strip()[-300:] or "no answer"
+            said = f"{result.stderr} {result.stdout}".strip()[-300:] or "no answer"
             raise DeviceUnreadable(
                 f"The device does not say how large {remote} is: {said}.",
                 serial=self.serial,
@@ -323,3 +323,8 @@ class ShellDevice(ABC):
         except DeviceError:
             # Best effort: the error that brought us here says what is wrong.
             pass
+
+
+def _last_line(printed: str) -> str:
+    """A script's own answer: shells of before Android 7 mix what it complains of into it."""
+    return printed.strip().rpartition("\n")[2].strip()

@@ -14,7 +14,7 @@ from toolkit.sources.parameters import check_complete, model_parameters
 from toolkit.sources.prequantized import refuse_quantized_tensors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from transformers import PretrainedConfig
 
@@ -51,8 +51,9 @@ def read_checkpoint(
 ) -> tuple[PretrainedConfig, WeightReader]:
     """The config as the weights make it, and a reader of the parameters.
 
-    Tied parameters go by transformers' rule (``PreTrainedModel.tie_weights``): where both are stored and
-    differ they are not tied, whatever the config says; where only the alias is stored, it is the source.
+    Tied parameters go by transformers' rule (``PreTrainedModel.tie_weights``): a pair that is stored twice
+    with different numbers is not tied, whatever the config says; where only the alias is stored, it is the
+    source.
 
     Raises:
         SourceError: an adapter, quantized weights, or tensors that no part of the model reads.
@@ -65,13 +66,23 @@ def read_checkpoint(
     refuse_adapter_tensors(names, subject=subject)
     model = model_parameters(config, subject=subject, trust_remote_code=trust_remote_code)
     accounted = locate([*model.parameters, *model.tied], names)
-    if any(_differ(stored, plain, accounted, alias, source) for alias, source in model.tied.items()):
-        config = copy.deepcopy(config)
-        config.tie_word_embeddings = False
-        model = model_parameters(config, subject=subject, trust_remote_code=trust_remote_code)
-    for alias, source in model.tied.items():
+    tied = model.tied
+    differing = [alias for alias, source in tied.items() if _differ(stored, plain, accounted, alias, source)]
+    for alias, source in tied.items():
         if source not in accounted and alias in accounted:
             accounted[source] = accounted[alias]
+    if differing:
+        config = copy.deepcopy(config)
+        # A config ties all pairs or none: those that do not differ are read twice.
+        config.tie_word_embeddings = False
+        model = model_parameters(config, subject=subject, trust_remote_code=trust_remote_code)
+        for alias, source in tied.items():
+            if source in accounted:
+                accounted.setdefault(alias, accounted[source])
+        print(
+            f"{subject}: not tied, since both are stored and differ: {_pairs(differing, tied)}",
+            file=sys.stderr,
+        )
     located = {name: accounted[name] for name in model.parameters if name in accounted}
     missing = [name for name in model.parameters if name not in located]
     conversions = conversions_of(missing, names, model) if missing else {}
@@ -98,6 +109,11 @@ def read_checkpoint(
     if adapters:
         print(f"{subject}: without {len(adapters)} tensors of adapters for images and sound", file=sys.stderr)
     return config, weights
+
+
+def _pairs(aliases: Sequence[str], tied: Mapping[str, str]) -> str:
+    more = f" and {len(aliases) - 2} more" if len(aliases) > 2 else ""
+    return ", ".join(f"{alias} and {tied[alias]}" for alias in aliases[:2]) + more
 
 
 def _differ(

@@ -5,6 +5,7 @@ A run without repetitions gives one row, whose ``repetition_*`` columns are null
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -89,6 +90,8 @@ def _arrow_type(pa: Any, name: str, column: sa.Column[Any]) -> Any:
 def _rows(stored: StoredRun) -> Iterator[dict[str, Any]]:
     """The rows of one run; names that the schema lacks are ignored."""
     shared = values_of(stored.run)
+    # Their names are as many as there are tools: a column of JSON, as in CSV.
+    shared["settings"] = json.dumps(stored.run.settings, sort_keys=True) if stored.run.settings else None
     shared |= {f"device_{name}": value for name, value in values_of(stored.device).items()}
     shared |= {f"artifact_{name}": value for name, value in values_of(stored.artifact).items()}
     of_repetitions: dict[int, dict[str, Any]] = defaultdict(dict)

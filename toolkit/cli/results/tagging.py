@@ -93,7 +93,11 @@ def tags(as_json: bool = selection.JSON) -> None:
 
 def _chosen(store: Store, run_ids: list[str] | None, where: str | None) -> list[str] | None:
     if run_ids and where is not None:
-        raise UsageError("takes ids or --where, not both", next_step="Leave out the ids, or --where.")
+        raise UsageError(
+            "takes ids or --where, not both",
+            subject="runs to tag or untag",
+            next_step="Leave out the ids, or --where.",
+        )
     if run_ids:
         return [store.find_run_id(run_id) for run_id in run_ids]
     return None if where is None else store.run_ids(where)

@@ -24,6 +24,7 @@ class Failure(Enum):
     HOST_KEY = auto()
     UNKNOWN_HOST = auto()
     UNREACHABLE = auto()
+    NO_SHELL = auto()
     DENIED = auto()
     LOST = auto()
 
@@ -34,6 +35,7 @@ _FAILURES = (
     (r"permission denied \(|too many authentication failures", Failure.KEY_REFUSED),
     (r"could not resolve hostname|name or service not known", Failure.UNKNOWN_HOST),
     (r"connect to host .* port|connection timed out|no route to host", Failure.UNREACHABLE),
+    (r": restricted|account is (currently )?not available|does not allow .*command", Failure.NO_SHELL),
     (r"permission denied|read-only file system|no such file or directory|is a directory", Failure.DENIED),
 )
 
@@ -87,6 +89,12 @@ def raise_failure(
                 f"It cannot be reached: {said}.",
                 serial=serial,
                 next_step=f"Check that it is on and that its ssh server runs: ssh {destination} true",
+            )
+        case Failure.NO_SHELL:
+            raise DeviceNotReady(
+                f"Its login shell runs no commands: {said}.",
+                serial=serial,
+                next_step="Log in as a user with an ordinary shell (as administrator: chsh -s /bin/sh USER).",
             )
         case Failure.DENIED:
             raise TransferFailed(

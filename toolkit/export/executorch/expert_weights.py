@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from toolkit.compress.experts import ExpertMatrices
+from toolkit.compress.floats import stored_floats
 from toolkit.compress.parameters import Matrix
 from toolkit.compress.schemes import SCHEMES
 from toolkit.compress.tensor import QuantizedTensor
@@ -19,7 +20,7 @@ def expert_filters(store: WeightStore, matrices: ExpertMatrices) -> list[Filter]
     scheme = SCHEMES.get(spec.scheme)
     store.written(Matrix(matrices.name, "linear"), spec)
     if not scheme.quantized:
-        values = matrices.read(store.weights).numpy()
+        values = stored_floats(matrices.read(store.weights), scheme, subject=matrices.name)
         return [store.float_filter(f"{matrices.name}.{index}", values[index]) for index in range(len(values))]
     tensor = matrices.quantized(store.weights, spec)
     tensor = tensor if tensor.symmetric else with_positive_scales(tensor)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.artifact import TensorQuantization
+from toolkit.compress.floats import stored_floats
 from toolkit.compress.parameters import Matrix, Weights, carried_spec, quantized
 from toolkit.compress.plan import QuantizationPlan, Role
 from toolkit.compress.schemes import SCHEMES, Scheme
@@ -68,7 +69,7 @@ class WeightStore:
         self.written(matrix, spec)
         dynamic = SCHEMES.get(self.plan.lm_head.scheme).dynamic_activation
         if not self.scheme(matrix).quantized:
-            values: NDArray[np.float32] = matrix.read(self.weights).numpy()
+            values: NDArray[np.float32] = self._floats(matrix)
             if self.is_shared(matrix):
                 self._shared[matrix.name] = _float_filter(matrix.name, values)
             return values
@@ -88,7 +89,7 @@ class WeightStore:
         spec, scheme = self._spec(matrix), self.scheme(matrix)
         if not scheme.quantized:
             self.written(matrix, spec)
-            return self.float_filter(matrix.name, matrix.read(self.weights).numpy())
+            return self.float_filter(matrix.name, self._floats(matrix))
         tensor = matrix.carried_over(self.weights, self.plan)
         if tensor is None:
             tensor = self._quantized(matrix)
@@ -107,6 +108,9 @@ class WeightStore:
         """Write a matrix's integers, scales and offsets."""
         self.segments.name(key, filter_values(tensor).tobytes())
         return self._describe(key, tensor, dynamic_activation=dynamic_activation)
+
+    def _floats(self, matrix: Matrix) -> NDArray[np.float32]:
+        return stored_floats(matrix.read(self.weights), self.scheme(matrix), subject=matrix.name)
 
     def _quantized(self, matrix: Matrix) -> QuantizedTensor:
         """The integers and scales of a matrix, the same for every engine."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from toolkit.artifact import TensorQuantization
 from toolkit.compress.experts import ExpertMatrices
+from toolkit.compress.floats import stored_floats
 from toolkit.compress.groups import PER_CHANNEL
 from toolkit.compress.schemes import SCHEMES
 from toolkit.compress.tensor import QuantizedTensor
@@ -39,10 +40,10 @@ class StoredExperts:
 def float_experts(store: WeightStore, matrices: ExpertMatrices) -> str:
     """Unquantized, as a float32 value; fp16 is widened in the graph."""
     spec = matrices.spec(store.plan)
-    dtype = SCHEMES.get(spec.scheme).float_dtype
-    array = matrices.read(store.weights).numpy().astype(dtype)
+    scheme = SCHEMES.get(spec.scheme)
+    array = stored_floats(matrices.read(store.weights), scheme, subject=matrices.name)
     name = store.builder.data.add(matrices.name, [array], array.shape)
-    if dtype == "float16":
+    if scheme.float_dtype == "float16":
         name = store.builder.node("Cast", [name], to=FLOAT, hint=matrices.name)[0]
     store.written(matrices.name, spec, "linear")
     return name

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.artifact import TensorQuantization
+from toolkit.compress.floats import stored_floats
 from toolkit.compress.parameters import Matrix, Weights, carried_spec, quantized
 from toolkit.compress.plan import QuantizationPlan, Role
 from toolkit.compress.schemes import SCHEMES, Scheme
@@ -105,7 +106,7 @@ class WeightStore:
         if matrix.name in self._floats:
             return self._floats[matrix.name]
         scheme = self.scheme(matrix)
-        array = matrix.read(self.weights).numpy().astype(scheme.float_dtype)
+        array = stored_floats(matrix.read(self.weights), scheme, subject=matrix.name)
         name = self.builder.data.add(matrix.name, [array], array.shape)
         if scheme.float_dtype == "float16":
             name = self.builder.node("Cast", [name], to=FLOAT, hint=matrix.name)[0]
