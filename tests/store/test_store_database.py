@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from stored_runs import MANIFEST, stored_run
 from toolkit.errors import StoreError, StoreLocked
 from toolkit.store import open_store
 from toolkit.store.tables import metadata
+from toolkit.store.tags import tags_of
 
 HOLD_WRITE_LOCK = """
 import sqlite3, sys
@@ -118,3 +121,23 @@ def test_several_processes_may_open_a_new_store_at_once(new_url: str) -> None:
     assert [opener.wait() for opener in openers] == [0, 0, 0]
     with open_store(new_url) as store:
         assert sa.inspect(store.engine).has_table("repetitions")
+
+
+@pytest.mark.parametrize("damage", ["cut", "table", "value"])
+def test_a_damaged_file_is_said_to_be_damaged_and_what_then(sqlite_url: str, damage: str) -> None:
+    path = Path(sqlite_url.removeprefix("sqlite:///"))
+    with open_store(sqlite_url) as store:
+        store.add_run(stored_run(), MANIFEST)
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:5000])
+    else:
+        statement = {"table": "DROP TABLE tags", "value": "UPDATE runs SET argv = 'none'"}[damage]
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute(statement)
+            connection.commit()
+    with pytest.raises(StoreError, match="(?s)damaged.*move it away"), open_store(sqlite_url) as store:
+        for summary in store.list_runs():
+            tags_of(store, [summary.run.id])
+    path.rename(path.with_suffix(".damaged"))
+    with open_store(sqlite_url) as store:
+        assert list(store.list_runs()) == []

@@ -200,6 +200,30 @@ def test_files_that_differ_in_their_quantization_are_one_model(model: str, schem
     assert architecture_of("LLaMA 1B mostly Q4_0") == "llama"
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"samples_ns": [10**30]},
+        {"model_size": 1 << 63},
+        {"test_time": "0001-01-01T00:00:00Z"},
+        {"n_threads": 0},
+    ],
+    ids=lambda field: next(iter(field)),
+)
+def test_numbers_that_no_store_holds_are_refused(store: Store, file: Path, field: dict[str, Any]) -> None:
+    with pytest.raises(ImportInvalid, match="test 2: "):
+        imported(store, file, LLAMA_BENCH, LLAMA_BENCH | field)
+    assert list(store.list_runs()) == []
+
+
+def test_settings_are_exported_as_they_were_imported(store: Store, file: Path) -> None:
+    imported(store, file, OF_2024)
+    [summary] = store.list_runs()
+    [row] = llama_bench_rows(next(iter(store.iterate_runs([summary.run.id]))))
+    kept = ("flash_attn", "n_gpu_layers", "type_k", "type_v", "use_mmap", "split_mode", "n_batch")
+    assert {name: row[name] for name in kept} == {name: OF_2024[name] for name in kept}
+
+
 def test_an_import_is_taken_back_and_runs_are_deleted(store: Store, file: Path) -> None:
     first = imported(store, file, LLAMA_BENCH, name="a")
     second = imported(store, file, LLAMA_BENCH, DECODE, name="a")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from toolkit.extras import install_command
 # Execution option of connections that are going to write.
 _WRITES = "slm_writes"
 
+# What SQLite says of files that it cannot read, whole or in part.
+_DAMAGED = ("malformed", "not a database", "no such table", "no such column", "disk I/O error")
 # Alembic's own table.
 _VERSIONS = sa.table("alembic_version", sa.column("version_num", sa.String))
 
@@ -104,13 +107,26 @@ def transaction(engine: sa.Engine, *, writes: bool) -> Iterator[sa.Connection]:
         raise _refused(error, url) from None
     except sa.exc.DBAPIError as error:
         raise _refused(error, url) from None
+    except json.JSONDecodeError as error:
+        raise _damaged(f"a value in it cannot be read: {error}", url) from None
 
 
 def _refused(error: sa.exc.DBAPIError, url: str) -> StoreError:
+    if any(sign in str(error.orig) for sign in _DAMAGED):
+        return _damaged(str(error.orig), url)
     return StoreError(
         f"the results database refused: {error.orig}",
         subject=url,
         next_step="Check that the path or server is right and that it may be written to.",
+    )
+
+
+def _damaged(why: str, url: str) -> StoreError:
+    return StoreError(
+        f"the results database is damaged: {why}",
+        subject=url,
+        next_step="Restore a copy of it, or move it away: a new one is made. What can be saved of a file: "
+        "sqlite3 FILE .recover",
     )
 
 

@@ -33,6 +33,8 @@ _ID = re.compile(r"[0-9a-z-]{1,32}")
 # What pydantic calls one: in its models, and in dataclasses.
 _UNKNOWN_FIELD = ("extra_forbidden", "unexpected_keyword_argument")
 # Longest start of a file that is looked at to tell what it is.
+# The largest columns have 64 bits.
+_INTEGERS = 1 << 63
 _LOOKED_AT_CHARACTERS = 100_000
 
 
@@ -227,6 +229,11 @@ def _check(incoming: Incoming, path: Path) -> None:
         raise _invalid(path, incoming.place, "the same measurement stands twice")
     if any(ns is not None and ns <= 0 for ns in durations):
         raise _invalid(path, incoming.place, "a duration is not positive")
+    for row in (run, stored.device, stored.artifact, *stored.repetitions, *stored.conditions):
+        for name, value in values_of(row).items():
+            numbers = value if isinstance(value, tuple) else (value,)
+            if any(isinstance(one, int) and not -_INTEGERS <= one < _INTEGERS for one in numbers):
+                raise _invalid(path, incoming.place, f"{name}: the number is beyond 64 bits")
 
 
 def _invalid(path: Path, place: str, what: str) -> ImportInvalid:

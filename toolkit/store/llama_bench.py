@@ -3,7 +3,8 @@
 llama-bench has one row per test, either prefill (``n_gen`` 0) or decode (``n_prompt`` 0), so one run
 gives two rows. Our decode steps follow the prompt; in llama-bench's words they run at a depth of
 ``depth + prompt_tokens``, and there are ``generate_tokens - 1`` of them, because the first token
-belongs to prefill. What has no counterpart here is empty, zero or false.
+belongs to prefill. Settings of a file of llama-bench's own are given back; what else has no counterpart here
+is empty, zero or false.
 """
 
 from __future__ import annotations
@@ -14,6 +15,12 @@ from typing import Any
 
 from toolkit.store.measurements import tokens_per_second
 from toolkit.store.rows import StoredRun
+
+# Fields whose values an import keeps by the same names.
+_SETTINGS = frozenset(
+    "n_batch cpu_strict poll type_k type_v n_gpu_layers split_mode main_gpu no_kv_offload flash_attn "
+    "tensor_split use_mmap embeddings".split()
+)
 
 
 def llama_bench_rows(stored: StoredRun) -> list[dict[str, Any]]:
@@ -54,7 +61,7 @@ def _row(
     samples_ts = [tokens_per_second(n_prompt + n_gen, ns) for ns in samples_ns]
     batch = run.prefill_chunk or run.prompt_tokens
     started = datetime.fromtimestamp(run.created_unix_ns // 1_000_000_000, UTC)
-    return {
+    row = {
         "build_commit": run.runner_version or "",
         "build_number": 0,
         "cpu_info": _cpu_info(stored),
@@ -91,6 +98,8 @@ def _row(
         "samples_ns": samples_ns,
         "samples_ts": samples_ts,
     }
+    kept = {name: value for name, value in (run.settings or {}).items() if name in _SETTINGS}
+    return row | kept
 
 
 def _cpu_info(stored: StoredRun) -> str:

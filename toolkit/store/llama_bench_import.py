@@ -46,11 +46,11 @@ class LlamaBenchTest(BaseModel):
     backends: str = ""
     model_filename: str
     model_type: str
-    model_size: int
-    model_n_params: int
+    model_size: Annotated[int, Field(ge=0)]
+    model_n_params: Annotated[int, Field(ge=0)]
     n_batch: int = 0
     n_ubatch: int = 0
-    n_threads: int
+    n_threads: Annotated[int, Field(ge=1)]
     cpu_mask: str = "0x0"
     n_prompt: Annotated[int, Field(ge=0)]
     n_gen: Annotated[int, Field(ge=0)]
