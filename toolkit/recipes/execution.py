@@ -70,7 +70,7 @@ def run_recipe(
         )
         if any(step.work.stage == "sources" for step in plan.to_do):
             first = _run(_sources(plan), batch, workspace, open_executor, choice, listener)
-            if first.failed:
+            if first.failed and not choice.keep_going:
                 return first
             plan = make_plan(loaded, workspace, settings, phones=phones, again=again)
         return _run(plan, batch, workspace, open_executor, choice, listener)

@@ -7,6 +7,7 @@ from typing import Any
 
 import altair as alt
 
+from toolkit.report import score_charts
 from toolkit.report.label_places import Place, places
 from toolkit.report.study_content import Chart, Row
 
@@ -95,7 +96,9 @@ def lines(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> An
     legend = alt.Legend(orient="bottom", columns=1, labelLimit=600, symbolType="stroke", symbolSize=400)
     whole: dict[str, Any] = {"tickMinStep": 1} if options.get("whole", True) else {}
     x = alt.X("x:Q", title=options["x"], axis=alt.Axis(tickCount=8, **whole), scale=alt.Scale(zero=False))
-    y = alt.Y("y:Q", title=options["y"], axis=alt.Axis(tickCount=6), scale=alt.Scale(zero=True))
+    y = alt.Y(
+        "y:Q", title=options["y"], axis=alt.Axis(tickCount=6), scale=alt.Scale(zero=options.get("zero", True))
+    )
     colour = alt.Color("series:N", sort=series, title=None, legend=legend)
     drawn = base.mark_line(strokeWidth=2, point=True, opacity=0.6 if emulated else 1).encode(
         x=x,
@@ -166,6 +169,10 @@ KINDS: Mapping[str, Callable[[Sequence[Row], Mapping[str, Any], bool], Any]] = {
     "lines": lines,
     "stacked": stacked,
     "bars": bars,
+    "front": score_charts.front,
+    "dates": score_charts.dates,
+    "fit": score_charts.fit,
+    "heat": score_charts.heat,
 }
 
 

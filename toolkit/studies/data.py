@@ -20,7 +20,8 @@ from toolkit.models.catalogue.entry import Entry
 from toolkit.recipes.workspace import StepRecord
 from toolkit.report.configurations import Workload
 from toolkit.report.names import Names
-from toolkit.store.rows import Artifact, Device, RunSummary
+from toolkit.store.evaluations import evaluations_of
+from toolkit.store.rows import Artifact, Device, RunSummary, StoredEvaluation
 from toolkit.store.store import Store
 
 _RANDOM = "random:"
@@ -107,12 +108,14 @@ class StudyData:
         points: measured, smallest model first.
         records: of every step of the study's recipe that has one: studies whose results are no runs read
             them here.
+        evaluations: what models knew, of the study's steps that asked.
         store: for what points do not hold.
         catalogue: what models are.
     """
 
     points: Sequence[Point]
     records: Sequence[StepRecord]
+    evaluations: Sequence[StoredEvaluation]
     store: Store
     catalogue: Catalogue
 
@@ -192,7 +195,15 @@ def read_data(
             )
         )
     points.sort(key=lambda one: (one.artifact.unique_parameters, one.model, one.series))
-    return StudyData(points, records, store, known)
+    asked = [str(one.result["evaluation"]) for one in records if one.result and "evaluation" in one.result]
+    evaluations = evaluations_of(store, identities=asked) if asked else []
+    return StudyData(points, records, evaluations, store, known)
+
+
+def catalogue_entry(model: str, known: Catalogue) -> Entry | None:
+    """The entry of a model as artifacts name it: random:NAME, or the id on the hub."""
+    by_hub_id = {entry.hub_id.casefold(): entry for entry in known.values() if entry.hub_id}
+    return _entry(model, known, by_hub_id)
 
 
 def _existing(store: Store, run_ids: Sequence[str]) -> Iterator[RunSummary]:

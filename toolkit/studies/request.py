@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
 from toolkit.engines import EngineName
 from toolkit.request import Count, CountOrZero, Option, Request, Text
+
+# Fields that studies of what models can do take, and no others.
+QUESTIONS = ("tasks", "items", "include_path", "lengths", "depths", "trials")
 
 ProtocolName = Literal["survey", "survey-phones", "standard", "smoke"]
 
@@ -33,6 +37,8 @@ class StudyRequest(Request):
         limit_params: models with more unique parameters are left out.
         memory_gb: models that need more are left out; by default what fits into the devices.
         rounds: independent runs of each combination. Without a second one the noise between runs is unknown.
+        tasks, items, include_path: of studies that score tasks.
+        lengths, depths, trials: of needles in long texts.
         name: of the recipe and its folder; studies of other models can so be kept apart.
     """
 
@@ -66,6 +72,14 @@ class StudyRequest(Request):
         Count | None, Option("Measured repetitions of each run.", flags=("--repetitions", "-r"))
     ] = None
     rounds: Annotated[Count | None, Option("Independent runs of each combination.")] = None
+    tasks: Annotated[
+        Text | None, Option("Tasks or a preset, as slm evaluate takes them; of capability and in-context.")
+    ] = None
+    items: Annotated[Count | None, Option("Items of each task. Default: all.")] = None
+    include_path: Annotated[Path | None, Option("A folder with YAML files of tasks of one's own.")] = None
+    lengths: Annotated[Text | None, Option("Of texts with a needle, in tokens; of long-context.")] = None
+    depths: Annotated[Text | None, Option("Where the needle stands, in percent.")] = None
+    trials: Annotated[Count | None, Option("Needles of each kind in each cell.")] = None
     name: Annotated[
         Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,47}$")] | None,
         Option("Name of the study's folder. Default: study-NAME."),

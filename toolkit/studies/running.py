@@ -172,7 +172,7 @@ def study_content(name: str, workspace: Workspace, store: Store, settings: Setti
     data = read_data(store, ids, records, catalogue(settings.models_dir))
     batch = batch_status(folder, workspace)
     measured = [one for one in records if one.result and one.kind in measuring_kinds()]
-    if not data.points and not measured:
+    if not data.points and not data.evaluations and not measured:
         failed = next((step for step in batch.steps if step.state == "failed"), None)
         why = f"; {failed.name}: {failed.detail}" if failed else ""
         raise StudyError(
@@ -206,8 +206,10 @@ def _facts(data: StudyData, file: StudyFile) -> list[tuple[str, str]]:
     runs = {run for point in data.points for run in point.run_ids}
     devices = {point.device.key for point in data.points}
     random = sum(point.random_weights for point in data.points)
+    models = {point.artifact.model for point in data.points}
+    models |= {one.evaluation.model for one in data.evaluations}
     return [
-        ("Models", str(len({point.model for point in data.points}))),
+        ("Models", str(len(models))),
         ("Devices", str(len(devices))),
         ("Runs", str(len(runs))),
         ("With random weights", f"{random} of {len(data.points)} points"),

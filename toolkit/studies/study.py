@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from toolkit.analysis.findings import Finding
 from toolkit.engines import DEFAULT_ENGINE
@@ -13,7 +13,7 @@ from toolkit.models.catalogue.entry import Entry
 from toolkit.registry import Registry
 from toolkit.report.study_content import StudyFigure, Table
 from toolkit.studies.data import StudyData
-from toolkit.studies.request import ProtocolName, StudyRequest
+from toolkit.studies.request import QUESTIONS, ProtocolName, StudyRequest
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,8 @@ class Study:
         quant: by default.
         fewest_devices: without which it says nothing.
         defaults: other fields of the request.
+        weights: what models of the catalogue get; "real" ones come from the hub.
+        takes: fields of the request that mean something to it and not to every study.
     """
 
     name: str
@@ -72,9 +74,22 @@ class Study:
     quant: tuple[str, ...] = ("mobile-4bit",)
     fewest_devices: int = 1
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    weights: Literal["random", "real"] = "random"
+    takes: tuple[str, ...] = ()
 
     def filled(self, request: StudyRequest) -> StudyRequest:
-        """A request with the study's own choice for what is not given."""
+        """A request with the study's own choice for what is not given.
+
+        Raises:
+            UsageError: an option that means nothing to this study.
+        """
+        for name in QUESTIONS:
+            if name not in self.takes and getattr(request, name) is not None:
+                raise UsageError(
+                    f"--{name.replace('_', '-')} means nothing here",
+                    subject=f"study {self.name}",
+                    next_step="Leave it out; it is for studies of what models can do.",
+                )
         own: dict[str, Any] = {
             "models": self.models,
             "device": ("local",),
@@ -98,5 +113,8 @@ for _name in (
     "energy",
     "sustained",
     "cold-start",
+    "capability",
+    "in-context",
+    "long-context",
 ):
     STUDIES.register(_name, f"toolkit.studies.kinds.{_name.replace('-', '_')}:STUDY")

@@ -47,7 +47,7 @@ def chosen_subjects(
     left: list[LeftOut] = []
     for word in request.models:
         for one in study.models.split(",") if word == SURVEY else [word]:
-            for subject in _meant(one, known):
+            for subject in _meant(one, known, study):
                 subjects.setdefault(subject.reference, subject)
     most = None if request.limit_params is None else parameter_count(request.limit_params)
     limit = request.memory_gb * 1e9 if request.memory_gb is not None else None
@@ -68,17 +68,22 @@ def chosen_subjects(
     return sorted(kept, key=lambda one: (_parameters(one) or 0, one.reference)), left
 
 
-def _meant(word: str, known: Catalogue) -> Iterable[Subject]:
+def _meant(word: str, known: Catalogue, study: Study) -> Iterable[Subject]:
     """What a word stands for."""
+
+    def of_entry(entry: Entry) -> Subject:
+        real = study.weights == "real" and not entry.made_up
+        return Subject(entry.hub_id or entry.name if real else f"random:{entry.name}", entry)
+
     real = [entry for entry in known.values() if not entry.made_up]
     if word == EVERYTHING:
-        return map(_of_entry, real)
+        return map(of_entry, real)
     grouped = [entry for entry in real if word in entry.groups]
     if grouped:
-        return map(_of_entry, grouped)
+        return map(of_entry, grouped)
     name = word.removeprefix("random:")
     if name in known:
-        return [_of_entry(known[name])]
+        return [of_entry(known[name])]
     if _is_place(word):
         return [Subject(_absolute(word))]
     groups = sorted({group for entry in real for group in entry.groups})
@@ -101,10 +106,6 @@ def _absolute(word: str) -> str:
     return f"{prefix}{path.absolute()}" if path.exists() else word
 
 
-def _of_entry(entry: Entry) -> Subject:
-    return Subject(f"random:{entry.name}", entry)
-
-
 def _parameters(subject: Subject) -> int | None:
     return subject.entry.parameters.unique if subject.entry and subject.entry.parameters else None
 
@@ -116,9 +117,12 @@ def _reason(
     entry, parameters = subject.entry, _parameters(subject)
     if entry is None:
         return None
-    if entry.name not in shipped():
+    if not subject.reference.startswith("random:"):
+        if entry.hub_id is None:
+            return "nobody knows where its weights are: give a folder or a hub id"
+    elif entry.name not in shipped():
         return "recipes know the models that come with the toolkit only: give random:path/to/config.json"
-    if entry.config is None:
+    elif entry.config is None:
         return f"there is no config to build it from: {entry.config_note}"
     if most is not None and parameters is not None and parameters > most:
         return f"{parameters / 1e6:.0f} M parameters are more than {request.limit_params}"

@@ -54,6 +54,35 @@ def profiled(
     return {"convert": section, "profile": runs}
 
 
+def evaluated(
+    request: StudyRequest,
+    subjects: Sequence[Subject],
+    questions: Mapping[str, Any],
+    *,
+    contexts: Mapping[str, Sequence[int]] | None = None,
+    timed: bool = False,
+) -> dict[str, Any]:
+    """Sections `convert` and `evaluate`, and `profile` where speed is wanted beside what models know.
+
+    Args:
+        request: with the study's defaults.
+        subjects: the models.
+        questions: fields of the section `evaluate`; those that the request gives win.
+        contexts: of each model by its reference.
+        timed: whether artifacts are profiled, too.
+    """
+    sections = profiled(request, subjects, contexts=contexts)
+    given = {"tasks": request.tasks, "limit": request.items, "lengths": request.lengths}
+    given |= {"depths": request.depths, "trials": request.trials}
+    if request.include_path is not None:
+        # The recipe lies elsewhere.
+        given["include_path"] = str(request.include_path.absolute())
+    [device, *_] = request.device
+    asked = {**questions, **{name: value for name, value in given.items() if value is not None}}
+    sections["evaluate"] = {**asked, "device": device, "threads": request.threads}
+    return sections if timed else {name: one for name, one in sections.items() if name != "profile"}
+
+
 def _tokens(work: Mapping[str, Any]) -> int:
     """The most tokens that a run of these has."""
 

@@ -56,8 +56,13 @@ def means_of(scores: Sequence[NeedleScore]) -> dict[str, float]:
 
 def middle_of(scores: Sequence[NeedleScore]) -> tuple[float | None, float | None]:
     """Means of the cells in the middle, and of the others."""
-    inside = [one.value for one in scores if _MIDDLE[0] <= one.depth <= _MIDDLE[1]]
-    outside = [one.value for one in scores if not _MIDDLE[0] <= one.depth <= _MIDDLE[1]]
+    return middle_of_cells([(one.depth, one.value) for one in scores])
+
+
+def middle_of_cells(cells: Sequence[tuple[float, float]]) -> tuple[float | None, float | None]:
+    """As :func:`middle_of`, of pairs of depth and share found; None where there is no such cell."""
+    inside = [value for depth, value in cells if _MIDDLE[0] <= depth <= _MIDDLE[1]]
+    outside = [value for depth, value in cells if not _MIDDLE[0] <= depth <= _MIDDLE[1]]
     return (fmean(inside) if inside else None, fmean(outside) if outside else None)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from toolkit.analysis.findings import Finding, Statement, linearity, scatter_ratio
 from toolkit.report.study_content import StudyFigure
-from toolkit.studies import overview
+from toolkit.studies import overview, pairs
 from toolkit.studies.data import StudyData, samples
 from toolkit.studies.study import Study
 from toolkit.studies.template import profiled
@@ -64,9 +64,9 @@ def _findings(data: StudyData) -> list[Finding]:
         own = samples(points, _NAMES)
         found += [statement.test(own, where, other) for statement in STATEMENTS]
         noise = data.noise("ttft", points)
-        found.append(overview.larger_but_faster(own, "ttft_ms", noise, where, other))
-        found.append(overview.equal_architectures(points, _NAMES, where))
-    return [*found, overview.counting(data.points)]
+        found.append(pairs.larger_but_faster(own, "ttft_ms", noise, where, other))
+        found.append(pairs.equal_architectures(points, _NAMES, where))
+    return [*found, pairs.counting(data.points)]
 
 
 STUDY = Study(

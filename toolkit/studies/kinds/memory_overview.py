@@ -9,7 +9,7 @@ from statistics import linear_regression, mean
 from toolkit.analysis.findings import Draw, Finding, Sample, Statement, linearity
 from toolkit.models.catalogue.catalogue import shipped
 from toolkit.report.study_content import StudyFigure
-from toolkit.studies import overview
+from toolkit.studies import overview, pairs
 from toolkit.studies.data import Point, StudyData, samples
 from toolkit.studies.study import Study
 from toolkit.studies.template import profiled
@@ -98,8 +98,8 @@ def _findings(data: StudyData) -> list[Finding]:
     for where, points in data.series():
         own = _own(points)
         found += [statement.test(own, where, other) for statement in STATEMENTS]
-        found.append(overview.equal_architectures(points, ("peak_mb",), where))
-    return [*found, overview.counting(data.points)]
+        found.append(pairs.equal_architectures(points, ("peak_mb",), where))
+    return [*found, pairs.counting(data.points)]
 
 
 STUDY = Study(

@@ -1,0 +1,186 @@
+"""Studies of what models know: on made scores whose answers are known, and once as a user runs them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from own_tasks import write_tasks
+from recipe_process import SlmRecipe
+
+from toolkit.analysis.findings import Sample
+from toolkit.errors import UsageError
+from toolkit.models.catalogue.catalogue import shipped
+from toolkit.report.study_charts import specification
+from toolkit.report.study_content import Chart
+from toolkit.settings import Settings
+from toolkit.store.rows import Evaluation, Score
+from toolkit.studies.kinds import capability, in_context, long_context
+from toolkit.studies.request import StudyRequest
+from toolkit.studies.running import prepare
+from toolkit.studies.scored import OVERALL, Scored
+from toolkit.studies.study import STUDIES
+
+EVALUATION = Evaluation(
+    id="a" * 12,
+    created_unix_ns=1,
+    toolkit_version="1",
+    name="m",
+    model="m",
+    artifact_sha256="a" * 64,
+    backend="onnxruntime",
+    quantization="8da4w g32",
+    size_bytes=90_000_000,
+    place="local",
+    place_identity="here",
+    item_limit=None,
+    seed=1234,
+    truncated=False,
+    versions={},
+)
+
+
+def score(task: str, value: float, shots: int = 5) -> Score:
+    return Score(task, "1", shots, "acc", "none", value, None, 100, True, "b" * 64)
+
+
+def made(model: str, parameters: float, size_mb: float, quantization: str, *scores: Score) -> Scored:
+    evaluation = replace(EVALUATION, size_bytes=int(size_mb * 1e6), quantization=quantization)
+    return Scored(model, None, evaluation, scores, int(parameters), ("e",))
+
+
+def test_the_survey_mean_needs_all_of_its_tasks_and_others_have_a_plain_one() -> None:
+    known = {"commonsense": 0.4, "problem solving": 0.2}
+    tasks = {
+        **dict.fromkeys(("hellaswag", "truthfulqa_mc2", "winogrande", "commonsense_qa", "piqa"), 0.4),
+        **dict.fromkeys(("openbookqa", "boolq"), 0.4),
+        **dict.fromkeys(("arc_easy", "arc_challenge", "mmlu"), 0.2),
+    }
+    whole = made("m", 1e8, 90, "8da4w", *(score(task, value) for task, value in tasks.items()))
+    assert whole.means() == pytest.approx({**known, OVERALL: 0.3})
+    part = made("m", 1e8, 90, "8da4w", score("piqa", 0.6), score("own", 0.2))
+    assert part.means() == pytest.approx({OVERALL: 0.4})
+
+
+def test_the_front_is_drawn_through_what_nothing_beats() -> None:
+    small, beaten, large = (
+        made("a", 1e8, 80, "8da4w", score("piqa", 0.5)),
+        made("b", 1e8, 90, "8da4w", score("piqa", 0.4)),
+        made("c", 1e8, 100, "8da8w", score("piqa", 0.6)),
+    )
+    rows = capability.by_size([small, beaten, large])
+    assert [(row["series"], row["front"]) for row in rows] == [("a", "yes"), ("b", "no"), ("c", "yes")]
+    speed = {("a" * 64, "local"): 50.0}
+    assert [row["front"] for row in capability.by_speed([small, beaten, large], speed)] == ["no", "no", "yes"]
+
+
+def test_what_four_bits_keep_is_held_against_the_same_models_best() -> None:
+    found = [
+        made("a", 1e8, 80, "8da4w g32", score("piqa", 0.45)),
+        made("a", 1e8, 140, "8da8w g32", score("piqa", 0.50)),
+        made("b", 2e8, 90, "8da4w g32", score("piqa", 0.60)),
+    ]
+    [kept] = capability.kept_samples(found)
+    assert kept.values["kept"] == pytest.approx(0.9) and kept.name == "a 8da4w g32"
+    assert {one.name: one.values["accuracy"] for one in capability.samples_of(found)} == {"a": 0.5, "b": 0.6}
+
+
+def test_gains_are_those_of_five_examples_over_none() -> None:
+    found = [
+        made(
+            f"m{size}",
+            size,
+            90,
+            "8da4w",
+            *(score("arc_challenge", 0.2, shots) for shots in (0, 1)),
+            score("arc_challenge", 0.2 + 0.1 * gain, 5),
+            *(score("piqa", 0.5, shots) for shots in (0, 1, 5)),
+        )
+        for size, gain in ((1e8, 1), (2e8, 2), (4e8, 3), (8e8, 4))
+    ]
+    first = in_context.gains(found[0])
+    assert first == pytest.approx({"arc_challenge": 0.1, "piqa": 0.0, "gain": 0.05, "others": 0.0})
+    samples = [Sample(one.model, float(one.parameters), in_context.gains(one)) for one in found]
+    raised, larger, most, flat = (statement.test(samples, "here") for statement in in_context.STATEMENTS)
+    assert raised.verdict == "supported" and raised.value == pytest.approx(12.5)
+    assert larger.value == pytest.approx(5.0), "0.1 / 2 tasks more for twice the parameters"
+    assert most.verdict == "supported"
+    assert flat.verdict == "not enough data", "HellaSwag was not asked"
+
+
+def test_facts_lost_in_the_middle() -> None:
+    grid = [(length, depth, 0.2 if 0.2 <= depth <= 0.7 else 0.8) for length in (256, 512, 1024, 2048)
+            for depth in (0.0, 0.5, 1.0)]  # fmt: skip
+    samples = long_context.samples_by_length("m", grid)
+    assert [one.values["lost"] for one in samples] == pytest.approx([0.6] * 4)
+    lost, falls = (statement.test(samples, "here") for statement in long_context._BY_LENGTH)
+    assert lost.verdict == "supported" and falls.value == pytest.approx(0.0)
+    published = long_context._LARGER.test([], "here", long_context._published_samples())
+    sizes, found = zip(
+        *((one.x, one.values["mean"]) for one in long_context._published_samples()), strict=True
+    )
+    slope = 100 * np.polyfit(np.log2(sizes), found, 1)[0]
+    assert published.published is not None and f"{slope:+.1f} (95 %" in published.published
+
+
+@pytest.mark.parametrize(
+    ("kind", "row"),
+    [
+        ("front", {"label": "m", "series": "m", "x": 1.0, "y": 0.5, "front": "yes"}),
+        ("dates", {"label": "m", "series": "f", "x": "2024-03", "y": 0.5}),
+        ("fit", {"label": "m", "x": 1e8, "y": 2.0}),
+        ("heat", {"x": 128.0, "y": 50.0, "value": 0.5}),
+    ],
+)
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_every_chart_can_be_drawn(kind: str, row: dict[str, str | float], count: int) -> None:
+    rows = [{**row, "x": row["x"] if isinstance(row["x"], str) else row["x"] * (n + 1)} for n in range(count)]
+    chart = Chart("t", kind, {"x": "x", "y": "y", "value": "v", "log": True}, rows, {})
+    assert specification(chart)["height"] > 100
+
+
+def test_models_of_the_catalogue_come_with_their_own_weights(tmp_path: Path) -> None:
+    settings = Settings.from_environment({"SLM_DATA_DIR": str(tmp_path)})
+    asked = StudyRequest.of(models=["SmolLM2-135M"], tasks="piqa", items=5)
+    text = prepare(STUDIES.get("capability"), asked, settings).text
+    assert f"- {shipped()['SmolLM2-135M'].hub_id}\n" in text and "random:" not in text
+    assert "tasks: piqa" in text and "limit: 5" in text
+    with pytest.raises(UsageError, match="--lengths means nothing here"):
+        prepare(STUDIES.get("capability"), StudyRequest.of(lengths="128"), settings)
+
+
+@pytest.fixture
+def slm_study(tmp_path: Path) -> Iterator[SlmRecipe]:
+    started = SlmRecipe(tmp_path, verb="study")
+    yield started
+    started.kill_all()
+
+
+def test_needles_and_scores_become_reports(slm_study: SlmRecipe) -> None:
+    asked = ("--models", "llama-tiny", "--quant", "8da8w", "--protocol", "smoke")
+    needles = ("long-context", *asked, "--lengths", "128,200", "--depths", "0,50", "--trials", "1")
+    done = slm_study.json("run", *needles)
+    assert done["exit_code"] == 0 and done["failed"] == []
+    out = slm_study.folder / "out.json"
+    assert slm_study.run("report", "long-context", "-o", out).returncode == 0
+    [own, published] = json.loads(out.read_text())["figures"][0]["panels"]
+    assert [chart["title"] for chart in own["charts"]] == ["single", "several", "reasoning", "mean"]
+    assert {(row["x"], row["y"]) for row in own["charts"][0]["rows"]} == {
+        (length, depth) for length in (128.0, 200.0) for depth in (0.0, 50.0)
+    }
+    assert published["published"] and len(published["charts"][0]["rows"]) == 4
+    again = slm_study.json("run", *needles)
+    assert (again["done"], again["already"]) == (0, 2)
+
+    tasks = write_tasks(slm_study.folder / "tasks", items=4)
+    scored = ("--tasks", "own_letters", "--include-path", tasks, "--items", "3")
+    done = slm_study.json("run", "capability", *asked, *scored)
+    assert done["exit_code"] == 0 and done["failed"] == []
+    assert slm_study.run("report", "capability", "-o", out).returncode == 0
+    [own, _] = json.loads(out.read_text())["figures"][0]["panels"]
+    assert [chart["title"] for chart in own["charts"]] == ["Accuracy against size", "Accuracy against speed"]
+    assert own["charts"][0]["rows"][0]["front"] == "yes"

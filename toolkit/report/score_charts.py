@@ -1,0 +1,102 @@
+"""The charts of what models know, as Vega-Lite with their rows in them; colours come from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+
+from toolkit.report.study_content import Row
+
+_HEIGHT = 300
+
+
+def front(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> Any:
+    """Points with a line through those that nothing beats; rows: label, series, x, y, front (yes or no)."""
+    base = alt.Chart(alt.InlineData(values=[dict(row) for row in rows]))
+    log: dict[str, Any] = {"type": "log", "nice": False} if options.get("log") else {"zero": False}
+    axis = alt.Axis(tickCount=5, format="~g")
+    x = alt.X("x:Q", title=options["x"], axis=axis, scale=alt.Scale(**log, padding=24))
+    series = list(dict.fromkeys(str(row["series"]) for row in rows))
+    colour = alt.Color("series:N", scale=alt.Scale(domain=series), title=None, legend=_legend(series))
+    points = base.mark_point(filled=not emulated, size=70, strokeWidth=2).encode(
+        x=x,
+        y=_accuracy(options),
+        color=colour,
+        tooltip=[
+            alt.Tooltip("label:N", title="model"),
+            alt.Tooltip("x:Q", title=options["x"], format=".4~g"),
+            alt.Tooltip("y:Q", title=options["y"], format=".3f"),
+        ],
+    )
+    line = base.mark_line(strokeDash=[4, 3], strokeWidth=1.5).encode(x=x, y=_accuracy(options), order="x:Q")
+    return alt.layer(line.transform_filter("datum.front === 'yes'"), points).properties(height=_HEIGHT)
+
+
+def dates(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> Any:
+    """Points over months with the best so far; rows: label, series, x (YYYY-MM), y."""
+    best, data = float("-inf"), []
+    for row in sorted(rows, key=lambda one: (str(one["x"]), -float(one["y"]))):
+        best = max(best, float(row["y"]))
+        data.append({**row, "month": f"{row['x']}-01", "best": best})
+    base = alt.Chart(alt.InlineData(values=data))
+    x = alt.X("month:T", title=options["x"], axis=alt.Axis(tickCount=5))
+    points = base.mark_point(filled=not emulated, size=50).encode(
+        x=x,
+        y=_accuracy(options),
+        tooltip=["label:N", "series:N", "x:N", alt.Tooltip("y:Q", format=".3f")],
+    )
+    line = base.mark_line(strokeDash=[4, 3], strokeWidth=1.5, interpolate="step-after")
+    return alt.layer(line.encode(x=x, y="best:Q"), points).properties(height=_HEIGHT)
+
+
+def fit(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> Any:
+    """Points over parameters with the line through them; rows: label, x, y."""
+    base = alt.Chart(alt.InlineData(values=[dict(row) for row in rows]))
+    x = alt.X(
+        "x:Q",
+        title=options["x"],
+        # Engineers' G is a billion.
+        axis=alt.Axis(tickCount=5, format="~s", labelExpr="replace(datum.label, 'G', 'B')"),
+        scale=alt.Scale(type="log", nice=False, padding=24),
+    )
+    y = alt.Y("y:Q", title=options["y"], axis=alt.Axis(tickCount=5))
+    points = base.mark_point(filled=not emulated, size=70).encode(
+        x=x, y=y, tooltip=["label:N", "x:Q", alt.Tooltip("y:Q", format="+.2f")]
+    )
+    if len({row["x"] for row in rows}) < 2:
+        return points.properties(height=_HEIGHT)
+    line = base.mark_line(strokeDash=[4, 3], strokeWidth=1.5).transform_regression("x", "y", method="log")
+    return alt.layer(line.encode(x=x, y=y), points).properties(height=_HEIGHT)
+
+
+def heat(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> Any:
+    """Cells of length and depth; rows: x, y, value from 0 to 1, which stands in the cell as well."""
+    base = alt.Chart(alt.InlineData(values=[dict(row) for row in rows]))
+    depths = len({row["y"] for row in rows})
+    x = alt.X("x:O", title=options["x"], axis=alt.Axis(labelAngle=0))
+    y = alt.Y("y:O", title=options["y"])
+    colour = alt.Color(
+        "value:Q",
+        title=options["value"],
+        scale=alt.Scale(domain=[0, 1], scheme="viridis"),
+        legend=alt.Legend(orient="top", format="%"),
+    )
+    drawn = base.mark_rect(opacity=0.5 if emulated else 1).encode(
+        x=x, y=y, color=colour, tooltip=["x:O", "y:O", alt.Tooltip("value:Q", format=".0%")]
+    )
+    # The cells' colours are the same in both themes, and so is what is legible on them.
+    legible = alt.condition("datum.value > 0.6", alt.value("#000000"), alt.value("#ffffff"))
+    said = base.mark_text(fontSize=11).encode(x=x, y=y, text=alt.Text("value:Q", format=".0%"), color=legible)
+    return alt.layer(drawn, said).properties(height=max(36 * depths, 120))
+
+
+def _accuracy(options: Mapping[str, Any]) -> Any:
+    axis = alt.Axis(tickCount=5, format=".2f")
+    return alt.Y("y:Q", title=options["y"], axis=axis, scale=alt.Scale(zero=False, padding=16))
+
+
+def _legend(values: Sequence[str]) -> Any:
+    """None of a single value: it would say nothing."""
+    return alt.Legend(orient="top", columns=3, labelLimit=180) if len(values) > 1 else None

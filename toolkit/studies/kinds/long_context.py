@@ -1,0 +1,197 @@
+"""`long-context`: facts hidden in long texts, over length and depth."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from toolkit.analysis.findings import Finding, Sample, Statement
+from toolkit.evaluate.needle.figures import middle_of_cells
+from toolkit.evaluate.stored.rows import cells
+from toolkit.report.study_content import Chart, Panel, Row, StudyFigure, Table
+from toolkit.store.evaluations import items_of
+from toolkit.studies import published
+from toolkit.studies.data import StudyData
+from toolkit.studies.kinds.memory_context import contexts
+from toolkit.studies.request import StudyRequest
+from toolkit.studies.scored import Scored, by_place, per_doubling, scored
+from toolkit.studies.study import Study, Subject
+from toolkit.studies.template import evaluated
+
+# Beyond it a grid takes days on a phone.
+_LONGEST = 32768
+_PREFIX = "needle:"
+_LENGTH, _DEPTH, _FOUND = "tokens of the text", "depth, percent", "share found"
+
+# Length, depth from 0 to 1, share found.
+Cell = tuple[int, float, float]
+
+_BY_LENGTH = (
+    Statement(
+        text="Facts in the middle of a text (20 to 70 % deep) are found less often than others",
+        source="survey section 3.4, after Liu et al., 2023",
+        fewest=3,
+        names=("lost",),
+        statistic=lambda draw: 100 * fmean(one["lost"] for _, one in draw),
+        limit=0.0,
+        above=True,
+        of="models and lengths",
+        effect="{:+.1f}".format,
+        unit=" percentage points less in the middle",
+    ),
+    Statement(
+        text="The longer the text, the fewer facts are found",
+        source="survey section 3.4",
+        fewest=3,
+        names=("found",),
+        statistic=lambda draw: per_doubling(draw, "found"),
+        limit=0.0,
+        above=False,
+        of="models and lengths",
+        effect="{:+.1f}".format,
+        unit=" percentage points for a text twice as long",
+    ),
+)
+_LARGER = Statement(
+    text="Larger models find more",
+    source="survey section 3.4",
+    fewest=3,
+    names=("mean",),
+    statistic=lambda draw: per_doubling(draw, "mean"),
+    limit=0.0,
+    above=True,
+    effect="{:+.1f}".format,
+    unit=" percentage points for twice the parameters",
+)
+
+
+def _template(request: StudyRequest, subjects: Sequence[Subject]) -> Mapping[str, Any]:
+    limit = None if request.memory_gb is None else request.memory_gb * 1e9
+    longest = {
+        one.reference: [min(contexts(one.entry, request.quant, limit)[-1], _LONGEST)]
+        for one in subjects
+        if one.entry is not None
+    }
+    return evaluated(request, subjects, {"needle": True}, contexts=longest)
+
+
+def grids(data: StudyData, one: Scored) -> dict[str, list[Cell]]:
+    """Cells of each kind of needle of the latest evaluation, and their mean under "mean"."""
+    found: dict[str, list[Cell]] = {}
+    for task in one.tasks:
+        if task.startswith(_PREFIX):
+            items = items_of(data.store, one.evaluation.id, task, 0)
+            found[task.removeprefix(_PREFIX)] = sorted(cells(items))
+    together: dict[tuple[int, float], list[float]] = defaultdict(list)
+    for grid in found.values():
+        for length, depth, value in grid:
+            together[length, depth].append(value)
+    mean = [(length, depth, fmean(some)) for (length, depth), some in sorted(together.items())]
+    return found | ({"mean": mean} if mean else {})
+
+
+def _figures(data: StudyData) -> list[StudyFigure]:
+    axes = {"x": _LENGTH, "y": _DEPTH, "value": _FOUND}
+    panels = []
+    for one in scored(data):
+        charts = []
+        for kind, grid in grids(data, one).items():
+            rows: list[Row] = [
+                {"x": float(length), "y": 100 * depth, "value": value} for length, depth, value in grid
+            ]
+            charts.append(Chart(kind, "heat", axes, rows, axes))
+        panels.append(Panel(one.label, one.series, charts))
+    text = (
+        "The share of hidden facts that the model names, by the length of the text and by how deep the first "
+        "of them stands. single: one fact; several: three, each asked for; reasoning: three that lead to "
+        "each other; the mean of the three is the survey's score. Its numbers are such means, of other texts."
+    )
+    return [StudyFigure("needles", "Needles in a haystack", text, [*panels, _published_panel()])]
+
+
+def _published_panel() -> Panel:
+    source = published.sources()["needles"]
+    rows: list[Row] = [
+        {"label": str(row["model"]), "series": "published", "value": float(row["mean_percent"]) / 100}
+        for row in published.table("needles")
+    ]
+    chart = Chart("Mean", "bars", {"x": _FOUND}, rows, {"label": "model", "value": _FOUND})
+    return Panel(source.device, str(source), [chart], published=True)
+
+
+def _table(data: StudyData) -> Table:
+    rows = []
+    for one in scored(data):
+        for kind, grid in grids(data, one).items():
+            middle, outside = middle_of_cells([(depth, value) for _, depth, value in grid])
+            lengths = sorted({length for length, _, _ in grid})
+            rows.append(
+                [
+                    one.model,
+                    one.evaluation.quantization,
+                    one.evaluation.place,
+                    kind,
+                    f"{lengths[0]} to {lengths[-1]}",
+                    f"{fmean(value for _, _, value in grid):.1%}",
+                    *("-" if value is None else f"{value:.1%}" for value in (middle, outside)),
+                ]
+            )
+    texts = [(title, False) for title in ("Model", "Quantization", "Place", "Needles")]
+    return Table(
+        (*texts, *((title, True) for title in ("Tokens", "Found", "In the middle", "Elsewhere"))), rows
+    )
+
+
+def samples_by_length(label: str, grid: Sequence[Cell]) -> list[Sample]:
+    """One for each length: what was found, and how much less of it in the middle."""
+    by_length: dict[int, list[tuple[float, float]]] = defaultdict(list)
+    for length, depth, value in grid:
+        by_length[length].append((depth, value))
+    samples = []
+    for length, some in by_length.items():
+        middle, outside = middle_of_cells(some)
+        values = {"found": fmean(value for _, value in some)}
+        if middle is not None and outside is not None:
+            values["lost"] = outside - middle
+        samples.append(Sample(f"{label}, {length} tokens", float(length), values))
+    return samples
+
+
+def _published_samples() -> list[Sample]:
+    return [
+        Sample(str(row["model"]), float(row["parameters"]), {"mean": float(row["mean_percent"]) / 100})
+        for row in published.table("needles")
+    ]
+
+
+def _findings(data: StudyData) -> list[Finding]:
+    found = []
+    for place, some in by_place(scored(data)):
+        lengths, models = [], []
+        for one in some:
+            grid = grids(data, one).get("mean", [])
+            lengths += samples_by_length(one.label, grid)
+            if grid:
+                mean = {"mean": fmean(value for _, _, value in grid)}
+                models.append(Sample(one.label, float(one.parameters), mean, rows=one.evaluation_ids))
+        found += [statement.test(lengths, place) for statement in _BY_LENGTH]
+        found.append(_LARGER.test(models, place, _published_samples()))
+    return found
+
+
+STUDY = Study(
+    name="long-context",
+    title="Long context",
+    question="How well do models find facts in long texts, by length and depth?",
+    survey="section 3.4 of v3",
+    template=_template,
+    figures=_figures,
+    table=_table,
+    findings=_findings,
+    models="Qwen1.5-0.5B,Qwen2-0.5B",
+    protocol="standard",
+    weights="real",
+    takes=("lengths", "depths", "trials"),
+)

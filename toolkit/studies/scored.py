@@ -1,0 +1,115 @@
+"""What studies of models' abilities share: scores of one artifact, wherever its evaluations were taken."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import log2
+from statistics import fmean
+
+from toolkit.analysis.findings import Draw
+from toolkit.evaluate.tasks.figures import main_scores
+from toolkit.evaluate.tasks.presets import group_means
+from toolkit.models.catalogue.entry import Entry
+from toolkit.store.rows import Evaluation, Score
+from toolkit.studies.data import StudyData, catalogue_entry
+
+# The survey's mean where all of its tasks are there, else that of the tasks that are.
+OVERALL = "Acc(Avg)"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One artifact at one place, with everything that was asked of it.
+
+    Attributes:
+        model: its name in the catalogue, or the source's own.
+        entry: of the catalogue, where it has one.
+        evaluation: the latest of its evaluations, for what they have in common.
+        scores: the main one of each task and number of shots.
+        parameters: unique ones.
+        evaluation_ids: all of them, the latest first.
+    """
+
+    model: str
+    entry: Entry | None
+    evaluation: Evaluation
+    scores: tuple[Score, ...]
+    parameters: int
+    evaluation_ids: tuple[str, ...]
+
+    @property
+    def series(self) -> str:
+        """What tells it from the same model in another form or at another place."""
+        one = self.evaluation
+        return f"{one.backend} {one.quantization} on {one.place}"
+
+    @property
+    def label(self) -> str:
+        """Model and quantization."""
+        return f"{self.model} {self.evaluation.quantization}"
+
+    @property
+    def tasks(self) -> list[str]:
+        """What it was asked."""
+        return sorted({one.task for one in self.scores})
+
+    def accuracy(self, task: str, shots: int | None = None) -> float | None:
+        """The score of a task; with several numbers of shots that of the most, unless one is asked for."""
+        found = [one for one in self.scores if one.task == task and shots in (None, one.shots)]
+        return max(found, key=lambda one: one.shots).value if found else None
+
+    def means(self, shots: int | None = None) -> Mapping[str, float]:
+        """The survey's group means as far as their tasks are there, and the mean of all under OVERALL."""
+        values = {task: value for task in self.tasks if (value := self.accuracy(task, shots)) is not None}
+        means = dict(group_means(values))
+        if values:
+            means.setdefault(OVERALL, fmean(values.values()))
+        return means
+
+
+def scored(data: StudyData) -> list[Scored]:
+    """Every artifact that something was asked of, the smallest model first."""
+    sizes = {
+        str(one.result["evaluation"]): int(one.result["unique_parameters"])
+        for one in data.records
+        if one.result and "evaluation" in one.result
+    }
+    groups: dict[tuple[object, ...], list[tuple[Evaluation, Sequence[Score]]]] = defaultdict(list)
+    for stored in data.evaluations:
+        one = stored.evaluation
+        groups[one.artifact_sha256, one.name, one.place_identity].append((one, stored.scores))
+    found = []
+    for members in groups.values():
+        evaluation = members[0][0]
+        entry = catalogue_entry(evaluation.model, data.catalogue)
+        found.append(
+            Scored(
+                model=entry.name if entry else evaluation.model,
+                entry=entry,
+                evaluation=evaluation,
+                scores=tuple(main_scores(score for _, scores in members for score in scores)),
+                parameters=sizes[evaluation.id],
+                evaluation_ids=tuple(one.id for one, _ in members),
+            )
+        )
+    return sorted(found, key=lambda one: (one.parameters, one.label, one.series))
+
+
+def by_place(found: Sequence[Scored]) -> Iterator[tuple[str, list[Scored]]]:
+    """What answered at one place, with the place's name."""
+    places: dict[str, list[Scored]] = defaultdict(list)
+    for one in found:
+        places[one.evaluation.place].append(one)
+    yield from places.items()
+
+
+def per_doubling(draw: Draw, name: str) -> float | None:
+    """Percentage points that a share rises by for twice the x; None where all x are one."""
+    xs = [log2(x) for x, _ in draw]
+    if len(set(xs)) < 2:
+        return None
+    middle = fmean(xs)
+    spread = sum((x - middle) ** 2 for x in xs)
+    return 100 * sum((x - middle) * one[name] for x, (_, one) in zip(xs, draw, strict=True)) / spread
