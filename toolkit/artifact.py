@@ -119,6 +119,13 @@ class Backend(Frozen):
     opset: int | None
 
 
+class WorkPerToken(Frozen):
+    """What one token takes: weights that a decode step reads, arithmetic of a prefill's linears."""
+
+    decode_weights_bytes: int
+    prefill_flops_per_token: int
+
+
 class Parity(Frozen):
     """Agreement with the fp32 transformers model on a fixed prompt set.
 
@@ -174,6 +181,8 @@ class Manifest(Frozen):
     request: dict[str, Any] | None = None
     # Programs that can run it, where not every one of the engine's can.
     runtimes: tuple[str, ...] | None = None
+    # Artifacts made before this was kept do not say.
+    work: WorkPerToken | None = None
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 

@@ -11,6 +11,7 @@ import onnx
 import pytest
 import torch
 from conversions import Convert
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from toolkit.artifact import Artifact
 from toolkit.errors import SourceNotFound
@@ -60,6 +61,18 @@ def test_four_bit_artifact_holds_no_float_copy_of_a_matrix(model_type: str, conv
     assert [vocabulary, hidden] not in floats.values() and [hidden, vocabulary] not in floats.values()
     allowed = ("scales", "cos", "sin", "wpe.weight")
     assert not [name for name in floats if not name.endswith(allowed)]
+
+
+def test_the_manifest_tells_the_work_of_a_token(convert_model: Convert) -> None:
+    work = convert_model("random:llama-tiny", "fp32").manifest.work
+    fields = shipped()["llama-tiny"].config
+    assert work is not None and fields is not None
+    with torch.device("meta"):
+        original = AutoModelForCausalLM.from_config(AutoConfig.for_model(**fields))
+    linears = sum(one.numel() for name, one in original.named_parameters() if "_proj" in name)
+    assert work.prefill_flops_per_token == 2 * linears
+    # The vocabulary is tied: a step multiplies with it once.
+    assert work.decode_weights_bytes == pytest.approx(4 * original.num_parameters(), rel=0.02)
 
 
 def test_tied_vocabulary_is_stored_once(convert_model: Convert) -> None:

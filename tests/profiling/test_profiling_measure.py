@@ -7,12 +7,16 @@ import json
 import pytest
 from slm_process import SlmProcess
 
+from toolkit.devices.discovery import open_device
 from toolkit.devices.local import LocalDevice
 from toolkit.devices.virtual.fleet import VirtualPhone
 from toolkit.errors import DeviceTimeout, ResultInvalid
 from toolkit.profiling.roofline import parse_roofline
+from toolkit.profiling.rows import device_row
 from toolkit.profiling.session.measuring import measure_roofline
 from toolkit.settings import Settings
+from toolkit.store import open_store
+from toolkit.store.rooflines import roofline_of
 
 POINT = {
     "threads": 1,
@@ -33,7 +37,9 @@ SAID = {
 }
 
 
-def test_this_machine_and_a_phone_are_measured(slm: SlmProcess, phone: VirtualPhone) -> None:
+def test_this_machine_and_a_phone_are_measured(
+    slm: SlmProcess, phone: VirtualPhone, settings: Settings
+) -> None:
     for serial in ("local", phone.serial):
         out, err = slm("devices", "measure", serial, "--buffer-mb", "8", "--json").communicate(timeout=120)
         found = json.loads(out or "{}")
@@ -42,6 +48,11 @@ def test_this_machine_and_a_phone_are_measured(slm: SlmProcess, phone: VirtualPh
         assert threads[0] == 1 and threads[-1] == found["cpus"] and threads == sorted(set(threads))
         assert all(value > 0 for point in found["points"] for value in point.values())
         assert found["buffer_bytes"] == 8 << 20 and found["kernels"].startswith("own:")
+        info = open_device(serial, settings).info()
+        with open_store(settings.store_url) as store:
+            kept = roofline_of(store, device_row(info).key)
+        assert kept is not None and kept.points["threads"] == threads
+        assert kept.kernels == found["kernels"]
 
 
 def test_a_device_that_does_not_come_to_an_end_is_given_up(local: LocalDevice, settings: Settings) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import typer
 
 from toolkit.settings import Settings
@@ -18,8 +20,8 @@ def measure(
 ) -> None:
     """Measure a device's memory bandwidth and arithmetic. int8 and float, by the number of threads.
 
-    No model is needed; nothing else should run on the device meanwhile. Nothing is stored.
-    docs/runner.md says how each is measured.
+    No model is needed; nothing else should run on the device meanwhile. It is stored: `slm results show` says
+    how near a run came to it. docs/runner.md says how each is measured.
 
     \b
     Examples:
@@ -29,12 +31,16 @@ def measure(
     from toolkit.cli.text_output import write_text
     from toolkit.devices.discovery import open_device
     from toolkit.devices.selection import chosen_serial
+    from toolkit.profiling.rows import device_row, roofline_row
     from toolkit.profiling.session.measuring import measure_roofline
+    from toolkit.store import open_store
+    from toolkit.store.rooflines import add_roofline
 
     settings = Settings.from_environment()
-    found = measure_roofline(
-        open_device(chosen_serial(device, settings), settings), settings, buffer_mb=buffer_mb
-    )
+    chosen = open_device(chosen_serial(device, settings), settings)
+    with open_store(settings.store_url) as store:
+        found = measure_roofline(chosen, settings, buffer_mb=buffer_mb)
+        add_roofline(store, roofline_row(device_row(chosen.info()), found, time.time_ns()))
     if as_json:
         write_text(found.model_dump_json(by_alias=True, indent=2) + "\n")
         return

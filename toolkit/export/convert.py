@@ -33,7 +33,7 @@ from toolkit.capture.graph import DecoderGraph
 from toolkit.capture.parts import matrix_parts
 from toolkit.capture.patterns import matrix_columns, routers
 from toolkit.capture.rope import rope_table, rope_values
-from toolkit.capture.shape import longest_text
+from toolkit.capture.shape import decoder_shape, longest_text
 from toolkit.capture.skeleton import build_skeleton, tied_names
 from toolkit.compress.adaptation import check_supported, slowness
 from toolkit.compress.fitting import Columns, fitted
@@ -186,6 +186,7 @@ def _converted(
                 ),
                 tools=facts.tool_versions(engine.packages),
                 runtimes=lowered.runtimes,
+                work=facts.work(decoder_shape(graph, layers, tied, source.config), plan, lowered, engine),
                 request=request.recorded(),
             )
             return publish(folder, output, manifest)

@@ -7,18 +7,22 @@ import json
 import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 import toolkit
-from toolkit.artifact import Architecture, Quantization
+from toolkit.artifact import Architecture, Quantization, WorkPerToken
 from toolkit.capture.graph import DecoderGraph
 from toolkit.capture.shape import longest_text
 from toolkit.compress.plan import QuantizationPlan
+from toolkit.engines.spec import EngineSpec
+from toolkit.estimate.stored import quantized_as
 from toolkit.export.lowering import LoweredModel
 from toolkit.models.layers import Layer
+from toolkit.models.shape import DecoderShape
 
 
 def architecture(
@@ -52,6 +56,31 @@ def quantization(plan: QuantizationPlan, model: LoweredModel) -> Quantization:
         embedding=vocabulary.get("embedding", plan.embedding),
         lm_head=vocabulary.get("lm_head", plan.lm_head),
         overrides={name: spec for name, spec in linears.items() if spec != common},
+    )
+
+
+def work(
+    shape: DecoderShape, plan: QuantizationPlan, model: LoweredModel, engine: EngineSpec
+) -> WorkPerToken:
+    """What a token takes, with the quantization that each matrix really got."""
+    by_role = {
+        model.roles[name]: spec for name, spec in model.stored.items() if model.roles[name] != "linear"
+    }
+    stored = quantized_as(
+        shape,
+        replace(
+            plan,
+            overrides=tuple(model.stored.items()),
+            parts=(),
+            embedding=by_role.get("embedding", plan.embedding),
+            lm_head=by_role.get("lm_head", by_role.get("embedding", plan.lm_head)),
+        ),
+    )
+    return WorkPerToken(
+        decode_weights_bytes=engine.storage.resident(shape, stored, tokens=1).decode_bytes,
+        prefill_flops_per_token=round(
+            sum(2 * one.elements * one.used * one.copies for one in shape.matrices if one.role == "linear")
+        ),
     )
 
 

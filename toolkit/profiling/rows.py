@@ -18,6 +18,7 @@ from toolkit.profiling.gate.moments import Moment
 from toolkit.profiling.gate.throttling import Throttling, throttling_by_repetition
 from toolkit.profiling.records import Record, Result
 from toolkit.profiling.request import ProfileRequest
+from toolkit.profiling.roofline import Roofline, RooflinePoint
 from toolkit.profiling.session.ending import Ending
 from toolkit.store.measurements import measurement, quantities
 from toolkit.store.rows import (
@@ -25,6 +26,7 @@ from toolkit.store.rows import (
     Artifact,
     Condition,
     Device,
+    DeviceRoofline,
     Measurement,
     Repetition,
     Run,
@@ -106,6 +108,20 @@ def device_row(info: DeviceInfo) -> Device:
         identity=info.identity,
         name=info.name,
         **{name: facts[name] for name in COMPARABLE_FACTS},
+    )
+
+
+def roofline_row(device: Device, measured: Roofline, created_unix_ns: int) -> DeviceRoofline:
+    """What was measured of a device, as a row."""
+    names = RooflinePoint.model_fields
+    return DeviceRoofline(
+        device_key=device.key,
+        created_unix_ns=created_unix_ns,
+        runner_version=measured.runner_version,
+        kernels=measured.kernels,
+        buffer_bytes=measured.buffer_bytes,
+        passes=measured.passes,
+        points={name: [getattr(point, name) for point in measured.points] for name in names},
     )
 
 

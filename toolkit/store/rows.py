@@ -311,6 +311,23 @@ class StoredRun(RunSummary):
 
 
 @dataclass(frozen=True)
+class DeviceRoofline:
+    """What a device could do at most when it was measured; the same device after an update is another one.
+
+    ``points`` has a list for each of threads, read_bytes_per_second, int8_ops_per_second and
+    float_ops_per_second: one value for each number of threads.
+    """
+
+    device_key: Hash
+    created_unix_ns: Large
+    runner_version: Name
+    kernels: Name
+    buffer_bytes: Large
+    passes: int
+    points: Mapping[str, Sequence[int]]
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """One evaluation of a model on tasks: what was judged, where, and how.
 

@@ -21,6 +21,7 @@ from toolkit.store.rows import (
     Artifact,
     Condition,
     Device,
+    DeviceRoofline,
     Evaluation,
     Measurement,
     Repetition,
@@ -30,7 +31,7 @@ from toolkit.store.rows import (
 )
 
 # The newest migration.
-SCHEMA = "0009"
+SCHEMA = "0010"
 
 metadata = MetaData()
 
@@ -153,4 +154,13 @@ scored_items = Table(
     _of_evaluation(),
     *columns_of(ScoredItem),
     Index("ix_scored_items_of_task", "evaluation_id", "task"),
+)
+
+# Not bound to a run: a device may be measured before anything ran on it.
+rooflines = Table(
+    "rooflines",
+    metadata,
+    _numbered(),
+    *columns_of(DeviceRoofline),
+    Index("ix_rooflines_device_key", "device_key"),
 )

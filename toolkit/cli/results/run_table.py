@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from toolkit.analysis.roofline import RooflineShare
+
 # Of logs and pipes, which have no width of their own.
 _PLAIN_WIDTH = 100
 # Widths of the columns that are wrapped when the table is wider than the line.
@@ -80,11 +82,11 @@ def plain(text: str) -> str:
     return text.replace("[", "\\[")
 
 
-def print_run(stored: StoredRun, tags: Sequence[str]) -> None:
-    """Print one run: facts, figures, repetitions, conditions."""
+def print_run(stored: StoredRun, tags: Sequence[str], share: RooflineShare | None = None) -> None:
+    """Print one run: facts, figures, how near to its device's roofs, repetitions, conditions."""
     console = new_console()
     facts = new_table(show_header=False)
-    for name, value in _facts(stored, tags):
+    for name, value in _facts(stored, tags, share):
         facts.add_row(name, value)
     console.print(facts)
     if stored.repetitions:
@@ -108,7 +110,7 @@ def new_table(*, show_header: bool = True) -> Table:
     return Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), show_header=show_header)
 
 
-def _facts(stored: StoredRun, tags: Sequence[str]) -> list[tuple[str, str]]:
+def _facts(stored: StoredRun, tags: Sequence[str], share: RooflineShare | None) -> list[tuple[str, str]]:
     run, device, artifact = stored.run, stored.device, stored.artifact
     started = datetime.fromtimestamp(run.created_unix_ns // 1_000_000_000, UTC)
     facts = [
@@ -133,6 +135,7 @@ def _facts(stored: StoredRun, tags: Sequence[str]) -> list[tuple[str, str]]:
         ("time to first token", _milliseconds(run.ttft_ns)),
         ("prefill", _rate(run.prefill_tokens_per_second, run.prefill_stdev)),
         ("decode", _rate(run.decode_tokens_per_second, run.decode_stdev)),
+        ("of the roofline", roofline_words(share)),
         ("peak memory", _memory(stored)),
         ("greedy parity", _parity(stored)),
         ("prefill time", breakdown_words(stored, "prefill")),
@@ -181,6 +184,22 @@ def breakdown_words(stored: StoredRun, phase: str) -> str | None:
     if not known or overhead is None:
         return None
     return f"{', '.join(known)} (traced, {overhead:+.0f} % longer)"
+
+
+def roofline_words(share: RooflineShare | None) -> str | None:
+    """Shares of the memory's bandwidth and of the 8-bit products; None where the device was not measured."""
+    if share is None:
+        return None
+    said = [
+        f"{phase} {part:.0%} of {roof / 1e9:.4g} {unit}"
+        for phase, part, roof, unit in (
+            ("decode", share.decode, share.read_bytes_per_second, "GB/s"),
+            ("prefill", share.prefill, share.int8_ops_per_second, "int8 GOP/s"),
+        )
+        if part is not None
+    ]
+    measured = datetime.fromtimestamp(share.measured_unix_ns // 1_000_000_000, UTC)
+    return f"{', '.join(said)} (measured {measured:%Y-%m-%d})" if said else None
 
 
 def _parity(stored: StoredRun) -> str | None:

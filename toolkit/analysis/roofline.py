@@ -1,0 +1,86 @@
+"""How near a run came to what its device can do at most (Williams et al., "Roofline", 2009).
+
+A decode step reads all weights that a token multiplies with, and the states of the text so far: its roof is
+the memory's bandwidth. A prefill multiplies: its roof is the throughput of 8-bit products. Both roofs are
+those that `slm devices measure` found with at most as many threads as the run had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from toolkit.models.layers import Layer, states_of
+from toolkit.store.rooflines import roofline_of
+from toolkit.store.rows import DeviceRoofline, RunSummary
+from toolkit.store.store import Store
+
+_LAYERS = TypeAdapter(tuple[Layer, ...])
+
+
+@dataclass(frozen=True)
+class RooflineShare:
+    """Shares of the roofs, from 0 to about 1; None where a figure is missing.
+
+    Attributes:
+        decode: of the memory's bandwidth.
+        prefill: of the throughput of 8-bit products.
+        read_bytes_per_second, int8_ops_per_second: the roofs.
+        measured_unix_ns: when they were.
+    """
+
+    decode: float | None
+    prefill: float | None
+    read_bytes_per_second: int
+    int8_ops_per_second: int
+    measured_unix_ns: int
+
+
+def roofline_share(store: Store, run: RunSummary) -> RooflineShare | None:
+    """How near a run came to its device's roofs.
+
+    None where the device was never measured, where the artifact was made before manifests told the work of a
+    token, and for a device in emulation, whose CPU is none.
+    """
+    roof = roofline_of(store, run.device.key)
+    manifest = store.manifest(run.artifact.sha256)
+    if roof is None or run.device.emulated or not manifest.get("work"):
+        return None
+    bandwidth = _most(roof, "read_bytes_per_second", run.run.threads)
+    products = _most(roof, "int8_ops_per_second", run.run.threads)
+    if bandwidth is None or products is None:
+        return None
+    return RooflineShare(
+        _decode_share(run, manifest, bandwidth),
+        _prefill_share(run, manifest["work"], products),
+        bandwidth,
+        products,
+        roof.created_unix_ns,
+    )
+
+
+def _most(roof: DeviceRoofline, name: str, threads: int | None) -> int | None:
+    """The best with at most so many threads; 0 or None for however many there are."""
+    pairs = zip(roof.points["threads"], roof.points[name], strict=True)
+    return max((value for count, value in pairs if not threads or count <= threads), default=None)
+
+
+def _decode_share(run: RunSummary, manifest: Mapping[str, Any], bandwidth: int) -> float | None:
+    rate = run.run.decode_tokens_per_second
+    try:
+        layers = _LAYERS.validate_python(manifest["architecture"]["layers"])
+    except (ValidationError, KeyError):
+        return None
+    if rate is None:
+        return None
+    text = run.run.depth + run.run.prompt_tokens + run.run.generate_tokens // 2
+    states = sum(state.size_bytes(text) for state in states_of(layers))
+    return rate * (int(manifest["work"]["decode_weights_bytes"]) + states) / bandwidth
+
+
+def _prefill_share(run: RunSummary, work: Mapping[str, Any], products: int) -> float | None:
+    rate = run.run.prefill_tokens_per_second
+    return None if rate is None else rate * int(work["prefill_flops_per_token"]) / products
