@@ -24,7 +24,10 @@ from toolkit.devices.virtual.fleet import VirtualPhone
 from toolkit.devices.virtual.spec import PhoneSpec
 from toolkit.errors import BadLogits, RunnerFailed
 from toolkit.evaluate.host_scorer import HostScorer
+from toolkit.evaluate.on_device.asking import Asking
+from toolkit.evaluate.on_device.kept import KeptAnswers
 from toolkit.evaluate.on_device.runner_scorer import LinkPatience, RunnerScorer
+from toolkit.evaluate.on_device.sampled import compared, sample_again
 from toolkit.evaluate.on_device.wire import answer_of, request_lines
 from toolkit.evaluate.scoring import (
     Answer,
@@ -35,6 +38,7 @@ from toolkit.evaluate.scoring import (
     ScoreRequest,
 )
 from toolkit.evaluate.subject import subject_of
+from toolkit.progress import silent
 from toolkit.settings import Settings
 
 
@@ -94,6 +98,30 @@ def test_a_phone_answers_as_this_host_does(
     here = answers(RunnerScorer(LocalDevice(settings), quantized, settings), asked)
     there = answers(RunnerScorer(open_device(phone.serial, settings), quantized, settings), asked)
     assert_alike(there, here, within=1e-6)
+
+
+def test_a_sample_is_asked_again_on_a_phone(
+    phone: VirtualPhone, quantized: Artifact, settings: Settings, tmp_path: Path
+) -> None:
+    def asking(serial: str) -> Asking:
+        device = open_device(serial, settings)
+        kept = KeptAnswers(tmp_path / f"{serial}.jsonl")
+        return Asking(lambda: RunnerScorer(device, quantized, settings), kept, silent)
+
+    here, there = asking("local"), asking(phone.serial)
+    here.answers(questions())
+    found = sample_again(here, there, "the phone", 3, seed=1)
+    assert (found.n, found.same, there.asked) == (3, 3, 3)
+    assert found.max_difference is None or found.max_difference < 1e-6
+
+
+def test_a_sample_counts_what_differs() -> None:
+    asked: list[Request] = [ScoreRequest((1, 2), 1), ScoreRequest((1, 3), 1), ContinueRequest((1,), 2)]
+    here: list[Answer] = [ScoreAnswer((-1.0,), True), ScoreAnswer((-2.0,), False), ContinueAnswer((5, 6))]
+    there: list[Answer] = [ScoreAnswer((-1.5,), False), ScoreAnswer((-2.0,), False), ContinueAnswer((5, 7))]
+    found = compared(asked, here, there, "there")
+    assert (found.n, found.same, found.max_difference) == (3, 1, 0.5)
+    assert compared(asked[2:], here[2:], here[2:], "there").max_difference is None
 
 
 def test_a_cut_link_costs_no_answer(

@@ -54,6 +54,7 @@ def evaluate(
       slm evaluate artifacts/model --text book.txt --source model.gguf --json
       slm evaluate artifacts/smollm2 --tasks arc_easy,hellaswag --shots 5 --limit 200
       slm evaluate artifacts/smollm2 --tasks quick --device R5CT1234567
+      slm evaluate artifacts/smollm2 --tasks survey --device R5CT1234567 --sample-on-device 100
       slm evaluate HuggingFaceTB/SmolLM2-135M-Instruct --tasks my_task --include-path tasks
       slm evaluate artifacts/smollm2 --needle --lengths 512,1024,2048
       slm evaluate --tasks survey --fetch-only
@@ -153,5 +154,11 @@ def _print_tasks(figures: TaskFigures) -> None:
         kept = "" if score.filter == "none" else f" ({score.filter})"
         figure = f"{score.metric}{kept} {score.value:.4f}{error}"
         print(f"  {score.task}, {score.shots} shots: {figure}, n = {score.n}")
+    if figures.sampled is not None:
+        one = figures.sampled
+        apart = (
+            "" if one.max_difference is None else f", log-probabilities up to {one.max_difference:.2g} apart"
+        )
+        print(f"  on {one.where}: {one.same} of {one.n} questions answered alike{apart}")
     for name, value in figures.means.items():
         print(f"  {name}: {value:.4f}")

@@ -62,6 +62,10 @@ class TaskRequest(PlacedRequest):
     ] = None
     limit: Annotated[Count | None, Option("Items of each task. Default: all.")] = None
     include_path: Annotated[Path | None, Option("A folder with YAML files of tasks of one's own.")] = None
+    sample_on_device: Annotated[
+        Count | None,
+        Option("Ask all questions on this machine, and N of them on --device as well, to compare."),
+    ] = None
     truncate: Annotated[Flag, Option("Cut prompts that are longer than the context at their beginning.")] = (
         False
     )

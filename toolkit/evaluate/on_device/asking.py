@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
@@ -35,6 +35,7 @@ class Asking:
         kept: answers of earlier times.
         progress: called with (questions answered, questions) that were not known from before.
         asked: different questions so far.
+        requests: those questions.
         answered: those of them that were not known from before.
     """
 
@@ -43,6 +44,7 @@ class Asking:
     progress: ProgressCallback
     asked: int = 0
     answered: int = 0
+    requests: dict[Request, None] = field(default_factory=dict)
     _scorer: Scorer | None = None
 
     def answers(self, requests: Sequence[Request]) -> list[Answer]:
@@ -53,6 +55,7 @@ class Asking:
         """
         different = dict.fromkeys(requests)
         self.asked += len(different)
+        self.requests |= different
         fresh = [one for one in different if self.kept.get(one) is None]
         done = 0
         self.progress(0, len(fresh))

@@ -9,7 +9,7 @@ from toolkit.evaluate.request import NeedleRequest, PlacedRequest, TaskRequest, 
 from toolkit.evaluate.stored.rows import needle_rows, task_rows, text_rows
 from toolkit.evaluate.subject import Subject, source_of, subject_of_source
 from toolkit.evaluate.tasks.figures import TaskFigures
-from toolkit.evaluate.tasks.run import evaluate_tasks
+from toolkit.evaluate.tasks.run import evaluate_tasks, placed_here
 from toolkit.evaluate.text import TextFigures, evaluate_text
 from toolkit.progress import ProgressCallback, silent
 from toolkit.settings import Settings
@@ -65,7 +65,7 @@ def keep_tasks(
         ToolkitError: see :mod:`toolkit.evaluate.tasks.run`.
     """
     figures = evaluate_tasks(subject, request, settings, progress=progress)
-    place = place_of(subject, request, settings)
+    place = place_of(subject, placed_here(request), settings)
     add_evaluation(store, *task_rows(subject, figures, place, identity or new_run_id()))
     return figures
 

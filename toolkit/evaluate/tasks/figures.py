@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 from pydantic import Field
 
 from toolkit.artifact import Frozen
+from toolkit.evaluate.on_device.sampled import Sampled
 from toolkit.evaluate.tasks.presets import group_means
 
 # Of several metrics, the one that stands for a task.
@@ -59,6 +60,7 @@ class TaskFigures(Frozen):
         settings: limit, seed, and whether prompts were cut.
         versions: of harness, data sets' library, and engine.
         asked, answered: different questions, and those of them that were not known from before.
+        sampled: how the answers to some of them differ on a device; None where that was not asked.
     """
 
     target: str
@@ -71,6 +73,7 @@ class TaskFigures(Frozen):
     asked: int
     answered: int
     seconds: float
+    sampled: Sampled | None = None
     items: list[Item] = Field(default_factory=list, repr=False)
 
     def main_scores(self) -> list[TaskScore]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from toolkit.errors import UsageError
 from toolkit.evaluate.on_device.asking import UNKNOWN_CONTEXT, asking, where
+from toolkit.evaluate.on_device.sampled import sample_again
 from toolkit.evaluate.request import TaskRequest
 from toolkit.evaluate.subject import Subject
 from toolkit.evaluate.tasks import harness
@@ -95,7 +96,8 @@ def evaluate_tasks(
     tasks = harness.Tasks(request.include_path)
     # What is wrong with a task shows before a model is loaded.
     loaded = [list(_top_level(tasks.load(one.tasks))) for one in work.rounds]
-    questions = asking(subject, request, settings, progress)
+    asked = placed_here(request)
+    questions = asking(subject, asked, settings, progress)
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slm-tokenizer-")))
         model = ScoredModel(
@@ -122,10 +124,15 @@ def evaluate_tasks(
             )
             scores += scores_of(results)
             items += items_of(results)
+    sampled = None
+    if request.sample_on_device is not None:
+        there = asking(subject, request, settings, progress)
+        device = where(subject, request)
+        sampled = sample_again(questions, there, device, request.sample_on_device, request.seed)
     return TaskFigures(
         target=subject.name,
         artifact_sha256=subject.artifact.manifest.sha256 if subject.artifact else None,
-        where=where(subject, request),
+        where=where(subject, asked),
         scores=scores,
         means=means_of(scores) if len(work.rounds) <= 2 else {},
         settings={"limit": work.limit, "seed": request.seed, "truncate": request.truncate},
@@ -133,8 +140,25 @@ def evaluate_tasks(
         asked=questions.asked,
         answered=questions.answered,
         seconds=round(time.monotonic() - started, 3),
+        sampled=sampled,
         items=items,
     )
+
+
+def placed_here(request: TaskRequest) -> TaskRequest:
+    """The request as its questions are asked: on this machine, where a device answers a sample alone.
+
+    Raises:
+        UsageError: a sample without a device.
+    """
+    if request.sample_on_device is None:
+        return request
+    if request.device is None:
+        raise UsageError(
+            "--sample-on-device compares a device with this machine",
+            next_step="Say which: --device SERIAL.",
+        )
+    return request.model_copy(update={"device": None})
 
 
 def _top_level(loaded: dict[str, Any]) -> list[Any]:

@@ -1,0 +1,48 @@
+"""An evaluation that is killed comes to the same scores."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from own_tasks import write_tasks
+from recipe_process import SlmRecipe
+
+from toolkit.artifact import Artifact
+
+
+@pytest.mark.soak
+def test_ten_random_kills_change_no_score(quantized: Artifact, tmp_path: Path) -> None:
+    tasks = write_tasks(tmp_path / "tasks", items=200)
+    asked = (quantized.path, "--tasks", "own_letters,own_writing", "--include-path", tasks, "--shots", "1")
+
+    def slm(folder: str) -> SlmRecipe:
+        """With kept answers and a store of its own."""
+        home = tmp_path / folder
+        (home / "cache").mkdir(parents=True)
+        return SlmRecipe(home, {"SLM_CACHE_DIR": str(home / "cache")}, verb="evaluate")
+
+    def scores(said: str) -> list[dict[str, object]]:
+        return [dict(one) for one in json.loads(said)["scores"]]
+
+    whole = slm("whole")
+    started = time.monotonic()
+    done = whole.run(*asked, "--json", timeout_s=1200)
+    took = time.monotonic() - started
+    assert done.returncode == 0, done.stderr
+    killed, chance = slm("killed"), random.Random(0)
+    for _ in range(10):
+        process = killed.start(*asked, "--json")
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=chance.uniform(0.1, 1.0) * took)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    again = killed.run(*asked, "--json", timeout_s=1200)
+    assert again.returncode == 0, again.stderr
+    assert scores(again.stdout) == scores(done.stdout)
