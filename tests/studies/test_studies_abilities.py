@@ -161,8 +161,11 @@ def slm_study(tmp_path: Path) -> Iterator[SlmRecipe]:
 
 
 def test_needles_and_scores_become_reports(slm_study: SlmRecipe) -> None:
-    asked = ("--models", "llama-tiny", "--quant", "8da8w", "--protocol", "smoke")
-    needles = ("long-context", *asked, "--lengths", "128,200", "--depths", "0,50", "--trials", "1")
+    # Facts and question alone take 300 bytes, and a random model's tokens are bytes.
+    config = dict(shipped()["llama-tiny"].config or {}) | {"max_position_embeddings": 600}
+    file = slm_study.write(json.dumps(config), "config.json")
+    asked = ("--models", f"random:{file}", "--quant", "8da8w", "--protocol", "smoke")
+    needles = ("long-context", *asked, "--lengths", "400,500", "--depths", "0,50", "--trials", "1")
     done = slm_study.json("run", *needles)
     assert done["exit_code"] == 0 and done["failed"] == []
     out = slm_study.folder / "out.json"
@@ -170,7 +173,7 @@ def test_needles_and_scores_become_reports(slm_study: SlmRecipe) -> None:
     [own, published] = json.loads(out.read_text())["figures"][0]["panels"]
     assert [chart["title"] for chart in own["charts"]] == ["single", "several", "reasoning", "mean"]
     assert {(row["x"], row["y"]) for row in own["charts"][0]["rows"]} == {
-        (length, depth) for length in (128.0, 200.0) for depth in (0.0, 50.0)
+        (length, depth) for length in (400.0, 500.0) for depth in (0.0, 50.0)
     }
     assert published["published"] and len(published["charts"][0]["rows"]) == 4
     again = slm_study.json("run", *needles)
