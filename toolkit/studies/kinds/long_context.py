@@ -9,6 +9,7 @@ from typing import Any
 
 from toolkit.analysis.findings import Finding, Sample, Statement
 from toolkit.evaluate.needle.figures import middle_of_cells
+from toolkit.evaluate.needle.haystack import KINDS
 from toolkit.evaluate.stored.rows import cells
 from toolkit.report.study_content import Chart, Panel, Row, StudyFigure, Table
 from toolkit.store.evaluations import items_of
@@ -22,7 +23,6 @@ from toolkit.studies.template import evaluated
 
 # Beyond it a grid takes days on a phone.
 _LONGEST = 32768
-_PREFIX = "needle:"
 _LENGTH, _DEPTH, _FOUND = "tokens of the text", "depth, percent", "share found"
 
 # Length, depth from 0 to 1, share found.
@@ -80,10 +80,9 @@ def _template(request: StudyRequest, subjects: Sequence[Subject]) -> Mapping[str
 def grids(data: StudyData, one: Scored) -> dict[str, list[Cell]]:
     """Cells of each kind of needle of the latest evaluation, and their mean under "mean"."""
     found: dict[str, list[Cell]] = {}
-    for task in one.tasks:
-        if task.startswith(_PREFIX):
-            items = items_of(data.store, one.evaluation.id, task, 0)
-            found[task.removeprefix(_PREFIX)] = sorted(cells(items))
+    for kind in KINDS:
+        if items := items_of(data.store, one.evaluation.id, f"needle:{kind}", 0):
+            found[kind] = sorted(cells(items))
     together: dict[tuple[int, float], list[float]] = defaultdict(list)
     for grid in found.values():
         for length, depth, value in grid:
