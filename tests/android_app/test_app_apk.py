@@ -11,7 +11,7 @@ import pytest
 
 from toolkit.app.android_tools import AndroidTools, find_tools
 from toolkit.app.apk import add_aligned, build_check_apk
-from toolkit.app.apk_check import check_apk, exported_components
+from toolkit.app.apk_check import PERMISSIONS, check_apk, exported_components
 from toolkit.app.source import app_source, versions
 from toolkit.errors import BuildFailed
 from toolkit.settings import Settings
@@ -34,12 +34,13 @@ def apk(tools: AndroidTools, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_check_apk(tmp_path_factory.mktemp("apk") / "check.apk", Settings.from_environment())
 
 
-def test_the_apk_asks_for_nothing_and_guards_its_doors(apk: Path, tools: AndroidTools) -> None:
+def test_the_apk_asks_no_user_for_anything_and_guards_its_doors(apk: Path, tools: AndroidTools) -> None:
     facts = check_apk(apk, tools)
-    assert facts.permissions == ()
+    assert set(facts.permissions) == PERMISSIONS and not any("INTERNET" in one for one in PERMISSIONS)
     assert facts.exported == {
         "slm.toolkit.app.MainActivity": None,
         "slm.toolkit.app.RunActivity": "android.permission.DUMP",
+        "slm.toolkit.app.RunService": "android.permission.DUMP",
         "slm.toolkit.app.RunsProvider": "android.permission.DUMP",
     }
     assert facts.libraries == ("lib/arm64-v8a/libonnxruntime.so", "lib/x86_64/libonnxruntime.so")

@@ -16,9 +16,11 @@ from virtual_phones import running_phone
 
 from toolkit.app.emulated_app import build_emulated_app
 from toolkit.artifact import Artifact
+from toolkit.devices.discovery import open_device
 from toolkit.devices.virtual.fleet import VirtualPhone
 from toolkit.devices.virtual.spec import PhoneSpec
 from toolkit.errors import BuildFailed
+from toolkit.runtime.bundle import Bundle
 from toolkit.settings import Settings
 from toolkit.store import open_store
 from toolkit.store.rows import StoredRun
@@ -30,7 +32,9 @@ APP = "data/app/slm.toolkit.app"
 
 
 @pytest.fixture(scope="module")
-def app_phone(adb_server: AdbServer, phones_home: Settings) -> Iterator[VirtualPhone]:
+def app_phone(adb_server: AdbServer, phones_home: Settings, bundle: Bundle) -> Iterator[VirtualPhone]:
+    # The shell's runner is built here as well, not within the time of a test.
+    assert bundle.path.is_dir()
     try:
         build_emulated_app(phones_home)
     except BuildFailed as error:
@@ -125,6 +129,43 @@ def test_a_run_in_the_app_is_stored_and_never_mixed_with_the_shells(
     assert process.returncode == 0 and "app" in out, err
 
 
+def test_doctor_knows_the_app(slm: SlmProcess, installed: VirtualPhone, artifact: Artifact) -> None:
+    def found() -> dict[str, tuple[str, str]]:
+        out, _ = slm("doctor", "-d", installed.serial, "--json").communicate(timeout=120)
+        lines = [line for line in json.loads(out) if line["check"].startswith("app")]
+        return {line["check"]: (line["level"], line["found"]) for line in lines}
+
+    succeed(slm, "push", artifact.path, "-d", installed.serial)
+    assert found() == {"app": ("ok", "0.1.0"), "app reads": ("ok", "what slm push puts there")}
+    # A phone that keeps adb's files from apps.
+    script = installed.root / APP / "emulated"
+    whole = script.read_text()
+    script.write_text('[ "$4" = probe ] || [ "$6" != probe ] || { echo "{readable=false}"; exit; }\n' + whole)
+    kept = found()
+    script.write_text('echo "Result: Bundle[{contract=0, version=0.0.1}]"\n')
+    old = found()
+    script.write_text(whole)
+    assert kept["app reads"][0] == "warn" and "keeps adb's files from apps" in kept["app reads"][1]
+    assert old["app"][0] == "warn" and "version 0 of the contract" in old["app"][1]
+
+
+@pytest.mark.soak
+def test_an_app_that_freezes_is_ended_in_time(
+    slm: SlmProcess, installed: VirtualPhone, artifact: Artifact, settings: Settings
+) -> None:
+    limited = [*ENDLESS_FLAGS, "--runner", "app", "--timeout", "20"]
+    process = slm("profile", artifact.path, "-d", installed.serial, *limited)
+    runs = installed.root / "data/data/slm.toolkit.app/runs"
+    wait_for(lambda: list(runs.glob("*/stdout")), timeout_s=120)
+    for pid in app_pids():
+        os.kill(pid, signal.SIGSTOP)
+    process.communicate(timeout=120)
+    assert process.returncode != 0
+    [run] = stored(settings)
+    assert run.run.status == "timeout"
+    wait_for(lambda: not app_pids())
+
+
 def test_an_app_killed_for_memory_brings_no_figures(
     slm: SlmProcess, installed: VirtualPhone, artifact: Artifact, settings: Settings
 ) -> None:
@@ -138,6 +179,34 @@ def test_an_app_killed_for_memory_brings_no_figures(
     [run] = stored(settings)
     assert (run.run.status, run.run.decode_tokens_per_second) == ("oom_killed", None)
     assert left_on(installed) == []
+
+
+def test_a_run_ends_when_another_app_comes_in_front_and_a_service_does_not(
+    slm: SlmProcess, installed: VirtualPhone, artifact: Artifact, settings: Settings
+) -> None:
+    runs = installed.root / "data/data/slm.toolkit.app/runs"
+    device = open_device(installed.serial, settings)
+    home = ["am", "start", "-a", "android.intent.action.MAIN", "-c", "android.intent.category.HOME"]
+
+    process = slm("profile", artifact.path, "-d", installed.serial, *ENDLESS_FLAGS, "--runner", "app")
+    wait_for(lambda: list(runs.glob("*/stdout")), timeout_s=120)
+    device.shell(home, timeout_s=30)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 9 and "left the foreground" in err and "--app-state service" in err
+    [run] = stored(settings)
+    assert (run.run.status, run.run.exit_code) == ("left_foreground", 12)
+    assert run.run.decode_tokens_per_second is None and left_on(installed) == []
+
+    in_service = [*IN_APP, "--app-state", "service", "--repetitions", "40"]
+    process = slm("profile", artifact.path, "-d", installed.serial, *in_service, "--json")
+    wait_for(lambda: list(runs.glob("*/stdout")), timeout_s=120)
+    device.shell(home, timeout_s=30)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    [shown] = json.loads(out)
+    assert shown["run"]["settings"] == {"runner": "app", "app_state": "service"}
+    raw = settings.data_dir / "raw" / shown["run"]["id"] / "app.jsonl"
+    assert {json.loads(line)["app_state"] for line in raw.read_text().splitlines()} == {"service"}
 
 
 def test_ctrl_c_ends_the_app(

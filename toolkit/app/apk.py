@@ -53,9 +53,13 @@ def build_check_apk(target: Path, settings: Settings) -> Path:
 
 
 def manifest_text(source: Path) -> str:
-    """The manifest with the package that Gradle would add."""
+    """The manifest with the package that Gradle would add.
+
+    Debian's framework resources are of API 29 and do not know a service's type "specialUse"; Android's do.
+    """
     text = (source / "app" / "src" / "main" / "AndroidManifest.xml").read_text(encoding="utf-8")
     application = versions(source)["applicationId"]
+    text = re.sub(r"\s*android:foregroundServiceType=\"specialUse\"", "", text)
     return re.sub(r"<manifest ", f'<manifest package="{application}" ', text, count=1)
 
 

@@ -17,6 +17,11 @@ from toolkit.runtime.elf import read_elf
 
 _PAGE = 16384
 _GUARD = "android.permission.DUMP"
+# Of a run behind other apps; no user is asked for one of them.
+PERMISSIONS = frozenset(
+    f"android.permission.{name}"
+    for name in ("FOREGROUND_SERVICE", "FOREGROUND_SERVICE_SPECIAL_USE", "WAKE_LOCK")
+)
 
 
 @dataclass(frozen=True)
@@ -40,8 +45,8 @@ def check_apk(apk: Path, tools: AndroidTools) -> ApkFacts:
     """Read an APK and refuse what no APK of the app may be.
 
     Raises:
-        BuildFailed: a permission, an exported component without a guard, a library that is not aligned to
-            pages of 16 KB, or a native method that the bridge does not have.
+        BuildFailed: another permission, an exported component without a guard, a library that is not aligned
+            to pages of 16 KB, or a native method that the bridge does not have.
     """
     permissions = tuple(
         re.findall(
@@ -50,7 +55,7 @@ def check_apk(apk: Path, tools: AndroidTools) -> ApkFacts:
     )
     tree = run_tool([tools.aapt2, "dump", "xmltree", "--file", "AndroidManifest.xml", apk], "aapt2")
     exported = exported_components(tree)
-    problems = [f"asks for {name}" for name in permissions]
+    problems = [f"asks for {name}" for name in permissions if name not in PERMISSIONS]
     launcher = f"{versions(app_source())['applicationId']}.MainActivity"
     for name, guard in exported.items():
         if guard != _GUARD and name != launcher:

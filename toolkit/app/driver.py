@@ -11,6 +11,8 @@ from toolkit.errors import DeviceNotReady
 
 # What the engine runs in: a process of adb's shell, or an app's.
 Runner = Literal["shell", "app"]
+# What keeps the app's process going: the activity in front, or a foreground service behind other apps.
+AppState = Literal["activity", "service"]
 
 PACKAGE = "slm.toolkit.app"
 # What host and app agree on; slm.toolkit.core.CONTRACT is the app's.
@@ -20,12 +22,14 @@ APP_RESULT = "@run/result.jsonl"
 _QUICK_S = 60.0
 
 # Runs under the launcher of every run (profiling/session/launch.py), in the run's folder, and does what the
-# runner would: says its lines, leaves its result, ends with its exit code. $1 is the app, $2 the engine, the
-# rest the runner's command line. The app reads what lies in the run's folder as another user.
+# runner would: says its lines, leaves its result, ends with its exit code. $1 is the app, $2 the engine, $3
+# the app's state, the rest the runner's command line. The app reads what lies in the run's folder as another
+# user. Android has a service started after it has said so.
 _RUN = """
 app=$1
 engine=$2
-shift 2
+app_state=$3
+shift 3
 run=${PWD##*/}
 uri=content://$app.runs
 fail() { echo "slm-app: error: $1" >&2; exit 13; }
@@ -33,9 +37,6 @@ chmod 755 . && chmod 644 ./* 2>/dev/null
 printf '%s\\0' slm-app/1 "$engine" "$@" >arguments
 echo "$app" >app
 content write --uri "$uri/$run/arguments" <arguments >&2
-am start -W -n "$app/$app.RunActivity" --es run_id "$run" >started 2>&1
-grep -q '^Status: ok' started || fail "the app does not start: $(tail -n 1 started)"
-content read --uri "$uri/$run/stdout"
 state() {
   said=$(content call --uri "$uri" --method state --arg "$run" 2>&1)
   case "$said" in
@@ -43,6 +44,21 @@ state() {
     *) fail "the app does not say what became of the run: $said" ;;
   esac
 }
+if [ "$app_state" = service ]; then
+  am start-foreground-service -n "$app/$app.RunService" --es run_id "$run" >started 2>&1
+  if grep -q '^Error' started || ! grep -q '^Starting service' started; then
+    fail "the app does not start: $(tail -n 1 started)"
+  fi
+  for attempt in 1 2 3 4 5 6 7 8 9 10; do
+    state
+    [ "$said" = "13 not_started" ] || break
+    sleep 1
+  done
+else
+  am start -W -n "$app/$app.RunActivity" --es run_id "$run" >started 2>&1
+  grep -q '^Status: ok' started || fail "the app does not start: $(tail -n 1 started)"
+fi
+content read --uri "$uri/$run/stdout"
 state
 while [ "$said" = running ]; do sleep 1; state; done
 content read --uri "$uri/$run/stderr" >&2
@@ -51,7 +67,7 @@ code=${said%% *}
 if [ "$code" = 0 ] && [ "$1" = profile ]; then
   content read --uri "$uri/$run/result.jsonl" >result.jsonl.part && mv result.jsonl.part result.jsonl
 fi
-[ "${said#* }" = runner ] || [ "$code" = 0 ] || echo "slm-app: error: the app's process ended: ${said#* }" >&2
+[ "${said#* }" = runner ] || [ "$code" = 0 ] || echo "slm-app: error: the run ended: ${said#* }" >&2
 content delete --uri "$uri/$run" >&2
 exit "$code"
 """
@@ -61,6 +77,11 @@ _INFO = """
 pm path "$1" || exit 0
 content call --uri "content://$1.runs" --method info 2>&1
 sha256sum $(pm path "$1" | head -n 1 | cut -d: -f2)
+"""
+# $1 is the app, $2 a path.
+_PROBE = """
+[ -e "$2" ] || { echo absent; exit; }
+content call --uri "content://$1.runs" --method probe --arg "$2" 2>&1
 """
 _CONTRACT = re.compile(r"\bcontract=(\d+)")
 _VERSION = re.compile(r"\bversion=([^,}\s]+)")
@@ -96,6 +117,17 @@ def installed_app(device: Device) -> InstalledApp | None:
     return InstalledApp(version[1], int(contract[1]), sha256[1])
 
 
+def app_reads(device: Device, path: str) -> bool | None:
+    """Whether the app can read a file or folder; None where there is none, or the app does not say.
+
+    Raises:
+        DeviceError: the device cannot be reached.
+    """
+    said = device.shell(["sh", "-c", _PROBE, "slm-app-probe", PACKAGE, path], timeout_s=_QUICK_S).stdout
+    answer = re.search(r"\breadable=(true|false)\b", said)
+    return None if answer is None else answer[1] == "true"
+
+
 def needed_app(device: Device) -> InstalledApp:
     """The app on a device, of the version that this toolkit speaks to.
 
@@ -117,6 +149,6 @@ def needed_app(device: Device) -> InstalledApp:
     return app
 
 
-def app_command(engine: str) -> tuple[str, ...]:
+def app_command(engine: str, state: AppState) -> tuple[str, ...]:
     """What takes the place of the runner's command: it runs on the device, in the run's folder."""
-    return ("sh", "-c", _RUN, "slm-app-run", PACKAGE, engine)
+    return ("sh", "-c", _RUN, "slm-app-run", PACKAGE, engine, state)

@@ -39,16 +39,17 @@ case "$1" in
   start)
     folder=$data/runs/$2
     [ -f "$folder/arguments" ] || exit 1
-    rm -f "$data/end" "$data/pid"
+    rm -f "$data/end" "$data/pid" "$data/home"
     (
       trap '' HUP
-      jvm run "$data" {version} "$2" >/dev/null 2>>"$folder/stderr" </dev/null &
+      jvm run "$data" {version} "$2" "$3" >/dev/null 2>>"$folder/stderr" </dev/null &
       echo $! >"$data/pid"
       wait $!
       echo $? >"$data/end"
     ) >/dev/null 2>&1 </dev/null &
     while [ ! -s "$data/pid" ]; do sleep 0.05; done
     ;;
+  home) touch "$data/home" ;;
   content) shift; jvm content "$data" {version} "$@" ;;
   stop) [ -f "$data/pid" ] && kill -9 "$(cat "$data/pid")" 2>/dev/null ;;
 esac

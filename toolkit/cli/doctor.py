@@ -72,6 +72,7 @@ def _serials(named: list[str], settings: Settings) -> list[str]:
 
 
 def _look_at(serial: str, artifact: Artifact | None, settings: Settings) -> list[Finding]:
+    from toolkit.care.app_findings import app_findings
     from toolkit.care.device_findings import device_facts, device_findings
     from toolkit.care.finding import Finding
     from toolkit.devices.discovery import open_device
@@ -80,14 +81,11 @@ def _look_at(serial: str, artifact: Artifact | None, settings: Settings) -> list
 
     try:
         opened = open_device(serial, settings)
-        facts = device_facts(opened)
-        return device_findings(
-            opened.info(),
-            facts,
-            opened.readings(),
-            host=host_id(settings.data_dir / "locks"),
-            artifact=artifact,
+        facts, info = device_facts(opened), opened.info()
+        found = device_findings(
+            info, facts, opened.readings(), host=host_id(settings.data_dir / "locks"), artifact=artifact
         )
+        return found + (app_findings(opened) if info.kind == "adb" else [])
     except DeviceError as error:
         return [Finding(serial, "state", "fail", error.what, error.next_step)]
 

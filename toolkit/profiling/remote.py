@@ -32,9 +32,14 @@ STDERR = "stderr"
 GATE_TOKEN = "open-"
 
 
+def artifacts_dir(device: Device) -> str:
+    """Folder that holds one folder per artifact."""
+    return f"{device.workdir}/artifacts"
+
+
 def artifact_dir(device: Device, artifact_sha256: str) -> str:
     """Folder of an artifact."""
-    return f"{device.workdir}/artifacts/{artifact_folder(artifact_sha256)}"
+    return f"{artifacts_dir(device)}/{artifact_folder(artifact_sha256)}"
 
 
 def artifact_folder(artifact_sha256: str) -> str:

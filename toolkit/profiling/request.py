@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from toolkit.app.driver import Runner
+from toolkit.app.driver import AppState, Runner
 from toolkit.artifact import Artifact
 from toolkit.errors import UsageError
 from toolkit.profiling.energy_options import EnergyOptions
@@ -56,6 +56,7 @@ class ProfileRequest(Request):
         affinity: CPUs that the runner may use, or a text like "0,2,4-7"; empty for all.
         prefill_chunk: prompt tokens per prefill call; 0 for all at once.
         runner: what the engine runs in. Runs of the two are never compared unless that is what is asked.
+        app_state: what keeps the app's process going, of a run in the app.
         kernels: whose kernels multiply with quantized weights, or which set of the runner's; None leaves the
             choice to the runner. A device that cannot run the set refuses.
         gate: what the device must meet before each repetition; its name alone stands for its limits.
@@ -123,6 +124,14 @@ class ProfileRequest(Request):
             label="in {}".format,
         ),
     ] = "shell"
+    app_state: Annotated[
+        AppState,
+        Option(
+            "With --runner app: the activity in front, or a foreground service behind other apps.",
+            recipe="axis",
+            label="{}".format,
+        ),
+    ] = "activity"
     gate: Annotated[
         GateOptions,
         BeforeValidator(_gate, json_schema_input_type=GateName | GateOptions),
@@ -158,6 +167,12 @@ class ProfileRequest(Request):
     def _pauses_at_a_gate(self) -> Self:
         if self.pause_s and self.gate.name == "off":
             raise ValueError("a pause is made at the gate: with gate off there is none")
+        return self
+
+    @model_validator(mode="after")
+    def _only_an_app_has_a_state(self) -> Self:
+        if self.app_state != "activity" and self.runner != "app":
+            raise ValueError(f"app state {self.app_state!r} is one of runs in the app: with --runner app")
         return self
 
     @property

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -106,9 +106,19 @@ def import_file(store: Store, path: Path, *, device_name: str | None = None) -> 
         UsageError: the file cannot be read.
         ImportInvalid: something in it cannot be taken in; says where. Nothing is written.
     """
+    imported = take_in(store, path, lambda: _read(path, device_name))
+    return replace(imported, unnamed=imported.unnamed and device_name is None)
+
+
+def take_in(store: Store, path: Path, read: Callable[[], Iterator[Incoming]]) -> Imported:
+    """Take in what a reader finds in a file, which is called twice: to check everything, and to write it.
+
+    Raises:
+        ImportInvalid: something in it cannot be taken in; says where. Nothing is written.
+    """
     devices: dict[str, Device] = {}
     artifacts: dict[str, tuple[Artifact, dict[str, Any]]] = {}
-    for incoming in _read(path, device_name):
+    for incoming in read():
         _check(incoming, path)
         devices[incoming.stored.device.key] = incoming.stored.device
         artifacts[incoming.stored.artifact.sha256] = (incoming.stored.artifact, incoming.manifest)
@@ -121,7 +131,7 @@ def import_file(store: Store, path: Path, *, device_name: str | None = None) -> 
         for sha256 in sorted(artifacts):
             artifact, manifest = artifacts[sha256]
             insert_if_absent(connection, tables.artifacts, {**values_of(artifact), "manifest": manifest})
-        for incoming in _read(path, device_name):
+        for incoming in read():
             if write_run(connection, incoming.stored, incoming.manifest):
                 _tag(connection, incoming)
                 _note(connection, incoming, import_id, path, unix_ns)
@@ -131,7 +141,7 @@ def import_file(store: Store, path: Path, *, device_name: str | None = None) -> 
     unnamed = any(
         device.kind == "imported" and not (device.model or device.soc) for device in devices.values()
     )
-    return Imported(added, known, import_id if added else None, unnamed and device_name is None)
+    return Imported(added, known, import_id if added else None, unnamed)
 
 
 def _note(connection: sa.Connection, incoming: Incoming, import_id: str, path: Path, unix_ns: int) -> None:

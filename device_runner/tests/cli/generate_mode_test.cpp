@@ -57,6 +57,38 @@ TEST(StopTokensEndItAndAreNotPrinted) {
   CHECK(CountOf(run.output, "\"record\":\"end\"") == 1);
 }
 
+TEST(TakesTextWhereThereIsATokenizer) {
+  Run run;
+  // Letters from a on are the tokens from 0 on; k is 10.
+  std::string vocabulary, comma;
+  for (int token = 0; token < 26; ++token) {
+    vocabulary += comma + "\"" + static_cast<char>('a' + token) + "\":" + std::to_string(token);
+    comma = ",";
+  }
+  slm::test::WriteFile(run.folder / "tokenizer.json",
+                       "{\"model\":{\"type\":\"BPE\",\"vocab\":{" + vocabulary +
+                           "},\"merges\":[]},\"decoder\":{\"type\":\"Fuse\"}}");
+  run.mode.prompt_file.clear();
+  run.mode.prompt = "hijkl";
+  CHECK(run.Go().kind() == slm::ErrorKind::kUsage);
+  run.mode.tokenizer = run.folder / "tokenizer.json";
+  CHECK(run.Go().ok());
+  for (const int64_t token : Expected(4)) {
+    CHECK(run.output.find("\"id\":" + std::to_string(token) + ",") != std::string::npos);
+    if (token >= 26) continue;
+    CHECK(run.output.find(std::string("\"text\":\"") + static_cast<char>('a' + token)) != std::string::npos);
+  }
+}
+
+TEST(TakesOneOfIdsAndText) {
+  Run run;
+  run.mode.prompt = "a";
+  CHECK(run.Go().kind() == slm::ErrorKind::kUsage);
+  run.mode.prompt_file.clear();
+  run.mode.prompt.clear();
+  CHECK(run.Go().kind() == slm::ErrorKind::kUsage);
+}
+
 TEST(RefusesMoreThanTheContext) {
   Run run;
   run.mode.generation.maximum_tokens = 96;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import typer
@@ -11,12 +12,14 @@ from toolkit.settings import Settings
 
 
 def import_runs(
-    files: list[Path] = typer.Argument(help="Exported jsonl, or llama-bench's JSON.", metavar="FILE..."),
+    files: list[Path] = typer.Argument(
+        help="Exported jsonl, llama-bench's JSON, or what the Android app shares.", metavar="FILE..."
+    ),
     device_name: str | None = typer.Option(
         None, "--device-name", help="What to call the device of a llama-bench file."
     ),
 ) -> None:
-    """Take in runs from other stores and from llama-bench. Each file as a whole, or nothing of it.
+    """Take in runs from other stores, llama-bench and the Android app. Each file whole, or nothing of it.
 
     Runs that are there already are left alone. llama-bench's tests are compared with each other only: they
     follow another protocol.
@@ -26,12 +29,16 @@ def import_runs(
       slm results import v1.0.jsonl
       slm results import bench.json --device-name pixel-8
     """  # noqa: D301
+    from toolkit.profiling.shared_run import is_shared_run, read_shared_run
     from toolkit.store import open_store
-    from toolkit.store.importing import import_file
+    from toolkit.store.importing import import_file, take_in
 
     with open_store(Settings.from_environment().store_url) as store:
         for path in files:
-            imported = import_file(store, path, device_name=device_name)
+            if is_shared_run(path):
+                imported = take_in(store, path, partial(read_shared_run, path))
+            else:
+                imported = import_file(store, path, device_name=device_name)
             undo = f"; undo: slm results undo-import {imported.id}" if imported.id else ""
             print(
                 f"{path}: {imported.added} runs added, {imported.known} known already{undo}", file=sys.stderr

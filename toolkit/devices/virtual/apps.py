@@ -41,28 +41,44 @@ esac
 """
 
 _AM = """#!/system/bin/sh
-# am start [-W] -n PACKAGE/ACTIVITY --es run_id ID | am force-stop PACKAGE
+# am start [-W] -n PACKAGE/ACTIVITY --es run_id ID | am start -a android.intent.action.MAIN -c HOME
+# am start-foreground-service -n PACKAGE/SERVICE --es run_id ID | am force-stop PACKAGE
 verb=$1
 shift
 if [ "$verb" = force-stop ]; then
   [ ! -d "/data/app/$1" ] || sh "/data/app/$1/emulated" stop
   exit 0
 fi
+state=activity
+[ "$verb" = start ] || state=service
+home=
 while [ $# -gt 0 ]; do
   case "$1" in
     -n) component=$2; shift 2 ;;
+    -c) [ "$2" != android.intent.category.HOME ] || home=yes; shift 2 ;;
     --es) run=$3; shift 3 ;;
     *) shift ;;
   esac
 done
-echo "Starting: Intent { cmp=$component (has extras) }"
+if [ "$home" ]; then
+  for app in /data/app/*; do [ ! -f "$app/emulated" ] || sh "$app/emulated" home; done
+  echo "Starting: Intent { act=android.intent.action.MAIN cat=[android.intent.category.HOME] }"
+  exit 0
+fi
+[ "$state" = activity ] || echo "Starting service: Intent { cmp=$component (has extras) }"
+[ "$state" = service ] || echo "Starting: Intent { cmp=$component (has extras) }"
 app=/data/app/${component%%/*}
+if [ ! -d "$app" ] && [ "$state" = service ]; then
+  echo "Error: Not found; no service started."
+  exit 1
+fi
 if [ ! -d "$app" ]; then
   echo "Error type 3"
   echo "Error: Activity class {$component} does not exist."
   exit 1
 fi
-sh "$app/emulated" start "$run" || exit 1
+sh "$app/emulated" start "$run" "$state" || exit 1
+[ "$state" = activity ] || exit 0
 echo "Status: ok"
 echo "Complete"
 """

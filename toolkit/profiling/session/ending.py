@@ -26,6 +26,8 @@ from toolkit.store.rows import Status
 MIN_AGREEMENT = 0.5
 
 _SIGKILL = 128 + 9
+# Of the app alone (slm.toolkit.core.LEFT_FOREGROUND).
+_LEFT_FOREGROUND = 12
 
 # What it is that a runner did not take, of runners that have one exit code for all of it; by its message.
 _ANSWERS_OF_CODE_2 = (
@@ -55,8 +57,8 @@ _REASONS = {
         "Name one of the sets in the message, or leave --kernels out.",
     ),
     12: (
-        "left the foreground, and what runs behind is another condition",
-        "Keep the app in front, and run it again.",
+        "left the foreground, and what runs behind other apps is another condition",
+        "Keep the app in front and run it again, or measure that condition: --app-state service.",
     ),
     13: (
         "was ended with its app, or the app did not start",
@@ -133,7 +135,8 @@ def ending_of_exit_code(exit_code: int, stderr: str, *, serial: str) -> Ending:
     else:
         reason, next_step = _REASONS.get(reason_code, ("failed", "See the runner's message."))
         what = f"the runner {reason} (exit code {exit_code})"
-    return Ending("error", exit_code, _failed(what + message, serial, next_step))
+    status: Status = "left_foreground" if exit_code == _LEFT_FOREGROUND else "error"
+    return Ending(status, exit_code, _failed(what + message, serial, next_step))
 
 
 def ending_of_gate(error: GateTimeout) -> Ending:

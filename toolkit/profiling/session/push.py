@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from toolkit.app.driver import Runner, app_command, needed_app
+from toolkit.app.driver import AppState, Runner, app_command, needed_app
 from toolkit.artifact import Artifact, FileEntry
 from toolkit.devices.base import Device, DeviceInfo
 from toolkit.devices.names import name_of
@@ -46,6 +46,7 @@ def push(
     settings: Settings,
     *,
     runner: Runner = "shell",
+    app_state: AppState = "activity",
     show_progress: ShowProgress = bar,
 ) -> Pushed:
     """Verify the artifact here, build the bundle for the device's ABI, and push both.
@@ -70,7 +71,7 @@ def push(
         # The engine's version is what its library says when it runs.
         identity = BundleIdentity(engine=engine, engine_version="unknown", abi=abi, sha256=app.sha256)
         sent = _send(device, folders, show_progress)
-        return Pushed(info, artifact_dir, app_command(engine), identity, sent)
+        return Pushed(info, artifact_dir, app_command(engine, app_state), identity, sent)
     bundle, bundle_dir = _bundle(device, info, abi, engine, settings)
     identity = BundleIdentity(
         engine=engine,

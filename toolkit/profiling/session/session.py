@@ -97,7 +97,12 @@ def profile(
         if options.energy is not None:
             battery = counters_of(device, options.energy, device.readings(cpu_window_s=0))
         pushed = push(
-            device, artifact, session.settings, runner=options.runner, show_progress=session.show_progress
+            device,
+            artifact,
+            session.settings,
+            runner=options.runner,
+            app_state=options.app_state,
+            show_progress=session.show_progress,
         )
         description = _describe(device, artifact, options, pushed, run_id or new_run_id(), battery)
         description = description.model_copy(update={"origin": origin})

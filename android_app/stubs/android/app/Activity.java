@@ -6,6 +6,8 @@ public class Activity extends android.view.ContextThemeWrapper {
     protected void onStop() {}
     protected void onDestroy() {}
     public void onWindowFocusChanged(boolean hasFocus) {}
+    public void startActivityForResult(android.content.Intent intent, int request) {}
+    protected void onActivityResult(int request, int result, android.content.Intent data) {}
     public void setContentView(int layout) {}
     public <T extends android.view.View> T findViewById(int id) { return null; }
     public android.view.Window getWindow() { return null; }

@@ -9,6 +9,7 @@ public abstract class Context {
     public abstract java.io.File getFilesDir();
     public abstract android.content.pm.ApplicationInfo getApplicationInfo();
     public abstract android.content.pm.PackageManager getPackageManager();
+    public abstract ContentResolver getContentResolver();
     public abstract String getPackageName();
     public abstract android.content.res.Resources getResources();
     public abstract SharedPreferences getSharedPreferences(String name, int mode);

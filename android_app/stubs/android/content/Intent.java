@@ -1,6 +1,7 @@
 package android.content;
 
 public class Intent {
+    public static final String ACTION_OPEN_DOCUMENT_TREE = "android.intent.action.OPEN_DOCUMENT_TREE";
     public static final String ACTION_SEND = "android.intent.action.SEND";
     public static final String EXTRA_STREAM = "android.intent.extra.STREAM";
     public static final int FLAG_GRANT_READ_URI_PERMISSION = 1;
@@ -11,6 +12,7 @@ public class Intent {
     public Intent putExtra(String name, android.os.Parcelable value) { return null; }
     public String getStringExtra(String name) { return null; }
     public boolean getBooleanExtra(String name, boolean otherwise) { return false; }
+    public android.net.Uri getData() { return null; }
     public Intent setType(String type) { return null; }
     public Intent addFlags(int flags) { return null; }
     public static Intent createChooser(Intent target, CharSequence title) { return null; }

@@ -1,4 +1,7 @@
 package android.database;
 
-public interface Cursor {
+public interface Cursor extends java.io.Closeable {
+    boolean moveToNext();
+    String getString(int column);
+    void close();
 }

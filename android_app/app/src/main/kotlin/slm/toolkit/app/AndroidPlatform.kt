@@ -6,10 +6,11 @@ import android.os.BatteryManager
 import android.os.Build
 import android.os.Debug
 import android.os.PowerManager
+import slm.toolkit.core.AppState
 import slm.toolkit.core.Platform
 
 /** What Android tells an app about itself and its phone. Nothing here is asked more often than it may be. */
-class AndroidPlatform(private val context: Context) : Platform {
+class AndroidPlatform(private val context: Context, private val state: AppState) : Platform {
     private var headroomAskedMs = 0L
 
     override fun readings(): Map<String, Any?> {
@@ -19,7 +20,7 @@ class AndroidPlatform(private val context: Context) : Platform {
         val battery = context.getSystemService(BatteryManager::class.java)
         val runtime = Runtime.getRuntime()
         return linkedMapOf(
-            "app_state" to "activity",
+            "app_state" to state.word,
             "importance" to importance.importance,
             "target_sdk" to context.applicationInfo.targetSdkVersion,
             "api_level" to Build.VERSION.SDK_INT,

@@ -3,15 +3,20 @@ package slm.toolkit.app
 import android.app.Activity
 import android.app.AlertDialog
 import android.content.Intent
+import android.net.Uri
 import android.os.Bundle
 import android.view.View
 import android.widget.ArrayAdapter
 import android.widget.Button
 import android.widget.ListView
 import android.widget.TextView
+import java.io.IOException
+import kotlin.concurrent.thread
+import slm.toolkit.core.ImportError
 import slm.toolkit.core.Preset
 import slm.toolkit.core.PushedArtifact
 import slm.toolkit.core.RunFolder
+import slm.toolkit.core.importArtifact
 import slm.toolkit.core.prepareRun
 import slm.toolkit.core.pushedArtifacts
 
@@ -21,6 +26,9 @@ class MainActivity : Activity() {
         super.onCreate(saved)
         setContentView(R.layout.main)
         findViewById<Button>(R.id.measure).setOnClickListener { chooseArtifact() }
+        findViewById<Button>(R.id.import_artifact).setOnClickListener {
+            startActivityForResult(Intent(Intent.ACTION_OPEN_DOCUMENT_TREE), PICK_FOLDER)
+        }
     }
 
     override fun onResume() {
@@ -30,14 +38,38 @@ class MainActivity : Activity() {
         val list = findViewById<ListView>(R.id.runs)
         list.adapter = ArrayAdapter(this, android.R.layout.simple_list_item_1, runs.map { lineOf(this, it) })
         list.setOnItemClickListener { _, _, index, _ ->
-            startActivity(Intent(this, ResultActivity::class.java).putExtra(RunActivity.RUN_ID, runs[index].id))
+            startActivity(Intent(this, ResultActivity::class.java).putExtra(RUN_ID, runs[index].id))
         }
     }
 
+    override fun onActivityResult(request: Int, result: Int, data: Intent?) {
+        super.onActivityResult(request, result, data)
+        val tree = data?.data
+        if (request != PICK_FOLDER || tree == null) return
+        val button = findViewById<Button>(R.id.import_artifact)
+        button.isEnabled = false
+        thread(name = "import") {
+            val said = importFrom(tree)
+            runOnUiThread {
+                button.isEnabled = true
+                if (!isFinishing) AlertDialog.Builder(this).setMessage(said).show()
+            }
+        }
+    }
+
+    private fun importFrom(tree: Uri): String = try {
+        getString(R.string.imported, importArtifact(TreeFolder(contentResolver, tree), importedOf(this)).name)
+    } catch (refused: ImportError) {
+        getString(R.string.not_imported, refused.message)
+    } catch (failed: IOException) {
+        getString(R.string.not_imported, failed.message)
+    }
+
     private fun chooseArtifact() {
-        val artifacts = pushedArtifacts(PUSHED)
-        if (artifacts.isNullOrEmpty()) {
-            val why = if (artifacts == null) R.string.artifacts_unreadable else R.string.no_artifacts
+        val pushed = pushedArtifacts(PUSHED)
+        val artifacts = pushed.orEmpty() + pushedArtifacts(importedOf(this)).orEmpty()
+        if (artifacts.isEmpty()) {
+            val why = if (pushed == null) R.string.artifacts_unreadable else R.string.no_artifacts
             AlertDialog.Builder(this).setMessage(why).show()
             return
         }
@@ -57,8 +89,12 @@ class MainActivity : Activity() {
             .setItems(presets.values.toTypedArray()) { _, index ->
                 val folder = prepareRun(runsOf(this), artifact, presets.keys.toList()[index])
                 val run = Intent(this, RunActivity::class.java)
-                startActivity(run.putExtra(RunActivity.RUN_ID, folder.id).putExtra(RunActivity.BY_HAND, true))
+                startActivity(run.putExtra(RUN_ID, folder.id).putExtra(RunActivity.BY_HAND, true))
             }
             .show()
+    }
+
+    private companion object {
+        const val PICK_FOLDER = 1
     }
 }

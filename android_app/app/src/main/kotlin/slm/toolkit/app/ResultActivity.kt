@@ -14,6 +14,7 @@ import slm.toolkit.core.ResultError
 import slm.toolkit.core.RunFolder
 import slm.toolkit.core.comparable
 import slm.toolkit.core.figuresOf
+import slm.toolkit.core.sharedRun
 
 /** One run's figures, its chart, the comparison with a baseline, and its records to share. */
 class ResultActivity : Activity() {
@@ -21,7 +22,7 @@ class ResultActivity : Activity() {
         super.onCreate(saved)
         setContentView(R.layout.result)
         val folder = try {
-            RunFolder.of(runsOf(this), intent.getStringExtra(RunActivity.RUN_ID))
+            RunFolder.of(runsOf(this), intent.getStringExtra(RUN_ID))
         } catch (_: ContractError) {
             finish()
             return
@@ -34,7 +35,7 @@ class ResultActivity : Activity() {
         val baseline = findViewById<Button>(R.id.make_baseline)
         val share = findViewById<Button>(R.id.share)
         baseline.isEnabled = figures != null
-        share.isEnabled = figures != null
+        share.isEnabled = figures != null && folder.file(RunFolder.MANIFEST).isFile
         if (figures == null) return
         text.text = listOfNotNull(words(figures), compared(folder, figures)).joinToString("\n\n")
         findViewById<StepsView>(R.id.steps).show(figures.decodeNs)
@@ -63,7 +64,8 @@ class ResultActivity : Activity() {
     }
 
     private fun share(folder: RunFolder) {
-        val uri = Uri.parse("content://${RunsProvider.AUTHORITY}/${folder.id}/${RunFolder.RESULT}")
+        val shared = sharedRun(folder, deviceFacts(this), appFacts(this)) ?: return
+        val uri = Uri.parse("content://${RunsProvider.AUTHORITY}/${folder.id}/${shared.name}")
         val send = Intent(Intent.ACTION_SEND).setType("application/jsonl").putExtra(Intent.EXTRA_STREAM, uri)
         send.addFlags(Intent.FLAG_GRANT_READ_URI_PERMISSION)
         startActivity(Intent.createChooser(send, getString(R.string.share)))

@@ -4,14 +4,12 @@ import android.app.Activity
 import android.content.Intent
 import android.os.Bundle
 import android.os.Process
-import android.system.Os
 import android.view.WindowManager
 import android.widget.Button
 import android.widget.TextView
-import java.io.FileOutputStream
 import java.util.concurrent.CountDownLatch
 import kotlin.concurrent.thread
-import slm.toolkit.core.ContractError
+import slm.toolkit.core.AppState
 import slm.toolkit.core.LEFT_FOREGROUND
 import slm.toolkit.core.LiveSteps
 import slm.toolkit.core.RunFolder
@@ -29,18 +27,8 @@ class RunActivity : Activity() {
         window.addFlags(WindowManager.LayoutParams.FLAG_KEEP_SCREEN_ON)
         setContentView(R.layout.run)
         findViewById<Button>(R.id.cancel).setOnClickListener { session?.cancel() }
-        val folder = try {
-            RunFolder.of(runsOf(this), intent.getStringExtra(RUN_ID))
-        } catch (_: ContractError) {
-            finish()
-            return
-        }
-        // A folder without arguments was never prepared; one with an ending has run, and is not overwritten.
-        if (!folder.file(RunFolder.ARGUMENTS).isFile || folder.ending != null) {
-            finish()
-            return
-        }
-        begin(folder)
+        val folder = folderToRun(this, intent)
+        if (folder == null) finish() else begin(folder)
     }
 
     override fun onWindowFocusChanged(hasFocus: Boolean) {
@@ -56,9 +44,8 @@ class RunActivity : Activity() {
     }
 
     private fun begin(folder: RunFolder) {
-        // What engines print on stderr belongs to the run.
-        FileOutputStream(folder.file(RunFolder.ERROR), true).use { Os.dup2(it.fd, STDERR) }
-        val running = RunSession(folder, Sampler(folder, AndroidPlatform(this)), ::show)
+        takeStandardError(folder)
+        val running = RunSession(folder, Sampler(folder, AndroidPlatform(this, AppState.ACTIVITY)), ::show)
         session = running
         thread(name = "run") {
             // Only a visible activity is a top app.
@@ -89,8 +76,6 @@ class RunActivity : Activity() {
     }
 
     companion object {
-        const val RUN_ID = "run_id"
         const val BY_HAND = "by_hand"
-        private const val STDERR = 2
     }
 }

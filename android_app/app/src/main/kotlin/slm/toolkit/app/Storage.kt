@@ -6,5 +6,8 @@ import java.io.File
 /** Where `slm push` puts artifacts; shell's folder, which apps may read on the phones that allow it. */
 val PUSHED = File("/data/local/tmp/slm-toolkit/artifacts")
 
+/** The folder of artifacts that were imported, in the app's own storage. */
+fun importedOf(context: Context) = File(context.filesDir, "artifacts")
+
 /** The folder of all runs, in the app's own storage. */
 fun runsOf(context: Context) = File(context.filesDir, "runs")

@@ -2,9 +2,11 @@ package slm.toolkit.checks
 
 import java.io.File
 import kotlin.system.exitProcess
+import slm.toolkit.core.AppState
 import slm.toolkit.core.CONTRACT
 import slm.toolkit.core.ContractError
 import slm.toolkit.core.Door
+import slm.toolkit.core.LEFT_FOREGROUND
 import slm.toolkit.core.Platform
 import slm.toolkit.core.ProcessEnd
 import slm.toolkit.core.RunFolder
@@ -17,13 +19,17 @@ class EmulatedPhone(private val data: File, private val version: String) {
     private val runs = File(data, "runs")
     private val door = Door(runs, EmulatedProcess(data))
 
-    /** The process of one run. */
-    fun run(id: String) {
+    /** The process of one run, of a visible activity or of a service. */
+    fun run(id: String, state: AppState) {
         val folder = RunFolder.of(runs, id)
-        // As in the app: a thread of its own, and no second run of a folder.
-        if (folder.ending != null) return
-        val session = RunSession(folder, Sampler(folder, NothingKnown))
-        Thread(session::run).apply { start() }.join()
+        if (!folder.isPrepared) return
+        val session = RunSession(folder, Sampler(folder, EmulatedPlatform(state)))
+        // As in the app: a thread of its own.
+        val running = Thread(session::run).apply { start() }
+        while (running.isAlive) {
+            running.join(LOOK_MS)
+            if (state == AppState.ACTIVITY && File(data, "home").exists()) session.cancel(LEFT_FOREGROUND)
+        }
     }
 
     /** `content VERB --uri URI ...`; as Android's, it ends with 0 and an error on stderr. */
@@ -62,6 +68,10 @@ class EmulatedPhone(private val data: File, private val version: String) {
         "probe" -> "readable=${argument != null && File(argument).canRead()}"
         else -> throw ContractError("no method $method")
     }
+
+    private companion object {
+        const val LOOK_MS = 50L
+    }
 }
 
 /** The pid and the last exit status of the run's process, as the phone's `am` writes them. */
@@ -87,13 +97,13 @@ private class EmulatedProcess(private val data: File) : RunProcess {
 }
 
 /** A virtual phone has no Android to ask. */
-private object NothingKnown : Platform {
-    override fun readings(): Map<String, Any?> = mapOf("app_state" to "emulated")
+private class EmulatedPlatform(private val state: AppState) : Platform {
+    override fun readings(): Map<String, Any?> = mapOf("app_state" to state.word, "emulated" to true)
 }
 
-/** `run DATA VERSION ID` and `content DATA VERSION VERB ...`. */
+/** `run DATA VERSION ID STATE` and `content DATA VERSION VERB ...`. */
 fun emulated(words: List<String>): Nothing {
     val phone = EmulatedPhone(File(words[1]), words[2])
-    if (words[0] == "run") phone.run(words[3]) else phone.content(words.drop(3))
+    if (words[0] == "run") phone.run(words[3], AppState.entries.single { it.word == words[4] }) else phone.content(words.drop(3))
     exitProcess(0)
 }

@@ -4,16 +4,29 @@ package slm.toolkit.checks
 import java.io.File
 import kotlin.concurrent.thread
 import kotlin.system.exitProcess
+import slm.toolkit.core.AppState
 import slm.toolkit.core.Arguments
+import slm.toolkit.core.CONTRACT
 import slm.toolkit.core.ContractError
+import slm.toolkit.core.ImportError
 import slm.toolkit.core.NativeRunner
+import slm.toolkit.core.PickedFolder
+import slm.toolkit.core.Platform
+import slm.toolkit.core.Preset
 import slm.toolkit.core.ProcessEnd
 import slm.toolkit.core.ResultError
 import slm.toolkit.core.RunFolder
 import slm.toolkit.core.RunOutput
+import slm.toolkit.core.RunSession
+import slm.toolkit.core.Sampler
 import slm.toolkit.core.endingOf
 import slm.toolkit.core.figuresOf
+import slm.toolkit.core.importArtifact
 import slm.toolkit.core.json
+import slm.toolkit.core.prepareRun
+import slm.toolkit.core.pushedArtifacts
+import slm.toolkit.core.sha256
+import slm.toolkit.core.sharedRun
 
 fun main(words: Array<String>) {
     val rest = words.drop(1)
@@ -24,6 +37,8 @@ fun main(words: Array<String>) {
         "arguments" -> rest.forEach { println(json(arguments(File(it)))) }
         "files" -> rest.forEach { println(json(file(it))) }
         "chart" -> drawChart(File(rest[0]), File(rest[1]), rest[2].toInt(), rest[3].toInt())
+        "byhand" -> println(runByHand(File(rest[0]), File(rest[1])))
+        "import" -> println(json(imported(File(rest[0]), File(rest[1]))))
         "endings" -> rest.forEach { println(json(ending(it))) }
         else -> error("what to check?")
     }
@@ -92,6 +107,32 @@ private fun file(asked: String): Map<String, Any?> = try {
     val parts = asked.drop(1).split('/')
     mapOf("file" to RunFolder.fileFor(File("/runs"), parts, asked.startsWith('w')).path)
 } catch (refused: ContractError) {
+    mapOf("refused" to refused.message)
+}
+
+/** Measures the first artifact of a folder, as a person would, and says which file the app would share. */
+private fun runByHand(artifacts: File, runs: File): String {
+    val folder = prepareRun(runs, pushedArtifacts(artifacts)!!.first(), Preset.SHORT)
+    val platform = object : Platform {
+        override fun readings() = mapOf<String, Any?>("app_state" to AppState.ACTIVITY.word)
+    }
+    Thread(RunSession(folder, Sampler(folder, platform))::run).apply { start() }.join()
+    val device = mapOf(
+        "serial" to "app-0123456789abcdef", "manufacturer" to "Maker", "model" to "Phone", "soc" to null,
+        "abi" to "x86_64", "os_version" to "Android 14", "api_level" to 34, "build" to "made/up", "cpu_cores" to 2,
+        "ram_bytes" to 4_000_000_000L, "emulated" to true,
+    )
+    val app = mapOf("version" to "0.1.0", "contract" to CONTRACT, "sha256" to sha256(folder.file(RunFolder.ARGUMENTS)))
+    return "${sharedRun(folder, device, app)}"
+}
+
+/** Imports a folder of this machine as the app does one that the system's picker gives. */
+private fun imported(folder: File, artifacts: File): Map<String, Any?> = try {
+    val picked = object : PickedFolder {
+        override fun open(name: String) = File(folder, name).inputStream()
+    }
+    importArtifact(picked, artifacts).let { mapOf("name" to it.name, "folder" to it.folder.name) }
+} catch (refused: ImportError) {
     mapOf("refused" to refused.message)
 }
 

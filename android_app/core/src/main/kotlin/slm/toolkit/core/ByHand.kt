@@ -3,8 +3,8 @@ package slm.toolkit.core
 import java.io.File
 import java.security.SecureRandom
 
-/** A model on the phone, where `slm push` puts it. */
-class PushedArtifact(val folder: File, val name: String, val engine: Engine)
+/** A model on the phone, where `slm push` puts it or in the app's own folder. */
+class PushedArtifact(val folder: File, val name: String, val engine: Engine, val manifest: Map<*, *>)
 
 /** How much a run by hand measures. */
 enum class Preset(val promptTokens: Int, val generateTokens: Int, val repetitions: Int) {
@@ -14,9 +14,9 @@ enum class Preset(val promptTokens: Int, val generateTokens: Int, val repetition
 
 /** Artifacts under the folder of `slm push`; null when it cannot be read, which is not the same as empty. */
 fun pushedArtifacts(artifacts: File): List<PushedArtifact>? =
-    artifacts.listFiles()?.sorted()?.mapNotNull(::pushedArtifact)
+    artifacts.listFiles()?.filterNot { it.name.startsWith('.') }?.sorted()?.mapNotNull(::pushedArtifact)
 
-private fun pushedArtifact(folder: File): PushedArtifact? {
+internal fun pushedArtifact(folder: File): PushedArtifact? {
     val manifest = try {
         parseJson(File(folder, "manifest.json").readText()) as? Map<*, *>
     } catch (_: JsonError) {
@@ -27,24 +27,38 @@ private fun pushedArtifact(folder: File): PushedArtifact? {
     val word = (manifest?.get("backend") as? Map<*, *>)?.get("name")
     val engine = Engine.entries.find { it.word == word } ?: return null
     val model = manifest?.get("model_file") as? String ?: return null
-    return PushedArtifact(File(folder, model), manifest["name"] as? String ?: folder.name, engine)
+    return PushedArtifact(File(folder, model), manifest["name"] as? String ?: folder.name, engine, manifest)
 }
 
 /** Makes the folder of a run that was asked for by hand, with its arguments. */
 fun prepareRun(runs: File, artifact: PushedArtifact, preset: Preset): RunFolder {
-    val id = newRunId()
+    val id = newId()
+    val folder = RunFolder.of(runs, id)
+    folder.path.mkdirs()
+    folder.file(RunFolder.MANIFEST).writeText(json(artifact.manifest))
     val words = listOf(
         "slm-app/$CONTRACT", artifact.engine.word, "profile", "--model", artifact.folder.path, "--run-id", id,
         "--output", "@run/${RunFolder.RESULT}", "--prompt-tokens", "${preset.promptTokens}",
         "--generate-tokens", "${preset.generateTokens}", "--repetitions", "${preset.repetitions}",
-    )
-    val folder = RunFolder.of(runs, id)
-    folder.path.mkdirs()
+    ) + referenceFlags(folder, artifact)
     folder.file(RunFolder.ARGUMENTS).writeText(words.joinToString("") { "$it\u0000" })
     return folder
 }
 
-private fun newRunId(): String {
+/** The converting host's greedy tokens, with which the phone's are compared wherever the result is read. */
+private fun referenceFlags(folder: RunFolder, artifact: PushedArtifact): List<String> {
+    val reference = artifact.manifest["greedy_reference"] as? Map<*, *> ?: return emptyList()
+    val files = listOf("prompt_ids" to RunFolder.PROMPT, "token_ids" to RunFolder.CONTINUATION)
+    for ((name, file) in files) {
+        folder.file(file).writeText((reference[name] as? List<*>).orEmpty().joinToString(" "))
+    }
+    return listOf(
+        "--reference-prompt", "@run/${RunFolder.PROMPT}", "--reference-continuation", "@run/${RunFolder.CONTINUATION}",
+    )
+}
+
+/** A random id, of a run for instance. */
+fun newId(): String {
     val letters = ('0'..'9') + ('a'..'z')
     val random = SecureRandom()
     return (1..ID_LENGTH).map { letters[random.nextInt(letters.size)] }.joinToString("")

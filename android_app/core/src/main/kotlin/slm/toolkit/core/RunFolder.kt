@@ -11,6 +11,9 @@ class RunFolder(val path: File) {
     /** The exit code and why, once the run has ended; "137 low_memory" for instance. */
     val ending: String? get() = file(EXIT).takeIf { it.isFile }?.readText()
 
+    /** Whether it can be run: one with an ending has run, and is not overwritten. */
+    val isPrepared: Boolean get() = file(ARGUMENTS).isFile && ending == null
+
     /** Written beside its place and renamed, so that it is whole or absent. */
     fun end(code: Int, why: String) {
         val partial = file("$EXIT.part")
@@ -25,8 +28,13 @@ class RunFolder(val path: File) {
         const val RESULT = "result.jsonl"
         const val APP = "app.jsonl"
         const val EXIT = "exit"
+        // Of runs by hand: what ran, its greedy reference, and what is shared of them.
+        const val MANIFEST = "manifest.json"
+        const val PROMPT = "prompt.txt"
+        const val CONTINUATION = "continuation.txt"
+        const val SHARED = "shared.jsonl"
 
-        private val READABLE = setOf(OUT, ERROR, RESULT, APP, EXIT)
+        private val READABLE = setOf(OUT, ERROR, RESULT, APP, EXIT, SHARED)
         private val WRITABLE = setOf(ARGUMENTS)
         private val ID = Regex("[0-9a-z]{16}")
 

@@ -3,6 +3,12 @@ package slm.toolkit.core
 import java.io.File
 import java.io.FileOutputStream
 
+/** What keeps the run's process going, by the host's word for it. */
+enum class AppState(val word: String) {
+    ACTIVITY("activity"),
+    SERVICE("service"),
+}
+
 /** What only an app can ask about itself and its phone; null where Android does not say. */
 interface Platform {
     /** Names and values of a record, in order: numbers, texts, true or false, null. */

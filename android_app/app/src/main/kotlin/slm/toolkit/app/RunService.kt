@@ -1,0 +1,75 @@
+package slm.toolkit.app
+
+import android.app.Notification
+import android.app.NotificationChannel
+import android.app.NotificationManager
+import android.app.Service
+import android.content.Intent
+import android.content.pm.ServiceInfo
+import android.os.Build
+import android.os.IBinder
+import android.os.PowerManager
+import android.os.Process
+import kotlin.concurrent.thread
+import slm.toolkit.core.AppState
+import slm.toolkit.core.RunFolder
+import slm.toolkit.core.RunSession
+import slm.toolkit.core.Sampler
+
+/**
+ * One run behind other apps, in a foreground service that keeps the CPU awake: a condition of its own, which Android
+ * schedules otherwise than what is in front.
+ */
+class RunService : Service() {
+    override fun onStartCommand(intent: Intent?, flags: Int, startId: Int): Int {
+        // Android ends an app that was started as a foreground service and does not say that it is one.
+        showNotification()
+        val folder = folderToRun(this, intent)
+        if (folder == null) stopSelf() else begin(folder)
+        return START_NOT_STICKY
+    }
+
+    private fun begin(folder: RunFolder) {
+        takeStandardError(folder)
+        val running = RunSession(folder, Sampler(folder, AndroidPlatform(this, AppState.SERVICE)))
+        val awake = getSystemService(PowerManager::class.java)
+            .newWakeLock(PowerManager.PARTIAL_WAKE_LOCK, "slm-toolkit:run")
+        thread(name = "run") {
+            awake.acquire(LONGEST_RUN_MS)
+            running.run()
+            awake.release()
+            stopSelf()
+        }
+    }
+
+    private fun showNotification() {
+        val manager = getSystemService(NotificationManager::class.java)
+        val name = getString(R.string.app_name)
+        manager.createNotificationChannel(NotificationChannel(CHANNEL, name, NotificationManager.IMPORTANCE_LOW))
+        val notification = Notification.Builder(this, CHANNEL)
+            .setSmallIcon(android.R.drawable.stat_notify_sync)
+            .setContentTitle(getString(R.string.running_behind))
+            .build()
+        if (Build.VERSION.SDK_INT >= ANDROID_14) {
+            startForeground(NOTIFICATION, notification, ServiceInfo.FOREGROUND_SERVICE_TYPE_SPECIAL_USE)
+        } else {
+            startForeground(NOTIFICATION, notification)
+        }
+    }
+
+    override fun onDestroy() {
+        super.onDestroy()
+        // The next run is a fresh process.
+        Process.killProcess(Process.myPid())
+    }
+
+    override fun onBind(intent: Intent?): IBinder? = null
+
+    private companion object {
+        const val CHANNEL = "runs"
+        const val NOTIFICATION = 1
+        const val ANDROID_14 = 34
+        // A lock without an end would outlive a run that hangs.
+        const val LONGEST_RUN_MS = 6 * 3600 * 1000L
+    }
+}

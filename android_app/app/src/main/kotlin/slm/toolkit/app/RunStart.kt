@@ -1,0 +1,25 @@
+package slm.toolkit.app
+
+import android.content.Context
+import android.content.Intent
+import android.system.Os
+import java.io.FileOutputStream
+import slm.toolkit.core.ContractError
+import slm.toolkit.core.RunFolder
+
+/** Extra of an intent: the id of a run; what runs is in its folder. */
+const val RUN_ID = "run_id"
+
+private const val STANDARD_ERROR = 2
+
+/** The folder of the run that an intent names; null of one that was never prepared or has run already. */
+fun folderToRun(context: Context, intent: Intent?): RunFolder? = try {
+    RunFolder.of(runsOf(context), intent?.getStringExtra(RUN_ID)).takeIf { it.isPrepared }
+} catch (_: ContractError) {
+    null
+}
+
+/** What engines print on stderr belongs to the run. */
+fun takeStandardError(folder: RunFolder) {
+    FileOutputStream(folder.file(RunFolder.ERROR), true).use { Os.dup2(it.fd, STANDARD_ERROR) }
+}

@@ -1,0 +1,115 @@
+"""Runs by hand: what the app shares of them is what `slm results import` takes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from contract import Core
+from tiny_artifact import make_artifact
+from tiny_decoder import TinyDecoder
+
+from toolkit.artifact import Artifact
+from toolkit.errors import ImportInvalid
+from toolkit.profiling.shared_run import is_shared_run, read_shared_run
+from toolkit.store import open_store
+
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.fixture(scope="module")
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("artifacts")
+    make_artifact(folder / "tiny", TinyDecoder(context_length=512))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shared(core: Core, ort_library: Path, artifacts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    runs = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LD_LIBRARY_PATH", str(ort_library))
+        done = core("byhand", artifacts, runs, library=ort_library)
+    assert done.returncode == 0, done.stderr.decode()
+    return Path(done.stdout.decode().strip())
+
+
+def test_a_shared_run_is_imported_with_its_figures_and_conditions(
+    shared: Path, artifacts: Path, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path / 'results.db'}"
+    command = [sys.executable, "-m", "toolkit.cli.main", "results", "import", str(shared)]
+    environment = {"SLM_STORE_URL": url, "SLM_DATA_DIR": str(tmp_path), "PATH": "/usr/bin"}
+    for expected in ("1 runs added", "0 runs added, 1 known"):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+        assert done.returncode == 0 and expected in done.stderr, done.stderr
+    manifest = Artifact.load(artifacts / "tiny").manifest
+    with open_store(url) as store:
+        [summary] = store.list_runs()
+        stored = store.get_run(summary.run.id)
+    run = stored.run
+    assert run.status == "ok" and run.settings == {"runner": "app"}
+    assert (run.prompt_tokens, run.generate_tokens, len(stored.repetitions)) == (128, 32, 4)
+    assert run.decode_tokens_per_second is not None and run.decode_tokens_per_second > 0
+    reference = manifest.greedy_reference
+    assert reference is not None and run.greedy_matched == run.greedy_total == len(reference.token_ids)
+    assert stored.artifact.sha256 == manifest.sha256
+    assert (stored.device.model, stored.device.emulated) == ("Phone", True)
+
+
+def imported(core: Core, folder: Path, into: Path) -> dict[str, str]:
+    done = core("import", folder, into)
+    assert done.returncode == 0, done.stderr.decode()
+    answer: dict[str, str] = json.loads(done.stdout)
+    return answer
+
+
+def test_a_picked_folder_is_imported_whole_or_not_at_all(core: Core, artifacts: Path, tmp_path: Path) -> None:
+    source, into = tmp_path / "picked", tmp_path / "into"
+    shutil.copytree(artifacts / "tiny", source)
+    artifact = Artifact.load(source)
+    answer = imported(core, source, into)
+    assert answer == {"name": artifact.name, "folder": artifact.manifest.sha256[:16]}
+    for entry in artifact.manifest.files:
+        assert (into / answer["folder"] / entry.path).read_bytes() == (source / entry.path).read_bytes()
+    assert Artifact.load(into / answer["folder"]).manifest == artifact.manifest
+
+    whole = (source / "manifest.json").read_text()
+    path = artifact.manifest.files[0].path
+    broken = {
+        whole.replace(f'"{path}"', '"../escape"'): "no name of a file",
+        whole.replace(f'"{path}"', '"absent"'): "absent is missing",
+        whole.replace(artifact.manifest.files[0].sha256, "0" * 64): "is not what the manifest says",
+        whole.replace('"onnxruntime"', '"other"'): "no engine",
+        "{}": "names no files",
+        whole[:50]: "manifest.json",
+    }
+    for number, (text, said) in enumerate(broken.items()):
+        (source / "manifest.json").write_text(text)
+        assert said in imported(core, source, tmp_path / str(number))["refused"]
+        assert list((tmp_path / str(number)).glob("*")) == []
+    (source / "manifest.json").unlink()
+    assert "it has no manifest.json" in imported(core, source, into)["refused"]
+
+
+def test_what_is_not_whole_is_not_imported(shared: Path, tmp_path: Path) -> None:
+    whole = shared.read_text()
+    head, rest = whole.split("\n", 1)
+    file = tmp_path / "shared.jsonl"
+    broken = {
+        head: "no start record",
+        whole[:-30]: "not JSON",
+        whole.rsplit("\n", 2)[0] + "\n": "cut short",
+        head.replace('"version"', '"versions"') + "\n" + rest: "app.version",
+        head + "\n" + rest.replace('"repetition"', '"repetitions"', 1): "line",
+        json.dumps({**json.loads(head), "run_id": "f" * 16}) + "\n" + rest: "belongs to run",
+    }
+    for text, said in broken.items():
+        file.write_text(text)
+        assert is_shared_run(file)
+        with pytest.raises(ImportInvalid, match=said):
+            list(read_shared_run(file))
