@@ -8,11 +8,17 @@
 namespace slm {
 namespace {
 
+// Letters in circles and squares, which are symbols to general categories.
+bool IsCircledLetter(char32_t one) {
+  return (one >= 0x24B6 && one <= 0x24E9) || (one >= 0x1F130 && one <= 0x1F149) ||
+         (one >= 0x1F150 && one <= 0x1F169) || (one >= 0x1F170 && one <= 0x1F189);
+}
+
 // Unicode's \w: letters, marks, digits, connectors, and what joins letters or keeps them apart.
 bool IsWordLetter(char32_t one) {
   static const Categories categories = CategoriesNamed("L") | CategoriesNamed("M") | CategoriesNamed("Nd") |
                                        CategoriesNamed("Nl") | CategoriesNamed("Pc");
-  return (CategoryOf(one) & categories) != 0 || one == 0x200C || one == 0x200D;
+  return (CategoryOf(one) & categories) != 0 || one == 0x200C || one == 0x200D || IsCircledLetter(one);
 }
 
 }  // namespace
