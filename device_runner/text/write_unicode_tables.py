@@ -1,4 +1,4 @@
-"""Writes unicode_tables.inc from what Python's unicodedata knows: python3 write_unicode_tables.py > unicode_tables.inc."""
+"""Writes what Python's unicodedata knows: python3 write_unicode_tables.py > unicode_tables.inc."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterable
 
-CATEGORIES = "Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs Zl Zp Cc Cf Cs Co Cn".split()
+CATEGORIES = (
+    "Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs Zl Zp Cc Cf Cs Co Cn"
+).split()
+
 SURROGATES = range(0xD800, 0xE000)
 HANGUL = range(0xAC00, 0xD7A4)
 
 
 def characters() -> Iterable[str]:
+    """All code points but surrogates, one by one."""
     return (chr(code) for code in range(sys.maxunicode + 1) if code not in SURROGATES)
 
 
@@ -26,6 +30,7 @@ def runs(value_of: Callable[[str], int]) -> list[tuple[int, int]]:
 
 
 def table(kind: str, name: str, entries: Iterable[tuple[int, ...]]) -> None:
+    """Print an array of structures."""
     print(f"constexpr {kind} {name}[] = {{")
     line = ""
     for entry in entries:
@@ -52,7 +57,10 @@ def mappings(name: str, changed: dict[str, str]) -> None:
 
 
 def changed(change: Callable[[str], str]) -> dict[str, str]:
-    return {one: becomes for one in characters() if ord(one) not in HANGUL and (becomes := change(one)) != one}
+    """What a change makes of each character that it changes, Hangul apart."""
+    return {
+        one: becomes for one in characters() if ord(one) not in HANGUL and (becomes := change(one)) != one
+    }
 
 
 def pairs() -> Iterable[tuple[int, int, int]]:
@@ -66,6 +74,7 @@ def pairs() -> Iterable[tuple[int, int, int]]:
 
 
 def main() -> None:
+    """Print all tables."""
     print(f"// Written by write_unicode_tables.py from Unicode {unicodedata.unidata_version}; do not edit.\n")
     table("Run", "kCategories", runs(lambda one: CATEGORIES.index(unicodedata.category(one))))
     table("Run", "kCombiningClasses", runs(unicodedata.combining))

@@ -101,12 +101,140 @@ def fuzzed(seed: int, count: int) -> list[str]:
             start = generator.randrange(len(words))
             return " ".join(words[start : start + generator.randint(1, 4)])
         first, last = generator.choice(SCRIPTS)
-        letters = [
-            chr(code)
-            for code in range(1, sys.maxunicode + 1)
-            if known.category(chr(code)) not in ("Cn", "Cs")
-        ]
+        letters = [chr(generator.randint(first, last)) for _ in range(generator.randint(1, 6))]
+        return "".join(one for one in letters if unicodedata.category(one) != "Cn")
 
+    return ["".join(part() for _ in range(generator.randint(1, 8))) for _ in range(count)]
+
+
+@pytest.fixture(scope="module")
+def program(programs: Path) -> Path:
+    return programs / "tokenizer_texts"
+
+
+def ours(program: Path, tokenizer: Path, texts: Sequence[str]) -> list[dict[str, Any]]:
+    done = subprocess.run(
+        [program, tokenizer],
+        input="".join(f"{text}\0" for text in texts).encode(),
+        capture_output=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    # As bytes: a line separator of Unicode is no end of a line.
+    return [json.loads(line) for line in done.stdout.split(b"\n") if line]
+
+
+def assert_equal(program: Path, name: str, folder: Path, texts: Sequence[str]) -> None:
+    FAMILIES[name]().save(str(folder / "tokenizer.json"))
+    theirs = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    answers = ours(program, folder / "tokenizer.json", texts)
+    assert len(answers) == len(texts)
+    for text, answer in zip(texts, answers, strict=True):
+        plain = theirs.encode(text, add_special_tokens=False).ids
+        assert answer["ids"] == plain, text
+        assert answer["special"] == theirs.encode(text).ids, text
+        assert answer["text"] == theirs.decode(plain), text
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_tokens_are_those_of_hugging_face(program: Path, name: str, tmp_path: Path) -> None:
+    assert_equal(program, name, tmp_path, [*CORPUS[:5], "", " ", "   ", *PARTS, *fuzzed(14, 120)])
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_ten_thousand_texts_have_the_tokens_of_hugging_face(program: Path, name: str, tmp_path: Path) -> None:
+    assert_equal(program, name, tmp_path, fuzzed(2026, 10_000))
+
+
+@pytest.mark.parametrize(
+    ("part", "description", "said"),
+    [
+        ("normalizer", {"type": "Precompiled", "precompiled_charsmap": ""}, "the normalizer Precompiled"),
+        ("pre_tokenizer", {"type": "UnicodeScripts"}, "the pre-tokenizer UnicodeScripts"),
+        (
+            "pre_tokenizer",
+            {"type": "Split", "pattern": {"Regex": r"\p{Han}+"}, "behavior": "Isolated"},
+            "property Han",
+        ),
+        ("pre_tokenizer", {"type": "Split", "pattern": {"Regex": r"(?<=a)b"}, "behavior": "Isolated"}, "(?<"),
+        (
+            "pre_tokenizer",
+            {"type": "Split", "pattern": {"Regex": "(a*)*"}, "behavior": "Isolated"},
+            "may be empty",
+        ),
+        (
+            "pre_tokenizer",
+            {"type": "Split", "pattern": {"Regex": "a)"}, "behavior": "Isolated"},
+            "unmatched )",
+        ),
+        ("model", {"type": "WordPiece", "vocab": {}}, "a model of type 'WordPiece'"),
+        ("model", {"type": "BPE", "vocab": {"a": 0}, "merges": ["a b"]}, "not in the vocabulary"),
+        ("post_processor", {"type": "BertProcessing"}, "the post-processor BertProcessing"),
+        ("decoder", {"type": "CTC"}, "the decoder CTC"),
+    ],
+)
+def test_a_part_that_is_not_known_is_named(
+    program: Path, part: str, description: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    whole = json.loads(byte_level_text())
+    (tmp_path / "tokenizer.json").write_text(json.dumps({**whole, part: description}))
+    assert said in refusal(program, tmp_path / "tokenizer.json")
+
+
+def test_a_damaged_file_is_refused(program: Path, tmp_path: Path) -> None:
+    whole = byte_level_text().encode()
+    generator = random.Random(9)
+    file = tmp_path / "tokenizer.json"
+    for broken in (
+        b"",
+        b"[" * 100_000,
+        b'{"model": "\xff"}',
+        b'{"a": "\\ud800"}',
+        b"{}",
+        whole[:-1],
+        whole + b"x",
+    ):
+        file.write_bytes(broken)
+        refusal(program, file)
+    for _ in range(60):
+        at = generator.randrange(len(whole))
+        file.write_bytes(whole[:at] + bytes([generator.randrange(256)]) + whole[at + 1 :])
+        done = subprocess.run([program, file], input=b"Hello\0", capture_output=True, timeout=60)
+        assert done.returncode in (0, 1), broken
+    file.unlink()
+    assert "No such file" in refusal(program, file)
+
+
+def byte_level_text() -> str:
+    return str(FAMILIES["gpt-2"]().to_str())
+
+
+def refusal(program: Path, tokenizer: Path) -> str:
+    done = subprocess.run([program, tokenizer], input=b"Hello\0", capture_output=True, timeout=60)
+    assert done.returncode == 1, done.stdout
+    return done.stderr.decode()
+
+
+def test_the_tables_of_unicode_are_those_that_their_script_writes() -> None:
+    folder = runner_source() / "text"
+    script = [sys.executable, folder / "write_unicode_tables.py"]
+    written = subprocess.run(script, capture_output=True, check=True, text=True, timeout=120).stdout
+    version = f"Unicode {unicodedata.unidata_version};"
+    if (
+        version not in written.partition("\n")[0]
+        or version not in (folder / "unicode_tables.inc").read_text()[:200]
+    ):
+        pytest.skip("this Python knows another version of Unicode")
+    assert (folder / "unicode_tables.inc").read_text() == written
+
+
+def test_every_letter_is_normalized_as_by_hugging_face(program: Path, tmp_path: Path) -> None:
+    # Hugging Face's library normalizes by a Unicode of before 2019.
+    known = unicodedata.ucd_3_2_0
+    codes = range(1, sys.maxunicode + 1)
+    letters = [chr(code) for code in codes if known.category(chr(code)) not in ("Cn", "Cs")]
     lines = ["".join(letters[start : start + 2000]) for start in range(0, len(letters), 2000)]
     for name in ("gpt-neox", "exaone"):
         assert_equal(program, name, tmp_path, lines)
