@@ -15,7 +15,7 @@ from tiny_decoder import TinyDecoder
 
 from toolkit.artifact import Artifact
 from toolkit.errors import ImportInvalid
-from toolkit.profiling.shared_run import is_shared_run, read_shared_run
+from toolkit.profiling.session.shared_run import is_shared_run, read_shared_run
 from toolkit.store import open_store
 
 pytestmark = pytest.mark.timeout(900)

@@ -29,7 +29,7 @@ def import_runs(
       slm results import v1.0.jsonl
       slm results import bench.json --device-name pixel-8
     """  # noqa: D301
-    from toolkit.profiling.shared_run import is_shared_run, read_shared_run
+    from toolkit.profiling.session.shared_run import is_shared_run, read_shared_run
     from toolkit.store import open_store
     from toolkit.store.importing import import_file, take_in
 

@@ -6,7 +6,7 @@ import java.security.MessageDigest
 /**
  * Writes the file that a person sends to whoever keeps results: one line that says what ran, then the result's own.
  *
- * @param device what Android says of the phone, by the names of toolkit/profiling/shared_run.py.
+ * @param device what Android says of the phone, by the names of toolkit/profiling/session/shared_run.py.
  * @param app likewise of the app.
  * @return the file, or null of a run that was not made here by hand.
  */
