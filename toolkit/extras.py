@@ -7,6 +7,22 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 _NAME = "slm-toolkit"
+# Extras of what is imported, by the imported name; engines say theirs themselves.
+_EXTRAS = {
+    **dict.fromkeys(("torch", "transformers", "optimum", "numpy", "onnx", "safetensors", "gguf"), "convert"),
+    **dict.fromkeys(("tokenizers", "jinja2", "huggingface_hub"), "convert"),
+    **dict.fromkeys(("altair", "vl_convert"), "report"),
+    **dict.fromkeys(("ray", "fsspec"), "ray"),
+    **dict.fromkeys(("starlette", "uvicorn"), "serve"),
+    **dict.fromkeys(("lm_eval", "datasets"), "evaluate"),
+    "psycopg": "postgres",
+    "pyarrow": "parquet",
+}
+
+
+def extra_of(module: str) -> str | None:
+    """The extra that brings a module; None where no extra is known to."""
+    return _EXTRAS.get(module.partition(".")[0])
 
 
 def install_command(*extras: str, also: str = "") -> str:

@@ -1,7 +1,7 @@
 """Where the commands meet the system: what it refuses becomes a message with the path and a remedy.
 
 Commands let an OSError through. A full disk, a folder that may not be written to and a closed pipe are
-nobody's bug; every other one keeps its traceback.
+nobody's bug; every other one keeps its traceback. So it is with packages of extras that are not installed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from toolkit.errors import ToolkitError
+from toolkit.errors import ToolkitError, UsageError
+from toolkit.extras import extra_of, install_command
 from toolkit.settings import Settings
 
 # What a shell reports of a program that a closed pipe ended.
@@ -39,6 +40,15 @@ def run(command: Callable[[], object]) -> int:
         code = _code_of(command)
     except ToolkitError as error:
         return _say(str(error), error.exit_code)
+    except ModuleNotFoundError as missing:
+        extra = extra_of(missing.name or "")
+        if extra is None:
+            raise
+        needed = UsageError(
+            f"this needs the package {missing.name}, which is not installed here",
+            next_step=f"Install it: {install_command(extra)}",
+        )
+        return _say(str(needed), needed.exit_code)
     except BrokenPipeError:
         discard_stdout()
         return SIGPIPE_CODE

@@ -11,7 +11,6 @@ import typer
 
 from toolkit.chat.request import GenerateRequest
 from toolkit.cli.request_options import takes
-from toolkit.errors import UsageError
 from toolkit.settings import Settings
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def serve(
     from toolkit.chat.loaded_model import load_model
     from toolkit.devices.discovery import open_device
     from toolkit.devices.selection import chosen_serial
-    from toolkit.extras import install_command
+    from toolkit.serve.server import run_server
 
     settings = Settings.from_environment()
     loaded = Artifact.load(artifact)
@@ -59,13 +58,6 @@ def serve(
             open_device(serial, settings), loaded, settings, threads=request.threads, runner=request.runner
         )
 
-    try:
-        from toolkit.serve.server import run_server
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"serving needs the package {error.name}",
-            next_step=f"Install it: {install_command('convert', 'serve')}",
-        ) from None
     shown = f"[{host}]" if ":" in host else host
 
     def ready(actual_port: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from toolkit.artifact import MANIFEST, Artifact
 from toolkit.errors import PublishFailed, UsageError
-from toolkit.extras import install_command
 
 CARD = "README.md"
 
@@ -36,14 +35,9 @@ def push_to_hub(
         PublishFailed: the hub refused or was not reached; a commit is there as a whole or not at all.
         UsageError: no such name of a repository is possible.
     """
-    try:
-        from huggingface_hub import CommitOperationAdd, HfApi
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-    except ModuleNotFoundError:
-        raise UsageError(
-            "uploading needs the package huggingface_hub",
-            next_step=f"Install it: {install_command('convert')}",
-        ) from None
+    from huggingface_hub import CommitOperationAdd, HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
     artifact.verify()
     api = HfApi(endpoint=endpoint, library_name="slm-toolkit")
     names = [*(entry.path for entry in artifact.manifest.files), MANIFEST]
