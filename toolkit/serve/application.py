@@ -152,6 +152,8 @@ async def _events(
         async for said in _with(first, rest):
             if isinstance(said, str):
                 yield _event(completion.piece(said))
+                # Pieces may come in bursts; that the client has hung up must be noticed between two of them.
+                await asyncio.sleep(0)
             else:
                 yield _event(completion.closing(said))
                 if counted:
