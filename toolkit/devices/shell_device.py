@@ -294,12 +294,12 @@ class ShellDevice(ABC):
         return self.shell(argv, timeout_s=self._patience.call_s)
 
     def _remote_size(self, remote: str, *, timeout_s: float) -> int | None:
-        answer = _last_line(self.shell(["stat", "-c", "%s", remote], timeout_s=timeout_s).stdout)
+        answer = _answer(self.shell(["stat", "-c", "%s", remote], timeout_s=timeout_s).stdout)
         return int(answer) if answer.isdigit() else None
 
     def _size_to_pull(self, remote: str) -> int:
         result = self.shell(["sh", "-c", SIZE_OR_ABSENT, "slm-size", remote], timeout_s=self._patience.call_s)
-        answer = _last_line(result.stdout)
+        answer = _answer(result.stdout)
         if answer == "absent":
             raise FileAbsent(
                 f"The device has no file {remote}.",
@@ -325,6 +325,7 @@ class ShellDevice(ABC):
             pass
 
 
-def _last_line(printed: str) -> str:
-    """A script's own answer: shells of before Android 7 mix what it complains of into it."""
-    return printed.strip().rpartition("\n")[2].strip()
+def _answer(printed: str) -> str:
+    """A size, or "absent": shells of before Android 7 mix into it what the script complains of."""
+    lines = (line.strip() for line in printed.splitlines())
+    return next((line for line in lines if line == "absent" or line.isdigit()), "")
