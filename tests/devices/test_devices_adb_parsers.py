@@ -64,6 +64,13 @@ def test_no_device_is_an_empty_list() -> None:
     assert parse_devices("List of devices attached\n\n") == []
 
 
+@pytest.mark.parametrize("line", ["R5CT1\tfrozen", "R5CT1                  frozen usb:1-1 transport_id:3"])
+def test_a_phone_in_a_state_that_nobody_knows_is_attached(line: str) -> None:
+    """Or this machine would be measured in its place."""
+    [device] = parse_devices(f"List of devices attached\n{line}\nWARNING: linker: unused DT entry\n") or []
+    assert (device.serial, device.state) == ("R5CT1", "frozen")
+
+
 def test_no_list_is_not_an_empty_list() -> None:
     assert parse_devices("") is None
     assert parse_devices("* daemon not running; starting now at tcp:5037\n") is None

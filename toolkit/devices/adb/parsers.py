@@ -29,9 +29,12 @@ _STATES = (
 )
 _DEVICE_LINE = re.compile(rf"^(?P<serial>\S.*?)\s+(?P<state>{_STATES})(?P<tags>(?:\s+\S+:\S*)*)\s*$")
 
+# A state that is not known here is a phone all the same, and no reason to take another device.
+_UNKNOWN_STATE = re.compile(r"^(?P<serial>\S+)(?:\t|\s{2,})(?P<state>[a-z]\S*)(?P<tags>(?:\s+\S+:\S*)*)\s*$")
+
 
 def parse_devices(text: str) -> list[AttachedDevice] | None:
-    """Read ``adb devices -l``; notices of the server ("* daemon started") and unknown lines are skipped.
+    """Read ``adb devices -l``; notices of the server ("* daemon started") and what is no device are skipped.
 
     None when the list's title is missing: adb has not got as far as listing anything.
     """
@@ -41,7 +44,7 @@ def parse_devices(text: str) -> list[AttachedDevice] | None:
     for line in text.splitlines():
         if line.startswith(("*", "List of devices", "adb server")):
             continue
-        if match := _DEVICE_LINE.match(line):
+        if match := _DEVICE_LINE.match(line) or _UNKNOWN_STATE.match(line):
             tags = {m[1]: m[2] for tag in match["tags"].split() if (m := _TAG.match(tag))}
             found.append(AttachedDevice(match["serial"], match["state"], tags))
     return found
