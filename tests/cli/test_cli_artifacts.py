@@ -46,7 +46,7 @@ def test_a_listing_tells_good_artifacts_from_those_that_cannot_be_read(folder: P
     assert set(rows) == {"good", "cut"}
     assert rows["good"]["problem"] is None and rows["good"]["size_bytes"] > 0
     assert "cannot be read" in rows["cut"]["problem"] and rows["cut"]["size_bytes"] is None
-    assert "cannot be read" in run("list", folder)
+    assert "unreadable" in run("list", folder) and "cannot be read" in run("list", folder)
 
 
 def test_an_empty_folder_and_none_are_different_answers(tmp_path: Path) -> None:

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import pytest
 from rich.cells import cell_len
-from rich.console import Console
 from stored_runs import stored_run
 
 from toolkit.cli.results import run_table
@@ -16,6 +16,11 @@ def listed(runs: list[StoredRun], capsys: pytest.CaptureFixture[str]) -> list[st
     return capsys.readouterr().out.splitlines()
 
 
+@pytest.fixture(autouse=True)
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+
+
 def test_columns_stay_aligned_below_names_of_wide_characters(capsys: pytest.CaptureFixture[str]) -> None:
     run = stored_run(emulated=False)
     named = replace(run, device=replace(run.device, model="红米[1]"))
@@ -24,26 +29,43 @@ def test_columns_stay_aligned_below_names_of_wide_characters(capsys: pytest.Capt
     assert len(before_decode) == 1 and "红米[1]" in "".join(lines)
 
 
-def test_a_long_name_goes_on_below_in_its_own_column(capsys: pytest.CaptureFixture[str]) -> None:
-    header, first, second, *_ = listed([stored_run(serial="a-rather-long-serial")], capsys)
-    device = header.index("device")
-    assert first[device:].startswith("a-rather-") and second[device:].startswith("long-serial")
-
-
-def test_a_narrow_terminal_cuts_no_figure(
+def test_a_name_goes_on_below_in_its_own_column_and_is_broken_at_spaces_only(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(run_table, "new_console", lambda: Console(width=40))
-    lines = listed([stored_run()], capsys)
-    for figure in ("512", "100.0", "250", "32/32"):
-        assert figure in lines[1]
+    monkeypatch.setenv("COLUMNS", "85")
+    header, first, second, *_ = listed([stored_run(serial="a-rather-long-serial")], capsys)
+    device = header.index("device")
+    assert first[device:].startswith("a-rather-long-serial ") and second[device:].startswith("(emulated)")
+
+
+@pytest.mark.parametrize("columns", [20, 40, 60, 80, 100])
+def test_a_narrow_terminal_cuts_no_word_that_it_shows(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    run_table.print_runs([stored_run()])
+    shown, said = capsys.readouterr()
+    assert {"0123456", "SmolLM2-135M-Instruct", "100.0"} <= set(shown.split())
+    assert "no room for" in said and "--wide" in said
+    if columns >= 60:
+        assert max(map(len, shown.splitlines())) <= columns
+
+
+def test_a_run_that_is_not_ok_says_so_on_every_line_length(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for columns in ("40", "80", "100", "200"):
+        monkeypatch.setenv("COLUMNS", columns)
+        assert "timeout" in "".join(listed([stored_run(), stored_run(status="timeout")], capsys))
 
 
 def test_only_the_status_of_a_run_that_is_not_ok_is_red(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    terminal = Console(force_terminal=True, color_system="standard", width=200)
-    monkeypatch.setattr(run_table, "new_console", lambda: terminal)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     header, good, bad = listed([stored_run(), stored_run(status="timeout")], capsys)
     assert header.startswith("\x1b[1m")
     assert "\x1b" not in good

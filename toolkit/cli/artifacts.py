@@ -81,19 +81,21 @@ def list_artifacts(folder: Path = _WHERE, as_json: bool = _JSON) -> None:
     if not found:
         write_text(f"no artifacts in {folder}; make one with slm convert MODEL\n")
         return
-    from toolkit.cli.results.run_table import new_console, new_table, plain
+    from toolkit.cli.tables import Column, line_width, print_folded, print_table
 
-    table = new_table()
-    for header in ("folder", "engine", "quant", "MB", "check", "made"):
-        table.add_column(header, justify="right" if header == "MB" else "left", overflow="fold")
+    columns = (
+        Column("folder"),
+        Column("engine", rank=3),
+        Column("quant", rank=2),
+        Column("MB", numeric=True, rank=1),
+        Column("check"),
+        Column("made", rank=4),
+    )
+    width = line_width()
+    print_table(columns, [_cells(one) for one in found], width=width)
     for one in found:
-        row = _row(one)
-        size = "" if row["size_bytes"] is None else f"{row['size_bytes'] / 1e6:.1f}"
-        check = one.problem or row["verdict"] or "not checked"
-        made = (row["created_utc"] or "")[:10]
-        cells = (str(one.path), row["backend"] or "", row["quantization"] or "", size, check, made)
-        table.add_row(*map(plain, cells))
-    new_console().print(table)
+        if one.problem:
+            print_folded(f"{one.path}: {one.problem}", width=width, indent="  ")
 
 
 @app.command()
@@ -107,6 +109,8 @@ def show(
     Examples:
       slm artifacts show artifacts/my-model
     """  # noqa: D301
+    from toolkit.cli.tables import line_width, print_facts
+
     loaded = Artifact.load(artifact)
     loaded.verify()
     manifest = loaded.manifest
@@ -128,7 +132,7 @@ def show(
         "chat template": "yes" if manifest.chat_template_file else "no",
         "made": manifest.created_utc,
     }
-    write_text("".join(f"{name:<14}{value}\n" for name, value in facts.items() if value))
+    print_facts([(name, value) for name, value in facts.items() if value], width=line_width())
 
 
 @app.command()
@@ -147,6 +151,18 @@ def remove(
     for one in artifacts:
         shutil.rmtree(one)
         print(f"removed {one}")
+
+
+def _cells(one: Found) -> tuple[str, ...]:
+    row = _row(one)
+    return (
+        str(one.path),
+        row["backend"] or "",
+        row["quantization"] or "",
+        "" if row["size_bytes"] is None else f"{row['size_bytes'] / 1e6:.1f}",
+        "unreadable" if one.problem else row["verdict"] or "not checked",
+        (row["created_utc"] or "")[:10],
+    )
 
 
 def _row(one: Found) -> dict[str, Any]:

@@ -152,25 +152,35 @@ def _print_devices(devices: list[DeviceInfo], as_json: bool) -> None:
 
 
 def _print_table(devices: list[DeviceInfo]) -> None:
-    rows = [("SERIAL", "NAME", "KIND", "STATE", "MODEL", "ABI", "SYSTEM", "FREE", "USED")]
-    for device in devices:
-        free = f"{device.free_bytes / 1e9:.1f} GB" if device.free_bytes is not None else "?"
-        used = f"{device.used_bytes / 1e6:.0f} MB" if device.used_bytes is not None else "?"
-        row = (
-            device.serial,
-            device.name or (device.identity if device.identity != device.serial else None) or "-",
-            f"{device.kind}, emulated" if device.emulated else device.kind,
-            device.state,
-            " ".join(filter(None, (device.manufacturer, device.model))) or "?",
-            device.abi or "?",
-            device.os_version or "?",
-            free,
-            used,
-        )
-        rows.append(row)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    from toolkit.cli.tables import Column, line_width, print_folded, print_table
+
+    width = line_width()
+    columns = (
+        Column("SERIAL"),
+        Column("NAME", rank=1),
+        Column("KIND", rank=3),
+        Column("STATE"),
+        Column("MODEL", rank=2, least=16),
+        Column("ABI", rank=5),
+        Column("SYSTEM", rank=6, least=12),
+        Column("FREE", rank=4, numeric=True),
+        Column("USED", rank=7, numeric=True),
+    )
+    print_table(columns, [_row(device) for device in devices], width=width)
     for device in devices:
         if device.advice:
-            print(f"{device.serial}: {device.advice}")
+            print_folded(f"{device.serial}: {device.advice}", width=width, indent="  ")
+
+
+def _row(device: DeviceInfo) -> tuple[str, ...]:
+    return (
+        device.serial,
+        device.name or (device.identity if device.identity != device.serial else None) or "-",
+        f"{device.kind}, emulated" if device.emulated else device.kind,
+        device.state,
+        " ".join(filter(None, (device.manufacturer, device.model))) or "?",
+        device.abi or "?",
+        device.os_version or "?",
+        f"{device.free_bytes / 1e9:.1f} GB" if device.free_bytes is not None else "?",
+        f"{device.used_bytes / 1e6:.0f} MB" if device.used_bytes is not None else "?",
+    )

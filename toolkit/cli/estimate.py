@@ -44,6 +44,7 @@ def estimate(
       slm estimate OpenELM-270M --tokens 640 --prompt-tokens 512
       slm estimate SmolLM-135M --quant 8da4w --device local
     """  # noqa: D301
+    from toolkit.cli.tables import line_width, print_facts
     from toolkit.cli.text_output import write_text
     from toolkit.export.estimate import estimate_conversion
     from toolkit.export.quiet import hush_libraries
@@ -57,12 +58,24 @@ def estimate(
         predicted = None if roof is None else asdict(roof)
         write_text(json.dumps(_plain(found) | {"predicted": predicted}, indent=2) + "\n")
         return
-    write_text(_sheet(found))
+    print_estimate(found)
     if roof is not None:
-        write_text(
-            f"{'predicted, at most':20}{roof.prefill_tokens_per_second:.1f} tok/s prefill, "
-            f"{roof.decode_tokens_per_second:.1f} tok/s decode on {device}\n"
+        speeds = (
+            f"{roof.prefill_tokens_per_second:.1f} tok/s prefill, "
+            f"{roof.decode_tokens_per_second:.1f} tok/s decode on {device}"
         )
+        print_facts([("predicted, at most", speeds)], width=line_width())
+
+
+def print_estimate(found: EstimatedConversion) -> None:
+    """Print what it is of, and the figures."""
+    from toolkit.cli.tables import line_width, print_facts, print_folded
+
+    width = line_width()
+    basis = "" if found.basis == "graph" else " (from the catalogue's facts: it cannot be traced)"
+    title = f"{found.name}, {found.quant} on {found.backend}, context {found.context}{basis}"
+    print_folded(title, width=width)
+    print_facts(_facts(found), width=width)
 
 
 def _predicted(found: EstimatedConversion, device: str, settings: Settings) -> Prediction:
@@ -89,12 +102,11 @@ def _plain(found: EstimatedConversion) -> dict[str, Any]:
     return fields
 
 
-def _sheet(found: EstimatedConversion) -> str:
+def _facts(found: EstimatedConversion) -> list[tuple[str, str]]:
     one = found.estimate
     memory = one.memory
     tokenizer = "" if one.tokenizer_known else ", tokenizer guessed from the vocabulary"
-    basis = "" if found.basis == "graph" else " (from the catalogue's facts: it cannot be traced)"
-    rows = [
+    return [
         (
             "parameters",
             f"{one.unique_parameters / 1e6:.1f} M unique, {one.stored_parameters / 1e6:.1f} M stored",
@@ -116,8 +128,6 @@ def _sheet(found: EstimatedConversion) -> str:
             f"states {_mb(one.decode_states_bytes)}",
         ),
     ]
-    head = f"{found.name}, {found.quant} on {found.backend}, context {found.context}{basis}\n"
-    return head + "".join(f"{name:20}{value}\n" for name, value in rows)
 
 
 def _mb(size: int) -> str:

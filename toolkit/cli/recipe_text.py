@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import toolkit
+from toolkit.cli.tables import Column, line_width, print_folded, print_table
 
 if TYPE_CHECKING:
     from toolkit.recipes.batch import Summary
@@ -50,13 +51,20 @@ def plan_data(plan: Plan, workspace: Workspace) -> dict[str, Any]:
 
 def print_plan(plan: Plan, workspace: Workspace) -> None:
     """A table of steps, and what those to do will take together."""
-    rows = [("STATE", "TIME", "DISK", "RAM", "STEP")]
+    rows = []
     for step in plan.steps:
         if step.state == "done":
             rows.append(("done before", _ago(_done_unix_ns(step, workspace)), "", "", step.title))
         else:
             rows.append((step.state, *_takes(step), step.title))
-    _print_table(rows)
+    columns = (
+        Column("STATE"),
+        Column("TIME"),
+        Column("DISK", rank=1),
+        Column("RAM", rank=2),
+        Column("STEP", least=32),
+    )
+    print_table(columns, rows, width=line_width())
     to_do = plan.to_do
     seconds = sum(step.estimate.seconds for step in to_do)
     disk = sum(step.estimate.disk_bytes for step in to_do)
@@ -119,19 +127,27 @@ def print_status(status: BatchStatus, *, running: bool) -> None:
     """A table of steps and a count of each state."""
     from toolkit.report.batch import STATE_WORDS, STEP_STATES
 
-    rows = [("STATE", "SECONDS", "ENDED", "STEP")]
+    width = line_width()
+    rows = []
     for step in status.steps:
         seconds = "" if step.seconds is None else f"{step.seconds:.1f}"
         rows.append((STATE_WORDS[step.state], seconds, _ago(step.ended_unix_ns), step.name))
-    _print_table(rows)
+    columns = (
+        Column("STATE"),
+        Column("SECONDS", numeric=True, rank=2),
+        Column("ENDED", rank=1),
+        Column("STEP", least=32),
+    )
+    print_table(columns, rows, width=width)
     for step in status.steps:
         if step.detail:
-            print(f"{step.name}: {step.detail}")
+            print_folded(f"{step.name}: {step.detail}", width=width, indent="  ")
     counts = ", ".join(
         f"{status.count(state)} {STATE_WORDS[state]}" for state in STEP_STATES if status.count(state)
     )
     batch = f" (batch {status.batch})" if status.batch else ""
-    print(f"{status.name}{batch}: {'running' if running else 'not running'}; {counts}")
+    state = "running" if running else "not running"
+    print_folded(f"{status.name}{batch}: {state}; {counts}", width=width, indent="  ")
 
 
 def _done_unix_ns(step: Step, workspace: Workspace) -> int | None:
@@ -150,12 +166,6 @@ def _takes(step: Step) -> tuple[str, str, str]:
     estimate = step.estimate
     ram = _size(estimate.ram_bytes) if estimate.ram_bytes else ""
     return _duration(estimate.seconds), _size(estimate.disk_bytes) if estimate.disk_bytes else "", ram
-
-
-def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def _duration(seconds: float) -> str:

@@ -50,6 +50,7 @@ def list_studies(as_json: JsonFlag = False) -> None:
     Examples:
       slm study list
     """  # noqa: D301
+    from toolkit.cli.tables import line_width, print_facts
     from toolkit.studies.study import STUDIES
 
     studies = list(STUDIES.values())
@@ -57,10 +58,13 @@ def list_studies(as_json: JsonFlag = False) -> None:
         fields = ("name", "title", "question", "survey", "models", "protocol", "fewest_devices")
         print(json.dumps([{one: getattr(study, one) for one in fields} for study in studies], indent=2))
         return
-    width = max(len(study.name) for study in studies)
-    for study in studies:
-        survey = f" Survey: {study.survey}." if study.survey else ""
-        print(f"{study.name.ljust(width)}  {study.question}{survey}")
+    print_facts(
+        [
+            (study.name, study.question + (f" Survey: {study.survey}." if study.survey else ""))
+            for study in studies
+        ],
+        width=line_width(),
+    )
 
 
 @app.command()

@@ -42,7 +42,7 @@ def list_models(
       slm models list --attention GQA --since 2025-01 --sort -released
       slm models list --csv > models.csv
     """  # noqa: D301
-    from toolkit.cli.models.text import listing
+    from toolkit.cli.models.text import print_listing
     from toolkit.cli.text_output import write_text
     from toolkit.models.catalogue.catalogue import catalogue
     from toolkit.models.catalogue.flat import flat
@@ -65,4 +65,4 @@ def list_models(
     elif not entries:
         print("No model passes the filters.", file=sys.stderr)
     else:
-        write_text(listing(entries))
+        print_listing(entries)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
+from toolkit.cli.tables import Column, line_width, print_table
 from toolkit.engines import ENGINES
 from toolkit.models.catalogue.entry import Entry, PerLayer
 from toolkit.models.support import engines_of
@@ -12,21 +13,18 @@ from toolkit.models.support import engines_of
 WIDTH = 80
 _UNKNOWN = "-"
 _HEADERS = ("model", "date", "params", "attn", "layers", "ffn", "vocab", "ctx", "build")
+# What a line without room for all of it does without, first the last one.
+_GOING = ("build", "ctx", "attn", "date", "ffn", "layers", "vocab")
 _RIGHT = frozenset({"params", "layers", "vocab", "ctx"})
 
 
-def listing(entries: Sequence[Entry]) -> str:
+def print_listing(entries: Sequence[Entry]) -> None:
     """A line per model."""
-    rows = [_HEADERS, *map(_row, entries)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.rjust(width) if header in _RIGHT else cell.ljust(width)
-            for header, cell, width in zip(_HEADERS, row, widths, strict=True)
-        ]
-        lines.append(" ".join(cells).rstrip())
-    return "\n".join(lines) + "\n"
+    columns = [
+        Column(header, numeric=header in _RIGHT, rank=_GOING.index(header) + 1 if header in _GOING else 0)
+        for header in _HEADERS
+    ]
+    print_table(columns, [_row(entry) for entry in entries], width=line_width())
 
 
 def _row(entry: Entry) -> tuple[str, ...]:

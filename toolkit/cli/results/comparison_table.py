@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 
 from toolkit.analysis.condition_key import ConditionKey, Difference, shown
 from toolkit.analysis.names import told_apart
-from toolkit.cli.results.run_table import new_console, new_table, plain
+from toolkit.cli.tables import Column, line_width, print_folded, print_table
 from toolkit.store.names import model_names
 from toolkit.store.table import SHOWN_ID_LENGTH
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from toolkit.analysis.compare import Change, Comparison, Ranking, Unranked
     from toolkit.analysis.compared_figures import Figure
     from toolkit.analysis.groups import Group
@@ -30,21 +28,21 @@ _COLOURS = {"worse": "red", "inconclusive": "yellow", "better": "green"}
 
 def print_groups(groups: Sequence[Group], floors: Sequence[NoiseFloor | None]) -> None:
     """Each group by itself: its median, interval and noise floor. Nothing is ranked."""
-    figure, out = groups[0].figure, new_console()
-    rows = new_table()
-    for header in (figure.unit, "95 % interval", "runs", "noise", f"{figure.name} under"):
-        rows.add_column(header)
+    figure, width = groups[0].figure, line_width()
     under = conditions_of([group.key for group in groups])
-    for group, floor in zip(groups, floors, strict=True):
-        rows.add_row(
-            figure.shown(group.median),
-            _interval(group),
-            _runs(group),
-            _floor(floor),
-            plain(under[group.key]),
-        )
-    out.print(rows)
-    _explain(out, floors)
+    columns = (
+        Column(figure.unit, numeric=True),
+        Column("95 % interval", rank=1),
+        Column("runs", rank=3),
+        Column("noise", rank=2),
+        Column(f"{figure.name} under", least=30),
+    )
+    rows = [
+        (figure.shown(group.median), _interval(group), _runs(group), _floor(floor), under[group.key])
+        for group, floor in zip(groups, floors, strict=True)
+    ]
+    print_table(columns, rows, width=width)
+    _explain(floors, width)
 
 
 def print_comparison(comparison: Comparison) -> None:
@@ -58,31 +56,44 @@ def print_comparison(comparison: Comparison) -> None:
 
 def print_regression(regression: Regression) -> None:
     """Every check, condition by condition, and conditions that only one side has."""
-    out = new_console()
+    width = line_width()
     by_conditions: dict[ConditionKey, list[Check]] = defaultdict(list)
     for check in regression.checks:
         by_conditions[check.candidate.key].append(check)
     under = conditions_of(list(by_conditions))
+    columns = (
+        Column("figure"),
+        Column("baseline", numeric=True, rank=1),
+        Column("now", numeric=True),
+        Column("unit", rank=4),
+        Column("worse by", numeric=True),
+        Column("95 % interval", rank=2),
+        Column("noise", rank=3),
+        Column("outcome", style=_colour),
+    )
     for key, checks in by_conditions.items():
-        out.print(plain(under[key]))
-        rows = new_table()
-        for header in ("", "baseline", "now", "unit", "worse by", "95 % interval", "noise", "outcome"):
-            rows.add_column(header)
-        for check in checks:
-            figure = check.baseline.figure
-            rows.add_row(
-                f"  {short_figure(figure)}", figure.shown(check.baseline.median),
-                figure.shown(check.candidate.median), figure.unit,
-                f"{check.worse_by:+.1%}", _shares(check.interval),
-                _floor(check.change.noise), _coloured(check.outcome),
-            )  # fmt: skip
-        out.print(rows)
+        print_folded(under[key], width=width, indent="  ")
+        rows = [
+            (
+                short_figure(check.baseline.figure),
+                check.baseline.figure.shown(check.baseline.median),
+                check.baseline.figure.shown(check.candidate.median),
+                check.baseline.figure.unit,
+                f"{check.worse_by:+.1%}",
+                _shares(check.interval),
+                _floor(check.change.noise),
+                check.outcome,
+            )
+            for check in checks
+        ]
+        print_table(columns, rows, width=width)
         for check in checks:
             if check.power is not None:
-                out.print(plain(f"  {short_figure(check.baseline.figure)}: {power_words(check.power)}"))
-    _explain(out, [check.change.noise for check in regression.checks])
+                words = f"  {short_figure(check.baseline.figure)}: {power_words(check.power)}"
+                print_folded(words, width=width, indent="    ")
+    _explain([check.change.noise for check in regression.checks], width)
     for unpaired in regression.unpaired:
-        out.print(plain(unpaired_words(unpaired)))
+        print_folded(unpaired_words(unpaired), width=width, indent="  ")
 
 
 def conditions_of(keys: Sequence[ConditionKey]) -> dict[ConditionKey, str]:
@@ -104,28 +115,38 @@ def conditions(key: ConditionKey, model: str | None = None) -> str:
 
 
 def _print_ranking(ranking: Ranking, name: str, unit: str, under: str) -> None:
-    out = new_console()
-    out.print(plain(f"{name} along {' and '.join(ranking.axes)}: {under}"))
-    rows = new_table()
-    for header in (", ".join(ranking.axes), unit, "95 % interval", "runs", "vs best", "95 % interval",
-                   "effect", "noise", "verdict"):  # fmt: skip
-        rows.add_column(header)
+    width = line_width()
+    print_folded(f"{name} along {' and '.join(ranking.axes)}: {under}", width=width, indent="  ")
+    columns = (
+        Column(", ".join(ranking.axes), least=16),
+        Column(unit, numeric=True),
+        Column("95 % interval", rank=3),
+        Column("runs", rank=4),
+        Column("vs best", numeric=True),
+        Column("95 % interval", rank=1),
+        Column("effect", numeric=True, rank=5),
+        Column("noise", rank=2),
+        Column("verdict", style=_colour),
+    )
+    rows = []
     floors: list[NoiseFloor | None] = []
     for place in ranking.places:
         group, change = place.group, place.change
         against = ("best", "", "", "") if change is None else _against(change)
         floor = place.noise if change is None else change.noise
         floors.append(floor)
-        rows.add_row(
-            plain(place.label), group.figure.shown(group.median), _interval(group), _runs(group),
-            *against[:3], _floor(floor), against[3],
+        rows.append(
+            (
+                place.label, group.figure.shown(group.median), _interval(group), _runs(group),
+                *against[:3], _floor(floor), against[3],
+            )
         )  # fmt: skip
-    out.print(rows)
-    _explain(out, floors)
+    print_table(columns, rows, width=width)
+    _explain(floors, width)
     also = [part for part in ranking.varying if part not in ranking.axes]
     if also:
-        out.print(f"also differ: {', '.join(also)}")
-    out.print()
+        print_folded(f"also differ: {', '.join(also)}", width=width, indent="  ")
+    print()
 
 
 def _against(change: Change) -> tuple[str, str, str, str]:
@@ -133,22 +154,22 @@ def _against(change: Change) -> tuple[str, str, str, str]:
         f"{change.relative:+.1%}",
         _change_interval(change),
         f"{change.cliffs_delta:+.2f}",
-        _coloured(change.verdict),
+        change.verdict,
     )
 
 
 def _print_unranked(unranked: Sequence[Unranked]) -> None:
-    out = new_console()
-    out.print("Not ranked, for want of a partner:")
+    width = line_width()
+    print("Not ranked, for want of a partner:")
     for one in unranked[:_MAXIMUM_UNRANKED]:
         ids = one.group.runs[0].run_id[:SHOWN_ID_LENGTH]
         why = "no other run was chosen"
         if one.nearest is not None:
             nearest = one.nearest.runs[0].run_id[:SHOWN_ID_LENGTH]
             why = f"differs from {nearest} in {_named(one.differences)}"
-        out.print(plain(f"  {ids} {conditions(one.group.key)}: {why}"))
+        print_folded(f"  {ids} {conditions(one.group.key)}: {why}", width=width, indent="    ")
     if len(unranked) > _MAXIMUM_UNRANKED:
-        out.print(f"  and {len(unranked) - _MAXIMUM_UNRANKED} more")
+        print(f"  and {len(unranked) - _MAXIMUM_UNRANKED} more")
 
 
 def unpaired_words(unpaired: Unpaired) -> str:
@@ -197,12 +218,14 @@ def _floor(floor: NoiseFloor | None) -> str:
     return f"{floor.relative:.1%}{'*' if floor.scope == 'device' else ''} of {floor.pairs}"
 
 
-def _explain(out: Console, floors: Sequence[NoiseFloor | None]) -> None:
+def _explain(floors: Sequence[NoiseFloor | None], width: int | None) -> None:
     """What the noise column says, as far as it needs saying."""
     if any(floor is not None and floor.scope == "device" for floor in floors):
-        out.print("* pairs of equal runs from all conditions of the device: these were repeated too seldom")
+        words = "* pairs of equal runs from all conditions of the device: these were repeated too seldom"
+        print_folded(words, width=width, indent="  ")
     if any(floor is None for floor in floors):
-        out.print("- no conditions of the device were ever run twice: repeat runs to know the noise")
+        words = "- no conditions of the device were ever run twice: repeat runs to know the noise"
+        print_folded(words, width=width, indent="  ")
 
 
 def short_figure(figure: Figure) -> str:
@@ -210,6 +233,5 @@ def short_figure(figure: Figure) -> str:
     return figure.name.removesuffix("_tokens_per_second")
 
 
-def _coloured(word: str) -> str:
-    colour = _COLOURS.get(word)
-    return f"[{colour}]{word}[/{colour}]" if colour else word
+def _colour(word: str) -> str:
+    return _COLOURS.get(word, "")

@@ -1,113 +1,82 @@
-"""Stored runs as tables for people: rich on a terminal, the same text without colours elsewhere."""
+"""Stored runs as tables for people."""
 
 from __future__ import annotations
 
-import re
 import statistics
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from toolkit.cli.results.gate_words import counter_words, energy_words, gate_words, throttling_words
-from toolkit.store.rows import Device, RunSummary, StoredRun
+from toolkit.cli.tables import Column, line_width, print_facts, print_table
+from toolkit.store.rows import STATUSES, Device, RunSummary, StoredRun
 from toolkit.store.table import HEADERS, NUMERIC, rows_of
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
     from toolkit.analysis.roofline import RooflineShare
 
-# Of logs and pipes, which have no width of their own.
-_PLAIN_WIDTH = 100
-# Widths of the columns that are wrapped when the table is wider than the line.
-_NARROW = {"device": 11, "model": 13, "quant": 8, "pp": 6, "status": 8}
-_BREAKS = re.compile(r"@?[^-_:@ ]*[-_: ]*")
+# What a line without room for all of it does without, first the last one.
+_GOING = ("device", "date", "prefill", "tags", "engine", "pp", "MB", "tg", "thr", "parity")
+# On narrower lines the status has no column of its own.
+_NARROW = 100
+_DECODE = HEADERS.index("decode")
+_FOLDED = {"device": 13, "quant": 9, "tags": 12}
 
 
-def print_runs(runs: Sequence[RunSummary]) -> None:
-    """Print the listing, wrapped to the terminal, or to 100 columns; a run that is not ok is in red.
+def print_runs(
+    runs: Sequence[RunSummary], tags: Mapping[str, Sequence[str]] = {}, *, wide: bool = False
+) -> None:
+    """Print the listing; a run that is not ok is in red.
 
-    The lines are put together here: over many runs rich's own table takes longer than the database. On a
-    terminal that is narrower still the lines go on below, and no figure is cut.
+    Args:
+        runs: the rows.
+        tags: of the runs, by id.
+        wide: whole values in all columns, as in a pipe.
     """
-    from rich.cells import cell_len
-    from rich.text import Text
-
-    console = new_console()
-    rows = _wrapped([HEADERS, *rows_of(runs)], console.width)
-    widths = [max(cell_len(line) for cell in column for line in cell) for column in zip(*rows, strict=True)]
-
-    def aligned(line: Sequence[str]) -> Iterator[str]:
-        for header, text, width in zip(HEADERS, line, widths, strict=True):
-            space = " " * (width - cell_len(text))
-            yield space + text if header in NUMERIC else text + space
-
-    lines = []
-    for row in rows:
-        style = "bold" if row is rows[0] else ""
-        status_style = style if row is rows[0] or row[-1] == ["ok"] else "red"
-        for line in zip_longest(*row, fillvalue=""):
-            *facts, status = aligned(line)
-            lines.append(Text.assemble((" ".join(facts), style), " ", (status.rstrip(), status_style)))
-    console.print(*lines, sep="\n", soft_wrap=True)
-
-
-def _wrapped(rows: Sequence[Sequence[str]], width: int) -> list[list[list[str]]]:
-    """The lines of every cell: several only where the table is wider than the line, in columns of names."""
-    too_wide = sum(max(map(len, column)) + 1 for column in zip(*rows, strict=True)) - 1 > width
-    return [
-        [
-            _lines(cell, _NARROW[header]) if too_wide and header in _NARROW else [cell]
-            for header, cell in zip(HEADERS, row, strict=True)
+    width = None if wide else line_width()
+    rows = rows_of(runs, tags, whole=width is None)
+    headers: tuple[str, ...] = HEADERS
+    if width is not None and width < _NARROW:
+        # A run that is not ok has no figure to trust: its status stands there.
+        rows = [
+            (*row[:_DECODE], row[_DECODE] if row[-1] == "ok" else row[-1], *row[_DECODE + 1 : -1])
+            for row in rows
         ]
-        for row in rows
+        headers = HEADERS[:-1]
+    # What says the same of every run makes room first.
+    needless = set() if any(tags.values()) else {"tags"}
+    needless |= {"status"} if all(one.run.status == "ok" for one in runs) else set()
+    columns = [
+        Column(
+            header,
+            numeric=header in NUMERIC,
+            rank=len(_GOING) + 1 if header in needless else _rank(header),
+            least=_FOLDED.get(header),
+            style=_style if header in ("decode", "status") else lambda text: "",
+        )
+        for header in headers
     ]
+    print_table(columns, rows, width=width, remedy="--wide shows them, and `slm results list` in a pipe")
 
 
-def _lines(text: str, width: int) -> list[str]:
-    """Break a name where people would: after a dash, underscore, colon or space."""
-    lines = [""]
-    for piece in _BREAKS.findall(text):
-        if lines[-1] and len(lines[-1] + piece.rstrip()) > width:
-            lines.append("")
-        lines[-1] += piece
-    return [line.rstrip() for line in lines]
+def _rank(header: str) -> int:
+    return _GOING.index(header) + 1 if header in _GOING else 0
 
 
-def plain(text: str) -> str:
-    """Keep rich from reading [text], which paths and serials may hold, as markup."""
-    return text.replace("[", "\\[")
+def _style(text: str) -> str:
+    return "red" if text in STATUSES and text != "ok" else ""
 
 
 def print_run(stored: StoredRun, tags: Sequence[str], share: RooflineShare | None = None) -> None:
     """Print one run: facts, figures, how near to its device's roofs, repetitions, conditions."""
-    console = new_console()
-    facts = new_table(show_header=False)
-    for name, value in _facts(stored, tags, share):
-        facts.add_row(name, value)
-    console.print(facts)
+    width = line_width()
+    print_facts(_facts(stored, tags, share), width=width)
     if stored.repetitions:
-        console.print(_repetitions(stored))
+        print()
+        _print_repetitions(stored, width)
     if stored.conditions:
-        console.print(_conditions(stored))
-
-
-def new_console() -> Console:
-    """As wide as the terminal; logs and pipes have no width of their own."""
-    from rich.console import Console
-
-    width = None if sys.stdout.isatty() else _PLAIN_WIDTH
-    return Console(width=width, highlight=False, soft_wrap=False, emoji=False)
-
-
-def new_table(*, show_header: bool = True) -> Table:
-    """A table without lines."""
-    from rich.table import Table
-
-    return Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), show_header=show_header)
+        print()
+        _print_conditions(stored, width)
 
 
 def _facts(stored: StoredRun, tags: Sequence[str], share: RooflineShare | None) -> list[tuple[str, str]]:
@@ -144,7 +113,7 @@ def _facts(stored: StoredRun, tags: Sequence[str], share: RooflineShare | None) 
         ("counters", counter_words(run)),
         ("command", " ".join(run.argv)),
     ]
-    return [(name, plain(value)) for name, value in facts if value]
+    return [(name, value) for name, value in facts if value]
 
 
 def _named(device: Device) -> str:
@@ -209,27 +178,28 @@ def _parity(stored: StoredRun) -> str | None:
     return f"{run.greedy_matched} of {run.greedy_total} tokens as on the converting host"
 
 
-def _repetitions(stored: StoredRun) -> Table:
-    table = new_table()
-    for header in ("repetition", "prefill ms", "decode ms", "median step ms", "slowest step ms"):
-        table.add_column(header, justify="right")
+def _print_repetitions(stored: StoredRun, width: int | None) -> None:
+    headers = ("repetition", "prefill ms", "decode ms", "median step ms", "slowest step ms")
+    rows = []
     for repetition in stored.repetitions:
         steps = repetition.decode_ns
-        table.add_row(
-            f"{repetition.index}{' (warm-up)' if repetition.warmup else ''}"
-            f"{' (throttled)' if repetition.throttled else ''}",
-            "-" if repetition.prefill_ns is None else f"{repetition.prefill_ns / 1e6:.1f}",
-            f"{(repetition.decode_total_ns or 0) / 1e6:.1f}",
-            f"{statistics.median(steps) / 1e6:.2f}" if steps else "-",
-            f"{max(steps) / 1e6:.2f}" if steps else "-",
+        said = [" (warm-up)"] if repetition.warmup else []
+        said += [" (throttled)"] if repetition.throttled else []
+        rows.append(
+            (
+                f"{repetition.index}{''.join(said)}",
+                "-" if repetition.prefill_ns is None else f"{repetition.prefill_ns / 1e6:.1f}",
+                f"{(repetition.decode_total_ns or 0) / 1e6:.1f}",
+                f"{statistics.median(steps) / 1e6:.2f}" if steps else "-",
+                f"{max(steps) / 1e6:.2f}" if steps else "-",
+            )
         )
-    return table
+    print_table(_figures(headers), rows, width=width)
 
 
-def _conditions(stored: StoredRun) -> Table:
-    table = new_table()
-    for header in ("readings", "CPU busy", "free RAM MB", "thermal", "hottest CPU C", "battery", "charging"):
-        table.add_column(header, justify="right")
+def _print_conditions(stored: StoredRun, width: int | None) -> None:
+    headers = ("readings", "CPU busy", "free RAM MB", "thermal", "hottest CPU C", "battery", "charging")
+    rows = []
     for condition in stored.conditions:
         ram = condition.available_ram_bytes
         values = (
@@ -241,10 +211,13 @@ def _conditions(stored: StoredRun) -> Table:
             None if condition.charging is None else ("yes" if condition.charging else "no"),
         )
         number = "" if condition.repetition is None else f" {condition.repetition}"
-        table.add_row(
-            f"{condition.moment}{number}", *("-" if value is None else str(value) for value in values)
-        )
-    return table
+        shown = ("-" if value is None else str(value) for value in values)
+        rows.append((f"{condition.moment}{number}", *shown))
+    print_table(_figures(headers), rows, width=width)
+
+
+def _figures(headers: Sequence[str]) -> list[Column]:
+    return [Column(header, numeric=True, rank=index) for index, header in enumerate(headers)]
 
 
 def _joined(*parts: str | None) -> str:

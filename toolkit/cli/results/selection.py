@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 WHERE = typer.Option(
     None,
     "--where",
-    "-w",
     help="Only runs that pass this filter, e.g. \"decode > 50 and quantization = '8da4w'\".",
     show_default=False,
 )
