@@ -41,6 +41,14 @@ class Browser:
         self.requests()
         self.driver.get(page.as_uri())
 
+    @contextmanager
+    def sized(self, width: int) -> Iterator[None]:
+        """The page that wide, which a window cannot be below its own least width."""
+        size = {"width": width, "height": 1400, "deviceScaleFactor": 1, "mobile": False}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        yield
+        self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
     def script(self, text: str, *arguments: object) -> Any:
         return self.driver.execute_script(text, *arguments)
 

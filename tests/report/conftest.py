@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from chromium import Browser, chromium
 from sample_runs import fill, sample_runs
 
 from toolkit.settings import Settings
@@ -33,3 +34,10 @@ def store(settings: Settings) -> Iterator[Store]:
 def empty_store(tmp_path: Path) -> Iterator[Store]:
     with open_store(f"sqlite:///{tmp_path / 'empty.db'}") as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """One for the pages of all tests: it takes seconds to start."""
+    with chromium(tmp_path_factory.mktemp("profile")) as started:
+        yield started

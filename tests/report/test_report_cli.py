@@ -61,6 +61,8 @@ def test_a_batch_comes_from_a_file(store: Store, settings: Settings, tmp_path: P
         (["--status", "fine"], "Unknown status 'fine'"),
         (["-o", "/nowhere/at/all.md"], "cannot be written"),
         (["--batch", "/nowhere.json"], "cannot be read"),
+        (["-o", "report.hmtl"], "Did you mean 'html'"),
+        (["-o", "report.pdf"], "no report ends in .pdf"),
     ],
 )
 def test_bad_options(

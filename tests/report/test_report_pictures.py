@@ -44,11 +44,15 @@ def test_every_picture_names_its_conditions_and_emulated_ones_say_so(
     content = read_content(store, store.list_runs(), title="", selection="", batch=None)
     made = list(pictures(content))
     of_devices = [picture for picture in made if picture.chart not in ("divergence", "agreement")]
-    assert len(of_devices) == 6 * len(DEVICES)
+    # Curves of sixteen configurations are in two parts.
+    assert len(of_devices) == 7 * len(DEVICES)
     for picture in of_devices:
         assert "512 prompt tokens" in picture.subtitle
         assert picture.emulated == (VIRTUAL.serial in picture.title)
     assert len({picture.file for picture in made}) == len(made)
+    shown = [row["label"] for picture in of_devices if picture.chart == "curve" for row in picture.rows]
+    assert len(set(shown)) == 16
+    assert all("-pp512-tg128-c2048-t4" in picture.file for picture in of_devices)
 
 
 @pytest.mark.parametrize("serial", ["../../etc/passwd", "a b\n", "192.168.0.7:5555", ""])

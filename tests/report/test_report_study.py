@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from chromium import Browser, axe_script, chromium
+from chromium import Browser, axe_script
+from label_boxes import label_problems
 
 from toolkit.analysis.findings import Finding
 from toolkit.errors import UsageError
@@ -78,12 +78,6 @@ def made() -> StudyContent:
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with chromium(tmp_path_factory.mktemp("profile")) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
 def page(settings: Settings) -> Path:
     output = settings.data_dir / "study.html"
     FORMATS.get("html")(made(), output, settings)
@@ -101,6 +95,21 @@ def test_it_draws_every_chart_silently_and_asks_for_nothing(browser: Browser, pa
     text = browser.script("return document.body.innerText")
     assert "Not measured." in text and "needs 99 GB" in text and "no operator" in text
     assert "1 supported, 1 contradicted, 1 not enough data" in text
+
+
+@pytest.mark.parametrize(
+    ("scheme", "width"), [("light", 400), ("dark", 400), ("light", 1400), ("dark", 1400)]
+)
+def test_labels_neither_meet_nor_leave_their_charts(
+    browser: Browser, page: Path, scheme: str, width: int
+) -> None:
+    with browser.sized(width):
+        browser.open(page)
+        if scheme == "dark":
+            browser.driver.find_element("id", "theme").click()
+            browser.next_frame()
+        browser.draw_all()
+        assert label_problems(browser) == [] and browser.console() == []
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 400), ("dark", 1400)])

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from toolkit.errors import UsageError
-from toolkit.registry import Registry
+from toolkit.registry import Registry, unknown_name
 from toolkit.store.columns import find_column
 from toolkit.store.measurements import tokens_per_second
 
@@ -98,4 +98,6 @@ def find_figure(name: str) -> Figure:
     Raises:
         UsageError: no such figure; names the known ones.
     """
+    if name not in SHORT_NAMES and name not in FIGURES:
+        raise unknown_name("figure", name, [*SHORT_NAMES, *FIGURES], UsageError)
     return FIGURES.get(SHORT_NAMES.get(name, name))

@@ -22,7 +22,7 @@ def report(
     device: str | None = selection.DEVICE,
     model: str | None = selection.MODEL,
     title: str = typer.Option("On-device results", "--title", help="The report's heading."),
-    limit: int = typer.Option(2000, "--limit", "-l", min=1, help="Show at most the newest N runs."),
+    limit: int = typer.Option(20_000, "--limit", "-l", min=1, help="Show at most the newest N runs."),
     batch: Path | None = typer.Option(
         None, "--batch", help="File that `slm recipe status --json` wrote: shows the state of a batch."
     ),
@@ -41,6 +41,7 @@ def report(
     """  # noqa: D301
     from toolkit.report import build_report
     from toolkit.report.batch import read_batch
+    from toolkit.report.build import format_of
     from toolkit.store import open_store
 
     settings = Settings.from_environment()
@@ -57,7 +58,7 @@ def report(
             store,
             output,
             settings,
-            format_name=format_name or (output.suffix[1:] if output.suffix in (".md", ".png") else "html"),
+            format_name=format_name or format_of(output),
             title=title,
             where=chosen,
             selection=f"Stored runs {described}." if described else "All stored runs.",

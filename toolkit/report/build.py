@@ -7,15 +7,15 @@ from pathlib import Path
 
 from toolkit.errors import UsageError
 from toolkit.extras import install_command
-from toolkit.registry import Registry
+from toolkit.registry import Registry, did_you_mean
 from toolkit.report.batch import BatchStatus
 from toolkit.report.content import Content, read_content
 from toolkit.settings import Settings
 from toolkit.store.filters import Filter
 from toolkit.store.store import Store
 
-# Enough to browse; a page with tens of thousands of table rows is slow everywhere.
-DEFAULT_LIMIT = 2000
+# What a page was tried with.
+DEFAULT_LIMIT = 20_000
 
 Renderer = Callable[[Content, Path, Settings], None]
 
@@ -72,6 +72,24 @@ def build_report(
             f"cannot be written: {error.strerror}", subject=str(output), next_step="Choose another -o."
         ) from None
     return output
+
+
+def format_of(output: Path) -> str:
+    """The format that a file's name stands for; without an ending it is a page.
+
+    Raises:
+        UsageError: an ending of no format.
+    """
+    ending = output.suffix.removeprefix(".").lower()
+    if ending and ending not in FORMATS:
+        known = ", ".join(f".{name}" for name in FORMATS)
+        raise UsageError(
+            f"no report ends in .{ending}",
+            subject=str(output),
+            next_step=f"{did_you_mean(ending, FORMATS)}Name a file that ends in one of {known}, or give "
+            "--format.",
+        )
+    return ending or "html"
 
 
 def _renderer(format_name: str) -> Renderer:

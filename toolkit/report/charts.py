@@ -1,23 +1,33 @@
 """The charts, as Vega-Lite; the page and the PNG figures draw the same specifications.
 
-Each takes its rows from a data set named ``rows`` and whether they are emulated from a parameter, so that
-the page can filter without making a new chart. Colours, fonts and widths come from outside.
+Each takes its rows from a data set named ``rows``, and from parameters what depends on these: whether they
+are emulated, what the legend shows, where axes end (`fitted`, and `fitted` in assets/charts.js). The page can
+filter without making a new chart. Colours, fonts and widths come from outside.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 import altair as alt
 
-from toolkit.engines import DEFAULT_ENGINE, usable_engines
+from toolkit.engines import usable_engines
+from toolkit.report.label_places import beside
+from toolkit.report.ticks import log_ticks
 
 ROWS = "rows"
 # Emulated bars are hollow and dashed, so that nobody takes them for measurements even in a cropped picture.
 EMULATED = "emulated"
-_LABEL = "split(datum.label, '\\n')"
-_SIDES: dict[str, dict[str, Any]] = {"===": {"align": "left", "dx": 9}, "!==": {"align": "right", "dx": -9}}
+# Names in a legend that are among the rows.
+SHOWN = "shown"
+MAXIMUM = "maximum"
+# The longest bar ends here, so that its value has room behind it.
+_ROOM = 1.3
+# A label of two lines stands above its bar: bars are as wide as the chart, however narrow that is.
+_STEP = 58
+_BAR: dict[str, Any] = {"height": 14, "yOffset": 12}
 
 Spec = dict[str, Any]
 
@@ -26,10 +36,10 @@ def bars(title: str) -> Spec:
     """Horizontal bars with intervals; rows: label, value, low, high, repetitions, runs, backend."""
     bar = (
         _base()
-        .mark_bar(height={"band": 0.62}, fillOpacity=_when_emulated(0.12, 1), **_outline())
+        .mark_bar(fillOpacity=_when_emulated(0.12, 1), **_outline(), **_BAR)
         .encode(
-            y=_labels(),
-            x=alt.X("value:Q", title=title, axis=alt.Axis(tickCount=5), scale=alt.Scale(zero=True)),
+            y=_bands(),
+            x=_lengths("value"),
             fill=_engine(alt.Fill),
             stroke=_engine(alt.Stroke),
             tooltip=_tooltip(
@@ -41,73 +51,96 @@ def bars(title: str) -> Spec:
             ),
         )
     )
-    interval = _base().mark_rule(strokeWidth=2).encode(y=_labels(), x="low:Q", x2="high:Q")
+    moved: dict[str, Any] = {"yOffset": _BAR["yOffset"]}
+    interval = _base().mark_rule(strokeWidth=2, **moved).encode(y=_bands(), x="low:Q", x2="high:Q")
     caps = [
-        _base().mark_tick(thickness=2, size=10).encode(y=_labels(), x=alt.X(f"{end}:Q"))
+        _base().mark_tick(thickness=2, size=10, **moved).encode(y=_bands(), x=alt.X(f"{end}:Q"))
         for end in ("low", "high")
     ]
-    return _spec(alt.layer(bar, interval, *caps), height={"step": 44})
+    layers = alt.layer(bar, interval, *caps, _labels(), _values("high", "value"))
+    return _spec(layers, height={"step": _STEP}, legend="backend", longest="high")
 
 
 def memory() -> Spec:
-    """Stacked bars of the peak's parts; rows: label, part, mb, order."""
+    """Stacked bars of the peak's parts; rows: label, part, mb, order, total."""
     parts = ["after load", "added while running"]
-    chart = (
+    bar = (
         _base()
-        .mark_bar(height={"band": 0.62}, fillOpacity=_when_emulated(0.12, 1), **_outline())
+        .mark_bar(fillOpacity=_when_emulated(0.12, 1), **_outline(), **_BAR)
         .encode(
-            y=_labels(),
-            x=alt.X("mb:Q", title="MB", stack="zero", axis=alt.Axis(tickCount=6)),
+            y=_bands(),
+            x=_lengths("mb", stack="zero"),
             # The engines' colours mean engines elsewhere, so they are passed over.
             fill=_parts(alt.Fill, parts),
             stroke=_parts(alt.Stroke, parts),
             order="order:O",
-            tooltip=_tooltip(("part", "part"), ("mb", "MB")),
+            tooltip=_tooltip(("part", "part"), ("mb", "MB"), ("total", "together")),
         )
     )
-    return _spec(chart, height={"step": 44})
+    once = "datum.order === 0"
+    layers = alt.layer(
+        bar, _labels().transform_filter(once), _values("total", "total").transform_filter(once)
+    )
+    return _spec(layers, height={"step": _STEP}, legend="part", longest="total")
 
 
 def curve() -> Spec:
     """Time of each decode step; rows: label, step, ms."""
+    return _lines(
+        alt.X("step:Q", title="decode step", axis=alt.Axis(tickMinStep=1, tickCount=8)),
+        alt.Y("ms:Q", title="ms per token", scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=6)),
+        _tooltip(("step", "step"), ("ms", "ms per token")),
+    )
+
+
+def over_length(title: str) -> Spec:
+    """Speed over a length; rows: label, length, value, low, high, repetitions, runs."""
+    return _lines(
+        alt.X(
+            "length:Q", title=title, axis=alt.Axis(tickMinStep=1, tickCount=6), scale=alt.Scale(zero=False)
+        ),
+        alt.Y("value:Q", title="tokens per second", scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=6)),
+        _tooltip(("length", title), ("value", "tokens per second"), ("low", "95 % from"), ("high", "to")),
+        point=True,
+    )
+
+
+def _lines(x: Any, y: Any, tooltip: Any, **mark: Any) -> Spec:
     legend = alt.Legend(
         orient="bottom",
         columns=1,
-        labelLimit=700,
+        labelLimit=alt.ExprRef("width - 40"),
         symbolType="stroke",
         symbolSize=400,
         labelExpr="replace(datum.label, '\\n', ', ')",
     )
     chart = (
         _base()
-        .mark_line(strokeWidth=2, opacity=_when_emulated(0.55, 1))
+        .mark_line(strokeWidth=2, opacity=_when_emulated(0.55, 1), **mark)
         .encode(
-            x=alt.X("step:Q", title="decode step", axis=alt.Axis(tickMinStep=1, tickCount=10)),
-            y=alt.Y("ms:Q", title="ms per token", scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=6)),
+            x=x,
+            y=y,
             color=alt.Color("label:N", sort=None, title=None, legend=legend),
             strokeDash=alt.StrokeDash("label:N", sort=None, title=None, legend=legend),
-            tooltip=_tooltip(("step", "step"), ("ms", "ms per token")),
+            tooltip=tooltip,
         )
     )
     return _spec(chart, height=260)
 
 
 def against_size(title: str, *, logarithmic: bool = False) -> Spec:
-    """Points over the artifact's size; rows: label, model, name, size_mb, value, low, high, backend.
+    """Points over the artifact's size; rows: label, model, name, place, size_mb, value, low, high, backend.
 
     Sizes span orders of magnitude, and times do with them; a logarithmic axis says so in its title.
     """
-    kind: dict[str, Any] = {"type": "log"} if logarithmic else {"zero": False}
-    scale = alt.Scale(nice=False, padding=24, **kind)
-    shown = f"{title} (log)" if logarithmic else title
-    x = alt.X(
-        "size_mb:Q",
-        title="artifact size, MB (log)",
-        axis=alt.Axis(tickCount=6),
-        scale=alt.Scale(type="log", nice=False, padding=80),
-    )
-    y = alt.Y("value:Q", title=shown, axis=alt.Axis(tickCount=6), scale=scale)
-    spread = _base().mark_rule(strokeWidth=2).encode(x=x, y=alt.Y("low:Q", title=shown), y2="high:Q")
+    x = alt.X("size_mb:Q", title="artifact size, MB (log)", **_log_axis("xticks"))
+    y: Any
+    if logarithmic:
+        y = alt.Y("value:Q", title=f"{title} (log)", **_log_axis("yticks"))
+    else:
+        scale = alt.Scale(zero=False, padding=16)
+        y = alt.Y("value:Q", title=title, axis=alt.Axis(tickCount=6), scale=scale)
+    spread = _base().mark_rule(strokeWidth=2).encode(x=x, y=alt.Y("low:Q"), y2="high:Q")
     points = (
         _base()
         # See-through, because artifacts of two backends are often equally large and nearly equally fast.
@@ -126,29 +159,48 @@ def against_size(title: str, *, logarithmic: bool = False) -> Spec:
                 "backend:N",
                 title=None,
                 scale=alt.Scale(domain=_engine_names(), range=[engine.mark for engine in usable_engines()]),
-                legend=alt.Legend(orient="top", symbolStrokeWidth=2),
+                legend=_legend(values=alt.ExprRef(SHOWN)),
             ),
             tooltip=_tooltip(("size_mb", "MB"), ("value", title)),
         )
     )
-    # Names stand on the engine's own side of the point, so that neighbours do not cover each other's.
-    names = [
+    names = (
         _base()
-        .mark_text(baseline="middle", limit=150, fontSize=11, **side)
-        .encode(
-            x=x,
-            y=y,
-            text=alt.condition(f"datum.backend {test} {DEFAULT_ENGINE!r}", "name:N", alt.value("")),
-        )
-        for test, side in _SIDES.items()
-    ]
-    return _spec(alt.layer(spread, points, *names), height=320)
+        .mark_text(baseline="middle", fontSize=11, **beside("datum.place"))
+        .encode(x=x, y=y, text="name:N")
+        .properties(name="names")
+    )
+    log = {"xticks": "size_mb"} | ({"yticks": "value"} if logarithmic else {})
+    return _spec(alt.layer(spread, points, names), height=320, legend="backend", log=log)
+
+
+def fitted(spec: Spec, rows: Sequence[Mapping[str, Any]], *, emulated: bool) -> Spec:
+    """A chart for these rows: the parameters that depend on them."""
+    made = deepcopy(spec)
+    about = made["usermeta"]
+    values: dict[str, Any] = {EMULATED: emulated}
+    if "legend" in about:
+        values[SHOWN] = list(dict.fromkeys(row[about["legend"]] for row in rows))
+    if "longest" in about:
+        values[MAXIMUM] = max(row[about["longest"]] for row in rows) * _ROOM
+    for name, field in about.get("log", {}).items():
+        values[name] = log_ticks([row[field] for row in rows])
+    for parameter in made["params"]:
+        parameter["value"] = values.get(parameter["name"], parameter["value"])
+    made["datasets"] = {ROWS: list(rows)}
+    return made
 
 
 CHARTS: dict[str, Callable[[], Spec]] = {
     "prefill": lambda: bars("prefill, tokens per second"),
     "decode": lambda: bars("decode, tokens per second"),
     "curve": curve,
+    "prefill_over_prompt": lambda: over_length("prompt tokens"),
+    "decode_over_prompt": lambda: over_length("prompt tokens"),
+    "prefill_over_depth": lambda: over_length("depth, tokens"),
+    "decode_over_depth": lambda: over_length("depth, tokens"),
+    "prefill_over_context": lambda: over_length("context, tokens"),
+    "decode_over_context": lambda: over_length("context, tokens"),
     "memory": memory,
     "first_token": lambda: against_size("time to first token, ms", logarithmic=True),
     "per_token": lambda: against_size("time per generated token, ms", logarithmic=True),
@@ -163,10 +215,40 @@ def _base() -> alt.Chart:
     return alt.Chart(alt.NamedData(name=ROWS))
 
 
-def _labels() -> alt.Y:
-    # Labels have two lines; the offset centres them on the bar.
-    axis = alt.Axis(labelExpr=_LABEL, labelLimit=270, ticks=False, labelPadding=8, labelOffset=-6)
-    return alt.Y("label:N", sort=None, title=None, axis=axis)
+def _bands() -> alt.Y:
+    return alt.Y("label:N", sort=None, title=None, axis=None)
+
+
+def _lengths(field: str, **channel: Any) -> alt.X:
+    scale = alt.Scale(domainMin=0, domainMax=alt.ExprRef(MAXIMUM), nice=False)
+    return alt.X(f"{field}:Q", title=None, axis=alt.Axis(tickCount=4), scale=scale, **channel)
+
+
+def _labels() -> Any:
+    mark: dict[str, Any] = {"align": "left", "baseline": "top", "lineBreak": "\n", "lineHeight": 14}
+    return (
+        _base()
+        .mark_text(fontSize=12, dy=-26, limit=alt.ExprRef("width"), **mark)
+        .encode(y=_bands(), x=alt.value(0), text="label:N")
+    )
+
+
+def _values(end: str, field: str) -> Any:
+    return (
+        _base()
+        .mark_text(align="left", baseline="middle", dx=6, fontSize=12, yOffset=_BAR["yOffset"])
+        .encode(y=_bands(), x=alt.X(f"{end}:Q"), text=alt.Text(f"{field}:Q", format=".4~g"))
+    )
+
+
+def _log_axis(ticks: str) -> dict[str, Any]:
+    ends = alt.Scale(
+        type="log",
+        nice=False,
+        domainMin=alt.ExprRef(f"{ticks}[0]"),
+        domainMax=alt.ExprRef(f"{ticks}[length({ticks}) - 1]"),
+    )
+    return {"axis": alt.Axis(values=alt.ExprRef(ticks), format="~g", labelOverlap=False), "scale": ends}
 
 
 def _when_emulated(emulated: float | str, real: float | str) -> alt.ExprRef:
@@ -187,12 +269,12 @@ def _engine(channel: Any) -> Any:
         "backend:N",
         title=None,
         scale=alt.Scale(domain=_engine_names()),
-        legend=alt.Legend(orient="top", symbolStrokeWidth=2),
+        legend=_legend(values=alt.ExprRef(SHOWN)),
     )
 
 
 def _model(channel: Any) -> Any:
-    return channel("model:N", title=None, legend=alt.Legend(orient="top", columns=2, symbolStrokeWidth=2))
+    return channel("model:N", title=None, legend=_legend())
 
 
 def _parts(channel: Any, parts: list[str]) -> Any:
@@ -200,12 +282,23 @@ def _parts(channel: Any, parts: list[str]) -> Any:
         "part:N",
         title=None,
         scale=alt.Scale(domain=[*_engine_names(), *parts]),
-        legend=alt.Legend(orient="top", values=parts, symbolStrokeWidth=2),
+        legend=_legend(values=parts),
+    )
+
+
+def _legend(**more: Any) -> alt.Legend:
+    """On top; on a narrow screen one below the other, as wide as the chart."""
+    return alt.Legend(
+        orient="top",
+        columns=alt.ExprRef("width < 480 ? 1 : 3"),
+        labelLimit=alt.ExprRef("width < 480 ? width - 30 : width / 3 - 30"),
+        symbolStrokeWidth=2,
+        **more,
     )
 
 
 def _tooltip(*fields: tuple[str, str]) -> list[alt.Tooltip]:
-    numbers = {"value", "low", "high", "mb", "ms", "size_mb"}
+    numbers = {"value", "low", "high", "mb", "total", "ms", "size_mb"}
     return [alt.Tooltip("label:N", title="configuration")] + [
         alt.Tooltip(f"{name}:Q", title=title, format=".4~g")
         if name in numbers
@@ -214,15 +307,26 @@ def _tooltip(*fields: tuple[str, str]) -> list[alt.Tooltip]:
     ]
 
 
-def _spec(chart: Any, *, height: Any) -> Spec:
+def _spec(
+    chart: Any,
+    *,
+    height: Any,
+    legend: str | None = None,
+    longest: str | None = None,
+    log: Mapping[str, str] | None = None,
+) -> Spec:
+    """The chart as plain data; what `fitted` reads of its rows stands in ``usermeta``."""
+    parameters = {EMULATED: False, SHOWN: [], MAXIMUM: 1, "xticks": [1, 10], "yticks": [1, 10]}
     sized = chart.properties(width="container", height=height).add_params(
-        alt.param(name=EMULATED, value=False)
+        *(alt.param(name=name, value=value) for name, value in parameters.items())
     )
     spec: Spec = sized.to_dict()
     spec["title"] = {
         "text": {"expr": f"{EMULATED} ? 'EMULATED: not measured on a phone' : ''"},
         "anchor": "start",
     }
+    about = {"legend": legend, "longest": longest, "log": log}
+    spec["usermeta"] = {name: value for name, value in about.items() if value}
     # Altair's own look; ours comes from the theme.
     spec.pop("config", None)
     return spec

@@ -91,8 +91,13 @@ class Workload:
 
     def __str__(self) -> str:
         """All conditions in words, for captions."""
+        return ", ".join(part for part in self.parts if part)
+
+    @property
+    def parts(self) -> Sequence[str]:
+        """All conditions in words, in the same order for every workload; empty for what was not set."""
         cpus = f" on CPUs {','.join(map(str, self.affinity))}" if self.affinity else ""
-        parts = [
+        return [
             f"{self.prompt_tokens} prompt tokens",
             f"{self.generate_tokens} generated",
             f"depth {self.depth}",
@@ -102,10 +107,22 @@ class Workload:
             "batch 1",
             f"power {self.power_source or 'unknown'}",
             f"gate {self._gate()}",
-            *(f"{name} {value}" for name, value in self.settings),
+            ", ".join(f"{name} {value}" for name, value in self.settings),
             f"protocol {self.protocol}",
         ]
-        return ", ".join(parts)
+
+    @property
+    def order(self) -> tuple[object, ...]:
+        """By this they are sorted: by numbers first, and whatever else differs last."""
+        numbers = (self.prompt_tokens, self.generate_tokens, self.depth, self.context_length, self.threads)
+        return (*numbers, self.affinity, str(self))
+
+    @property
+    def file_name(self) -> str:
+        """What is asked of the model, for the names of files: pp512-tg128-d1024-c2048-t4."""
+        depth = f"-d{self.depth}" if self.depth else ""
+        asked = f"pp{self.prompt_tokens}-tg{self.generate_tokens}{depth}"
+        return f"{asked}-c{self.context_length}-t{self.threads or 'auto'}"
 
     def _gate(self) -> str:
         if self.gate is None:

@@ -16,13 +16,17 @@ from toolkit.report.quality import Quality, quality_of
 from toolkit.store.rows import Artifact, Device, RunSummary
 from toolkit.store.store import Store
 
+# Parts of a workload's name: prompt and generated tokens.
+_ALWAYS = 2
+
 
 @dataclass(frozen=True)
 class Content:
     """A report before it is rendered.
 
-    ``configurations`` come fastest decode first, workloads by how many runs they have, real
-    devices before emulated ones. ``selection`` says in a sentence which runs these are.
+    ``configurations`` come fastest decode first, workloads by their conditions, real devices before
+    emulated ones. ``first`` is the number of the workload that a reader sees first. ``selection`` says in a
+    sentence which runs these are.
     """
 
     title: str
@@ -32,6 +36,7 @@ class Content:
     runs: Sequence[RunSummary]
     configurations: Sequence[Configuration]
     workloads: Sequence[Workload]
+    first: int
     devices: Sequence[Device]
     qualities: Sequence[Quality]
     batch: BatchStatus | None
@@ -40,6 +45,17 @@ class Content:
     def names(self) -> Names:
         """What everything in it is called."""
         return Names.of((one.artifact for one in self.runs), (one.device for one in self.runs))
+
+    @property
+    def choices(self) -> Sequence[str]:
+        """The workloads in words: what is asked of the model, and in what else they differ."""
+        parts = [workload.parts for workload in self.workloads]
+        told = [
+            len(set(column)) > 1 or index < _ALWAYS for index, column in enumerate(zip(*parts, strict=True))
+        ]
+        return [
+            ", ".join(part for part, tell in zip(one, told, strict=True) if tell and part) for one in parts
+        ]
 
     @property
     def failed(self) -> int:
@@ -54,6 +70,7 @@ def read_content(
     configurations = read_configurations(store, runs)
     artifacts: dict[str, Artifact] = {summary.artifact.sha256: summary.artifact for summary in runs}
     qualities = (quality_of(artifact, store.manifest(sha256)) for sha256, artifact in artifacts.items())
+    workloads = sorted({one.workload for one in configurations}, key=lambda one: one.order)
     return Content(
         title=title,
         created=datetime.now(UTC),
@@ -61,20 +78,21 @@ def read_content(
         selection=selection,
         runs=runs,
         configurations=configurations,
-        workloads=_workloads(configurations),
+        workloads=workloads,
+        first=_first(configurations, workloads),
         devices=_devices(configurations),
         qualities=[quality for quality in qualities if quality is not None],
         batch=batch,
     )
 
 
-def _workloads(configurations: Sequence[Configuration]) -> list[Workload]:
-    # The first one is what a reader sees first: one with real devices if there is any.
+def _first(configurations: Sequence[Configuration], workloads: Sequence[Workload]) -> int:
+    """The workload with the most runs: one with real devices if there is any."""
     weights: Counter[Workload] = Counter()
     for configuration in configurations:
         runs = len(configuration.run_ids)
         weights[configuration.workload] += runs if configuration.device.emulated else 1000 * runs
-    return [workload for workload, _ in weights.most_common()]
+    return max(range(len(workloads)), key=lambda number: weights[workloads[number]], default=0)
 
 
 def _devices(configurations: Sequence[Configuration]) -> list[Device]:

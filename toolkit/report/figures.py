@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from toolkit.report.configurations import Configuration, Measured
+from toolkit.report.configurations import Configuration, Measured, unique_labels
 from toolkit.report.content import Content
+from toolkit.report.lengths import OVER_LENGTHS, charts_over_lengths
 from toolkit.report.quality import Quality
 
 Row = Mapping[str, float | int | str]
@@ -17,7 +18,7 @@ Row = Mapping[str, float | int | str]
 class Figure:
     """A figure: charts of the same things side by side, one panel per device or one for all artifacts.
 
-    ``limit`` is how many configurations a panel shows before it stops being readable.
+    ``limit`` is how many configurations a panel shows at once; the others are on further pages.
     """
 
     key: str
@@ -44,15 +45,23 @@ _INTERVAL = {
     "runs": "runs",
 }
 
+_LENGTH = {"length": "tokens", **_INTERVAL}
+
 CHARTS: Mapping[str, Chart] = {
     "prefill": Chart("Prefill, tokens per second", _INTERVAL),
     "decode": Chart("Decode, tokens per second", _INTERVAL),
     "curve": Chart("Time of each decode step", {"step": "decode step", "ms": "ms per token"}),
-    "memory": Chart("Peak memory of the process", {"part": "part", "mb": "MB"}),
-    "first_token": Chart("Time to first token over size", {"size_mb": "artifact MB", **_INTERVAL}),
-    "per_token": Chart("Time per generated token over size", {"size_mb": "artifact MB", **_INTERVAL}),
+    "memory": Chart("Peak memory of the process, MB", {"part": "part", "mb": "MB"}),
+    "first_token": Chart("Time to first token over size, ms", {"size_mb": "artifact MB", **_INTERVAL}),
+    "per_token": Chart("Time per generated token over size, ms", {"size_mb": "artifact MB", **_INTERVAL}),
     "prefill_energy": Chart("Energy per prompt token, joules", _INTERVAL),
     "decode_energy": Chart("Energy per generated token, joules", _INTERVAL),
+    "prefill_over_prompt": Chart("Prefill over prompt tokens, tokens per second", _LENGTH),
+    "decode_over_prompt": Chart("Decode over prompt tokens, tokens per second", _LENGTH),
+    "prefill_over_depth": Chart("Prefill over depth, tokens per second", _LENGTH),
+    "decode_over_depth": Chart("Decode over depth, tokens per second", _LENGTH),
+    "prefill_over_context": Chart("Prefill over the context's length, tokens per second", _LENGTH),
+    "decode_over_context": Chart("Decode over the context's length, tokens per second", _LENGTH),
     "divergence": Chart(
         "KL divergence over size",
         {"size_mb": "artifact MB", "value": "mean KL, nats per position", "positions": "positions"},
@@ -70,6 +79,15 @@ FIGURES = (
         "Tokens per second; longer is faster. Bars are medians over all runs of a configuration, "
         "whiskers the 95 % bootstrap interval of the median. Where whiskers overlap, do not rank.",
         ("prefill", "decode"),
+    ),
+    Figure(
+        "lengths",
+        "Over lengths",
+        "Speed over the prompt, over the tokens already in the cache, and over the context that the artifact "
+        "was made for. Each line is one configuration under the chosen conditions, of which one alone "
+        "changes along the axis.",
+        tuple(OVER_LENGTHS),
+        limit=8,
     ),
     Figure(
         "steps",
@@ -149,9 +167,10 @@ def _memory(configuration: Configuration) -> list[Row]:
         return []
     # The two are read apart: a peak a page below the load is the load.
     later = max(0.0, memory.peak_bytes - memory.after_load_bytes)
+    total = (memory.after_load_bytes + later) / 1e6
     return [
-        {"part": "after load", "mb": memory.after_load_bytes / 1e6, "order": 0},
-        {"part": "added while running", "mb": later / 1e6, "order": 1},
+        {"part": "after load", "mb": memory.after_load_bytes / 1e6, "order": 0, "total": total},
+        {"part": "added while running", "mb": later / 1e6, "order": 1, "total": total},
     ]
 
 
@@ -203,4 +222,12 @@ def figures_of(content: Content) -> list[Figure]:
     }
     if content.qualities:
         shown |= set(QUALITY_ROWS)
-    return [figure for figure in FIGURES if shown.intersection(figure.charts)]
+    labels = unique_labels(content.configurations, content.names)
+    shown |= charts_over_lengths(content.configurations, labels)
+    return [
+        replace(figure, charts=tuple(chart for chart in figure.charts if chart in shown))
+        if figure.key == "lengths"
+        else figure
+        for figure in FIGURES
+        if shown.intersection(figure.charts)
+    ]

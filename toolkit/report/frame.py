@@ -65,6 +65,7 @@ def _style() -> str:
             f"@media (prefers-color-scheme: dark) {{ :root {{ color-scheme: dark; {variables(DARK)} }} }}",
             f":root[data-theme=light] {{ color-scheme: light; {variables(LIGHT)} }}",
             f":root[data-theme=dark] {{ color-scheme: dark; {variables(DARK)} }}",
+            f"@media print {{ :root, :root[data-theme] {{ color-scheme: light; {variables(LIGHT)} }} }}",
             (_ASSETS / "report.css").read_text(),
         )
     )

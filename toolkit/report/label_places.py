@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+import altair as alt
 
 Place = Literal["right", "above", "below", "left", "none"]
 PLACES: tuple[Place, ...] = ("right", "above", "below", "left")
+
+_SIDES = {"right": (8, 0), "above": (0, -13), "below": (0, 15), "left": (-8, 0)}
+_ALIGNS = {"right": "left", "left": "right"}
 
 # Of a drawing on a wide screen; where it is narrower, names are not shown.
 _WIDTH, _HEIGHT = 520.0, 320.0
@@ -54,6 +59,27 @@ def places(points: Sequence[tuple[float, float, str]]) -> list[Place]:
                 break
         found.append(place)
     return found
+
+
+def beside(place: str) -> dict[str, Any]:
+    """Properties of a text mark whose rows say in the field `place` where it stands.
+
+    Args:
+        place: the field, e.g. ``datum.place``.
+    """
+
+    def chosen(values: Mapping[str, object], otherwise: object) -> alt.ExprRef:
+        expression = repr(otherwise)
+        for name, value in values.items():
+            expression = f"{place} === {name!r} ? {value!r} : {expression}"
+        return alt.ExprRef(expression)
+
+    return {
+        "align": chosen(_ALIGNS, "center"),
+        "dx": chosen({name: dx for name, (dx, _) in _SIDES.items()}, 0),
+        "dy": chosen({name: dy for name, (_, dy) in _SIDES.items()}, 0),
+        "opacity": chosen({"none": 0}, 1),
+    }
 
 
 def _scaled(value: float, values: Sequence[float]) -> float:

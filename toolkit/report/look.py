@@ -31,6 +31,7 @@ def chart_config(theme: Theme) -> dict[str, Any]:
             "labelColor": theme.text,
             "titleColor": theme.muted,
             "labelFontSize": 12,
+            "layout": {"top": {"direction": "vertical", "margin": 4}},
         },
         "title": {"fontSize": 15, "subtitleFontSize": 12, "color": theme.text, "subtitleColor": theme.muted},
         "rule": mark,

@@ -11,10 +11,11 @@ from toolkit.report.batch import STATE_WORDS, STEP_STATES, BatchStatus
 from toolkit.report.configurations import unique_labels
 from toolkit.report.content import Content
 from toolkit.report.figures import CHARTS, CONFIGURATION_ROWS, QUALITY_ROWS, Row, figures_of
+from toolkit.report.lengths import OVER_LENGTHS
 from toolkit.settings import Settings
 
 # Curves are for drawing: a table of every step helps nobody.
-_DRAWN_ONLY = frozenset({"curve"})
+_DRAWN_ONLY = frozenset({"curve", *OVER_LENGTHS})
 
 
 def write_markdown(content: Content, output: Path, settings: Settings) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from toolkit.files import write_whole
 from toolkit.report import charts, frame, runs_table
@@ -13,12 +13,19 @@ from toolkit.report.batch import STATE_WORDS, STEP_STATES, BatchStatus, StepStat
 from toolkit.report.configurations import Configuration, unique_labels
 from toolkit.report.content import Content
 from toolkit.report.figures import CHARTS, CONFIGURATION_ROWS, QUALITY_ROWS, Row, figures_of
+from toolkit.report.lengths import OVER_LENGTHS, Length, apart_from, series
 from toolkit.report.library import javascript
 from toolkit.report.names import Names
 from toolkit.settings import Settings
 from toolkit.store.rows import STATUSES, Device, RunSummary
 
-_SCRIPTS = ("theme.js", "runs.js", "figures.js")
+_SCRIPTS = ("theme.js", "elements.js", "charts.js", "runs.js", "figures.js", "matrix.js", "report.js")
+
+# What the matrix can show: one number for each configuration.
+_MATRIX = ("decode", "prefill", "first_token", "per_token", "memory", "decode_energy", "prefill_energy")
+
+# Rows for those who run no scripts: more of them would be slow for everybody.
+_WITHOUT_SCRIPTS = 200
 
 
 def write_html(content: Content, output: Path, settings: Settings) -> None:
@@ -42,13 +49,18 @@ def render_page(content: Content, library: str) -> str:
         glance=_glance(content),
         filters=_filters(content.runs, content.names),
         columns=runs_table.COLUMNS,
-        rows=[_row(summary, content.names) for summary in content.runs],
+        rows=[_row(summary, content.names) for summary in content.runs[:_WITHOUT_SCRIPTS]],
         figures=figures_of(content),
+        matrix=[(key, CHARTS[key].title) for key in _MATRIX if _has(content, key)],
         batch_text=_batch_text(content.batch),
         batch_counts=_batch_counts(content.batch),
         state_words=STATE_WORDS,
         batch_open=content.batch is not None and content.batch.count("failed") > 0,
     )
+
+
+def _has(content: Content, chart: str) -> bool:
+    return any(CONFIGURATION_ROWS[chart](configuration) for configuration in content.configurations)
 
 
 def _glance(content: Content) -> list[tuple[str, object]]:
@@ -113,6 +125,18 @@ def _data(content: Content) -> dict[str, Any]:
     device_index = {device.key: index for index, device in enumerate(content.devices)}
     workload_index = {workload: index for index, workload in enumerate(content.workloads)}
 
+    qualities = {
+        one.artifact.sha256: [frame.short(one.mean_kl), frame.short(100 * one.top1_agreement)]
+        for one in content.qualities
+    }
+
+    # Workloads that differ in one length alone have the same number.
+    others = list(
+        dict.fromkeys(
+            apart_from(workload, length) for workload in content.workloads for length in get_args(Length)
+        )
+    )
+
     def configuration(label: str, shown: Configuration) -> dict[str, Any]:
         return {
             "label": label,
@@ -122,18 +146,30 @@ def _data(content: Content) -> dict[str, Any]:
             "quantization": shown.artifact.quantization,
             "device": device_index[shown.device.key],
             "workload": workload_index[shown.workload],
+            "series": series(label),
+            "size_mb": frame.short(shown.artifact.size_bytes / 1e6),
+            "quality": qualities.get(shown.artifact.sha256),
             "runs": " ".join(shown.run_ids),
             "charts": _columns({name: rows(shown) for name, rows in CONFIGURATION_ROWS.items()}),
         }
 
     return {
+        "runs": _runs(content),
         "figures": [asdict(figure) for figure in figures_of(content)],
         "charts": {name: {**asdict(chart), "spec": charts.CHARTS[name]()} for name, chart in CHARTS.items()},
         "devices": [
             {"key": device.key, "label": content.names.device(device), "emulated": device.emulated}
             for device in content.devices
         ],
-        "workloads": [str(workload) for workload in content.workloads],
+        "workloads": [
+            {
+                "text": str(workload),
+                "lengths": {length: getattr(workload, length) for length in get_args(Length)},
+                "apart": {length: others.index(apart_from(workload, length)) for length in get_args(Length)},
+            }
+            for workload in content.workloads
+        ],
+        "over": {name: asdict(over) for name, over in OVER_LENGTHS.items()},
         "configurations": [
             configuration(label, shown)
             for label, shown in zip(
@@ -151,6 +187,27 @@ def _data(content: Content) -> dict[str, Any]:
             }
             for quality in content.qualities
         ],
+    }
+
+
+def _runs(content: Content) -> dict[str, Any]:
+    """The table of runs as columns in which each text stands once: of 20,000 rows most say the same."""
+    rows = [_row(summary, content.names) for summary in content.runs]
+    named = {
+        name: [row[name] for row in rows]
+        for name in ("backend", "device", "quantization", "emulated", "status", "error")
+    }
+    titles = [column.title for column in runs_table.COLUMNS]
+    shown = {title: [row["cells"][index][1].text for row in rows] for index, title in enumerate(titles)}
+    columns = {}
+    for name, texts in {**named, **shown}.items():
+        numbers = {text: number for number, text in enumerate(dict.fromkeys(texts))}
+        columns[name] = {"values": list(numbers), "at": [numbers[text] for text in texts]}
+    return {
+        "count": len(rows),
+        "titles": titles,
+        "numeric": [column.title for column in runs_table.COLUMNS if column.numeric],
+        "columns": columns,
     }
 
 

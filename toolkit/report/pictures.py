@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import vl_convert
 
@@ -16,11 +17,15 @@ from toolkit.report import charts
 from toolkit.report.configurations import unique_labels
 from toolkit.report.content import Content
 from toolkit.report.figures import CHARTS, CONFIGURATION_ROWS, QUALITY_ROWS, Figure, Row, figures_of
+from toolkit.report.label_places import places
+from toolkit.report.lengths import OVER_LENGTHS
 from toolkit.report.look import chart_config
 from toolkit.report.names import Names
 from toolkit.report.theme import LIGHT
 from toolkit.settings import Settings
 from toolkit.store.rows import Artifact
+
+T = TypeVar("T")
 
 _WIDTH = 760
 # Pixels per unit: sharp in print and on dense screens.
@@ -40,7 +45,7 @@ class Picture:
     title: str
     subtitle: str
     emulated: bool
-    rows: Sequence[Mapping[str, object]]
+    rows: Sequence[Mapping[str, Any]]
 
 
 def write_pictures(content: Content, output: Path, settings: Settings) -> None:
@@ -54,6 +59,9 @@ def pictures(content: Content) -> Iterator[Picture]:
     """All pictures: one per chart, device and set of conditions."""
     for figure in figures_of(content):
         for chart in figure.charts:
+            if chart in OVER_LENGTHS:
+                # The page's alone: it takes its lines from several sets of conditions.
+                continue
             if figure.scope == "artifact":
                 yield from _of_artifacts(content, figure, chart)
             else:
@@ -62,13 +70,9 @@ def pictures(content: Content) -> Iterator[Picture]:
 
 def draw(picture: Picture) -> bytes:
     """A picture as PNG."""
-    spec: dict[str, Any] = charts.CHARTS[picture.chart]()
+    spec = charts.fitted(charts.CHARTS[picture.chart](), _placed(picture.rows), emulated=picture.emulated)
     spec["width"] = _WIDTH
     spec["padding"] = 16
-    spec["datasets"] = {charts.ROWS: picture.rows}
-    for parameter in spec["params"]:
-        if parameter["name"] == charts.EMULATED:
-            parameter["value"] = picture.emulated
     title = f"{picture.title} - EMULATED, not measured on a phone" if picture.emulated else picture.title
     spec["title"] = {
         "text": title,
@@ -85,7 +89,9 @@ def draw(picture: Picture) -> bytes:
 
 def _of_devices(content: Content, figure: Figure, chart: str) -> Iterator[Picture]:
     labels = unique_labels(content.configurations, content.names)
+    alike = Counter(workload.file_name for workload in content.workloads)
     for number, workload in enumerate(content.workloads, start=1):
+        conditions = workload.file_name + (f"-{number}" if alike[workload.file_name] > 1 else "")
         for device in content.devices:
             mine = [
                 (label, configuration)
@@ -94,41 +100,53 @@ def _of_devices(content: Content, figure: Figure, chart: str) -> Iterator[Pictur
                 and configuration.workload == workload
                 and CONFIGURATION_ROWS[chart](configuration)
             ]
-            if not mine:
-                continue
-            shown = mine[: figure.limit]
-            few = f" The {len(shown)} fastest of {len(mine)}." if len(shown) < len(mine) else ""
-            yield Picture(
-                file=f"{chart}-{_file_name(device.serial)}-{device.key[:6]}-{number}.png",
-                chart=chart,
-                title=f"{CHARTS[chart].title}: {content.names.device(device)}",
-                subtitle=f"{workload}.{few}",
-                emulated=device.emulated,
-                rows=[
-                    _named(row, label, configuration.artifact, content.names)
-                    for label, configuration in shown
-                    for row in CONFIGURATION_ROWS[chart](configuration)
-                ],
-            )
+            for part, shown in _parts(mine, figure.limit):
+                yield Picture(
+                    file=f"{chart}-{_file_name(device.serial)}-{device.key[:6]}-{conditions}{part}.png",
+                    chart=chart,
+                    title=f"{CHARTS[chart].title}: {content.names.device(device)}",
+                    subtitle=f"{workload}.{part.replace('-', ' ')}",
+                    emulated=device.emulated,
+                    rows=[
+                        _named(row, label, configuration.artifact, content.names)
+                        for label, configuration in shown
+                        for row in CONFIGURATION_ROWS[chart](configuration)
+                    ],
+                )
 
 
 def _of_artifacts(content: Content, figure: Figure, chart: str) -> Iterator[Picture]:
-    shown = content.qualities[: figure.limit]
-    if not shown:
-        return
-    positions = sorted({quality.positions for quality in shown})
-    yield Picture(
-        file=f"{chart}.png",
-        chart=chart,
-        title=CHARTS[chart].title,
-        subtitle=f"Against fp32 transformers on {'/'.join(map(str, positions))} positions of fixed prompts.",
-        emulated=False,
-        rows=[
-            _named(row, quality.label(content.names), quality.artifact, content.names)
-            for quality in shown
-            for row in QUALITY_ROWS[chart](quality)
-        ],
-    )
+    for part, shown in _parts(content.qualities, figure.limit):
+        positions = sorted({quality.positions for quality in shown})
+        yield Picture(
+            file=f"{chart}{part}.png",
+            chart=chart,
+            title=CHARTS[chart].title,
+            subtitle=f"Against fp32 transformers on {'/'.join(map(str, positions))} positions of fixed "
+            f"prompts.{part.replace('-', ' ')}",
+            emulated=False,
+            rows=[
+                _named(row, quality.label(content.names), quality.artifact, content.names)
+                for quality in shown
+                for row in QUALITY_ROWS[chart](quality)
+            ],
+        )
+
+
+def _parts(shown: Sequence[T], limit: int) -> Iterator[tuple[str, Sequence[T]]]:
+    """So many at once, each with an end for its file's name: `-part-2-of-3`."""
+    parts = -(-len(shown) // limit)
+    for number in range(parts):
+        end = f"-part-{number + 1}-of-{parts}" if parts > 1 else ""
+        yield end, shown[number * limit : (number + 1) * limit]
+
+
+def _placed(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of points with the place of their names; others as they are."""
+    if not rows or "size_mb" not in rows[0]:
+        return [dict(row) for row in rows]
+    found = places([(row["size_mb"], max(row["value"], 1e-12), str(row["name"])) for row in rows])
+    return [{**row, "place": place} for row, place in zip(rows, found, strict=True)]
 
 
 def _named(row: Row, label: str, artifact: Artifact, names: Names) -> dict[str, object]:

@@ -27,6 +27,7 @@ class Cell:
 
 
 COLUMNS = (
+    Column("Status"),
     Column("Model"),
     Column("Quantization"),
     Column("Engine"),
@@ -38,7 +39,6 @@ COLUMNS = (
     Column("Peak MB", numeric=True),
     Column("Size MB", numeric=True),
     Column("Parity", numeric=True),
-    Column("Status"),
     Column("Threads", numeric=True),
     Column("Kernels"),
     Column("Started (UTC)", numeric=True),
@@ -56,6 +56,7 @@ def cells(summary: RunSummary, names: Names) -> Sequence[Cell]:
     started = datetime.fromtimestamp(run.created_unix_ns / 1e9, UTC)
     parity = None if run.greedy_matched is None or not run.greedy_total else run.greedy_matched
     return (
+        Cell(run.status),
         Cell(names.model(artifact)),
         Cell(names.quantization(artifact)),
         Cell(f"{run.engine} {run.engine_version}"),
@@ -67,7 +68,6 @@ def cells(summary: RunSummary, names: Names) -> Sequence[Cell]:
         _number(None if run.peak_bytes is None else run.peak_bytes / 1e6),
         _number(artifact.size_bytes / 1e6),
         Cell("-") if parity is None else Cell(f"{parity}/{run.greedy_total}", parity),
-        Cell(run.status),
         Cell(str(run.threads) if run.threads else "auto", run.threads),
         Cell(run.kernels or "-"),
         Cell(f"{started:%Y-%m-%d %H:%M}", run.created_unix_ns / 1e9),

@@ -13,7 +13,7 @@ from toolkit.report.library import javascript
 from toolkit.report.study_content import Chart, Panel, StudyContent
 from toolkit.settings import Settings
 
-_SCRIPTS = ("theme.js", "study.js")
+_SCRIPTS = ("theme.js", "charts.js", "study.js")
 
 
 def write_html(content: StudyContent, output: Path, settings: Settings) -> None:

@@ -30,7 +30,7 @@ const theme = {
         labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal",
       },
       axisY: { grid: true },
-      legend: { symbolBaseFillColor: muted, symbolBaseStrokeColor: muted, labelColor: text, titleColor: muted, labelFontSize: 12 },
+      legend: { symbolBaseFillColor: muted, symbolBaseStrokeColor: muted, labelColor: text, titleColor: muted, labelFontSize: 12, layout: { top: { direction: "vertical", margin: 4 } } },
       title: { color: this.colour("warning"), fontSize: 12, fontWeight: "bold" },
       rule: { color: text }, tick: { color: text }, text: { color: text },
     };
