@@ -134,18 +134,22 @@ def _terminal_display(unit: str) -> Progress:
         TimeRemainingColumn,
         TransferSpeedColumn,
     )
+    from rich.table import Column
 
     amounts: dict[str, list[ProgressColumn]] = {
         "bytes": [DownloadColumn(), TransferSpeedColumn()],
         "mixed": [TaskProgressColumn()],
     }
+    # A long name makes room, numbers never do.
+    name = Column(no_wrap=True, overflow="ellipsis", ratio=1, min_width=8)
     return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
+        TextColumn("{task.description}", table_column=name),
+        BarColumn(bar_width=20),
         *amounts.get(unit, [MofNCompleteColumn()]),
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
+        expand=True,
     )
 
 

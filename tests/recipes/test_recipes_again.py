@@ -52,7 +52,7 @@ class Dice:
             self.settings,
             lambda plan: AtOnce(self.workspace, self.settings),
             choice=Choice(only=("roll",), limit=limit),
-            listener=lambda event, step, error: None,
+            listener=lambda event: None,
             again=again,
         )
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import random
+import re
 import signal
 import time
+from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from recipe_process import SlmRecipe, wait_until
@@ -27,7 +31,11 @@ STEPS = 12
 
 def test_a_recipe_runs_once_and_then_does_nothing(slm_recipe: SlmRecipe) -> None:
     recipe = slm_recipe.write(SMALL)
-    first = slm_recipe.json("run", recipe, "--only", "convert")
+    process = slm_recipe.run("run", recipe, "--only", "convert", "--json")
+    assert re.search(
+        r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ \[6/6\] done   .*took .* so far", process.stderr, re.M
+    )
+    first = json.loads(process.stdout)
     assert (first["done"], first["left"], first["failed"]) == (6, 0, [])
     rest = slm_recipe.json("run", recipe)
     assert (rest["done"], rest["already"]) == (6, 6)
@@ -46,7 +54,9 @@ def test_a_recipe_runs_once_and_then_does_nothing(slm_recipe: SlmRecipe) -> None
 
     status = slm_recipe.json("status", "small")
     assert {step["state"] for step in status["steps"]} == {"cached"}
-    planned = slm_recipe.json("plan", recipe)
+    made = [Path(step["output"]).name for step in status["steps"] if step["kind"] == "convert"]
+    assert sorted(made) == sorted(before[2])
+    planned = slm_recipe.json("plan", "small")
     assert {step["state"] for step in planned["steps"]} == {"done"}
 
 
@@ -88,6 +98,7 @@ def test_ctrl_c_ends_the_children_and_leaves_nothing_half_done(slm_recipe: SlmRe
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
+    assert "interrupted: the same command goes on" in err
     assert slm_recipe.leftovers() == []
     after = slm_recipe.json("status", "small")
     assert {step["state"] for step in after["steps"]} == {"waiting"}
@@ -100,9 +111,17 @@ def test_a_failed_step_has_its_exit_code_and_its_log(slm_recipe: SlmRecipe) -> N
     assert done.returncode == BatchError.exit_code
     assert "FAILED" in done.stderr and "log: " in done.stderr
     assert "Traceback" not in done.stderr
-    states = [step["state"] for step in slm_recipe.json("status", recipe)["steps"]]
+    assert f"[1/{STEPS}] FAILED" in done.stderr
+    told = slm_recipe.run("status", recipe, "--json")
+    assert told.returncode == BatchError.exit_code
+    steps = json.loads(told.stdout)["steps"]
+    states = [step["state"] for step in steps]
     assert states.count("failed") == 1
     assert states.count("skipped") == STEPS - 1
+    assert Path(steps[states.index("failed")]["log"]).is_file()
+    suite = ElementTree.fromstring(slm_recipe.run("status", "small", "--junit").stdout.split("\n", 1)[1])
+    counted = [suite.get(name) for name in ("tests", "failures", "skipped")]
+    assert counted == [str(STEPS), "1", str(STEPS - 1)]
 
 
 @pytest.mark.parametrize("arguments", [["run"], ["plan"], ["validate"]])
@@ -122,8 +141,6 @@ def _running(slm_recipe: SlmRecipe) -> dict[str, object] | None:
     done = slm_recipe.run("status", "small", "--json")
     if done.returncode:
         return None
-    import json
-
     status: dict[str, object] = json.loads(done.stdout)
     steps = status["steps"]
     assert isinstance(steps, list)

@@ -11,11 +11,21 @@ from typer.testing import CliRunner
 from toolkit.cli.main import app
 from toolkit.compress import algorithm_names
 from toolkit.engines import ENGINES
+from toolkit.errors import UsageError
 from toolkit.recipes import presets
 from toolkit.recipes.schema import Convert, Profile, json_schema
 from toolkit.recipes.validation import load_recipe
 
 SHIPPED = sorted((Path(__file__).parents[2] / "recipes").glob("*/*.yaml"))
+
+
+def test_recipes_that_come_with_the_toolkit_go_by_name_everywhere() -> None:
+    for word in ("tiny", "smoke/tiny"):
+        for verb in ("validate", "plan"):
+            done = CliRunner().invoke(app, ["recipe", verb, word, "--json"], catch_exceptions=False)
+            assert done.exit_code == 0 and json.loads(done.stdout)
+    with pytest.raises(UsageError, match="no such recipe.*tiny"):
+        CliRunner().invoke(app, ["recipe", "plan", "tinny"], catch_exceptions=False)
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)

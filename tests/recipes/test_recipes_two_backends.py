@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -75,8 +76,8 @@ def _kill_again_and_again(host: SlmRecipe, text: str) -> None:
         assert process.poll() is None, "all was done before the last kill: they came too late"
         process.send_signal(signal.SIGKILL)
         _, err = process.communicate()
-        begun = {line[7:] for line in err.splitlines() if line.startswith("start ")}
-        ended = {line[7:] for line in err.splitlines() if line.startswith("done ")}
+        begun = set(re.findall(r"\] start  (.*)$", err, re.M))
+        ended = set(re.findall(r"\] done   (.*) \(took .*\)$", err, re.M))
         doing = ", ".join(sorted(begun - ended)) or "nothing yet"
         print(f"kill {number + 1}, {seconds:.1f} s after {number} steps or more, in: {doing}")
         assert {run[2] for run in host.stored()} <= {"ok"}

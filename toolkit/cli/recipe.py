@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 import typer
@@ -18,6 +17,7 @@ from toolkit.cli.recipe_options import (
     ShareFlag,
     WorkspaceFlag,
     executor_of,
+    recipe_file,
     workspace_of,
 )
 from toolkit.settings import Settings
@@ -30,7 +30,11 @@ app = typer.Typer(
 
 _EVERYTHING = "all"
 
-_RECIPE = typer.Argument(help="Recipe file.", metavar="RECIPE", show_default=False)
+_RECIPE = typer.Argument(
+    help="Recipe file, or the name of one that comes with the toolkit or was run before.",
+    metavar="RECIPE",
+    show_default=False,
+)
 _AGAIN = typer.Option(
     None,
     "--again",
@@ -90,7 +94,10 @@ def schema() -> None:
 
 @app.command()
 def validate(
-    recipes: list[Path] = typer.Argument(help="Recipe files.", metavar="RECIPE...", show_default=False),
+    recipes: list[str] = typer.Argument(
+        help="Recipe files or names.", metavar="RECIPE...", show_default=False
+    ),
+    workspace: WorkspaceFlag = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Check recipes; every problem is reported, with line and column. Exit code 11 when there is one.
@@ -105,7 +112,8 @@ def validate(
     from toolkit.recipes.validation import load_recipe
 
     answers = []
-    for path in recipes:
+    place = workspace_of(workspace, Settings.from_environment())
+    for path in [recipe_file(one, place) for one in recipes]:
         try:
             load_recipe(path)
         except InvalidRecipe as error:
@@ -124,7 +132,7 @@ def validate(
 
 @app.command(cls=_WithAgain)
 def plan(
-    recipe: Path = _RECIPE,
+    recipe: str = _RECIPE,
     again: str | None = _AGAIN,
     workspace: WorkspaceFlag = None,
     share: ShareFlag = None,
@@ -145,7 +153,7 @@ def plan(
 
     settings = Settings.from_environment()
     place = workspace_of(workspace, settings, share)
-    made = make_plan(load_recipe(recipe), place, settings, again=_kinds(again))
+    made = make_plan(load_recipe(recipe_file(recipe, place)), place, settings, again=_kinds(again))
     if as_json:
         print(json.dumps(plan_data(made, place), indent=2))
     else:
@@ -154,7 +162,7 @@ def plan(
 
 @app.command(cls=_WithAgain)
 def run(
-    recipe: Path = _RECIPE,
+    recipe: str = _RECIPE,
     executor: ExecutorFlag = "local",
     jobs: JobsFlag = None,
     only: list[str] = typer.Option(
@@ -193,19 +201,24 @@ def run(
 
     settings = Settings.from_environment()
     place = workspace_of(workspace, settings, share)
-    loaded = load_recipe(recipe)
+    loaded = load_recipe(recipe_file(recipe, place))
     open_executor = executor_of(executor, jobs, place, settings)
     choice = Choice(only=tuple(only), limit=limit, keep_going=keep_going)
-    summary = run_recipe(
-        loaded,
-        place,
-        settings,
-        open_executor,
-        choice=choice,
-        listener=Narrator(place),
-        refetch=refetch,
-        again=_kinds(again),
-    )
+    narrator = Narrator(place)
+    try:
+        summary = run_recipe(
+            loaded,
+            place,
+            settings,
+            open_executor,
+            choice=choice,
+            listener=narrator,
+            refetch=refetch,
+            again=_kinds(again),
+        )
+    except KeyboardInterrupt:
+        narrator.interrupted()
+        raise
     status = batch_status(loaded.recipe.name, place)
     if as_json:
         print(json.dumps(summary_data(summary, status), indent=2))
@@ -219,26 +232,36 @@ def run(
 def status(
     recipe: str = typer.Argument(help="A recipe's file or name.", metavar="RECIPE", show_default=False),
     workspace: WorkspaceFlag = None,
+    junit: bool = typer.Option(False, "--junit", help="Print JUnit's XML, for CI: a case per step."),
     as_json: JsonFlag = False,
 ) -> None:
     """Show how far a running batch is, or how a finished one ended.
 
+    JSON has each step's state, run id, log, and what it made. Exit code 12 when steps have failed.
+
     \b
     Examples:
       slm recipe status recipes/smoke/tiny.yaml
+      slm recipe status nightly --junit > nightly.xml
       watch slm recipe status tiny-smoke
     """  # noqa: D301
-    from toolkit.cli.recipe_text import print_status
+    from toolkit.cli.recipe_text import print_junit, print_status
+    from toolkit.errors import StepsFailed
     from toolkit.recipes.status import batch_status
     from toolkit.recipes.validation import load_recipe
 
     place = workspace_of(workspace, Settings.from_environment())
-    name = load_recipe(Path(recipe)).recipe.name if Path(recipe).is_file() else recipe
+    known = recipe in place.batch_names()
+    name = recipe if known else load_recipe(recipe_file(recipe, place)).recipe.name
     found = batch_status(name, place)
     if as_json:
         print(found.model_dump_json(indent=2))
+    elif junit:
+        print_junit(found)
     else:
         print_status(found, running=place.is_running(name))
+    if found.count("failed"):
+        raise typer.Exit(StepsFailed.exit_code)
 
 
 @app.command()

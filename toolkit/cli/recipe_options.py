@@ -42,6 +42,36 @@ def workspace_of(path: Path | None, settings: Settings, share: str | None = None
     return Workspace.default(settings, share) if path is None else Workspace(path.absolute(), share)
 
 
+def recipe_file(word: str, workspace: Workspace) -> Path:
+    """The recipe that is meant: a file, one that comes with the toolkit, or one that was run here.
+
+    Raises:
+        UsageError: a name that none has.
+    """
+    from toolkit.cli.recipe_text import shipped_recipes
+    from toolkit.errors import UsageError
+    from toolkit.recipes.problems import nearest_choice
+
+    path = Path(word)
+    if path.is_file() or path.suffix in (".yaml", ".yml") or path.is_dir():
+        return path
+    named = {f"{one.parent.name}/{one.stem}": one for one, _ in shipped_recipes()}
+    stems = [name for name in named if name.partition("/")[2] == word]
+    if len(stems) == 1:
+        named[word] = named[stems[0]]
+    for name in workspace.batch_names():
+        batch = workspace.batch_file(name)
+        if batch is not None and Path(batch.recipe).is_file():
+            named[name] = Path(batch.recipe)
+    if word not in named:
+        raise UsageError(
+            "no such recipe",
+            subject=word,
+            next_step=f"{nearest_choice(word, sorted(named))} Or name a file; `slm init` writes one.",
+        )
+    return named[word]
+
+
 def executor_of(name: str, jobs: int | None, workspace: Workspace, settings: Settings) -> OpenExecutor:
     """Whoever does the steps, opened when there is something to do.
 

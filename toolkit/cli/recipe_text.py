@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import toolkit
 from toolkit.cli.tables import Column, line_width, print_folded, print_table
 
 if TYPE_CHECKING:
-    from toolkit.recipes.batch import Summary
+    from toolkit.recipes.batch import Event, Summary
     from toolkit.recipes.plan import Plan
     from toolkit.recipes.steps import Step
     from toolkit.recipes.workspace import Workspace
@@ -71,7 +72,7 @@ def print_plan(plan: Plan, workspace: Workspace) -> None:
     ram = max((step.estimate.ram_bytes for step in to_do), default=0)
     done = len(plan.steps) - len(to_do)
     print(
-        f"{len(plan.steps)} steps, {done} done before. The others: about {_duration(seconds)} one after the "
+        f"{len(plan.steps)} steps, {done} done before. The others: about {duration(seconds)} one after the "
         f"other, {_size(disk)} of disk, up to {_size(ram)} of memory at once."
     )
     if any(step.state == "unknown" for step in plan.steps):
@@ -79,19 +80,43 @@ def print_plan(plan: Plan, workspace: Workspace) -> None:
 
 
 class Narrator:
-    """Tells on stderr what happens in a batch, one line per event."""
+    """Tells on stderr what happens in a batch, one line per event; with the time where nobody looks on."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
+        self._started = time.monotonic()
+        self._dated = not sys.stderr.isatty()
 
-    def __call__(self, event: str, step: Step, error: str) -> None:
+    def __call__(self, event: Event) -> None:
         """Print one line; what went wrong gets its message and the log's place."""
         words = {
             "started": "start ", "done": "done  ", "found": "there ", "failed": "FAILED", "again": "again ",
         }  # fmt: skip
-        print(f"{words[event]} {step.title}", file=sys.stderr, flush=True)
-        if error:
-            print(f"       {error}\n       log: {self._workspace.log(step.key)}", file=sys.stderr, flush=True)
+        when = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} " if self._dated else ""
+        digits = len(str(event.total))
+        so_far = f"[{event.ended:{digits}}/{event.total}]"
+        self._say(f"{when}{so_far} {words[event.what]} {event.step.title}{self._times(event)}")
+        if event.error:
+            self._say(f"       {event.error}\n       log: {self._workspace.log(event.step.key)}")
+
+    def interrupted(self) -> None:
+        """Say what to do about a batch that was stopped."""
+        self._say("interrupted: the same command goes on where it was")
+
+    def _times(self, event: Event) -> str:
+        if event.what == "started":
+            return ""
+        record = self._workspace.record(event.step.key)
+        took = record.last.seconds if record else None
+        parts = [f"took {duration(took)}"] if took is not None else []
+        parts.append(f"{duration(time.monotonic() - self._started)} so far")
+        if event.left_seconds is not None:
+            parts.append(f"about {duration(event.left_seconds)} left")
+        return f" ({', '.join(parts)})"
+
+    @staticmethod
+    def _say(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
 
 
 def summary_data(summary: Summary, status: BatchStatus) -> dict[str, Any]:
@@ -121,6 +146,30 @@ def print_summary(summary: Summary, status: BatchStatus, workspace: Workspace) -
         newest = _ago(max(one or 0 for one in before) or None) or "at some time"
         print(f"Nothing was measured now; the newest run was made {newest}. Measure again with --again.")
     print(f"Results: slm results list --recipe {status.name}; files: {workspace.batch(status.name)}")
+
+
+def print_junit(status: BatchStatus) -> None:
+    """A batch as JUnit's XML: a case per step; one that failed fails, one that did not run is skipped."""
+    from xml.etree import ElementTree
+
+    from toolkit.cli.junit import print_suite, xml_text
+    from toolkit.report.batch import STATE_WORDS
+
+    suite = ElementTree.Element("testsuite", name=f"slm recipe {status.name}")
+    for step in status.steps:
+        case = ElementTree.SubElement(
+            suite, "testcase", classname=f"{status.name}.{step.kind}", name=xml_text(step.name)
+        )
+        if step.seconds is not None:
+            case.set("time", f"{step.seconds:.3f}")
+        if step.state == "failed":
+            ElementTree.SubElement(case, "failure", message=xml_text(step.detail or "failed"))
+        elif step.state not in ("done", "cached"):
+            ElementTree.SubElement(case, "skipped", message=STATE_WORDS[step.state])
+        told = [words for words in (step.run_id and f"run {step.run_id}", step.output, step.log) if words]
+        if told:
+            ElementTree.SubElement(case, "system-out").text = xml_text("\n".join(told))
+    print_suite(suite)
 
 
 def print_status(status: BatchStatus, *, running: bool) -> None:
@@ -159,16 +208,17 @@ def _ago(unix_ns: int | None) -> str:
     """How long ago; empty where nobody knows."""
     if unix_ns is None:
         return ""
-    return f"{_duration(max(0, time.time_ns() - unix_ns) / 1e9)} ago"
+    return f"{duration(max(0, time.time_ns() - unix_ns) / 1e9)} ago"
 
 
 def _takes(step: Step) -> tuple[str, str, str]:
     estimate = step.estimate
     ram = _size(estimate.ram_bytes) if estimate.ram_bytes else ""
-    return _duration(estimate.seconds), _size(estimate.disk_bytes) if estimate.disk_bytes else "", ram
+    return duration(estimate.seconds), _size(estimate.disk_bytes) if estimate.disk_bytes else "", ram
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds, minutes or hours, whichever reads best."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

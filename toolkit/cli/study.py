@@ -167,14 +167,19 @@ def run(
     loaded = written(prepared, place)
     if not as_json:
         _print_left_out(prepared)
-    summary = run_recipe(
-        loaded,
-        place,
-        settings,
-        executor_of(executor, jobs, place, settings),
-        choice=Choice(limit=limit, keep_going=True),
-        listener=Narrator(place),
-    )
+    narrator = Narrator(place)
+    try:
+        summary = run_recipe(
+            loaded,
+            place,
+            settings,
+            executor_of(executor, jobs, place, settings),
+            choice=Choice(limit=limit, keep_going=True),
+            listener=narrator,
+        )
+    except KeyboardInterrupt:
+        narrator.interrupted()
+        raise
     status = batch_status(prepared.name, place)
     if not as_json:
         print_summary(summary, status, place)

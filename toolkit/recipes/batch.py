@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from typing import Literal
 
 from toolkit.errors import StepsFailed
 from toolkit.recipes.executor import Ended, Executor, Task
@@ -55,8 +56,29 @@ class Summary:
     exit_code: int = 0
 
 
-# Called with what happened ("started", "done", "found", "failed", "again") and the step.
-Listener = Callable[[str, Step, str], None]
+What = Literal["started", "done", "found", "failed", "again"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """What happened to a step, and how far the batch is.
+
+    Attributes:
+        error: of a step that failed or is tried again; empty otherwise.
+        ended: steps whose result is there, or that failed.
+        total: steps that were chosen.
+        left_seconds: what the others will about take; None where nobody can tell.
+    """
+
+    what: What
+    step: Step
+    error: str
+    ended: int
+    total: int
+    left_seconds: float | None
+
+
+Listener = Callable[[Event], None]
 
 
 @dataclass
@@ -78,6 +100,11 @@ class Batch:
     _finished: int = 0
     _found: int = 0
     _runs: list[str] = field(default_factory=list)
+    _total: int = 0
+    _already: int = 0
+    # Of the steps that were done now, seconds.
+    _estimated: float = 0.0
+    _measured: float = 0.0
 
     def run(self) -> Summary:
         """Run everything that is chosen and not done.
@@ -86,7 +113,8 @@ class Batch:
             What became of it; ``failed`` is empty when all went well.
         """
         chosen = list(_chosen(self.plan.steps, self.choice.only))
-        already = [step for step in chosen if step.state == "done"]
+        self._total = len(chosen)
+        self._already = sum(step.state == "done" for step in chosen)
         self._done = {step.key for step in self.plan.steps if step.state == "done"}
         self._waiting = [step for step in chosen if step.state == "to do"]
         try:
@@ -101,7 +129,7 @@ class Batch:
         return Summary(
             batch=self.id,
             done=self._finished,
-            already=len(already) + self._found,
+            already=self._already + self._found,
             runs=tuple(self._runs),
             failed=tuple((title, error) for title, error, _ in self._failed.values()),
             left=len(self._waiting),
@@ -171,7 +199,7 @@ class Batch:
         self._running[step.key] = step
         self._tries[step.key] = self._tries.get(step.key, 0) + 1
         self._started += 1
-        self.listener("started", step, "")
+        self._tell("started", step)
         return True
 
     def _end(self, ended: Ended) -> None:
@@ -204,14 +232,30 @@ class Batch:
             else:
                 self._finished += 1
                 self._runs += [last.run_id] if last.run_id else []
-            self.listener("found" if found else "done", step, "")
+            self._estimated += step.estimate.seconds
+            self._measured += last.seconds or 0.0
+            self._tell("found" if found else "done", step)
         elif answer.again and self._tries[step.key] <= self.plan.recipe.recipe.limits.retries:
             self._waiting.insert(0, step)
             self._started -= 1
-            self.listener("again", step, answer.error or "")
+            self._tell("again", step, answer.error or "")
         else:
             self._failed[step.key] = (step.title, answer.error or "", answer.exit_code)
-            self.listener("failed", step, answer.error or "")
+            self._tell("failed", step, answer.error or "")
+
+    def _tell(
+        self, what: Literal["started", "done", "found", "failed", "again"], step: Step, error: str = ""
+    ) -> None:
+        ended = self._already + self._found + self._finished + len(self._failed)
+        self.listener(Event(what, step, error, ended, self._total, self._left_seconds()))
+
+    def _left_seconds(self) -> float | None:
+        """Estimates of the steps that are left, by what those that were done have taken of theirs."""
+        possible = [step for step in self._waiting if self._possible(step)]
+        estimated = sum(step.estimate.seconds for step in (*possible, *self._running.values()))
+        if not estimated or not self._estimated:
+            return None
+        return estimated * self._measured / self._estimated / max(1, len(self._running))
 
 
 def _next_attempt(record: StepRecord | None) -> int:

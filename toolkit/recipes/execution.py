@@ -108,7 +108,9 @@ def _sources(plan: Plan) -> Plan:
 def _describe(plan: Plan, batch: BatchFile, workspace: Workspace, executor: str = "none") -> None:
     """For `slm recipe status`, in another terminal."""
     steps = [
-        {"key": step.key, "kind": step.kind, "title": step.title, "state": step.state} for step in plan.steps
+        {"key": step.key, "kind": step.kind, "title": step.title, "state": step.state}
+        | ({"output": str(step.output)} if step.output else {})
+        for step in plan.steps
     ]
     workspace.write_batch(
         plan.recipe.recipe.name, batch.model_copy(update={"executor": executor, "steps": steps})

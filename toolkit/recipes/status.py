@@ -42,6 +42,8 @@ def batch_status(name: str, workspace: Workspace) -> BatchStatus:
                 ended_unix_ns=last.ended_unix_ns if last else None,
                 run_id=last.run_id if last else None,
                 detail=last.error if last and state == "failed" else None,
+                log=str(log) if (log := workspace.log(step["key"])).is_file() else None,
+                output=step.get("output") if state in ("done", "cached") else None,
             )
         )
     return BatchStatus(name=name, batch=batch.id or None, steps=tuple(steps))

@@ -29,7 +29,8 @@ class BatchStep(BaseModel):
 
     ``done`` is done by this batch, ``cached`` was done before. ``detail`` is a failed step's error or what a
     running one is doing; ``seconds`` and ``ended_unix_ns`` are None until it ends. ``run_id`` is the stored
-    run of one that measures.
+    run of one that measures, ``log`` the file of what the step said, ``output`` what it made: an artifact's
+    folder, a report.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,6 +42,8 @@ class BatchStep(BaseModel):
     ended_unix_ns: int | None = None
     run_id: str | None = None
     detail: str | None = None
+    log: str | None = None
+    output: str | None = None
 
 
 class BatchStatus(BaseModel):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+from toolkit.cli.junit import print_suite, xml_text
 from toolkit.cli.results.comparison_table import (
     conditions_of,
     power_words,
@@ -73,34 +74,25 @@ def _github(regression: Regression, strict: bool, require_all: bool) -> None:
 
 def _junit(regression: Regression, strict: bool, require_all: bool) -> None:
     suite = ElementTree.Element("testsuite", name="slm results regress")
-    failures = skipped = 0
     under = _under(regression)
     for check in regression.checks:
         case = _case(suite, short_figure(check.baseline.figure), under[check.candidate.key])
         if check.outcome == "worse" or (strict and check.outcome == "inconclusive"):
-            ElementTree.SubElement(case, "failure", type=check.outcome, message=_xml(_sentence(check, under)))
-            failures += 1
+            ElementTree.SubElement(
+                case, "failure", type=check.outcome, message=xml_text(_sentence(check, under))
+            )
         elif check.outcome == "inconclusive":
-            ElementTree.SubElement(case, "skipped", message=_xml(_sentence(check, under)))
-            skipped += 1
+            ElementTree.SubElement(case, "skipped", message=xml_text(_sentence(check, under)))
         else:
-            ElementTree.SubElement(case, "system-out").text = _xml(_sentence(check, under))
+            ElementTree.SubElement(case, "system-out").text = xml_text(_sentence(check, under))
     for missing in regression.missing:
         case = _case(suite, short_figure(missing.group.figure), under[missing.group.key])
-        words = _xml(unpaired_words(missing))
+        words = xml_text(unpaired_words(missing))
         if require_all:
             ElementTree.SubElement(case, "failure", type="not measured again", message=words)
-            failures += 1
         else:
             ElementTree.SubElement(case, "skipped", message=words)
-            skipped += 1
-    suite.set("tests", str(len(suite)))
-    suite.set("failures", str(failures))
-    suite.set("skipped", str(skipped))
-    suite.set("errors", "0")
-    ElementTree.indent(suite)
-    print('<?xml version="1.0" encoding="utf-8"?>')
-    print(ElementTree.tostring(suite, encoding="unicode"))
+    print_suite(suite)
 
 
 def _under(regression: Regression) -> Mapping[ConditionKey, str]:
@@ -110,12 +102,7 @@ def _under(regression: Regression) -> Mapping[ConditionKey, str]:
 
 
 def _case(suite: ElementTree.Element, figure: str, under: str) -> ElementTree.Element:
-    return ElementTree.SubElement(suite, "testcase", classname=_xml(under), name=figure)
-
-
-def _xml(text: str) -> str:
-    """Without the characters that XML 1.0 has no way to write."""
-    return "".join(one if one >= " " or one in "\t\n\r" else "?" for one in text)
+    return ElementTree.SubElement(suite, "testcase", classname=xml_text(under), name=figure)
 
 
 def _sentence(check: Check, under: Mapping[ConditionKey, str]) -> str:
