@@ -73,6 +73,24 @@ def is_held(path: Path) -> bool:
     return False
 
 
+def holder(path: Path) -> str | None:
+    """The process id that holds a lock, without trying the lock: whoever wants it then is not refused.
+
+    None when no process holds it, and where the system has no list of locks (only Linux has).
+    """
+    try:
+        inode = path.stat().st_ino
+        locks = Path("/proc/locks").read_text()
+    except OSError:
+        return None
+    for line in locks.splitlines():
+        # 1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF
+        words = line.split()
+        if len(words) >= 6 and words[1] == "FLOCK" and words[5].rpartition(":")[2] == str(inode):
+            return words[4]
+    return None
+
+
 def _lock(path: Path) -> FileLock:
     path.parent.mkdir(parents=True, exist_ok=True)
     return FileLock(path)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from toolkit.cli import device_names, device_roofline, device_storage
+from toolkit.cli import device_names, device_roofline, device_storage, device_watch
 from toolkit.settings import Settings
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="List, name and clean devices; start and stop virtual phones.",
+    help="List, watch, name and clean devices; start and stop virtual phones.",
     rich_markup_mode=None,
 )
 _JSON = typer.Option(False, "--json", help="Print JSON.")
@@ -25,6 +25,7 @@ app.command("clean")(device_storage.clean)
 app.command("measure")(device_roofline.measure)
 app.command("name")(device_names.name)
 app.command("release")(device_storage.release)
+app.command("watch")(device_watch.watch)
 
 
 @app.command("list")

@@ -8,6 +8,10 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 _GAP = 2
 
@@ -54,6 +58,19 @@ def print_table(
         remedy: what shows the columns that had no room.
     """
     from rich.console import Console
+
+    lines, missing = table_lines(columns, rows, width=width, header=header)
+    if lines:
+        # rich would fold the lines within words.
+        Console(highlight=False, emoji=False, width=width).print(*lines, sep="\n", soft_wrap=True)
+    if missing:
+        print(f"no room for {', '.join(missing)}: {remedy}", file=sys.stderr)
+
+
+def table_lines(
+    columns: Sequence[Column], rows: Sequence[Sequence[str]], *, width: int | None, header: bool = True
+) -> tuple[list[Text], list[str]]:
+    """The lines of a table, and the titles of the columns for which they have no room; see `print_table`."""
     from rich.text import Text
 
     kept, widths = _fitted(columns, rows, width, header)
@@ -76,12 +93,7 @@ def print_table(
                     text.stylize(style, start, start + limit)
                 start += limit + _GAP
             lines.append(text)
-    if lines:
-        # rich would fold the lines within words.
-        Console(highlight=False, emoji=False, width=width).print(*lines, sep="\n", soft_wrap=True)
-    missing = [column.title for index, column in enumerate(columns) if index not in kept]
-    if missing:
-        print(f"no room for {', '.join(missing)}: {remedy}", file=sys.stderr)
+    return lines, [column.title for index, column in enumerate(columns) if index not in kept]
 
 
 def print_facts(facts: Sequence[tuple[str, str]], *, width: int | None) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from toolkit.errors import DeviceBusy
-from toolkit.locks import LockHeld, held_or_refused
+from toolkit.locks import LockHeld, held_or_refused, holder
 
 
 @contextmanager
@@ -25,7 +25,7 @@ def device_lock(folder: Path, serial: str, *, system: str | None = None) -> Iter
     """
     with ExitStack() as stack:
         try:
-            stack.enter_context(held_or_refused(folder / f"{quote(system or serial, safe='')}.lock"))
+            stack.enter_context(held_or_refused(_lock_file(folder, serial, system)))
         except LockHeld as held:
             raise DeviceBusy(
                 f"Another run holds this device (process {held.holder}).",
@@ -33,3 +33,12 @@ def device_lock(folder: Path, serial: str, *, system: str | None = None) -> Iter
                 next_step="Wait until it has finished, or stop that process.",
             ) from None
         yield
+
+
+def lock_holder(folder: Path, serial: str, *, system: str | None = None) -> str | None:
+    """The process of this host that holds a device's lock; None when none is known to."""
+    return holder(_lock_file(folder, serial, system))
+
+
+def _lock_file(folder: Path, serial: str, system: str | None) -> Path:
+    return folder / f"{quote(system or serial, safe='')}.lock"

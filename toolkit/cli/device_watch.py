@@ -1,0 +1,130 @@
+"""`slm devices watch`: what all devices are doing, live."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import typer
+
+from toolkit.settings import Settings
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from toolkit.care.watching import Watched
+    from toolkit.devices.base import Readings
+
+# Android's words for its thermal status.
+_HEAT = ("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
+
+
+def watch(
+    interval: float = typer.Option(5.0, "--interval", min=0.5, help="Seconds between two looks."),
+    rounds: int | None = typer.Option(None, "--rounds", min=1, help="Look so often, then end."),
+    as_json: bool = typer.Option(False, "--json", help="Print a line of JSON per look and device."),
+) -> None:
+    """Watch this machine and attached phones: state, heat, battery, who uses them, what runs.
+
+    A device in use is not asked anything, so that watching does not disturb what is measured: its readings
+    are those of before. Another host's lease is believed until it ends. Ctrl-C ends the watch.
+
+    \b
+    Examples:
+      slm devices watch
+      slm devices watch --rounds 1 --json
+      slm devices watch --json --interval 60 >> lab.jsonl
+    """  # noqa: D301
+    import sys
+
+    from toolkit.care.watching import Watch
+
+    watching = Watch(Settings.from_environment())
+    left = rounds
+    try:
+        if as_json or not sys.stdout.isatty():
+            while left is None or left > 0:
+                _print(watching.look(), as_json)
+                left = _after(left, interval)
+            return
+        from rich.console import Group
+        from rich.live import Live
+
+        with Live(auto_refresh=False) as live:
+            while left is None or left > 0:
+                live.update(Group(*_table(watching.look())), refresh=True)
+                left = _after(left, interval)
+    except KeyboardInterrupt:
+        # That is how a watch ends.
+        return
+
+
+def _after(left: int | None, interval: float) -> int | None:
+    """Rounds that are left, once it is time for the next."""
+    if left is not None:
+        left -= 1
+    if left != 0:
+        time.sleep(interval)
+    return left
+
+
+def _print(seen: Sequence[Watched], as_json: bool) -> None:
+    if as_json:
+        for one in seen:
+            looked = {"looked_unix_ns": time.time_ns(), **asdict(one)}
+            print(json.dumps(looked), flush=True)
+        return
+    for line in _table(seen):
+        print(line.plain, flush=True)
+
+
+def _table(seen: Sequence[Watched]) -> list[Text]:
+    from rich.text import Text
+
+    from toolkit.cli.tables import Column, line_width, table_lines
+
+    columns = (
+        Column("DEVICE"),
+        Column("STATE", style=lambda text: "" if text == "device" else "red"),
+        Column("CPU", numeric=True, rank=2),
+        Column("HEAT", rank=1, style=lambda text: "red" if text in _HEAT[2:] else ""),
+        Column("BATTERY", numeric=True, rank=3),
+        Column("READ", rank=5),
+        Column("USED BY", least=12),
+        Column("RUNNING", rank=4, least=16),
+    )
+    rows = [
+        (
+            one.name or one.serial,
+            one.state,
+            *_readings(one.readings),
+            one.used_by or "-",
+            one.running or "-",
+        )
+        for one in seen
+    ]
+    lines, _ = table_lines(columns, rows, width=line_width())
+    advice = [Text(f"{one.serial}: {one.advice}") for one in seen if one.advice]
+    return [Text(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"), *lines, *advice]
+
+
+def _readings(readings: Readings | None) -> tuple[str, str, str, str]:
+    if readings is None:
+        return "?", "?", "?", "-"
+    celsius, status, percent = (
+        readings.hottest_cpu_celsius,
+        readings.thermal_status,
+        readings.battery_percent,
+    )
+    charging = {True: " charging", False: "", None: ""}[readings.charging]
+    read = datetime.fromtimestamp(readings.unix_ns // 1_000_000_000, UTC)
+    return (
+        "?" if celsius is None else f"{celsius:.0f} C",
+        "?" if status is None else _HEAT[min(status, len(_HEAT) - 1)],
+        "?" if percent is None else f"{percent}%{charging}",
+        f"{read:%H:%M:%S}",
+    )
