@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+import math
 from dataclasses import replace
 from statistics import median
 
@@ -109,3 +111,37 @@ def test_colours_have_the_contrast_that_is_promised(theme: Theme) -> None:
     assert min(contrast(colour, theme.background) for colour in theme.series) >= 4.5
     # Borders of fields: 3:1 is what WCAG asks of what one must see to use a page.
     assert contrast(theme.border, theme.background) >= 3
+
+
+# Machado, Oliveira and Fernandes 2009, severity 1.0, for linear sRGB.
+WITHOUT_CONES = {
+    "protanopia": ((0.1523, 1.0526, -0.2049), (0.1145, 0.7863, 0.0992), (-0.0039, -0.0481, 1.0520)),
+    "deuteranopia": ((0.3673, 0.8606, -0.2280), (0.2801, 0.6725, 0.0474), (-0.0118, 0.0429, 0.9689)),
+    "tritanopia": ((1.2555, -0.0767, -0.1788), (-0.0784, 0.9308, 0.1476), (0.0047, 0.6914, 0.3039)),
+}  # fmt: skip
+
+
+def lab(red: float, green: float, blue: float) -> tuple[float, float, float]:
+    """CIE L*a*b* of linear sRGB, white D65."""
+    clipped = [min(1.0, max(0.0, channel)) for channel in (red, green, blue)]
+    weights = ((0.4124, 0.3576, 0.1805), (0.2126, 0.7152, 0.0722), (0.0193, 0.1192, 0.9505))
+    xyz = [sum(w * c for w, c in zip(row, clipped, strict=True)) for row in weights]
+    x, y, z = (
+        t ** (1 / 3) if t > 0.008856 else 7.787 * t + 16 / 116
+        for t in (xyz[0] / 0.95047, xyz[1], xyz[2] / 1.08883)
+    )
+    return 116 * y - 16, 500 * (x - y), 200 * (y - z)
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
+@pytest.mark.parametrize("lacking", WITHOUT_CONES)
+def test_series_stay_apart_for_those_who_lack_a_kind_of_cone(theme: Theme, lacking: str) -> None:
+    seen = []
+    for colour in theme.series:
+        channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        seen.append(
+            lab(*(sum(w * c for w, c in zip(row, linear, strict=True)) for row in WITHOUT_CONES[lacking]))
+        )
+    # 2.3 is what can just be seen.
+    assert min(math.dist(one, other) for one, other in itertools.combinations(seen, 2)) > 9

@@ -13,7 +13,7 @@ from toolkit.report.ticks import log_ticks
 @given(st.lists(st.floats(1e-9, 1e12), min_size=1, max_size=20))
 def test_ticks_enclose_all_values_and_are_few_and_round(values: list[float]) -> None:
     ticks = log_ticks(values)
-    assert 2 <= len(ticks) <= 8 and ticks == sorted(set(ticks))
+    assert 2 <= len(ticks) <= 7 and ticks == sorted(set(ticks))
     assert ticks[0] <= min(values) and max(values) <= ticks[-1]
     mantissas = {round(tick / 10 ** math.floor(math.log10(tick) + 1e-9), 6) for tick in ticks}
     assert mantissas <= {1, 2, 3, 5}

@@ -112,7 +112,7 @@ def _lines(x: Any, y: Any, tooltip: Any, **mark: Any) -> Spec:
         labelLimit=alt.ExprRef("width - 40"),
         symbolType="stroke",
         symbolSize=400,
-        labelExpr="replace(datum.label, '\\n', ', ')",
+        labelExpr="width < 480 ? split(datum.label, '\\n') : replace(datum.label, '\\n', ', ')",
     )
     chart = (
         _base()

@@ -8,20 +8,15 @@ from typing import Any
 import altair as alt
 
 from toolkit.report import score_charts
-from toolkit.report.label_places import Place, places
+from toolkit.report.label_places import beside, places
 from toolkit.report.study_content import Chart, Row
+from toolkit.report.ticks import log_ticks
 
 Spec = dict[str, Any]
 
-_ROW = 32
-# Names beside points would only cover each other on a phone's screen; the table has them.
-_ROOM_FOR_NAMES = "width < 420 ? 0 : 1"
-_LOOKS: Mapping[Place, dict[str, Any]] = {
-    "right": {"align": "left", "dx": 8},
-    "above": {"align": "center", "dy": -13},
-    "below": {"align": "center", "dy": 15},
-    "left": {"align": "right", "dx": -8},
-}
+# A label stands above its bars, which are as wide as the chart, however narrow that is.
+_BAR = 16
+_LABEL = 20
 
 
 def specification(chart: Chart, *, emulated: bool = False, width: int | str = "container") -> Spec:
@@ -44,19 +39,11 @@ def scatter(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> 
     where = places([(float(row["x"]), float(row["y"]), str(row["label"])) for row in rows])
     data = [{**row, "place": place} for row, place in zip(rows, where, strict=True)]
     base = alt.Chart(alt.InlineData(values=data))
-    x = alt.X(
-        "x:Q",
-        title=options["x"],
-        # Engineers' G is a billion.
-        axis=alt.Axis(tickCount=5, format="~s", labelExpr="replace(datum.label, 'G', 'B')"),
-        scale=alt.Scale(type="log", nice=False, padding=30),
-    )
-    y = alt.Y(
-        "y:Q",
-        title=options["y"],
-        axis=alt.Axis(tickCount=5, format="~g"),
-        scale=alt.Scale(type="log", nice=False, padding=24),
-    )
+    # Engineers' G is a billion.
+    billions = {"format": "~s", "labelExpr": "replace(datum.label, 'G', 'B')"}
+    x = alt.X("x:Q", title=options["x"], **_log_axis([row["x"] for row in data], **billions))
+    ends = [row[end] for row in data for end in ("y", "low", "high") if end in row]
+    y = alt.Y("y:Q", title=options["y"], **_log_axis(ends, format="~g"))
     series = list(dict.fromkeys(str(row["series"]) for row in data))
     families = list(dict.fromkeys(str(row["family"]) for row in data))
     encodings: dict[str, Any] = {
@@ -78,14 +65,8 @@ def scatter(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> 
     if all("low" in row and "high" in row for row in data):
         layers.insert(0, base.mark_rule(strokeWidth=1.5).encode(x=x, y=alt.Y("low:Q"), y2="high:Q"))
     if len(series) == 1:
-        layers += [
-            base.mark_text(fontSize=11, opacity=alt.ExprRef(_ROOM_FOR_NAMES), **look)
-            .encode(x=x, y=y, text="label:N")
-            .transform_filter(f"datum.place === '{place}'")
-            for place, look in _LOOKS.items()
-            # Vega warns of a layer that has nothing to draw.
-            if place in where
-        ]
+        names = base.mark_text(fontSize=11, baseline="middle", **beside("datum.place"))
+        layers.append(names.encode(x=x, y=y, text="label:N").properties(name="names"))
     return alt.layer(*layers).properties(height=320)
 
 
@@ -93,9 +74,16 @@ def lines(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> An
     """A line per series; rows: series, x, y, and low and high where there are any."""
     base = alt.Chart(alt.InlineData(values=[dict(row) for row in rows]))
     series = list(dict.fromkeys(str(row["series"]) for row in rows))
-    legend = alt.Legend(orient="bottom", columns=1, labelLimit=600, symbolType="stroke", symbolSize=400)
+    legend = alt.Legend(
+        orient="bottom",
+        columns=1,
+        labelLimit=alt.ExprRef("width - 40"),
+        labelExpr="width < 480 ? split(replace(datum.label, ', ', ',\\n'), '\\n') : datum.label",
+        symbolType="stroke",
+        symbolSize=400,
+    )
     whole: dict[str, Any] = {"tickMinStep": 1} if options.get("whole", True) else {}
-    x = alt.X("x:Q", title=options["x"], axis=alt.Axis(tickCount=8, **whole), scale=alt.Scale(zero=False))
+    x = alt.X("x:Q", title=options["x"], axis=alt.Axis(tickCount=6, **whole), scale=alt.Scale(zero=False))
     y = alt.Y(
         "y:Q", title=options["y"], axis=alt.Axis(tickCount=6), scale=alt.Scale(zero=options.get("zero", True))
     )
@@ -131,14 +119,14 @@ def stacked(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> 
         stack="normalize" if share else "zero",
         axis=alt.Axis(tickCount=5, **percent),
     )
-    drawn = base.mark_bar(height={"band": 0.7}, fillOpacity=0.3 if emulated else 1, strokeWidth=1).encode(
-        y=alt.Y("label:N", sort=labels, title=None, axis=alt.Axis(labelLimit=200)),
+    drawn = base.mark_bar(fillOpacity=0.3 if emulated else 1, strokeWidth=1).encode(
+        y=_labels(labels, 1),
         x=x,
         color=alt.Color("part:N", scale=alt.Scale(domain=parts), title=None, legend=_legend(parts)),
         order="order:O",
         tooltip=["label:N", "part:N", alt.Tooltip("value:Q", format=".4~g")],
     )
-    return drawn.properties(height=_ROW * len(labels))
+    return drawn.properties(height=_height(labels, 1))
 
 
 def bars(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> Any:
@@ -146,9 +134,12 @@ def bars(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> Any
     base = alt.Chart(alt.InlineData(values=[dict(row) for row in rows]))
     labels = list(dict.fromkeys(str(row["label"]) for row in rows))
     series = list(dict.fromkeys(str(row["series"]) for row in rows))
-    y = alt.Y("label:N", sort=labels, title=None, axis=alt.Axis(labelLimit=220))
+    y = _labels(labels, len(series))
     offset = alt.YOffset("series:N", sort=series)
-    x = alt.X("value:Q", title=options["x"], axis=alt.Axis(tickCount=5), scale=alt.Scale(zero=True))
+    longest = max((float(row.get("high", row["value"])) for row in rows), default=1.0)
+    # The longest bar leaves room for its value.
+    scale = alt.Scale(domainMin=0, domainMax=longest * 1.25 or 1, nice=False)
+    x = alt.X("value:Q", title=options["x"], axis=alt.Axis(tickCount=4), scale=scale)
     drawn = base.mark_bar(fillOpacity=0.3 if emulated else 1).encode(
         y=y,
         yOffset=offset,
@@ -161,7 +152,13 @@ def bars(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> Any
         layers.append(
             base.mark_rule(strokeWidth=2).encode(y=y, yOffset=offset, x=alt.X("low:Q"), x2="high:Q")
         )
-    return alt.layer(*layers).properties(height=_ROW * len(labels) * max(len(series) * 0.6, 1))
+    end = "high" if len(layers) > 1 else "value"
+    layers.append(
+        base.mark_text(align="left", baseline="middle", dx=6, fontSize=11).encode(
+            y=y, yOffset=offset, x=alt.X(f"{end}:Q"), text=alt.Text("value:Q", format=".4~g")
+        )
+    )
+    return alt.layer(*layers).properties(height=_height(labels, len(series)))
 
 
 KINDS: Mapping[str, Callable[[Sequence[Row], Mapping[str, Any], bool], Any]] = {
@@ -177,5 +174,42 @@ KINDS: Mapping[str, Callable[[Sequence[Row], Mapping[str, Any], bool], Any]] = {
 
 
 def _legend(values: Sequence[str]) -> Any:
-    """None of a single value: it would say nothing."""
-    return alt.Legend(orient="top", columns=3, labelLimit=180) if len(values) > 1 else None
+    """None of a single value: it would say nothing. As many columns as there is room for."""
+    if len(values) < 2:
+        return None
+    return alt.Legend(
+        orient="top",
+        columns=alt.ExprRef("width < 480 ? 2 : 3"),
+        labelLimit=alt.ExprRef("width < 480 ? width / 2 - 30 : width / 3 - 30"),
+    )
+
+
+def _log_axis(values: Sequence[Any], **axis: Any) -> dict[str, Any]:
+    """Both ends of the axis have a tick."""
+    ticks = log_ticks([float(value) for value in values]) if values else [1.0, 10.0]
+    return {
+        "axis": alt.Axis(values=ticks, labelOverlap=False, **axis),
+        "scale": alt.Scale(type="log", nice=False, domain=[ticks[0], ticks[-1]]),
+    }
+
+
+def _labels(labels: Sequence[str], bars: int) -> alt.Y:
+    above = alt.Axis(
+        labelAlign="left",
+        labelBaseline="bottom",
+        labelPadding=0,
+        labelOffset=-_BAR * bars / 2 - 2,
+        labelLimit=alt.ExprRef("width"),
+        ticks=False,
+        domain=False,
+        grid=False,
+        zindex=1,
+    )
+    # Of each step the upper part is the label's.
+    room = _LABEL / (_LABEL + _BAR * bars)
+    scale = alt.Scale(paddingInner=room, paddingOuter=room)
+    return alt.Y("label:N", sort=list(labels), title=None, axis=above, scale=scale)
+
+
+def _height(labels: Sequence[str], bars: int) -> int:
+    return (_LABEL + _BAR * bars) * len(labels) + _LABEL

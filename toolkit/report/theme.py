@@ -1,7 +1,7 @@
 """Colours of the report: one table for the page's CSS, its charts and the PNG figures.
 
 Text reaches a contrast of 7:1 and marks 4.5:1 on their background, where WCAG AA asks for 4.5:1 and 3:1.
-The series stay apart for people who see fewer colours, and dashes and shapes repeat what colour says.
+The series stay apart for people who lack one kind of cone, and dashes and shapes repeat what colour says.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ LIGHT = Theme(
     series=(
         "#1a5fb4",
         "#b04a00",
-        "#1d7044",
+        "#00735c",
         "#8f2d8c",
-        "#7a5c00",
-        "#0b6e78",
-        "#c01f3f",
-        "#4b4f58",
+        "#4a3b00",
+        "#0f7fa6",
+        "#7a0f2e",
+        "#23263a",
     ),
 )
 
@@ -69,11 +69,11 @@ DARK = Theme(
     series=(
         "#7db4ff",
         "#ffae57",
-        "#69d696",
-        "#e59be2",
-        "#e3c44c",
-        "#5fd3df",
-        "#ff8fa3",
-        "#c4c9d2",
+        "#69f5ce",
+        "#7972f8",
+        "#fc555c",
+        "#abeea0",
+        "#d752bc",
+        "#ddd5ff",
     ),
 )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 # Within a decade, from many ticks to few.
 _STEPS = ((1, 2, 5), (1, 3), (1,))
-_MAXIMUM = 6
+_MAXIMUM = 5
 
 
 def log_ticks(values: Sequence[float]) -> list[float]:

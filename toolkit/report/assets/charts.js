@@ -14,9 +14,9 @@ const charts = {
       const first = Math.max(...round.filter((one) => one <= low));
       const last = Math.min(...round.filter((one) => one >= high && one > first));
       found = round.filter((one) => first <= one && one <= last);
-      if (found.length <= 6) return found;
+      if (found.length <= 5) return found;
     }
-    const stride = Math.ceil((found.length - 1) / 6);
+    const stride = Math.ceil((found.length - 1) / 5);
     return [...found.slice(0, -1).filter((_, index) => index % stride === 0), found.at(-1)];
   },
 
