@@ -241,7 +241,8 @@ def slm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return invoke
 
 
-def test_lines_fit_80_columns(slm: Any) -> None:
+def test_lines_fit_80_columns(slm: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     shown = slm("list", "--all") + slm(
         "compare", "Qwen1.5-0.5B", "Qwen2-0.5B", "OpenELM-3B", "MiniCPM3-4B", "Phi-2"
     )

@@ -126,28 +126,40 @@ def _scores(store: Store, left: Artifact, right: Artifact) -> list[dict[str, Any
 
 
 def _print(both: tuple[Artifact, Artifact], rows: list[dict[str, Any]]) -> None:
-    from toolkit.cli.results.run_table import new_console, new_table, plain
+    from toolkit.cli.tables import Column, line_width, print_folded, print_table
 
-    out = new_console()
+    width = line_width()
     for letter, one in zip("AB", both, strict=True):
-        out.print(plain(f"{letter}  {one.name} ({one.manifest.sha256[:12]})"))
-    table = new_table()
-    for header in ("", "A", "B", "unit", "B vs A", "95 % interval", "noise", "B is"):
-        table.add_column(header, justify="right" if header in ("A", "B") else "left", no_wrap=True)
+        print_folded(f"{letter}  {one.name} ({one.manifest.sha256[:12]})", width=width, indent="   ")
+    columns = (
+        Column("figure"),
+        Column("A", numeric=True),
+        Column("B", numeric=True),
+        Column("unit", rank=1),
+        Column("B vs A", numeric=True),
+        Column("95 % interval", rank=2),
+        Column("noise", rank=3),
+        Column("B is"),
+    )
+    shown = []
     for row in rows:
         change, interval, noise = row.get("change"), row.get("interval"), row.get("noise")
-        table.add_row(
-            row["figure"],
-            *(_number(row[side]) for side in ("a", "b")),
-            row["unit"],
-            "" if change is None else f"{change:+.1%}",
-            "" if interval is None else f"{interval[0]:+.1%} .. {interval[1]:+.1%}",
-            "" if noise is None else f"{noise:.1%}",
-            row.get("verdict", ""),
+        shown.append(
+            (
+                row["figure"],
+                _number(row["a"]),
+                _number(row["b"]),
+                row["unit"],
+                "" if change is None else f"{change:+.1%}",
+                "" if interval is None else f"{interval[0]:+.1%} .. {interval[1]:+.1%}",
+                "" if noise is None else f"{noise:.1%}",
+                row.get("verdict", ""),
+            )
         )
-    out.print(table)
+    print_table(columns, shown, width=width)
     if not any(row["figure"] == "mean KL" for row in rows):
-        out.print("no agreement with the original: neither conversion compared real weights with it")
+        words = "no agreement with the original: neither conversion compared real weights with it"
+        print_folded(words, width=width, indent="  ")
 
 
 def _number(value: float | None) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import toolkit
 from toolkit.cli.tables import Column, line_width, print_folded, print_table
+from toolkit.progress import is_quiet, say
 
 if TYPE_CHECKING:
     from toolkit.recipes.batch import Event, Summary
@@ -89,19 +90,21 @@ class Narrator:
 
     def __call__(self, event: Event) -> None:
         """Print one line; what went wrong gets its message and the log's place."""
+        if event.what != "failed" and is_quiet():
+            return
         words = {
             "started": "start ", "done": "done  ", "found": "there ", "failed": "FAILED", "again": "again ",
         }  # fmt: skip
         when = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} " if self._dated else ""
         digits = len(str(event.total))
         so_far = f"[{event.ended:{digits}}/{event.total}]"
-        self._say(f"{when}{so_far} {words[event.what]} {event.step.title}{self._times(event)}")
+        say(f"{when}{so_far} {words[event.what]} {event.step.title}{self._times(event)}")
         if event.error:
-            self._say(f"       {event.error}\n       log: {self._workspace.log(event.step.key)}")
+            say(f"       {event.error}\n       log: {self._workspace.log(event.step.key)}")
 
     def interrupted(self) -> None:
         """Say what to do about a batch that was stopped."""
-        self._say("interrupted: the same command goes on where it was")
+        say("interrupted: the same command goes on where it was")
 
     def _times(self, event: Event) -> str:
         if event.what == "started":
@@ -113,10 +116,6 @@ class Narrator:
         if event.left_seconds is not None:
             parts.append(f"about {duration(event.left_seconds)} left")
         return f" ({', '.join(parts)})"
-
-    @staticmethod
-    def _say(text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
 
 
 def summary_data(summary: Summary, status: BatchStatus) -> dict[str, Any]:

@@ -44,6 +44,8 @@ const charts = {
   async draw(drawing, spec) {
     this.specs.set(drawing, spec);
     drawing.dataset.width = drawing.clientWidth;
+    // Keeps its place meanwhile, so that the page does not jump.
+    if (drawing.offsetHeight) drawing.style.minHeight = `${drawing.offsetHeight}px`;
     // The drawing has a name and a table; Vega's own roles would only be in the way.
     const canvas = document.createElement("div");
     canvas.setAttribute("aria-hidden", "true");
@@ -53,6 +55,7 @@ const charts = {
     await vegaEmbed(canvas, sized, { renderer: "svg", actions: false, ast: true, config: theme.chartConfig() });
     if (!canvas.isConnected) return;
     this.settle(drawing);
+    drawing.style.minHeight = "";
     drawing.dataset.drawn = "";
     this.sizes.observe(drawing);
   },
