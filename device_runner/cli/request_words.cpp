@@ -40,12 +40,33 @@ Status NextNumber(std::istream& words, const std::string& name, double minimum, 
   return {};
 }
 
-Status NextStops(std::istream& words, std::vector<int64_t>& stops) {
+namespace {
+
+Status ParseSequence(const std::string& text, std::vector<int64_t>& sequence) {
+  std::istringstream parts(text);
+  for (std::string part; std::getline(parts, part, '+');) {
+    int64_t token = 0;
+    if (Status status = ParseInteger(part, 0, kNoLimit, token); !status.ok()) return status;
+    sequence.push_back(token);
+  }
+  if (text.ends_with('+')) return {ErrorKind::kUsage, "'" + text + "' ends with a +"};
+  return {};
+}
+
+}  // namespace
+
+Status NextStops(std::istream& words, std::vector<int64_t>& stops,
+                 std::vector<std::vector<int64_t>>* sequences) {
   std::string list;
   if (!(words >> list)) return {ErrorKind::kUsage, "the stop tokens are missing"};
   if (list == "-") return {};
   std::istringstream parts(list);
   for (std::string part; std::getline(parts, part, ',');) {
+    if (sequences != nullptr && part.find('+') != std::string::npos) {
+      sequences->emplace_back();
+      if (Status status = ParseSequence(part, sequences->back()); !status.ok()) return status;
+      continue;
+    }
     int64_t token = 0;
     if (Status status = ParseInteger(part, 0, kNoLimit, token); !status.ok()) return status;
     stops.push_back(token);

@@ -23,8 +23,9 @@ Status NextInteger(std::istream& words, const std::string& name, int64_t minimum
                    int64_t& value);
 Status NextNumber(std::istream& words, const std::string& name, double minimum, double maximum,
                   double& value);
-// Token ids with commas, or "-" for none.
-Status NextStops(std::istream& words, std::vector<int64_t>& stops);
+// Token ids with commas, or "-" for none. Where `sequences` can be had, ids joined by "+" are one of them.
+Status NextStops(std::istream& words, std::vector<int64_t>& stops,
+                 std::vector<std::vector<int64_t>>* sequences = nullptr);
 // All further words; appended.
 Status RestAsTokens(std::istream& words, std::vector<int64_t>& tokens);
 

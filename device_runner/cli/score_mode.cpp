@@ -26,8 +26,8 @@ Status Answer(Scorer& scorer, const ScoreRequest& request, RecordWriter& records
                              .Add("ns", MonotonicNs() - before));
   }
   std::vector<int64_t> continuation;
-  if (Status status =
-          scorer.Continue(request.tokens, request.maximum_tokens, request.stop_tokens, continuation);
+  const Stops stops{request.stop_tokens, request.stop_sequences};
+  if (Status status = scorer.Continue(request.tokens, request.maximum_tokens, stops, continuation);
       !status.ok()) {
     return status;
   }

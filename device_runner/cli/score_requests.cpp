@@ -28,7 +28,7 @@ Status Parse(const std::string& line, const std::vector<int64_t>& before, ScoreR
       return status;
   } else {
     Status status = NextInteger(words, "MAXIMUM", 1, kMaximumTokens, request.maximum_tokens);
-    if (status.ok()) status = NextStops(words, request.stop_tokens);
+    if (status.ok()) status = NextStops(words, request.stop_tokens, &request.stop_sequences);
     if (!status.ok()) return status;
   }
   request.tokens.assign(before.begin(), before.begin() + static_cast<std::ptrdiff_t>(keep));

@@ -18,9 +18,10 @@ struct ScoreRequest {
   std::vector<int64_t> tokens;
   // kScore: index of the first token that is scored, and all after it.
   int64_t first = 0;
-  // kContinue: most tokens to generate, and those that end it.
+  // kContinue: most tokens to generate, those that end it, and several in a row that do.
   int64_t maximum_tokens = 0;
   std::vector<int64_t> stop_tokens;
+  std::vector<std::vector<int64_t>> stop_sequences;
 
   // Positions of the KV cache that it needs.
   int64_t positions() const;
@@ -30,7 +31,7 @@ struct ScoreRequest {
 //   score ID KEEP FIRST TOKEN...
 //   continue ID KEEP MAXIMUM STOPS TOKEN...
 // KEEP tokens are those that the request before begins with; the line holds the rest. STOPS is a list with
-// commas, or "-". kUsage says which line is wrong, and how.
+// commas, of ids and of ids joined by "+", or "-". kUsage says which line is wrong, and how.
 Status ReadScoreRequests(const std::string& path, std::vector<ScoreRequest>& requests);
 
 }  // namespace slm

@@ -22,6 +22,18 @@ Status Judge(std::span<const float> logits, int64_t token, Scored& scored) {
   return {};
 }
 
+// Takes a stop sequence off the end, if there is one.
+bool CutSequence(std::span<const std::vector<int64_t>> sequences, std::vector<int64_t>& continuation) {
+  for (const std::vector<int64_t>& sequence : sequences) {
+    if (sequence.size() <= continuation.size() &&
+        std::equal(sequence.rbegin(), sequence.rend(), continuation.rbegin())) {
+      continuation.resize(continuation.size() - sequence.size());
+      return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 Status Scorer::StandAfter(std::span<const int64_t> context) {
@@ -54,8 +66,9 @@ Status Scorer::Score(std::span<const int64_t> tokens, size_t first, Scored& scor
   }
 }
 
-Status Scorer::Continue(std::span<const int64_t> prompt, int64_t maximum, std::span<const int64_t> stops,
+Status Scorer::Continue(std::span<const int64_t> prompt, int64_t maximum, const Stops& stops,
                         std::vector<int64_t>& continuation) {
+  continuation.clear();
   if (Status status = StandAfter(prompt); !status.ok()) return status;
   std::span<const float> logits = row_;
   for (int64_t count = 0; count < maximum; ++count) {
@@ -65,8 +78,9 @@ Status Scorer::Continue(std::span<const int64_t> prompt, int64_t maximum, std::s
     }
     const int64_t token = ArgMax(logits);
     if (token < 0) return NoNumber();
-    if (std::find(stops.begin(), stops.end(), token) != stops.end()) return {};
+    if (std::find(stops.tokens.begin(), stops.tokens.end(), token) != stops.tokens.end()) return {};
     continuation.push_back(token);
+    if (CutSequence(stops.sequences, continuation)) return {};
   }
   return {};
 }

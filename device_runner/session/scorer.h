@@ -16,6 +16,13 @@ struct Scored {
   bool greedy = true;
 };
 
+// What ends a continuation, and is left out of it.
+struct Stops {
+  std::span<const int64_t> tokens;
+  // Several tokens in a row.
+  std::span<const std::vector<int64_t>> sequences;
+};
+
 class Scorer {
  public:
   // Room has been reserved for the longest text. Nobody else feeds the generator.
@@ -23,8 +30,8 @@ class Scorer {
 
   // Scores tokens[first] and those after it; 1 <= first < tokens.size().
   Status Score(std::span<const int64_t> tokens, size_t first, Scored& scored);
-  // Appends the greedy continuation of a prompt, up to `maximum` tokens or one of `stops`, which is left out.
-  Status Continue(std::span<const int64_t> prompt, int64_t maximum, std::span<const int64_t> stops,
+  // Makes the greedy continuation of a prompt, up to `maximum` tokens or one of `stops`.
+  Status Continue(std::span<const int64_t> prompt, int64_t maximum, const Stops& stops,
                   std::vector<int64_t>& continuation);
 
  private:

@@ -91,6 +91,20 @@ def test_the_runner_answers_as_transformers_does(
     assert left == []
 
 
+def test_several_tokens_in_a_row_end_a_continuation(onnx: Artifact, settings: Settings) -> None:
+    prompt = tuple(range(40, 60))
+    here = HostScorer(subject_of(str(onnx.path), settings).open(64), onnx.name)
+    there = RunnerScorer(LocalDevice(settings), onnx, settings)
+    [whole] = answers(here, [ContinueRequest(prompt, 8)])
+    assert isinstance(whole, ContinueAnswer) and len(whole.token_ids) == 8
+    pair = whole.token_ids[3:5]
+    first = next(n for n in range(1, 8) if whole.token_ids[n - 1 : n + 1] == pair)
+    asked = [ContinueRequest(prompt, 8, (), ((250, 251), pair)), ContinueRequest(prompt, 8)]
+    expected = [ContinueAnswer(whole.token_ids[: first - 1]), whole]
+    assert answers(here, asked) == expected
+    assert answers(there, asked) == expected
+
+
 def test_a_phone_answers_as_this_host_does(
     phone: VirtualPhone, quantized: Artifact, settings: Settings
 ) -> None:

@@ -145,3 +145,15 @@ def _running(slm_recipe: SlmRecipe) -> dict[str, object] | None:
     steps = status["steps"]
     assert isinstance(steps, list)
     return status if any(step["state"] == "running" for step in steps) else None
+
+
+def test_a_model_that_cannot_be_had_keeps_no_other_from_running(slm_recipe: SlmRecipe) -> None:
+    slm_recipe.environ["HF_HUB_OFFLINE"] = "1"
+    recipe = slm_recipe.write(
+        "schema: slm-recipe/1\nname: some\n"
+        "convert: {model: [no/such-model, nor/this, random:llama-tiny], quant: fp32, parity_check: false}\n"
+    )
+    done = slm_recipe.run("run", recipe, "--keep-going")
+    assert done.returncode == BatchError.exit_code
+    assert "no/such-model" in done.stderr and "nor/this" in done.stderr
+    assert len(slm_recipe.artifacts()) == 1

@@ -75,7 +75,7 @@ class HostScorer:
             if token in request.stops:
                 break
             found.append(token)
-            if len(found) == request.maximum:
+            if request.cut(found) or len(found) == request.maximum:
                 break
             row = self._step((token,))
         return ContinueAnswer(tuple(found))

@@ -33,16 +33,26 @@ class ContinueRequest:
         tokens: the prompt.
         maximum: tokens to generate at most.
         stops: tokens that end it, and are left out.
+        sequences: several tokens in a row that do.
     """
 
     tokens: tuple[int, ...]
     maximum: int
     stops: tuple[int, ...] = ()
+    sequences: tuple[tuple[int, ...], ...] = ()
 
     @property
     def positions(self) -> int:
         """Of the cache that it needs; the last token is never fed."""
         return len(self.tokens) + self.maximum - 1
+
+    def cut(self, found: list[int]) -> bool:
+        """Take a stop sequence off the end of what was found, if there is one."""
+        for sequence in self.sequences:
+            if tuple(found[-len(sequence) :]) == sequence:
+                del found[-len(sequence) :]
+                return True
+        return False
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,15 @@ TEST(AnswersEachRequestWithItsId) {
   CHECK(run.engine.reserved_positions == 4);
 }
 
+TEST(StopSequencesAreRead) {
+  std::vector<int64_t> tokens = {7, 8};
+  for (int count = 0; count < 3; ++count) tokens.push_back(FakeEngine::NextToken(tokens));
+  const std::string stop = std::to_string(tokens[3]) + "+" + std::to_string(tokens[4]);
+  Run run("continue 1 0 3 100," + stop + " 7 8\n");
+  CHECK(run.Go().ok());
+  CHECK(CountOf(run.output, "\"token_ids\":[" + std::to_string(tokens[2]) + "]") == 1);
+}
+
 TEST(ReservesForTheLongestAndRefusesMoreThanTheContext) {
   Run run("score 1 0 1 7 8\ncontinue 2 0 100 - 7 8\n");
   CHECK(run.Go().kind() == slm::ErrorKind::kContextExceeded);
@@ -61,9 +70,10 @@ TEST(FailuresNameTheRequestAndLeaveTheAnswersBefore) {
 }
 
 TEST(WrongLinesAreNamed) {
-  for (const char* wrong : {"ask 1 0 1 7 8", "score x 0 1 7 8", "score 1 1 1 7 8", "score 1 0 0 7 8",
-                            "score 1 0 2 7 8", "score 1 0 1 7 -8", "score 1 0", "continue 1 0 0 - 7",
-                            "continue 1 0 4 3,x 7", "continue 1 0 4 -", ""}) {
+  for (const char* wrong :
+       {"ask 1 0 1 7 8", "score x 0 1 7 8", "score 1 1 1 7 8", "score 1 0 0 7 8", "score 1 0 2 7 8",
+        "score 1 0 1 7 -8", "score 1 0", "continue 1 0 0 - 7", "continue 1 0 4 3,x 7", "continue 1 0 4 -",
+        "continue 1 0 4 3+ 7", "continue 1 0 4 3+x 7", "continue 1 0 4 +3 7", ""}) {
     Run run(std::string("score 1 0 1 7 8\n") + wrong + "\n");
     if (std::string(wrong) == "score 1 1 1 7 8") {
       // Keeps a token of the request before: right there, wrong in a first line.

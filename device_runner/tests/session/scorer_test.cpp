@@ -108,8 +108,24 @@ TEST(ContinuesGreedilyUpToAStopToken) {
   CHECK(loaded.scorer.Continue(kContext, 4, {}, continuation).ok());
   CHECK(continuation == wanted);
   Tokens stopped;
-  CHECK(loaded.scorer.Continue(kContext, 4, Tokens{wanted[2]}, stopped).ok());
+  const Tokens stop = {wanted[2]};
+  CHECK(loaded.scorer.Continue(kContext, 4, {stop, {}}, stopped).ok());
   CHECK(stopped == Tokens({wanted[0], wanted[1]}));
+}
+
+TEST(SeveralTokensInARowEndAContinuation) {
+  Loaded loaded;
+  Tokens text = kContext;
+  for (int count = 0; count < 4; ++count) text.push_back(FakeEngine::NextToken(text));
+  const Tokens wanted(text.begin() + 5, text.end());
+  const std::vector<Tokens> stops = {{99, wanted[1]}, {wanted[1], wanted[2]}};
+  Tokens stopped;
+  CHECK(loaded.scorer.Continue(kContext, 4, {{}, stops}, stopped).ok());
+  CHECK(stopped == Tokens({wanted[0]}));
+  // The prompt is no part of it.
+  const std::vector<Tokens> across = {{kContext.back(), wanted[0]}};
+  CHECK(loaded.scorer.Continue(kContext, 4, {{}, across}, stopped).ok());
+  CHECK(stopped == wanted);
 }
 
 TEST(LogitsThatAreNoNumbersAreAnError) {

@@ -58,6 +58,8 @@ def key(request: Request) -> str:
         said: list[Any] = ["score", request.first]
     else:
         said = ["continue", request.maximum, list(request.stops)]
+        # Answers of before there were sequences keep their names.
+        said += [list(map(list, request.sequences))] if request.sequences else []
     return hashlib.sha256(json.dumps([*said, list(request.tokens)]).encode()).hexdigest()[:32]
 
 

@@ -29,7 +29,8 @@ def request_lines(requests: Sequence[Request], order: Iterable[int]) -> Iterator
         if isinstance(request, ScoreRequest):
             head = f"score {index} {keep} {request.first}"
         else:
-            stops = ",".join(map(str, request.stops)) or "-"
+            several = ("+".join(map(str, one)) for one in request.sequences)
+            stops = ",".join([*map(str, request.stops), *several]) or "-"
             head = f"continue {index} {keep} {request.maximum} {stops}"
         yield " ".join([head, *map(str, request.tokens[keep:])])
         before = request.tokens

@@ -151,7 +151,8 @@ class ScoredModel(TemplateLM):  # type: ignore[misc]  # an untyped package
             until = handle_stop_sequences(wanted.get("until"), eos=eos)
             room = self.max_length - wanted["max_gen_toks"]
             tokens = self._fitting(self.tok_encode(context), room, wanted["max_gen_toks"])
-            asked.append(ContinueRequest(tokens, wanted["max_gen_toks"], self._stops(until)))
+            maximum = wanted["max_gen_toks"]
+            asked.append(ContinueRequest(tokens, maximum, self._stops(until), self._sequences(until)))
             ends.append(until)
         texts = []
         for answer, until in zip(self._asking.answers(asked), ends, strict=True):
@@ -193,10 +194,7 @@ class ScoredModel(TemplateLM):  # type: ignore[misc]  # an untyped package
         )
 
     def _stops(self, until: Sequence[str]) -> tuple[int, ...]:
-        """Tokens that begin with a stop sequence.
-
-        One that comes in several tokens ends nothing here: the text is cut behind the generation anyway.
-        """
+        """Tokens that begin with a stop sequence."""
         if not self._pieces:
             # What a token adds to a text, not how it stands alone: some decoders strip a leading space.
             [*_, some] = self.tokenizer.encode("a", add_special_tokens=False)
@@ -206,6 +204,18 @@ class ScoredModel(TemplateLM):  # type: ignore[misc]  # an untyped package
         starting = tuple(one for one in until if one)
         found = {token for token, piece in enumerate(self._pieces) if piece.startswith(starting)}
         return tuple(sorted(found | {self.eot_token_id}))
+
+    def _sequences(self, until: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+        """Stop sequences of several tokens, as the tokenizer writes them.
+
+        A model may write them otherwise: then nothing ends early, and the text is cut behind the generation.
+        """
+        found = []
+        for text in until:
+            ids = self.tokenizer.encode(text, add_special_tokens=False) if text else []
+            if len(ids) > 1 and text in self.tokenizer.decode(ids):
+                found.append(tuple(ids))
+        return tuple(found)
 
 
 def tokenizer_of(folder: Path, subject: str) -> Any:
