@@ -92,6 +92,8 @@ def test_ctrl_c_stops_the_answer_and_not_the_chat(talk: Terminal, tmp_path: Path
         talk.wait_for("> ")
     talk.type("/nonsense\n")
     talk.wait_for("is no command")
+    talk.type(f"/save {tmp_path}/no/such/folder\n")
+    talk.wait_for("cannot be written")
     saved = tmp_path / "talk.json"
     talk.type(f"/save {saved}\n")
     talk.wait_for("saved 4 messages")

@@ -131,6 +131,16 @@ def _next_line(by_hand: bool) -> str | None:
     return None
 
 
+def _save(dialogue: Dialogue, file: Path) -> None:
+    try:
+        dialogue.save(file)
+    except OSError as error:
+        # The conversation goes on, so that it can be saved elsewhere.
+        raise UsageError(
+            f"cannot be written: {error.strerror}", subject=str(file), next_step="Name another file."
+        ) from None
+
+
 def _obey(line: str, dialogue: Dialogue) -> bool:
     """Do what a command says; whether the conversation goes on.
 
@@ -150,7 +160,7 @@ def _obey(line: str, dialogue: Dialogue) -> bool:
         dialogue.set_system(rest)
         say("system message set" if rest else "no system message")
     elif command == "/save" and rest:
-        dialogue.save(Path(rest).expanduser())
+        _save(dialogue, Path(rest).expanduser())
         say(f"saved {len(dialogue)} messages in {rest}")
     else:
         raise UsageError(f"{line!r} is no command", next_step="/help lists them.")
