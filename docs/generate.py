@@ -309,6 +309,8 @@ def families() -> str:
     def cell(row: Support | None) -> str:
         if row is None:
             return "not run"
+        if row.outcome == "coarse":
+            return f"coarse, {row.divergence:.1e}"
         if row.outcome != "converts":
             return row.outcome
         return f"{row.difference:.1e}" if row.divergence is None else f"KL {row.divergence:.2g}"
@@ -328,7 +330,9 @@ def families() -> str:
         "8da4w it is the mean KL divergence in nats, allowed is the scheme's parity limit. "
         "`tests/families/matrix.py` measures, `make soak` compares. Configs named `q-` try out single "
         "switches, `*-remote` have code in their folder that is not run, of `*-multimodal` the text "
-        "decoder is taken. unjudged: transformers itself does not run it.\n",
+        "decoder is taken. unjudged: transformers itself does not run it. coarse: it converts, and so few "
+        "bits cost these random weights more than the limit; `tests/families/test_families_rounded.py` "
+        "compares seven of them with transformers that has the same rounded weights.\n",
         f"In fp32 convert: {'; '.join(counts)}.\n",
         *(missing if unknown else ()),
         "| config | model type | "

@@ -72,7 +72,7 @@ def outcome(name: str, engine: str, folder: Path, settings: Settings, scheme: st
     stored = artifact.manifest.quantization
     specs = (stored.linear, stored.embedding, stored.lm_head, *stored.overrides.values())
     right = divergence <= threshold(specs).mean_kl
-    return replace(found, outcome="converts" if right else "wrong", divergence=float(f"{divergence:.1e}"))
+    return replace(found, outcome="converts" if right else "coarse", divergence=float(f"{divergence:.1e}"))
 
 
 def _difference(loaded: Decoder, ids: list[int], expected: torch.Tensor) -> tuple[float, float]:

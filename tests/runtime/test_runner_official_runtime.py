@@ -85,3 +85,18 @@ def test_own_kernels_give_genais_32_tokens_where_nothing_is_rounded(
     # With int8 activations a last-bit difference becomes a whole step: see docs/kernels.md.
     artifact = converted(model, "4w", tmp_path)
     assert runner_tokens(runner, artifact, "own", tmp_path) == genai_tokens(artifact)
+
+
+CONFIGS = Path(__file__).parents[1] / "families" / "configs"
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    "name", ["qwen2_moe", "deepseek_v3", "gpt_oss", "minicpm3", "gemma4_text", "falcon-rw"]
+)
+def test_genai_gives_the_hosts_tokens_of_models_unlike_llama(name: str, tmp_path: Path) -> None:
+    # Experts, sinks, latent attention, shared keys, biases of keys.
+    artifact = converted(f"random:{CONFIGS / name}.json", "fp32", tmp_path)
+    reference = artifact.manifest.greedy_reference
+    assert reference is not None
+    assert genai_tokens(artifact) == list(reference.token_ids)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 TABLE = Path(__file__).with_name("support.csv")
-Outcome = Literal["converts", "wrong", "refused", "unjudged", "traceback"]
+Outcome = Literal["converts", "coarse", "wrong", "refused", "unjudged", "traceback"]
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,9 @@ class Support:
         model_type: of its text decoder, as transformers calls it; empty where there is no config.
         engine: name of the engine.
         scheme: quantization.
-        outcome: "converts"; "wrong": it does and says something else than transformers; "refused";
-            "unjudged": transformers itself does not run it; "traceback": a fault.
+        outcome: "converts"; "coarse": it does, and the scheme costs random weights more than its limit;
+            "wrong": it does and says something else than transformers; "refused"; "unjudged": transformers
+            itself does not run it; "traceback": a fault.
         difference: largest difference of a logit over a prefill, steps and a prefill in chunks; fp32 only.
         divergence: mean KL divergence from transformers in nats; quantized schemes only.
         reason: why not.

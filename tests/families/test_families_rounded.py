@@ -1,0 +1,75 @@
+"""Integers of families that 4 bits cost much, against transformers with the same rounded weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conversions_of_families import ENGINES, decoder, tiny_source
+
+from toolkit.artifact import TensorQuantization
+from toolkit.capture.capture import cached_capture
+from toolkit.capture.graph import DecoderGraph
+from toolkit.capture.patterns import linear_matrix, routers
+from toolkit.capture.skeleton import build_skeleton, tied_names
+from toolkit.compress.algorithms import quantize
+from toolkit.compress.plan import QuantizationPlan
+from toolkit.export.convert import convert
+from toolkit.export.request import ConvertRequest
+from toolkit.settings import Settings
+
+EXACT = TensorQuantization(scheme="fp32", group_size=None, symmetric=True, algorithm="none")
+# Weight-only, so that nothing but the weights is rounded; each engine has its groups.
+ROUNDED = {
+    "onnxruntime": TensorQuantization(scheme="4w", group_size=32, symmetric=True, algorithm="rtn"),
+    "executorch": TensorQuantization(scheme="4w", group_size=0, symmetric=True, algorithm="rtn"),
+}
+# Recurrences keep what was rounded; a squared activation and routers enlarge it.
+COARSE = ("mamba", "falcon_mamba", "olmo_hybrid", "nemotron", "qwen3_next", "zamba2", "jamba")
+
+
+def matrices(graph: DecoderGraph, tied: dict[str, str]) -> list[str]:
+    """Linears outside of the vocabulary, and tensors of experts."""
+    linears = [linear_matrix(graph, tied, op) for op in graph.ops if op.target == "aten.linear"]
+    experts = [ref.name for op in graph.ops if op.target == "slm.experts" for ref in op.args[3:5]]
+    exact = routers(graph)
+    return [one.name for one in linears if one.role == "linear" and one.name not in exact] + experts
+
+
+@pytest.mark.soak
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", COARSE)
+def test_logits_are_those_of_transformers_with_the_rounded_weights(
+    name: str, engine: str, tmp_path: Path, settings: Settings
+) -> None:
+    from transformers import AutoModelForCausalLM
+
+    source = tiny_source(name, tmp_path, settings)
+    skeleton = build_skeleton(source.config)
+    graph, _ = cached_capture(skeleton, source.config, settings.cache_dir)
+    request = ConvertRequest.of(model=source.name, quant="fp32", backend=engine, parity_check=False)
+    plan = QuantizationPlan(ROUNDED[engine], EXACT, EXACT)
+
+    artifact = convert(source, request, tmp_path / "out", settings, plan=plan)
+
+    stored = artifact.manifest.quantization
+    weights = {each: source.weights.read(each) for each in source.weights.names()}
+    changed = 0
+    for each in matrices(graph, tied_names(skeleton)):
+        spec, weight = stored.overrides.get(each, stored.linear), weights[each]
+        if spec.scheme != "fp32":
+            flat = weight.reshape(-1, weight.shape[-1])
+            weights[each] = quantize(flat, spec, subject=each).dequantize().view(weight.shape)
+            changed += 1
+    model = AutoModelForCausalLM.from_config(source.config, dtype=torch.float32, attn_implementation="eager")
+    model.load_state_dict(weights, strict=False)
+    model.tie_weights()
+    ids = np.random.default_rng(7).integers(3, source.config.vocab_size, 24).tolist()
+    with torch.no_grad():
+        expected = model.eval()(torch.tensor([ids]), use_cache=False).logits[0, -1]
+    with decoder(engine, artifact.path) as loaded:
+        assert (loaded.step(ids)[-1] - expected).abs().max() <= 1e-3
+    assert changed
