@@ -332,7 +332,7 @@ def families() -> str:
         "switches, `*-remote` have code in their folder that is not run, of `*-multimodal` the text "
         "decoder is taken. unjudged: transformers itself does not run it. coarse: it converts, and so few "
         "bits cost these random weights more than the limit; `tests/families/test_families_rounded.py` "
-        "compares seven of them with transformers that has the same rounded weights.\n",
+        "compares five of them on ONNX Runtime with transformers that has the same rounded weights.\n",
         f"In fp32 convert: {'; '.join(counts)}.\n",
         *(missing if unknown else ()),
         "| config | model type | "
