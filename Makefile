@@ -58,6 +58,8 @@ app-demo: $(VENV)/.demo ## A profile and a chat through the Android app's code, 
 WORKERS ?= 2
 
 test: $(VENV)/.test lint ## Set up and run all tests (about half an hour on 2 cores)
+	@# Compiled ahead: tests that start the runner have limits of their own. Without a compiler they are skipped.
+	-for engine in onnxruntime executorch; do slm runtime build --engine $$engine; done
 	@# Both parts run, whatever fails in the first; after Ctrl-C the first one cleans up and the second is left out.
 	@trap 'exit 130' INT; failed=0; set -x; \
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not soak and not serial" || failed=1; \

@@ -180,6 +180,8 @@ FITTING = [
     attention(2, tokens=1, past=70, heads=6, kv_heads=2, head_dim=48, half=24),
     attention(3, tokens=40, past=0, rotary=False),
     attention(4, tokens=2, past=4).with_attributes(local_window_size=3),
+    attention(5, tokens=40, past=3, head_dim=72, rotary=False),
+    attention(6, tokens=1, past=70, heads=6, kv_heads=6, head_dim=24, rotary=False),
 ]
 
 

@@ -69,7 +69,9 @@ def provide_compiler(settings: Settings) -> Path:
                     archive = download_package(COMPILER, scratch, brings="the Kotlin compiler")
                 with tarfile.open(archive) as outer:
                     wanted = [member for member in outer.getmembers() if _TAKEN.fullmatch(member.name)]
-                    outer.extractall(scratch, wanted, filter="data")
+                    # By attribute, since extractall() of Python before 3.11.4 takes no filter.
+                    outer.extraction_filter = getattr(tarfile, "data_filter", None)
+                    outer.extractall(scratch, wanted)
                 put_in_place(scratch / "package", folder)
     return folder / "lib"
 

@@ -117,9 +117,9 @@ AttentionKernel::Step AttentionKernel::ReadStep(Ort::KernelContext& context) con
   std::copy(past_shape.begin(), past_shape.end(), cache_shape.begin());
   step.tokens = shape[1];
   step.head_dim = cache_shape[3];
-  if (shape[0] != 1 || cache_shape[0] != 1 || step.head_dim < 1 || step.head_dim > kMaximumHeadDim ||
-      step.head_dim % kAttentionLanes != 0) {
-    ORT_CXX_API_THROW("GroupQueryAttention: only one sequence and heads of a multiple of 16",
+  if (shape[0] != 1 || cache_shape[0] != 1 || step.head_dim < 1 || step.head_dim > kMaximumHeadDim) {
+    ORT_CXX_API_THROW("GroupQueryAttention: only one sequence and heads of at most " +
+                          std::to_string(kMaximumHeadDim) + " numbers",
                       ORT_NOT_IMPLEMENTED);
   }
   step.past_capacity = cache_shape[2];
