@@ -220,6 +220,7 @@ def schemas() -> dict[str, str]:
     from toolkit.profiling.description import RunDescription
     from toolkit.profiling.records import AnyRecord
     from toolkit.recipes.schema import json_schema
+    from toolkit.recipes.step_kinds import recipe_type
     from toolkit.report.batch import BatchStatus
 
     record: TypeAdapter[Any] = TypeAdapter(AnyRecord)
@@ -227,7 +228,7 @@ def schemas() -> dict[str, str]:
         "manifest.schema.json": Manifest.model_json_schema(by_alias=True),
         "result.schema.json": record.json_schema(by_alias=True),
         "run.schema.json": RunDescription.model_json_schema(by_alias=True),
-        "recipe.schema.json": json_schema(),
+        "recipe.schema.json": json_schema(recipe_type()),
         "batch-status.schema.json": BatchStatus.model_json_schema(),
     }
     return {name: json.dumps(schema, indent=2) + "\n" for name, schema in found.items()}

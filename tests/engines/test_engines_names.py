@@ -9,7 +9,8 @@ import toolkit
 from toolkit.engines import ENGINES
 
 TOOLKIT = Path(toolkit.__file__).parent
-OWN = ("engines/", "export/onnx/", "export/executorch/")
+# The last has packages by the names that pip knows.
+OWN = ("engines/", "export/onnx/", "export/executorch/", "extras.py")
 # Words for parts of engines, beside their own names.
 PARTS = ("xnnpack", "onnx", "ort", "matmulnbits")
 

@@ -54,7 +54,6 @@ def test_phone_and_host_in_one_command(
 
     listing = slm("results", "list")
     text, _ = listing.communicate(timeout=60)
-    assert max(map(len, text.splitlines())) <= 100
     assert "(emulated)" in text and "12/12" in text
 
     again = slm("push", artifact.path, "-d", phone.serial, "--json")

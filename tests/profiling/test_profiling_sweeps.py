@@ -59,7 +59,7 @@ def test_two_artifacts_are_measured_by_turns_and_judged(
     slm: SlmProcess, artifact: Artifact, other: Artifact, settings: Settings
 ) -> None:
     work = ("--prompt-tokens", "8", "--generate-tokens", "4", "-r", "2", "--rounds", "2", *QUICK)
-    process = slm("compare", artifact.path, other.path, *work)
+    process = slm("compare", artifact.path, other.path, *work, COLUMNS="80")
     out, err = process.communicate(timeout=200)
     assert process.returncode == 0, err
     turns = [line.rpartition(" ")[2] for line in err.splitlines() if line.startswith("round ")]

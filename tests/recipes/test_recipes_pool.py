@@ -90,7 +90,7 @@ def assert_nothing_left(made: Plan, workspace: Workspace) -> None:
 def run_batch(made: Plan, workspace: Workspace, pool: LocalPool, **choice: object) -> list[tuple[str, str]]:
     events: list[tuple[str, str]] = []
     Batch(
-        made, workspace, pool, Choice(**choice), lambda event, step, error: events.append((event, error))
+        made, workspace, pool, Choice(**choice), lambda event: events.append((event.what, event.error))
     ).run()  # type: ignore[arg-type]
     return events
 

@@ -14,6 +14,7 @@ from toolkit.engines import ENGINES
 from toolkit.errors import UsageError
 from toolkit.recipes import presets
 from toolkit.recipes.schema import Convert, Profile, json_schema
+from toolkit.recipes.step_kinds import recipe_type
 from toolkit.recipes.validation import load_recipe
 
 SHIPPED = sorted((Path(__file__).parents[2] / "recipes").glob("*/*.yaml"))
@@ -53,7 +54,7 @@ def test_editors_refuse_what_the_toolkit_refuses() -> None:
 def test_the_command_prints_the_schema() -> None:
     done = CliRunner().invoke(app, ["recipe", "schema"])
     assert done.exit_code == 0
-    assert json.loads(done.stdout) == json_schema()
+    assert json.loads(done.stdout) == json_schema(recipe_type())
 
 
 def test_algorithms_are_those_of_the_registry() -> None:

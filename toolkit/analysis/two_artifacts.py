@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from toolkit.analysis.compare import Change, change, refuse_to_mix
 from toolkit.analysis.compared_figures import FIGURES, Figure
 from toolkit.analysis.condition_key import axis_parts
-from toolkit.analysis.groups import Group, load_groups
+from toolkit.analysis.groups import Group, group, load_samples
 from toolkit.analysis.noise import load_noise
 from toolkit.store.store import Store
 
@@ -45,11 +45,12 @@ def compare_two(store: Store, left: str, right: str, run_ids: Sequence[str]) -> 
     found = []
     for name in FIGURES:
         figure = FIGURES.get(name)
-        groups = load_groups(store, figure, run_ids=run_ids)
+        # Not every run has every figure.
+        groups = group(load_samples(store, figure, run_ids=run_ids), figure)
         refuse_to_mix(groups, axis_parts(_AXES))
-        of = {group.key.artifact_sha256: group for group in groups}
+        of = {one.key.artifact_sha256: one for one in groups}
         if left in of and right in of:
-            noise = load_noise(store, figure, [group.key for group in groups])
+            noise = load_noise(store, figure, [one.key for one in groups])
             floor = noise.floor(of[left].key, of[right].key)
             found.append(FigureOfTwo(figure, of[left], of[right], change(of[right], of[left], floor)))
     return found

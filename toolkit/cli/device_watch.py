@@ -28,7 +28,7 @@ def watch(
     rounds: int | None = typer.Option(None, "--rounds", min=1, help="Look so often, then end."),
     as_json: bool = typer.Option(False, "--json", help="Print a line of JSON per look and device."),
 ) -> None:
-    """Watch this machine and attached phones: state, heat, battery, who uses them, what runs.
+    """Watch devices: state, heat, battery, who uses them, what runs.
 
     A device in use is not asked anything, so that watching does not disturb what is measured: its readings
     are those of before. Another host's lease is believed until it ends. Ctrl-C ends the watch.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="List, watch, name and clean devices; start and stop virtual phones.",
+    help="List, watch, name, clean devices; run virtual phones.",
     rich_markup_mode=None,
 )
 _JSON = typer.Option(False, "--json", help="Print JSON.")

@@ -21,8 +21,8 @@ _PACKAGE = Path(toolkit.__file__).parent
 # What a conversion runs through. A docstring that changes makes conversions again; a wrong artifact is worse.
 CONVERTING = (
     *("artifact.py", "request.py"),
-    *("calibration", "capture", "compress", "engines", "evaluate"),
-    *("export", "inference", "models", "sources"),
+    *("calibration", "capture", "compress", "engines", "estimate"),
+    *("evaluate", "export", "inference", "models", "sources"),
 )
 _CONVERT_PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "gguf", "numpy")
 # A folder's own files; a checkpoint brings no others that matter.

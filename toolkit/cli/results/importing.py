@@ -19,10 +19,10 @@ def import_runs(
         None, "--device-name", help="What to call the device of a llama-bench file."
     ),
 ) -> None:
-    """Take in runs from other stores, llama-bench and the Android app. Each file whole, or nothing of it.
+    """Take in runs of other stores, llama-bench, the app.
 
-    Runs that are there already are left alone. llama-bench's tests are compared with each other only: they
-    follow another protocol.
+    Each file is taken whole, or nothing of it. Runs that are there already are left alone. llama-bench's
+    tests are compared with each other only: they follow another protocol.
 
     \b
     Examples:
