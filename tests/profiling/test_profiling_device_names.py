@@ -11,10 +11,10 @@ from toolkit.artifact import Artifact
 from toolkit.devices.virtual.fleet import VirtualPhone
 
 
-def run(slm: SlmProcess, *arguments: object, codes: tuple[int, ...] = (0,)) -> str:
+def run(slm: SlmProcess, *arguments: object) -> str:
     process = slm(*arguments)
     out, err = process.communicate(timeout=120)
-    assert process.returncode in codes, err
+    assert process.returncode == 0, err
     return out
 
 
@@ -28,13 +28,9 @@ def test_a_named_phone_is_measured_listed_and_found_by_its_name(
     run(slm, "profile", artifact.path, "--device", "pixel7", *SMALL_FLAGS)
     [stored] = json.loads(run(slm, "results", "list", "--device", "pixel7", "--json"))
     assert (stored["device_name"], stored["device_identity"]) == its
-    assert "pixel7 (emulated)" in run(slm, "results", "list")
+    assert f"pixel7 {phone.serial} (emulated)" in run(slm, "results", "list")
     assert f"pixel7 (emulated, {phone.spec().serialno} or" in run(slm, "results", "show", stored["id"])
     run(slm, "pull", "--device", "pixel7")
-    run(slm, "push", artifact.path, "--device", "pixel7")
-    run(slm, "devices", "release", "--device", "pixel7")
-    assert "77" in run(slm, "devices", "set", "pixel7", "battery_percent=77")
-    assert "pixel7" in run(slm, "doctor", "--device", "pixel7", "--json", codes=(0, 1))
     run(slm, "devices", "clean", "--device", "pixel7", "--dry-run")
     run(slm, "devices", "name", "pixel7", "--remove")
     assert "pixel7" not in run(slm, "results", "list")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -84,9 +85,15 @@ def _in_threads(serials: Sequence[str], serve: Callable[[str], Outcome[T]]) -> d
     """Serve all devices and return when all are done."""
     interrupts = {serial: Interrupt() for serial in serials}
 
+    at_work: dict[str, threading.Event] = {}
+
     def serve_interruptibly(serial: str) -> Outcome[T]:
-        with interruptible_by(interrupts[serial]):
-            return serve(serial)
+        at_work[serial] = ended = threading.Event()
+        try:
+            with interruptible_by(interrupts[serial]):
+                return serve(serial)
+        finally:
+            ended.set()
 
     futures: dict[str, Future[Outcome[T]]] = {}
     with ThreadPoolExecutor(min(len(serials), MAXIMUM_AT_ONCE), thread_name_prefix="device") as pool:
@@ -102,5 +109,8 @@ def _in_threads(serials: Sequence[str], serve: Callable[[str], Outcome[T]]) -> d
             pool.shutdown(wait=False, cancel_futures=True)
             for interrupt in interrupts.values():
                 interrupt.request()
+            # The pool does not know a thread in whose start the Ctrl-C fell, and would not wait for it.
+            for ended in list(at_work.values()):
+                ended.wait()
             raise
     return futures
