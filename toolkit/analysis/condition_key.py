@@ -68,8 +68,8 @@ class ConditionKey:
     device_key: str
 
     def value(self, part: str) -> Any:
-        """A part by its name, or a setting by its own; None where that is not known."""
-        return getattr(self, part) if part in PARTS else dict(self.settings).get(part)
+        """A part by its name, None where not known; a setting by its own, ``default`` where nobody chose."""
+        return getattr(self, part) if part in PARTS else dict(self.settings).get(part, "default")
 
 
 _COLUMNS: Mapping[str, sa.ColumnElement[Any]] = {
