@@ -35,6 +35,15 @@ def one_cache() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def no_terminal_size() -> Iterator[None]:
+    """Tables are as wide as in a pipe, also where the suite is started with COLUMNS in its environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("COLUMNS", "LINES"):
+            patch.delenv(name, raising=False)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def interruptible() -> None:
     """Undo a shell that starts background jobs with Ctrl-C ignored: tests send it to their children."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -189,7 +189,7 @@ def test_what_may_move_a_figure_is_in_the_condition_key(tmp_path: Path) -> None:
         groups = load_groups(store, find_figure("decode"))
         assert sorted(len(group.runs) for group in groups) == [1, 1, 2]
         [ranking] = compare(store, find_figure("decode"), ["spoons"]).rankings
-        assert sorted(place.label for place in ranking.places) == ["2", "3", "unknown"]
+        assert sorted(place.label for place in ranking.places) == ["2", "3", "default"]
         with pytest.raises(ConditionsDiffer, match="spoons: 2 and 3"):
             compare(store, find_figure("decode"), ["threads"], run_ids=[f"{3:016}", f"{2:016}"])
         assert store.get_run(f"{3:016}").run.settings == {"spoons": 3}
