@@ -7,38 +7,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.child import run_child
-from benchmarks.environments import Environment
 from benchmarks.errors import PeerFailed
 from benchmarks.kept import name_of
 from benchmarks.machine import describe_cpu
-from benchmarks.peers.base import (
-    CONVERSION_TIMEOUT_S,
-    PERPLEXITY_TIMEOUT_S,
-    PROFILE_TIMEOUT_S,
-    Workplace,
-    folder_bytes,
-)
+from benchmarks.peers.base import CONVERSION_TIMEOUT_S, Workplace, folder_bytes
+from benchmarks.peers.driven import OFFLINE, DrivenEngine
 from benchmarks.peers.ours import OurArtifact
-from benchmarks.samples import ConversionCost, ProfileSample, Score, read_answer
+from benchmarks.samples import ConversionCost, ProfileSample, Score
 from benchmarks.workload import WINDOW_TOKENS, Workload
-from toolkit.files import sha256_of
 
-_DRIVER = Path(__file__).parents[1] / "drivers" / "executorch_driver.py"
-_OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 # Both artifacts get a KV cache for the full run's work, whatever a quick run needs of it: a conversion by
 # optimum-executorch takes too long to be made for each.
 CONTEXT_LENGTH = Workload().context_length
 
 
-class ExecutorchEngine:
-    """The Python package in its environment, on any model folder."""
+class ExecutorchEngine(DrivenEngine):
+    """ExecuTorch's Python package."""
 
-    def __init__(self, environment: Environment) -> None:
-        self._environment = environment
-
-    def install(self, place: Workplace) -> None:
-        """Make the environment."""
-        self._environment.ensure(place.log(self._environment.name, "install"))
+    driver = "executorch_driver.py"
+    packages = ("executorch", "optimum-executorch")
 
     def export(self, place: Workplace) -> tuple[Path, ConversionCost]:
         """Convert with optimum-executorch, or take what an earlier run has converted.
@@ -73,7 +60,7 @@ class ExecutorchEngine:
             command,
             log=place.log("executorch-optimum", "convert"),
             timeout_s=CONVERSION_TIMEOUT_S,
-            environment=_OFFLINE,
+            environment=OFFLINE,
         )
         # It leaves the tokenizer, which a runner needs, to the user.
         shutil.copy(place.hf_folder / "tokenizer.json", output)
@@ -89,33 +76,7 @@ class ExecutorchEngine:
         if tokens > WINDOW_TOKENS:
             raise PeerFailed(f"a prompt of {tokens} tokens is longer than a window of {WINDOW_TOKENS}")
         prompts = [window[:tokens] for window in place.windows]
-        request = place.json_request(f"{name}-profile", prompts, place.workload.threads)
-        output = place.answer(name, "profile")
-        self._drive("profile", folder, request, output, place.log(name, "profile"), PROFILE_TIMEOUT_S)
-        return read_answer(output, ProfileSample)
-
-    def score(self, place: Workplace, name: str, folder: Path) -> Score:
-        """Perplexity of a folder that gives logits for all positions."""
-        engine = f"{self._environment.identity} {sha256_of(_DRIVER)}"
-        return place.kept_score(folder, engine, lambda: self._score(place, name, folder))
-
-    def _score(self, place: Workplace, name: str, folder: Path) -> Score:
-        request = place.json_request(f"{name}-perplexity", place.windows, place.workload.threads)
-        output = place.answer(name, "perplexity")
-        log = place.log(name, "perplexity")
-        self._drive("perplexity", folder, request, output, log, PERPLEXITY_TIMEOUT_S)
-        return read_answer(output, Score)
-
-    def versions(self, place: Workplace) -> dict[str, str]:
-        """Versions in the environment."""
-        installed = self._environment.versions(place.log(self._environment.name, "versions"))
-        return {name: installed[name] for name in ("executorch", "optimum-executorch") if name in installed}
-
-    def _drive(
-        self, mode: str, folder: Path, request: Path, output: Path, log: Path, timeout_s: float
-    ) -> None:
-        command: list[str | Path] = [self._environment.python, _DRIVER, mode, folder, request, output]
-        run_child(command, log=log, timeout_s=timeout_s, environment=_OFFLINE)
+        return self._profile(place, name, folder, prompts, place.workload.threads)
 
 
 class ExecutorchOnOurArtifact:

@@ -6,30 +6,16 @@ import shutil
 from pathlib import Path
 
 from benchmarks.child import run_child
-from benchmarks.environments import Environment
-from benchmarks.peers.base import (
-    CONVERSION_TIMEOUT_S,
-    PERPLEXITY_TIMEOUT_S,
-    PROFILE_TIMEOUT_S,
-    Workplace,
-    folder_bytes,
-)
-from benchmarks.samples import ConversionCost, ProfileSample, Score, read_answer
-from toolkit.files import sha256_of
-
-_DRIVER = Path(__file__).parents[1] / "drivers" / "onnxruntime_genai_driver.py"
-_OFFLINE = {"HF_HUB_OFFLINE": "1", "ORT_DISABLE_TELEMETRY": "1"}
+from benchmarks.peers.base import CONVERSION_TIMEOUT_S, Workplace, folder_bytes
+from benchmarks.peers.driven import OFFLINE, DrivenEngine
+from benchmarks.samples import ConversionCost, ProfileSample, Score
 
 
-class GenaiEngine:
-    """The engine in its environment, on any model folder."""
+class GenaiEngine(DrivenEngine):
+    """onnxruntime-genai's Python package."""
 
-    def __init__(self, environment: Environment) -> None:
-        self._environment = environment
-
-    def install(self, place: Workplace) -> None:
-        """Make the environment."""
-        self._environment.ensure(place.log(self._environment.name, "install"))
+    driver = "onnxruntime_genai_driver.py"
+    packages = ("onnxruntime-genai", "onnxruntime")
 
     def build(self, place: Workplace, output: Path) -> ConversionCost:
         """Run the model builder with the options nearest to ours: int4, groups of 32, int8 activations."""
@@ -42,39 +28,13 @@ class GenaiEngine:
             command,
             log=place.log("genai-builder", "convert"),
             timeout_s=CONVERSION_TIMEOUT_S,
-            environment=_OFFLINE,
+            environment=OFFLINE,
         )
         return ConversionCost(label="builder", seconds=usage.seconds, peak_rss_bytes=usage.peak_rss_bytes)
 
     def profile(self, place: Workplace, name: str, folder: Path, threads: int | None) -> ProfileSample:
         """One process; ``threads`` None leaves the engine its default."""
-        request = place.json_request(f"{name}-profile", [place.prompt()], threads)
-        output = place.answer(name, "profile")
-        self._drive("profile", folder, request, output, place.log(name, "profile"), PROFILE_TIMEOUT_S)
-        return read_answer(output, ProfileSample)
-
-    def score(self, place: Workplace, name: str, folder: Path) -> Score:
-        """Perplexity of a folder that gives logits for all positions."""
-        engine = f"{self._environment.identity} {sha256_of(_DRIVER)}"
-        return place.kept_score(folder, engine, lambda: self._score(place, name, folder))
-
-    def _score(self, place: Workplace, name: str, folder: Path) -> Score:
-        request = place.json_request(f"{name}-perplexity", place.windows, place.workload.threads)
-        output = place.answer(name, "perplexity")
-        log = place.log(name, "perplexity")
-        self._drive("perplexity", folder, request, output, log, PERPLEXITY_TIMEOUT_S)
-        return read_answer(output, Score)
-
-    def versions(self, place: Workplace) -> dict[str, str]:
-        """Versions in the environment."""
-        installed = self._environment.versions(place.log(self._environment.name, "versions"))
-        return {name: installed[name] for name in ("onnxruntime-genai", "onnxruntime") if name in installed}
-
-    def _drive(
-        self, mode: str, folder: Path, request: Path, output: Path, log: Path, timeout_s: float
-    ) -> None:
-        command: list[str | Path] = [self._environment.python, _DRIVER, mode, folder, request, output]
-        run_child(command, log=log, timeout_s=timeout_s, environment=_OFFLINE)
+        return self._profile(place, name, folder, [place.prompt()], threads)
 
 
 class GenaiBuilder:

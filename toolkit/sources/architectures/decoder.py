@@ -1,4 +1,4 @@
-"""What own architectures share: the way through the layers, and the output matrix on top."""
+"""What own architectures share: attention, the way through the layers, and the output matrix on top."""
 
 from __future__ import annotations
 
@@ -10,6 +10,52 @@ from transformers import PreTrainedModel
 from transformers.cache_utils import DynamicCache
 from transformers.masking_utils import create_causal_mask
 from transformers.modeling_outputs import CausalLMOutputWithPast
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+from transformers.models.llama.modeling_llama import apply_rotary_pos_emb, eager_attention_forward
+
+
+class OwnAttention(nn.Module):
+    """Causal attention over rotated heads; subclasses make queries, keys and values, and project the result.
+
+    Args:
+        config: of the model.
+        layer: its number, under which it is found in the cache.
+        head_dim: numbers in a head.
+        groups: query heads that share a KV head.
+    """
+
+    def __init__(self, config: Any, layer: int, *, head_dim: int, groups: int = 1) -> None:
+        super().__init__()
+        # transformers' attention functions read these.
+        self.config = config
+        self.layer_idx = layer
+        self.is_causal = True
+        self.head_dim = head_dim
+        self.scaling = head_dim**-0.5
+        self.num_key_value_groups = groups
+
+    def heads(self, states: Tensor) -> Tensor:
+        """[batch, tokens, heads * head_dim] as [batch, heads, tokens, head_dim]."""
+        return states.view(*states.shape[:2], -1, self.head_dim).transpose(1, 2)
+
+    def attend(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        angles: tuple[Tensor, Tensor],
+        mask: Any,
+        cache: Any,
+    ) -> Tensor:
+        """Heads as :meth:`heads` gives them -> [batch, tokens, query heads * head_dim]."""
+        query, key = apply_rotary_pos_emb(query, key, *angles)
+        if cache is not None:
+            key, value = cache.update(key, value, self.layer_idx)
+        name = self.config._attn_implementation
+        attention = ALL_ATTENTION_FUNCTIONS.get_interface(name, eager_attention_forward)
+        output, _ = attention(self, query, key, value, mask, scaling=self.scaling, dropout=0.0)
+        joined: Tensor = output.flatten(2).contiguous()
+        return joined
 
 
 class OwnModel(PreTrainedModel):  # type: ignore[misc]

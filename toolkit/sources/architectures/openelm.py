@@ -10,15 +10,9 @@ from typing import Any
 
 from torch import Tensor, nn
 from transformers import PreTrainedConfig
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
-from transformers.models.llama.modeling_llama import (
-    LlamaRMSNorm,
-    LlamaRotaryEmbedding,
-    apply_rotary_pos_emb,
-    eager_attention_forward,
-)
+from transformers.models.llama.modeling_llama import LlamaRMSNorm, LlamaRotaryEmbedding
 
-from toolkit.sources.architectures.decoder import OwnBody, OwnCausalLM
+from toolkit.sources.architectures.decoder import OwnAttention, OwnBody, OwnCausalLM
 
 
 class OpenELMConfig(PreTrainedConfig):  # type: ignore[misc]
@@ -91,36 +85,21 @@ def _divisible(value: float, divisor: int) -> int:
     return nearest + divisor if nearest < 0.9 * value else nearest
 
 
-class _Attention(nn.Module):
+class _Attention(OwnAttention):
     def __init__(self, config: OpenELMConfig, layer: int) -> None:
-        super().__init__()
-        self.config = config
-        self.layer_idx = layer
-        self.is_causal = True
-        self.heads, self.kv_heads = config.num_query_heads[layer], config.num_kv_heads[layer]
-        self.head_dim = config.head_dim
-        self.scaling = self.head_dim**-0.5
-        self.num_key_value_groups = self.heads // self.kv_heads
-        width = (self.heads + 2 * self.kv_heads) * self.head_dim
-        self.qkv_proj = nn.Linear(config.model_dim, width, bias=False)
-        self.q_norm = LlamaRMSNorm(self.head_dim) if config.normalize_qk_projections else None
-        self.k_norm = LlamaRMSNorm(self.head_dim) if config.normalize_qk_projections else None
-        self.out_proj = nn.Linear(self.heads * self.head_dim, config.model_dim, bias=False)
+        heads, kv_heads = config.num_query_heads[layer], config.num_kv_heads[layer]
+        super().__init__(config, layer, head_dim=config.head_dim, groups=heads // kv_heads)
+        self.split = [heads, kv_heads, kv_heads]
+        self.qkv_proj = nn.Linear(config.model_dim, sum(self.split) * self.head_dim, bias=False)
+        self.q_norm = LlamaRMSNorm(self.head_dim) if config.normalize_qk_projections else nn.Identity()
+        self.k_norm = LlamaRMSNorm(self.head_dim) if config.normalize_qk_projections else nn.Identity()
+        self.out_proj = nn.Linear(heads * self.head_dim, config.model_dim, bias=False)
 
     def forward(self, hidden: Tensor, angles: tuple[Tensor, Tensor], mask: Any, cache: Any) -> Tensor:
-        batch, length, _ = hidden.shape
-        split = self.qkv_proj(hidden).view(batch, length, -1, self.head_dim).transpose(1, 2)
-        query, key, value = split.split([self.heads, self.kv_heads, self.kv_heads], dim=1)
-        if self.q_norm is not None and self.k_norm is not None:
-            query, key = self.q_norm(query), self.k_norm(key)
-        query, key = apply_rotary_pos_emb(query, key, *angles)
-        if cache is not None:
-            key, value = cache.update(key, value, self.layer_idx)
-        name = self.config._attn_implementation
-        attend = ALL_ATTENTION_FUNCTIONS.get_interface(name, eager_attention_forward)
-        output, _ = attend(self, query, key, value, mask, scaling=self.scaling, dropout=0.0)
-        joined: Tensor = self.out_proj(output.reshape(batch, length, -1).contiguous())
-        return joined
+        query, key, value = self.heads(self.qkv_proj(hidden)).split_with_sizes(self.split, dim=1)
+        attended = self.attend(self.q_norm(query), self.k_norm(key), value, angles, mask, cache)
+        output: Tensor = self.out_proj(attended)
+        return output
 
 
 class _FeedForward(nn.Module):

@@ -11,15 +11,9 @@ from typing import Any
 
 from torch import Tensor, nn
 from transformers import PreTrainedConfig
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
-from transformers.models.llama.modeling_llama import (
-    LlamaRMSNorm,
-    LlamaRotaryEmbedding,
-    apply_rotary_pos_emb,
-    eager_attention_forward,
-)
+from transformers.models.llama.modeling_llama import LlamaRMSNorm, LlamaRotaryEmbedding
 
-from toolkit.sources.architectures.decoder import OwnBody, OwnCausalLM
+from toolkit.sources.architectures.decoder import OwnAttention, OwnBody, OwnCausalLM
 
 _NORMS: dict[str, Callable[[int, float], nn.Module]] = {
     "default_layer_norm": nn.LayerNorm,
@@ -111,15 +105,9 @@ class OpenLMConfig(PreTrainedConfig):  # type: ignore[misc]
         return _NORMS[self.model_norm](width, self.norm_eps)
 
 
-class _Attention(nn.Module):
+class _Attention(OwnAttention):
     def __init__(self, config: OpenLMConfig, layer: int) -> None:
-        super().__init__()
-        self.config = config
-        self.layer_idx = layer
-        self.is_causal = True
-        self.head_dim = config.head_dim
-        self.scaling = self.head_dim**-0.5
-        self.num_key_value_groups = 1
+        super().__init__(config, layer, head_dim=config.head_dim)
         width = config.n_heads * self.head_dim
         self.in_proj = nn.Linear(config.dim, 3 * width, bias=False)
         self.out_proj = nn.Linear(width, config.dim, bias=False)
@@ -127,20 +115,10 @@ class _Attention(nn.Module):
         self.k_norm = config.norm(width) if config.apply_qk_norm else nn.Identity()
 
     def forward(self, hidden: Tensor, angles: tuple[Tensor, Tensor], mask: Any, cache: Any) -> Tensor:
-        batch, length, _ = hidden.shape
         query, key, value = self.in_proj(hidden).chunk(3, dim=-1)
-        query, key, value = (
-            part.view(batch, length, -1, self.head_dim).transpose(1, 2)
-            for part in (self.q_norm(query), self.k_norm(key), value)
-        )
-        query, key = apply_rotary_pos_emb(query, key, *angles)
-        if cache is not None:
-            key, value = cache.update(key, value, self.layer_idx)
-        name = self.config._attn_implementation
-        attend = ALL_ATTENTION_FUNCTIONS.get_interface(name, eager_attention_forward)
-        output, _ = attend(self, query, key, value, mask, scaling=self.scaling, dropout=0.0)
-        joined: Tensor = self.out_proj(output.reshape(batch, length, -1).contiguous())
-        return joined
+        query, key = self.heads(self.q_norm(query)), self.heads(self.k_norm(key))
+        output: Tensor = self.out_proj(self.attend(query, key, self.heads(value), angles, mask, cache))
+        return output
 
 
 class _FeedForward(nn.Module):

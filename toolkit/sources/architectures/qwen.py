@@ -11,15 +11,9 @@ from typing import Any
 
 from torch import Tensor, nn
 from transformers import PreTrainedConfig
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
-from transformers.models.llama.modeling_llama import (
-    LlamaRMSNorm,
-    LlamaRotaryEmbedding,
-    apply_rotary_pos_emb,
-    eager_attention_forward,
-)
+from transformers.models.llama.modeling_llama import LlamaRMSNorm, LlamaRotaryEmbedding
 
-from toolkit.sources.architectures.decoder import OwnBody, OwnCausalLM
+from toolkit.sources.architectures.decoder import OwnAttention, OwnBody, OwnCausalLM
 
 
 class QWenConfig(PreTrainedConfig):  # type: ignore[misc]
@@ -62,33 +56,17 @@ class QWenConfig(PreTrainedConfig):  # type: ignore[misc]
         super().__post_init__(**kwargs)
 
 
-class _Attention(nn.Module):
+class _Attention(OwnAttention):
     def __init__(self, config: QWenConfig, layer: int) -> None:
-        super().__init__()
-        self.config = config
-        self.layer_idx = layer
-        self.is_causal = True
-        self.head_dim = config.kv_channels
-        self.scaling = self.head_dim**-0.5
-        self.num_key_value_groups = 1
+        super().__init__(config, layer, head_dim=config.kv_channels)
         width = config.num_attention_heads * self.head_dim
         self.c_attn = nn.Linear(config.hidden_size, 3 * width, bias=True)
         self.c_proj = nn.Linear(width, config.hidden_size, bias=not config.no_bias)
 
     def forward(self, hidden: Tensor, angles: tuple[Tensor, Tensor], mask: Any, cache: Any) -> Tensor:
-        batch, length, _ = hidden.shape
-        query, key, value = (
-            part.view(batch, length, -1, self.head_dim).transpose(1, 2)
-            for part in self.c_attn(hidden).chunk(3, dim=-1)
-        )
-        query, key = apply_rotary_pos_emb(query, key, *angles)
-        if cache is not None:
-            key, value = cache.update(key, value, self.layer_idx)
-        name = self.config._attn_implementation
-        attend = ALL_ATTENTION_FUNCTIONS.get_interface(name, eager_attention_forward)
-        output, _ = attend(self, query, key, value, mask, scaling=self.scaling, dropout=0.0)
-        joined: Tensor = self.c_proj(output.reshape(batch, length, -1).contiguous())
-        return joined
+        query, key, value = (self.heads(part) for part in self.c_attn(hidden).chunk(3, dim=-1))
+        output: Tensor = self.c_proj(self.attend(query, key, value, angles, mask, cache))
+        return output
 
 
 class _FeedForward(nn.Module):
