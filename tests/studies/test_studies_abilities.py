@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,13 +16,15 @@ from recipe_process import SlmRecipe
 from toolkit.analysis.findings import Sample
 from toolkit.errors import UsageError
 from toolkit.models.catalogue.catalogue import shipped
+from toolkit.recipes.plan import make_plan
+from toolkit.recipes.workspace import Workspace
 from toolkit.report.study_charts import specification
 from toolkit.report.study_content import Chart
 from toolkit.settings import Settings
 from toolkit.store.rows import Evaluation, Score
 from toolkit.studies.kinds import capability, in_context, long_context
 from toolkit.studies.request import StudyRequest
-from toolkit.studies.running import prepare
+from toolkit.studies.running import loaded_anywhere, prepare
 from toolkit.studies.scored import OVERALL, Scored
 from toolkit.studies.study import STUDIES
 
@@ -151,6 +154,18 @@ def test_models_of_the_catalogue_come_with_their_own_weights(tmp_path: Path) -> 
     assert "tasks: piqa" in text and "limit: 5" in text
     with pytest.raises(UsageError, match="--lengths means nothing here"):
         prepare(STUDIES.get("capability"), StudyRequest.of(lengths="128"), settings)
+
+
+@pytest.mark.parametrize("name", ["capability", "in-context", "long-context"])
+def test_every_device_answers(name: str, tmp_path: Path) -> None:
+    settings = Settings.from_environment({"SLM_DATA_DIR": str(tmp_path)})
+    asked = StudyRequest.of(models=["SmolLM2-135M"], quant="8da4w", device="local,virtual:2,local")
+    loaded = loaded_anywhere(prepare(STUDIES.get(name), asked, settings))
+    plan = make_plan(loaded, Workspace(tmp_path / "recipes"), settings)
+    asking = [step for step in plan.steps if step.kind == "evaluate"]
+    per_device = 3 if name == "in-context" else 1
+    found = Counter((step.resources.device, step.title.rpartition(" on ")[2]) for step in asking)
+    assert found == {(one, one): per_device for one in ("local", "virtual-1", "virtual-2")}
 
 
 @pytest.fixture

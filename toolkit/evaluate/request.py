@@ -42,7 +42,12 @@ class PlacedRequest(_ModelRequest):
 
     device: Annotated[
         Text | None,
-        Option("Where an artifact runs: local (the default), or a serial.", flags=("--device", "-d")),
+        Option(
+            "Where an artifact runs: local (the default), or a serial.",
+            flags=("--device", "-d"),
+            recipe="axis",
+            recipe_help="Who answers tasks and needles: local, virtual, virtual:N, phones, or a serial.",
+        ),
     ] = None
     threads: Annotated[
         CountOrZero, Option("Engine threads; 0: the runner's choice.", flags=("--threads", "-t"))

@@ -45,7 +45,7 @@ def check_plan(recipe: Recipe, document: Document) -> None:
 
 def _axis(path: PathInFile) -> str | None:
     """The axis that a value belongs to, wherever it stands: convert.quant, profile.exclude.0.quant.1 ..."""
-    if path[:1] not in (("convert",), ("profile",)):
+    if path[:1] not in (("convert",), ("profile",), ("evaluate",)):
         return None
     fields = [part for part in path[1:] if isinstance(part, str) and part not in ("include", "exclude")]
     if fields[:1] == ["model"] and fields[1:] not in ([], ["id"]):

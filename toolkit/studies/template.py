@@ -80,9 +80,8 @@ def evaluated(
     if request.include_path is not None:
         # The recipe lies elsewhere.
         given["include_path"] = str(request.include_path.absolute())
-    [device, *_] = request.device
     asked = {**questions, **{name: value for name, value in given.items() if value is not None}}
-    sections["evaluate"] = {**asked, "device": device, "threads": request.threads}
+    sections["evaluate"] = {**asked, "device": list(request.device), "threads": request.threads}
     return sections if timed else {name: one for name, one in sections.items() if name != "profile"}
 
 

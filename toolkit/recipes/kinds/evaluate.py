@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -79,7 +80,7 @@ class EvaluateWork(ModuleWork):
 
 
 class EvaluateKind(StepKind):
-    """One step for each conversion and each thing that is asked."""
+    """One step for each conversion, each thing that is asked, and each device that answers."""
 
     stage: ClassVar[Stage] = "results"
     measures: ClassVar[bool] = True
@@ -90,25 +91,26 @@ class EvaluateKind(StepKind):
         section = getattr(planning.loaded.recipe, "evaluate", None)
         if section is None:
             return []
-        asked = list(_asked(section, planning.loaded.folder))
+        asked = list(_asked(section, planning))
         steps = [
             _step(conversion, what, request, planning)
             for conversion in converted(planning).values()
             for what, request in asked
         ]
-        return _with_states(steps, planning)
+        return _with_states(list({(step.key, step.title): step for step in steps}.values()), planning)
 
 
 KIND = EvaluateKind()
 
 
-def _asked(section: EvaluateSection, folder: Path) -> Iterator[tuple[What, Any]]:
-    """What a section asks for, with files where the recipe's folder has them.
+def _asked(section: EvaluateSection, planning: Planning) -> Iterator[tuple[What, Any]]:
+    """What a section asks for, with files where the recipe's folder has them, on each of its devices.
 
     Raises:
         UsageError: nothing, or a text that is not there.
     """
     values: dict[str, Any] = {name: getattr(section, name) for name in EvaluateRequest.model_fields}
+    folder = planning.loaded.folder
     values = {name: folder / one if isinstance(one, Path) else one for name, one in values.items()}
     chosen: dict[What, Any] = {
         "text": values["text"],
@@ -125,19 +127,19 @@ def _asked(section: EvaluateSection, folder: Path) -> Iterator[tuple[What, Any]]
             subject=f"evaluate.text {values['text']}",
             next_step="Paths start from the recipe's folder.",
         )
-    shots = values.pop("shots")
+    shots = values["shots"]
+    devices = [one for word in values["device"] for one in planning.devices(word or LOCAL)]
     for what, kind in _REQUESTS.items():
         if chosen[what]:
-            for count in shots if what == "tasks" else [None]:
-                known = values | {"shots": count}
+            # A text is read by the engine on this machine.
+            places = devices if issubclass(kind, PlacedRequest) else [None]
+            for device, count in product(places, shots if what == "tasks" else [None]):
+                known = values | {"device": device, "shots": count}
                 yield what, kind.of(**{name: known[name] for name in kind.model_fields})
 
 
 def _step(conversion: Step, what: What, request: Any, planning: Planning) -> Step:
-    device = None
-    if isinstance(request, PlacedRequest):
-        [device, *_] = planning.devices(request.device or LOCAL)
-        request = request.model_copy(update={"device": device})
+    device = request.device if isinstance(request, PlacedRequest) else None
     identity = [
         *("evaluate", conversion.key, what, request.identity()),
         _files(getattr(request, "include_path", None)),
@@ -146,12 +148,12 @@ def _step(conversion: Step, what: What, request: Any, planning: Planning) -> Ste
     ]
     known = conversion.key != UNKNOWN
     title = conversion.title.removeprefix("convert ")
-    alike = ("evaluate", title, what)
+    alike = ("evaluate", title, what, *([device] if device else []))
     cpus = planning.loaded.recipe.limits.cpus
     work = EvaluateWork(artifact=conversion.key, what=what, request=request, threads=cpus, alike=alike)
     return Step(
         fingerprints.digest(identity) if known else UNKNOWN,
-        f"evaluate {title}: {_named(what, request)}",
+        f"evaluate {title}: {_named(what, request)}{f' on {device}' if device else ''}",
         work,
         "to do" if known else "unknown",
         needs=(conversion.key,),
