@@ -11,11 +11,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from own_tasks import write_tasks
 from private_adb import AdbServer
 from questions import answers, assert_alike, questions
 from transformers import AutoModelForCausalLM
 from virtual_phones import running_phone
 
+import toolkit
 from toolkit.artifact import Artifact
 from toolkit.devices.discovery import open_device
 from toolkit.devices.local import LocalDevice
@@ -112,6 +114,23 @@ def test_a_phone_answers_as_this_host_does(
     here = answers(RunnerScorer(LocalDevice(settings), quantized, settings), asked)
     there = answers(RunnerScorer(open_device(phone.serial, settings), quantized, settings), asked)
     assert_alike(there, here, within=1e-6)
+
+
+@pytest.mark.soak
+def test_two_hundred_items_of_every_kind_are_answered_alike_on_a_phone(
+    phone: VirtualPhone, quantized: Artifact, settings: Settings, tmp_path: Path
+) -> None:
+    tasks = write_tasks(tmp_path / "tasks", items=200)
+    for names, shots in (
+        ("own_choice,own_letters,own_rolling,own_writing", 0),
+        ("own_choice,own_letters", 1),
+    ):
+        options = {"include_path": tasks, "shots": shots, "settings": settings}
+        here = toolkit.evaluate_tasks(quantized, names, **options)
+        there = toolkit.evaluate_tasks(quantized, names, device=phone.serial, **options)
+        assert there.where == phone.serial and there.answered == there.asked > 0
+        assert len(there.items) == 200 * len(names.split(","))
+        assert there.items == here.items
 
 
 def test_a_sample_is_asked_again_on_a_phone(
