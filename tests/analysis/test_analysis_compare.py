@@ -99,6 +99,42 @@ def test_wide_intervals_never_say_no_difference(store: Store) -> None:
     assert {place.change.verdict for place in ranking.places if place.change} == {"inconclusive"}
 
 
+@pytest.mark.parametrize("speed", [100.0, 101.0, 250.0])
+def test_one_run_a_side_cannot_tell_where_nothing_was_ever_repeated(store: Store, speed: float) -> None:
+    add_measured(store, "a", decode=100, spread=0.001)
+    add_measured(store, "b", decode=speed, spread=0.001, threads=4)
+    [ranking] = compare(store, DECODE, ["threads"]).rankings
+    [change] = [place.change for place in ranking.places if place.change]
+    assert change.verdict == "inconclusive" and change.power is not None
+    assert (change.power.rounds, change.power.baseline_rounds) == (2, 2)
+    for run_id, again in (("a2", 100.0), ("b2", speed)):
+        add_measured(store, run_id, decode=again, spread=0.001, threads=4 if run_id == "b2" else 2)
+    [ranking] = compare(store, DECODE, ["threads"]).rankings
+    expected = {100.0: "no difference", 101.0: "better", 250.0: "better"}[speed]
+    [change] = [place.change for place in ranking.places if place.change]
+    assert change.verdict in ("no difference", {"better": "worse"}.get(expected, expected)), (
+        "of the slower one"
+    )
+    assert change.power is None
+
+
+def test_what_is_inconclusive_says_how_many_runs_would_tell(store: Store) -> None:
+    for number, speed in enumerate((100, 104, 101, 98, 102)):
+        add_measured(store, f"a{number}", decode=speed, spread=0.001)
+    add_measured(store, "b", decode=100, spread=0.001, threads=4)
+    for number, speed in enumerate((50, 53)):
+        add_measured(store, f"c{number}", decode=speed, spread=0.1, threads=8, serial="other")
+    add_measured(store, "d", decode=49, spread=0.1, threads=7, serial="other")
+    changes = [
+        place.change
+        for ranking in compare(store, DECODE, ["threads"]).rankings
+        for place in ranking.places
+        if place.change
+    ]
+    assert {change.verdict for change in changes} == {"inconclusive"}
+    assert all(change.power and (change.power.rounds or change.power.reason) for change in changes)
+
+
 def test_without_repeated_runs_there_is_no_floor_and_single_numbers_say_nothing(store: Store) -> None:
     add_measured(store, "a", peak_bytes=100, threads=1)
     add_measured(store, "b", peak_bytes=200, threads=2)

@@ -127,6 +127,14 @@ def test_a_figure_that_the_baseline_lacks_is_left_out(store: Store) -> None:
     assert outcomes(found) == ["same"]
 
 
+@pytest.mark.parametrize("decode", [50.0, 100.0])
+def test_one_run_a_side_says_nothing_where_nothing_was_ever_repeated(store: Store, decode: float) -> None:
+    baseline(store, runs=1)
+    candidate(store, decode=decode, runs=1)
+    [check] = regress(store, [DECODE], "v1", limit=0.05).checks
+    assert check.outcome == "inconclusive" and check.power is not None and check.power.rounds == 2
+
+
 def test_two_single_numbers_say_nothing(store: Store) -> None:
     baseline(store, runs=1, peak_bytes=100)
     candidate(store, decode=100, runs=1, peak_bytes=200)

@@ -90,8 +90,15 @@ def test_postgresql_writes_nothing(postgres_url: str, statement: str) -> None:
 
 
 def test_wrong_sql_is_a_clear_error(filled: Store) -> None:
-    with pytest.raises(UsageError, match="the database refused.*nowhere"):
-        ask(filled, "SELECT * FROM nowhere")
+    for statement, said in (
+        ("SELECT * FROM nowhere", "nowhere"),
+        ("SELECT id FORM runs WHERE", "syntax error"),
+    ):
+        with pytest.raises(UsageError, match=f"the database refused.*{said}") as caught:
+            ask(filled, statement)
+        assert "reading" not in str(caught.value)
+    with pytest.raises(UsageError, match=r"(?s)refused.*(reading is allowed|syntax error)"):
+        ask(filled, "DELETE FROM runs")
     with pytest.raises(UsageError):
         ask(filled, "")
 

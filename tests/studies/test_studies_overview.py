@@ -44,16 +44,18 @@ def test_equal_sizes_are_no_example_of_a_larger_model() -> None:
 
 
 def test_equal_architectures_show_the_noise_floor() -> None:
-    names = ("ttft_ms", "decode_ms")
+    noise = {"ttft_ms": QUIET, "decode_ms": QUIET}
     near = [point("Phi-1", ttft_ms=50.0, decode_ms=30.0), point("Phi-1.5", ttft_ms=50.5, decode_ms=30.1)]
-    assert pairs.equal_architectures(near, names, "here").verdict == "supported"
+    assert pairs.equal_architectures(near, noise, "here").verdict == "supported"
+    for unknown in (dict.fromkeys(noise), dict.fromkeys(noise, LOUD)):
+        assert pairs.equal_architectures(near, unknown, "here").verdict == "not enough data"
     # The survey's own figures of these two.
     far = [point("Phi-1", ttft_ms=74.31, decode_ms=34.9), point("Phi-1.5", ttft_ms=65.9, decode_ms=28.3)]
-    found = pairs.equal_architectures(far, names, "here")
+    found = pairs.equal_architectures(far, noise, "here")
     assert found.verdict == "contradicted" and found.value == pytest.approx(34.9 / 28.3 - 1)
     assert found.rows == (*far[0].run_ids, *far[1].run_ids)
     unlike = [point("SmolLM-135M", ttft_ms=1.0), point("Pythia-160M", ttft_ms=1.0)]
-    assert pairs.equal_architectures(unlike, names, "here").verdict == "not enough data"
+    assert pairs.equal_architectures(unlike, noise, "here").verdict == "not enough data"
 
 
 def test_counting_a_tied_vocabulary_twice_turns_the_order() -> None:

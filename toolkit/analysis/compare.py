@@ -23,7 +23,7 @@ from toolkit.analysis.groups import SEED, Group, load_groups
 from toolkit.analysis.names import told_apart
 from toolkit.analysis.noise import NoiseFloor, NoiseFloors, load_noise
 from toolkit.analysis.statistics import Interval, cliffs_delta, percentile_interval
-from toolkit.analysis.verdicts import widened
+from toolkit.analysis.verdicts import UNKNOWN_NOISE, Power, power_of, widened
 from toolkit.errors import ConditionsDiffer
 from toolkit.store.filters import Filter
 from toolkit.store.store import Store
@@ -47,7 +47,9 @@ class Change:
         cliffs_delta: effect size; 1 when every repetition exceeds all of the other's, -1 the other way round.
         noise: the A/A noise floor, or None when no conditions of these devices were ever repeated.
         verdict: better or worse only when the interval leaves out zero and the change exceeds the floor; no
-            difference only when the interval, widened by the floor, is within SAME_WITHIN; else inconclusive.
+            difference only when the interval, widened by the floor, is within SAME_WITHIN; else, and
+            wherever the floor is unknown, inconclusive.
+        power: how many runs would decide an inconclusive one; None for the others.
     """
 
     relative: float
@@ -55,6 +57,7 @@ class Change:
     cliffs_delta: float
     noise: NoiseFloor | None
     verdict: Verdict
+    power: Power | None = None
 
 
 @dataclass(frozen=True)
@@ -182,32 +185,35 @@ def change(group: Group, base: Group, noise: NoiseFloor | None) -> Change:
         one / other - 1 for one, other in zip(group.replicates, base.replicates, strict=False)
     ]  # of equal length but for very large groups
     interval = percentile_interval(replicates)
+    verdict, power = _verdict(group, base, relative, interval, noise)
     return Change(
         relative=relative,
         interval=interval,
         cliffs_delta=cliffs_delta(group.values, base.values),
         noise=noise,
-        verdict=_verdict(group, base, relative, interval, noise),
+        verdict=verdict,
+        power=power,
     )
 
 
 def _verdict(
     group: Group, base: Group, relative: float, interval: Interval, noise: NoiseFloor | None
-) -> Verdict:
-    if not tells_anything(group, base, noise):
-        return "inconclusive"
-    floor = noise.relative if noise else 0.0
-    if not interval.holds(0.0) and exceeds(relative, floor):
-        return "better" if group.figure.is_better(group.median, base.median) else "worse"
-    possible = widened(interval, relative, floor, len(group.runs), len(base.runs))
-    if exceeds(possible.low, SAME_WITHIN) or exceeds(possible.high, SAME_WITHIN):
-        return "inconclusive"
-    return "no difference"
-
-
-def tells_anything(group: Group, base: Group, noise: NoiseFloor | None) -> bool:
-    """False for two single numbers: nothing says how far apart equal ones would be."""
-    return noise is not None or min(len(group.values), len(base.values)) > 1
+) -> tuple[Verdict, Power | None]:
+    if noise is None:
+        return "inconclusive", UNKNOWN_NOISE
+    beyond_noise = exceeds(relative, noise.relative)
+    if beyond_noise and not interval.holds(0.0):
+        return ("better" if group.figure.is_better(group.median, base.median) else "worse"), None
+    runs, base_runs = len(group.runs), len(base.runs)
+    possible = widened(interval, relative, noise.relative, runs, base_runs)
+    if not exceeds(possible.low, SAME_WITHIN) and not exceeds(possible.high, SAME_WITHIN):
+        return "no difference", None
+    if exceeds(relative, SAME_WITHIN) and not beyond_noise:
+        return "inconclusive", Power(reason="equal runs differ by as much: no number of rounds would tell")
+    if relative < 0:
+        possible = Interval(-possible.high, -possible.low, possible.level)
+    limit = 0.0 if beyond_noise else SAME_WITHIN
+    return "inconclusive", power_of(possible, abs(relative), limit, runs, base_runs)
 
 
 def exceeds(relative: float, floor: float) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from toolkit.analysis.compare import Change, change, tells_anything
+from toolkit.analysis.compare import Change, change
 from toolkit.analysis.compared_figures import Figure
 from toolkit.analysis.condition_key import (
     Difference,
@@ -22,7 +22,15 @@ from toolkit.analysis.condition_key import (
 from toolkit.analysis.groups import SEED, Group, load_groups
 from toolkit.analysis.noise import load_noise
 from toolkit.analysis.statistics import Interval
-from toolkit.analysis.verdicts import OUTCOMES, Outcome, Power, outcome_of, power_of, widened
+from toolkit.analysis.verdicts import (
+    OUTCOMES,
+    UNKNOWN_NOISE,
+    Outcome,
+    Power,
+    outcome_of,
+    power_of,
+    widened,
+)
 from toolkit.errors import ConditionsDiffer, RunNotFound
 from toolkit.store import tables
 from toolkit.store.filters import Filter, all_of
@@ -178,9 +186,8 @@ def _check(base: Group, candidate: Group, found: Change, limit: float) -> Check:
     worse_by = found.relative
     if base.figure.higher_is_better:
         worse_by, interval = -worse_by, Interval(-interval.high, -interval.low, interval.level)
-    if not tells_anything(candidate, base, found.noise):
-        power = Power(rounds=2, baseline_rounds=2, reason="nothing was run twice: the noise is unknown")
-        return Check(base, candidate, found, worse_by, interval, "inconclusive", power)
+    if noise is None:
+        return Check(base, candidate, found, worse_by, interval, "inconclusive", UNKNOWN_NOISE)
     outcome = outcome_of(interval, limit)
     needed = power_of(interval, worse_by, limit, runs, baseline_runs) if outcome == "inconclusive" else None
     return Check(base, candidate, found, worse_by, interval, outcome, needed)

@@ -40,6 +40,10 @@ class Power:
     reason: str | None = None
 
 
+# Where nothing was run twice, no interval knows how far equal runs are apart.
+UNKNOWN_NOISE = Power(2, 2, reason="nothing was run twice: the noise is unknown")
+
+
 def widened(
     interval: Interval, relative: float, noise: float | None, runs: int, baseline_runs: int
 ) -> Interval:

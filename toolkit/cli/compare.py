@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +86,7 @@ def _measured(one: FigureOfTwo) -> dict[str, Any]:
         "interval": [one.change.interval.low, one.change.interval.high],
         "noise": None if noise is None else noise.relative,
         "verdict": one.change.verdict,
+        "power": None if one.change.power is None else asdict(one.change.power),
     }
 
 
@@ -126,6 +128,8 @@ def _scores(store: Store, left: Artifact, right: Artifact) -> list[dict[str, Any
 
 
 def _print(both: tuple[Artifact, Artifact], rows: list[dict[str, Any]]) -> None:
+    from toolkit.analysis.verdicts import Power
+    from toolkit.cli.results.comparison_table import power_words
     from toolkit.cli.tables import Column, line_width, print_folded, print_table
 
     width = line_width()
@@ -157,6 +161,10 @@ def _print(both: tuple[Artifact, Artifact], rows: list[dict[str, Any]]) -> None:
             )
         )
     print_table(columns, shown, width=width)
+    for row in rows:
+        if row.get("power"):
+            words = f"{row['figure']}: {power_words(Power(**row['power']), 'A')}"
+            print_folded(words, width=width, indent="  ")
     if not any(row["figure"] == "mean KL" for row in rows):
         words = "no agreement with the original: neither conversion compared real weights with it"
         print_folded(words, width=width, indent="  ")

@@ -27,6 +27,8 @@ from toolkit.store.store import Store
 _READING = frozenset(
     {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 )
+# read_only_sql_transaction, insufficient_privilege, and where a cursor is asked for anything but a question.
+_SQLSTATES_OF_WRITING = ("25006", "42501", "42P11", "0A000")
 # Pragmas that describe tables.
 _DESCRIBING = frozenset({"table_info", "table_list", "table_xinfo", "index_list", "index_info"})
 
@@ -67,12 +69,21 @@ def ask(store: Store, statement: str, *, limit: int | None = None) -> Answer:
             rows = cursor.fetchall() if limit is None else cursor.fetchmany(limit + 1)
             columns = tuple(column[0] for column in cursor.description)
     except dialect.dbapi.Error as error:
-        raise UsageError(
-            f"the database refused: {error}",
-            next_step="Only reading is allowed. The tables are described in docs/file_formats.md.",
-        ) from None
+        step = "The tables are described in docs/file_formats.md."
+        if _forbidden(error):
+            step = f"Only reading is allowed: SELECT or WITH. {step}"
+        raise UsageError(f"the database refused: {error}", next_step=step) from None
     rows = [tuple(row) for row in rows]
     return Answer(columns, rows[:limit], cut=limit is not None and len(rows) > limit)
+
+
+def _forbidden(error: Exception) -> bool:
+    """Whether the statement was understood, and more than reading."""
+    return (
+        "cannot modify" in str(error)
+        or getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_AUTH, sqlite3.SQLITE_READONLY)
+        or (getattr(error, "sqlstate", None) in _SQLSTATES_OF_WRITING)
+    )
 
 
 @contextlib.contextmanager

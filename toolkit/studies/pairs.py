@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
 from toolkit.analysis.findings import Finding, Sample, verdict_of
 from toolkit.analysis.noise import NoiseFloor
 from toolkit.analysis.statistics import LEVEL, percentile_interval
+from toolkit.analysis.verdicts import widened
 from toolkit.studies.data import Point
 
 # Two models whose sizes differ by less are no example of a larger and a smaller one.
 _LARGER = 1.1
 # Equal architectures may differ by this much before size and shape explain less than noise.
 _EQUAL = 0.05
+_NO_NOISE = "no run was repeated, so nobody knows how far two equal runs are apart; see --rounds"
 
 
 def larger_but_faster(
@@ -52,8 +54,7 @@ def larger_but_faster(
     small, large = found
     rows, effect = (*small.rows, *large.rows), _pair_in_words(small, large, name)
     if noise is None:
-        why = "no run was repeated, so nobody knows how far two equal runs are apart; see --rounds"
-        return Finding(text, source, where, "not enough data", effect, why, rows, said)
+        return Finding(text, source, where, "not enough data", effect, _NO_NOISE, rows, said)
     drawn = [
         one / other
         for one, other in zip(
@@ -99,8 +100,16 @@ def _pair_in_words(small: Sample, large: Sample, name: str) -> str:
     )
 
 
-def equal_architectures(points: Sequence[Point], names: Sequence[str], where: str) -> Finding:
-    """How far apart two models of one architecture are, which no architecture explains (A/A)."""
+def equal_architectures(
+    points: Sequence[Point], noise: Mapping[str, NoiseFloor | None], where: str
+) -> Finding:
+    """How far apart two models of one architecture are, which no architecture explains (A/A).
+
+    Args:
+        points: what was measured.
+        noise: by the numbers to compare, how far equal runs are apart; None where nothing was repeated.
+        where: the points in words.
+    """
     text = f"Two models of one architecture differ by less than {_EQUAL:.0%}"
     source = "the noise floor that the survey does not give"
     said = (
@@ -117,7 +126,7 @@ def equal_architectures(points: Sequence[Point], names: Sequence[str], where: st
         return Finding(text, source, where, "not enough data", "-", why, published=said)
     gaps = []
     for one, other in pairs:
-        for name in names:
+        for name, floor in noise.items():
             if name in one.numbers and name in other.numbers:
                 first, second = one.numbers[name], other.numbers[name]
                 drawn = [
@@ -125,19 +134,22 @@ def equal_architectures(points: Sequence[Point], names: Sequence[str], where: st
                     for a, b in zip(first.replicates, second.replicates, strict=False)
                 ]
                 gap = max(first.median, second.median) / min(first.median, second.median) - 1
-                gaps.append((gap, percentile_interval(drawn), name, one, other))
+                interval = percentile_interval(drawn)
+                if floor is not None:
+                    interval = widened(interval, gap, floor.relative, first.runs, second.runs)
+                gaps.append((gap, interval, name, one, other, floor))
     if not gaps:
         return Finding(text, source, where, "not enough data", "-", "they were not timed", published=said)
-    gap, interval, name, one, other = max(gaps, key=lambda found: found[0])
+    gap, interval, name, one, other, floor = max(gaps, key=lambda found: found[0])
     words = {"ttft_ms": "to the first token", "decode_ms": "per generated token", "peak_mb": "of memory"}
     return Finding(
         text,
         source,
         where,
-        verdict_of(interval, _EQUAL, above=False),
+        "not enough data" if floor is None else verdict_of(interval, _EQUAL, above=False),
         f"{one.model} and {other.model}: {gap:.1%} apart {words.get(name, name)} "
         f"(95 %: {interval.low:.1%} to {interval.high:.1%})",
-        f"the largest gap of {len(pairs)} pairs",
+        f"the largest gap of {len(pairs)} pairs" + ("" if floor else f"; {_NO_NOISE}"),
         (*one.run_ids, *other.run_ids),
         said,
         gap,

@@ -100,6 +100,7 @@ def _change(change: Change) -> dict[str, Any]:
         "cliffs_delta": change.cliffs_delta,
         "noise_floor": asdict(change.noise) if change.noise else None,
         "verdict": change.verdict,
+        "power": asdict(change.power) if change.power else None,
     }
 
 

@@ -142,6 +142,10 @@ def _print_ranking(ranking: Ranking, name: str, unit: str, under: str) -> None:
             )
         )  # fmt: skip
     print_table(columns, rows, width=width)
+    for place in ranking.places:
+        if place.change is not None and place.change.power is not None:
+            words = f"  {place.label}: {power_words(place.change.power, 'the best')}"
+            print_folded(words, width=width, indent="    ")
     _explain(floors, width)
     also = [part for part in ranking.varying if part not in ranking.axes]
     if also:
@@ -198,11 +202,11 @@ def _shares(interval: Interval) -> str:
     return f"{interval.low:+.1%} .. {interval.high:+.1%}"
 
 
-def power_words(power: Power) -> str:
-    """What to measure so that an inconclusive check can tell."""
+def power_words(power: Power, other: str = "the baseline") -> str:
+    """What to measure so that an inconclusive check can tell; ``other`` is what it was compared with."""
     words = [power.reason] if power.reason else []
     if power.rounds is not None and power.baseline_rounds is not None:
-        words.append(f"{power.rounds} rounds now and {power.baseline_rounds} of the baseline would tell")
+        words.append(f"{power.rounds} rounds and {power.baseline_rounds} of {other} would tell")
     elif power.rounds is not None:
         words.append(f"{power.rounds} rounds in all would tell")
     return "; ".join(words)

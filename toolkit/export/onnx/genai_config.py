@@ -57,7 +57,8 @@ def write_genai_config(
     end = tokens.get("eos_token_id")
     first_end = end[0] if isinstance(end, list) else end
     ids = {
-        "bos_token_id": _or(tokens.get("bos_token_id"), first_end, 0),
+        # A number is wanted here, too; -1 is none, where the end token would be prepended by some.
+        "bos_token_id": _or(tokens.get("bos_token_id"), -1),
         # Without an end token the list is empty: 0 would be a token that ends texts.
         "eos_token_id": [] if end is None else end,
         # The engine wants a number; it fills up batches, and an artifact holds one text.

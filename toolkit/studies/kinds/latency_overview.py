@@ -63,9 +63,9 @@ def _findings(data: StudyData) -> list[Finding]:
     for where, points in data.series():
         own = samples(points, _NAMES)
         found += [statement.test(own, where, other) for statement in STATEMENTS]
-        noise = data.noise("ttft", points)
-        found.append(pairs.larger_but_faster(own, "ttft_ms", noise, where, other))
-        found.append(pairs.equal_architectures(points, _NAMES, where))
+        noise = {"ttft_ms": data.noise("ttft", points), "decode_ms": data.noise("decode", points)}
+        found.append(pairs.larger_but_faster(own, "ttft_ms", noise["ttft_ms"], where, other))
+        found.append(pairs.equal_architectures(points, noise, where))
     return [*found, pairs.counting(data.points)]
 
 

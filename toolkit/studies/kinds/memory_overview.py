@@ -98,7 +98,7 @@ def _findings(data: StudyData) -> list[Finding]:
     for where, points in data.series():
         own = _own(points)
         found += [statement.test(own, where, other) for statement in STATEMENTS]
-        found.append(pairs.equal_architectures(points, ("peak_mb",), where))
+        found.append(pairs.equal_architectures(points, {"peak_mb": data.noise("memory", points)}, where))
     return [*found, pairs.counting(data.points)]
 
 
