@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from toolkit.artifact import MANIFEST, Artifact, file_entries
 from toolkit.capture.rope import first_long_position
 from toolkit.engines.onnxruntime.session import OnnxDecoder
 from toolkit.errors import ToolkitError
@@ -38,19 +40,52 @@ def tiny_source(name: str, folder: Path, settings: Settings) -> ModelSource:
     return resolve(f"random:{file}", settings)
 
 
-def outcome(name: str, engine: str, folder: Path, settings: Settings, scheme: str = "fp32") -> Support:
-    """Convert, then prefill, single steps and a prefill in chunks."""
+def contents(artifact: Artifact) -> dict[str, object]:
+    """All that an artifact holds, without when and how fast it was made."""
+    facts = json.loads((artifact.path / MANIFEST).read_text())
+    del facts["created_utc"], facts["conversion"]
+    return facts | {entry.path: entry.sha256 for entry in file_entries(artifact.path)}
+
+
+def contents_or_refusal(
+    name: str, engine: str, folder: Path, settings: Settings, scheme: str = "fp32"
+) -> dict[str, object] | str:
+    """What a conversion gives: an artifact, or a typed error. All others are faults."""
+    target = folder / f"{name}-{engine}-{scheme}-again"
+    try:
+        return contents(_converted(tiny_source(name, folder, settings), engine, scheme, target, settings))
+    except ToolkitError as error:
+        return str(error)
+    finally:
+        shutil.rmtree(target, ignore_errors=True)
+
+
+def _converted(source: ModelSource, engine: str, scheme: str, target: Path, settings: Settings) -> Artifact:
+    request = ConvertRequest.of(model=source.name, quant=scheme, backend=engine, parity_check=False)
+    return convert(source, request, target, settings)
+
+
+def outcome(
+    name: str,
+    engine: str,
+    folder: Path,
+    settings: Settings,
+    scheme: str = "fp32",
+    *,
+    made: Callable[[Artifact], None] = lambda artifact: None,
+) -> Support:
+    """Convert, then prefill, single steps and a prefill in chunks; ``made`` sees the artifact before that."""
     target = folder / f"{name}-{engine}-{scheme}"
     found = Support(name, "", engine, scheme, "refused")
     try:
         source = tiny_source(name, folder, settings)
         found = replace(found, model_type=source.config.model_type)
-        request = ConvertRequest.of(model=source.name, quant=scheme, backend=engine, parity_check=False)
-        artifact = convert(source, request, target, settings)
+        artifact = _converted(source, engine, scheme, target, settings)
     except ToolkitError as error:
         reason = str(error).splitlines()[0].replace(str(folder), "").lstrip("/")
         return replace(found, reason=reason.removeprefix(f"random-{name}: ").removeprefix(f"random:/{name}/"))
     try:
+        made(artifact)
         ids = np.random.default_rng(7).integers(3, source.config.vocab_size, PREFILL + STEPS).tolist()
         try:
             # Longrope's tables are made for the whole context, whatever the text's length.

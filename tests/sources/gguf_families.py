@@ -6,6 +6,7 @@ joins is written down here a second time, apart from the reader's table.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +29,19 @@ FAMILIES = {
     "glm4": "glm4",
     "gpt_neox-pythia-hd64": "gptneox",
     "granite": "granite",
+    "lfm2": "lfm2",
     "minicpm-remote": "minicpm",
     "nemotron": "nemotron",
     "olmo": "olmo",
     "olmo-clip": "olmo",
     "olmo2": "olmo2",
     "olmo3": "olmo2",
+    "olmoe": "olmoe",
     "phi-2-hd80": "phi2",
     "qwen1-remote": "qwen",
+    "qwen2_moe": "qwen2moe",
     "qwen2_vl-multimodal": "qwen2vl",
+    "qwen3_moe": "qwen3moe",
     "seed_oss": "seed_oss",
     "smollm3": "smollm3",
     "stablelm-3b-hd80": "stablelm",
@@ -49,7 +54,16 @@ _PERMUTED = ("arcee", "granite", "minicpm", "olmo", "smollm3")
 _SHIFTED = ("gemma", "gemma2", "nemotron")
 
 
-def write_family(path: Path, source: ModelSource, architecture: str, *, parts: int = 1, **keys: Any) -> Path:
+def write_family(
+    path: Path,
+    source: ModelSource,
+    architecture: str,
+    *,
+    parts: int = 1,
+    tensors: dict[str, np.ndarray[Any, Any]] | None = None,
+    skip: Sequence[str] = (),
+    **keys: Any,
+) -> Path:
     """Write a model; of several parts, returns the first.
 
     Args:
@@ -57,16 +71,22 @@ def write_family(path: Path, source: ModelSource, architecture: str, *, parts: i
         source: the model.
         architecture: llama.cpp's name.
         parts: how many files.
+        tensors: in place of those of these names.
+        skip: names that are left out.
         keys: metadata of the architecture that is added or replaced, "." written as "__".
     """
     arch = next(key for key, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture)
     names = gguf.get_tensor_name_map(arch, source.config.num_hidden_layers)
-    tensors = {}
+    stored: dict[str, np.ndarray[Any, Any]] = {}
     for parameter in source.weights.names():
         module, _, suffix = parameter.rpartition(".")
         if architecture == "bloom":
             module = module.removeprefix("transformer.")
-        tensors[f"{names.get_name(module)}.{suffix}"] = _converted(parameter, source, architecture)
+        if module.endswith(".experts"):
+            stored |= _experts(parameter, source)
+            continue
+        stored[f"{names.get_name(module)}.{suffix}"] = _converted(parameter, source, architecture)
+    stored = {name: values for name, values in (stored | (tensors or {})).items() if name not in skip}
     given = {key.replace("__", "."): value for key, value in keys.items()}
     metadata = {f"{architecture}.{key}": value for key, value in (_keys(source.config) | given).items()}
     metadata |= {
@@ -81,9 +101,9 @@ def write_family(path: Path, source: ModelSource, architecture: str, *, parts: i
         if parts > 1:
             writer.add_uint16("split.no", part)
             writer.add_uint16("split.count", parts)
-            writer.add_int32("split.tensors.count", len(tensors))
-        for name in list(tensors)[part::parts]:
-            add_tensor(writer, name, tensors[name], "F32")
+            writer.add_int32("split.tensors.count", len(stored))
+        for name in list(stored)[part::parts]:
+            add_tensor(writer, name, stored[name], "F32")
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
@@ -121,6 +141,27 @@ def _keys(config: Any) -> dict[str, Any]:
     return found | _OWN.get(config.model_type, lambda config: {})(config)
 
 
+def _experts(parameter: str, source: ModelSource) -> dict[str, np.ndarray[Any, Any]]:
+    """llama.cpp keeps gates and what they multiply apart: [experts, rows, columns] each."""
+    values = source.weights.read(parameter)
+    layer = parameter.split(".")[2]
+    if parameter.endswith("down_proj"):
+        return {f"blk.{layer}.ffn_down_exps.weight": values.numpy()}
+    gates, others = values.numpy().swapaxes(0, 1).reshape(2, -1, values.shape[0], values.shape[2])
+    return {
+        f"blk.{layer}.ffn_gate_exps.weight": np.ascontiguousarray(gates.swapaxes(0, 1)),
+        f"blk.{layer}.ffn_up_exps.weight": np.ascontiguousarray(others.swapaxes(0, 1)),
+    }
+
+
+def _experts_keys(config: Any) -> dict[str, Any]:
+    return {
+        "expert_count": config.num_experts,
+        "expert_used_count": config.num_experts_per_tok,
+        "expert_feed_forward_length": config.moe_intermediate_size,
+    }
+
+
 def _windows(config: Any) -> dict[str, Any]:
     kinds = [kind == "sliding_attention" for kind in config.layer_types]
     if not config.sliding_window:
@@ -144,6 +185,23 @@ _OWN: dict[str, Any] = {
         "residual_scale": config.residual_multiplier,
         "logit_scale": config.logits_scaling,
     },
+    "lfm2": lambda config: {
+        "shortconv.l_cache": config.conv_L_cache,
+        "attention.head_count_kv": [
+            0 if kind == "conv" else config.num_key_value_heads for kind in config.layer_types
+        ],
+        "attention.layer_norm_rms_epsilon": config.norm_eps,
+        "vocab_size": config.vocab_size,
+    },
+    "olmoe": lambda config: {
+        "expert_count": config.num_experts,
+        "expert_used_count": config.num_experts_per_tok,
+    },
+    "qwen2_moe": lambda config: {
+        **_experts_keys(config),
+        "expert_shared_feed_forward_length": config.shared_expert_intermediate_size,
+    },
+    "qwen3_moe": _experts_keys,
     "minicpm": lambda config: {
         "embedding_scale": float(config.scale_emb),
         "residual_scale": config.scale_depth / config.num_hidden_layers**0.5,
@@ -166,4 +224,6 @@ def _converted(parameter: str, source: ModelSource, architecture: str) -> np.nda
         heads = config.num_attention_heads
         by_head = values.reshape(heads, 3, -1, *values.shape[1:])
         values = torch.cat([by_head[:, kind].reshape(-1, *values.shape[1:]) for kind in range(3)])
+    if parameter.endswith(("conv.conv.weight", "shared_expert_gate.weight")):
+        values = values.squeeze()
     return np.ascontiguousarray(values.numpy())

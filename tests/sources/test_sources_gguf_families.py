@@ -51,6 +51,27 @@ def test_a_family_says_what_it_said_before(name: str, tmp_path: Path, settings: 
     check_reader(source)
 
 
+def test_a_gate_of_one_row_may_be_a_matrix(tmp_path: Path, settings: Settings) -> None:
+    """llama.cpp's quantizer leaves out dimensions of size one, its converter may keep them."""
+    original = _original("qwen2_moe", settings)
+    name = "model.layers.0.mlp.shared_expert_gate.weight"
+    kept = {"blk.0.ffn_gate_inp_shexp.weight": original.weights.read(name).numpy()}
+    source = resolve(str(write_family(tmp_path / "a.gguf", original, "qwen2moe", tensors=kept)), settings)
+    assert torch.equal(source.weights.read(name), original.weights.read(name))
+    check_reader(source)
+
+
+def test_experts_of_which_half_is_missing_are_named(tmp_path: Path, settings: Settings) -> None:
+    path = write_family(
+        tmp_path / "model.gguf",
+        _original("olmoe", settings),
+        "olmoe",
+        skip=("blk.1.ffn_up_exps.weight",),
+    )
+    with pytest.raises(MissingWeights, match="model.layers.1.mlp.experts.gate_up_proj"):
+        resolve(str(path), settings)
+
+
 @pytest.mark.parametrize("part", [1, 3])
 def test_any_part_of_a_split_file_stands_for_the_model(part: int, tmp_path: Path, settings: Settings) -> None:
     original = _original("granite", settings)
@@ -85,6 +106,9 @@ def test_parts_in_another_order_than_their_names_are_refused(tmp_path: Path, set
     ("name", "keys", "match"),
     [
         ("granite", {"rope__scaling__finetuned": False}, "without rotary"),
+        ("olmoe", {"attention__clamp_kqv": 8.0}, "clamp_kqv"),
+        ("qwen3_moe", {"expert_weights_scale": 2.5}, "expert_weights_scale"),
+        ("lfm2", {"attention__head_count_kv": 2}, "head_count_kv"),
         ("granite", {"attn_logit_softcapping": 30.0}, "attn_logit_softcapping"),
         ("olmo", {"attention__layer_norm_epsilon": 1e-3}, "epsilon"),
         ("starcoder2", {"rope__dimension_count": 8}, "8 of"),

@@ -51,9 +51,13 @@ def sampled(path: Path, config: Any, rows: int) -> Iterator[tuple[str, torch.Ten
     processor = processors(config=config.to_dict() | heads)
     tensors = {tensor.name: tensor for reader in readers for tensor in reader.tensors}
     layers = {0, config.num_hidden_layers - 1}
-    for parameter in skeleton.state_dict():
+    for parameter, expected in skeleton.state_dict().items():
         module, _, suffix = parameter.rpartition(".")
         layer = next((int(part) for part in module.split(".") if part.isdigit()), None)
+        if module.endswith(".experts"):
+            if layer in layers:
+                yield parameter, _experts(parameter, layer, tensors, config)
+            continue
         name = f"{names.get_name(module)}.{suffix}"
         if name in tensors and (layer is None or layer in layers):
             stored = tensors[name].data[: rows if layer is None else None]
@@ -62,7 +66,28 @@ def sampled(path: Path, config: Any, rows: int) -> Iterator[tuple[str, torch.Ten
             kept: dict[str, dict[str, torch.Tensor]] = {"tensors": {}}
             done = processor.process(weights=values, name=name, parsed_parameters=kept)
             theirs = kept["tensors"].get("lm_head.weight", torch.tensor(done.weights))
+            if layer is not None:
+                # Dimensions of size one are there or not, by who wrote the file.
+                theirs = theirs.reshape(expected.shape)
             yield parameter, theirs.to(torch.float32)
+
+
+def _experts(parameter: str, layer: int | None, tensors: dict[str, Any], config: Any) -> torch.Tensor:
+    """All experts' matrices as transformers joins those of Qwen; all architectures are written alike."""
+    from transformers.modeling_gguf_pytorch_utils import Qwen2MoeTensorProcessor
+
+    processor = Qwen2MoeTensorProcessor(config=config.to_dict())
+    kept: dict[str, dict[str, torch.Tensor]] = {"tensors": {}}
+    for kind in ("down",) if parameter.endswith("down_proj") else ("gate", "up"):
+        name = f"blk.{layer}.ffn_{kind}_exps"
+        stored = tensors[f"{name}.weight"]
+        processor.process(
+            weights=gguf.quants.dequantize(stored.data, stored.tensor_type),
+            name=f"{name}.weight",
+            tensor_key_mapping={name: parameter},
+            parsed_parameters=kept,
+        )
+    return kept["tensors"][parameter].to(torch.float32)
 
 
 class _TensorReader(gguf.GGUFReader):  # type: ignore[misc]  # an untyped package

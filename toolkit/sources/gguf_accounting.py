@@ -9,6 +9,7 @@ from typing import Any
 from toolkit.errors import SourceError, UnsupportedModel
 from toolkit.sources.adapters import refuse_adapter_tensors
 from toolkit.sources.gguf_header import GgufHeader
+from toolkit.sources.gguf_tensors import TENSOR_NAMES
 
 # Rotary factors, which become the config's scaling.
 _FACTORS = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight")
@@ -49,7 +50,7 @@ def refuse_other_kinds(header: GgufHeader) -> None:
 
     Raises:
         SourceError: an adapter, a projector of images or sound, or an importance matrix.
-        UnsupportedModel: a mixture of experts.
+        UnsupportedModel: a mixture of experts of an architecture whose experts are not read.
     """
     kind = header.metadata.get("general.type", "model")
     subject = str(header.path)
@@ -71,11 +72,14 @@ def refuse_other_kinds(header: GgufHeader) -> None:
             f"is of type {kind!r}, not a model", subject=subject, next_step="Give the model's own GGUF file."
         )
     experts = header.metadata.get(f"{header.architecture}.expert_count", 0)
+    if header.architecture in TENSOR_NAMES and TENSOR_NAMES[header.architecture].experts:
+        return
     if experts or any(re.search(r"\.ffn_gate_inp\.", name) for name in header.tensors):
         raise UnsupportedModel(
-            f"is a mixture of {experts or 'several'} experts, which is not read from GGUF files",
+            f"is a mixture of {experts or 'several'} experts, which is not read from GGUF files of "
+            f"architecture {header.architecture!r}",
             subject=subject,
-            next_step="Choose a model without experts.",
+            next_step=_FOLDER,
         )
 
 

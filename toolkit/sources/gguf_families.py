@@ -15,6 +15,7 @@ from toolkit.sources.gguf_metadata import (
     decoder_of_before,
     head_dim,
     head_width,
+    rotary,
     sizes,
     sliding_layers,
     turned_share,
@@ -56,6 +57,73 @@ def _smollm3(metadata: Metadata) -> dict[str, Any]:
 def _qwen2(metadata: Metadata) -> dict[str, Any]:
     head_dim(metadata)
     return decoder(metadata) | {"model_type": "qwen2"}
+
+
+def _qwen2moe(metadata: Metadata) -> dict[str, Any]:
+    head_dim(metadata)
+    return _experts(metadata) | {
+        "model_type": "qwen2_moe",
+        "shared_expert_intermediate_size": metadata.count("expert_shared_feed_forward_length"),
+        "qkv_bias": _has(metadata, "attn_q.bias"),
+        # llama.cpp's graph; no key says it.
+        "norm_topk_prob": False,
+    }
+
+
+def _qwen3moe(metadata: Metadata) -> dict[str, Any]:
+    return _experts(metadata) | {
+        "model_type": "qwen3_moe",
+        "head_dim": head_dim(metadata),
+        "attention_bias": _has(metadata, "attn_q.bias"),
+        # llama.cpp's graph; no key says it.
+        "norm_topk_prob": True,
+    }
+
+
+def _olmoe(metadata: Metadata) -> dict[str, Any]:
+    head_dim(metadata)
+    return decoder(metadata) | {
+        "model_type": "olmoe",
+        "num_experts": metadata.count("expert_count"),
+        "num_experts_per_tok": metadata.count("expert_used_count"),
+        # llama.cpp's graph; no key says it.
+        "norm_topk_prob": False,
+    }
+
+
+def _experts(metadata: Metadata) -> dict[str, Any]:
+    """A decoder with experts in every layer."""
+    return decoder(metadata) | {
+        "num_experts": metadata.count("expert_count"),
+        "num_experts_per_tok": metadata.count("expert_used_count"),
+        "moe_intermediate_size": metadata.count("expert_feed_forward_length"),
+    }
+
+
+def _lfm2(metadata: Metadata) -> dict[str, Any]:
+    keys = metadata.get("attention.head_count_kv")
+    layers = metadata.count("block_count")
+    if not isinstance(keys, list) or len(keys) != layers or len(set(keys) - {0}) > 1:
+        raise metadata.refusal(f"attention.head_count_kv is {keys!r}, for {layers} layers")
+    heads = metadata.count("attention.head_count")
+    head_dim(metadata)
+    return {
+        "model_type": "lfm2",
+        "vocab_size": metadata.rows("token_embd.weight"),
+        "tie_word_embeddings": "output.weight" not in metadata.tensors,
+        "max_position_embeddings": metadata.count("context_length"),
+        "num_hidden_layers": layers,
+        "hidden_size": metadata.count("embedding_length"),
+        "intermediate_size": metadata.count("feed_forward_length"),
+        # The length is that of the tensors.
+        "block_auto_adjust_ff_dim": False,
+        "num_attention_heads": heads,
+        "num_key_value_heads": max(keys) or heads,
+        "layer_types": ["full_attention" if count else "conv" for count in keys],
+        "rope_parameters": rotary(metadata),
+        "norm_eps": metadata.number("attention.layer_norm_rms_epsilon"),
+        "conv_L_cache": metadata.count("shortconv.l_cache"),
+    }
 
 
 def _qwen3(metadata: Metadata) -> dict[str, Any]:
@@ -362,13 +430,17 @@ FAMILIES: dict[str, Callable[[Metadata], dict[str, Any]]] = {
     "glm4": _glm4,
     "gptneox": _gptneox,
     "granite": _granite,
+    "lfm2": _lfm2,
     "minicpm": _minicpm,
     "nemotron": _nemotron,
     "olmo": _olmo,
     "olmo2": _olmo2,
+    "olmoe": _olmoe,
     "phi2": _phi2,
     "qwen": _qwen,
+    "qwen2moe": _qwen2moe,
     "qwen2vl": _qwen2vl,
+    "qwen3moe": _qwen3moe,
     "qwen3vl": _qwen3vl,
     "seed_oss": _seed_oss,
     "smollm3": _smollm3,

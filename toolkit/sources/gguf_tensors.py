@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 class Change(enum.Enum):
@@ -25,6 +25,10 @@ class Change(enum.Enum):
     TRANSPOSED = enum.auto()
     # All queries, then all keys, then all values, where transformers keeps query, key and value of each head.
     JOINED_BY_KIND = enum.auto()
+    # A convolution of each channel by itself, without the dimension of its one input.
+    ONE_INPUT_LEFT_OUT = enum.auto()
+    # A matrix of one row, which some programs write as a vector.
+    ONE_ROW = enum.auto()
 
 
 @dataclass(frozen=True)
@@ -36,24 +40,32 @@ class TensorNames:
         layer_prefix: transformers name in front of the layer's number.
         inner: transformers module within a layer -> GGUF name within ``blk.N``.
         changes: GGUF name (without ``blk.N``) with its suffix -> what was done to it.
+        experts: parameter of all experts within a layer -> GGUF names within ``blk.N``, whose rows follow
+            each other in each expert.
     """
 
     outer: Mapping[str, str]
     layer_prefix: str
     inner: Mapping[str, str]
     changes: Mapping[str, Change]
+    experts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def locate(self, parameter: str) -> tuple[str, Change] | None:
-        """GGUF name of a ``state_dict()`` entry and what was done to it; None when it has none."""
+    def locate(self, parameter: str) -> tuple[tuple[str, ...], Change] | None:
+        """GGUF names of a ``state_dict()`` entry and what was done to it; None when it has none."""
         module, _, suffix = parameter.rpartition(".")
         if module in self.outer:
             leaf = f"{self.outer[module]}.{suffix}"
-            return leaf, self.changes.get(leaf, Change.NONE)
-        layer = re.fullmatch(rf"{re.escape(self.layer_prefix)}\.(\d+)\.(.+)", module)
-        if layer is None or layer[2] not in self.inner:
+            return (leaf,), self.changes.get(leaf, Change.NONE)
+        layer = re.fullmatch(rf"{re.escape(self.layer_prefix)}\.(\d+)\.(.+)\.(.+)", parameter)
+        if layer is None:
             return None
-        leaf = f"{self.inner[layer[2]]}.{suffix}"
-        return f"blk.{layer[1]}.{leaf}", self.changes.get(leaf, Change.NONE)
+        number, inner, suffix = layer.groups()
+        if leaves := self.experts.get(f"{inner}.{suffix}"):
+            return tuple(f"blk.{number}.{leaf}.weight" for leaf in leaves), Change.NONE
+        if inner not in self.inner:
+            return None
+        leaf = f"{self.inner[inner]}.{suffix}"
+        return (f"blk.{number}.{leaf}",), self.changes.get(leaf, Change.NONE)
 
 
 _OUTER = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output"}
@@ -77,6 +89,17 @@ _NORMS_BEHIND = {
     "post_attention_layernorm": "post_attention_norm",
     "post_feedforward_layernorm": "post_ffw_norm",
 }
+_EXPERTS = {
+    "mlp.experts.gate_up_proj": ("ffn_gate_exps", "ffn_up_exps"),
+    "mlp.experts.down_proj": ("ffn_down_exps",),
+}
+_ROUTER = {"mlp.gate": "ffn_gate_inp"}
+_SHARED_EXPERT = {
+    "mlp.shared_expert_gate": "ffn_gate_inp_shexp",
+    "mlp.shared_expert.gate_proj": "ffn_gate_shexp",
+    "mlp.shared_expert.up_proj": "ffn_up_shexp",
+    "mlp.shared_expert.down_proj": "ffn_down_shexp",
+}
 _INTERLEAVED = {
     "attn_q.weight": Change.INTERLEAVED_QUERY_ROWS,
     "attn_q.bias": Change.INTERLEAVED_QUERY_ROWS,
@@ -87,13 +110,17 @@ _JOINED = {"attn_qkv.weight": Change.JOINED_BY_KIND, "attn_qkv.bias": Change.JOI
 
 
 def _like_llama(
-    *inner: Mapping[str, str], changes: Mapping[str, Change] | None = None, outer: Mapping[str, str] = _OUTER
+    *inner: Mapping[str, str],
+    changes: Mapping[str, Change] | None = None,
+    outer: Mapping[str, str] = _OUTER,
+    experts: Mapping[str, tuple[str, ...]] | None = None,
 ) -> TensorNames:
     return TensorNames(
         outer,
         "model.layers",
         {name: leaf for part in inner for name, leaf in part.items()},
         changes or {},
+        experts or {},
     )
 
 
@@ -115,6 +142,40 @@ TENSOR_NAMES: dict[str, TensorNames] = {
     "qwen2vl": _like_llama(_ATTENTION, _GATED_MLP, _TWO_NORMS),
     "qwen3": _like_llama(_ATTENTION, _GATED_MLP, _TWO_NORMS, _HEAD_NORMS),
     "qwen3vl": _like_llama(_ATTENTION, _GATED_MLP, _TWO_NORMS, _HEAD_NORMS),
+    "qwen2moe": _like_llama(
+        _ATTENTION,
+        _TWO_NORMS,
+        _ROUTER,
+        _SHARED_EXPERT,
+        changes={"ffn_gate_inp_shexp.weight": Change.ONE_ROW},
+        experts=_EXPERTS,
+    ),
+    "qwen3moe": _like_llama(_ATTENTION, _TWO_NORMS, _HEAD_NORMS, _ROUTER, experts=_EXPERTS),
+    "olmoe": _like_llama(_ATTENTION, _TWO_NORMS, _HEAD_NORMS, _ROUTER, experts=_EXPERTS),
+    "lfm2": _like_llama(
+        {
+            "self_attn.q_proj": "attn_q",
+            "self_attn.k_proj": "attn_k",
+            "self_attn.v_proj": "attn_v",
+            "self_attn.out_proj": "attn_output",
+            "self_attn.q_layernorm": "attn_q_norm",
+            "self_attn.k_layernorm": "attn_k_norm",
+        },
+        {
+            "conv.conv": "shortconv.conv",
+            "conv.in_proj": "shortconv.in_proj",
+            "conv.out_proj": "shortconv.out_proj",
+        },
+        {"feed_forward.w1": "ffn_gate", "feed_forward.w2": "ffn_down", "feed_forward.w3": "ffn_up"},
+        {"operator_norm": "attn_norm", "ffn_norm": "ffn_norm"},
+        changes={"shortconv.conv.weight": Change.ONE_INPUT_LEFT_OUT},
+        outer={
+            "model.embed_tokens": "token_embd",
+            # What llama.cpp calls so is the norm behind the last layer.
+            "model.embedding_norm": "token_embd_norm",
+            "lm_head": "output",
+        },
+    ),
     "exaone": _like_llama(_ATTENTION, _GATED_MLP, _TWO_NORMS),
     "seed_oss": _like_llama(
         _ATTENTION,

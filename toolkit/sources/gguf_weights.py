@@ -44,11 +44,12 @@ class GgufWeights:
             # As many keys as queries.
             Change.JOINED_BY_KIND: query_heads,
         }
-        self._located: dict[str, tuple[TensorEntry, Change]] = {}
+        self._located: dict[str, tuple[tuple[TensorEntry, ...], Change]] = {}
         for name in parameters:
-            place = tensor_names.locate(name)
-            if place is not None and place[0] in header.tensors:
-                self._located[name] = (header.tensors[place[0]], place[1])
+            stored, change = tensor_names.locate(name) or ((), Change.NONE)
+            entries = tuple(header.tensors[one] for one in stored if one in header.tensors)
+            if entries and len(entries) == len(stored):
+                self._located[name] = entries, change
 
     def names(self) -> list[str]:
         """Parameters that the file holds, in the model's order."""
@@ -56,16 +57,20 @@ class GgufWeights:
 
     def stored_names(self) -> list[str]:
         """The file's names of the same."""
-        return [entry.name for entry, _ in self._located.values()]
+        return [entry.name for entries, _ in self._located.values() for entry in entries]
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape in the ``state_dict()``'s layout."""
-        entry, change = self._located[name]
-        return entry.shape[::-1] if change is Change.TRANSPOSED else entry.shape
-
-    def stored_type(self, name: str) -> str:
-        """Block type of a parameter: "F32", "Q4_1", "Q6_K" ..."""
-        return self._located[name][0].type_name
+        (entry, *others), change = self._located[name]
+        if change is Change.TRANSPOSED:
+            return entry.shape[::-1]
+        if change is Change.ONE_INPUT_LEFT_OUT:
+            return entry.shape[0], 1, *entry.shape[1:]
+        if change is Change.ONE_ROW:
+            return 1, entry.shape[-1]
+        if not others:
+            return entry.shape
+        return entry.shape[0], sum(one.shape[1] for one in (entry, *others)), *entry.shape[2:]
 
     def read(self, name: str) -> torch.Tensor:
         """One parameter as float32; every block type of ggml is dequantized.
@@ -76,20 +81,22 @@ class GgufWeights:
         """
         import torch
 
-        entry, change = self._located[name]
-        values = torch.from_numpy(self._dequantize(entry))
+        entries, change = self._located[name]
+        parts = [torch.from_numpy(self._dequantize(entry)) for entry in entries]
+        # Of experts, rows of gates and rows behind them.
+        values = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
         if change in self._heads:
-            return values[self._row_order(entry, change)]
+            return values[self._row_order(entries[0], change)]
         if change is Change.PLUS_ONE:
             return values - 1
         if change is Change.TRANSPOSED:
             return values.T.contiguous()
-        return values
+        return values.reshape(self.shape(name))
 
     def read_blocks(self, name: str) -> QuantizedTensor | None:
         """The stored integers, scales and offsets of a Q4_0, Q4_1 or Q8_0 matrix, else None."""
-        entry, change = self._located[name]
-        if entry.type_name not in BLOCK_TYPES or len(entry.shape) != 2 or change is Change.PLUS_ONE:
+        (entry, *_), change = self._located[name]
+        if entry.type_name not in BLOCK_TYPES or len(self.shape(name)) != 2 or change is Change.PLUS_ONE:
             return None
         raw = self._raw(entry)
         if change in self._heads:
