@@ -22,19 +22,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors.torch import save_file
+
 import toolkit
 from benchmarks.cli import OUT
 from benchmarks.machine import cpu_busy, describe_cpu
-from benchmarks.weights import dequantized, find_gguf
+from benchmarks.weights import find_gguf
 from toolkit.devices.local import LocalDevice
 from toolkit.evaluate.needle.haystack import text
 from toolkit.evaluate.on_device.asking import Asking
 from toolkit.evaluate.on_device.kept import KeptAnswers
 from toolkit.evaluate.on_device.runner_scorer import RunnerScorer
 from toolkit.evaluate.tasks import harness
-from toolkit.files import sha256_of
 from toolkit.progress import silent
 from toolkit.settings import Settings
+from toolkit.sources import resolve
 
 CHOICES = 4
 # Examples in front of each item.
@@ -111,6 +113,16 @@ def write_task_files(folder: Path, count: int) -> None:
         (folder / f"{name}.yaml").write_text(_YAML.format(name=name, data=data, shots=shots))
 
 
+def write_model(model: str, folder: Path, settings: Settings) -> None:
+    """A model's weights in fp32 as transformers reads them."""
+    source = resolve(model, settings)
+    folder.mkdir()
+    source.config.save_pretrained(folder)
+    tensors = {name: source.weights.read(name).contiguous() for name in source.weights.names()}
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    source.write_tokenizer(folder)
+
+
 def turn(model: Any, task: str, manager: Any) -> Took:
     """All items of a task on a model of the harness's."""
     from lm_eval import simple_evaluate
@@ -153,13 +165,13 @@ def main() -> int:
 
     settings = Settings.from_environment()
     gguf = find_gguf(options.model, OUT)
-    folder = dequantized(gguf, sha256_of(gguf), OUT, sys.executable)
     artifact = toolkit.convert(
         str(gguf), OUT / "models" / f"scoring-{options.quant}", force=True, quant=options.quant
     )
     torch.set_num_threads(options.threads)
     work = Path(tempfile.mkdtemp(prefix="scoring-"))
     try:
+        write_model(str(gguf), work / "fp32", settings)
         write_task_files(work, options.items)
         manager = TaskManager(include_path=str(work), include_defaults=False)
         print(
@@ -173,7 +185,7 @@ def main() -> int:
         for task, shots in TASKS.items():
             turns: dict[str, Took] = {}
             for batch in options.batch_sizes:
-                hf = HFLM(pretrained=str(folder), device="cpu", dtype="float32", batch_size=batch)
+                hf = HFLM(pretrained=str(work / "fp32"), device="cpu", dtype="float32", batch_size=batch)
                 turns[f"lm-eval HF fp32, batch {batch}"] = turn(hf, task, manager)
                 del hf
             fastest += min(one.seconds for one in turns.values())
@@ -201,7 +213,10 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--model", type=Path, help="a .gguf file; default: the demo model")
     parser.add_argument("--quant", default="8da4w", help="of our artifact; default %(default)s")
-    parser.add_argument("--items", type=int, default=40, help="of each task; default %(default)s")
+    # Examples are drawn from the items.
+    parser.add_argument(
+        "--items", type=int, choices=range(8, 10_000), default=40, metavar="N", help="of each task, 8 or more"
+    )
     parser.add_argument("--threads", type=int, default=2, help="default %(default)s")
     parser.add_argument(
         "--batch-sizes", type=int, nargs="+", default=[1, 8], help="of HFLM; default %(default)s"

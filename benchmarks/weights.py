@@ -61,7 +61,13 @@ def prepare_weights(gguf: Path, out: Path, workload: Workload, environment: Envi
         raise PeerFailed(f"{TEXT.name} is not the text that earlier figures were taken on")
     environment.ensure(out / "logs" / f"{environment.name}-install.log")
     gguf_sha256 = sha256_of(gguf)
-    folder = dequantized(gguf, gguf_sha256, out, environment.python)
+    folder = out / "models" / f"fp32-{gguf_sha256[:12]}"
+    if not folder.is_dir():
+        print("dequantize the source to fp32 safetensors ...", flush=True)
+        with staged_folder(folder) as staged:
+            export: list[str | Path] = [environment.python, _TRANSFORMERS, "export", gguf, staged]
+            run_child(export, log=out / "logs" / "fp32-export.log", timeout_s=900, environment=_OFFLINE)
+            put_in_place(staged, folder)
     tokens = out / "answers" / "tokens.json"
     tokens.parent.mkdir(parents=True, exist_ok=True)
     command: list[str | Path] = [environment.python, _TRANSFORMERS, "tokenize", folder, TEXT, tokens]
@@ -72,22 +78,6 @@ def prepare_weights(gguf: Path, out: Path, workload: Workload, environment: Envi
     # What is left over at the end is dropped.
     whole = [list(window.ids) for window in cut if len(window.ids) == WINDOW_TOKENS]
     return Weights(gguf, gguf_sha256, folder, vocab_size, whole)
-
-
-def dequantized(gguf: Path, gguf_sha256: str, out: Path, python: Path | str) -> Path:
-    """The folder of the same weights as fp32 safetensors, made once by a Python that has transformers.
-
-    Raises:
-        PeerFailed: the export failed.
-    """
-    folder = out / "models" / f"fp32-{gguf_sha256[:12]}"
-    if not folder.is_dir():
-        print("dequantize the source to fp32 safetensors ...", flush=True)
-        with staged_folder(folder) as staged:
-            export: list[str | Path] = [python, _TRANSFORMERS, "export", gguf, staged]
-            run_child(export, log=out / "logs" / "fp32-export.log", timeout_s=900, environment=_OFFLINE)
-            put_in_place(staged, folder)
-    return folder
 
 
 def reference_score(place: Workplace) -> Score:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -36,13 +35,13 @@ def test_both_models_choose_the_same_from_the_same_weights(tmp_path: Path) -> No
     # Its tokens are bytes, and five examples take some thousands.
     edit_config(folder, max_position_embeddings=8192)
     artifact = toolkit.convert(str(folder), tmp_path / "a", quant="fp32", context=8192, settings=settings)
-    scoring.write_task_files(tmp_path, 4)
+    scoring.write_task_files(tmp_path, 8)
     manager = TaskManager(include_path=str(tmp_path), include_defaults=False)
     hf = HFLM(pretrained=str(folder), device="cpu", dtype="float32", batch_size=2)
     for task in scoring.TASKS:
         model = scoring.our_model(artifact, 2, tmp_path / f"{task}-kept.jsonl", settings)
         ours, theirs = scoring.turn(model, task, manager), scoring.turn(hf, task, manager)
         assert ours.chosen == theirs.chosen and ours.accuracy == theirs.accuracy
-        right = [json.loads(line)["answer"] for line in (tmp_path / f"{task}.jsonl").open()]
+        right = [item["answer"] for item in scoring.task_items(task, 8)]
         alike = [one == other for one, other in zip(ours.chosen, right, strict=True)]
         assert sum(alike) / len(alike) == ours.accuracy

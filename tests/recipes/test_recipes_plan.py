@@ -57,6 +57,15 @@ def test_steps_in_an_order_in_which_they_can_be_done(tmp_path: Path, settings: S
     }
 
 
+def test_memory_of_architectures_of_our_own_is_estimated_by_the_catalogue(
+    tmp_path: Path, settings: Settings
+) -> None:
+    made = plan(tmp_path, settings, RECIPE.format(model="random:OpenELM-270M"))
+    # 271 M parameters, of which 41 M are the vocabulary's: six float32 copies of it, and the libraries.
+    assert all(1.2e9 < step.resources.memory_bytes < 1.6e9 for step in made.steps if step.kind == "convert")
+    assert all(step.estimate.ram_bytes < 1.4e9 for step in made.steps if step.kind == "profile")
+
+
 def test_nothing_but_what_decides_about_the_output_changes_a_key(tmp_path: Path, settings: Settings) -> None:
     text = RECIPE.format(model="random:llama-tiny")
     before = keys(plan(tmp_path, settings, text))

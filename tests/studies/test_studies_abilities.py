@@ -79,6 +79,19 @@ def test_the_front_is_drawn_through_what_nothing_beats() -> None:
     assert [(row["series"], row["front"]) for row in rows] == [("a", "yes"), ("b", "no"), ("c", "yes")]
     speed = {("a" * 64, "local"): 50.0}
     assert [row["front"] for row in capability.by_speed([small, beaten, large], speed)] == ["no", "no", "yes"]
+    # All three have one artifact in this table, and of equal costs the most accurate wins.
+    joules = capability.by_energy([small, beaten, large], {("a" * 64, "local"): 0.2})
+    assert [(row["x"], row["front"]) for row in joules] == [(0.2, "no"), (0.2, "no"), (0.2, "yes")]
+    assert capability.by_energy([small], {("a" * 64, "elsewhere"): 0.2}) == []
+
+
+def test_models_of_the_catalogue_stand_over_the_month_they_came_out_in() -> None:
+    entry = shipped()["SmolLM2-135M"]
+    known = replace(made("a", 1e8, 80, "8da4w", score("piqa", 0.5)), entry=entry)
+    unknown = made("b", 1e8, 80, "8da4w", score("piqa", 0.5))
+    [row] = capability.by_date([known, unknown])
+    assert row == {"label": "a 8da4w", "series": entry.family, "x": entry.released, "y": 0.5}
+    assert specification(capability._dates("t", "y", [row]))["height"] > 100
 
 
 def test_what_four_bits_keep_is_held_against_the_same_models_best() -> None:

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from toolkit.cli.main import app
 from toolkit.errors import CatalogueInvalid, StudyError, ToolkitError, UnknownModel, UsageError
 from toolkit.settings import Settings
 from toolkit.studies.request import StudyRequest
 from toolkit.studies.running import Prepared, loaded_anywhere, prepare, stored_study, write_report
 from toolkit.studies.study import STUDIES
+
+PAGE = Path(__file__).parents[2] / "docs" / "studies.md"
+SHOWN = re.findall(r"^slm study ((?:run|plan) .*)$", PAGE.read_text(), re.MULTILINE)
 
 
 @pytest.fixture
@@ -28,6 +35,21 @@ def prepared(settings: Settings, study: str = "latency-overview", **request: Any
     made = prepare(STUDIES.get(study), StudyRequest.of(**request), settings)
     loaded_anywhere(made)
     return made
+
+
+@pytest.mark.parametrize("command", SHOWN)
+def test_every_command_of_the_page_about_studies_can_be_planned(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLM_DATA_DIR", str(tmp_path))
+    _, name, *options = shlex.split(command, comments=True)
+    phones = [index for index, word in enumerate(options) if word.startswith("R5CT")]
+    for number, index in enumerate(phones):
+        # No phone is attached here.
+        options[index] = f"virtual:{number + 1}"
+    done = CliRunner().invoke(app, ["study", "plan", name, *options, "--recipe"])
+    assert done.exit_code == 0, done.exception
+    assert yaml.safe_load(done.stdout)["tag"] == [f"study:{name}"]
 
 
 def test_the_surveys_models_up_to_a_size_by_the_surveys_protocol(settings: Settings) -> None:

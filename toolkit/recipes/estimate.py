@@ -14,6 +14,7 @@ from toolkit.estimate.stored import quantized_as
 from toolkit.export.context import DEFAULT_CONTEXT
 from toolkit.export.quantization import plan_of
 from toolkit.export.request import ConvertRequest
+from toolkit.models.catalogue.catalogue import shipped
 from toolkit.models.catalogue.entry import Entry
 from toolkit.models.facts_shape import shape_of_config, shape_of_entry
 from toolkit.models.shape import DecoderShape, MatrixRole, MatrixShape
@@ -55,12 +56,20 @@ class ModelSize:
     shape: DecoderShape
 
     @classmethod
-    def of(cls, fields: Mapping[str, Any]) -> ModelSize:
-        """From config fields; without any, a model of 1e9 parameters is assumed."""
+    def of(cls, fields: Mapping[str, Any], model: str = "") -> ModelSize:
+        """From config fields, or the catalogue's facts; without any, a model of 1e9 parameters is assumed.
+
+        Args:
+            fields: as far as they are known.
+            model: a recipe's word for it.
+        """
         if "file_bytes" in fields:
             # A GGUF file has four and a half bits per weight or more.
             return cls(_unknown(int(fields["file_bytes"] * 8 / 4.5)))
-        return cls(shape_of_config(fields) or _unknown(1_000_000_000))
+        if shape := shape_of_config(fields):
+            return cls(shape)
+        known, name = shipped(), model.removeprefix("random:")
+        return (cls.of_entry(known[name]) if name in known else None) or cls(_unknown(1_000_000_000))
 
     @classmethod
     def of_entry(cls, entry: Entry) -> ModelSize | None:

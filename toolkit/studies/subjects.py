@@ -14,6 +14,7 @@ from toolkit.models.catalogue.entry import Entry
 from toolkit.models.catalogue.selection import parameter_count
 from toolkit.recipes.estimate import ModelSize, conversion_estimate, peak_bytes
 from toolkit.registry import did_you_mean
+from toolkit.sources.demo_wheel import DEMO
 from toolkit.studies.request import StudyRequest
 from toolkit.studies.study import Study, Subject
 
@@ -84,6 +85,8 @@ def _meant(word: str, known: Catalogue, study: Study) -> Iterable[Subject]:
     name = word.removeprefix("random:")
     if name in known:
         return [of_entry(known[name])]
+    if word == DEMO.model_name:
+        return [Subject(DEMO.hub_id)]
     if _is_place(word):
         return [Subject(_absolute(word))]
     groups = sorted({group for entry in real for group in entry.groups})

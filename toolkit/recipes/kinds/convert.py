@@ -94,7 +94,7 @@ def _step(one: matrix.Conversion, planning: Planning) -> Step:
         code=tools["code"],
         alike=alike,
     )
-    size = ModelSize.of(fingerprints.config_fields(one.model, folder, workspace))
+    size = ModelSize.of(fingerprints.config_fields(one.model, folder, workspace), one.model.id)
     estimate = planning.history.corrected(conversion_estimate(size, request), alike)
     limit = None if limits.memory_gb is None else int(limits.memory_gb * 1e9)
     resources = Resources(

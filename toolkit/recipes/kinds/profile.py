@@ -106,7 +106,8 @@ def _step(run: matrix.ProfileRun, conversion: Step, planning: Planning, *, overl
     key = UNKNOWN if conversion.key == UNKNOWN else fingerprints.digest(identity)
     alike = ("profile", conversion.title, run.label)
     size = ModelSize.of(
-        fingerprints.config_fields(run.conversion.model, planning.loaded.folder, planning.workspace)
+        fingerprints.config_fields(run.conversion.model, planning.loaded.folder, planning.workspace),
+        run.conversion.model.id,
     )
     guess = profile_estimate(size, run.conversion.request, run.request)
     return Step(

@@ -17,7 +17,7 @@ from toolkit.studies.study import Study, Subject
 from toolkit.studies.template import evaluated
 
 _ACCURACY = "mean accuracy"
-_SIZE, _SPEED = "artifact, MB (log)", "tokens decoded per second"
+_SIZE, _SPEED, _ENERGY = "artifact, MB (log)", "tokens decoded per second", "joules per generated token (log)"
 _GROUPS = ("commonsense", "problem solving", "mathematics", OVERALL)
 
 
@@ -70,28 +70,36 @@ def _template(request: StudyRequest, subjects: Sequence[Subject]) -> Mapping[str
     return evaluated(request, subjects, {"tasks": "survey"}, timed=True)
 
 
-def speeds(data: StudyData) -> dict[tuple[str, str], float]:
-    """Tokens decoded per second by artifact and device's serial."""
+def medians(data: StudyData, name: str) -> dict[tuple[str, str], float]:
+    """A measured number by artifact and device's serial."""
     return {
-        (point.artifact.sha256, point.device.serial): 1e3 / point.numbers["decode_ms"].median
+        (point.artifact.sha256, point.device.serial): point.numbers[name].median
         for point in data.points
-        if "decode_ms" in point.numbers
+        if name in point.numbers
     }
 
 
+def speeds(data: StudyData) -> dict[tuple[str, str], float]:
+    """Tokens decoded per second by artifact and device's serial."""
+    return {where: 1e3 / milliseconds for where, milliseconds in medians(data, "decode_ms").items()}
+
+
 def _figures(data: StudyData) -> list[StudyFigure]:
-    fast = speeds(data)
+    fast, joules = speeds(data), medians(data, "decode_joules")
     panels = []
     for place, some in by_place(scored(data)):
         charts = [_chart("Accuracy against size", _SIZE, by_size(some), log=True)]
         if rows := by_speed(some, fast):
             charts.append(_chart("Accuracy against speed", _SPEED, rows, log=False))
+        if rows := by_energy(some, joules):
+            charts.append(_chart("Accuracy against energy", _ENERGY, rows, log=True))
+        if rows := by_date(some):
+            charts.append(_dates("Accuracy by date", _ACCURACY, rows))
         panels.append(Panel(place, f"Mean of {_tasks(some)}.", charts))
     text = (
-        "Each point is an artifact; those on the line are beaten by no other in accuracy and size, or in "
-        "accuracy and speed. Accuracy is the mean of the survey's two first groups where all of their tasks "
-        "were asked, else of the tasks that were. The published panel has the authors' scores of the "
-        "original weights."
+        "Each point is an artifact; those on the line are beaten by no other in accuracy and size, speed or "
+        "energy. Accuracy is the mean of the survey's two first groups where all of their tasks were asked, "
+        "else of the tasks that were. The published panel has the authors' scores of the original weights."
     )
     return [StudyFigure("capability", "What models know", text, [*panels, _published_panel(data)])]
 
@@ -99,6 +107,11 @@ def _figures(data: StudyData) -> list[StudyFigure]:
 def _chart(title: str, x: str, rows: list[Row], *, log: bool) -> Chart:
     columns = {"label": "model", "x": x, "y": _ACCURACY, "front": "on the front"}
     return Chart(title, "front", {"x": x, "y": _ACCURACY, "log": log}, rows, columns)
+
+
+def _dates(title: str, y: str, rows: list[Row]) -> Chart:
+    columns = {"label": "model", "series": "family", "x": "released", "y": y}
+    return Chart(title, "dates", {"x": "released", "y": y}, rows, columns)
 
 
 def by_size(found: Sequence[Scored]) -> list[Row]:
@@ -110,6 +123,21 @@ def by_speed(found: Sequence[Scored], fast: Mapping[tuple[str, str], float]) -> 
     """Rows of the chart of accuracy against speed, of what was profiled where it answered."""
     known = [(one, fast.get((one.evaluation.artifact_sha256 or "", one.evaluation.place))) for one in found]
     return _rows([(one, speed) for one, speed in known if speed is not None], -1)
+
+
+def by_energy(found: Sequence[Scored], joules: Mapping[tuple[str, str], float]) -> list[Row]:
+    """Rows of the chart of accuracy against the energy of a generated token, where that was measured."""
+    known = [(one, joules.get((one.evaluation.artifact_sha256 or "", one.evaluation.place))) for one in found]
+    return _rows([(one, energy) for one, energy in known if energy is not None and energy > 0], 1)
+
+
+def by_date(found: Sequence[Scored]) -> list[Row]:
+    """Rows of the chart over the month in which a model came out, of those in the catalogue."""
+    return [
+        {"label": one.label, "series": one.entry.family, "x": one.entry.released, "y": mean}
+        for one in found
+        if one.entry and one.entry.released and (mean := one.means().get(OVERALL)) is not None
+    ]
 
 
 def _rows(found: Sequence[tuple[Scored, float]], sign: int) -> list[Row]:
@@ -142,8 +170,7 @@ def _published_panel(data: StudyData) -> Panel:
             for entry in data.catalogue.values()
             if entry.released and entry.accuracy and (value := getattr(entry.accuracy, name)) is not None
         ]
-        columns = {"label": "model", "series": "family", "x": "released", "y": "accuracy"}
-        charts.append(Chart(title, "dates", {"x": "released", "y": "accuracy"}, rows, columns))
+        charts.append(_dates(title, "accuracy", rows))
     source = "Lu et al., arXiv 2409.15790, Fig. 5, from the authors' leaderboard: 5 shots."
     return Panel("The original weights, as published", source, charts, published=True)
 
