@@ -18,8 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from toolkit.errors import UsageError
 
 Text = Annotated[str, Field(min_length=1, strict=True)]
-Count = Annotated[int, Field(ge=1, strict=True)]
-CountOrZero = Annotated[int, Field(ge=0, strict=True)]
+# What a runner and a database hold.
+_INT64_END = 2**63
+Count = Annotated[int, Field(ge=1, lt=_INT64_END, strict=True)]
+CountOrZero = Annotated[int, Field(ge=0, lt=_INT64_END, strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
 
 

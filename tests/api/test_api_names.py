@@ -94,6 +94,7 @@ def test_profiling_walks_the_same_path(monkeypatch: pytest.MonkeyPatch, tmp_path
 
     monkeypatch.setattr("toolkit.artifact.Artifact.load", lambda path: path)
     monkeypatch.setattr(api, "profile_on_each", stop)
+    monkeypatch.setattr("toolkit.api.measuring.profile_on_each", stop)
     done = CliRunner().invoke(app, ["profile", str(tmp_path), "-d", "local", "--threads", "3"])
     assert isinstance(done.exception, Stopped)
     with pytest.raises(Stopped):

@@ -11,20 +11,36 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from measured_runs import add_measured
 from stored_runs import MANIFEST, stored_run
 from typer.testing import CliRunner
 
+from toolkit.analysis.scores import Paired, ScorePlace, ScoreRanking
+from toolkit.analysis.statistics import Interval
 from toolkit.artifact import MANIFEST as MANIFEST_FILE
-from toolkit.cli import devices, estimate, recipe_text
+from toolkit.autotune.candidates import Candidate
+from toolkit.autotune.search import Measured
+from toolkit.autotune.tuning import Tuned
+from toolkit.care.finding import Finding
+from toolkit.care.watching import Watched
+from toolkit.cli import autotune, compare, device_watch, devices, doctor, estimate, recipe_text
 from toolkit.cli.main import app
-from toolkit.devices.base import DeviceInfo
+from toolkit.cli.results import scores
+from toolkit.devices.base import DeviceInfo, Readings
 from toolkit.estimate.estimate import Estimate, Memory, StateBytes
 from toolkit.export.estimate import EstimatedConversion
+from toolkit.export.request import ConvertRequest
+from toolkit.recipes.batch import Summary
+from toolkit.recipes.plan import Plan
+from toolkit.recipes.steps import Estimate as StepEstimate
+from toolkit.recipes.steps import Step
 from toolkit.report import BatchStatus, BatchStep
 from toolkit.store import open_store
+from toolkit.store.rows import Evaluation, Score
 from toolkit.store.tags import tag_runs
 
 KEPT = Path(__file__).with_name("terminals")
@@ -188,6 +204,125 @@ def estimated(folder: Path) -> None:
     )
 
 
+def results_regress(folder: Path) -> None:
+    url = f"sqlite:///{folder / 'regress.db'}"
+    with open_store(url) as store:
+        for number in range(6):
+            add_measured(store, f"c{number}b2c3d4e5f60718", decode=57.9, created_unix_ns=number * HOUR_NS)
+        tag_runs(store, "main", [f"c{number}b2c3d4e5f60718" for number in range(3)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLM_STORE_URL", url)
+        slm("results", "regress", "--baseline", "main")
+
+
+def results_scores(folder: Path) -> None:
+    def place(name: str, value: float, paired: Paired | None) -> ScorePlace:
+        made = Evaluation(
+            id=name, created_unix_ns=1, toolkit_version="0.1.0", name=name, model=name,
+            artifact_sha256="a" * 64,
+            backend="onnxruntime", quantization="8da4w g32 hqq", size_bytes=92_000_000, place="SM-S921B",
+            place_identity="1", item_limit=None, seed=1234, truncated=False, versions={},
+        )  # fmt: skip
+        score = Score(
+            task="arc_easy", version="1", shots=0, metric="acc", filter="none", value=value, stderr=0.0101,
+            n=2376, higher_is_better=True, items_sha256="b" * 64,
+        )  # fmt: skip
+        return ScorePlace(made, score, paired)
+
+    compared = Paired(items=2376, difference=-0.0312, interval=Interval(-0.0501, -0.0123), p_value=0.00123)
+    best = place("SmolLM2-1.7B-Instruct-onnxruntime-mobile-8bit", 0.5912, None)
+    other = place("SmolLM2-135M-Instruct-onnxruntime-8da4w", 0.56, compared)
+    scores.print_rankings([ScoreRanking("arc_easy", 0, "acc", (best, other))])
+
+
+def compare_two(folder: Path) -> None:
+    both: Any = tuple(
+        SimpleNamespace(
+            name=f"SmolLM2-135M-Instruct-onnxruntime-{quant}", manifest=SimpleNamespace(sha256=letter * 64)
+        )
+        for letter, quant in (("a", "8da4w"), ("b", "mobile-8bit"))
+    )
+    rows = [
+        {
+            "figure": "decode", "unit": "tok/s", "a": 57.93, "b": 41.2, "change": -0.289,
+            "interval": [-0.301, -0.271], "noise": 0.007, "verdict": "worse",
+        },
+        {"figure": "size", "unit": "MB", "a": 92.0, "b": 139.6, "change": 0.517},
+        {"figure": "mean KL", "unit": "nats", "a": 0.0912, "b": None},
+    ]  # fmt: skip
+    compare._print(both, rows)
+
+
+def autotuned(folder: Path) -> None:
+    def built(size_mb: float, loss: float, **asked: Any) -> Measured:
+        request = ConvertRequest.of(model="SmolLM2-135M-Instruct", **asked)
+        found = Candidate(request, int(size_mb * 1e6), loss)
+        return Measured(found, Path("artifacts/x"), int(size_mb * 1e6), loss, 1 + loss, 57.9)
+
+    rows = [
+        built(80.5, 0.1412, quant="8da4w", group_size=16, algorithm="gptq", eight_bit="value,down"),
+        built(88.2, 0.0551, quant="mobile-4bit"),
+    ]
+    autotune._print(Tuned(164, 40, rows, (("4w g256", "the runner was killed (signal 9)"),), rows[1:]))
+
+
+def doctor_says(folder: Path) -> None:
+    said = (
+        Finding("host", "adb", "ok", "version 35.0.2 at /usr/lib/android-sdk/platform-tools/adb"),
+        Finding("host", "compiler for arm64-v8a", "warn", "none found", "apt-get install g++-aarch64-linux-gnu"),  # noqa: E501
+        Finding(
+            "R5CT10ABCDE", "space", "fail", "0.1 GB free in /data/local/tmp, where the artifact takes 1.2 GB",
+            "Make room, or clean up: slm devices clean --device R5CT10ABCDE",
+        ),
+    )  # fmt: skip
+    doctor._print(list(said))
+
+
+def devices_watch(folder: Path) -> None:
+    readings = Readings(
+        unix_ns=0, thermal_status=2, hottest_cpu_celsius=71.4, battery_percent=64, charging=True
+    )
+    long_serial = "adb-R5CT10ABCDE-x7Q9Lm._adb-tls-connect._tcp"
+    busy = "slm profile artifacts/SmolLM2-135M-Instruct-onnxruntime-mobile-4bit --device all"
+    seen = [
+        Watched("local", None, "device", readings=Readings(unix_ns=0, hottest_cpu_celsius=40.0)),
+        Watched(long_serial, "left shelf, slot 3", "device", None, "process 4711", busy, readings),
+        Watched("192.168.100.217:5555", None, "unauthorized", "Unlock the phone and allow USB debugging."),
+    ]
+    # The first line is the time.
+    for line in device_watch._table(seen)[1:]:
+        print(line.plain)
+
+
+def recipe_plan(folder: Path) -> None:
+    title = "HuggingFaceTB/SmolLM2-135M-Instruct onnxruntime 8da4w g32 hqq"
+    takes = StepEstimate(seconds=83, disk_bytes=92_000_000, ram_bytes=1_400_000_000)
+    works: Any = [SimpleNamespace(kind=kind) for kind in ("convert", "profile")]
+    steps = (
+        Step("a", f"convert {title}", works[0], "to do", estimate=takes),
+        Step("b", f"profile {title}, pp512 tg128 on 127.0.0.1:40123", works[1], "unknown", estimate=takes),
+    )
+    recipe_text.print_plan(Plan(recipe=None, steps=steps), None)  # type: ignore[arg-type]
+
+
+def recipe_summary(folder: Path) -> None:
+    place: Any = SimpleNamespace(
+        batch=lambda name: Path("/home/user/.local/share/slm-toolkit/recipes/batches") / name
+    )
+    made = Summary(
+        batch="two-backends-20261129-170001", done=7, already=4, runs=("a", "b"), failed=(("x", "y"),)
+    )
+    recipe_text.print_summary(made, BatchStatus(name="two-backends", steps=()), place)
+
+
+def study_list(folder: Path) -> None:
+    slm("study", "list")
+
+
+def study_show(folder: Path) -> None:
+    slm("study", "show", "latency-overview")
+
+
 SHOWN: Mapping[str, Callable[[Path], None]] = {
     shown.__name__: shown
     for shown in (
@@ -202,6 +337,16 @@ SHOWN: Mapping[str, Callable[[Path], None]] = {
         devices_list,
         recipe_status,
         estimated,
+        results_regress,
+        results_scores,
+        compare_two,
+        autotuned,
+        doctor_says,
+        devices_watch,
+        recipe_plan,
+        recipe_summary,
+        study_list,
+        study_show,
     )
 }
 

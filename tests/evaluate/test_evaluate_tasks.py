@@ -285,7 +285,7 @@ def test_scores_of_two_artifacts_are_ranked_item_by_item(
         shown = CliRunner().invoke(app, ["results", *command])
         assert shown.exit_code == 0, shown.output
         assert "own_choice, 0 shots: acc, n = 12" in shown.stdout
-        assert "against the best" in shown.stdout
+        assert "vs best" in shown.stdout
         assert onnx.name in shown.stdout and quantized.name in shown.stdout
     # Options that a ranking of scores cannot heed are refused, not ignored.
     refused = CliRunner().invoke(app, ["results", "compare", "--figure", "own_choice", "--device", "local"])

@@ -89,13 +89,16 @@ def slm(settings: Settings) -> Iterator[SlmProcess]:
     }
 
     def start(
-        *arguments: object, stdin: int | IO[str] = subprocess.DEVNULL, **more: str
+        *arguments: object,
+        stdin: int | IO[str] = subprocess.DEVNULL,
+        stderr: int | IO[str] = subprocess.PIPE,
+        **more: str,
     ) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, "-m", "toolkit.cli.main", *map(str, arguments)],
             stdin=stdin,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             text=True,
             env={**os.environ, **environ, **more},
         )

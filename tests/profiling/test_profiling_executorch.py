@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from runs import SMALL_FLAGS
 from slm_process import SlmProcess
 
 from toolkit.artifact import Artifact
+from toolkit.chat.loaded_model import load_model
+from toolkit.chat.request import GenerateRequest
+from toolkit.devices.discovery import open_device
 from toolkit.devices.virtual.fleet import VirtualPhone
 from toolkit.errors import ArtifactCorrupt, RunnerFailed
 from toolkit.settings import Settings
@@ -44,6 +48,29 @@ def test_host_and_phone_stand_side_by_side(
         (engine, emulated, "ok") for engine in ("executorch", "onnxruntime") for emulated in (False, True)
     }
     assert len(json.loads(out)) == 4
+
+
+def test_a_chat_on_a_phone_goes_on_where_it_was(
+    slm: SlmProcess, phone: VirtualPhone, llama: Artifact, settings: Settings, tmp_path: Path
+) -> None:
+    reference = llama.manifest.greedy_reference
+    assert reference is not None
+    prompt, expected = list(reference.prompt_ids), list(reference.token_ids)
+    with load_model(open_device(phone.serial, settings), llama, settings) as model:
+        for count in (4, len(expected)):
+            asked = GenerateRequest(max_tokens=count)
+            assert model.answer(prompt, asked, on_text=lambda piece: None).token_ids == expected[:count]
+    chatty = shutil.copytree(llama.path, tmp_path / "chatty")
+    (chatty / "chat_template.jinja").write_text("{% for one in messages %}{{ one['content'] }}{% endfor %}")
+    lines = tmp_path / "lines"
+    lines.write_text(f"one\ntwo\n/save {tmp_path}/talk.json\n")
+    with lines.open() as stdin:
+        process = slm("chat", chatty, "-d", phone.serial, "-n", "5", stdin=stdin)
+        _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    talk = json.loads((tmp_path / "talk.json").read_text())
+    assert [one["role"] for one in talk] == ["user", "assistant"] * 2
+    assert " kept)" in err
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import openai
 import pytest
@@ -28,24 +29,27 @@ Serve = Callable[..., "openai.OpenAI"]
 
 
 @pytest.fixture
-def serve(slm: SlmProcess, artifact: Artifact) -> Iterator[Serve]:
+def serve(slm: SlmProcess, artifact: Artifact, tmp_path: Path) -> Iterator[Serve]:
     """Starts servers and gives a client of each; they end with the test, by the signal of Ctrl-C."""
     started: list[subprocess.Popen[str]] = []
+    # A file: nobody reads a pipe while the server runs, and a full one would hold it up.
+    with (tmp_path / "errors").open("w+") as errors:
 
-    def start(device: str, *more: str) -> openai.OpenAI:
-        process = slm("serve", artifact.path, "-d", device, "--port", "0", *more)
-        started.append(process)
-        assert process.stdout is not None
-        address = process.stdout.readline().split()
-        assert address[1:] == ["model", artifact.name]
-        return openai.OpenAI(base_url=address[0], api_key="none", max_retries=0, timeout=120)
+        def start(device: str, *more: str) -> openai.OpenAI:
+            process = slm("serve", artifact.path, "-d", device, "--port", "0", *more, stderr=errors)
+            started.append(process)
+            assert process.stdout is not None
+            address = process.stdout.readline().split()
+            assert address[1:] == ["model", artifact.name]
+            return openai.OpenAI(base_url=address[0], api_key="none", max_retries=0, timeout=120)
 
-    yield start
-    for process in started:
-        process.send_signal(2)
-        _, err = process.communicate(timeout=60)
-        assert process.returncode == 0, err
-        assert "Traceback" not in err
+        yield start
+        for process in started:
+            process.send_signal(2)
+            process.communicate(timeout=60)
+            err = (tmp_path / "errors").read_text()
+            assert process.returncode == 0, err
+            assert "Traceback" not in err
 
 
 def words(tokens: list[int]) -> str:

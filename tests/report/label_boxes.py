@@ -7,7 +7,7 @@ from chromium import Browser
 # A letter's box is a little larger than the letter.
 _SLACK_PIXELS = 1.5
 
-_PROBLEMS = """
+_PROBLEMS = r"""
 const slack = arguments[0], problems = [];
 const seen = (text) => text.textContent.trim() && getComputedStyle(text).opacity !== "0" && getComputedStyle(text).visibility !== "hidden";
 for (const svg of document.querySelectorAll(".drawing svg")) {
@@ -15,6 +15,7 @@ for (const svg of document.querySelectorAll(".drawing svg")) {
   const where = svg.closest("section, figure")?.id + " " + svg.closest(".chart")?.querySelector("h4, h5")?.textContent;
   const texts = [...svg.querySelectorAll("text")].filter(seen).map((text) => [text.textContent, text.getBoundingClientRect()]);
   for (const [text, box] of texts) {
+    if (text.endsWith("\u2026") && !arguments[1]) problems.push(`${where}: '${text}' is cut`);
     if (box.left < frame.left - slack || box.right > frame.right + slack || box.top < frame.top - slack || box.bottom > frame.bottom + slack) {
       problems.push(`${where}: '${text}' leaves the chart`);
     }
@@ -37,7 +38,12 @@ return problems.slice(0, 20);
 """  # noqa: E501
 
 
-def label_problems(browser: Browser) -> list[str]:
-    """Texts of charts that meet each other or leave their chart; the charts must have been drawn."""
-    found: list[str] = browser.script(_PROBLEMS, _SLACK_PIXELS)
+def label_problems(browser: Browser, *, endless_names: bool = False) -> list[str]:
+    """Texts of charts that meet each other, leave their chart or are cut; the charts must have been drawn.
+
+    Args:
+        browser: with the page.
+        endless_names: names are too long for any chart, so that they may end in dots.
+    """
+    found: list[str] = browser.script(_PROBLEMS, _SLACK_PIXELS, endless_names)
     return found

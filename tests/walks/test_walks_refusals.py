@@ -273,6 +273,11 @@ DEVICES = {
         "model",
         does("generate artifact --device local --prompt w5 --max-tokens 2", when="--prompt.*--messages"),
     ),
+    "a seed beyond 64 bits": Refusal(
+        "generate artifact --device local --prompt w5 --seed 9223372036854775808",
+        "seed",
+        does("generate artifact --device local --prompt w5 --max-tokens 2 --seed 3", when="another value"),
+    ),
     "a conversation that is none": Refusal(
         "generate artifact --device local --messages object.json",
         "object.json",

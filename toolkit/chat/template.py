@@ -14,7 +14,7 @@ from toolkit.errors import NotAnArtifact, UsageError
 _TOKENIZER_CONFIG = "tokenizer_config.json"
 _SPECIAL_TOKENS_MAP = "special_tokens_map.json"
 _ONLY_TEMPLATE = "chat_template.jinja"
-_AS_IT_IS = "Pass --no-chat with --prompt to send the text as it is."
+_AS_IT_IS = "Send a text as it is: slm generate --no-chat --prompt TEXT."
 
 
 def render_chat(artifact: Artifact, prompt: str | Sequence[Message], *, system: str | None = None) -> str:

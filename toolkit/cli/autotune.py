@@ -71,24 +71,39 @@ def autotune(
 
 
 def _print(found: Tuned) -> None:
-    print(
+    from toolkit.cli.tables import Column, line_width, print_folded, print_table
+
+    width = line_width()
+    print_folded(
         f"{found.considered} candidates, {found.small_enough} of them small enough, "
-        f"{len(found.measured)} built and measured, {len(found.front)} on the front"
+        f"{len(found.measured)} built and measured, {len(found.front)} on the front",
+        width=width,
+        indent="  ",
     )
-    numbers = {id(one): number for number, one in enumerate(found.front, start=1)}
-    timed = any(one.tokens_per_second is not None for one in found.measured)
-    width = max(len(one.candidate.label) for one in found.measured)
-    print(f"      {'quantization'.ljust(width)}      MB  mean KL  perplexity{'   tok/s' if timed else ''}")
-    for one in found.measured:
-        number = numbers.get(id(one))
-        speed = f"{one.tokens_per_second:8.1f}" if one.tokens_per_second is not None else ""
-        place = "" if number is None else str(number)
-        print(
-            f"{place:>4}  {one.candidate.label.ljust(width)}  {one.size_bytes / 1e6:6.1f}"
-            f"  {one.loss:7.4f}  {100 * (one.perplexity_ratio - 1):+9.2f}%{speed}"
-        )
+    numbers = {id(one): str(number) for number, one in enumerate(found.front, start=1)}
+    columns = [
+        Column("", numeric=True),
+        Column("quantization", least=20),
+        Column("MB", numeric=True),
+        Column("mean KL", numeric=True),
+        Column("perplexity", numeric=True),
+    ]
+    if any(one.tokens_per_second is not None for one in found.measured):
+        columns.append(Column("tok/s", numeric=True))
+    rows = [
+        (
+            numbers.get(id(one), ""),
+            one.candidate.label,
+            f"{one.size_bytes / 1e6:.1f}",
+            f"{one.loss:.4f}",
+            f"{one.perplexity_ratio - 1:+.2%}",
+            "-" if one.tokens_per_second is None else f"{one.tokens_per_second:.1f}",
+        )[: len(columns)]
+        for one in found.measured
+    ]
+    print_table(columns, rows, width=width)
     for label, error in found.failed:
-        print(f"failed: {label}: {error}")
+        print_folded(f"failed: {label}: {error}", width=width, indent="  ")
 
 
 def _plain(found: Tuned) -> dict[str, Any]:

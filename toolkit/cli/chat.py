@@ -94,6 +94,10 @@ def _talk(dialogue: Dialogue, model: KeptModel, request: GenerateRequest) -> Non
                     return
             elif line:
                 _answer(line, dialogue, model, request)
+        except KeyboardInterrupt:
+            # Whatever was under way; the chat goes on.
+            write_text("\n")
+            say("stopped")
         except ToolkitError as error:
             # A script is told by the exit code, a person goes on.
             if not by_hand:
@@ -102,13 +106,8 @@ def _talk(dialogue: Dialogue, model: KeptModel, request: GenerateRequest) -> Non
 
 
 def _answer(line: str, dialogue: Dialogue, model: KeptModel, request: GenerateRequest) -> None:
-    try:
-        with model.use() as loaded:
-            generated = dialogue.ask(loaded, line, request, on_text=write_text)
-    except KeyboardInterrupt:
-        write_text("\n")
-        say("stopped")
-        return
+    with model.use() as loaded:
+        generated = dialogue.ask(loaded, line, request, on_text=write_text)
     write_text("\n")
     full = len(generated.prompt_ids) + len(generated.token_ids) >= loaded.context_length
     remark(
@@ -117,18 +116,18 @@ def _answer(line: str, dialogue: Dialogue, model: KeptModel, request: GenerateRe
 
 
 def _next_line(by_hand: bool) -> str | None:
-    """The next line without its end; None at the end of the input."""
+    """The next line without its end; None at the end of the input, and at the second Ctrl-C."""
     if not by_hand:
         line = sys.stdin.readline()
         return line.strip() if line else None
-    for _ in range(2):
+    try:
         try:
             return input("> ").strip()
-        except EOFError:
-            return None
         except KeyboardInterrupt:
             say("\n/quit ends; so does Ctrl-C once more.")
-    return None
+            return input("> ").strip()
+    except (EOFError, KeyboardInterrupt):
+        return None
 
 
 def _save(dialogue: Dialogue, file: Path) -> None:

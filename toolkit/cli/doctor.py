@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,12 +92,17 @@ def _look_at(serial: str, artifact: Artifact | None, settings: Settings) -> list
 
 
 def _print(findings: list[Finding]) -> None:
-    subject = None
-    width = max(len(finding.check) for finding in findings)
-    for finding in findings:
-        if finding.subject != subject:
-            print(f"{'' if subject is None else chr(10)}{finding.subject}")
-            subject = finding.subject
-        print(f"  {finding.level:<4}  {finding.check:<{width}}  {finding.found}")
-        if finding.next_step:
-            print(f"        {'':<{width}}  next: {finding.next_step}")
+    from toolkit.cli.tables import Column, line_width, print_table
+
+    width = line_width()
+    longest = max(len(finding.check) for finding in findings)
+    # The empty column indents; numbers are not folded, nor are the names of checks.
+    columns = (Column(""), Column("level"), Column("check", numeric=True), Column("found", least=24))
+    for number, (subject, found) in enumerate(groupby(findings, lambda finding: finding.subject)):
+        print(f"{chr(10) if number else ''}{subject}")
+        rows = []
+        for finding in found:
+            rows.append(("", f"{finding.level:<4}", f"{finding.check:<{longest}}", finding.found))
+            if finding.next_step:
+                rows.append(("", "", "", f"next: {finding.next_step}"))
+        print_table(columns, rows, width=width, header=False)

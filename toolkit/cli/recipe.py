@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
 
 import typer
-from typer.core import TyperCommand
 
+from toolkit.cli.recipe_again import AGAIN, WithAgain, measured_again
 from toolkit.cli.recipe_options import (
     ExecutorFlag,
     JobsFlag,
@@ -28,34 +27,11 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-_EVERYTHING = "all"
-
 _RECIPE = typer.Argument(
     help="Recipe file, or the name of one that comes with the toolkit or was run before.",
     metavar="RECIPE",
     show_default=False,
 )
-_AGAIN = typer.Option(
-    None,
-    "--again",
-    metavar="[KIND]",
-    help="Measure again what was measured before: all kinds of steps that measure, or one, e.g. profile.",
-)
-
-
-class _WithAgain(TyperCommand):
-    """A command whose --again may be given without a value, wherever it stands."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Give a bare --again its value."""
-        from toolkit.recipes.step_kinds import STEP_KINDS
-
-        given = list(args)
-        for index, word in enumerate(args):
-            following = args[index + 1] if index + 1 < len(args) else None
-            if word == "--again" and following not in STEP_KINDS:
-                given[index] = f"--again={_EVERYTHING}"
-        return super().parse_args(ctx, given)
 
 
 @app.command("list")
@@ -67,13 +43,15 @@ def list_recipes(as_json: JsonFlag = False) -> None:
       slm recipe list
     """  # noqa: D301
     from toolkit.cli.recipe_text import shipped_recipes
+    from toolkit.cli.tables import line_width, print_folded
 
     found = [{"path": str(path), "about": about} for path, about in shipped_recipes()]
     if as_json:
         print(json.dumps(found, indent=2))
         return
     for one in found:
-        print(f"{one['path']}\n    {one['about']}")
+        print(one["path"])
+        print_folded(f"    {one['about']}", width=line_width(), indent="    ")
 
 
 @app.command()
@@ -130,10 +108,10 @@ def validate(
         raise typer.Exit(RecipeError.exit_code)
 
 
-@app.command(cls=_WithAgain)
+@app.command(cls=WithAgain)
 def plan(
     recipe: str = _RECIPE,
-    again: str | None = _AGAIN,
+    again: str | None = AGAIN,
     workspace: WorkspaceFlag = None,
     share: ShareFlag = None,
     as_json: JsonFlag = False,
@@ -153,14 +131,14 @@ def plan(
 
     settings = Settings.from_environment()
     place = workspace_of(workspace, settings, share)
-    made = make_plan(load_recipe(recipe_file(recipe, place)), place, settings, again=_kinds(again))
+    made = make_plan(load_recipe(recipe_file(recipe, place)), place, settings, again=measured_again(again))
     if as_json:
         print(json.dumps(plan_data(made, place), indent=2))
     else:
         print_plan(made, place)
 
 
-@app.command(cls=_WithAgain)
+@app.command(cls=WithAgain)
 def run(
     recipe: str = _RECIPE,
     executor: ExecutorFlag = "local",
@@ -170,7 +148,7 @@ def run(
     ),
     limit: LimitFlag = None,
     keep_going: bool = typer.Option(False, "--keep-going", "-k", help="Go on after a failed step."),
-    again: str | None = _AGAIN,
+    again: str | None = AGAIN,
     refetch: bool = typer.Option(False, "--refetch", help="Take hub models as they are today."),
     workspace: WorkspaceFlag = None,
     share: ShareFlag = None,
@@ -214,7 +192,7 @@ def run(
             choice=choice,
             listener=narrator,
             refetch=refetch,
-            again=_kinds(again),
+            again=measured_again(again),
         )
     except KeyboardInterrupt:
         narrator.interrupted()
@@ -278,25 +256,3 @@ def resources() -> None:
 
     usable = [one.serial for one in list_devices(Settings.from_environment()) if one.state == "device"]
     print(json.dumps(node_resources(usable)))
-
-
-def _kinds(again: str | None) -> tuple[str, ...]:
-    """The kinds that --again means.
-
-    Raises:
-        UsageError: a kind whose steps come out the same however often they are done.
-    """
-    from toolkit.errors import UsageError
-    from toolkit.recipes.step_kinds import measuring_kinds
-
-    measuring = tuple(measuring_kinds())
-    if again is None:
-        return ()
-    if again == _EVERYTHING:
-        return measuring
-    if again not in measuring:
-        raise UsageError(
-            f"--again {again}: steps of this kind measure nothing, they come out the same again",
-            next_step=f"Use --again, or one of {', '.join(measuring)}. What is deleted is made again.",
-        )
-    return (again,)

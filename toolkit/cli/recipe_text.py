@@ -72,12 +72,14 @@ def print_plan(plan: Plan, workspace: Workspace) -> None:
     disk = sum(step.estimate.disk_bytes for step in to_do)
     ram = max((step.estimate.ram_bytes for step in to_do), default=0)
     done = len(plan.steps) - len(to_do)
-    print(
+    said = [
         f"{len(plan.steps)} steps, {done} done before. The others: about {duration(seconds)} one after the "
         f"other, {_size(disk)} of disk, up to {_size(ram)} of memory at once."
-    )
+    ]
     if any(step.state == "unknown" for step in plan.steps):
-        print("Steps in state unknown: whether they are done shows when their model has been fetched.")
+        said.append("Steps in state unknown: whether they are done shows when their model has been fetched.")
+    for sentence in said:
+        print_folded(sentence, width=line_width(), indent="  ")
 
 
 class Narrator:
@@ -137,14 +139,18 @@ def print_summary(summary: Summary, status: BatchStatus, workspace: Workspace) -
     text = f"{status.name}: {summary.done} steps done now, {summary.already} done before"
     text += f", {len(summary.failed)} failed" if summary.failed else ""
     text += f", {summary.left} not run" if summary.left else ""
-    print(f"{text}.")
+    said = [f"{text}."]
     before = [step.ended_unix_ns for step in status.steps if step.run_id and step.state == "cached"]
     if summary.runs:
-        print(f"Measured now: {len(summary.runs)} runs, slm results list --batch {summary.batch}")
+        said.append(f"Measured now: {len(summary.runs)} runs, slm results list --batch {summary.batch}")
     elif before and not summary.failed:
         newest = _ago(max(one or 0 for one in before) or None) or "at some time"
-        print(f"Nothing was measured now; the newest run was made {newest}. Measure again with --again.")
-    print(f"Results: slm results list --recipe {status.name}; files: {workspace.batch(status.name)}")
+        said.append(
+            f"Nothing was measured now; the newest run was made {newest}. Measure again with --again."
+        )
+    said.append(f"Results: slm results list --recipe {status.name}; files: {workspace.batch(status.name)}")
+    for sentence in said:
+        print_folded(sentence, width=line_width(), indent="  ")
 
 
 def print_junit(status: BatchStatus) -> None:

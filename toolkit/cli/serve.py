@@ -65,6 +65,8 @@ def serve(
 
     hosts = ["127.0.0.1", "localhost", "[::1]"] if host in _LOOPBACK else ["*"]
     try:
-        run_server(loaded, load, request, host=host, port=port, hosts=hosts, most_waiting=queue, ready=ready)
+        run_server(
+            loaded, load, request, host=host, port=port, hosts=hosts, maximum_waiting=queue, ready=ready
+        )
     except KeyboardInterrupt:
         print("ended", file=sys.stderr)

@@ -75,20 +75,22 @@ def show(study: StudyName) -> None:
     Examples:
       slm study show latency-overview
     """  # noqa: D301
+    from toolkit.cli.tables import line_width, print_facts
     from toolkit.studies.protocols import PROTOCOLS
     from toolkit.studies.study import STUDIES
 
     found = STUDIES.get(study)
-    print(f"{found.title}: {found.question}")
+    facts = [("study", f"{found.title}: {found.question}")]
     if found.survey:
-        print(f"redoes    {found.survey} of the survey, arXiv 2409.15790")
-    print(f"models    {found.models}; others with --models")
-    print(f"protocol  {found.protocol}: {PROTOCOLS[found.protocol].about}")
-    print(f"quant     {', '.join(found.quant)}")
-    print(f"devices   {found.fewest_devices} or more")
-    for name, protocol in PROTOCOLS.items():
-        if name != found.protocol:
-            print(f"or        --protocol {name}: {protocol.about}")
+        facts.append(("redoes", f"{found.survey} of the survey, arXiv 2409.15790"))
+    facts += [
+        ("models", f"{found.models}; others with --models"),
+        ("protocol", f"{found.protocol}: {PROTOCOLS[found.protocol].about}"),
+    ]
+    others = [one for one in PROTOCOLS if one != found.protocol]
+    facts += [("", f"or --protocol {name}: {PROTOCOLS[name].about}") for name in others]
+    facts += [("quant", ", ".join(found.quant)), ("devices", f"{found.fewest_devices} or more")]
+    print_facts(facts, width=line_width())
 
 
 @app.command()

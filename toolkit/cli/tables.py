@@ -141,9 +141,10 @@ def _fitted(
         if found or not droppable:
             break
         kept.remove(max(droppable, key=lambda index: columns[index].rank))
-    # Whatever else can be folded is, rather than a line longer than its terminal.
+    # What else can be folded is, rather than a line longer than its terminal; a word with no room sticks out.
     least = [words[index] for index in kept]
-    return kept, found or _taken(limits, least, width) or least
+    narrow = [columns[index].least or words[index] for index in kept]
+    return kept, found or _taken(limits, least, width) or _taken(limits, narrow, width) or least
 
 
 def _taken(limits: Sequence[int], floors: Sequence[int], width: int) -> list[int] | None:

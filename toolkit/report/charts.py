@@ -1,42 +1,31 @@
 """The charts, as Vega-Lite; the page and the PNG figures draw the same specifications.
 
-Each takes its rows from a data set named ``rows``, and from parameters what depends on these: whether they
-are emulated, what the legend shows, where axes end (`fitted`, and `fitted` in assets/charts.js). The page can
-filter without making a new chart. Colours, fonts and widths come from outside.
+Each takes its rows from a data set named ``rows``, and what depends on these from parameters (parameters.py).
+Colours, fonts and widths come from outside.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from copy import deepcopy
+from collections.abc import Callable
 from typing import Any
 
 import altair as alt
 
 from toolkit.engines import usable_engines
 from toolkit.report.label_places import beside
-from toolkit.report.ticks import log_ticks
+from toolkit.report.legends import line_legend, top_legend
+from toolkit.report.parameters import MAXIMUM, ROWS, SHOWN, Spec, specification, when_emulated
 
-ROWS = "rows"
-# Emulated bars are hollow and dashed, so that nobody takes them for measurements even in a cropped picture.
-EMULATED = "emulated"
-# Names in a legend that are among the rows.
-SHOWN = "shown"
-MAXIMUM = "maximum"
-# The longest bar ends here, so that its value has room behind it.
-_ROOM = 1.3
 # A label of two lines stands above its bar: bars are as wide as the chart, however narrow that is.
 _STEP = 58
 _BAR: dict[str, Any] = {"height": 14, "yOffset": 12}
-
-Spec = dict[str, Any]
 
 
 def bars(title: str) -> Spec:
     """Horizontal bars with intervals; rows: label, value, low, high, repetitions, runs, backend."""
     bar = (
         _base()
-        .mark_bar(fillOpacity=_when_emulated(0.12, 1), **_outline(), **_BAR)
+        .mark_bar(fillOpacity=when_emulated(0.12, 1), **_outline(), **_BAR)
         .encode(
             y=_bands(),
             x=_lengths("value"),
@@ -58,7 +47,7 @@ def bars(title: str) -> Spec:
         for end in ("low", "high")
     ]
     layers = alt.layer(bar, interval, *caps, _labels(), _values("high", "value"))
-    return _spec(layers, height={"step": _STEP}, legend="backend", longest="high")
+    return specification(layers, height={"step": _STEP}, legend="backend", longest="high")
 
 
 def memory() -> Spec:
@@ -66,7 +55,7 @@ def memory() -> Spec:
     parts = ["after load", "added while running"]
     bar = (
         _base()
-        .mark_bar(fillOpacity=_when_emulated(0.12, 1), **_outline(), **_BAR)
+        .mark_bar(fillOpacity=when_emulated(0.12, 1), **_outline(), **_BAR)
         .encode(
             y=_bands(),
             x=_lengths("mb", stack="zero"),
@@ -81,7 +70,7 @@ def memory() -> Spec:
     layers = alt.layer(
         bar, _labels().transform_filter(once), _values("total", "total").transform_filter(once)
     )
-    return _spec(layers, height={"step": _STEP}, legend="part", longest="total")
+    return specification(layers, height={"step": _STEP}, legend="part", longest="total")
 
 
 def curve() -> Spec:
@@ -106,17 +95,12 @@ def over_length(title: str) -> Spec:
 
 
 def _lines(x: Any, y: Any, tooltip: Any, **mark: Any) -> Spec:
-    legend = alt.Legend(
-        orient="bottom",
-        columns=1,
-        labelLimit=alt.ExprRef("width - 40"),
-        symbolType="stroke",
-        symbolSize=400,
-        labelExpr="width < 480 ? split(datum.label, '\\n') : replace(datum.label, '\\n', ', ')",
-    )
+    # Names of models have no spaces: on a narrow screen model, quantization and engine have a line each.
+    narrow = "split(replace(datum.label, ' ', '\\n'), '\\n')"
+    legend = line_legend(narrow, "replace(datum.label, '\\n', ', ')")
     chart = (
         _base()
-        .mark_line(strokeWidth=2, opacity=_when_emulated(0.55, 1), **mark)
+        .mark_line(strokeWidth=2, opacity=when_emulated(0.55, 1), **mark)
         .encode(
             x=x,
             y=y,
@@ -125,20 +109,22 @@ def _lines(x: Any, y: Any, tooltip: Any, **mark: Any) -> Spec:
             tooltip=tooltip,
         )
     )
-    return _spec(chart, height=260)
+    return specification(chart, height=260)
 
 
-def against_size(title: str, *, logarithmic: bool = False) -> Spec:
+def against_size(title: str, *, logarithmic: bool = False, largest: float | None = None) -> Spec:
     """Points over the artifact's size; rows: label, model, name, place, size_mb, value, low, high, backend.
 
-    Sizes span orders of magnitude, and times do with them; a logarithmic axis says so in its title.
+    Sizes span orders of magnitude, and times do with them; a logarithmic axis says so in its title. Nothing
+    is larger than ``largest``, where that is known.
     """
     x = alt.X("size_mb:Q", title="artifact size, MB (log)", **_log_axis("xticks"))
     y: Any
     if logarithmic:
         y = alt.Y("value:Q", title=f"{title} (log)", **_log_axis("yticks"))
     else:
-        scale = alt.Scale(zero=False, padding=16)
+        end: dict[str, Any] = {} if largest is None else {"domainMax": largest}
+        scale = alt.Scale(zero=False, padding=16, **end)
         y = alt.Y("value:Q", title=title, axis=alt.Axis(tickCount=6), scale=scale)
     spread = _base().mark_rule(strokeWidth=2).encode(x=x, y=alt.Y("low:Q"), y2="high:Q")
     points = (
@@ -147,8 +133,8 @@ def against_size(title: str, *, logarithmic: bool = False) -> Spec:
         .mark_point(
             size=90,
             strokeWidth=2,
-            strokeDash=_when_emulated("[3, 2]", "[1, 0]"),
-            fillOpacity=_when_emulated(0, 0.35),
+            strokeDash=when_emulated("[3, 2]", "[1, 0]"),
+            fillOpacity=when_emulated(0, 0.35),
         )
         .encode(
             x=x,
@@ -159,7 +145,7 @@ def against_size(title: str, *, logarithmic: bool = False) -> Spec:
                 "backend:N",
                 title=None,
                 scale=alt.Scale(domain=_engine_names(), range=[engine.mark for engine in usable_engines()]),
-                legend=_legend(values=alt.ExprRef(SHOWN)),
+                legend=top_legend(values=alt.ExprRef(SHOWN)),
             ),
             tooltip=_tooltip(("size_mb", "MB"), ("value", title)),
         )
@@ -171,24 +157,7 @@ def against_size(title: str, *, logarithmic: bool = False) -> Spec:
         .properties(name="names")
     )
     log = {"xticks": "size_mb"} | ({"yticks": "value"} if logarithmic else {})
-    return _spec(alt.layer(spread, points, names), height=320, legend="backend", log=log)
-
-
-def fitted(spec: Spec, rows: Sequence[Mapping[str, Any]], *, emulated: bool) -> Spec:
-    """A chart for these rows: the parameters that depend on them."""
-    made = deepcopy(spec)
-    about = made["usermeta"]
-    values: dict[str, Any] = {EMULATED: emulated}
-    if "legend" in about:
-        values[SHOWN] = list(dict.fromkeys(row[about["legend"]] for row in rows))
-    if "longest" in about:
-        values[MAXIMUM] = max(row[about["longest"]] for row in rows) * _ROOM
-    for name, field in about.get("log", {}).items():
-        values[name] = log_ticks([row[field] for row in rows])
-    for parameter in made["params"]:
-        parameter["value"] = values.get(parameter["name"], parameter["value"])
-    made["datasets"] = {ROWS: list(rows)}
-    return made
+    return specification(alt.layer(spread, points, names), height=320, legend="backend", log=log)
 
 
 CHARTS: dict[str, Callable[[], Spec]] = {
@@ -207,7 +176,7 @@ CHARTS: dict[str, Callable[[], Spec]] = {
     "prefill_energy": lambda: bars("joules per prompt token"),
     "decode_energy": lambda: bars("joules per generated token"),
     "divergence": lambda: against_size("mean KL divergence, nats per position"),
-    "agreement": lambda: against_size("positions with the same top token, %"),
+    "agreement": lambda: against_size("positions with the same top token, %", largest=100),
 }
 
 
@@ -251,12 +220,8 @@ def _log_axis(ticks: str) -> dict[str, Any]:
     return {"axis": alt.Axis(values=alt.ExprRef(ticks), format="~g", labelOverlap=False), "scale": ends}
 
 
-def _when_emulated(emulated: float | str, real: float | str) -> alt.ExprRef:
-    return alt.ExprRef(f"{EMULATED} ? {emulated} : {real}")
-
-
 def _outline() -> dict[str, Any]:
-    return {"strokeWidth": _when_emulated(1.5, 0), "strokeDash": _when_emulated("[5, 3]", "[1, 0]")}
+    return {"strokeWidth": when_emulated(1.5, 0), "strokeDash": when_emulated("[5, 3]", "[1, 0]")}
 
 
 def _engine_names() -> list[str]:
@@ -269,12 +234,12 @@ def _engine(channel: Any) -> Any:
         "backend:N",
         title=None,
         scale=alt.Scale(domain=_engine_names()),
-        legend=_legend(values=alt.ExprRef(SHOWN)),
+        legend=top_legend(values=alt.ExprRef(SHOWN)),
     )
 
 
 def _model(channel: Any) -> Any:
-    return channel("model:N", title=None, legend=_legend())
+    return channel("model:N", title=None, legend=top_legend())
 
 
 def _parts(channel: Any, parts: list[str]) -> Any:
@@ -282,18 +247,7 @@ def _parts(channel: Any, parts: list[str]) -> Any:
         "part:N",
         title=None,
         scale=alt.Scale(domain=[*_engine_names(), *parts]),
-        legend=_legend(values=parts),
-    )
-
-
-def _legend(**more: Any) -> alt.Legend:
-    """On top; on a narrow screen one below the other, as wide as the chart."""
-    return alt.Legend(
-        orient="top",
-        columns=alt.ExprRef("width < 480 ? 1 : 3"),
-        labelLimit=alt.ExprRef("width < 480 ? width - 30 : width / 3 - 30"),
-        symbolStrokeWidth=2,
-        **more,
+        legend=top_legend(values=parts),
     )
 
 
@@ -305,28 +259,3 @@ def _tooltip(*fields: tuple[str, str]) -> list[alt.Tooltip]:
         else alt.Tooltip(f"{name}:N", title=title)
         for name, title in fields
     ]
-
-
-def _spec(
-    chart: Any,
-    *,
-    height: Any,
-    legend: str | None = None,
-    longest: str | None = None,
-    log: Mapping[str, str] | None = None,
-) -> Spec:
-    """The chart as plain data; what `fitted` reads of its rows stands in ``usermeta``."""
-    parameters = {EMULATED: False, SHOWN: [], MAXIMUM: 1, "xticks": [1, 10], "yticks": [1, 10]}
-    sized = chart.properties(width="container", height=height).add_params(
-        *(alt.param(name=name, value=value) for name, value in parameters.items())
-    )
-    spec: Spec = sized.to_dict()
-    spec["title"] = {
-        "text": {"expr": f"{EMULATED} ? 'EMULATED: not measured on a phone' : ''"},
-        "anchor": "start",
-    }
-    about = {"legend": legend, "longest": longest, "log": log}
-    spec["usermeta"] = {name: value for name, value in about.items() if value}
-    # Altair's own look; ours comes from the theme.
-    spec.pop("config", None)
-    return spec

@@ -48,15 +48,19 @@ def places(points: Sequence[tuple[float, float, str]]) -> list[Place]:
     at = [(_scaled(x, xs) * _WIDTH, (1 - _scaled(y, ys)) * _HEIGHT) for x, y in zip(xs, ys, strict=True)]
     taken = [_Box(x - 4, y - 4, x + 4, y + 4) for x, y in at]
     found: list[Place] = []
-    for (x, y), (_, _, name) in zip(at, points, strict=True):
+    said: set[tuple[float, float, str]] = set()
+    for (x, y), point in zip(at, points, strict=True):
+        name = point[2]
         place: Place = "none"
-        for one in PLACES:
+        # Where points are the same, one name says it.
+        for one in () if point in said else PLACES:
             box = _box(x, y, _LETTER * len(name), one)
             inside = box.left >= -30 and box.right <= _WIDTH + 30
             if inside and not any(box.meets(other) for other in taken):
                 place = one
                 taken.append(box)
                 break
+        said.add(point)
         found.append(place)
     return found
 

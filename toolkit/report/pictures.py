@@ -21,6 +21,7 @@ from toolkit.report.label_places import places
 from toolkit.report.lengths import OVER_LENGTHS
 from toolkit.report.look import chart_config
 from toolkit.report.names import Names
+from toolkit.report.parameters import fitted
 from toolkit.report.theme import LIGHT
 from toolkit.settings import Settings
 from toolkit.store.rows import Artifact
@@ -70,7 +71,7 @@ def pictures(content: Content) -> Iterator[Picture]:
 
 def draw(picture: Picture) -> bytes:
     """A picture as PNG."""
-    spec = charts.fitted(charts.CHARTS[picture.chart](), _placed(picture.rows), emulated=picture.emulated)
+    spec = fitted(charts.CHARTS[picture.chart](), _placed(picture.rows), emulated=picture.emulated)
     spec["width"] = _WIDTH
     spec["padding"] = 16
     title = f"{picture.title} - EMULATED, not measured on a phone" if picture.emulated else picture.title

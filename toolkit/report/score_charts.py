@@ -7,6 +7,7 @@ from typing import Any
 
 import altair as alt
 
+from toolkit.report.legends import legend_of
 from toolkit.report.study_content import Row
 
 _HEIGHT = 300
@@ -19,7 +20,7 @@ def front(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> An
     axis = alt.Axis(tickCount=5, format="~g")
     x = alt.X("x:Q", title=options["x"], axis=axis, scale=alt.Scale(**log, padding=24))
     series = list(dict.fromkeys(str(row["series"]) for row in rows))
-    colour = alt.Color("series:N", scale=alt.Scale(domain=series), title=None, legend=_legend(series))
+    colour = alt.Color("series:N", scale=alt.Scale(domain=series), title=None, legend=legend_of(series))
     points = base.mark_point(filled=not emulated, size=70, strokeWidth=2).encode(
         x=x,
         y=_accuracy(options),
@@ -95,8 +96,3 @@ def heat(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> Any
 def _accuracy(options: Mapping[str, Any]) -> Any:
     axis = alt.Axis(tickCount=5, format=".2f")
     return alt.Y("y:Q", title=options["y"], axis=axis, scale=alt.Scale(zero=False, padding=16))
-
-
-def _legend(values: Sequence[str]) -> Any:
-    """None of a single value: it would say nothing."""
-    return alt.Legend(orient="top", columns=3, labelLimit=180) if len(values) > 1 else None

@@ -9,6 +9,7 @@ import altair as alt
 
 from toolkit.report import score_charts
 from toolkit.report.label_places import beside, places
+from toolkit.report.legends import legend_of, line_legend
 from toolkit.report.study_content import Chart, Row
 from toolkit.report.ticks import log_ticks
 
@@ -50,9 +51,9 @@ def scatter(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> 
         "x": x,
         "y": y,
         "color": alt.Color(
-            "family:N", title=None, scale=alt.Scale(domain=families), legend=_legend(families)
+            "family:N", title=None, scale=alt.Scale(domain=families), legend=legend_of(families)
         ),
-        "shape": alt.Shape("series:N", title=None, scale=alt.Scale(domain=series), legend=_legend(series)),
+        "shape": alt.Shape("series:N", title=None, scale=alt.Scale(domain=series), legend=legend_of(series)),
         "tooltip": [
             alt.Tooltip("label:N", title="model"),
             alt.Tooltip("series:N", title="series"),
@@ -74,14 +75,7 @@ def lines(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> An
     """A line per series; rows: series, x, y, and low and high where there are any."""
     base = alt.Chart(alt.InlineData(values=[dict(row) for row in rows]))
     series = list(dict.fromkeys(str(row["series"]) for row in rows))
-    legend = alt.Legend(
-        orient="bottom",
-        columns=1,
-        labelLimit=alt.ExprRef("width - 40"),
-        labelExpr="width < 480 ? split(replace(datum.label, ', ', ',\\n'), '\\n') : datum.label",
-        symbolType="stroke",
-        symbolSize=400,
-    )
+    legend = line_legend("split(replace(datum.label, ', ', ',\\n'), '\\n')")
     whole: dict[str, Any] = {"tickMinStep": 1} if options.get("whole", True) else {}
     x = alt.X("x:Q", title=options["x"], axis=alt.Axis(tickCount=6, **whole), scale=alt.Scale(zero=False))
     y = alt.Y(
@@ -122,7 +116,7 @@ def stacked(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> 
     drawn = base.mark_bar(fillOpacity=0.3 if emulated else 1, strokeWidth=1).encode(
         y=_labels(labels, 1),
         x=x,
-        color=alt.Color("part:N", scale=alt.Scale(domain=parts), title=None, legend=_legend(parts)),
+        color=alt.Color("part:N", scale=alt.Scale(domain=parts), title=None, legend=legend_of(parts)),
         order="order:O",
         tooltip=["label:N", "part:N", alt.Tooltip("value:Q", format=".4~g")],
     )
@@ -144,7 +138,7 @@ def bars(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> Any
         y=y,
         yOffset=offset,
         x=x,
-        color=alt.Color("series:N", scale=alt.Scale(domain=series), title=None, legend=_legend(series)),
+        color=alt.Color("series:N", scale=alt.Scale(domain=series), title=None, legend=legend_of(series)),
         tooltip=["label:N", "series:N", alt.Tooltip("value:Q", title=options["x"], format=".4~g")],
     )
     layers = [drawn]
@@ -171,17 +165,6 @@ KINDS: Mapping[str, Callable[[Sequence[Row], Mapping[str, Any], bool], Any]] = {
     "fit": score_charts.fit,
     "heat": score_charts.heat,
 }
-
-
-def _legend(values: Sequence[str]) -> Any:
-    """None of a single value: it would say nothing. As many columns as there is room for."""
-    if len(values) < 2:
-        return None
-    return alt.Legend(
-        orient="top",
-        columns=alt.ExprRef("width < 480 ? 2 : 3"),
-        labelLimit=alt.ExprRef("width < 480 ? width / 2 - 30 : width / 3 - 30"),
-    )
 
 
 def _log_axis(values: Sequence[Any], **axis: Any) -> dict[str, Any]:

@@ -22,12 +22,12 @@ class Answers:
 
     Args:
         model: used in a thread of its own.
-        most_waiting: further ones are refused.
+        maximum_waiting: further ones are refused.
     """
 
-    def __init__(self, model: KeptModel, *, most_waiting: int) -> None:
+    def __init__(self, model: KeptModel, *, maximum_waiting: int) -> None:
         self._model = model
-        self._most_waiting = most_waiting
+        self._maximum_waiting = maximum_waiting
         self._waiting = 0
         self._turn = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="slm-model")
@@ -53,7 +53,7 @@ class Answers:
             QueueFull: so many wait already.
             ToolkitError: see :meth:`LoadedModel.answer`; the next one loads the model again where it is lost.
         """
-        if self._turn.locked() and self._waiting >= self._most_waiting:
+        if self._turn.locked() and self._waiting >= self._maximum_waiting:
             raise QueueFull(
                 f"{self._waiting} requests wait already",
                 next_step="Ask again later, or start it with a larger --queue.",

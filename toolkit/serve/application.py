@@ -36,7 +36,7 @@ from toolkit.serve.wire import (
 
 T = TypeVar("T")
 # Of a request; the longest context of small models is far below.
-MOST_BODY_BYTES = 4 << 20
+MAXIMUM_BODY_BYTES = 4 << 20
 # What nginx writes where the client went away; nobody reads it.
 _CLIENT_GONE = 499
 
@@ -207,8 +207,8 @@ async def _body(request: Request) -> bytes:
     body = bytearray()
     async for part in request.stream():
         body += part
-        if len(body) > MOST_BODY_BYTES:
-            raise BadRequest(f"more than {MOST_BODY_BYTES} bytes", code="request_too_large")
+        if len(body) > MAXIMUM_BODY_BYTES:
+            raise BadRequest(f"more than {MAXIMUM_BODY_BYTES} bytes", code="request_too_large")
     return bytes(body)
 
 

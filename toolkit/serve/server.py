@@ -29,7 +29,7 @@ def run_server(
     host: str,
     port: int,
     hosts: list[str],
-    most_waiting: int,
+    maximum_waiting: int,
     ready: Callable[[int], None],
 ) -> None:
     """Serve until a signal ends it.
@@ -41,7 +41,7 @@ def run_server(
         host: address to listen on.
         port: 0 takes any that is free.
         hosts: see :func:`application`.
-        most_waiting: see :class:`Answers`.
+        maximum_waiting: see :class:`Answers`.
         ready: told the port once the model is loaded and the server listens.
 
     Raises:
@@ -57,7 +57,7 @@ def run_server(
                 KeptModel(load),
                 defaults,
                 hosts=hosts,
-                most_waiting=most_waiting,
+                maximum_waiting=maximum_waiting,
                 ready=ready,
             )
         )
@@ -72,10 +72,10 @@ async def _serve(
     defaults: GenerateRequest,
     *,
     hosts: list[str],
-    most_waiting: int,
+    maximum_waiting: int,
     ready: Callable[[int], None],
 ) -> None:
-    answers = Answers(model, most_waiting=most_waiting)
+    answers = Answers(model, maximum_waiting=maximum_waiting)
     try:
         await answers.start()
     except BaseException:

@@ -65,7 +65,7 @@ class _Asked(BaseModel):
         if self.seed is None and not defaults.seed:
             seed = secrets.randbelow(2**31)
         given = {
-            "max_tokens": self.most_tokens(),
+            "max_tokens": self.maximum_tokens(),
             "temperature": self.temperature,
             "top_p": None if self.top_p is None else max(self.top_p, 0.01),
             "stop": None if stops is None else tuple(one for one in stops if one),
@@ -73,7 +73,7 @@ class _Asked(BaseModel):
         }
         return defaults.model_copy(update={name: value for name, value in given.items() if value is not None})
 
-    def most_tokens(self) -> int | None:
+    def maximum_tokens(self) -> int | None:
         """How many tokens the answer may have; None leaves it open."""
         return self.max_tokens
 
@@ -84,7 +84,7 @@ class ChatRequest(_Asked):
     messages: list[dict[str, Any]]
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
 
-    def most_tokens(self) -> int | None:
+    def maximum_tokens(self) -> int | None:
         """As the newer name says, or the older one."""
         return self.max_completion_tokens or self.max_tokens
 

@@ -90,7 +90,7 @@ def _facts(stored: StoredRun, tags: Sequence[str], share: RooflineShare | None) 
         ("recipe", _joined(run.recipe, run.batch and f"(batch {run.batch})")),
         ("started", f"{started:%Y-%m-%d %H:%M:%S} UTC"),
         ("device", _named(device)),
-        ("model", _joined(device.manufacturer, device.model, device.soc)),
+        ("model", _joined(_maker(device), device.model, device.soc)),
         ("system", _joined(device.os_version, device.build, device.abi)),
         ("artifact", f"{artifact.name} ({artifact.sha256[:16]}, {artifact.size_bytes / 1e6:.1f} MB)"),
         ("quantization", artifact.quantization),
@@ -123,6 +123,12 @@ def _named(device: Device) -> str:
     return f"{device.shown_name} ({device.shown_kind}{also})"
 
 
+def _maker(device: Device) -> str | None:
+    """None where the model's name says it."""
+    named = device.model and device.manufacturer and device.model.startswith(device.manufacturer)
+    return None if named else device.manufacturer
+
+
 def _asked(stored: StoredRun) -> str:
     run = stored.run
     cpus = f", CPUs {','.join(map(str, run.affinity))}" if run.affinity else ""
@@ -136,10 +142,13 @@ def _memory(stored: StoredRun) -> str | None:
     run = stored.run
     if run.peak_bytes is None:
         return None
-    return (
-        f"{run.peak_bytes / 1e6:.1f} MB ({run.memory_method}; swap {(run.max_swap_bytes or 0) / 1e6:.1f} MB, "
-        f"{run.major_faults} major faults)"
-    )
+    how = [run.memory_method]
+    if run.max_swap_bytes is not None:
+        how.append(f"swap {run.max_swap_bytes / 1e6:.1f} MB")
+    if run.major_faults is not None:
+        how.append(f"{run.major_faults} major faults")
+    told = ", ".join(word for word in how if word)
+    return f"{run.peak_bytes / 1e6:.1f} MB" + (f" ({told})" if told else "")
 
 
 def breakdown_words(stored: StoredRun, phase: str) -> str | None:

@@ -77,24 +77,39 @@ def print_rankings(found: Sequence[ScoreRanking]) -> None:
 
 
 def _print(ranking: ScoreRanking) -> None:
-    print(f"{ranking.task}, {ranking.shots} shots: {ranking.metric}, n = {ranking.places[0].score.n}")
-    for place in ranking.places:
-        print(f"  {_cells(place)}")
+    from toolkit.cli.tables import Column, line_width, print_folded, print_table
+
+    width = line_width()
+    heading = f"{ranking.task}, {ranking.shots} shots: {ranking.metric}, n = {ranking.places[0].score.n}"
+    print_folded(heading, width=width, indent="  ")
+    columns = (
+        Column(ranking.metric, numeric=True),
+        Column("model", least=16),
+        Column("quant", rank=5, least=8),
+        Column("MB", numeric=True, rank=1),
+        Column("on", rank=4),
+        Column("vs best", numeric=True),
+        Column("95 % interval", rank=3),
+        Column("p", numeric=True, rank=2),
+        Column("verdict", least=7),
+    )
+    print_table(columns, [_cells(place) for place in ranking.places], width=width)
 
 
-def _cells(place: ScorePlace) -> str:
+def _cells(place: ScorePlace) -> tuple[str, ...]:
     from toolkit.analysis.scores import SIGNIFICANT
 
-    one, score = place.evaluation, place.score
-    error = f" ± {score.stderr:.4f}" if score.stderr is not None else ""
-    size = f", {one.size_bytes / 1e6:.1f} MB" if one.size_bytes is not None else ""
-    said = f"{score.value:.4f}{error}  {one.name} ({one.quantization}{size}, {one.place})"
-    if place.paired is None:
-        return said
-    compared = place.paired
-    word = "differs" if compared.p_value < SIGNIFICANT else "cannot tell"
+    one, score, compared = place.evaluation, place.score, place.paired
+    error = f" ±{score.stderr:.4f}" if score.stderr is not None else ""
+    size = f"{one.size_bytes / 1e6:.1f}" if one.size_bytes is not None else "-"
+    own = (f"{score.value:.4f}{error}", one.name, one.quantization, size, one.place)
+    if compared is None:
+        return (*own, "", "", "", "")
     low, high = compared.interval.low, compared.interval.high
     return (
-        f"{said}  {compared.difference:+.4f} against the best (95 %: {low:+.4f} to {high:+.4f}; "
-        f"p = {compared.p_value:.3g}: {word})"
+        *own,
+        f"{compared.difference:+.4f}",
+        f"{low:+.4f} .. {high:+.4f}",
+        f"{compared.p_value:.3g}",
+        "differs" if compared.p_value < SIGNIFICANT else "cannot tell",
     )

@@ -20,7 +20,7 @@ const charts = {
     return [...found.slice(0, -1).filter((_, index) => index % stride === 0), found.at(-1)];
   },
 
-  // A chart for these rows; as `fitted` in toolkit/report/charts.py.
+  // A chart for these rows; as `fitted` in toolkit/report/parameters.py.
   fitted(spec, rows, emulated, longest) {
     const made = structuredClone(spec);
     const about = made.usermeta;
@@ -68,7 +68,11 @@ const charts = {
     const taken = [...drawing.querySelectorAll("text, .mark-symbol.role-mark path")].filter((one) => !names.includes(one)).map(box);
     const meets = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
     const sides = { right: ["start", 8, 0], above: ["middle", 0, -13], below: ["middle", 0, 15], left: ["end", -8, 0] };
+    const said = new Set();
     for (const name of names) {
+      const point = `${name.textContent} ${name.getAttribute("transform")}`;
+      if (said.has(point)) { name.remove(); continue; }
+      said.add(point);
       const own = { start: sides.right, middle: sides.above, end: sides.left }[name.getAttribute("text-anchor") ?? "start"];
       const [x, y] = name.getAttribute("transform").match(/-?[\d.]+(?:e-?\d+)?/g).map(Number);
       const found = Object.values(sides).some(([anchor, dx, dy]) => {

@@ -25,5 +25,5 @@ const inPages = (all, size, things, show) => {
   before.addEventListener("click", () => turn(first - size));
   after.addEventListener("click", () => turn(first + size));
   turn(0);
-  return [make("div", { class: "pages" }, before, said, after)];
+  return [make("div", { class: "pages" }, before, after, said)];
 };

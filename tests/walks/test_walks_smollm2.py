@@ -1,0 +1,79 @@
+"""The README's three tasks with the model that it speaks of: nothing is replaced but folder and serial.
+
+Virtual phones stand for real ones. Schemes, engines, devices and repetitions are those that stand there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from stranger import ROOT, Stranger, commands
+
+from toolkit.settings import Settings
+from toolkit.sources import resolve
+
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(3 * 3600)]
+MODEL = "SmolLM2-135M-Instruct"
+
+
+def runs_of(stranger: Stranger, where: str = "status = 'ok'") -> list[dict[str, object]]:
+    listed = json.loads(stranger.types(f'slm results list --json --where "{where}"'))
+    assert isinstance(listed, list)
+    return listed
+
+
+def test_a_fine_tuned_model_comes_to_a_phone(stranger: Stranger, serial: str) -> None:
+    save_demo_model(stranger)
+    typed = commands("A fine-tuned model, on a phone")
+    assert len(typed) <= 5
+    said = {command.split()[1]: stranger.types(command, {"SERIAL": serial}) for command in typed}
+    assert re.search(r"verdict: (good|usable)", said["convert"]), said["convert"]
+    [run] = runs_of(stranger)
+    assert run["device_serial"] == serial
+    assert len(said["generate"].split()) > 5
+    assert MODEL not in said["report"] and serial in (stranger.folder / "report.html").read_text()
+
+
+def test_two_engines_are_compared(stranger: Stranger) -> None:
+    (stranger.folder / "recipes").symlink_to(ROOT / "recipes")
+    typed = commands("ONNX Runtime or ExecuTorch, and which scheme?")
+    assert len(typed) <= 2
+    _, compared = [stranger.types(command) for command in typed]
+    # Two engines, two schemes, this machine and a virtual phone.
+    assert len(runs_of(stranger)) == 8
+    assert "onnxruntime" in compared and "executorch" in compared
+
+
+def test_every_night_three_phones_are_compared_with_the_baseline(stranger: Stranger) -> None:
+    typed = commands("Every night, in CI")
+    assert len(typed) <= 3
+    text = (ROOT / "README.md").read_text()
+    begun, tagged = (
+        re.search(f"`({verb}[^`]*)`", text) for verb in ("slm init nightly", "slm results tag main")
+    )
+    assert begun and tagged
+    stranger.types(f"{begun[1]} --device virtual:3")
+    # Of virtual phones on a shared machine that it judges is all that can be asked.
+    generous = {"10%": "900%"}
+    stranger.types(typed[0])
+    stranger.types(tagged[1])
+    stranger.types(typed[0])
+    assert "regression check" in stranger.types(typed[1], generous)
+    runs = runs_of(stranger)
+    assert len({run["device_serial"] for run in runs}) == 3
+
+
+def save_demo_model(stranger: Stranger) -> None:
+    """The demo model as training leaves it: a folder of safetensors, in 16 bits."""
+    settings = Settings.from_environment()
+    source = resolve(MODEL, settings)
+    folder = stranger.folder / "my-model"
+    folder.mkdir()
+    source.config.save_pretrained(folder)
+    tensors = {name: source.weights.read(name).to(torch.float16) for name in source.weights.names()}
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    source.write_tokenizer(folder)
