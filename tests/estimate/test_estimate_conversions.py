@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,29 @@ def test_size_and_peak_memory_are_what_they_turn_out_to_be(
     name: str, backend: str, quant: str, tmp_path: Path, settings: Settings
 ) -> None:
     check(name, backend, quant, tmp_path, settings)
+
+
+@pytest.mark.parametrize("backend", ["onnxruntime"])
+def test_of_a_mixture_of_experts(backend: str, tmp_path: Path, settings: Settings) -> None:
+    """Its router stays in float32; sixteen experts make that show."""
+    fields = CONFIGS["llama"] | {
+        "model_type": "olmoe",
+        "num_experts": 16,
+        "num_experts_per_tok": 2,
+        "hidden_size": 384,
+        "intermediate_size": 64,
+        "vocab_size": 512,
+    }
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(fields))
+    request = ConvertRequest.of(
+        model=f"random:{file}", backend=backend, quant="8da4w", algorithm="rtn", parity_check=False
+    )
+    found = estimate_conversion(request, settings).estimate
+    manifest = api.convert(request, tmp_path / "artifact", settings=settings).manifest
+    assert found.artifact_bytes == pytest.approx(manifest.size_bytes, rel=0.03)
+    experts = 4 * 16 * 3 * 64 * 384
+    assert found.active_parameters == found.unique_parameters - experts * 14 // 16
 
 
 @pytest.mark.soak

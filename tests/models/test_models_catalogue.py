@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -55,20 +56,22 @@ run = CliRunner()
 
 def built(name: str) -> tuple[Architecture, Parameters]:
     """What transformers makes of an entry's config, on the meta device."""
+    fields = shipped()[name].config
+    assert fields is not None
+    return built_of(fields, name)
+
+
+def built_of(fields: Mapping[str, Any], name: str) -> tuple[Architecture, Parameters]:
     from toolkit.sources.folder_source import config_from_fields
     from toolkit.sources.parameters import expected_parameters
 
-    fields = shipped()[name].config
-    assert fields is not None
     config = config_from_fields(fields, Path(name))
     made = expected_parameters(config, subject=name)
     shapes = {one: parameter.shape for one, parameter in made.items()}
     modules = {one: parameter.module for one, parameter in made.items()}
     shape = derive.architecture(config, shapes, modules)
-    assert shape.vocabulary is not None and shape.hidden_size is not None
-    counted = derive.parameters(
-        shapes, tied=bool(shape.tied_embeddings), vocabulary=shape.vocabulary, hidden_size=shape.hidden_size
-    )
+    counted = derive.parameters(config, shapes)
+    assert counted is not None
     return shape, counted
 
 
@@ -105,6 +108,73 @@ def test_parameters_are_those_of_published_checkpoints() -> None:
     for name, count in CHECKPOINTS.items():
         parameters = shipped()[name].parameters
         assert parameters is not None and count in (parameters.unique, parameters.stored), name
+
+
+# Billions, whole and for one token, as their makers' cards and papers round them.
+MIXTURES: dict[str, tuple[dict[str, Any], float, float]] = {
+    # arXiv 2409.02060: 1.3B active of 6.9B.
+    "OLMoE-1B-7B": (
+        {
+            "model_type": "olmoe",
+            "vocab_size": 50304,
+            "hidden_size": 2048,
+            "intermediate_size": 1024,
+            "num_hidden_layers": 16,
+            "num_attention_heads": 16,
+            "num_key_value_heads": 16,
+            "num_experts": 64,
+            "num_experts_per_tok": 8,
+            "tie_word_embeddings": False,
+        },
+        6.9,
+        1.3,
+    ),
+    # Its card: 14.3B in total, 2.7B activated.
+    "Qwen1.5-MoE-A2.7B": (
+        {
+            "model_type": "qwen2_moe",
+            "vocab_size": 151936,
+            "hidden_size": 2048,
+            "intermediate_size": 5632,
+            "moe_intermediate_size": 1408,
+            "shared_expert_intermediate_size": 5632,
+            "num_hidden_layers": 24,
+            "num_attention_heads": 16,
+            "num_key_value_heads": 16,
+            "num_experts": 60,
+            "num_experts_per_tok": 4,
+            "tie_word_embeddings": False,
+        },
+        14.3,
+        2.7,
+    ),
+    # Its card: 1.3B and 400M; the card's active ones come without the vocabulary.
+    "Granite-3.1-1B-A400M": (
+        {
+            "model_type": "granitemoe",
+            "vocab_size": 49155,
+            "hidden_size": 1024,
+            "intermediate_size": 512,
+            "num_hidden_layers": 24,
+            "num_attention_heads": 16,
+            "num_key_value_heads": 8,
+            "num_local_experts": 32,
+            "num_experts_per_tok": 8,
+            "tie_word_embeddings": True,
+        },
+        1.3,
+        0.4,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MIXTURES)
+def test_mixtures_of_experts_have_as_many_active_parameters_as_published(name: str) -> None:
+    fields, whole, active = MIXTURES[name]
+    _, counted = built_of(fields, name)
+    assert counted.active is not None
+    assert round(counted.unique / 1e9, 1) == whole
+    assert round(counted.active / 1e9, 1) == active
 
 
 def test_the_surveys_counting_artefact_is_visible() -> None:

@@ -50,6 +50,14 @@ def capture(model: PreTrainedModel, config: Any) -> DecoderGraph:
     """
     from transformers import PretrainedConfig
 
+    if "chunked_attention" in (getattr(config, "layer_types", None) or ()):
+        # transformers says it in a mask, of which an operator of ours would know nothing.
+        raise UnsupportedModel(
+            f"model type {config.model_type!r} attends within chunks of {config.attention_chunk_size} "
+            "tokens, for which there is no operator yet",
+            subject=config.name_or_path or config.model_type,
+            next_step="docs/families.md lists the model types that convert.",
+        )
     length, limit = 7, _context_limit(config)
     # At the limit itself models may do something else: cut a mask as long as that, say.
     sequence = torch.export.Dim("sequence", min=2, max=limit - 1)
@@ -127,7 +135,10 @@ def is_parameter(buffer: torch.Tensor) -> bool:
 def _reason(error: Exception) -> str:
     first = (str(error).splitlines() or [type(error).__name__])[0][:300]
     if first.startswith("Constraints violated"):
-        return "its shapes follow the text as in recurrences and scans, for which there is no operator yet"
+        return (
+            "its shapes hold for some lengths of text only, as where a recurrence, a scan or a choice of "
+            "experts is written out, for which there is no operator yet"
+        )
     return first
 
 

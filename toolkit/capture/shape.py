@@ -7,7 +7,7 @@ from typing import Any
 
 from toolkit.capture.graph import DecoderGraph, Op, Ref
 from toolkit.capture.parts import matrix_parts
-from toolkit.capture.patterns import linear_matrix
+from toolkit.capture.patterns import linear_matrix, routers
 from toolkit.models.layers import Layer, MixtureOfExperts
 from toolkit.models.shape import DecoderShape, MatrixShape, elements
 
@@ -53,6 +53,7 @@ def decoder_shape(
         parts=matrix_parts(graph, tied),
         rotary_dims=tuple(tables.values()),
         longest=longest_text(config),
+        routers=tuple(routers(graph)),
     )
 
 

@@ -105,11 +105,16 @@ def _plain(found: EstimatedConversion) -> dict[str, Any]:
 def _facts(found: EstimatedConversion) -> list[tuple[str, str]]:
     one = found.estimate
     memory = one.memory
+    active = (
+        f", {one.active_parameters / 1e6:.1f} M active for a token"
+        if one.active_parameters < one.unique_parameters
+        else ""
+    )
     tokenizer = "" if one.tokenizer_known else ", tokenizer guessed from the vocabulary"
     return [
         (
             "parameters",
-            f"{one.unique_parameters / 1e6:.1f} M unique, {one.stored_parameters / 1e6:.1f} M stored",
+            f"{one.unique_parameters / 1e6:.1f} M unique, {one.stored_parameters / 1e6:.1f} M stored{active}",
         ),
         ("artifact", f"{_mb(one.artifact_bytes)}{tokenizer}"),
         ("KV cache", f"{_mb(one.kv_cache_bytes)} after {one.text} tokens"),

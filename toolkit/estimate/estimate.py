@@ -71,6 +71,7 @@ class Estimate:
     Attributes:
         unique_parameters: every matrix once.
         stored_parameters: a tied vocabulary twice.
+        active_parameters: of the unique ones, without the experts that one token is not sent to.
         artifact_bytes: the folder.
         tokenizer_bytes: the tokenizer's share of it.
         tokenizer_known: whether that was weighed; otherwise it follows from the vocabulary.
@@ -85,6 +86,7 @@ class Estimate:
 
     unique_parameters: int
     stored_parameters: int
+    active_parameters: int
     artifact_bytes: int
     tokenizer_bytes: int
     tokenizer_known: bool
@@ -182,6 +184,7 @@ def estimate(
     return Estimate(
         unique_parameters=shape.unique_parameters,
         stored_parameters=shape.stored_parameters,
+        active_parameters=shape.active_parameters,
         artifact_bytes=storage.weights_bytes(shape, stored)
         + storage.tables_bytes(shape, context)
         + storage.graph_bytes(shape, stored)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from toolkit.compress.fitting import Columns, fitted
-from toolkit.compress.plan import QuantizationPlan, for_model
+from toolkit.compress.plan import QuantizationPlan, for_model, with_exact
 from toolkit.compress.schemes import SCHEMES
 from toolkit.engines.spec import EngineSpec
 from toolkit.engines.storage import StoredMatrix
@@ -19,7 +19,8 @@ def stored_matrices(
         BadGroupSize: a group size that was asked for does not divide a matrix.
     """
     columns = [Columns(one.name, one.role, one.columns) for one in shape.matrices]
-    plan, _ = fitted(for_model(plan, shape.parts), columns, engine, asked=group_size_asked)
+    plan = with_exact(for_model(plan, shape.parts), shape.routers)
+    plan, _ = fitted(plan, columns, engine, asked=group_size_asked)
     return [_stored(one, plan) for one in shape.matrices]
 
 

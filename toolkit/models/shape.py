@@ -55,6 +55,7 @@ class DecoderShape:
         parts: matrices that presets treat apart, by name.
         rotary_dims: width of each table of rotations.
         longest: positions that it was trained for; None for relative ones.
+        routers: matrices that choose experts, which stay in float32.
     """
 
     hidden_size: int
@@ -66,11 +67,18 @@ class DecoderShape:
     parts: Mapping[str, Part] = field(default_factory=dict)
     rotary_dims: tuple[int, ...] = ()
     longest: int | None = None
+    routers: tuple[str, ...] = ()
 
     @property
     def unique_parameters(self) -> int:
         """Every matrix once."""
         return sum({one.name: one.elements for one in self.matrices}.values()) + self.other_parameters
+
+    @property
+    def active_parameters(self) -> int:
+        """The same without the experts that one token is not sent to."""
+        unused = sum({one.name: one.elements * (1 - one.used) for one in self.matrices}.values())
+        return self.unique_parameters - round(unused)
 
     @property
     def stored_parameters(self) -> int:

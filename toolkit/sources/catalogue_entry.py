@@ -10,7 +10,7 @@ from toolkit.errors import CatalogueInvalid, UsageError
 from toolkit.files import write_whole
 from toolkit.models.catalogue import derive
 from toolkit.models.catalogue.catalogue import family_text, parse_family, shipped
-from toolkit.models.catalogue.entry import Entry, Parameters
+from toolkit.models.catalogue.entry import Entry
 from toolkit.settings import Settings
 from toolkit.sources.folder_source import config_fields, config_from_fields
 from toolkit.sources.hub import Hub
@@ -102,14 +102,6 @@ def derived(fields: Mapping[str, Any], name: str, *, hub_id: str | None, origin:
     made = expected_parameters(config, subject=name)
     shapes = {one: parameter.shape for one, parameter in made.items()}
     shape = derive.architecture(config, shapes, {one: parameter.module for one, parameter in made.items()})
-    parameters: Parameters | None = None
-    if shape.vocabulary is not None and shape.hidden_size is not None:
-        parameters = derive.parameters(
-            shapes,
-            tied=bool(shape.tied_embeddings),
-            vocabulary=shape.vocabulary,
-            hidden_size=shape.hidden_size,
-        )
     try:
         return Entry(
             name=name,
@@ -118,7 +110,7 @@ def derived(fields: Mapping[str, Any], name: str, *, hub_id: str | None, origin:
             organisation=hub_id.partition("/")[0] if hub_id else None,
             model_type=config.model_type,
             architecture=shape,
-            parameters=parameters,
+            parameters=derive.parameters(config, shapes),
             notes=("The text decoder of a model that does more.",) if composite else (),
             sources=("its config.json",),
             config=_complete(config),

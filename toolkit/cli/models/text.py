@@ -98,7 +98,17 @@ def side_by_side(entries: Sequence[Entry]) -> str:
 def comparable(entry: Entry) -> dict[str, str]:
     """The facts that models are compared by; what is not known is a dash."""
     wanted = (
-        *("model", "organisation", "released", "licence", "parameters", "stored twice", "layers", "hidden"),
+        *(
+            "model",
+            "organisation",
+            "released",
+            "licence",
+            "parameters",
+            "stored twice",
+            "active",
+            "layers",
+            "hidden",
+        ),
         *("attention", "head size", "feed-forward", "activation", "norm", "positions", "vocabulary"),
         *("tied", "context", "window", "other mixers", "KV cache", "tokens", "datasets", "algorithms"),
         *("commonsense", "problem solving", "mathematics", "builds", "converts on"),
@@ -128,6 +138,11 @@ def facts_of(entry: Entry) -> dict[str, str]:
         "stored twice": (
             f"{parameters.stored:,} with the tied vocabulary counted twice"
             if parameters and parameters.stored != parameters.unique
+            else None
+        ),
+        "active": (
+            f"{parameters.active:,} for one token, with the experts that it is sent to"
+            if parameters and parameters.active
             else None
         ),
         "published": "; ".join(f"{one.parameters:,}: {one.source}" for one in entry.published_counts) or None,

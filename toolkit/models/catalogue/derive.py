@@ -79,10 +79,26 @@ def architecture(
     )
 
 
-def parameters(shapes: Mapping[str, Shape], *, tied: bool, vocabulary: int, hidden_size: int) -> Parameters:
-    """Counts over all parameters, of which a tied output matrix is not one."""
+def parameters(config: PretrainedConfig, shapes: Mapping[str, Shape]) -> Parameters | None:
+    """Counts over all parameters, of which a tied output matrix is not one.
+
+    None where the config does not name the sizes of a vocabulary that is stored twice.
+    """
     unique = sum(math.prod(shape) for shape in shapes.values())
-    return Parameters(unique=unique, stored=unique + (vocabulary * hidden_size if tied else 0))
+    sizes = _normalized(config)
+    vocabulary, hidden = _whole(sizes, "vocab_size"), _whole(sizes, "hidden_size")
+    tied = bool(getattr(config, "tie_word_embeddings", False))
+    if vocabulary is None or hidden is None:
+        return None
+    experts = _first(config, "num_local_experts", "num_experts", "n_routed_experts")
+    chosen = _first(config, "num_experts_per_tok", "num_experts_per_token", "top_k_experts")
+    active: int | None = None
+    if experts and chosen:
+        # The matrices of all experts are one tensor.
+        matrices = [shape for shape in shapes.values() if len(shape) == 3 and shape[0] == experts]
+        unused = sum(math.prod(shape) for shape in matrices) * (experts - chosen) // experts
+        active = unique - unused if matrices else None
+    return Parameters(unique=unique, stored=unique + (vocabulary * hidden if tied else 0), active=active)
 
 
 def _normalized(config: PretrainedConfig) -> Any:

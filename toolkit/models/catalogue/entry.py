@@ -84,10 +84,12 @@ class Parameters(_Facts):
     Attributes:
         unique: every matrix once.
         stored: a tied vocabulary matrix twice, as in files and engines that keep a copy of it.
+        active: of ``unique``, without the experts that one token is not sent to; None without experts.
     """
 
     unique: int
     stored: int
+    active: int | None = None
 
 
 class PublishedCount(_Facts):

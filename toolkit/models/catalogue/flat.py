@@ -17,7 +17,7 @@ def flat(entry: Entry) -> dict[str, Value]:
         if name in ("architecture", "training"):
             row |= {f"{name}.{inner}": _plain(one) for inner, one in value.items()}
         elif name == "parameters":
-            row |= {f"parameters.{inner}": value and value[inner] for inner in ("unique", "stored")}
+            row |= {f"parameters.{inner}": value and value[inner] for inner in ("unique", "stored", "active")}
         elif name == "accuracy":
             names = ("commonsense", "problem_solving", "mathematics", "source")
             row |= {f"accuracy.{inner}": value and value[inner] for inner in names}
