@@ -52,7 +52,7 @@ app-demo: $(VENV)/.demo ## A profile and a chat through the Android app's code, 
 	slm profile $(DEMO_ARTIFACT) --device $$phone --runner app --threads 2; \
 	slm profile $(DEMO_ARTIFACT) --device $$phone --threads 2; \
 	slm results compare --axis runner; \
-	slm generate $(DEMO_ARTIFACT) --device $$phone --runner app --chat --prompt "Who are you?"
+	slm app chat $(DEMO_ARTIFACT) --device $$phone --prompt "Who are you?" --prompt "Say it in five words."
 
 # Tests at a time; those marked serial follow one by one.
 WORKERS ?= 2
@@ -67,7 +67,7 @@ test: $(VENV)/.test lint ## Set up and run all tests (about half an hour on 2 co
 	exit $$failed
 
 # What needs no model, no device, no compiler.
-QUICK := analysis benchmarks chat compress docs models requests store recipes/test_recipes_schema.py \
+QUICK := analysis benchmarks chat chat_template compress docs models requests store recipes/test_recipes_schema.py \
   recipes/test_recipes_matrix.py test_*.py
 
 test-quick: $(VENV)/.test ## The tests of pure code (about 2 minutes)

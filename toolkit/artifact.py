@@ -17,6 +17,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from toolkit import files
+from toolkit.chat_format import ChatFormat, UnsplitChat
 from toolkit.errors import ArtifactCorrupt, ArtifactExists, NotAnArtifact
 from toolkit.files import sha256_of
 from toolkit.models.layers import Layer, plain_layers
@@ -183,6 +184,9 @@ class Manifest(Frozen):
     runtimes: tuple[str, ...] | None = None
     # Artifacts made before this was kept do not say.
     work: WorkPerToken | None = None
+    # What the chat template writes around messages. Models without one do not say, nor do artifacts made
+    # before this was kept.
+    chat: ChatFormat | UnsplitChat | None = Field(default=None, discriminator="form")
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 

@@ -1,7 +1,10 @@
 // What slm.toolkit.core.NativeRunner calls. Text crosses as bytes: paths need not be UTF-8, and NewStringUTF
 // takes neither a zero nor half a character.
 #include <jni.h>
+#include <unistd.h>
 
+#include <array>
+#include <cerrno>
 #include <csignal>
 #include <string>
 #include <string_view>
@@ -11,12 +14,27 @@
 #include "cli/exit_code.h"
 #include "engine/stop.h"
 #include "engine_of_library.h"
+#include "java_bytes.h"
 
 namespace {
 
-// One run; cancel may come from another thread while it goes on.
+// One run; cancel and tell may come from another thread while it goes on.
 struct Run {
+  Run() {
+    if (pipe(ends.data()) != 0) ends = {-1, -1};
+  }
+  ~Run() {
+    Close(0);
+    Close(1);
+  }
+  void Close(size_t end) {
+    if (ends[end] >= 0) close(ends[end]);
+    ends[end] = -1;
+  }
+
   slm::StopSource stop;
+  // What the mode serve reads requests from, and what they are written to.
+  std::array<int, 2> ends{-1, -1};
 };
 
 Run& OfHandle(jlong handle) { return *reinterpret_cast<Run*>(handle); }
@@ -39,10 +57,8 @@ class JavaOutput final : public slm::RecordSink {
  private:
   // False when Java threw; what it threw is dropped, for the outcome tells it.
   bool Call(jmethodID method, std::string_view line) {
-    const auto size = static_cast<jsize>(line.size());
-    jbyteArray bytes = env_->NewByteArray(size);
+    jbyteArray bytes = slm::Bytes(env_, line);
     if (bytes != nullptr) {
-      env_->SetByteArrayRegion(bytes, 0, size, reinterpret_cast<const jbyte*>(line.data()));
       env_->CallVoidMethod(output_, method, bytes);
       // A run writes more lines than a native frame may hold references.
       env_->DeleteLocalRef(bytes);
@@ -62,9 +78,7 @@ std::vector<std::string> Texts(JNIEnv* env, jobjectArray arrays) {
   std::vector<std::string> texts(static_cast<size_t>(env->GetArrayLength(arrays)));
   for (size_t index = 0; index < texts.size(); ++index) {
     auto* bytes = static_cast<jbyteArray>(env->GetObjectArrayElement(arrays, static_cast<jsize>(index)));
-    std::string& text = texts[index];
-    text.resize(static_cast<size_t>(env->GetArrayLength(bytes)));
-    env->GetByteArrayRegion(bytes, 0, static_cast<jsize>(text.size()), reinterpret_cast<jbyte*>(text.data()));
+    texts[index] = slm::Text(env, bytes);
     env->DeleteLocalRef(bytes);
   }
   return texts;
@@ -86,17 +100,37 @@ JNIEXPORT void JNICALL Java_slm_toolkit_core_NativeRunner_cancel(JNIEnv*, jobjec
   OfHandle(handle).stop.Request();
 }
 
+// False where nobody reads any more.
+JNIEXPORT jboolean JNICALL Java_slm_toolkit_core_NativeRunner_tell(JNIEnv* env, jobject, jlong handle,
+                                                                   jbyteArray request) {
+  const std::string text = slm::Text(env, request);
+  for (size_t written = 0; written < text.size();) {
+    const ssize_t count = write(OfHandle(handle).ends[1], text.data() + written, text.size() - written);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return JNI_FALSE;
+    written += static_cast<size_t>(count);
+  }
+  return JNI_TRUE;
+}
+
+JNIEXPORT void JNICALL Java_slm_toolkit_core_NativeRunner_finish(JNIEnv*, jobject, jlong handle) {
+  OfHandle(handle).Close(1);
+}
+
 JNIEXPORT jint JNICALL Java_slm_toolkit_core_NativeRunner_run(JNIEnv* env, jobject, jlong handle,
                                                               jobjectArray arguments, jobject output) {
   const std::vector<std::string> texts = Texts(env, arguments);
   const std::vector<std::string_view> views(texts.begin(), texts.end());
   JavaOutput sink(env, output);
   const std::string_view name = slm::LibraryName();
+  Run& run = OfHandle(handle);
   slm::Status status;
   {
     const std::unique_ptr<slm::Engine> engine = slm::NewEngine();
-    status = slm::RunCommandLine(views, name, name, *engine, sink, OfHandle(handle).stop);
+    status = slm::RunCommandLine(views, name, name, *engine, sink, run.stop, run.ends[0]);
   }
+  // Whoever still writes is told that nobody reads.
+  run.Close(0);
   // Cancelling is to a run in an app what SIGTERM is to one in the shell.
   if (!status.ok()) sink.WriteError(slm::ErrorLine(name, status, SIGTERM));
   return slm::ExitCodeOf(status, SIGTERM);

@@ -41,8 +41,9 @@ Status CheckRunId(const std::string& run_id) {
 
 template <typename Mode>
 Status RunMode(std::span<const std::string_view> arguments, std::string_view program, Engine& engine,
-               RecordSink& out, StopToken stop) {
+               RecordSink& out, StopToken stop, int input) {
   Mode mode;
+  if constexpr (requires { mode.input; }) mode.input = input;
   mode.run.session.executable = program;
   mode.run.session.threads = AvailableCpus();
   Flags flags;
@@ -56,7 +57,7 @@ Status RunMode(std::span<const std::string_view> arguments, std::string_view pro
 }
 
 Status Dispatch(std::span<const std::string_view> arguments, std::string_view program, std::string_view name,
-                Engine& engine, RecordSink& out, StopToken stop) {
+                Engine& engine, RecordSink& out, StopToken stop, int input) {
   const std::string_view mode = arguments.empty() ? "" : arguments.front();
   if (mode == "--help" || mode == "help") {
     return out.Write(
@@ -65,12 +66,12 @@ Status Dispatch(std::span<const std::string_view> arguments, std::string_view pr
         std::string(kExitCodes));
   }
   const auto flags = arguments.subspan(arguments.empty() ? 0 : 1);
-  if (mode == "profile") return RunMode<ProfileMode>(flags, program, engine, out, stop);
-  if (mode == "generate") return RunMode<GenerateMode>(flags, program, engine, out, stop);
-  if (mode == "serve") return RunMode<ServeMode>(flags, program, engine, out, stop);
-  if (mode == "score") return RunMode<ScoreMode>(flags, program, engine, out, stop);
-  if (mode == "info") return RunMode<InfoMode>(flags, program, engine, out, stop);
-  if (mode == "measure") return RunMode<MeasureMode>(flags, program, engine, out, stop);
+  if (mode == "profile") return RunMode<ProfileMode>(flags, program, engine, out, stop, input);
+  if (mode == "generate") return RunMode<GenerateMode>(flags, program, engine, out, stop, input);
+  if (mode == "serve") return RunMode<ServeMode>(flags, program, engine, out, stop, input);
+  if (mode == "score") return RunMode<ScoreMode>(flags, program, engine, out, stop, input);
+  if (mode == "info") return RunMode<InfoMode>(flags, program, engine, out, stop, input);
+  if (mode == "measure") return RunMode<MeasureMode>(flags, program, engine, out, stop, input);
   return {ErrorKind::kUsage,
           "the first argument is the mode: profile, generate, serve, score, info or measure (see --help)"};
 }
@@ -78,10 +79,10 @@ Status Dispatch(std::span<const std::string_view> arguments, std::string_view pr
 }  // namespace
 
 Status RunCommandLine(std::span<const std::string_view> arguments, std::string_view program,
-                      std::string_view name, Engine& engine, RecordSink& out, StopToken stop) {
+                      std::string_view name, Engine& engine, RecordSink& out, StopToken stop, int input) {
   // Only the runner itself can still throw here, and only for want of memory.
   try {
-    return Dispatch(arguments, program, name, engine, out, stop);
+    return Dispatch(arguments, program, name, engine, out, stop, input);
   } catch (const std::exception& error) {
     return {ErrorKind::kRunFailed, error.what()};
   }

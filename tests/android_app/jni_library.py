@@ -9,6 +9,15 @@ from toolkit.app.shipped import in_app
 from toolkit.engines import ENGINES
 from toolkit.settings import Settings
 
+_CLASSES = {
+    "NativeRunner": ("create", "destroy", "cancel", "tell", "finish", "run"),
+    "NativeTokenizer": ("open", "destroy", "problem", "encode", "take", "finish"),
+}
+# What the library brings and the app's classes ask for.
+JNI_FUNCTIONS = {
+    f"Java_slm_toolkit_core_{owner}_{name}" for owner, names in _CLASSES.items() for name in names
+}
+
 
 def library_without_warnings(engine: str) -> Path:
     """The JNI library of an engine; whoever compiled it, the compiler had nothing to say."""

@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from jni_library import JNI_FUNCTIONS
 
 from toolkit.app.android_tools import AndroidTools, find_tools
 from toolkit.app.apk import add_aligned, build_check_apk
@@ -44,8 +45,7 @@ def test_the_apk_asks_no_user_for_anything_and_guards_its_doors(apk: Path, tools
         "slm.toolkit.app.RunsProvider": "android.permission.DUMP",
     }
     assert facts.libraries == ("lib/arm64-v8a/libonnxruntime.so", "lib/x86_64/libonnxruntime.so")
-    names = ("create", "destroy", "cancel", "run")
-    assert facts.jni_symbols == {f"Java_slm_toolkit_core_NativeRunner_{name}" for name in names}
+    assert facts.jni_symbols == JNI_FUNCTIONS
 
 
 def test_a_library_off_its_page_is_refused(apk: Path, tools: AndroidTools, tmp_path: Path) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import random
 import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+from chat_templates import SHAPES
 from contract import Core, arguments_bytes
 
 from toolkit.analysis import metrics
 from toolkit.app.shipped import engines_in_app, in_app
 from toolkit.app.source import app_source
+from toolkit.chat_format import ChatFormat, UnsplitChat
+from toolkit.chat_template.splitting import split_template
 from toolkit.profiling.records import parse_result
 
 START = {
@@ -122,8 +127,8 @@ ARGUMENTS = [
     (WELL, "--output /runs/0/result.jsonl"),
     (WELL[:-1], "cut short"),
     (b"", "cut short"),
-    (b"\0", "the host speaks '', this app slm-app/1"),
-    (WELL.replace(b"slm-app/1", b"slm-app/2"), "the host speaks 'slm-app/2', this app slm-app/1"),
+    (b"\0", "the host speaks '', this app slm-app/2"),
+    (WELL.replace(b"slm-app/2", b"slm-app/1"), "the host speaks 'slm-app/1', this app slm-app/2"),
     (arguments_bytes("profile", engine="other"), "no engine 'other'"),
     (arguments_bytes("rm"), "no mode 'rm'"),
     (arguments_bytes(), "no mode 'null'"),
@@ -165,6 +170,31 @@ def test_only_files_of_runs_are_read_and_written(core: Core) -> None:
     assert all(one["file"].startswith(f"/runs/{run}/") for one in answers if "file" in one)
 
 
+def test_only_a_prepared_run_is_started(core: Core, tmp_path: Path) -> None:
+    prepared, ended, empty = "0" * 16, "1" * 16, "2" * 16
+    for run in (prepared, ended, empty):
+        (tmp_path / run).mkdir()
+    for run in (prepared, ended):
+        (tmp_path / run / "arguments").write_bytes(WELL)
+    (tmp_path / ended / "exit").write_text("0 ok\n")
+    asked = {
+        prepared: None,
+        ended: "has ended already",
+        empty: "was never prepared",
+        "f" * 16: "was never prepared",
+        f"../{prepared}": "is no id of a run",
+        f"{prepared}/": "is no id of a run",
+        f"{prepared}\n": "is no id of a run",
+        "": "is no id of a run",
+        "-n": "is no id of a run",
+        "$(id)": "is no id of a run",
+        "x" * 100_000: "is no id of a run",
+    }
+    answers = [json.loads(line) for line in core("starts", tmp_path, *asked).stdout.splitlines()]
+    for answer, why in zip(answers, asked.values(), strict=True):
+        assert answer == {"folder": str(tmp_path / prepared)} if why is None else why in answer["refused"]
+
+
 def test_android_says_how_a_process_ended(core: Core) -> None:
     expected = {
         "3:0": (137, "low_memory"),
@@ -203,6 +233,64 @@ def png_colours(path: Path) -> tuple[int, int, set[tuple[int, int, int]]]:
         colours = image.convert("RGB").getcolors(1 << 20)
         assert colours is not None
         return *image.size, {colour for _, colour in colours}  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("system", [None, "Zwei\n\nZeilen {{ x }} é \ue000%Y\ue001"])
+def test_conversations_are_written_as_on_the_host(core: Core, tmp_path: Path, system: str | None) -> None:
+    tokens = {"bos_token": "<s>", "eos_token": "</s>"}
+    formats = [
+        one
+        for one in (split_template(text, tokens) for text in SHAPES.values())
+        if isinstance(one, ChatFormat)
+    ]
+    said = [
+        "Hi \ue000%d\ue001",
+        " <think>\nhm</think>\n\n\u0085 日本 \x1c",
+        "b",
+        "\n\nno </think> twice </think>\n c\u00a0",
+        "🙂",
+    ]
+    files = []
+    expected = []
+    for number, one in enumerate(formats):
+        asked = one.system_prefix and system
+        manifest = {"chat": one.model_dump()}
+        day = datetime.date(2026, 1 + number % 12, 1 + number)
+        content = {"manifest": manifest, "said": said, "system": asked, "today": str(day)}
+        (tmp_path / str(number)).write_text(json.dumps(content))
+        files.append(tmp_path / str(number))
+        expected.append(one.text(said, system=asked, today=day))
+    assert len(formats) > 20
+    done = core("conversations", *files)
+    assert done.returncode == 0, done.stderr.decode()
+    assert [json.loads(line) for line in done.stdout.splitlines()] == expected
+
+
+def test_a_manifest_without_a_chat_says_why(core: Core, tmp_path: Path) -> None:
+    whole = ChatFormat(
+        opening="",
+        system_prefix=None,
+        system_suffix=None,
+        after_user="",
+        after_answer="",
+        before_new_answer="",
+    ).model_dump()
+    refused = {
+        json.dumps({"chat_template_file": None}): "no chat template",
+        json.dumps({"chat_template_file": "chat_template.jinja"}): "convert the model again",
+        json.dumps(
+            {"chat": UnsplitChat(reason="it counts").model_dump()}
+        ): "cannot be followed here: it counts",
+        json.dumps({"chat": whole | {"form": "other"}}): "install it again",
+        json.dumps({"chat": whole | {"after_user": None}}): "install it again",
+        json.dumps({"chat": whole | {"system_prefix": "a"}}): "install it again",
+    }
+    for number, manifest in enumerate(refused):
+        content = f'{{"manifest": {manifest}, "said": ["a"], "system": null, "today": "2026-01-01"}}'
+        (tmp_path / str(number)).write_text(content)
+    done = core("conversations", *(tmp_path / str(number) for number in range(len(refused))))
+    answers = [json.loads(line)["refused"] for line in done.stdout.splitlines()]
+    assert all(said in answer for said, answer in zip(refused.values(), answers, strict=True)), answers
 
 
 def test_the_app_knows_the_engines_that_specs_put_into_it() -> None:

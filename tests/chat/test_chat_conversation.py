@@ -9,7 +9,7 @@ import pytest
 
 from toolkit.chat.conversation import parse_messages
 from toolkit.chat.generate import prompt_ids
-from toolkit.chat.template import render_chat
+from toolkit.chat_template.template import render_chat
 from toolkit.errors import NotAnArtifact, UsageError
 
 TURNS = [

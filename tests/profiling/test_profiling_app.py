@@ -12,6 +12,8 @@ import pytest
 from private_adb import AdbServer
 from runs import ENDLESS_FLAGS, SMALL_FLAGS, wait_for
 from slm_process import SlmProcess
+from talking_artifact import answers, make_talking_artifact
+from tiny_decoder import TinyDecoder
 from virtual_phones import running_phone
 
 from toolkit.app.emulated_app import build_emulated_app
@@ -242,3 +244,20 @@ def test_tokens_come_from_the_app(slm: SlmProcess, installed: VirtualPhone, arti
         succeed(slm, *words, "-d", installed.serial, *more) for more in (("--runner", "app"), ())
     )
     assert in_app == in_shell and in_app.strip()
+
+
+def test_a_conversation_is_held_in_the_app(
+    slm: SlmProcess, installed: VirtualPhone, decoder: TinyDecoder, artifact: Artifact, tmp_path: Path
+) -> None:
+    talking = make_talking_artifact(tmp_path / "talking", decoder)
+    said = ["Hi @run/ 'x' $(id)", "日本 🙂"]
+    words = ("app", "chat", talking.path, "-d", installed.serial, "-n", "6", "-p", said[0], "-p", said[1])
+    got = json.loads(succeed(slm, *words, "--json"))
+    expected = answers(decoder, said, 6)
+    assert [one["text"] for one in got] == [text for _, _, text in expected]
+    assert got[1]["kept"] >= len(expected[0][0]) == got[0]["prompt_tokens"]
+    assert left_on(installed) == []
+
+    process = slm("app", "chat", artifact.path, "-d", installed.serial, "-p", "Hi")
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 2 and "Convert the model again" in err

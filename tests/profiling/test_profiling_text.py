@@ -15,8 +15,8 @@ from toolkit.artifact import Artifact
 from toolkit.chat.generate import generate, prompt_ids
 from toolkit.chat.request import GenerateRequest
 from toolkit.chat.stream import TextStream
-from toolkit.chat.template import render_chat
 from toolkit.chat.tokens import stop_token_ids
+from toolkit.chat_template.template import render_chat
 from toolkit.devices.local import LocalDevice
 from toolkit.errors import NotAnArtifact, UsageError
 from toolkit.settings import Settings

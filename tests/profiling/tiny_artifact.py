@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from tiny_decoder import HEAD_DIM, HEADS, HIDDEN, KV_HEADS, LAYERS, VOCAB, TinyDecoder
 
@@ -21,6 +23,7 @@ from toolkit.artifact import (
     publish,
     staging,
 )
+from toolkit.chat_format import ChatFormat
 from toolkit.models.layers import plain_layers
 
 CONTEXT_LENGTH = 256
@@ -41,8 +44,15 @@ def make_artifact(
     reference: GreedyReference | None = None,
     name: str = "tiny-ort-fp32",
     context_length: int = CONTEXT_LENGTH,
+    texts: Mapping[str, str] = MappingProxyType({}),
+    chat: ChatFormat | None = None,
 ) -> Artifact:
-    """Write an artifact; its greedy reference comes from NumPy unless another one is given."""
+    """Write an artifact; its greedy reference comes from NumPy unless another one is given.
+
+    Args:
+        texts: files beside those that every artifact has, or in their place.
+        chat: what its manifest says of the chat template.
+    """
     reference = reference or GreedyReference(
         prompt_ids=REFERENCE_PROMPT, token_ids=decoder.greedy(REFERENCE_PROMPT, REFERENCE_TOKENS)
     )
@@ -52,7 +62,10 @@ def make_artifact(
         (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE)
         (folder / "tokenizer_config.json").write_text(json.dumps({"bos_token": None, "eos_token": "w330"}))
         (folder / "genai_config.json").write_text(json.dumps({"model": {"eos_token_id": [EOS]}}))
-        return publish(folder, path, _manifest(name, folder, reference, context_length))
+        for file, text in texts.items():
+            (folder / file).write_text(text)
+        manifest = _manifest(name, folder, reference, context_length)
+        return publish(folder, path, manifest.model_copy(update={"chat": chat}))
 
 
 def tokenizer_json() -> str:

@@ -10,9 +10,9 @@ from typing import Any
 
 from side_file_folders import VOCABULARY_SIZE
 
-from toolkit.chat.environment import render_with_transformers
-from toolkit.chat.template import render_chat
 from toolkit.chat.tokens import load_tokenizer, stop_token_ids
+from toolkit.chat_template.environment import render_with_transformers
+from toolkit.chat_template.template import render_chat
 from toolkit.errors import ToolkitError, UsageError
 from toolkit.sources.folder_tokenizer import FolderTokenizer
 from toolkit.sources.token_checks import check_tokens

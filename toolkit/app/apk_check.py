@@ -66,9 +66,8 @@ def check_apk(apk: Path, tools: AndroidTools) -> ApkFacts:
             problems += _library_problems(apk, archive, name)
         dexes = [archive.read(name) for name in archive.namelist() if name.endswith(".dex")]
     wanted = {jni_symbol(*method) for dex in dexes for method in native_methods(dex)}
-    bridge = set(
-        re.findall(r"\bJava_\w+", (app_source() / "native" / "bridge.cpp").read_text(encoding="utf-8"))
-    )
+    sources = [file.read_text(encoding="utf-8") for file in (app_source() / "native").glob("*.cpp")]
+    bridge = {name for text in sources for name in re.findall(r"\bJava_\w+", text)}
     if wanted != bridge:
         problems.append(
             f"Kotlin's native methods and the bridge differ: {', '.join(sorted(wanted ^ bridge))}"

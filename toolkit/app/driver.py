@@ -16,7 +16,7 @@ AppState = Literal["activity", "service"]
 
 PACKAGE = "slm.toolkit.app"
 # What host and app agree on; slm.toolkit.core.CONTRACT is the app's.
-CONTRACT = 1
+CONTRACT = 2
 # The result file of a run in the app, as slm.toolkit.core.Arguments takes it.
 APP_RESULT = "@run/result.jsonl"
 _QUICK_S = 60.0
@@ -34,7 +34,7 @@ run=${PWD##*/}
 uri=content://$app.runs
 fail() { echo "slm-app: error: $1" >&2; exit 13; }
 chmod 755 . && chmod 644 ./* 2>/dev/null
-printf '%s\\0' slm-app/1 "$engine" "$@" >arguments
+printf '%s\\0' slm-app/2 "$engine" "$@" >arguments
 echo "$app" >app
 content write --uri "$uri/$run/arguments" <arguments >&2
 state() {

@@ -1,1 +1,1 @@
-"""Text from a model on a device: chat templates, tokens, generation."""
+"""Text from a model on a device: tokens, generation, conversations."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from toolkit.chat.environment import Message
+from toolkit.chat_template.environment import Message
 from toolkit.errors import UsageError
 
 _EXAMPLE = '[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello!"}, ...]'

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from toolkit.artifact import Artifact
 from toolkit.chat.answer import Generated
-from toolkit.chat.environment import Message
 from toolkit.chat.generate import prompt_ids
 from toolkit.chat.loaded_model import LoadedModel
 from toolkit.chat.request import GenerateRequest
-from toolkit.chat.template import render_chat
+from toolkit.chat_template.environment import Message
+from toolkit.chat_template.template import render_chat
 from toolkit.errors import ContextFull
 from toolkit.files import whole_file
 

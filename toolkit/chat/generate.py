@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from toolkit.artifact import Artifact
 from toolkit.chat.answer import AnswerText, Generated
 from toolkit.chat.conversation import check_messages
-from toolkit.chat.environment import Message
 from toolkit.chat.request import GenerateRequest
-from toolkit.chat.template import has_chat_template, render_chat
 from toolkit.chat.tokens import load_tokenizer, stop_token_ids
+from toolkit.chat_template.environment import Message
+from toolkit.chat_template.template import has_chat_template, render_chat
 from toolkit.devices.base import Device
 from toolkit.errors import ContextFull, UsageError
 from toolkit.profiling import remote

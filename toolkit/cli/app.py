@@ -118,3 +118,67 @@ def info(
         for serial, one in found.items():
             print(f"{serial}: " + (f"app {one.version}, contract {one.contract}" if one else "no app"))
     exit_with_first_failure(outcomes)
+
+
+@app.command()
+def chat(
+    artifact: Path = typer.Argument(..., help="Artifact folder."),
+    prompt: list[str] = typer.Option(
+        ..., "--prompt", "-p", help="What the user says; each further one is the next turn."
+    ),
+    device: str | None = typer.Option(
+        None, "--device", "-d", help="Serial; the attached phone when there is just one."
+    ),
+    system: str | None = typer.Option(None, "--system", help="System message."),
+    max_tokens: int = typer.Option(256, "--max-tokens", "-n", min=1, help="Most tokens of an answer."),
+    threads: int = typer.Option(0, "--threads", "-t", min=0, help="Engine threads; 0: the app's choice."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON at the end instead of text."),
+) -> None:
+    """Talk to a model in the app: chat template, tokens and engine are the app's.
+
+    The same code as the app's chat screen. The model is loaded once; of each turn only what is new is
+    computed. slm generate --runner app renders the chat template on this machine.
+
+    \b
+    Examples:
+      slm app chat artifacts/smollm2 --prompt "Who are you?"
+      slm app chat artifacts/smollm2 -p "Name a colour." -p "Another one?" --system "Answer in one word."
+    """  # noqa: D301
+    from toolkit.artifact import Artifact
+    from toolkit.chat.app_chat import chat_in_app
+    from toolkit.cli.text_output import OutputClosed, end_quietly, write_text
+    from toolkit.devices.discovery import open_device
+    from toolkit.devices.selection import chosen_serial
+    from toolkit.progress import say
+
+    settings = Settings.from_environment()
+    serial = chosen_serial(device, settings)
+    shown = 1
+
+    def on_text(turn: int, text: str) -> None:
+        nonlocal shown
+        if not as_json:
+            write_text("\n" * (turn - shown) + text)
+        shown = turn
+
+    try:
+        answers = chat_in_app(
+            open_device(serial, settings),
+            Artifact.load(artifact),
+            prompt,
+            settings,
+            system=system,
+            max_tokens=max_tokens,
+            threads=threads,
+            on_text=on_text,
+        )
+        found = json.dumps([answer.model_dump() for answer in answers], indent=2)
+        write_text(found + "\n" if as_json else "\n")
+    except OutputClosed:
+        end_quietly()
+        return
+    for answer in answers:
+        say(
+            f"turn {answer.turn}: {answer.prompt_tokens} prompt tokens ({answer.kept} kept), "
+            f"{answer.tokens} generated"
+        )

@@ -17,7 +17,7 @@ from toolkit.errors import UsageError
 from toolkit.progress import remark
 
 if TYPE_CHECKING:
-    from toolkit.chat.environment import Message
+    from toolkit.chat_template.environment import Message
 
 
 @takes(GenerateRequest)

@@ -35,6 +35,8 @@ from toolkit.capture.patterns import matrix_columns, routers
 from toolkit.capture.rope import rope_table, rope_values
 from toolkit.capture.shape import decoder_shape, longest_text
 from toolkit.capture.skeleton import build_skeleton, tied_names
+from toolkit.chat_format import UnsplitChat
+from toolkit.chat_template.splitting import chat_format
 from toolkit.compress.adaptation import check_supported, slowness
 from toolkit.compress.fitting import Columns, fitted
 from toolkit.compress.plan import QuantizationPlan, for_model, with_exact
@@ -133,6 +135,12 @@ def _converted(
     plan = _fitted(with_exact(plan, routers(graph)), matrix_columns(graph, tied), engine, request)
     with staging(output, overwrite=overwrite) as folder:
         tokenizer = source.write_tokenizer(folder)
+        chat = chat_format(folder, tokenizer.chat_template)
+        if isinstance(chat, UnsplitChat):
+            progress.say(
+                f"The chat template cannot be split into texts around messages: {chat.reason}. "
+                "slm generate and slm chat render it; the Android app's chat cannot."
+            )
         with (
             _calibrated(source, model, request.calibration, plan, graph, tied, folder, stages) as calibrated,
             stages("quantize and write"),
@@ -188,6 +196,7 @@ def _converted(
                 runtimes=lowered.runtimes,
                 work=facts.work(decoder_shape(graph, layers, tied, source.config), plan, lowered, engine),
                 request=request.recorded(),
+                chat=chat,
             )
             return publish(folder, output, manifest)
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from toolkit.app.driver import AppState, Runner, app_command, needed_app
-from toolkit.artifact import Artifact, FileEntry
+from toolkit.artifact import MANIFEST, Artifact, FileEntry
 from toolkit.devices.base import Device, DeviceInfo
 from toolkit.devices.names import name_of
 from toolkit.devices.transfer import push_folder_verified
 from toolkit.errors import DeviceNotReady
+from toolkit.files import sha256_of
 from toolkit.profiling import remote
 from toolkit.profiling.description import BundleIdentity
 from toolkit.profiling.session.preflight import check_pages
@@ -65,7 +66,9 @@ def push(
     verify_artifact(artifact, settings)
     engine = artifact.manifest.backend.name
     artifact_dir = remote.artifact_dir(device, artifact.manifest.sha256)
-    folders = [(artifact.name, artifact.path, artifact.manifest.files, artifact_dir)]
+    # The app reads the manifest; it comes last, as in the artifact itself.
+    files = [*artifact.manifest.files, _manifest_entry(artifact)]
+    folders = [(artifact.name, artifact.path, files, artifact_dir)]
     if runner == "app":
         app = needed_app(device)
         # The engine's version is what its library says when it runs.
@@ -122,6 +125,11 @@ def _described(device: Device, settings: Settings) -> tuple[DeviceInfo, str]:
             "its ABI cannot be read", serial=device.serial, next_step="See: slm devices list"
         )
     return replace(info, name=name_of(info.identity or info.serial, settings)), info.abi
+
+
+def _manifest_entry(artifact: Artifact) -> FileEntry:
+    manifest = artifact.path / MANIFEST
+    return FileEntry(path=MANIFEST, size_bytes=manifest.stat().st_size, sha256=sha256_of(manifest))
 
 
 def _bundle(

@@ -25,7 +25,8 @@ class MainActivity : Activity() {
     override fun onCreate(saved: Bundle?) {
         super.onCreate(saved)
         setContentView(R.layout.main)
-        findViewById<Button>(R.id.measure).setOnClickListener { chooseArtifact() }
+        findViewById<Button>(R.id.measure).setOnClickListener { chooseArtifact(::chooseWork) }
+        findViewById<Button>(R.id.chat).setOnClickListener { chooseArtifact(::chat) }
         findViewById<Button>(R.id.import_artifact).setOnClickListener {
             startActivityForResult(Intent(Intent.ACTION_OPEN_DOCUMENT_TREE), PICK_FOLDER)
         }
@@ -65,7 +66,7 @@ class MainActivity : Activity() {
         getString(R.string.not_imported, failed.message)
     }
 
-    private fun chooseArtifact() {
+    private fun chooseArtifact(then: (PushedArtifact) -> Unit) {
         val pushed = pushedArtifacts(PUSHED)
         val artifacts = pushed.orEmpty() + pushedArtifacts(importedOf(this)).orEmpty()
         if (artifacts.isEmpty()) {
@@ -75,8 +76,12 @@ class MainActivity : Activity() {
         }
         AlertDialog.Builder(this)
             .setTitle(R.string.choose_artifact)
-            .setItems(artifacts.map { it.name }.toTypedArray()) { _, index -> chooseWork(artifacts[index]) }
+            .setItems(artifacts.map { it.name }.toTypedArray()) { _, index -> then(artifacts[index]) }
             .show()
+    }
+
+    private fun chat(artifact: PushedArtifact) {
+        startActivity(Intent(this, ChatActivity::class.java).putExtra(ChatActivity.ARTIFACT, artifact.folder.path))
     }
 
     private fun chooseWork(artifact: PushedArtifact) {

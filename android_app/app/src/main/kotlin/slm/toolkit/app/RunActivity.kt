@@ -71,8 +71,8 @@ class RunActivity : Activity() {
 
     override fun onDestroy() {
         super.onDestroy()
-        // The next run is a fresh process.
-        if (isFinishing) Process.killProcess(Process.myPid())
+        // The next run is a fresh process. Where nothing ran here, a run of RunService's may share this one.
+        if (isFinishing && session != null) Process.killProcess(Process.myPid())
     }
 
     companion object {

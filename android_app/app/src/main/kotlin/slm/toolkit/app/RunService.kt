@@ -21,17 +21,21 @@ import slm.toolkit.core.Sampler
  * schedules otherwise than what is in front.
  */
 class RunService : Service() {
+    private var session: RunSession? = null
+
     override fun onStartCommand(intent: Intent?, flags: Int, startId: Int): Int {
         // Android ends an app that was started as a foreground service and does not say that it is one.
         showNotification()
         val folder = folderToRun(this, intent)
-        if (folder == null) stopSelf() else begin(folder)
+        // What cannot be started does not end what runs.
+        if (folder != null && session == null) begin(folder) else if (session == null) stopSelf()
         return START_NOT_STICKY
     }
 
     private fun begin(folder: RunFolder) {
         takeStandardError(folder)
         val running = RunSession(folder, Sampler(folder, AndroidPlatform(this, AppState.SERVICE)))
+        session = running
         val awake = getSystemService(PowerManager::class.java)
             .newWakeLock(PowerManager.PARTIAL_WAKE_LOCK, "slm-toolkit:run")
         thread(name = "run") {
@@ -59,8 +63,8 @@ class RunService : Service() {
 
     override fun onDestroy() {
         super.onDestroy()
-        // The next run is a fresh process.
-        Process.killProcess(Process.myPid())
+        // The next run is a fresh process. Where nothing ran here, a run of RunActivity's may share this one.
+        if (session != null) Process.killProcess(Process.myPid())
     }
 
     override fun onBind(intent: Intent?): IBinder? = null

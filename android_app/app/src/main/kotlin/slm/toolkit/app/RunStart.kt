@@ -3,19 +3,22 @@ package slm.toolkit.app
 import android.content.Context
 import android.content.Intent
 import android.system.Os
+import android.util.Log
 import java.io.FileOutputStream
 import slm.toolkit.core.ContractError
 import slm.toolkit.core.RunFolder
+import slm.toolkit.core.preparedRun
 
 /** Extra of an intent: the id of a run; what runs is in its folder. */
 const val RUN_ID = "run_id"
 
 private const val STANDARD_ERROR = 2
 
-/** The folder of the run that an intent names; null of one that was never prepared or has run already. */
+/** The folder of the run that an intent names; null where there is nothing to start, which the log says. */
 fun folderToRun(context: Context, intent: Intent?): RunFolder? = try {
-    RunFolder.of(runsOf(context), intent?.getStringExtra(RUN_ID)).takeIf { it.isPrepared }
-} catch (_: ContractError) {
+    preparedRun(runsOf(context), intent?.getStringExtra(RUN_ID))
+} catch (refused: ContractError) {
+    Log.w("slm-toolkit", "not started: ${refused.message}")
     null
 }
 

@@ -13,6 +13,7 @@ import slm.toolkit.core.RunFolder
 import slm.toolkit.core.RunProcess
 import slm.toolkit.core.RunSession
 import slm.toolkit.core.Sampler
+import slm.toolkit.core.preparedRun
 
 /** Android's `content` and the process `:runner` on a virtual phone; [data] is the app's own folder there. */
 class EmulatedPhone(private val data: File, private val version: String) {
@@ -21,8 +22,12 @@ class EmulatedPhone(private val data: File, private val version: String) {
 
     /** The process of one run, of a visible activity or of a service. */
     fun run(id: String, state: AppState) {
-        val folder = RunFolder.of(runs, id)
-        if (!folder.isPrepared) return
+        val folder = try {
+            preparedRun(runs, id)
+        } catch (refused: ContractError) {
+            System.err.println("not started: ${refused.message}")
+            return
+        }
         val session = RunSession(folder, Sampler(folder, EmulatedPlatform(state)))
         // As in the app: a thread of its own.
         val running = Thread(session::run).apply { start() }

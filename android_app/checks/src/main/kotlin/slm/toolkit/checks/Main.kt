@@ -2,11 +2,15 @@
 package slm.toolkit.checks
 
 import java.io.File
+import java.time.LocalDate
 import kotlin.concurrent.thread
 import kotlin.system.exitProcess
 import slm.toolkit.core.AppState
 import slm.toolkit.core.Arguments
 import slm.toolkit.core.CONTRACT
+import slm.toolkit.core.ChatError
+import slm.toolkit.core.ChatFormat
+import slm.toolkit.core.ChatRun
 import slm.toolkit.core.ContractError
 import slm.toolkit.core.ImportError
 import slm.toolkit.core.NativeRunner
@@ -18,12 +22,15 @@ import slm.toolkit.core.ResultError
 import slm.toolkit.core.RunFolder
 import slm.toolkit.core.RunOutput
 import slm.toolkit.core.RunSession
+import slm.toolkit.core.RunnerEnded
 import slm.toolkit.core.Sampler
 import slm.toolkit.core.endingOf
 import slm.toolkit.core.figuresOf
 import slm.toolkit.core.importArtifact
 import slm.toolkit.core.json
+import slm.toolkit.core.parseJson
 import slm.toolkit.core.prepareRun
+import slm.toolkit.core.preparedRun
 import slm.toolkit.core.pushedArtifacts
 import slm.toolkit.core.sha256
 import slm.toolkit.core.sharedRun
@@ -35,10 +42,13 @@ fun main(words: Array<String>) {
         "emulated" -> emulated(rest)
         "figures" -> rest.forEach { println(json(figures(File(it)))) }
         "arguments" -> rest.forEach { println(json(arguments(File(it)))) }
+        "starts" -> rest.drop(1).forEach { println(json(start(File(rest[0]), it))) }
         "files" -> rest.forEach { println(json(file(it))) }
         "chart" -> drawChart(File(rest[0]), File(rest[1]), rest[2].toInt(), rest[3].toInt())
         "byhand" -> println(runByHand(File(rest[0]), File(rest[1])))
         "import" -> println(json(imported(File(rest[0]), File(rest[1]))))
+        "chat" -> exitProcess(chat(rest))
+        "conversations" -> rest.forEach { println(json(conversation(File(it)))) }
         "endings" -> rest.forEach { println(json(ending(it))) }
         else -> error("what to check?")
     }
@@ -110,6 +120,13 @@ private fun file(asked: String): Map<String, Any?> = try {
     mapOf("refused" to refused.message)
 }
 
+/** A run that an intent asks for. */
+private fun start(runs: File, id: String): Map<String, Any?> = try {
+    mapOf("folder" to preparedRun(runs, id).path.path)
+} catch (refused: ContractError) {
+    mapOf("refused" to refused.message)
+}
+
 /** Measures the first artifact of a folder, as a person would, and says which file the app would share. */
 private fun runByHand(artifacts: File, runs: File): String {
     val folder = prepareRun(runs, pushedArtifacts(artifacts)!!.first(), Preset.SHORT)
@@ -140,4 +157,31 @@ private fun imported(folder: File, artifacts: File): Map<String, Any?> = try {
 private fun ending(asked: String): Map<String, Any?> {
     val end = asked.split(':').takeIf { it.size == 2 }?.let { ProcessEnd(it[0].toInt(), it[1].toInt()) }
     return endingOf(end).let { mapOf("code" to it.code, "why" to it.why) }
+}
+
+/** Arguments of the mode chat, its records to stdout. */
+private fun chat(words: List<String>): Int = try {
+    ChatRun(words) {
+        System.out.write(it)
+        System.out.flush()
+    }.run()
+    0
+} catch (refused: ChatError) {
+    System.err.println(refused.message)
+    2
+} catch (ended: RunnerEnded) {
+    System.err.println(ended.message)
+    ended.code
+}
+
+/** A file with a manifest's `chat`, `said`, `system` and `today`: the conversation's text. */
+private fun conversation(file: File): Any? {
+    val asked = parseJson(file.readText()) as Map<*, *>
+    return try {
+        val said = (asked["said"] as List<*>).map { it as String }
+        val format = ChatFormat.of(asked["manifest"] as Map<*, *>)
+        format.text(said, asked["system"] as String?, LocalDate.parse(asked["today"] as String))
+    } catch (refused: ChatError) {
+        mapOf("refused" to refused.message)
+    }
 }

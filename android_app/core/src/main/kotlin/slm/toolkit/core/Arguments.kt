@@ -3,7 +3,7 @@ package slm.toolkit.core
 import java.io.ByteArrayOutputStream
 
 /** What host and app agree on: files of a run, their form, exit codes. Another number does not fit. */
-const val CONTRACT = 1
+const val CONTRACT = 2
 
 /** What came from outside and cannot be meant; nothing has run. */
 class ContractError(message: String) : Exception(message)
@@ -16,7 +16,7 @@ enum class Engine(val word: String, val library: String, val engineLibrary: Stri
 
 /** A run's engine and the runner's arguments, as `NativeRunner.run` takes them. */
 class Arguments(val engine: Engine, val texts: List<ByteArray>) {
-    /** The mode: profile, generate or info. */
+    /** The mode: profile, generate, info or chat. */
     val mode: String get() = texts.first().decodeToString()
 
     companion object {
@@ -28,7 +28,7 @@ class Arguments(val engine: Engine, val texts: List<ByteArray>) {
 
         /**
          * Reads the file `arguments`: texts of any bytes but zero, each ended by a zero. The first says the contract
-         * ("slm-app/1"), the second the engine, the rest is the runner's command line from its mode on.
+         * ("slm-app/2"), the second the engine, the rest is the runner's command line from its mode on.
          *
          * @param folder the run's folder, which takes the place of "@run/" at the beginning of a text.
          * @throws ContractError for anything else.
@@ -45,7 +45,7 @@ class Arguments(val engine: Engine, val texts: List<ByteArray>) {
             val engine = Engine.entries.find { it.word == name } ?: throw ContractError("there is no engine '$name'")
             val rest = texts.drop(2).map { if (it.startsWith(RUN_FOLDER)) folder + it.drop(RUN_FOLDER.size - 1) else it }
             val mode = rest.firstOrNull()?.decodeToString()
-            if (mode !in listOf("profile", "generate", "info")) throw ContractError("there is no mode '$mode'")
+            if (mode !in listOf("profile", "generate", "info", "chat")) throw ContractError("there is no mode '$mode'")
             return Arguments(engine, rest)
         }
 

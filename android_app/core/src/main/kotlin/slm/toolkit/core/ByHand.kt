@@ -4,7 +4,9 @@ import java.io.File
 import java.security.SecureRandom
 
 /** A model on the phone, where `slm push` puts it or in the app's own folder. */
-class PushedArtifact(val folder: File, val name: String, val engine: Engine, val manifest: Map<*, *>)
+class PushedArtifact(val folder: File, val name: String, val engine: Engine, val manifest: Map<*, *>) {
+    val model: File get() = File(folder, manifest["model_file"] as String)
+}
 
 /** How much a run by hand measures. */
 enum class Preset(val promptTokens: Int, val generateTokens: Int, val repetitions: Int) {
@@ -16,7 +18,8 @@ enum class Preset(val promptTokens: Int, val generateTokens: Int, val repetition
 fun pushedArtifacts(artifacts: File): List<PushedArtifact>? =
     artifacts.listFiles()?.filterNot { it.name.startsWith('.') }?.sorted()?.mapNotNull(::pushedArtifact)
 
-internal fun pushedArtifact(folder: File): PushedArtifact? {
+/** The artifact in a folder; null where there is none that this app has an engine for. */
+fun pushedArtifact(folder: File): PushedArtifact? {
     val manifest = try {
         parseJson(File(folder, "manifest.json").readText()) as? Map<*, *>
     } catch (_: JsonError) {
@@ -26,8 +29,8 @@ internal fun pushedArtifact(folder: File): PushedArtifact? {
     }
     val word = (manifest?.get("backend") as? Map<*, *>)?.get("name")
     val engine = Engine.entries.find { it.word == word } ?: return null
-    val model = manifest?.get("model_file") as? String ?: return null
-    return PushedArtifact(File(folder, model), manifest["name"] as? String ?: folder.name, engine, manifest)
+    if (manifest?.get("model_file") !is String) return null
+    return PushedArtifact(folder, manifest["name"] as? String ?: folder.name, engine, manifest)
 }
 
 /** Makes the folder of a run that was asked for by hand, with its arguments. */
@@ -37,7 +40,7 @@ fun prepareRun(runs: File, artifact: PushedArtifact, preset: Preset): RunFolder 
     folder.path.mkdirs()
     folder.file(RunFolder.MANIFEST).writeText(json(artifact.manifest))
     val words = listOf(
-        "slm-app/$CONTRACT", artifact.engine.word, "profile", "--model", artifact.folder.path, "--run-id", id,
+        "slm-app/$CONTRACT", artifact.engine.word, "profile", "--model", artifact.model.path, "--run-id", id,
         "--output", "@run/${RunFolder.RESULT}", "--prompt-tokens", "${preset.promptTokens}",
         "--generate-tokens", "${preset.generateTokens}", "--repetitions", "${preset.repetitions}",
     ) + referenceFlags(folder, artifact)

@@ -34,6 +34,12 @@ class NativeRunner(library: String) : AutoCloseable {
     /** Ends the run between two steps, from any thread; its exit code is then that of SIGTERM. */
     fun cancel() = cancel(handle)
 
+    /** Gives the mode `serve` requests, whole lines, from any thread; false where nobody reads any more. */
+    fun tell(requests: ByteArray): Boolean = tell(handle, requests)
+
+    /** No request follows, which ends the mode `serve`. */
+    fun finish() = finish(handle)
+
     /** Once [run] has returned and nobody cancels any more. */
     override fun close() = destroy(handle)
 
@@ -42,6 +48,10 @@ class NativeRunner(library: String) : AutoCloseable {
     private external fun destroy(handle: Long)
 
     private external fun cancel(handle: Long)
+
+    private external fun tell(handle: Long, requests: ByteArray): Boolean
+
+    private external fun finish(handle: Long)
 
     private external fun run(handle: Long, arguments: Array<ByteArray>, output: RunOutput): Int
 }

@@ -11,9 +11,6 @@ class RunFolder(val path: File) {
     /** The exit code and why, once the run has ended; "137 low_memory" for instance. */
     val ending: String? get() = file(EXIT).takeIf { it.isFile }?.readText()
 
-    /** Whether it can be run: one with an ending has run, and is not overwritten. */
-    val isPrepared: Boolean get() = file(ARGUMENTS).isFile && ending == null
-
     /** Written beside its place and renamed, so that it is whole or absent. */
     fun end(code: Int, why: String) {
         val partial = file("$EXIT.part")
@@ -61,4 +58,17 @@ class RunFolder(val path: File) {
         fun all(runs: File): List<RunFolder> =
             runs.listFiles().orEmpty().filter { ID.matches(it.name) && it.isDirectory }.sorted().map(::RunFolder)
     }
+}
+
+/**
+ * The folder of a run that is to start now.
+ *
+ * @param id as it came from outside.
+ * @throws ContractError it is no id, or that of a run which was never prepared or has run already.
+ */
+fun preparedRun(runs: File, id: String?): RunFolder {
+    val folder = RunFolder.of(runs, id)
+    if (!folder.file(RunFolder.ARGUMENTS).isFile) throw ContractError("run $id was never prepared")
+    if (folder.ending != null) throw ContractError("run $id has ended already")
+    return folder
 }

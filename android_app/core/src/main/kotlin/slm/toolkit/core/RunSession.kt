@@ -16,7 +16,8 @@ class RunSession(
 ) : RunOutput {
     private lateinit var out: OutputStream
     private lateinit var error: OutputStream
-    private var runner: NativeRunner? = null
+    // Cancels what is at work.
+    private var cancelling: (() -> Unit)? = null
     private var left: Ending? = null
 
     /** Carries it out on this thread, which is the run's own; see [NativeRunner.run]. Never throws. */
@@ -29,6 +30,12 @@ class RunSession(
         } catch (refused: ContractError) {
             say(refused.message)
             USAGE
+        } catch (refused: ChatError) {
+            say(refused.message)
+            USAGE
+        } catch (ended: RunnerEnded) {
+            error("${ended.message}\n".toByteArray())
+            ended.code
         } catch (missing: LinkageError) {
             say("the engine's library cannot be loaded: ${missing.message}")
             NO_LIBRARY
@@ -46,17 +53,26 @@ class RunSession(
     private fun runArguments(): Int {
         val bytes = folder.file(RunFolder.ARGUMENTS).readBytes()
         val arguments = Arguments.parse(bytes, folder.path.path.toByteArray())
+        if (arguments.mode == "chat") {
+            val chat = ChatRun(arguments.texts.drop(1).map { it.decodeToString() }, ::out)
+            cancelledBy(chat::cancel, chat::run)
+            return 0
+        }
         val library = arguments.engine.engineLibrary?.let { listOf("--engine-library".toByteArray(), it.toByteArray()) }
-        NativeRunner(arguments.engine.library).use { runner ->
-            synchronized(this) {
-                this.runner = runner
-                if (left != null) runner.cancel()
-            }
-            try {
-                return runner.run(arguments.texts + library.orEmpty(), this)
-            } finally {
-                synchronized(this) { this.runner = null }
-            }
+        return NativeRunner(arguments.engine.library).use { runner ->
+            cancelledBy(runner::cancel) { runner.run(arguments.texts + library.orEmpty(), this) }
+        }
+    }
+
+    private fun <T> cancelledBy(cancelling: () -> Unit, work: () -> T): T {
+        synchronized(this) {
+            this.cancelling = cancelling
+            if (left != null) cancelling()
+        }
+        try {
+            return work()
+        } finally {
+            synchronized(this) { this.cancelling = null }
         }
     }
 
@@ -64,7 +80,7 @@ class RunSession(
     @Synchronized
     fun cancel(ending: Ending? = null) {
         left = left ?: ending
-        runner?.cancel()
+        cancelling?.invoke()
     }
 
     override fun out(line: ByteArray) {

@@ -45,8 +45,20 @@ def render_with_transformers(template: str, messages: Sequence[Message], tokens:
     return str(rendered[0])
 
 
-def render(template: str, messages: Sequence[Message], tokens: Mapping[str, str]) -> str:
+def render(
+    template: str,
+    messages: Sequence[Message],
+    tokens: Mapping[str, str],
+    *,
+    write_date: Callable[[str], str] | None = None,
+) -> str:
     """The same text without transformers.
+
+    Args:
+        template: the template.
+        messages: a conversation.
+        tokens: texts of special tokens.
+        write_date: in place of today's date in a format of strftime.
 
     Raises:
         Exception: a template is a program and can raise anything.
@@ -59,6 +71,7 @@ def render(template: str, messages: Sequence[Message], tokens: Mapping[str, str]
             tools=None,
             documents=None,
             add_generation_prompt=True,
+            **({} if write_date is None else {"strftime_now": write_date}),
             **tokens,
         )
     )

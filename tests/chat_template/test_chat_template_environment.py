@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from chat_templates import CONVERSATIONS, TEMPLATES, TRAITS
 
-from toolkit.chat.environment import render, render_with_transformers, renderer
+from toolkit.chat_template.environment import render, render_with_transformers, renderer
 
 TOKENS = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.artifact import Artifact
-from toolkit.chat.environment import Message, renderer
+from toolkit.chat_template.environment import Message, renderer
 from toolkit.errors import NotAnArtifact, UsageError
 
 _TOKENIZER_CONFIG = "tokenizer_config.json"
@@ -28,9 +28,8 @@ def render_chat(artifact: Artifact, prompt: str | Sequence[Message], *, system: 
     Raises:
         UsageError: the artifact has no chat template, or the template refuses these messages.
     """
-    config = _read_json(artifact.path / _TOKENIZER_CONFIG)
-    template = _template(artifact, config)
-    tokens = _special_tokens(artifact, config)
+    template = _plain_template(artifact)
+    tokens = special_tokens(artifact.path)
     messages: list[Message] = [{"role": "user", "content": prompt}]
     if not isinstance(prompt, str):
         messages = list(prompt)
@@ -46,7 +45,7 @@ def render_chat(artifact: Artifact, prompt: str | Sequence[Message], *, system: 
     elif opening and isinstance(_rendered(template, messages, tokens), str):
         next_step = "Leave out --system. Or: " + next_step
     raise UsageError(
-        f"its chat template cannot render this conversation: {_words(rendered)}",
+        f"its chat template cannot render this conversation: {why_not_rendered(rendered)}",
         subject=artifact.name,
         next_step=next_step,
     )
@@ -54,7 +53,16 @@ def render_chat(artifact: Artifact, prompt: str | Sequence[Message], *, system: 
 
 def has_chat_template(artifact: Artifact) -> bool:
     """Whether the artifact brings a chat template."""
-    return _find_template(artifact, _read_json(artifact.path / _TOKENIZER_CONFIG)) is not None
+    return find_template(artifact.path, artifact.manifest.chat_template_file) is not None
+
+
+def splits_special_tokens(folder: Path) -> bool:
+    """Whether the tokenizer takes the text of a special token for plain text.
+
+    Raises:
+        NotAnArtifact: the file that should tell is damaged.
+    """
+    return _read_json(folder / _TOKENIZER_CONFIG).get("split_special_tokens") is True
 
 
 def _rendered(template: str, messages: list[Message], tokens: dict[str, str]) -> str | Exception:
@@ -65,7 +73,8 @@ def _rendered(template: str, messages: list[Message], tokens: dict[str, str]) ->
         return error
 
 
-def _words(error: Exception) -> str:
+def why_not_rendered(error: Exception) -> str:
+    """What a template raised, in words."""
     from jinja2 import TemplateError
 
     said = str(error).strip() or "without a reason"
@@ -73,8 +82,8 @@ def _words(error: Exception) -> str:
     return said if isinstance(error, TemplateError) else f"{type(error).__name__}: {said}"
 
 
-def _template(artifact: Artifact, config: dict[str, Any]) -> str:
-    template = _find_template(artifact, config)
+def _plain_template(artifact: Artifact) -> str:
+    template = find_template(artifact.path, artifact.manifest.chat_template_file)
     if template is None:
         raise UsageError(
             "has no chat template", subject=artifact.name, next_step=f"{_AS_IT_IS} It is a base model."
@@ -88,12 +97,16 @@ def _template(artifact: Artifact, config: dict[str, Any]) -> str:
     return template
 
 
-def _find_template(artifact: Artifact, config: dict[str, Any]) -> str | dict[str, str] | None:
-    """The template; several by name where none is for a plain conversation; None of a base model."""
-    for name in (artifact.manifest.chat_template_file, _ONLY_TEMPLATE):
-        if name and name.endswith(".jinja") and (artifact.path / name).is_file():
-            return _read_text(artifact.path / name)
-    template = config.get("chat_template")
+def find_template(folder: Path, chat_template_file: str | None) -> str | dict[str, str] | None:
+    """The template; several by name where none is for a plain conversation; None of a base model.
+
+    Raises:
+        NotAnArtifact: a file that should tell is damaged.
+    """
+    for name in (chat_template_file, _ONLY_TEMPLATE):
+        if name and name.endswith(".jinja") and (folder / name).is_file():
+            return _read_text(folder / name)
+    template = _read_json(folder / _TOKENIZER_CONFIG).get("chat_template")
     if isinstance(template, list):
         template = {
             str(entry.get("name")): entry.get("template") for entry in template if isinstance(entry, dict)
@@ -104,12 +117,16 @@ def _find_template(artifact: Artifact, config: dict[str, Any]) -> str | dict[str
     return template if isinstance(template, str) else None
 
 
-def _special_tokens(artifact: Artifact, config: dict[str, Any]) -> dict[str, str]:
-    """Text of each special token that the tokenizer has, as transformers gives them to templates."""
-    fields = config
+def special_tokens(folder: Path) -> dict[str, str]:
+    """Text of each special token that the tokenizer has, as transformers gives them to templates.
+
+    Raises:
+        NotAnArtifact: a file that should tell is damaged.
+    """
+    fields = config = _read_json(folder / _TOKENIZER_CONFIG)
     if "added_tokens_decoder" not in config:
         # Where older tokenizers keep them; transformers lets it win.
-        fields = config | _read_json(artifact.path / _SPECIAL_TOKENS_MAP)
+        fields = config | _read_json(folder / _SPECIAL_TOKENS_MAP)
     extra = fields.get("extra_special_tokens")
     named = extra if isinstance(extra, dict) else {}
     texts = {
