@@ -26,7 +26,10 @@ class Compiler {
     roots_.resize(values);
     std::iota(roots_.begin(), roots_.end(), 0U);
     ReadArguments();
-    for (const Operation& operation : graph_.operations) Emit(operation);
+    for (uint32_t at = 0; at < graph_.operations.size(); ++at) {
+      Emit(graph_.operations[at]);
+      compiled_.origins.resize(compiled_.steps.size(), at);
+    }
     if (!has_products_) throw NotCovered("no product with quantized weights");
     for (const Step& step : compiled_.steps) {
       for (const uint32_t output : OutputsOf(step)) widths_[output] = Width(output);

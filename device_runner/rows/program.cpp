@@ -6,6 +6,7 @@
 #include <utility>
 #include <variant>
 
+#include "engine/clock.h"
 #include "kernels/task_sizes.h"
 #include "rows/compile.h"
 
@@ -23,20 +24,28 @@ constexpr int64_t kLeastTaskBytes = 16 << 10;
 Program::Program(Graph graph, std::shared_ptr<Resources> resources)
     : resources_(std::move(resources)), compiled_(Compile(std::move(graph), resources_->memory)) {}
 
-void Program::Run(std::span<float* const> arguments, int64_t rows) {
+void Program::Run(std::span<float* const> arguments, int64_t rows, std::vector<int64_t>* step_ns) {
   const int64_t threads = resources_->threads->threads();
   const int64_t per_thread = (rows + threads - 1) / threads;
   const bool shared = threads > 1 && per_thread < kLeastRowsPerThread;
   const int64_t block_rows = std::min(kMaximumBlockRows, shared ? rows : per_thread);
   Reserve(block_rows);
+  const size_t timed = step_ns == nullptr ? 0 : compiled_.steps.size();
+  std::vector<int64_t> times(timed * static_cast<size_t>(threads));
   const auto run = [&](int64_t first, int64_t thread) {
     Workspace& workspace = resources_->workspaces[static_cast<size_t>(thread)];
     RunBlock({compiled_.places, arguments, first, std::min(block_rows, rows - first), block_rows, &workspace},
-             shared);
+             shared, std::span(times).subspan(timed * static_cast<size_t>(thread), timed));
+  };
+  const auto collect = [&](int64_t side_by_side) {
+    if (step_ns == nullptr) return;
+    step_ns->assign(timed, 0);
+    for (size_t at = 0; at < times.size(); ++at) (*step_ns)[at % timed] += times[at];
+    for (int64_t& ns : *step_ns) ns /= side_by_side;
   };
   if (shared || threads == 1) {
     for (int64_t first = 0; first < rows; first += block_rows) run(first, 0);
-    return;
+    return collect(1);
   }
   std::atomic<int64_t> next = 0;
   resources_->threads->Run(threads, [&](int64_t thread) {
@@ -44,6 +53,7 @@ void Program::Run(std::span<float* const> arguments, int64_t rows) {
       run(first, thread);
     }
   });
+  collect(threads);
 }
 
 void Program::Reserve(int64_t block_rows) {
@@ -66,18 +76,31 @@ void Program::Reserve(int64_t block_rows) {
   }
 }
 
-void Program::RunBlock(const Block& block, bool shared) const {
-  for (const Step& step : compiled_.steps) {
-    std::visit(
-        [&](const auto& kind) {
-          if constexpr (std::is_same_v<decltype(kind), const ProductsStep&>) {
-            Multiply(block, kind, shared);
-          } else {
-            rows::Run(*resources_->kernels, block, kind);
-          }
-        },
-        step);
+void Program::RunBlock(const Block& block, bool shared, std::span<int64_t> step_ns) const {
+  if (step_ns.empty()) {
+    for (const Step& step : compiled_.steps) RunStep(block, shared, step);
+    return;
   }
+  Stopwatch watch;
+  int64_t before = 0;
+  for (size_t at = 0; at < step_ns.size(); ++at) {
+    RunStep(block, shared, compiled_.steps[at]);
+    const int64_t now = watch.ns();
+    step_ns[at] += now - before;
+    before = now;
+  }
+}
+
+void Program::RunStep(const Block& block, bool shared, const Step& step) const {
+  std::visit(
+      [&](const auto& kind) {
+        if constexpr (std::is_same_v<decltype(kind), const ProductsStep&>) {
+          Multiply(block, kind, shared);
+        } else {
+          rows::Run(*resources_->kernels, block, kind);
+        }
+      },
+      step);
 }
 
 void Program::Multiply(const Block& block, const ProductsStep& step, bool shared) const {

@@ -47,6 +47,8 @@ struct Compiled {
   std::vector<std::vector<float>> constants;
   std::vector<Place> places;
   std::vector<Step> steps;
+  // By step: the operation of the graph that it stands for, the first of several.
+  std::vector<uint32_t> origins;
   // Floats per row of a workspace.
   int64_t workspace_width = 0;
 };
@@ -62,13 +64,16 @@ class Program {
   const std::vector<uint32_t>& inputs() const { return compiled_.inputs; }
   int64_t width(uint32_t position) const { return compiled_.argument_widths[position]; }
   int64_t maximum_rows() const { return compiled_.maximum_rows; }
+  const std::vector<uint32_t>& origins() const { return compiled_.origins; }
 
-  // `arguments` holds [rows][width] floats each, by position; 0 < rows <= maximum_rows().
-  void Run(std::span<float* const> arguments, int64_t rows);
+  // `arguments` holds [rows][width] floats each, by position; 0 < rows <= maximum_rows(). `step_ns` gets the
+  // time of each step; where threads run blocks side by side, their sum divided by the threads.
+  void Run(std::span<float* const> arguments, int64_t rows, std::vector<int64_t>* step_ns = nullptr);
 
  private:
-  // `shared`: products are shared among all threads.
-  void RunBlock(const Block& block, bool shared) const;
+  // `shared`: products are shared among all threads. Adds to `step_ns`, unless that is empty.
+  void RunBlock(const Block& block, bool shared, std::span<int64_t> step_ns) const;
+  void RunStep(const Block& block, bool shared, const Step& step) const;
   void Multiply(const Block& block, const ProductsStep& step, bool shared) const;
   void Reserve(int64_t block_rows);
 

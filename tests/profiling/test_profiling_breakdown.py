@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 import pytest
+from executorch_programs import convert
 
 from toolkit.artifact import Artifact
 from toolkit.devices.local import LocalDevice
+from toolkit.engines import ENGINES
 from toolkit.engines.onnxruntime.trace import read_trace
 from toolkit.engines.trace import TracedCall, TracedOperator
 from toolkit.errors import ResultInvalid, UsageError
@@ -17,6 +24,11 @@ from toolkit.profiling.request import ProfileRequest
 from toolkit.profiling.session.raw import raw_dir
 from toolkit.profiling.session.session import Session, profile
 from toolkit.profiling.session.traced_pass import SUMMARY, check_traceable
+from toolkit.store.rows import StoredRun
+
+needs_executorch = pytest.mark.skipif(
+    find_spec("executorch") is None, reason="the extra [executorch] is not installed"
+)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +45,9 @@ from toolkit.profiling.session.traced_pass import SUMMARY, check_traceable
         ("/lm_head/MatMulNBits", "MatMulNBits", "lm_head"),
         ("/model.embed_tokens/MatMulNBits", "MatMulNBits", "lm_head"),
         ("/model.embed_tokens/FusedMatMul", "FusedMatMul", "lm_head"),
+        ("/lm_head/own FullyConnected", "own FullyConnected", "lm_head"),
+        ("/model.embed_tokens/own FullyConnected", "own FullyConnected", "lm_head"),
+        ("/model.embed_tokens/embedding_4bit.dtype_out", "embedding_4bit.dtype_out", "embedding"),
         ("/model.layers.2.block_sparse_moe.experts/QMoE", "QMoE", "feed_forward"),
         ("/Shape", "Shape", "other"),
     ],
@@ -97,8 +112,12 @@ def test_a_damaged_trace_is_refused(text: str, tmp_path: Path) -> None:
 
 
 def test_an_engine_without_a_trace_is_refused_before_anything_is_pushed() -> None:
-    with pytest.raises(UsageError, match="--breakdown"):
-        check_traceable("executorch", "shell")
+    ENGINES.register("traceless", dataclasses.replace(ENGINES.get("onnxruntime"), trace=None))
+    try:
+        with pytest.raises(UsageError, match="--breakdown"):
+            check_traceable("traceless", "shell")
+    finally:
+        ENGINES.unregister("traceless")
     with pytest.raises(UsageError, match="--breakdown"):
         check_traceable("onnxruntime", "app")
 
@@ -111,11 +130,60 @@ def test_a_run_is_broken_down_beside_its_timed_repetitions(
     )
     stored = profile(local, artifact, options, session)
     assert len(stored.repetitions) == 2
+    # Of its nodes made by hand, few have names.
+    assert_broken_down(stored, session, parts=("attention",))
+
+
+@needs_executorch
+@pytest.mark.timeout(300)
+def test_programs_are_broken_down_on_own_kernels_and_on_the_engine_s(
+    local: LocalDevice, tmp_path: Path, session: Session
+) -> None:
+    artifact = convert("random:llama-tiny", tmp_path / "a", "--quant", "8da4w", "--no-parity-check")
+    for kernels in ("scalar", "engine"):
+        options = ProfileRequest.of(
+            prompt_tokens=40, generate_tokens=4, depth=5, gate="off", breakdown=True, kernels=kernels
+        )
+        stored = profile(local, artifact, options, session)
+        assert (stored.run.kernels or "").startswith("own:") == (kernels == "scalar")
+        # XNNPACK's profiler counts in microseconds, which is more than some parts of a tiny model take.
+        parts = PARTS if kernels == "scalar" else ("attention", "other")
+        summary = assert_broken_down(stored, session, parts)
+        products = {kind for kind in summary["decode"]["operators"] if "Connected" in kind}
+        assert products and all(kind.startswith("own") == (kernels == "scalar") for kind in products)
+
+
+@needs_executorch
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("backend", ["onnxruntime", "executorch"])
+def test_parts_of_a_real_size_agree_with_the_untraced_pass(
+    backend: str, local: LocalDevice, tmp_path: Path, session: Session
+) -> None:
+    flags = ("--quant", "8da4w", "--no-parity-check", "--backend", backend)
+    artifact = convert("random:SmolLM2-135M", tmp_path / "a", *flags)
+    options = ProfileRequest.of(
+        prompt_tokens=64, generate_tokens=32, repetitions=3, gate="off", breakdown=True, threads=2
+    )
+    stored = profile(local, artifact, options, session)
+    summary = assert_broken_down(stored, session)
+    untraced = {
+        "prefill": median(one.prefill_ns or 0 for one in stored.repetitions if not one.warmup),
+        "decode": median(one.decode_total_ns or 0 for one in stored.repetitions if not one.warmup),
+    }
+    for phase, ns in untraced.items():
+        overhead = (stored.measured(f"{phase}_trace_overhead_percent") or 0) / 100
+        # What the runner does between calls is in the untraced time and in the overhead, not in a part.
+        assert summary[phase]["ns"] == pytest.approx(ns * (1 + overhead), rel=0.02)
+        assert (stored.measured(f"{phase}_other_percent") or 0) < 15
+
+
+def assert_broken_down(stored: StoredRun, session: Session, parts: Sequence[Part] = PARTS) -> dict[str, Any]:
     for phase in ("prefill", "decode"):
-        shares = [stored.measured(f"{phase}_{part}_percent") for part in PARTS]
-        assert all(share is not None for share in shares)
-        assert sum(share or 0 for share in shares) == pytest.approx(100)
+        shares = {part: stored.measured(f"{phase}_{part}_percent") or 0 for part in PARTS}
+        assert sum(shares.values()) == pytest.approx(100)
+        assert all(shares[part] > 0 for part in parts)
         assert stored.measured(f"{phase}_trace_overhead_percent") is not None
-        assert (stored.measured(f"{phase}_attention_percent") or 0) > 0
-    summary = json.loads((raw_dir(session.settings, stored.run.id) / SUMMARY).read_text())
+    summary: dict[str, Any] = json.loads((raw_dir(session.settings, stored.run.id) / SUMMARY).read_text())
     assert sum(summary["decode"]["operators"].values()) == summary["decode"]["ns"]
+    return summary

@@ -17,7 +17,7 @@ Part = Literal["embedding", "attention", "feed_forward", "norms", "lm_head", "ot
 PARTS: tuple[Part, ...] = get_args(Part)
 Phase = Literal["prefill", "decode"]
 
-_PRODUCTS = ("MatMul", "Gemm", "Linear")
+_PRODUCTS = ("MatMul", "Gemm", "Linear", "FullyConnected", "Fully Connected")
 # Words of modules' names, the first that fits deciding; a module's norm is named in its parent.
 _WORDS: tuple[tuple[Part, re.Pattern[str]], ...] = (
     ("norms", re.compile(r"(^|[._/])(\w*norm\w*|ln_\w+|ln\d?)([._/]|$)", re.IGNORECASE)),
@@ -91,7 +91,7 @@ def breakdown(
     if not calls or len(calls) % work.calls:
         raise ResultInvalid(
             f"the engine's trace has {len(calls)} calls, {work.calls} make a repetition",
-            next_step="Run it again; a trace has room for a million operators, so ask for fewer tokens.",
+            next_step="Ask for fewer tokens; an engine's trace may have room for a million operators.",
         )
     last = calls[-work.calls :]
     phases: dict[Phase, Sequence[TracedCall]] = {

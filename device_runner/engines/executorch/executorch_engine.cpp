@@ -61,7 +61,6 @@ Status ExecutorchEngine::Open(const EngineOptions& options) {
     return {ErrorKind::kUsage,
             "--engine-library: this runner is linked with ExecuTorch; the loader finds it"};
   }
-  if (!options.trace.empty()) return {ErrorKind::kUsage, "--trace: this runner traces no operators yet"};
   if (!options.settings.empty()) {
     return {ErrorKind::kUsage,
             "--engine-option: ExecuTorch has none, got '" + options.settings.front().first + "'"};
@@ -94,6 +93,9 @@ Status ExecutorchEngine::Load(const EngineOptions& options, Stopwatch&) {
     if (Status status = OpenProgram(file); !status.ok()) return status;
     if (Status status = ReadInterface(); !status.ok()) {
       return {status.kind(), file + ": " + status.message()};
+    }
+    if (!options.trace.empty()) {
+      if (Status status = trace_.emplace().Open(options.trace, *program_); !status.ok()) return status;
     }
     Status loaded = LoadMethod();
     return loaded.ok() ? loaded : Status(loaded.kind(), file + ": " + loaded.message());
@@ -193,7 +195,7 @@ Status ExecutorchEngine::LoadMethod() {
   }
   manager_.emplace(&method_allocator_, &memory_->allocator(), &scratch_allocator_);
   if (kernels_.named) operators_ = OperatorsOn(*kernels_.set);
-  auto method = program_->load_method(kMethod, &*manager_, nullptr, nullptr, nullptr,
+  auto method = program_->load_method(kMethod, &*manager_, trace_ ? &*trace_ : nullptr, nullptr, nullptr,
                                       {operators_.data(), operators_.size()});
   if (!method.ok()) return {ErrorKind::kModelLoad, EngineFailure("", method.error())};
   method_.emplace(std::move(*method));
@@ -272,8 +274,12 @@ Status ExecutorchEngine::Forward(std::span<const int64_t> tokens) {
       positions_.begin(),
       every_position_ ? positions_.begin() + static_cast<int64_t>(tokens.size()) : positions_.begin() + 1,
       position_);
+  const Stopwatch watch;
   if (const Error error = Run(tokens.size()); error != Error::Ok) {
     return {ErrorKind::kRunFailed, EngineFailure("position " + std::to_string(position_) + ": ", error)};
+  }
+  if (trace_) {
+    if (Status status = trace_->EndCall(watch.ns()); !status.ok()) return status;
   }
   position_ += static_cast<int64_t>(tokens.size());
   return ReadLogits();

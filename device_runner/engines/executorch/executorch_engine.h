@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "engines/executorch/call_trace.h"
 #include "engines/executorch/own_delegate.h"
 #include "engines/executorch/program_loader.h"
 #include "engines/executorch/program_memory.h"
@@ -64,6 +65,8 @@ class ExecutorchEngine final : public Engine {
   executorch::extension::MallocMemoryAllocator scratch_allocator_;
   std::optional<ProgramMemory> memory_;
   std::optional<executorch::runtime::MemoryManager> manager_;
+  // Of a session that is traced.
+  std::optional<CallTrace> trace_;
   // What the method calls, where that is not what is registered.
   std::vector<executorch::runtime::Kernel> operators_;
   std::optional<executorch::runtime::Method> method_;

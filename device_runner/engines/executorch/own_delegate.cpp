@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "engines/executorch/call_trace.h"
 #include "engines/executorch/flatbuffer.h"
 #include "engines/executorch/xnnpack_graph.h"
 #include "rows/program.h"
@@ -34,6 +35,8 @@ using executorch::runtime::Span;
 struct Delegate {
   std::unique_ptr<rows::Program> program;
   std::vector<float*> arguments;
+  // Of a traced call.
+  std::vector<int64_t> step_ns;
   DelegateHandle* engines = nullptr;
 };
 
@@ -139,7 +142,14 @@ class OwnBackend final : public BackendInterface {
     int64_t rows = 0;
     if (const Error error = Bind(delegate, arguments, rows); error != Error::Ok) return error;
     try {
-      delegate.program->Run(delegate.arguments, rows);
+      auto* const trace = dynamic_cast<CallTrace*>(context.event_tracer());
+      delegate.program->Run(delegate.arguments, rows, trace == nullptr ? nullptr : &delegate.step_ns);
+      if (trace != nullptr) {
+        for (size_t step = 0; step < delegate.step_ns.size(); ++step) {
+          trace->Record(static_cast<int32_t>(delegate.program->origins()[step]), CallTrace::kOwn,
+                        delegate.step_ns[step]);
+        }
+      }
     } catch (const std::exception&) {
       return Error::MemoryAllocationFailed;
     }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "../check.h"
+#include "engine/clock.h"
 
 namespace slm::rows {
 namespace {
@@ -143,6 +144,30 @@ TEST(AProgramComputesWhatItsGraphSays) {
 }
 
 // Few rows share products, many are cut into blocks: a row must not notice.
+// One step for each operation but the conversion, which the product does.
+TEST(EachStepHasItsTimeAndItsOperation) {
+  for (const int thread_count : {1, 2}) {
+    Threads threads(thread_count);
+    const auto resources = std::make_shared<Resources>();
+    resources->kernels = kernels::AvailableKernels().front();
+    resources->threads = &threads;
+    Program program(MakeCase().graph, resources);
+    CHECK(program.origins() == std::vector<uint32_t>({0, 1, 2, 2, 3, 4, 6}));
+    std::vector<float> input = RandomRows();
+    std::vector<float> output(kMaximumRows * kOutputs);
+    float* const arguments[] = {input.data(), output.data()};
+    std::vector<int64_t> step_ns;
+    const Stopwatch watch;
+    program.Run(arguments, kMaximumRows, &step_ns);
+    const int64_t whole = watch.ns();
+    CHECK(step_ns.size() == program.origins().size());
+    int64_t sum = 0;
+    for (const int64_t ns : step_ns) sum += ns;
+    CHECK(sum > 0 && sum <= whole);
+    CHECK(output == RunProgram(thread_count, kMaximumRows, input));
+  }
+}
+
 TEST(NeitherThreadsNorOtherRowsChangeARow) {
   const std::vector<float> input = RandomRows();
   const std::vector<float> all = RunProgram(1, kMaximumRows, input);

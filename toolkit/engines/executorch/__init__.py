@@ -37,6 +37,7 @@ EXECUTORCH = EngineSpec(
     lowering="toolkit.export.executorch.backend:LOWERING",
     decoder="toolkit.engines.executorch.session:open_program",
     official_runtime="executorch.extension.llm.runner",
+    trace="toolkit.engines.executorch.trace:read_trace",
     runner=Runner(
         program="slm-runner-et",
         libraries={name: f"executorch/lib/{name}" for name in _LIBRARIES},

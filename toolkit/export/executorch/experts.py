@@ -19,7 +19,7 @@ from toolkit.export.executorch.arithmetic import tanh_gelu
 from toolkit.export.executorch.expert_weights import expert_filters
 from toolkit.export.executorch.layout import plain
 from toolkit.export.executorch.partition import Partition, Result
-from toolkit.export.executorch.xnnpack import BACKEND, Filter, Node, XnnpackGraph
+from toolkit.export.executorch.xnnpack import Filter, Node, XnnpackGraph
 
 _Bias = NDArray[np.float32] | None
 
@@ -65,8 +65,9 @@ def emit_experts(partition: Partition, op: Op) -> Result:
         method.call("aten::index_select.out", [hidden, zero, rows, inputs, inputs])
         method.call("aten::index_select.out", [total, zero, rows, before, before])
         graph = XnnpackGraph(method.segments, longest, partition.context_length)
+        graph.module = op.module
         node = _expert(graph, call, expert, width)
-        method.delegate(BACKEND, graph.payload([node]), [inputs, factors, before, outputs])
+        method.delegate(graph, [node], [inputs, factors, before, outputs])
         method.call("aten::index_put_", [total, row_list, outputs, method.literal(False), total])
         method.land(jump)
     return partition.from_value(total, op.shape)

@@ -59,6 +59,7 @@ class Lowering:
         """Emit everything and declare the logits as the method's output."""
         partition = self._partition
         for op in partition.graph.ops:
+            partition.method.operators.module = op.module
             if op is self._last_position:
                 select_last_position(partition, op)
             result = self._emit(op)

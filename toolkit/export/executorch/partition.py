@@ -17,7 +17,7 @@ from toolkit.capture.graph import SEQUENCE, DecoderGraph, Op, Ref
 from toolkit.errors import UnsupportedModel
 from toolkit.export.executorch.program import Method, Value
 from toolkit.export.executorch.weights import WeightStore
-from toolkit.export.executorch.xnnpack import BACKEND, TEXT, Node, Shape, XnnpackGraph
+from toolkit.export.executorch.xnnpack import TEXT, Node, Shape, XnnpackGraph
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +90,7 @@ class Partition:
         """The open delegate."""
         if self._open is None:
             self._open = XnnpackGraph(self.method.segments, self.longest, self.context_length)
+        self._open.module = self.method.operators.module
         return self._open
 
     def node(self, result: Result) -> Node:
@@ -156,7 +157,7 @@ class Partition:
             dynamic = SEQUENCE in result.shape or TEXT in result.shape
             self._tensors[result] = self.method.tensor(self.bound(result.shape), dynamic=dynamic)
             values.append(self._tensors[result])
-        self.method.delegate(BACKEND, self._open.payload(nodes), [*self._arguments, *values])
+        self.method.delegate(self._open, nodes, [*self._arguments, *values])
         self._open, self._nodes, self._produced, self._arguments = None, {}, set(), []
 
     def _constant(self, name: str) -> Result:

@@ -18,7 +18,9 @@ from executorch.exir.scalar_type import ScalarType
 from numpy.typing import NDArray
 
 from toolkit.export.executorch.memory import Lifetime, pack
+from toolkit.export.executorch.operator_table import OPERATOR_TABLE, OperatorTable
 from toolkit.export.executorch.segments import Segments
+from toolkit.export.executorch.xnnpack import BACKEND, Node, XnnpackGraph
 
 # Planned buffer 0 is reserved for constants by the schema.
 ACTIVATIONS = 1
@@ -67,11 +69,15 @@ class Method:
     Args:
         name: as callers see it.
         segments: receive the constants and what delegates read.
+
+    Attributes:
+        operators: what each instruction is; whoever adds some sets their module.
     """
 
     def __init__(self, name: str, segments: Segments) -> None:
         self.name = name
         self.segments = segments
+        self.operators = OperatorTable()
         self._values: list[schema.EValue] = []
         self._inputs: list[int] = []
         self._outputs: list[int] = []
@@ -153,6 +159,7 @@ class Method:
     def jump_unless(self, flag: Value) -> int:
         """Go on where :meth:`land` says unless a flag is set."""
         self._instruct(schema.JumpFalseCall(flag.index, 0), [flag])
+        self.operators.add("jump")
         return len(self._instructions) - 1
 
     def land(self, jump: int) -> None:
@@ -174,19 +181,22 @@ class Method:
         name, _, overload = operator.partition(".")
         index = self._operators.setdefault((name, overload), len(self._operators))
         self._instruct(schema.KernelCall(index, [value.index for value in arguments]), arguments)
+        self.operators.add(operator)
 
-    def delegate(self, backend: str, payload: bytes, arguments: Sequence[Value]) -> None:
-        """Call a backend's compiled graph: inputs first, then outputs."""
+    def delegate(self, graph: XnnpackGraph, outputs: Sequence[Node], arguments: Sequence[Value]) -> None:
+        """Call a graph: its inputs first, then its outputs."""
         index = len(self._delegates)
-        segment = self.segments.append(payload)
+        segment = self.segments.append(graph.payload(outputs))
         reference = schema.BackendDelegateDataReference(schema.DataLocation.SEGMENT, segment)
-        self._delegates.append(schema.BackendDelegate(backend, reference, []))
+        self._delegates.append(schema.BackendDelegate(BACKEND, reference, []))
         self._instruct(schema.DelegateCall(index, [value.index for value in arguments]), arguments)
+        self.operators.add_delegate(graph.operators)
 
     def write(self, path: Path, constants: Mapping[str, Constant]) -> None:
         """Write the .pte with this method and one method per constant."""
         if self._kept_bytes[FIXED_STATES]:
             constants = {**constants, FIXED_STATES_METHOD: FIXED_STATES}
+        self.segments.name(OPERATOR_TABLE, self.operators.encoded())
         plans = [self._plan(), *(_constant_plan(name, value) for name, value in constants.items())]
         program = schema.Program(
             version=PROGRAM_VERSION,

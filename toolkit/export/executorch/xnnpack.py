@@ -73,14 +73,19 @@ class XnnpackGraph:
         segments: receive constants, under keys that are hashes of their content.
         longest: largest sequence length of one call.
         context_length: largest number of tokens in the cache.
+
+    Attributes:
+        module: path of the model's module whose nodes are being added.
     """
 
     def __init__(self, segments: Segments, longest: int, context_length: int) -> None:
         self._segments = segments
         self._longest = longest
         self._context_length = context_length
+        self.module = ""
         self._tensors: list[Any] = []
         self._nodes: list[Any] = []
+        self._modules: list[str] = []
         self._inputs: list[int] = []
         self._stored = [schema.ConstantDataOffset(0, 0)]
         self._constants: dict[tuple[bytes, Shape, bool], Node] = {}
@@ -249,6 +254,12 @@ class XnnpackGraph:
             ),
         )
 
+    @property
+    def operators(self) -> list[tuple[str, str]]:
+        """Kind and module of each node, in order."""
+        kinds = [type(node).__name__.removeprefix("XNN") for node in self._nodes]
+        return list(zip(kinds, self._modules, strict=True))
+
     def payload(self, outputs: Sequence[Node]) -> bytes:
         """Encode the graph; ``outputs`` are the call's last arguments, in order."""
         for position, identifier in enumerate(self._inputs):
@@ -272,8 +283,12 @@ class XnnpackGraph:
 
     def _result(self, shape: Shape, make: Any) -> Node:
         node = self._tensor(shape)
-        self._nodes.append(make(node.id))
+        self._add(make(node.id))
         return node
+
+    def _add(self, node: Any) -> None:
+        self._nodes.append(node)
+        self._modules.append(self.module)
 
     def _tensor(self, shape: Shape, *, buffer: int = 0) -> Node:
         self._tensors.append(self._value(shape, schema.XNNDatatype.xnn_datatype_fp32, buffer))
@@ -306,7 +321,7 @@ class XnnpackGraph:
             self._tensors.append(
                 schema.XNNQuantizedTensorValue(value, schema.PerTokenDynamicQuant(num_nonbatch_dims=1))
             )
-            self._nodes.append(schema.XNNConvert(input_id=operand.id, output_id=identifier, flags=0))
+            self._add(schema.XNNConvert(input_id=operand.id, output_id=identifier, flags=0))
             self._rounded[operand.id] = identifier
         return self._rounded[operand.id]
 
