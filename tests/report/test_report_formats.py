@@ -13,6 +13,8 @@ from toolkit.report.library import javascript
 from toolkit.settings import Settings
 from toolkit.store import Store
 from toolkit.store.measurements import measurement
+from toolkit.store.rooflines import add_roofline
+from toolkit.store.rows import DeviceRoofline
 
 HOSTILE = "evil/</script><script>alert(1)</script><img src=x onerror=alert(2)>|`*"
 
@@ -37,6 +39,42 @@ def test_markdown_names_conditions_and_marks_emulated_devices(
     assert emulated and all("emulated" in line.split("emulator-5601", 1)[1] for line in emulated)
     captions = [line for line in text.splitlines() if line.startswith("**") and " on " in line]
     assert captions and all("512 prompt tokens" in line and "4 threads" in line for line in captions)
+
+
+def test_runs_are_shares_of_their_device_s_roofline_where_it_is_known(
+    empty_store: Store, settings: Settings, tmp_path: Path
+) -> None:
+    made = artifact("tiny", 1_000_000, SCHEMES[1], "onnxruntime")
+    run = run_of(made, HOST, number=1, decode=100.0)
+    work = {"decode_weights_bytes": 50_000_000, "prefill_flops_per_token": 1_000_000}
+    empty_store.add_run(run, {**manifest(SCHEMES[1]), "work": work, "architecture": {"layers": []}})
+    share = {"Prefill % of roof": "-", "Decode % of roof": "-"}
+    assert shown(empty_store, settings, tmp_path) == share
+    points = {"threads": [4], "read_bytes_per_second": [10**10], "int8_ops_per_second": [10**9]}
+    add_roofline(
+        empty_store,
+        DeviceRoofline(
+            device_key=HOST.key,
+            created_unix_ns=1,
+            runner_version="0.1.0",
+            kernels="own:avx2",
+            buffer_bytes=1 << 28,
+            passes=7,
+            points={**points, "float_ops_per_second": [1]},
+        ),
+    )
+    decode, prefill = run.run.decode_tokens_per_second, run.run.prefill_tokens_per_second
+    assert decode is not None and prefill is not None
+    share = {"Prefill % of roof": f"{prefill / 10:.1f}", "Decode % of roof": f"{decode / 2:.1f}"}
+    assert shown(empty_store, settings, tmp_path) == share
+
+
+def shown(store: Store, settings: Settings, folder: Path) -> dict[str, str]:
+    """What the first run's row says of the roofline."""
+    lines = build_report(store, folder / "r.md", settings, format_name="md").read_text().splitlines()
+    heading = next(number for number, line in enumerate(lines) if "Decode % of roof" in line)
+    rows = ([cell.strip() for cell in lines[number].split("|")] for number in (heading, heading + 2))
+    return {title: cell for title, cell in zip(*rows, strict=True) if "roof" in title}
 
 
 def test_the_filter_chooses_the_runs_and_is_named(store: Store, settings: Settings, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ those that `slm devices measure` found with at most as many threads as the run h
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,14 +40,34 @@ class RooflineShare:
 
 
 def roofline_share(store: Store, run: RunSummary) -> RooflineShare | None:
-    """How near a run came to its device's roofs.
+    """How near a run came to its device's roofs; None where :func:`roofline_shares` leaves it out."""
+    return roofline_shares(store, [run]).get(run.run.id)
 
-    None where the device was never measured, where the artifact was made before manifests told the work of a
-    token, and for a device in emulation, whose CPU is none.
+
+def roofline_shares(store: Store, runs: Iterable[RunSummary]) -> Mapping[str, RooflineShare]:
+    """How near runs came to their devices' roofs, by run id.
+
+    Left out is a run whose device was never measured, or whose artifact was made before manifests told the
+    work of a token, and one of a device in emulation, whose CPU is none.
     """
-    roof = roofline_of(store, run.device.key)
-    manifest = store.manifest(run.artifact.sha256)
-    if roof is None or run.device.emulated or not manifest.get("work"):
+    roofs: dict[str, DeviceRoofline | None] = {}
+    manifests: dict[str, Mapping[str, Any]] = {}
+    found = {}
+    for run in runs:
+        device, artifact = run.device.key, run.artifact.sha256
+        if device not in roofs:
+            roofs[device] = None if run.device.emulated else roofline_of(store, device)
+        if (roof := roofs[device]) is None:
+            continue
+        if artifact not in manifests:
+            manifests[artifact] = store.manifest(artifact)
+        if (share := _share(run, manifests[artifact], roof)) is not None:
+            found[run.run.id] = share
+    return found
+
+
+def _share(run: RunSummary, manifest: Mapping[str, Any], roof: DeviceRoofline) -> RooflineShare | None:
+    if not manifest.get("work"):
         return None
     bandwidth = _most(roof, "read_bytes_per_second", run.run.threads)
     products = _most(roof, "int8_ops_per_second", run.run.threads)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 
 import toolkit
+from toolkit.analysis.roofline import RooflineShare, roofline_shares
 from toolkit.report.batch import BatchStatus
 from toolkit.report.configurations import Configuration, Workload, read_configurations
 from toolkit.report.names import Names
@@ -26,7 +27,8 @@ class Content:
 
     ``configurations`` come fastest decode first, workloads by their conditions, real devices before
     emulated ones. ``first`` is the number of the workload that a reader sees first. ``selection`` says in a
-    sentence which runs these are.
+    sentence which runs these are. ``rooflines`` has, by run id, what share of the device's
+    roofs is known.
     """
 
     title: str
@@ -34,6 +36,7 @@ class Content:
     toolkit_version: str
     selection: str
     runs: Sequence[RunSummary]
+    rooflines: Mapping[str, RooflineShare]
     configurations: Sequence[Configuration]
     workloads: Sequence[Workload]
     first: int
@@ -77,6 +80,7 @@ def read_content(
         toolkit_version=toolkit.__version__,
         selection=selection,
         runs=runs,
+        rooflines=roofline_shares(store, runs),
         configurations=configurations,
         workloads=workloads,
         first=_first(configurations, workloads),

@@ -37,7 +37,13 @@ def _document(content: Content) -> Iterator[str]:
     yield "## Runs\n"
     yield _table(
         [column.title for column in runs_table.COLUMNS],
-        [_run(summary.device.emulated, runs_table.cells(summary, content.names)) for summary in content.runs],
+        [
+            _run(
+                summary.device.emulated,
+                runs_table.cells(summary, content.names, content.rooflines.get(summary.run.id)),
+            )
+            for summary in content.runs
+        ],
         numeric=[column.numeric for column in runs_table.COLUMNS],
     )
     for figure in figures_of(content):

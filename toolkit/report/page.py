@@ -49,7 +49,7 @@ def render_page(content: Content, library: str) -> str:
         glance=_glance(content),
         filters=_filters(content.runs, content.names),
         columns=runs_table.COLUMNS,
-        rows=[_row(summary, content.names) for summary in content.runs[:_WITHOUT_SCRIPTS]],
+        rows=[_row(summary, content) for summary in content.runs[:_WITHOUT_SCRIPTS]],
         figures=figures_of(content),
         matrix=[(key, CHARTS[key].title) for key in _MATRIX if _has(content, key)],
         batch_text=_batch_text(content.batch),
@@ -96,7 +96,8 @@ def _choices(values: Iterable[str]) -> list[tuple[str, str]]:
     return [(value, value) for value in sorted(set(values))]
 
 
-def _row(summary: RunSummary, names: Names) -> dict[str, Any]:
+def _row(summary: RunSummary, content: Content) -> dict[str, Any]:
+    cells = runs_table.cells(summary, content.names, content.rooflines.get(summary.run.id))
     return {
         "backend": summary.artifact.backend,
         "device": summary.device.key,
@@ -104,7 +105,7 @@ def _row(summary: RunSummary, names: Names) -> dict[str, Any]:
         "emulated": "yes" if summary.device.emulated else "no",
         "status": summary.run.status,
         "error": summary.run.error or "",
-        "cells": list(zip(runs_table.COLUMNS, runs_table.cells(summary, names), strict=True)),
+        "cells": list(zip(runs_table.COLUMNS, cells, strict=True)),
     }
 
 
@@ -192,7 +193,7 @@ def _data(content: Content) -> dict[str, Any]:
 
 def _runs(content: Content) -> dict[str, Any]:
     """The table of runs as columns in which each text stands once: of 20,000 rows most say the same."""
-    rows = [_row(summary, content.names) for summary in content.runs]
+    rows = [_row(summary, content) for summary in content.runs]
     named = {
         name: [row[name] for row in rows]
         for name in ("backend", "device", "quantization", "emulated", "status", "error")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from toolkit.analysis.roofline import RooflineShare
 from toolkit.report.names import Names
 from toolkit.store.rows import RunSummary
 
@@ -39,6 +40,8 @@ COLUMNS = (
     Column("Peak MB", numeric=True),
     Column("Size MB", numeric=True),
     Column("Parity", numeric=True),
+    Column("Prefill % of roof", numeric=True),
+    Column("Decode % of roof", numeric=True),
     Column("Threads", numeric=True),
     Column("Kernels"),
     Column("Started (UTC)", numeric=True),
@@ -49,8 +52,8 @@ COLUMNS = (
 DEVICE = [column.title for column in COLUMNS].index("Device")
 
 
-def cells(summary: RunSummary, names: Names) -> Sequence[Cell]:
-    """One row, in the order of ``COLUMNS``."""
+def cells(summary: RunSummary, names: Names, share: RooflineShare | None) -> Sequence[Cell]:
+    """One row, in the order of ``COLUMNS``; no share of the roofline is one that is not known."""
     run, device, artifact = summary.run, summary.device, summary.artifact
     depth = f" @{run.depth}" if run.depth else ""
     started = datetime.fromtimestamp(run.created_unix_ns / 1e9, UTC)
@@ -68,6 +71,8 @@ def cells(summary: RunSummary, names: Names) -> Sequence[Cell]:
         _number(None if run.peak_bytes is None else run.peak_bytes / 1e6),
         _number(artifact.size_bytes / 1e6),
         Cell("-") if parity is None else Cell(f"{parity}/{run.greedy_total}", parity),
+        _number(None if share is None or share.prefill is None else 100 * share.prefill),
+        _number(None if share is None or share.decode is None else 100 * share.decode),
         Cell(str(run.threads) if run.threads else "auto", run.threads),
         Cell(run.kernels or "-"),
         Cell(f"{started:%Y-%m-%d %H:%M}", run.created_unix_ns / 1e9),
