@@ -5,6 +5,7 @@
 #include <string>
 
 #include "cli/serve_input.h"
+#include "engine/clock.h"
 #include "measure/start_record.h"
 #include "records/record_writer.h"
 #include "session/tokens.h"
@@ -48,16 +49,20 @@ Status Answer(const ServeTurn& turn, Session& session, Generator& text, RecordWr
   const std::span<const int64_t> prompt = turn.prompt;
   const std::span<const int64_t> fed = text.fed();
   const auto parting = std::mismatch(prompt.begin(), prompt.end(), fed.begin(), fed.end()).first;
-  // The last token is fed in any case: it brings the logits.
-  const auto kept = std::min<int64_t>(parting - prompt.begin(), length - 1);
+  // The last token is fed in any case: it brings the logits. Some states cannot go back that far.
+  const int64_t common = std::min<int64_t>(parting - prompt.begin(), length - 1);
+  const int64_t kept = text.RewindsTo(common);
   GenerationOptions options = turn.generation;
   const int64_t room = session.context_length() - length;
   options.maximum_tokens = std::min(options.maximum_tokens, room);
 
   TurnTokens tokens(records, turn.id);
-  Status status = text.Rewind(kept);
+  const int64_t before = MonotonicNs();
+  Status status = text.Rewind(common);
   if (status.ok()) status = text.Checkpoint();
-  if (status.ok()) status = text.Generate(prompt.subspan(static_cast<size_t>(kept)), options, tokens);
+  if (status.ok()) {
+    status = text.Generate(prompt.subspan(static_cast<size_t>(common)), options, tokens, before);
+  }
   const bool stopped = status.kind() == ErrorKind::kStopped && !process_stop.stopped();
   if (!status.ok() && !stopped) return status;
   const char* ending = "stop_token";
@@ -72,9 +77,10 @@ Status Answer(const ServeTurn& turn, Session& session, Generator& text, RecordWr
 }  // namespace
 
 Status ServeMode::Run(Engine& engine, RecordSink& out, StopToken stop) const {
+  // Its thread starts before this one is bound to a CPU of its own.
+  ServeInput turns(input, stop);
   Session session(engine, run.session);
   if (Status status = session.Load(); !status.ok()) return status;
-  ServeInput turns(input, stop);
   Generator text(session, stop.Or(turns.turn_stop()));
   if (Status status = text.Reserve(session.context_length(), "the context"); !status.ok()) return status;
   RecordWriter records(run.run_id, {&out});

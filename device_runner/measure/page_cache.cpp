@@ -81,10 +81,13 @@ Status PreparePageCache(const std::string& state, const std::string& model) {
     return {ErrorKind::kUsage, "--page-cache: '" + state + "' is neither cold nor warm"};
   }
   std::error_code error;
-  const std::filesystem::path folder = std::filesystem::path(model).parent_path();
-  int64_t size = 0, resident = 0;
+  std::filesystem::path folder = model;
+  // A model is named by its folder or by a file of it.
+  if (!std::filesystem::is_directory(folder, error)) folder = folder.parent_path();
+  int64_t files = 0, size = 0, resident = 0;
   for (const auto& entry : std::filesystem::directory_iterator(folder.empty() ? "." : folder, error)) {
     if (!entry.is_regular_file(error)) continue;
+    ++files;
     const std::string path = entry.path().string();
     if (Status status = state == "warm" ? Read(path) : Drop(path); !status.ok()) return status;
     const std::optional<int64_t> left = ResidentBytes(path);
@@ -93,6 +96,7 @@ Status PreparePageCache(const std::string& state, const std::string& model) {
     size += static_cast<int64_t>(entry.file_size(error));
   }
   if (error) return Failed(folder.string() + ": " + error.message());
+  if (files == 0) return Failed(folder.string() + " holds no files");
   if (state == "cold" && static_cast<double>(resident) > kMaximumLeft * static_cast<double>(size)) {
     return Failed(folder.string() + ": " + std::to_string(resident) + " of " + std::to_string(size) +
                   " bytes stay in memory; another process may map them");

@@ -112,7 +112,9 @@ Status WriteMemory(MemorySampler& memory, RecordWriter& records, int64_t after_l
 
 Status RunProfile(Engine& engine, const SessionOptions& session_options, const ProfileOptions& options,
                   RecordWriter& records, StopToken stop) {
+  // Threads that sample start before this one is bound to a CPU of its own.
   MemorySampler memory;
+  PowerSampler power(options.power);
   Session session(engine, session_options);
   if (Status status = session.Load(); !status.ok()) return status;
   const int64_t after_load_bytes = memory.CurrentBytes();
@@ -132,7 +134,6 @@ Status RunProfile(Engine& engine, const SessionOptions& session_options, const P
   if (reference.size() > 0) {
     if (Status status = WriteGreedy(text, records, reference); !status.ok()) return status;
   }
-  PowerSampler power(options.power);
   if (Status status = WriteRepetitions(text, records, power, options, vocab_size, stop); !status.ok()) {
     return status;
   }

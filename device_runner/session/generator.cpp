@@ -50,6 +50,8 @@ Status Generator::Feed(std::span<const int64_t> tokens) {
   return {};
 }
 
+int64_t Generator::RewindsTo(int64_t position) const { return engine_.RewindsTo(position); }
+
 Status Generator::Rewind(int64_t position) {
   if (position < 0 || position > position_) {
     return {ErrorKind::kUsage, "cannot rewind to " + std::to_string(position) + " of " +
@@ -70,10 +72,10 @@ Status Generator::Greedy(int64_t& token) const {
   return AsStatus(token);
 }
 
-Status Generator::Generate(std::span<const int64_t> prompt, const GenerationOptions& options,
-                           TokenSink& sink) {
+Status Generator::Generate(std::span<const int64_t> prompt, const GenerationOptions& options, TokenSink& sink,
+                           int64_t started_ns) {
+  int64_t before = started_ns;
   Sampler sampler(options.sampling);
-  int64_t before = MonotonicNs();
   if (Status status = Feed(prompt); !status.ok()) return status;
   for (int64_t count = 0;;) {
     const int64_t token = sampler.Choose(engine_.logits());

@@ -45,13 +45,17 @@ class Generator {
   Status Reserve(int64_t positions, const std::string& needed_for);
   // Appends tokens, in chunks; looks at the stop token before each.
   Status Feed(std::span<const int64_t> tokens);
+  // From where on Rewind(position) feeds again; `position` itself where it need not.
+  int64_t RewindsTo(int64_t position) const;
   // Forgets all but the first `position` tokens. logits() does not stay valid. Where the model keeps states
   // of fixed size, the tokens since the last checkpoint before `position`, or all of them, are fed once more.
   Status Rewind(int64_t position);
   // Makes rewinding to here, and to what comes after, quick; one per text, the last one counts.
   Status Checkpoint();
-  // Feeds the prompt and generates until a stop token or the most tokens.
-  Status Generate(std::span<const int64_t> prompt, const GenerationOptions& options, TokenSink& sink);
+  // Feeds the prompt and generates until a stop token or the most tokens. The first token's time counts from
+  // `started_ns` on the monotonic clock.
+  Status Generate(std::span<const int64_t> prompt, const GenerationOptions& options, TokenSink& sink,
+                  int64_t started_ns = MonotonicNs());
 
   // The likeliest token after what was fed.
   Status Greedy(int64_t& token) const;

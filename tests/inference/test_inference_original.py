@@ -16,6 +16,7 @@ from toolkit.inference import original, reference
 from toolkit.settings import Settings
 from toolkit.sources import ModelSource, resolve
 
+CONFIGS = Path(__file__).parents[1] / "families" / "configs"
 IDS = [[5, 9, 300, 41, 7, 8, 9, 10]]
 
 
@@ -60,6 +61,17 @@ def test_a_misread_tensor_is_found_whichever_it_is(
     for name in sampled:
         with pytest.raises(ParityFailed, match=name):
             original.check_reader(replace(source, weights=Misread(source, name)))
+
+
+@pytest.mark.parametrize("name", ["deepseek_v3", "jamba"])
+def test_a_layer_of_every_kind_is_compared(name: str, tmp_path: Path, settings: Settings) -> None:
+    """The first layer of both has no experts."""
+    write_folder(tmp_path / "m", settings, str(CONFIGS / f"{name}.json"))
+    source = resolve(str(tmp_path / "m"), settings)
+    original.check_reader(source)
+    experts = next(name for name in source.weights.names() if ".experts." in name)
+    with pytest.raises(ParityFailed, match="experts"):
+        original.check_reader(replace(source, weights=Misread(source, experts)))
 
 
 def test_a_small_folder_is_judged_by_the_model_that_transformers_loads(

@@ -35,6 +35,8 @@ _TAKEN = re.compile(
 )
 # Java 11 is what d8 and Android's class files are sure to take.
 _JVM_TARGET = "11"
+# Android's own classes have what Java 8 has from API 26 on; most of what came later needs API 31 or 33.
+_JAVA_API = "8"
 
 
 def find_java(environ: Mapping[str, str] = os.environ) -> Path:
@@ -89,7 +91,8 @@ def compile_kotlin(
         *(str(find_java()), "-cp", str(jars / "kotlin-preloader.jar")),
         *("org.jetbrains.kotlin.preloading.Preloader", "-cp", str(jars / "kotlin-compiler.jar")),
         *("org.jetbrains.kotlin.cli.jvm.K2JVMCompiler", "-kotlin-home", str(jars.parent)),
-        *("-no-reflect", "-jvm-target", _JVM_TARGET, "-Werror", "-d", str(target)),
+        *("-no-reflect", "-jvm-target", _JVM_TARGET, f"-Xjdk-release={_JAVA_API}", "-Werror"),
+        *("-d", str(target)),
         *(("-cp", os.pathsep.join(map(str, classpath))) if classpath else ()),
         *map(str, sources),
     ]

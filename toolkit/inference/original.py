@@ -6,6 +6,7 @@ what llama.cpp's converter did to the values.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,7 +53,10 @@ def load_folder(original: Original, dtype: torch.dtype = torch.float32) -> Any:
 
 
 def check_reader(source: ModelSource) -> None:
-    """Compare our reader with the makers' code: what lies outside the layers, and the first and last layer.
+    """Compare our reader with the makers' code on a sample of the parameters.
+
+    Those outside the layers; of a folder the first layers, until each kind of layer was among them; of a GGUF
+    file the first and the last layer.
 
     Raises:
         ParityFailed: our reader gives other numbers.
@@ -109,10 +113,10 @@ def _gguf_sample(original: Original, config: Any) -> Iterator[tuple[str, torch.T
 
 
 def _folder_sample(original: Original) -> Iterator[tuple[str, torch.Tensor]]:
-    """Parameters of the decoder with one layer, by the names that it has alone."""
+    """Parameters of the decoder with its first layers, by the names that it has alone."""
     whole = _config(original)
     text = whole.get_text_config(decoder=True)
-    _shorten(text)
+    _shorten(text, _layers_of_each_kind(text, trust=original.trust_remote_code))
     model = _from_folder(original, whole)
     if text is whole:
         yield from model.state_dict().items()
@@ -128,10 +132,22 @@ def _folder_sample(original: Original) -> Iterator[tuple[str, torch.Tensor]]:
             yield f"{prefix}.{name}", values
 
 
-def _shorten(config: Any) -> None:
-    config.num_hidden_layers = 1
-    if getattr(config, "layer_types", None):
-        config.layer_types = config.layer_types[:1]
+def _layers_of_each_kind(config: Any, *, trust: bool) -> int:
+    """How many of the first layers have every kind among them; layers of a kind name their parameters alike."""
+    with torch.device("meta"):
+        model = _auto_class(config, trust=trust).from_config(copy.deepcopy(config), trust_remote_code=trust)
+    lists = (module for module in model.modules() if isinstance(module, torch.nn.ModuleList))
+    layers: Any = next((layers for layers in lists if len(layers) == config.num_hidden_layers), [])
+    kinds = [tuple(layer.state_dict()) for layer in layers]
+    return 1 + max((kinds.index(kind) for kind in set(kinds)), default=0)
+
+
+def _shorten(config: Any, layers: int) -> None:
+    """Leave the first layers, in each list that has an entry per layer as well."""
+    before, config.num_hidden_layers = config.num_hidden_layers, layers
+    for name, value in list(vars(config).items()):
+        if isinstance(value, list | tuple) and len(value) == before:
+            setattr(config, name, value[:layers])
 
 
 def _config(original: Original) -> Any:

@@ -173,7 +173,7 @@ Status ExecutorchEngine::ReadTensors(const MethodMeta& meta) {
   }
   const bool is_float =
       logits->scalar_type() == ScalarType::Float || logits->scalar_type() == ScalarType::Half;
-  if (!is_float || logits->sizes().size() != 3 || logits->sizes()[0] != 1) {
+  if (!is_float || logits->sizes().size() != 3 || logits->sizes()[0] != 1 || logits->sizes()[2] < 1) {
     return NotUnderstood("forward's output is not float32 or float16 [1, tokens, vocabulary]");
   }
   every_position_ = positions->sizes()[0] != 1;

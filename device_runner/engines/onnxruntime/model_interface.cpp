@@ -98,11 +98,12 @@ Status AddState(const Tensor& input, const std::vector<Tensor>& outputs, ModelIn
   const bool one_sequence = !state.shape.empty() && (state.shape[0] == 1 || state.shape[0] < 0);
   if (one_sequence) state.shape[0] = 1;
   const auto growing = std::count_if(state.shape.begin(), state.shape.end(), grown);
-  if (StateElementBytes(state.type) == 0 || !one_sequence || growing > 1) {
+  const bool is_empty = std::count(state.shape.begin(), state.shape.end(), 0) > 0;
+  if (StateElementBytes(state.type) == 0 || !one_sequence || growing > 1 || is_empty) {
     return NotUnderstood(
         input,
         "a state [batch, ...] of float32, float16, bfloat16, int8, uint8, int32 or int64 with "
-        "fixed dimensions and at most one for the text");
+        "fixed dimensions above zero and at most one for the text");
   }
   const auto output = std::find_if(outputs.begin(), outputs.end(),
                                    [&](const Tensor& tensor) { return tensor.facts.name == state.present; });

@@ -123,6 +123,8 @@ TEST(StatesOfFixedSizeAreFedAgainFromTheStart) {
   for (const int64_t token : Continued({7, 8, 10}, 2)) {
     CHECK(CountOf(run.out.text, "\"turn\":2,\"id\":" + std::to_string(token) + ",") == 1);
   }
+  // Two tokens are alike, but none of what was computed of them was of use.
+  CHECK(CountOf(run.out.text, "\"turn\":2,\"ending\":\"maximum\",\"kept\":0,\"tokens\":2") == 1);
 }
 
 TEST(StopTokensEndATurn) {

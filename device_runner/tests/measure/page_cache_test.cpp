@@ -31,6 +31,20 @@ TEST(ColdFilesAreNotOrItFails) {
   if (!status.ok()) CHECK(status.message().find("stay in memory") != std::string::npos);
 }
 
+TEST(AModelIsNamedByItsFolderToo) {
+  const Model model;
+  const std::string folder = model.folder / "";
+  CHECK(slm::PreparePageCache("warm", folder).ok());
+  const slm::Status status = slm::PreparePageCache("cold", folder);
+  const int64_t left = slm::ResidentBytes(model.file).value_or(kSize);
+  CHECK(status.ok() ? left <= kSize / 20 : left >= kSize);
+}
+
+TEST(AFolderWithoutFilesIsNotPrepared) {
+  const slm::test::TemporaryFolder folder;
+  CHECK(slm::PreparePageCache("warm", folder / "").kind() == slm::ErrorKind::kRunFailed);
+}
+
 TEST(WithoutAStateNothingIsTouched) { CHECK(slm::PreparePageCache("", "/nowhere/model.onnx").ok()); }
 
 TEST(WhatCannotBeDoneIsSaid) {

@@ -49,7 +49,7 @@ class ExecutorchDecoder:
             # The runtime reuses its output's memory.
             rows.append(self._module.forward(inputs)[0][0].clone())
             self._length += len(chunk)
-        return torch.cat(rows) if rows[-1].shape[0] > 1 else rows[-1]
+        return torch.cat(rows) if self.every_position else rows[-1]
 
 
 def open_program(program: Path, capacity: int) -> ExecutorchDecoder:

@@ -90,7 +90,7 @@ class XnnpackGraph:
         self._stored = [schema.ConstantDataOffset(0, 0)]
         self._constants: dict[tuple[bytes, Shape, bool], Node] = {}
         self._rounded: dict[int, int] = {}
-        self._sums: dict[int, Node] = {}
+        self._sums: dict[tuple[int, int], Node] = {}
 
     def input(self, shape: Shape) -> Node:
         """A tensor that the delegate is called with; order is the order of the call's arguments."""
@@ -234,12 +234,13 @@ class XnnpackGraph:
 
     def _group_sums(self, operand: Node, size: int) -> Node:
         """The sum of each ``size`` consecutive columns; linears over one input share them."""
-        if operand.id not in self._sums:
+        key = (operand.id, size)
+        if key not in self._sums:
             groups = int(operand.shape[-1]) // size
             split = self.reshape(operand, (*operand.shape[:-1], groups, size))
             sums = self.weighted_sum(split, np.ones(size, np.float32), 0.0)
-            self._sums[operand.id] = self.reshape(sums, (*operand.shape[:-1], groups))
-        return self._sums[operand.id]
+            self._sums[key] = self.reshape(sums, (*operand.shape[:-1], groups))
+        return self._sums[key]
 
     def product(self, source: int, stored: int, bias: Node | None, shape: Shape) -> Node:
         """A fully connected node over ids."""

@@ -44,11 +44,21 @@ private fun rootOfFraction(above: BigDecimal, below: BigDecimal): Double {
     val shift = Math.floorDiv(numerator.bitLength() - denominator.bitLength() - ROOT_BITS, 2)
     if (shift >= 0) denominator = denominator.shiftLeft(2 * shift) else numerator = numerator.shiftLeft(-2 * shift)
     val (quotient, rest) = numerator.divideAndRemainder(denominator)
-    val root = quotient.sqrt()
+    val root = wholeRoot(quotient)
     // The last bit tells that the root is not exact, so that no tie is seen where there is none.
     val inexact = rest.signum() != 0 || root * root != quotient
     val sticky = if (inexact) root.or(BigInteger.ONE) else root
     return Math.scalb(sticky.toDouble(), shift)
+}
+
+/** The whole part of the square root of a positive number, by Newton from above: Android 12 and older have none. */
+private fun wholeRoot(number: BigInteger): BigInteger {
+    var root = BigInteger.ONE.shiftLeft((number.bitLength() + 1) / 2)
+    while (true) {
+        val next = (root + number / root).shiftRight(1)
+        if (next >= root) return root
+        root = next
+    }
 }
 
 // Twice 53 bits and some, of which the last one is sticky.
