@@ -33,10 +33,8 @@ _TAKEN = re.compile(
     r"package/(lib/(kotlin-(compiler|preloader|stdlib|reflect|script-runtime|daemon-client|daemon)"
     r"|kotlinx-coroutines-core-jvm|annotations-13\.0)\.jar|license/.*)"
 )
-# Java 11 is what d8 and Android's class files are sure to take.
-_JVM_TARGET = "11"
-# Android's own classes have what Java 8 has from API 26 on; most of what came later needs API 31 or 33.
-_JAVA_API = "8"
+# Android's own classes have what Java 8 has from API 26 on; much of what came later needs API 31 or 33.
+_JAVA_API = "1.8"
 
 
 def find_java(environ: Mapping[str, str] = os.environ) -> Path:
@@ -91,8 +89,7 @@ def compile_kotlin(
         *(str(find_java()), "-cp", str(jars / "kotlin-preloader.jar")),
         *("org.jetbrains.kotlin.preloading.Preloader", "-cp", str(jars / "kotlin-compiler.jar")),
         *("org.jetbrains.kotlin.cli.jvm.K2JVMCompiler", "-kotlin-home", str(jars.parent)),
-        *("-no-reflect", "-jvm-target", _JVM_TARGET, f"-Xjdk-release={_JAVA_API}", "-Werror"),
-        *("-d", str(target)),
+        *("-no-reflect", f"-Xjdk-release={_JAVA_API}", "-Werror", "-d", str(target)),
         *(("-cp", os.pathsep.join(map(str, classpath))) if classpath else ()),
         *map(str, sources),
     ]

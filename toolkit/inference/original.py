@@ -133,7 +133,7 @@ def _folder_sample(original: Original) -> Iterator[tuple[str, torch.Tensor]]:
 
 
 def _layers_of_each_kind(config: Any, *, trust: bool) -> int:
-    """How many of the first layers have every kind among them; layers of a kind name their parameters alike."""
+    """How many of the first layers have every kind among them: layers whose parameters have other names."""
     with torch.device("meta"):
         model = _auto_class(config, trust=trust).from_config(copy.deepcopy(config), trust_remote_code=trust)
     lists = (module for module in model.modules() if isinstance(module, torch.nn.ModuleList))
