@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import os
 import subprocess
 import sys
 from collections import defaultdict
@@ -248,6 +249,8 @@ def collected_tests() -> list[str]:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "not soak", *_MODEL_TYPE_TESTS],
         cwd=ROOT,
+        # Whatever the user adds to pytest's options changes what it prints.
+        env={**os.environ, "PYTEST_ADDOPTS": ""},
         capture_output=True,
         text=True,
         check=False,
