@@ -27,7 +27,6 @@ from safetensors.torch import save_file
 import toolkit
 from benchmarks.cli import OUT
 from benchmarks.machine import cpu_busy, describe_cpu
-from benchmarks.weights import find_gguf
 from toolkit.devices.local import LocalDevice
 from toolkit.evaluate.needle.haystack import text
 from toolkit.evaluate.on_device.asking import Asking
@@ -37,6 +36,7 @@ from toolkit.evaluate.tasks import harness
 from toolkit.progress import silent
 from toolkit.settings import Settings
 from toolkit.sources import resolve
+from toolkit.sources.demo_wheel import DEMO
 
 CHOICES = 4
 # Examples in front of each item.
@@ -164,14 +164,13 @@ def main() -> int:
     from lm_eval.tasks import TaskManager
 
     settings = Settings.from_environment()
-    gguf = find_gguf(options.model, OUT)
     artifact = toolkit.convert(
-        str(gguf), OUT / "models" / f"scoring-{options.quant}", force=True, quant=options.quant
+        options.model, OUT / "models" / f"scoring-{options.quant}", force=True, quant=options.quant
     )
     torch.set_num_threads(options.threads)
     work = Path(tempfile.mkdtemp(prefix="scoring-"))
     try:
-        write_model(str(gguf), work / "fp32", settings)
+        write_model(options.model, work / "fp32", settings)
         write_task_files(work, options.items)
         manager = TaskManager(include_path=str(work), include_defaults=False)
         print(
@@ -211,7 +210,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", type=Path, help="a .gguf file; default: the demo model")
+    parser.add_argument(
+        "--model", default=DEMO.model_name, help="as slm convert takes it; default %(default)s"
+    )
     parser.add_argument("--quant", default="8da4w", help="of our artifact; default %(default)s")
     # Examples are drawn from the items.
     parser.add_argument(
