@@ -255,15 +255,28 @@ def test_the_command_prints_a_line_per_score(
     json.loads(CliRunner().invoke(app, [*asked, "--json"]).stdout)
 
 
+@pytest.fixture(scope="module")
+def many_tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tasks(tmp_path_factory.mktemp("many"), items=200)
+
+
+@pytest.fixture(scope="module")
+def many_by_hflm(original: Path, many_tasks: Path) -> dict[str, dict[str, Any]]:
+    return {names: run_hflm(original, many_tasks, names, shots) for names, shots in ROUNDS.items()}
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("kind", ["original", "onnx", "executorch"])
 def test_two_hundred_items_of_every_kind_score_as_the_harness_own_model_does(
-    kind: str, original: Path, settings: Settings, tmp_path: Path, request: pytest.FixtureRequest
+    kind: str,
+    many_by_hflm: dict[str, dict[str, Any]],
+    many_tasks: Path,
+    settings: Settings,
+    request: pytest.FixtureRequest,
 ) -> None:
-    folder = write_tasks(tmp_path, items=200)
     for names, shots in ROUNDS.items():
-        found = evaluate(request.getfixturevalue(kind), folder, settings, names, shots=shots)
-        assert_scores_of(found, run_hflm(original, folder, names, shots), within=1e-3)
+        found = evaluate(request.getfixturevalue(kind), many_tasks, settings, names, shots=shots)
+        assert_scores_of(found, many_by_hflm[names], within=1e-3)
 
 
 def test_scores_of_two_artifacts_are_ranked_item_by_item(
