@@ -97,7 +97,7 @@ class RequestField:
 class Request(BaseModel):
     """Base of requests: immutable, unknown fields refused; each field carries an :class:`Option`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=False, allow_inf_nan=False)
 
     @classmethod
     def options(cls) -> Iterator[RequestField]:

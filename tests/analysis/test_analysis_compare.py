@@ -1,16 +1,18 @@
 from __future__ import annotations
 
-from dataclasses import fields
+import random
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 from measured_runs import add_measured
+from stored_runs import MANIFEST
 
-from toolkit.analysis.compare import compare
+from toolkit.analysis.compare import compare, exceeds
 from toolkit.analysis.compared_figures import find_figure
 from toolkit.analysis.condition_key import AXES, PARTS, ConditionKey, axis_parts
-from toolkit.analysis.groups import load_groups
-from toolkit.analysis.noise import load_noise
+from toolkit.analysis.groups import RunSamples, load_groups
+from toolkit.analysis.noise import NoiseFloors, load_noise
 from toolkit.errors import BadFilter, ConditionsDiffer, UsageError
 from toolkit.store import Store
 
@@ -208,3 +210,58 @@ def test_every_axis_is_made_of_parts_of_the_key() -> None:
     settings = {"runner"}
     assert set(axis_parts(list(AXES))) - settings == set(PARTS) - {"emulated", "protocol"}
     assert len(fields(ConditionKey)) == len(PARTS)
+
+
+@pytest.mark.parametrize(("conditions", "runs"), [(1, 2), (1, 3), (2, 3), (1, 6), (4, 2)])
+def test_a_floor_of_few_runs_holds_the_next_pairs_as_often_as_it_says(
+    two_backends: Store, conditions: int, runs: int
+) -> None:
+    key = load_groups(two_backends, DECODE)[0].key
+    chance, closer, trials = random.Random(runs), 0, 1000
+    for _ in range(trials):
+        made = [
+            RunSamples(f"{threads} {number}", replace(key, threads=threads), 1, (chance.gauss(100, 1),))
+            for threads in range(conditions)
+            for number in range(runs)
+        ]
+        floor = NoiseFloors(made).floor(replace(key, threads=0))
+        assert floor is not None and not floor.settled
+        first, second = chance.gauss(100, 1), chance.gauss(100, 1)
+        closer += max(first, second) / min(first, second) - 1 <= floor.relative
+    assert 0.93 <= closer / trials <= 0.97
+
+
+@pytest.mark.parametrize(
+    ("relative", "floor", "larger"),
+    [(-0.5, 1.0, False), (-0.51, 1.0, True), (-1.0, 1.0, True), (-1.03, 1.0, True), (1.1, 1.0, True)]
+    + [(0.05, 0.05, False), (-0.05, 0.05, True), (0.0, 0.0, False)],
+)
+def test_a_change_is_held_against_the_floor_by_its_ratio(relative: float, floor: float, larger: bool) -> None:
+    assert exceeds(relative, floor) is larger
+
+
+def test_noise_beyond_measure_never_makes_no_difference(store: Store) -> None:
+    # Equal runs were twice as fast as others, so the widened interval reaches below what is possible.
+    for number, speed in enumerate((100.0, 190.0, 100.0, 190.0, 100.0)):
+        add_measured(store, f"a{number}", decode=speed, spread=0.001)
+        add_measured(store, f"b{number}", decode=speed / 2, spread=0.001, threads=4)
+    [ranking] = compare(store, DECODE, ["threads"]).rankings
+    change = ranking.places[1].change
+    assert change is not None and change.verdict == "inconclusive"
+    assert change.power is not None and "for all that 20 pairs tell" in (change.power.reason or "")
+
+
+def test_sources_of_one_name_and_other_weights_are_two_models(store: Store) -> None:
+    # No revision: a folder's or file's name is all that the artifact says of it.
+    for number, (quantization, weights) in enumerate((("8da4w", "a"), ("4w", "b"), ("8w", "a"))):
+        files = [{"path": "model.safetensors", "size_bytes": 1, "sha256": weights * 64}]
+        manifest = {**MANIFEST, "source": {"kind": "folder", "id": "m", "revision": None, "files": files}}
+        artifact = {"sha256": str(number) * 64, "quantization": quantization, "revision": None}
+        add_measured(store, f"run{number}", artifact=artifact, manifest=manifest)
+    comparison = compare(store, DECODE, ["quantization"])
+    [ranking] = comparison.rankings
+    assert {place.label for place in ranking.places} == {"8da4w", "8w"}
+    [alone] = comparison.unranked
+    assert alone.group.key.quantization == "4w"
+    assert "revision" in {one.part for one in alone.differences}
+    assert len(compare(store, DECODE, ["quantization", "model"]).rankings[0].places) == 3

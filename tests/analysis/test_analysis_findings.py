@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import random
+from statistics import linear_regression
 
 import pytest
 
-from toolkit.analysis.findings import Sample, Statement, linearity, scatter_ratio, verdict_of
+from toolkit.analysis.findings import FEWEST, Middle, Sample, Statement, linearity, scatter_ratio, verdict_of
 from toolkit.analysis.statistics import Interval
 
 # Neither a line nor a constant explains anything of it: what is left of it after a fit is all of it.
@@ -48,11 +49,10 @@ def test_linearity_is_the_squared_correlation() -> None:
     assert linearity("a")(draw) == pytest.approx(numpy.corrcoef(SIZES, ys)[0, 1] ** 2)
 
 
-def statement(fewest: int = 6) -> Statement:
+def statement() -> Statement:
     return Statement(
         text="the first scatters more",
         source="made up",
-        fewest=fewest,
         names=("a", "b"),
         statistic=scatter_ratio("a", "b"),
         limit=1.0,
@@ -94,10 +94,64 @@ def test_too_few_models_say_nothing_and_how_many_are_needed() -> None:
 
 
 def test_a_value_that_was_not_measured_is_no_sample() -> None:
-    samples = [*made(6, 1.0, 0.1), Sample(name="half", x=1e9, values={"a": 1.0})]
-    assert statement(fewest=7).test(samples, "made up").verdict == "not enough data"
+    samples = [*made(5, 1.0, 0.1), Sample(name="half", x=1e9, values={"a": 1.0})]
+    assert "5 of the 6" in statement().test(samples, "made up").why
 
 
 def test_the_same_data_give_the_same_interval() -> None:
     first, second = (statement().test(made(8, 1.0, 0.1), "made up") for _ in range(2))
     assert first == second
+
+
+POSITIVE = Statement(
+    text="it is above zero",
+    source="made up",
+    names=("a",),
+    statistic=Middle(lambda one: one["a"]),
+    limit=0.0,
+    above=True,
+    effect="{:.2f}".format,
+)
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 6, 7, 9, 12])
+def test_chance_alone_is_seldom_a_verdict(count: int) -> None:
+    """Of numbers around the limit at most 5 % may be called above or below it."""
+    chance, wrong, trials = random.Random(count), 0, 1000
+    for _ in range(trials):
+        drawn = [Sample(f"m{index}", 1.0, {"a": chance.gauss(0, 1)}) for index in range(count)]
+        wrong += POSITIVE.test(drawn, "made up").verdict != "not enough data"
+    assert wrong / trials <= 0.06
+
+
+def test_a_slope_that_is_not_there_is_seldom_found_in_few_models() -> None:
+    slope = Statement(
+        text="it rises",
+        source="made up",
+        names=("a",),
+        statistic=lambda draw: (
+            linear_regression([x for x, _ in draw], [one["a"] for _, one in draw]).slope
+            if len({x for x, _ in draw}) > 1
+            else None
+        ),
+        limit=0.0,
+        above=True,
+        effect="{:.2f}".format,
+    )
+    chance, wrong, trials = random.Random(3), 0, 40
+    for _ in range(trials):
+        drawn = [Sample(f"m{index}", float(index), {"a": chance.gauss(0, 1)}) for index in range(FEWEST)]
+        wrong += slope.test(drawn, "made up").verdict != "not enough data"
+    assert wrong <= 4
+
+
+def test_what_was_measured_of_one_model_several_times_is_one_sample() -> None:
+    again = [
+        Sample(f"m{number % 5}", 1.0, {"a": 1.0 + number}, {"a": [1.0, 2.0]}, (f"run{number}",))
+        for number in range(30)
+    ]
+    found = POSITIVE.test(again, "made up")
+    assert found.verdict == "not enough data" and "5 of the 6" in found.why
+    assert found.effect == "15.50" and len(found.rows) == 30
+    enough = POSITIVE.test([*again, Sample("another", 1.0, {"a": 3.0})], "made up")
+    assert (enough.verdict, enough.low, enough.high) == ("supported", 3.0, 17.5)

@@ -111,3 +111,12 @@ def test_items_of_one_alone_are_left_out() -> None:
     found = paired(ours, {"b": {"acc,none": 1.0}, "c": {"acc,none": 1.0}}, "acc,none")
     assert found is not None and (found.items, found.difference) == (1, -1.0)
     assert paired(ours, {}, "acc,none") is None
+
+
+def test_where_nobody_says_what_is_better_none_is_the_best(sqlite_url: str) -> None:
+    with open_store(sqlite_url) as store:
+        add_evaluation(store, stored(1, "8da4w", 9.0, higher_is_better=None), right(10))
+        add_evaluation(store, stored(2, "4w", 7.0, higher_is_better=None), right(20))
+        [ranking] = rank_scores(store, "task")
+        assert not ranking.ranked and [place.paired for place in ranking.places] == [None, None]
+        assert [place.evaluation.name for place in ranking.places] == ["m-4w", "m-8da4w"]

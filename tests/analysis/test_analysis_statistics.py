@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 
 from toolkit.analysis.statistics import (
     cliffs_delta,
+    median_interval,
     median_of_medians,
     percentile,
     percentile_interval,
     relative_gap,
     resample,
+    students_t,
 )
 
 figures = st.lists(st.floats(1, 1e6), min_size=1, max_size=12)
@@ -81,3 +83,22 @@ def test_a_gap_is_the_same_both_ways() -> None:
 @pytest.mark.parametrize(("share", "value"), [(0.0, 1), (0.5, 2), (0.51, 3), (0.95, 4), (1.0, 4)])
 def test_percentiles_are_values_that_occurred(share: float, value: float) -> None:
     assert percentile([4, 1, 3, 2], share) == value
+
+
+# Ranks of the ends at 95 %, as tables of the sign test have them.
+@pytest.mark.parametrize(
+    ("count", "ranks"),
+    [(5, None), (6, (1, 6)), (8, (1, 8)), (9, (2, 8)), (12, (3, 10)), (20, (6, 15)), (25, (8, 18))],
+)
+def test_the_interval_of_a_median_has_the_ends_that_tables_have(
+    count: int, ranks: tuple[int, int] | None
+) -> None:
+    found = median_interval([float(one) for one in range(count, 0, -1)])
+    assert (None if found is None else (found.low, found.high)) == ranks
+
+
+@pytest.mark.parametrize(
+    ("freedom", "value"), [(1, 12.706), (4, 2.776), (11, 2.201), (15, 2.131), (30, 2.042), (120, 1.980)]
+)
+def test_students_t_is_what_tables_have(freedom: int, value: float) -> None:
+    assert students_t(freedom) == pytest.approx(value, abs=0.001)

@@ -89,6 +89,9 @@ def test_lengths_and_depths_that_cannot_be_are_refused(onnx: Artifact, settings:
         ({"lengths": "512"}, ContextTooShort, "context length is 256"),
         ({"lengths": "60"}, ContextTooShort, "do not hold the facts"),
         ({"lengths": "a"}, UsageError, "no list of numbers"),
+        ({"lengths": "128,inf"}, UsageError, "no list of numbers"),
+        ({"lengths": "nan"}, UsageError, "no list of numbers"),
+        ({"depths": "0,nan"}, UsageError, "no list of numbers"),
         ({"depths": "120"}, UsageError, "percents"),
     ]:
         with pytest.raises(kind, match=words):

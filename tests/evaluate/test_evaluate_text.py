@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
@@ -17,6 +18,9 @@ from toolkit.cli.main import app
 from toolkit.errors import BadLogits, NotAnArtifact, OtherSource, ToolkitError, UsageError
 from toolkit.evaluate.intervals import estimate
 from toolkit.evaluate.likelihood import divergence, negative_log_likelihood
+from toolkit.evaluate.stored.rows import text_rows
+from toolkit.evaluate.subject import Subject
+from toolkit.evaluate.text import TextFigures
 from toolkit.evaluate.windows import Window
 from toolkit.settings import Settings
 
@@ -155,3 +159,19 @@ def test_an_interval_holds_the_mean_of_most_samples() -> None:
         assert found.low is not None and found.high is not None
         held += found.low <= 3 <= found.high
     assert held >= 52
+
+
+def test_the_same_text_in_other_tokens_is_not_the_same_items() -> None:
+    subject = cast(Subject, SimpleNamespace(artifact=None, name="m"))
+    same: dict[str, Any] = {
+        **{"target": "m", "source": None, "text": "river.txt", "text_sha256": "a" * 64},
+        **{"window_tokens": 64, "stride": 32, "windows": 8, "scored_tokens": 288},
+        "perplexity": estimate(lambda a, n: a / n, [1.0, 2.0], [1, 1]),
+    }
+    hashes = {
+        tokens: text_rows(subject, TextFigures(**same, token_ids_sha256=tokens), ("here fp32", "h"), "i")[0]
+        .scores[0]
+        .items_sha256
+        for tokens in ("b" * 64, "c" * 64)
+    }
+    assert len(set(hashes.values())) == 2

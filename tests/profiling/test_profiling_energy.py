@@ -325,6 +325,15 @@ def test_a_charger_attached_meanwhile_costs_the_figures(artifact: Artifact) -> N
     assert "only the battery's share" in (method.note or "")
 
 
+def test_a_charger_that_nobody_can_see_counts_as_attached(artifact: Artifact) -> None:
+    options = EnergyOptions()
+    result = result_with(run_of(artifact, options), power())
+    moments = [Moment("before", None, Readings(unix_ns=1)), Moment("after", 1, Readings(unix_ns=2))]
+    found = energy_of(result, moments, options)
+    assert found is not None and found.figures.get("joules_per_prompt") is None
+    assert found.method.charging is None and "could not be read" in (found.method.note or "")
+
+
 def test_samples_that_mean_nothing_leave_a_reason(artifact: Artifact) -> None:
     options = EnergyOptions()
     run = run_of(artifact, options)

@@ -111,7 +111,25 @@ def test_what_cannot_be_served_is_said_and_the_next_request_is_answered(
     elsewhere = urllib.request.Request(f"{client.base_url}models", headers={"Host": "evil.example"})
     with pytest.raises(urllib.error.HTTPError, match="400"):
         urllib.request.urlopen(elsewhere)
-    large = urllib.request.Request(f"{client.base_url}completions", data=b" " * (5 << 20))
+    body = json.dumps({"model": artifact.name, "prompt": PROMPT, "max_tokens": 1}).encode()
+    json_type = {"Content-Type": "application/json"}
+    # What a web page may send without asking, and what browsers add to what it sends.
+    for headers, status in (
+        ({"Content-Type": "text/plain"}, "415"),
+        ({}, "415"),
+        ({**json_type, "Origin": "https://evil.example"}, "403"),
+        ({**json_type, "Origin": "null"}, "403"),
+    ):
+        page = urllib.request.Request(f"{client.base_url}completions", data=body, headers=headers)
+        with pytest.raises(urllib.error.HTTPError, match=status):
+            urllib.request.urlopen(page)
+    own = {
+        "Content-Type": "application/json; charset=utf-8",
+        "Origin": f"http://{client.base_url.netloc.decode()}",
+    }
+    page = urllib.request.Request(f"{client.base_url}completions", data=body, headers=own)
+    assert urllib.request.urlopen(page).status == 200
+    large = urllib.request.Request(f"{client.base_url}completions", data=b" " * (5 << 20), headers=json_type)
     with pytest.raises(urllib.error.HTTPError, match="413") as refused:
         urllib.request.urlopen(large)
     assert json.loads(refused.value.read())["error"]["code"] == "request_too_large"

@@ -23,6 +23,8 @@ from toolkit.cli.request_options import takes
 from toolkit.errors import ConditionsDiffer, UsageError
 from toolkit.export.convert import convert
 from toolkit.export.request import ConvertRequest
+from toolkit.profiling.energy_options import EnergyOptions
+from toolkit.profiling.gate_options import GateOptions
 from toolkit.profiling.records import parse_result
 from toolkit.profiling.request import ProfileRequest
 from toolkit.profiling.rows import _settings, stored_run
@@ -212,3 +214,10 @@ def test_requests_written_before_can_be_read() -> None:
     read = ProfileRequest.model_validate(old)
     assert read.affinity == (0, 1) and read.gate.min_battery_percent == 20
     assert ProfileRequest.model_validate_json(json.dumps(old)) == read
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), "inf"])
+def test_no_option_is_beyond_all_numbers(value: object) -> None:
+    for request, name in ((GateOptions, "time_limit_s"), (EnergyOptions, "baseline_s")):
+        with pytest.raises(UsageError, match=f"{name}.*finite"):
+            request.of(**{name: value})

@@ -53,6 +53,10 @@ def test_answers_are_what_the_official_types_take() -> None:
         ({"response_format": {"type": "json_object"}}, "response_format"),
         ({"logprobs": True}, "logprobs"),
         ({"presence_penalty": 0.5}, "presence_penalty"),
+        ({"min_p": 0.1}, "min_p"),
+        ({"repetition_penalty": 1.2}, "repetition_penalty"),
+        ({"something_new": 1}, "something_new"),
+        ({"top_k": -2}, "top_k"),
     ],
 )
 def test_what_cannot_be_served_names_the_field(change: dict[str, object], parameter: str) -> None:
@@ -69,9 +73,18 @@ def test_what_is_no_request_is_refused(body: bytes) -> None:
 
 def test_what_is_left_open_is_the_servers_choice() -> None:
     defaults = GenerateRequest(max_tokens=7, temperature=0.5, seed=3)
-    asked = parse(ChatRequest, json.dumps(CHAT | {"user": "me", "n": 1, "tools": []}).encode())
+    nothing = {"user": "me", "n": 1, "tools": [], "tool_choice": "auto", "repetition_penalty": 1.0}
+    asked = parse(ChatRequest, json.dumps(CHAT | nothing | {"reasoning_effort": None}).encode())
     assert asked.options(defaults) == defaults
     changed = CHAT | {"temperature": 0, "stop": "x", "max_completion_tokens": 2, "max_tokens": 3, "seed": -1}
     options = parse(ChatRequest, json.dumps(changed).encode()).options(defaults)
     assert (options.temperature, options.stop, options.max_tokens) == (0, ("x",), 2)
     assert options.seed >= 0
+
+
+def test_texts_are_limited_and_chosen_from_as_chats_are() -> None:
+    text = {"model": "m", "prompt": "a", "max_completion_tokens": 2, "top_k": 5}
+    options = parse(TextRequest, json.dumps(text).encode()).options(GenerateRequest(max_tokens=7))
+    assert (options.max_tokens, options.top_k) == (2, 5)
+    every = parse(TextRequest, json.dumps(text | {"top_k": -1}).encode())
+    assert every.options(GenerateRequest(top_k=3)).top_k == 0

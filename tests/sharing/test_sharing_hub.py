@@ -116,6 +116,22 @@ def test_a_card_tells_what_was_measured_of_this_artifact_and_under_what(
     assert "99" not in row
 
 
+def test_rows_of_other_conditions_never_look_alike(artifact: Artifact, store: Store) -> None:
+    sha256 = {"sha256": artifact.manifest.sha256}
+    for run_id, changes in {
+        "a": {},
+        "b": {"affinity": (3,)},
+        "c": {"prefill_chunk": 64},
+        "d": {"settings": {"runner": "app"}},
+        "e": {"threads": 0},
+        "f": {"bundle_sha256": "c" * 64},
+    }.items():
+        add_measured(store, run_id, artifact=sha256, **changes)  # type: ignore[arg-type]
+    rows = [line.split(" | ")[:2] for line in model_card(artifact, store).splitlines() if "threads" in line]
+    assert len(rows) == len({tuple(row) for row in rows}) == 6
+    assert sum("threads auto" in work for _, work in rows) == 1
+
+
 def test_an_upload_is_one_commit_with_every_file_and_the_card(artifact: Artifact, hub: Hub) -> None:
     address = push_to_hub(artifact, "me/tiny", "# card", private=True, endpoint=hub.url)
     assert address == f"{hub.url}/me/tiny/commit/abc"

@@ -23,6 +23,7 @@ def add_measured(
     spread: float = 0.01,
     repetitions: int = 5,
     artifact: dict[str, Any] | None = None,
+    manifest: dict[str, Any] = MANIFEST,
     **changes: Any,
 ) -> str:
     """Store a run that decodes at about ``decode`` tokens per second, each repetition off by ``spread``."""
@@ -50,5 +51,5 @@ def add_measured(
     )
     if run.run.status == "ok":
         run = replace(run, repetitions=(warmup, *measured))
-    assert store.add_run(replace(run, artifact=chosen), MANIFEST)
+    assert store.add_run(replace(run, artifact=chosen), manifest)
     return run_id

@@ -7,9 +7,11 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
+from made_points import DEVICE, point
 from own_tasks import write_tasks
 from recipe_process import SlmRecipe
 
@@ -21,7 +23,9 @@ from toolkit.recipes.workspace import Workspace
 from toolkit.report.study_charts import specification
 from toolkit.report.study_content import Chart
 from toolkit.settings import Settings
+from toolkit.store import Store
 from toolkit.store.rows import Evaluation, Score
+from toolkit.studies.data import StudyData
 from toolkit.studies.kinds import capability, in_context, long_context
 from toolkit.studies.request import StudyRequest
 from toolkit.studies.running import loaded_anywhere, prepare
@@ -77,7 +81,7 @@ def test_the_front_is_drawn_through_what_nothing_beats() -> None:
     )
     rows = capability.by_size([small, beaten, large])
     assert [(row["series"], row["front"]) for row in rows] == [("a", "yes"), ("b", "no"), ("c", "yes")]
-    speed = {("a" * 64, "local"): 50.0}
+    speed = {("a" * 64, "here"): 50.0}
     assert [row["front"] for row in capability.by_speed([small, beaten, large], speed)] == ["no", "no", "yes"]
     # All three have one artifact in this table, and of equal costs the most accurate wins.
     joules = capability.by_energy([small, beaten, large], {("a" * 64, "local"): 0.2})
@@ -94,6 +98,20 @@ def test_models_of_the_catalogue_stand_over_the_month_they_came_out_in() -> None
     assert specification(capability._dates("t", "y", [row]))["height"] > 100
 
 
+@pytest.mark.parametrize(("identity", "serial"), [(None, "R5CT"), ("R5CT", "192.168.1.7:5555")])
+def test_speeds_are_those_of_the_place_that_answered_however_it_was_named(
+    identity: str | None, serial: str
+) -> None:
+    phone = replace(DEVICE, identity=identity, serial=serial)
+    profiled = point("a", device=phone, decode_ms=20.0)
+    data = StudyData([profiled], [], [], cast(Store, None), {})
+    answered = replace(
+        EVALUATION, artifact_sha256=profiled.artifact.sha256, place="my phone", place_identity="R5CT"
+    )
+    asked = Scored("a", None, answered, (score("piqa", 0.5),), 10, ("e",))
+    assert [row["x"] for row in capability.by_speed([asked], capability.speeds(data))] == [50.0]
+
+
 def test_what_four_bits_keep_is_held_against_the_same_models_best() -> None:
     found = [
         made("a", 1e8, 80, "8da4w g32", score("piqa", 0.45)),
@@ -101,7 +119,7 @@ def test_what_four_bits_keep_is_held_against_the_same_models_best() -> None:
         made("b", 2e8, 90, "8da4w g32", score("piqa", 0.60)),
     ]
     [kept] = capability.kept_samples(found)
-    assert kept.values["kept"] == pytest.approx(0.9) and kept.name == "a 8da4w g32"
+    assert kept.values["kept"] == pytest.approx(0.9) and kept.name == "a"
     assert {one.name: one.values["accuracy"] for one in capability.samples_of(found)} == {"a": 0.5, "b": 0.6}
 
 
@@ -116,13 +134,13 @@ def test_gains_are_those_of_five_examples_over_none() -> None:
             score("arc_challenge", 0.2 + 0.1 * gain, 5),
             *(score("piqa", 0.5, shots) for shots in (0, 1, 5)),
         )
-        for size, gain in ((1e8, 1), (2e8, 2), (4e8, 3), (8e8, 4))
+        for size, gain in ((1e8, 1), (2e8, 2), (4e8, 3), (8e8, 4), (16e8, 5), (32e8, 6))
     ]
     first = in_context.gains(found[0])
     assert first == pytest.approx({"arc_challenge": 0.1, "piqa": 0.0, "gain": 0.05, "others": 0.0})
     samples = [Sample(one.model, float(one.parameters), in_context.gains(one)) for one in found]
     raised, larger, most, flat = (statement.test(samples, "here") for statement in in_context.STATEMENTS)
-    assert raised.verdict == "supported" and raised.value == pytest.approx(12.5)
+    assert raised.verdict == "supported" and raised.value == pytest.approx(17.5)
     assert larger.value == pytest.approx(5.0), "0.1 / 2 tasks more for twice the parameters"
     assert most.verdict == "supported"
     assert flat.verdict == "not enough data", "HellaSwag was not asked"
@@ -131,16 +149,18 @@ def test_gains_are_those_of_five_examples_over_none() -> None:
 def test_facts_lost_in_the_middle() -> None:
     grid = [(length, depth, 0.2 if 0.2 <= depth <= 0.7 else 0.8) for length in (256, 512, 1024, 2048)
             for depth in (0.0, 0.5, 1.0)]  # fmt: skip
-    samples = long_context.samples_by_length("m", grid)
-    assert [one.values["lost"] for one in samples] == pytest.approx([0.6] * 4)
+    samples = [long_context.sample_of(f"m{number}", 1e8, grid) for number in range(6)]
+    assert samples[0].values == pytest.approx({"mean": 0.6, "lost": 0.6, "rise": 0.0})
     lost, falls = (statement.test(samples, "here") for statement in long_context._BY_LENGTH)
     assert lost.verdict == "supported" and falls.value == pytest.approx(0.0)
+    alone = long_context._BY_LENGTH[0].test(samples[:1] * 6, "here")
+    assert alone.verdict == "not enough data", "lengths of one model are no six models"
     published = long_context._LARGER.test([], "here", long_context._published_samples())
     sizes, found = zip(
         *((one.x, one.values["mean"]) for one in long_context._published_samples()), strict=True
     )
     slope = 100 * np.polyfit(np.log2(sizes), found, 1)[0]
-    assert published.published is not None and f"{slope:+.1f} (95 %" in published.published
+    assert published.published is not None and f"{slope:+.1f} percentage" in published.published
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,16 @@ import pytest
 from made_points import point
 
 from toolkit.studies.data import Point
-from toolkit.studies.kinds.quantization import _REGULAR, STATEMENTS, published_savings, savings
+from toolkit.studies.kinds.quantization import (
+    _REGULAR,
+    STATEMENTS,
+    published_savings,
+    published_widths,
+    savings,
+)
 
 MORE_IN_DECODE, SHRINKS = STATEMENTS
-PROMPTS = (8, 16, 32, 50)
+PROMPTS = (8, 16, 24, 32, 40, 50)
 
 
 def points(prefill: dict[int, float], decode: float) -> list[Point]:
@@ -48,7 +54,7 @@ def test_decode_gains_more_than_prefill(prefill: float, decode: float, verdict: 
 
 
 def test_the_gain_in_the_prefill_shrinks_or_grows() -> None:
-    falling = {8: 0.6, 16: 0.5, 32: 0.3, 50: 0.1}
+    falling = {8: 0.6, 16: 0.5, 24: 0.4, 32: 0.3, 40: 0.2, 50: 0.1}
     _, found = savings(points(falling, 0.5))
     assert SHRINKS.test(found, "here").verdict == "supported"
     _, found = savings(points({tokens: 0.7 - saved for tokens, saved in falling.items()}, 0.5))
@@ -57,17 +63,29 @@ def test_the_gain_in_the_prefill_shrinks_or_grows() -> None:
 
 def test_without_irregular_widths_nothing_is_said_about_them() -> None:
     _, found = savings(points(dict.fromkeys(PROMPTS, 0.25), 0.5))
-    judged = _REGULAR.test(found, "here", published_savings())
+    judged = _REGULAR.test(found, "here", published_widths())
     assert judged.verdict == "not enough data"
     assert judged.published is not None and judged.published.startswith("supported")
 
 
 def test_the_papers_reductions_are_found_again() -> None:
-    by_scheme: dict[str, list[float]] = {}
+    by_bits: dict[float, list[float]] = {}
     for sample in published_savings():
-        by_scheme.setdefault(sample.name.split(" ")[0], []).append(sample.values["decode"])
+        by_bits.setdefault(sample.values["bits"], []).append(sample.values["decode"])
     # Means over the lengths 8 to 50, read from the same figure by other hands: 36 % and 52 %.
-    means = {name: sum(values) / len(values) for name, values in by_scheme.items()}
-    assert means["Q8_0"] == pytest.approx(0.36, abs=0.02)
-    assert means["Q4_K_M"] == pytest.approx(0.52, abs=0.02)
+    means = {bits: sum(values) / len(values) for bits, values in by_bits.items()}
+    assert means[8] == pytest.approx(0.36, abs=0.02)
+    assert means[4] == pytest.approx(0.52, abs=0.02)
     assert MORE_IN_DECODE.test(published_savings(), "published").verdict == "supported"
+
+
+def test_what_engines_and_versions_differ_by_is_not_saved_by_quantization() -> None:
+    made = points(dict.fromkeys(PROMPTS, 0.25), 0.5)
+    for engine, version in (("executorch", "1.5.1"), ("onnxruntime", "1.30.0")):
+        for scheme, share in (("fp16", 1.0), ("8da4w g32", 0.9)):
+            for tokens in PROMPTS:
+                conditions = {"prompt_tokens": tokens, "engine": engine, "engine_version": version}
+                times = {"ttft_ms": 700 * share, "decode_ms": 700 * share}
+                made.append(point("Phi-1.5", quantization=scheme, conditions=conditions, **times))
+    _, found = savings(made)
+    assert {round(sample.values["decode"], 6) for sample in found} == {0.5, 0.1}

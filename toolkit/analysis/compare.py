@@ -209,7 +209,11 @@ def _verdict(
     if not exceeds(possible.low, SAME_WITHIN) and not exceeds(possible.high, SAME_WITHIN):
         return "no difference", None
     if exceeds(relative, SAME_WITHIN) and not beyond_noise:
-        return "inconclusive", Power(reason="equal runs differ by as much: no number of rounds would tell")
+        if noise.settled:
+            why = "equal runs differ by as much: no number of rounds would tell"
+        else:
+            why = f"equal runs may differ by as much, for all that {noise.pairs} pairs tell: repeat both"
+        return "inconclusive", Power(reason=why)
     if relative < 0:
         possible = Interval(-possible.high, -possible.low, possible.level)
     limit = 0.0 if beyond_noise else SAME_WITHIN
@@ -218,6 +222,9 @@ def _verdict(
 
 def exceeds(relative: float, floor: float) -> bool:
     """Whether a change is larger than a relative gap; a drop of 10 % is a gap of 11 %, like its reverse."""
+    if relative <= -1:
+        # An interval may reach below what a figure can fall to.
+        return True
     gap = relative if relative >= 0 else 1 / (1 + relative) - 1
     return gap > floor
 

@@ -10,9 +10,12 @@ really differed is always shown.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,7 +28,10 @@ from toolkit.store.tables import artifacts, devices, runs
 
 @dataclass(frozen=True)
 class ConditionKey:
-    """The conditions of a run. Fields are in the order in which differences are named."""
+    """The conditions of a run. Fields are in the order in which differences are named.
+
+    ``revision`` is the hub's commit; of a folder or file, whose name says little, a hash of its weights.
+    """
 
     emulated: bool
     protocol: int
@@ -75,7 +81,7 @@ class ConditionKey:
 _COLUMNS: Mapping[str, sa.ColumnElement[Any]] = {
     "emulated": devices.c.emulated,
     "model": artifacts.c.model,
-    "revision": artifacts.c.revision,
+    "revision": sa.func.coalesce(artifacts.c.revision, artifacts.c.manifest[("source", "files")].as_string()),
     "quantization": artifacts.c.quantization,
     # A preset's name is the same whichever algorithm rounded.
     "algorithm": artifacts.c.algorithm,
@@ -160,7 +166,16 @@ def read_key(values: Mapping[Any, Any]) -> ConditionKey:
     parts = {part: values[f"key_{part}"] for part in PARTS}
     parts["affinity"] = tuple(parts["affinity"])
     parts["settings"] = tuple(sorted((parts["settings"] or {}).items()))
+    if parts["revision"] is not None and parts["revision"].startswith("["):
+        parts["revision"] = _files_sha256(parts["revision"])
     return ConditionKey(**parts)
+
+
+@lru_cache(maxsize=256)
+def _files_sha256(files: str) -> str | None:
+    """A hash over the files of a source, as its manifest lists them; None of none, as random weights have."""
+    hashes = sorted(one["sha256"] for one in json.loads(files))
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest() if hashes else None
 
 
 def setting_names(keys: Iterable[ConditionKey]) -> list[str]:

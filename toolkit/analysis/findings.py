@@ -1,25 +1,29 @@
 """Statements that data can support or contradict, and the test of each.
 
-A statement is about a number: a share, a slope, a ratio. The number comes with a bootstrap interval over the
-models that were measured (and over the repetitions within each), and the verdict follows from the interval
+A statement is about a number: a share, a slope, a ratio. The number comes with a 95 % interval over the
+models that were measured: the exact one of a median where each model has such a number, a bootstrap (also
+over the repetitions within each) where it takes all models together. The verdict follows from the interval
 alone: when all of it is on the statement's side it is supported, when none of it is it is contradicted, and
-everything else is not enough data. A statement may be false on one device and true on another.
+everything else is not enough data. So is everything with fewer than six models, in which chance alone would
+agree too often. A statement may be false on one device and true on another.
 """
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import correlation, linear_regression, pstdev
+from statistics import correlation, fmean, linear_regression, median, pstdev
 from typing import Literal
 
-from toolkit.analysis.statistics import LEVEL, Interval, percentile_interval
+from toolkit.analysis.statistics import Interval, expanded_interval, median_interval
 
 Verdict = Literal["supported", "contradicted", "not enough data"]
 
 _RESAMPLES = 2000
+# All of five samples are on one side of their median in one case of 16, all of six in one of 32.
+FEWEST = 6
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,8 @@ class Sample:
     """One measured thing in a test.
 
     Attributes:
-        name: for people.
+        name: what it is one of, for people. Samples of one name are one thing that was measured several
+            times, and count once.
         x: what the values are held against: parameters, tokens.
         values: by name.
         replicates: the bootstrap's replicates of each value, where there are any; published ones have none.
@@ -43,6 +48,17 @@ class Sample:
 
 # x and values of each sample of one draw.
 Draw = Sequence[tuple[float, Mapping[str, float]]]
+
+
+@dataclass(frozen=True)
+class Middle:
+    """The median of a number that each sample has by itself."""
+
+    of: Callable[[Mapping[str, float]], float]
+
+    def __call__(self, draw: Draw) -> float | None:
+        """The number of a draw; None of an empty one."""
+        return median(self.of(values) for _, values in draw) if draw else None
 
 
 @dataclass(frozen=True)
@@ -87,7 +103,6 @@ class Statement:
     Attributes:
         text: the statement.
         source: who says so, and where.
-        fewest: samples without which nothing is said.
         names: the values that a sample must have.
         statistic: the number of a draw; None where it cannot be computed.
         limit: what the number is held against.
@@ -99,7 +114,6 @@ class Statement:
 
     text: str
     source: str
-    fewest: int
     names: tuple[str, ...]
     statistic: Callable[[Draw], float | None]
     limit: float
@@ -110,16 +124,19 @@ class Statement:
 
     def test(self, samples: Sequence[Sample], where: str, published: Sequence[Sample] = ()) -> Finding:
         """The verdict on some samples, and on the published ones beside it."""
-        usable = [one for one in samples if all(name in one.values for name in self.names)]
+        usable = _once_each(one for one in samples if all(name in one.values for name in self.names))
         said = self.test(published, "published").summary if published else None
         rows = tuple(dict.fromkeys(row for one in usable for row in one.rows))
-        found = bootstrap(usable, self.statistic) if len(usable) >= self.fewest else None
-        if found is None:
-            why = f"{len(usable)} of the {self.fewest} {self.of} that the test needs at least"
-            if len(usable) >= self.fewest:
+        value = self.statistic([(one.x, one.values) for one in usable]) if usable else None
+        interval = None
+        if value is not None and len(usable) >= FEWEST:
+            interval = interval_of(usable, self.statistic)
+        if value is None or interval is None:
+            why = f"{len(usable)} of the {FEWEST} {self.of} that the test needs at least"
+            if len(usable) >= FEWEST:
                 why = f"the {self.of} are too much alike for the test"
-            return Finding(self.text, self.source, where, "not enough data", "-", why, rows, said)
-        value, interval = found
+            effect = "-" if value is None else self.effect(value) + self.unit
+            return Finding(self.text, self.source, where, "not enough data", effect, why, rows, said)
         verdict = verdict_of(interval, self.limit, above=self.above)
         side = "above" if self.above else "below"
         why = f"{len(usable)} {self.of}; the statement holds {side} {self.effect(self.limit)}"
@@ -153,16 +170,14 @@ def verdict_of(interval: Interval, limit: float, *, above: bool) -> Verdict:
     return "contradicted" if high < limit else "not enough data"
 
 
-def bootstrap(
-    samples: Sequence[Sample], statistic: Callable[[Draw], float | None], level: float = LEVEL
-) -> tuple[float, Interval] | None:
-    """A number of all samples with its interval; None where it cannot be computed.
+def interval_of(samples: Sequence[Sample], statistic: Callable[[Draw], float | None]) -> Interval | None:
+    """The 95 % interval of a number of all samples; None where it cannot be computed.
 
-    Samples are drawn with replacement, and of each drawn one a replicate of its values.
+    Unless each sample has the number by itself, samples are drawn with replacement, and of each drawn one a
+    replicate of its values.
     """
-    value = statistic([(one.x, one.values) for one in samples])
-    if value is None:
-        return None
+    if isinstance(statistic, Middle):
+        return median_interval([statistic.of(one.values) for one in samples])
     generator = random.Random(f"{len(samples)} {samples[0].name}")
     drawn = []
     for _ in range(_RESAMPLES):
@@ -170,7 +185,31 @@ def bootstrap(
         number = statistic([(one.x, _replicate(one, generator)) for one in some])
         if number is not None:
             drawn.append(number)
-    return (value, percentile_interval(drawn, level)) if len(drawn) > _RESAMPLES // 2 else None
+    return expanded_interval(drawn, len(samples)) if len(drawn) > _RESAMPLES // 2 else None
+
+
+def _once_each(samples: Iterable[Sample]) -> list[Sample]:
+    """Samples of one name as one, by the means of what they have: they are no independent evidence."""
+    by_name: dict[str, list[Sample]] = {}
+    for one in samples:
+        by_name.setdefault(one.name, []).append(one)
+    return [some[0] if len(some) == 1 else _mean(some) for some in by_name.values()]
+
+
+def _mean(samples: Sequence[Sample]) -> Sample:
+    values, replicates = ([getattr(one, part) for one in samples] for part in ("values", "replicates"))
+    shared = [name for name in values[0] if all(name in one for one in values)]
+    return Sample(
+        name=samples[0].name,
+        x=fmean(one.x for one in samples),
+        values={name: fmean(one[name] for one in values) for name in shared},
+        replicates={
+            name: [fmean(drawn) for drawn in zip(*(one[name] for one in replicates), strict=False)]
+            for name in shared
+            if all(one.get(name) for one in replicates)
+        },
+        rows=tuple(dict.fromkeys(row for one in samples for row in one.rows)),
+    )
 
 
 def _replicate(sample: Sample, generator: random.Random) -> Mapping[str, float]:

@@ -3,25 +3,32 @@
 It is measured, never assumed: from pairs of runs in the store that share every part of the condition key. A
 difference below it says nothing, whatever its interval, because repetitions of one run agree better with each
 other than with those of the next.
+
+Of few runs the largest gap is a matter of luck: the floor then is the interval that Student's t gives for the
+gap of two more runs, of normal logarithms and the spread that all conditions share.
 """
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
+from statistics import fmean
 from typing import Literal
 
 from toolkit.analysis.compared_figures import Figure
 from toolkit.analysis.condition_key import ConditionKey
 from toolkit.analysis.groups import RunSamples, load_run_figures
-from toolkit.analysis.statistics import percentile, relative_gap
+from toolkit.analysis.statistics import percentile, relative_gap, students_t
 from toolkit.store import tables
 from toolkit.store.store import Store
 
 # Of the pairs, this share lies below the floor.
 _SHARE = 0.95
+# From so many independent gaps on, their own percentile tells more than the form that is assumed of few.
+_MANY = 20
 # With fewer pairs of their own, two conditions borrow those of their device.
 _ENOUGH_PAIRS = 10
 # Newest runs that are looked at, in all and for one condition: bounds the time, and forgets old drift.
@@ -34,15 +41,48 @@ class NoiseFloor:
     """How far apart equal conditions were.
 
     Attributes:
-        relative: 95 % of the pairs were closer than this; 0.03 is 3 %.
+        relative: 95 % of pairs of equal runs are closer than this; 0.03 is 3 %. Wide where few were
+            repeated.
         pairs: how many pairs of runs that is measured from.
         scope: whose: those of the conditions compared, or, where these were not repeated often enough, of
             everything that was repeated on their devices.
+        settled: whether so many runs tell it that more would hardly narrow it.
     """
 
     relative: float
     pairs: int
     scope: Literal["conditions", "device"]
+    settled: bool = True
+
+
+@dataclass
+class _Spread:
+    """What repeated runs differ by.
+
+    Attributes:
+        gaps: of all pairs.
+        squares: of logarithms around the means of their conditions, summed up.
+        freedom: independent gaps: runs less conditions.
+    """
+
+    gaps: list[float] = field(default_factory=list)
+    squares: float = 0.0
+    freedom: int = 0
+
+    def add(self, figures: Sequence[float]) -> None:
+        """Take in runs of one condition."""
+        logs = [math.log(figure) for figure in figures]
+        middle = fmean(logs)
+        self.gaps += [relative_gap(one, other) for one, other in combinations(figures, 2)]
+        self.squares += sum((one - middle) ** 2 for one in logs)
+        self.freedom += len(figures) - 1
+
+    def floor(self, scope: Literal["conditions", "device"]) -> NoiseFloor:
+        """What 95 % of pairs are closer than."""
+        if self.freedom >= _MANY:
+            return NoiseFloor(percentile(self.gaps, _SHARE), len(self.gaps), scope)
+        half = students_t(self.freedom) * math.sqrt(2 * self.squares / self.freedom)
+        return NoiseFloor(math.expm1(half), len(self.gaps), scope, settled=False)
 
 
 class NoiseFloors:
@@ -60,23 +100,30 @@ class NoiseFloors:
             of_one = medians[run.key, side(run.run_id)]
             if len(of_one) < _RECENT_OF_ONE:
                 of_one.append(run.median)
-        self._gaps: dict[ConditionKey, list[float]] = defaultdict(list)
-        self._device_gaps: dict[str, list[float]] = defaultdict(list)
+        self._repeated: dict[ConditionKey, list[list[float]]] = defaultdict(list)
+        self._of_device: dict[str, list[list[float]]] = defaultdict(list)
         for (key, _), figures in medians.items():
-            gaps = [relative_gap(one, other) for one, other in combinations(figures, 2)]
-            self._gaps[key] += gaps
-            self._device_gaps[key.device_key] += gaps
+            if len(figures) > 1:
+                self._repeated[key].append(figures)
+                self._of_device[key.device_key].append(figures)
 
     def floor(self, *keys: ConditionKey) -> NoiseFloor | None:
         """The floor for figures of these conditions, or None where nothing was ever repeated."""
-        own = [gap for key in dict.fromkeys(keys) for gap in self._gaps.get(key, ())]
-        if len(own) >= _ENOUGH_PAIRS:
-            return NoiseFloor(percentile(own, _SHARE), len(own), "conditions")
+        own = _spread(some for key in dict.fromkeys(keys) for some in self._repeated.get(key, ()))
+        if len(own.gaps) >= _ENOUGH_PAIRS:
+            return own.floor("conditions")
         devices = dict.fromkeys(key.device_key for key in keys)
-        wider = [gap for device in devices for gap in self._device_gaps.get(device, ())]
-        if len(wider) > len(own):
-            return NoiseFloor(percentile(wider, _SHARE), len(wider), "device")
-        return NoiseFloor(percentile(own, _SHARE), len(own), "conditions") if own else None
+        wider = _spread(some for device in devices for some in self._of_device.get(device, ()))
+        if len(wider.gaps) > len(own.gaps):
+            return wider.floor("device")
+        return own.floor("conditions") if own.gaps else None
+
+
+def _spread(conditions: Iterable[Sequence[float]]) -> _Spread:
+    found = _Spread()
+    for figures in conditions:
+        found.add(figures)
+    return found
 
 
 def load_noise(

@@ -44,7 +44,7 @@ class Paired:
 
 @dataclass(frozen=True)
 class ScorePlace:
-    """A place in a ranking; ``paired`` is None for the best, and where items are not kept."""
+    """A place in a ranking; ``paired`` is None for the best, without one, and where items are not kept."""
 
     evaluation: Evaluation
     score: Score
@@ -53,12 +53,17 @@ class ScorePlace:
 
 @dataclass(frozen=True)
 class ScoreRanking:
-    """Models on the very same items of a task, the best first."""
+    """Models on the very same items of a task, the best first.
+
+    ``ranked`` is False where nobody says whether more of the metric is better: they come by name, and none
+    is the best.
+    """
 
     task: str
     shots: int
     metric: str
     places: tuple[ScorePlace, ...]
+    ranked: bool = True
 
 
 def rank_scores(
@@ -133,7 +138,12 @@ def p_value(differences: Sequence[float], chance: random.Random) -> float:
 
 def _ranking(store: Store, members: list[tuple[Evaluation, Score]], seed: int) -> ScoreRanking:
     first = members[0][1]
-    ordered = sorted(members, key=lambda one: one[1].value, reverse=first.higher_is_better is not False)
+    shown = first.metric if first.filter == "none" else f"{first.metric} ({first.filter})"
+    if first.higher_is_better is None:
+        by_name = sorted(members, key=lambda one: one[0].name)
+        listed = tuple(ScorePlace(evaluation, score, None) for evaluation, score in by_name)
+        return ScoreRanking(first.task, first.shots, shown, listed, ranked=False)
+    ordered = sorted(members, key=lambda one: one[1].value, reverse=first.higher_is_better)
     best, _ = ordered[0]
     theirs = items_of(store, best.id, first.task, first.shots)
     name = f"{first.metric},{first.filter}"
@@ -144,7 +154,6 @@ def _ranking(store: Store, members: list[tuple[Evaluation, Score]], seed: int) -
             ours = items_of(store, evaluation.id, score.task, score.shots)
             compared = paired(ours, theirs, name, seed)
         places.append(ScorePlace(evaluation, score, compared))
-    shown = first.metric if first.filter == "none" else f"{first.metric} ({first.filter})"
     return ScoreRanking(first.task, first.shots, shown, tuple(places))
 
 

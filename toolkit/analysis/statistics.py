@@ -6,7 +6,9 @@ a group's figure is the median of its runs' medians.
 
 Sources: T. Kalibera and R. Jones, "Rigorous benchmarking in reasonable time" (ISMM 2013), for the levels;
 B. Efron and R. Tibshirani, "An introduction to the bootstrap" (1993), chapter 13, for the percentile
-interval; N. Cliff, "Dominance statistics" (1993), for the effect size.
+interval; N. Cliff, "Dominance statistics" (1993), for the effect size; W. Conover, "Practical nonparametric
+statistics" (1999), section 3.2, for the exact interval of a median; T. Hesterberg, "What teachers should know
+about the bootstrap" (The American Statistician, 2015), for what few samples ask of a percentile interval.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import random
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import NormalDist, median
 
 RESAMPLES = 2000
 LEVEL = 0.95
@@ -25,6 +27,8 @@ _MANY_RUNS = 20
 # Bounds the time for large groups, whose intervals are narrow anyway.
 _MAX_DRAWS = 4_000_000
 _FEWEST_RESAMPLES = 200
+# Two-sided, 95 %, for 1 to 10 degrees of freedom.
+_STUDENTS_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,42 @@ def percentile_interval(replicates: Sequence[float], level: float = LEVEL) -> In
     outside = (1 - level) / 2
     last = len(ordered) - 1
     return Interval(ordered[round(outside * last)], ordered[round((1 - outside) * last)], level)
+
+
+def median_interval(values: Sequence[float], level: float = LEVEL) -> Interval | None:
+    """The exact interval of the median that independent values are drawn around, between two of them.
+
+    None of so few values that not even the smallest and the largest hold it that often: below 6 for 95 %.
+    """
+    ordered, rank, below = sorted(values), 0, 0
+    while 2 * (below + math.comb(len(ordered), rank)) / 2 ** len(ordered) <= 1 - level:
+        below += math.comb(len(ordered), rank)
+        rank += 1
+    return Interval(ordered[rank - 1], ordered[-rank], level) if rank else None
+
+
+def expanded_interval(replicates: Sequence[float], samples: int) -> Interval:
+    """The 95 % percentile interval, with its ends so much further out as few samples ask for.
+
+    The bootstrap's spread is sqrt((n - 1) / n) of what it should be, and its tails are a normal
+    distribution's in place of Student's.
+    """
+    far = students_t(samples - 1) * math.sqrt(samples / (samples - 1))
+    found = percentile_interval(replicates, 2 * NormalDist().cdf(far) - 1)
+    return Interval(found.low, found.high)
+
+
+def students_t(freedom: int) -> float:
+    """What Student's t stays within in 95 % of all cases; within 0.001 of printed tables.
+
+    Args:
+        freedom: degrees of freedom, at least 1.
+    """
+    if freedom <= len(_STUDENTS_T):
+        return _STUDENTS_T[freedom - 1]
+    # Abramowitz and Stegun, "Handbook of mathematical functions", 26.7.5.
+    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
+    return z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
 
 
 def cliffs_delta(values: Sequence[float], others: Sequence[float]) -> float:

@@ -74,9 +74,16 @@ exit "$code"
 
 # $1 is the app.
 _INFO = """
-pm path "$1" || exit 0
+# pm fails, and says nothing, of a package that there is not; any other failure has something to say.
+said=$(pm path "$1" 2>&1)
+code=$?
+case "$said" in
+  *package:*) echo "$said" ;;
+  "") [ "$code" -le 1 ] && exit 0; exit "$code" ;;
+  *) echo "$said" >&2; exit 1 ;;
+esac
 content call --uri "content://$1.runs" --method info 2>&1
-sha256sum $(pm path "$1" | head -n 1 | cut -d: -f2)
+sha256sum $(echo "$said" | sed -n 's/^package://p' | head -n 1)
 """
 # $1 is the app, $2 a path.
 _PROBE = """
@@ -106,7 +113,13 @@ def installed_app(device: Device) -> InstalledApp | None:
     """
     result = device.shell(["sh", "-c", _INFO, "slm-app-info", PACKAGE], timeout_s=_QUICK_S)
     if "package:" not in result.stdout:
-        return None
+        if result.returncode == 0:
+            return None
+        raise DeviceNotReady(
+            f"pm does not say whether the app is there: {result.stderr.strip()[-300:] or 'no reason given'}",
+            serial=device.serial,
+            next_step="Only Android devices have apps; restart the device if it is one.",
+        )
     contract, version, sha256 = (one.search(result.stdout) for one in (_CONTRACT, _VERSION, _SHA256))
     if contract is None or version is None or sha256 is None:
         raise DeviceNotReady(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +35,8 @@ class TextFigures(Frozen):
         text, text_sha256: the file.
         window_tokens, stride: how it was cut; see :mod:`toolkit.evaluate.windows`.
         windows, scored_tokens: how much of it was read.
+        token_ids_sha256: of what was read; another tokenizer's windows are other stretches of the text. None
+            of figures from before it was kept.
         perplexity, source_perplexity: the exponential of the mean negative log-likelihood per token.
         perplexity_ratio: the target's / the source's.
         mean_kl: KL(source || target) per position, nats.
@@ -48,6 +52,7 @@ class TextFigures(Frozen):
     stride: int
     windows: int
     scored_tokens: int
+    token_ids_sha256: str | None = None
     perplexity: Estimate
     source_perplexity: Estimate | None = None
     perplexity_ratio: Estimate | None = None
@@ -105,6 +110,7 @@ def evaluate_text(
         stride=stride,
         windows=len(windows),
         scored_tokens=sum(one.tokens for one in sums),
+        token_ids_sha256=hashlib.sha256(json.dumps([one.ids for one in windows]).encode()).hexdigest(),
         **figures(sums, compared=source is not None),
     )
 

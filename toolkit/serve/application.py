@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -69,6 +70,7 @@ def application(
         return await complete(request, TextRequest)
 
     async def complete(request: Request, kind: type[ChatRequest] | type[TextRequest]) -> Response:
+        _refuse_other_pages(request)
         asked = parse(kind, await _body(request))
         if asked.model != artifact.name:
             raise BadRequest(
@@ -203,6 +205,19 @@ async def _hang_up(request: Request) -> None:
         pass
 
 
+def _refuse_other_pages(request: Request) -> None:
+    """A browser asks before it sends JSON to another origin, and sends anything else unasked.
+
+    Raises:
+        BadRequest: no JSON, or from a page of another origin.
+    """
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise BadRequest("the body is application/json", code="unsupported_media_type")
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != request.headers["host"]:
+        raise BadRequest(f"pages of {origin} may not ask here", code="foreign_origin")
+
+
 async def _body(request: Request) -> bytes:
     body = bytearray()
     async for part in request.stream():
@@ -218,7 +233,12 @@ def _event(data: dict[str, Any]) -> bytes:
 
 async def _refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, BadRequest)
-    statuses = {"model_not_found": 404, "request_too_large": 413}
+    statuses = {
+        "model_not_found": 404,
+        "request_too_large": 413,
+        "unsupported_media_type": 415,
+        "foreign_origin": 403,
+    }
     body = error_body(str(error), "invalid_request_error", parameter=error.parameter, code=error.code)
     return JSONResponse(body, statuses.get(error.code or "", 400))
 

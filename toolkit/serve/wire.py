@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from toolkit.chat.answer import Generated
 from toolkit.chat.request import GenerateRequest
 
-# Fields that would change the answer, and the values that ask for nothing.
+# Fields that would change the answer, and the values that ask for nothing; None does in all others.
 _NOTHING: dict[str, tuple[Any, ...]] = {
     "n": (None, 1),
     "best_of": (None, 1),
@@ -26,8 +26,21 @@ _NOTHING: dict[str, tuple[Any, ...]] = {
     "functions": (None, []),
     "response_format": (None, {"type": "text"}),
     "modalities": (None, ["text"]),
-    "audio": (None,),
+    "min_p": (None, 0),
+    "repetition_penalty": (None, 1),
+    "tool_choice": (None, "none", "auto"),
+    "function_call": (None, "none", "auto"),
 }
+# Of clients' own bookkeeping; whatever else is not known might change the answer.
+_HARMLESS = (
+    "metadata",
+    "parallel_tool_calls",
+    "prompt_cache_key",
+    "safety_identifier",
+    "service_tier",
+    "store",
+    "user",
+)
 _LARGEST_SEED = 2**63 - 1
 
 
@@ -45,14 +58,16 @@ class _StreamOptions(BaseModel):
 
 
 class _Asked(BaseModel):
-    """What both kinds of requests have in common; other fields are clients' own."""
+    """What both kinds of requests have in common; :func:`parse` looks at other fields."""
 
     model_config = ConfigDict(extra="allow")
 
     model: str
     max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    top_k: Annotated[int, Field(ge=-1)] | None = None
     seed: Annotated[int, Field(ge=-(2**63), le=_LARGEST_SEED)] | None = None
     stop: str | list[str] | None = None
     stream: bool | None = False
@@ -65,28 +80,22 @@ class _Asked(BaseModel):
         if self.seed is None and not defaults.seed:
             seed = secrets.randbelow(2**31)
         given = {
-            "max_tokens": self.maximum_tokens(),
+            # As the newer name says, or the older one.
+            "max_tokens": self.max_completion_tokens or self.max_tokens,
             "temperature": self.temperature,
             "top_p": None if self.top_p is None else max(self.top_p, 0.01),
+            # Some servers' clients write -1 for all tokens.
+            "top_k": None if self.top_k is None else max(self.top_k, 0),
             "stop": None if stops is None else tuple(one for one in stops if one),
             "seed": seed,
         }
         return defaults.model_copy(update={name: value for name, value in given.items() if value is not None})
-
-    def maximum_tokens(self) -> int | None:
-        """How many tokens the answer may have; None leaves it open."""
-        return self.max_tokens
 
 
 class ChatRequest(_Asked):
     """Of `chat/completions`."""
 
     messages: list[dict[str, Any]]
-    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
-
-    def maximum_tokens(self) -> int | None:
-        """As the newer name says, or the older one."""
-        return self.max_completion_tokens or self.max_tokens
 
 
 class TextRequest(_Asked):
@@ -108,7 +117,7 @@ def parse(kind: type[ChatRequest] | type[TextRequest], body: bytes) -> ChatReque
         where = ".".join(str(part) for part in first["loc"])
         raise BadRequest(f"{where + ': ' if where else ''}{first['msg']}", parameter=where or None) from None
     for name, value in (asked.model_extra or {}).items():
-        if name in _NOTHING and value not in _NOTHING[name]:
+        if name not in _HARMLESS and value not in _NOTHING.get(name, (None,)):
             raise BadRequest(f"{name} is not supported here", parameter=name, code="unsupported_parameter")
     return asked
 

@@ -9,6 +9,7 @@ import yaml
 from toolkit.analysis.compared_figures import FIGURES, Figure
 from toolkit.analysis.condition_key import ConditionKey
 from toolkit.analysis.groups import Group, load_groups
+from toolkit.analysis.names import told_apart
 from toolkit.artifact import Artifact, Manifest, TensorQuantization
 from toolkit.store import tables
 from toolkit.store.store import Store
@@ -99,10 +100,11 @@ def _measured(artifact: Artifact, store: Store) -> str:
     units = {title: FIGURES.get(name) for title, name in _FIGURES.items()}
     header = ("device", "work", *(f"{title} ({figure.unit})" for title, figure in units.items()), "runs")
     rows = []
-    for key, found in groups.items():
+    works = told_apart([f"{_device(key)}|{_work(key)}" for key in groups], list(groups))
+    for (key, found), work in zip(groups.items(), works, strict=True):
         some = next(iter(found.values()))
         figures = [_figure(found.get(title), figure) for title, figure in units.items()]
-        rows.append((_device(key), _work(key), *figures, f"{len(some.runs)}, {_last(some)}"))
+        rows.append((_device(key), work.partition("|")[2], *figures, f"{len(some.runs)}, {_last(some)}"))
     said = (
         "Medians over runs, in brackets the 95 % bootstrap interval. pp: prompt tokens, tg: generated ones, "
         "@: tokens in the cache before. Runs of one row share all conditions."
@@ -119,7 +121,7 @@ def _work(key: ConditionKey) -> str:
     depth = f" @{key.depth}" if key.depth else ""
     parts = [
         f"pp{key.prompt_tokens} tg{key.generate_tokens}{depth}",
-        f"{key.threads} threads",
+        f"{key.threads} threads" if key.threads else "threads auto",
         f"{key.engine} {key.engine_version}",
         f"{key.kernels or 'unknown'} kernels",
         f"gate {key.gate or 'unknown'}",

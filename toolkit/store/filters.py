@@ -303,7 +303,7 @@ def _misfit(column: Column, operator: str, value: Value) -> str | None:
         return f"{column.name} is not text"
     if isinstance(value, str) and "\0" in value:
         return "a zero character cannot be in a text"
-    if isinstance(value, int | float) and not -(2**63) <= value < 2**63:
+    if isinstance(value, int | float) and not _fits_a_database(value):
         return f"{value:g} is out of range"
     return None
 
@@ -317,4 +317,11 @@ def _unix_ns(text: str, whole: str, position: int) -> int:
         ) from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return int(moment.timestamp()) * 1_000_000_000
+    unix_ns = int(moment.timestamp()) * 1_000_000_000
+    if not _fits_a_database(unix_ns):
+        raise _wrong(whole, position, f"{text!r} is out of range", "Dates are from 1678 to 2262.")
+    return unix_ns
+
+
+def _fits_a_database(value: int | float) -> bool:
+    return -(2**63) <= value < 2**63

@@ -81,6 +81,8 @@ def _print(ranking: ScoreRanking) -> None:
 
     width = line_width()
     heading = f"{ranking.task}, {ranking.shots} shots: {ranking.metric}, n = {ranking.places[0].score.n}"
+    if not ranking.ranked:
+        heading += "; not ranked: nobody says whether more of it is better"
     print_folded(heading, width=width, indent="  ")
     columns = (
         Column(ranking.metric, numeric=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -141,8 +142,11 @@ def _encode(tokenizer: Tokenizer, words: str) -> list[int]:
 
 def _numbers(text: str, flag: str) -> list[float]:
     try:
-        return [float(part) for part in text.split(",")]
+        found = [float(part) for part in text.split(",")]
     except ValueError:
+        found = []
+    if not found or not all(map(math.isfinite, found)):
         raise UsageError(
             f"{flag} {text}: no list of numbers", next_step=f"Write them with commas: {flag} 25,50."
-        ) from None
+        )
+    return found

@@ -66,7 +66,8 @@ def text_rows(subject: Subject, figures: TextFigures, where: tuple[str, str], id
         identity: of the evaluation.
     """
     evaluation = _evaluation(subject, identity, where)
-    items = _hash([figures.text_sha256, figures.window_tokens, figures.stride, figures.windows])
+    cut = [figures.window_tokens, figures.stride, figures.windows]
+    items = _hash([figures.text_sha256, *cut, figures.token_ids_sha256])
     scores = []
     for metric in TEXT_FIGURES:
         figure: Estimate | None = getattr(figures, metric)

@@ -78,8 +78,11 @@ def energy_of(result: Result, moments: Sequence[Moment], options: EnergyOptions)
         "battery_rise_celsius": _rise(moments, "battery_celsius"),
         "cpu_rise_celsius": _rise(moments, "hottest_cpu_celsius"),
     }
-    if charging and not options.allow_charging:
-        return Energy(replace(method, note="external power was attached during the run"), rises)
+    if charging is not False and not options.allow_charging:
+        why = "external power was attached during the run"
+        if charging is None:
+            why = "whether external power was attached during the run could not be read"
+        return Energy(replace(method, note=why), rises)
     try:
         calibration = calibrate(
             power,

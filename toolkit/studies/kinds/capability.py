@@ -7,7 +7,7 @@ from math import log10
 from statistics import correlation, fmean
 from typing import Any
 
-from toolkit.analysis.findings import Draw, Finding, Sample, Statement
+from toolkit.analysis.findings import Draw, Finding, Middle, Sample, Statement
 from toolkit.analysis.pareto import pareto_front
 from toolkit.report.study_content import Chart, Panel, Row, StudyFigure, Table
 from toolkit.studies.data import StudyData
@@ -34,7 +34,6 @@ def _steeper(draw: Draw) -> float | None:
 _LARGER = Statement(
     text="Larger models are more accurate",
     source="survey section 3.2",
-    fewest=4,
     names=("accuracy",),
     statistic=_larger_is_better,
     limit=0.0,
@@ -45,7 +44,6 @@ _LARGER = Statement(
 _PROBLEMS = Statement(
     text="Solving problems gains more from size than common sense does",
     source="survey section 3.2: 13.5 % against 10.4 % from 2022 to 2024; that size does it is ours to test",
-    fewest=4,
     names=("commonsense", "problem solving"),
     statistic=_steeper,
     limit=0.0,
@@ -56,9 +54,8 @@ _PROBLEMS = Statement(
 _KEPT = Statement(
     text="4-bit weights keep at least 95 % of the accuracy that 8-bit weights or floats have",
     source="a question of this toolkit",
-    fewest=2,
     names=("kept",),
-    statistic=lambda draw: fmean(values["kept"] for _, values in draw),
+    statistic=Middle(lambda one: one["kept"]),
     limit=0.95,
     above=True,
     effect="{:.1%}".format,
@@ -71,9 +68,9 @@ def _template(request: StudyRequest, subjects: Sequence[Subject]) -> Mapping[str
 
 
 def medians(data: StudyData, name: str) -> dict[tuple[str, str], float]:
-    """A measured number by artifact and device's serial."""
+    """A measured number by artifact and what tells its device from all others."""
     return {
-        (point.artifact.sha256, point.device.serial): point.numbers[name].median
+        (point.artifact.sha256, point.device.identity or point.device.serial): point.numbers[name].median
         for point in data.points
         if name in point.numbers
     }
@@ -121,13 +118,13 @@ def by_size(found: Sequence[Scored]) -> list[Row]:
 
 def by_speed(found: Sequence[Scored], fast: Mapping[tuple[str, str], float]) -> list[Row]:
     """Rows of the chart of accuracy against speed, of what was profiled where it answered."""
-    known = [(one, fast.get((one.evaluation.artifact_sha256 or "", one.evaluation.place))) for one in found]
+    known = [(one, fast.get(_answered(one))) for one in found]
     return _rows([(one, speed) for one, speed in known if speed is not None], -1)
 
 
 def by_energy(found: Sequence[Scored], joules: Mapping[tuple[str, str], float]) -> list[Row]:
     """Rows of the chart of accuracy against the energy of a generated token, where that was measured."""
-    known = [(one, joules.get((one.evaluation.artifact_sha256 or "", one.evaluation.place))) for one in found]
+    known = [(one, joules.get(_answered(one))) for one in found]
     return _rows([(one, energy) for one, energy in known if energy is not None and energy > 0], 1)
 
 
@@ -138,6 +135,9 @@ def by_date(found: Sequence[Scored]) -> list[Row]:
         for one in found
         if one.entry and one.entry.released and (mean := one.means().get(OVERALL)) is not None
     ]
+def _answered(one: Scored) -> tuple[str, str]:
+    """Artifact and place of what answered, as :func:`medians` has them; its name is the user's own word."""
+    return one.evaluation.artifact_sha256 or "", one.evaluation.place_identity
 
 
 def _rows(found: Sequence[tuple[Scored, float]], sign: int) -> list[Row]:
@@ -189,7 +189,7 @@ def _table(data: StudyData) -> Table:
                 said.place,
                 f"{one.parameters / 1e6:.1f}",
                 _cell(size, "{:.1f}"),
-                _cell(fast.get((said.artifact_sha256 or "", said.place)), "{:.1f}"),
+                _cell(fast.get(_answered(one)), "{:.1f}"),
                 *(_cell(means.get(group), "{:.3f}") for group in _GROUPS),
                 *(_cell(one.accuracy(task), "{:.3f}") for task in tasks),
             ]
@@ -231,7 +231,7 @@ def kept_samples(found: Sequence[Scored]) -> list[Sample]:
         ]
         if _four_bit(one) and others and OVERALL in one.means():
             kept = one.means()[OVERALL] / max(others)
-            samples.append(Sample(one.label, float(one.parameters), {"kept": kept}, rows=one.evaluation_ids))
+            samples.append(Sample(one.model, float(one.parameters), {"kept": kept}, rows=one.evaluation_ids))
     return samples
 
 

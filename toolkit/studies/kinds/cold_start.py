@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from statistics import mean
 from typing import Any
 
-from toolkit.analysis.findings import Draw, Finding, Sample, Statement, linearity
+from toolkit.analysis.findings import Finding, Middle, Sample, Statement, linearity
 from toolkit.report.study_content import Chart, Panel, Row, StudyFigure, Table
 from toolkit.studies.data import Point, StudyData
 from toolkit.studies.overview import shown
@@ -21,9 +20,8 @@ _LOAD, _FIRST = "time to load, ms", "time to the first token after loading, ms"
 _COLDER = Statement(
     text="A model that is not in the page cache takes more than twice as long to load",
     source="a question of this toolkit",
-    fewest=3,
     names=("ratio",),
-    statistic=lambda draw: _ratio(draw),
+    statistic=Middle(lambda one: one["ratio"]),
     limit=2.0,
     above=True,
     effect="{:.1f}".format,
@@ -32,17 +30,12 @@ _COLDER = Statement(
 _BY_SIZE = Statement(
     text="The cold load is linear in the artifact's size",
     source="a question of this toolkit",
-    fewest=4,
     names=("load_ms",),
     statistic=linearity("load_ms"),
     limit=0.9,
     above=True,
     effect="R2 {:.3f}".format,
 )
-
-
-def _ratio(draw: Draw) -> float | None:
-    return mean(values["ratio"] for _, values in draw)
 
 
 def _template(request: StudyRequest, subjects: Sequence[Subject]) -> Mapping[str, Any]:

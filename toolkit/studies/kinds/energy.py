@@ -21,7 +21,6 @@ STATEMENTS = (
     Statement(
         text="The energy of a generated token is linear in the number of parameters",
         source=_SOURCE,
-        fewest=6,
         names=("decode_joules",),
         statistic=linearity("decode_joules"),
         limit=0.9,
@@ -31,7 +30,6 @@ STATEMENTS = (
     Statement(
         text="Beyond size, the architecture moves the energy of the prefill more than that of decoding",
         source=_SOURCE,
-        fewest=6,
         names=("prefill_joules", "decode_joules"),
         statistic=scatter_ratio("prefill_joules", "decode_joules"),
         limit=1.0,

@@ -7,7 +7,7 @@ from functools import partial
 from statistics import fmean
 from typing import Any
 
-from toolkit.analysis.findings import Finding, Sample, Statement
+from toolkit.analysis.findings import Finding, Middle, Sample, Statement
 from toolkit.evaluate.tasks.presets import IN_CONTEXT
 from toolkit.report.study_content import Chart, Panel, Row, StudyFigure, Table
 from toolkit.studies.data import StudyData
@@ -27,9 +27,8 @@ STATEMENTS = (
     Statement(
         text="Five examples raise the mean accuracy",
         source=_SOURCE + ": by 2.1 % on average",
-        fewest=3,
         names=("gain",),
-        statistic=lambda draw: 100 * fmean(one["gain"] for _, one in draw),
+        statistic=Middle(lambda one: 100 * one["gain"]),
         limit=0.0,
         above=True,
         effect="{:+.1f}".format,
@@ -38,7 +37,6 @@ STATEMENTS = (
     Statement(
         text="Larger models gain more from examples",
         source=_SOURCE,
-        fewest=4,
         names=("gain",),
         statistic=lambda draw: per_doubling(draw, "gain"),
         limit=0.0,
@@ -49,9 +47,8 @@ STATEMENTS = (
     Statement(
         text="ARC-challenge gains more than the other tasks",
         source=_SOURCE,
-        fewest=3,
         names=(_MOST, "others"),
-        statistic=lambda draw: 100 * fmean(one[_MOST] - one["others"] for _, one in draw),
+        statistic=Middle(lambda one: 100 * (one[_MOST] - one["others"])),
         limit=0.0,
         above=True,
         effect="{:+.1f}".format,
@@ -60,9 +57,8 @@ STATEMENTS = (
     Statement(
         text="HellaSwag and PIQA gain less than one percentage point",
         source=_SOURCE,
-        fewest=3,
         names=_FLAT,
-        statistic=lambda draw: 100 * fmean(one[task] for _, one in draw for task in _FLAT),
+        statistic=Middle(lambda one: 100 * fmean(one[task] for task in _FLAT)),
         limit=1.0,
         above=False,
         effect="{:+.1f}".format,
@@ -153,7 +149,7 @@ def _table(data: StudyData) -> Table:
 def _findings(data: StudyData) -> list[Finding]:
     found = []
     for place, some in by_place(scored(data)):
-        own = [Sample(one.label, float(one.parameters), gains(one), rows=one.evaluation_ids) for one in some]
+        own = [Sample(one.model, float(one.parameters), gains(one), rows=one.evaluation_ids) for one in some]
         found += [statement.test(own, place) for statement in STATEMENTS]
     return found
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import mean
 from typing import Any
 
-from toolkit.analysis.findings import Draw, Finding, Sample, Statement
+from toolkit.analysis.findings import Finding, Middle, Sample, Statement
 from toolkit.report.study_content import Chart, Panel, Row, StudyFigure, Table
 from toolkit.studies import published
 from toolkit.studies.data import Point, StudyData
@@ -32,9 +32,8 @@ STATEMENTS = (
     Statement(
         text="Attention takes a larger share of decoding than of the prefill",
         source=_SOURCE + ", text on Qwen1.5-0.5B",
-        fewest=2,
         names=("prefill_attention", "decode_attention"),
-        statistic=lambda draw: _gap(draw, "decode_attention", "prefill_attention"),
+        statistic=Middle(lambda one: one["decode_attention"] - one["prefill_attention"]),
         limit=0.0,
         above=True,
         effect="{:+.1f}".format,
@@ -43,21 +42,14 @@ STATEMENTS = (
     Statement(
         text="Attention and feed-forward take more than half of each generated token's time",
         source=_SOURCE,
-        fewest=2,
         names=("decode_attention", "decode_feed_forward"),
-        statistic=lambda draw: mean(
-            values["decode_attention"] + values["decode_feed_forward"] for _, values in draw
-        ),
+        statistic=Middle(lambda one: one["decode_attention"] + one["decode_feed_forward"]),
         limit=50.0,
         above=True,
         effect="{:.0f} %".format,
         unit=" of a generated token's time",
     ),
 )
-
-
-def _gap(draw: Draw, one: str, other: str) -> float | None:
-    return mean(values[one] - values[other] for _, values in draw)
 
 
 def _template(request: StudyRequest, subjects: Sequence[Subject]) -> Mapping[str, Any]:

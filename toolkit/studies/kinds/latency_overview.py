@@ -18,7 +18,6 @@ STATEMENTS = (
         text="Beyond size, the architecture moves the time to the first token more than the time per "
         "generated token",
         source="survey section 4.1, insight on latency",
-        fewest=6,
         names=_NAMES,
         statistic=scatter_ratio("ttft_ms", "decode_ms"),
         limit=1.0,
@@ -29,7 +28,6 @@ STATEMENTS = (
     Statement(
         text="The time per generated token is linear in the number of parameters",
         source="survey section 4.1, insight on latency",
-        fewest=6,
         names=("decode_ms",),
         statistic=linearity("decode_ms"),
         limit=0.9,

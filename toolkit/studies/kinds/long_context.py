@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from toolkit.analysis.findings import Finding, Sample, Statement
+from toolkit.analysis.findings import Finding, Middle, Sample, Statement
 from toolkit.evaluate.needle.figures import middle_of_cells
 from toolkit.evaluate.needle.haystack import KINDS
 from toolkit.evaluate.stored.rows import cells
@@ -32,24 +32,20 @@ _BY_LENGTH = (
     Statement(
         text="Facts in the middle of a text (20 to 70 % deep) are found less often than others",
         source="survey section 3.4, after Liu et al., 2023",
-        fewest=3,
         names=("lost",),
-        statistic=lambda draw: 100 * fmean(one["lost"] for _, one in draw),
+        statistic=Middle(lambda one: 100 * one["lost"]),
         limit=0.0,
         above=True,
-        of="models and lengths",
         effect="{:+.1f}".format,
         unit=" percentage points less in the middle",
     ),
     Statement(
         text="The longer the text, the fewer facts are found",
         source="survey section 3.4",
-        fewest=3,
-        names=("found",),
-        statistic=lambda draw: per_doubling(draw, "found"),
+        names=("rise",),
+        statistic=Middle(lambda one: one["rise"]),
         limit=0.0,
         above=False,
-        of="models and lengths",
         effect="{:+.1f}".format,
         unit=" percentage points for a text twice as long",
     ),
@@ -57,7 +53,6 @@ _BY_LENGTH = (
 _LARGER = Statement(
     text="Larger models find more",
     source="survey section 3.4",
-    fewest=3,
     names=("mean",),
     statistic=lambda draw: per_doubling(draw, "mean"),
     limit=0.0,
@@ -143,19 +138,23 @@ def _table(data: StudyData) -> Table:
     )
 
 
-def samples_by_length(label: str, grid: Sequence[Cell]) -> list[Sample]:
-    """One for each length: what was found, and how much less of it in the middle."""
+def sample_of(model: str, parameters: float, grid: Sequence[Cell], rows: tuple[str, ...] = ()) -> Sample:
+    """One model: what it found, how much less of it in the middle, and what twice the length changes."""
     by_length: dict[int, list[tuple[float, float]]] = defaultdict(list)
     for length, depth, value in grid:
         by_length[length].append((depth, value))
-    samples = []
-    for length, some in by_length.items():
-        middle, outside = middle_of_cells(some)
-        values = {"found": fmean(value for _, value in some)}
-        if middle is not None and outside is not None:
-            values["lost"] = outside - middle
-        samples.append(Sample(f"{label}, {length} tokens", float(length), values))
-    return samples
+    found = [(float(length), {"found": fmean(one for _, one in some)}) for length, some in by_length.items()]
+    values = {"mean": fmean(value for _, _, value in grid)}
+    lost = [
+        outside - middle
+        for middle, outside in map(middle_of_cells, by_length.values())
+        if middle is not None and outside is not None
+    ]
+    if lost:
+        values["lost"] = fmean(lost)
+    if (rise := per_doubling(found, "found")) is not None:
+        values["rise"] = rise
+    return Sample(model, parameters, values, rows=rows)
 
 
 def _published_samples() -> list[Sample]:
@@ -168,14 +167,12 @@ def _published_samples() -> list[Sample]:
 def _findings(data: StudyData) -> list[Finding]:
     found = []
     for place, some in by_place(scored(data)):
-        lengths, models = [], []
-        for one in some:
-            grid = grids(data, one).get("mean", [])
-            lengths += samples_by_length(one.label, grid)
-            if grid:
-                mean = {"mean": fmean(value for _, _, value in grid)}
-                models.append(Sample(one.label, float(one.parameters), mean, rows=one.evaluation_ids))
-        found += [statement.test(lengths, place) for statement in _BY_LENGTH]
+        models = [
+            sample_of(one.model, float(one.parameters), grid, one.evaluation_ids)
+            for one in some
+            if (grid := grids(data, one).get("mean"))
+        ]
+        found += [statement.test(models, place) for statement in _BY_LENGTH]
         found.append(_LARGER.test(models, place, _published_samples()))
     return found
 

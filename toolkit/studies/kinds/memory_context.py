@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from statistics import median
 from typing import Any
 
-from toolkit.analysis.findings import Draw, Finding, Sample, Statement
+from toolkit.analysis.findings import Finding, Middle, Sample, Statement
 from toolkit.models.catalogue.entry import Entry
 from toolkit.report.study_content import Chart, Panel, Row, StudyFigure
 from toolkit.studies import lengths
@@ -25,18 +24,13 @@ _X, _Y = "context that the artifact is made for, tokens", "peak memory, MB"
 _DOMINATES = Statement(
     text="At a model's longest context, memory that grows with the context is more than half of all",
     source="survey section 4.3, insight on memory: 83 to 90 % for Qwen at 32k and 131k",
-    fewest=2,
     names=("share",),
-    statistic=lambda draw: _middle(draw),
+    statistic=Middle(lambda one: one["share"]),
     limit=0.5,
     above=True,
     effect="{:.0%}".format,
     unit=" of the peak",
 )
-
-
-def _middle(draw: Draw) -> float | None:
-    return median(values["share"] for _, values in draw)
 
 
 def contexts(entry: Entry | None, quants: Sequence[str], limit_bytes: float | None) -> list[int]:
@@ -130,19 +124,20 @@ def _findings(data: StudyData) -> list[Finding]:
     for point in data.points:
         devices[point.device.key].append(point)
     for points in devices.values():
-        own = []
-        for name, some in _series(points).items():
+        own: dict[str, list[Sample]] = defaultdict(list)
+        for some in _series(points).values():
             if len(some) >= 2:
                 small, large = some[0].numbers["peak_mb"], some[-1].numbers["peak_mb"]
-                own.append(
+                own[some[0].series].append(
                     Sample(
-                        name=name,
+                        name=some[0].model,
                         x=float(some[-1].key.context_length),
                         values={"share": 1 - small.median / large.median},
                         rows=(*some[0].run_ids, *some[-1].run_ids),
                     )
                 )
-        found.append(_DOMINATES.test(own, data.names.device(points[0].device)))
+        device = data.names.device(points[0].device)
+        found += [_DOMINATES.test(some, f"{device}, {series}") for series, some in own.items()]
     return found
 
 

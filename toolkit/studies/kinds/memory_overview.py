@@ -41,7 +41,6 @@ STATEMENTS = (
     Statement(
         text="Memory is linear in parameters where the vocabulary is not large",
         source="survey section 4.1, insight on memory",
-        fewest=6,
         names=("peak_mb", "vocabulary"),
         statistic=_small_alone,
         limit=0.95,
@@ -51,7 +50,6 @@ STATEMENTS = (
     Statement(
         text="Models with a large vocabulary take more memory than their size says",
         source="survey section 4.1, insight on memory: Gemma and BLOOM",
-        fewest=6,
         names=("peak_mb", "vocabulary"),
         statistic=_large_over_line,
         limit=1.0,

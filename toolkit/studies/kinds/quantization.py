@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from statistics import linear_regression, mean
+from statistics import linear_regression
 from typing import Any
 
-from toolkit.analysis.findings import Draw, Finding, Sample, Statement
+from toolkit.analysis.findings import Draw, Finding, Middle, Sample, Statement
 from toolkit.compress.schemes import SCHEMES
 from toolkit.report.study_content import Panel, StudyFigure
 from toolkit.studies import lengths, published
@@ -19,7 +19,6 @@ from toolkit.studies.template import profiled
 PROMPTS = [1, 8, 16, 24, 32, 40, 50]
 GENERATED = 50
 _SOURCE = "survey section 4.2.1, insights on quantization"
-_FEWEST = 4
 # Of the published series: bits of a weight, and whether a machine word holds a whole number of them.
 _PUBLISHED_BITS = {"Q8_0": 8, "Q6_K": 6, "Q5_K": 5, "Q4_K_M": 4, "Q3_K": 3}
 _PUBLISHED_BASE = "FP16"
@@ -37,24 +36,22 @@ STATEMENTS = (
     Statement(
         text="Decoding gains more from quantization than the prefill",
         source=_SOURCE,
-        fewest=_FEWEST,
         names=("prefill", "decode"),
-        statistic=lambda draw: mean(100 * (one["decode"] - one["prefill"]) for _, one in draw),
+        statistic=Middle(lambda one: 100 * (one["decode"] - one["prefill"])),
         limit=0.0,
         above=True,
-        of="measurements",
+        of="prompt lengths",
         effect="{:+.1f}".format,
         unit=" percentage points more of the time saved",
     ),
     Statement(
         text="What quantization saves in the prefill shrinks as the prompt grows",
         source=_SOURCE,
-        fewest=_FEWEST,
         names=("prefill",),
         statistic=_prefill_falls,
         limit=0.0,
         above=False,
-        of="measurements",
+        of="prompt lengths",
         effect="{:+.2f}".format,
         unit=" percentage points of saving for 10 tokens more",
     ),
@@ -62,30 +59,14 @@ STATEMENTS = (
 _REGULAR = Statement(
     text="Widths of 4 and 8 bits decode faster than 3, 5 and 6 bits would by their size",
     source=_SOURCE,
-    fewest=_FEWEST,
-    names=("decode", "bits"),
-    statistic=lambda draw: _regular_gain(draw),
+    names=("regular",),
+    statistic=Middle(lambda one: 100 * one["regular"]),
     limit=0.0,
     above=True,
-    of="measurements of 3 and 4 bits",
+    of="lengths with 3 and 4 bits",
     effect="{:+.1f}".format,
     unit=" percentage points more saved by 4 bits than by 3",
 )
-
-
-def _regular_gain(draw: Draw) -> float | None:
-    """Time that 4 bits save over what 3 bits save: fewer bits should save more, and do not."""
-    four = [one["decode"] for _, one in draw if one["bits"] == 4]
-    three = [one["decode"] for _, one in draw if one["bits"] == 3]
-    return 100 * (mean(four) - mean(three)) if four and three else None
-
-
-@dataclass(frozen=True)
-class _Base:
-    """What a scheme is held against: the same model with floats, at the same prompt length."""
-
-    ttft_ms: float
-    decode_ms: float
 
 
 def _template(request: StudyRequest, subjects: Sequence[Subject]) -> Mapping[str, Any]:
@@ -129,13 +110,13 @@ def savings(points: Sequence[Point]) -> tuple[str, list[Sample]]:
     if base is None:
         return "", []
     bases = {
-        point.key.prompt_tokens: point
+        (*_engine(point), point.key.prompt_tokens): point
         for point in points
         if point.artifact.scheme == base and {"ttft_ms", "decode_ms"} <= point.numbers.keys()
     }
     found = []
     for point in points:
-        against = bases.get(point.key.prompt_tokens)
+        against = bases.get((*_engine(point), point.key.prompt_tokens))
         if against is None or not SCHEMES.get(point.artifact.scheme).quantized:
             continue
         values, replicates = {}, {}
@@ -146,7 +127,7 @@ def savings(points: Sequence[Point]) -> tuple[str, list[Sample]]:
                 replicates[name] = _shares(one, other)
         found.append(
             Sample(
-                name=f"{point.series} pp{point.key.prompt_tokens}",
+                name=f"pp{point.key.prompt_tokens}",
                 x=float(point.key.prompt_tokens),
                 values=values,
                 replicates=replicates,
@@ -154,6 +135,10 @@ def savings(points: Sequence[Point]) -> tuple[str, list[Sample]]:
             )
         )
     return base, found
+
+
+def _engine(point: Point) -> tuple[str, str]:
+    return point.key.engine, point.key.engine_version
 
 
 def _shares(one: Number, other: Number) -> tuple[float, ...]:
@@ -173,7 +158,7 @@ def published_savings() -> list[Sample]:
         if series in _PUBLISHED_BITS and base and step and base_step:
             found.append(
                 Sample(
-                    name=f"{series} pp{tokens:.0f}",
+                    name=f"pp{tokens:.0f}",
                     x=float(tokens),
                     values={
                         "prefill": 1 - value / base,
@@ -185,16 +170,29 @@ def published_savings() -> list[Sample]:
     return found
 
 
+def published_widths() -> list[Sample]:
+    """Time that 4 bits save over what 3 bits save: fewer bits should save more, and do not."""
+    saved: dict[str, dict[float, float]] = defaultdict(dict)
+    for one in published_savings():
+        saved[one.name][one.values["bits"]] = one.values["decode"]
+    return [
+        Sample(name, 0.0, {"regular": bits[4.0] - bits[3.0]})
+        for name, bits in saved.items()
+        if {3.0, 4.0} <= bits.keys()
+    ]
+
+
 def _findings(data: StudyData) -> list[Finding]:
-    other, found = published_savings(), []
+    other, widths, found = published_savings(), published_widths(), []
     for device, points in _by_device(data):
-        for model, some in lengths.by_model(points).items():
-            base, own = savings(some)
-            where = f"{model} on {data.names.device(device)}, against {base or 'floats'}"
-            if device.emulated:
-                where += " (emulated)"
-            found += [statement.test(own, where, other) for statement in STATEMENTS]
-            found.append(_REGULAR.test(own, where, other))
+        for model, mine in lengths.by_model(points).items():
+            # Of one engine each: what two engines differ by is not saved by quantization.
+            for engine in dict.fromkeys(map(_engine, mine)):
+                base, own = savings([one for one in mine if _engine(one) == engine])
+                where = f"{model} on {data.names.device(device)}, {' '.join(engine)}"
+                where += f", against {base or 'floats'}" + (" (emulated)" if device.emulated else "")
+                found += [statement.test(own, where, other) for statement in STATEMENTS]
+                found.append(_REGULAR.test(own, where, widths))
     return found
 
 

@@ -98,7 +98,6 @@ def _settles(draw: Draw) -> float | None:
 _FALLS = Statement(
     text="Throughput falls by more than 5 % while the device decodes without a pause",
     source="a question of this toolkit",
-    fewest=_FEWEST,
     names=("rate",),
     statistic=_settles,
     limit=0.95,
@@ -221,8 +220,8 @@ def _findings(data: StudyData) -> list[Finding]:
     found = []
     for point, label, some in _of_points(data):
         own = [
-            Sample(name=f"{one.minutes:.2f}", x=one.minutes, values={"rate": one.rate}, rows=point.run_ids)
-            for one in some
+            Sample(name=f"{number}", x=one.minutes, values={"rate": one.rate}, rows=point.run_ids)
+            for number, one in enumerate(some)
         ]
         where = f"{label} on {data.names.device(point.device)}" + (
             " (emulated)" if point.device.emulated else ""
