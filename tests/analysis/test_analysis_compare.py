@@ -217,7 +217,7 @@ def test_a_floor_of_few_runs_holds_the_next_pairs_as_often_as_it_says(
     two_backends: Store, conditions: int, runs: int
 ) -> None:
     key = load_groups(two_backends, DECODE)[0].key
-    chance, closer, trials = random.Random(runs), 0, 1000
+    chance, closer, trials = random.Random(runs), 0, 400
     for _ in range(trials):
         made = [
             RunSamples(f"{threads} {number}", replace(key, threads=threads), 1, (chance.gauss(100, 1),))
@@ -228,7 +228,7 @@ def test_a_floor_of_few_runs_holds_the_next_pairs_as_often_as_it_says(
         assert floor is not None and not floor.settled
         first, second = chance.gauss(100, 1), chance.gauss(100, 1)
         closer += max(first, second) / min(first, second) - 1 <= floor.relative
-    assert 0.93 <= closer / trials <= 0.97
+    assert 0.92 <= closer / trials <= 0.98
 
 
 @pytest.mark.parametrize(

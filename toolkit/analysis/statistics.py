@@ -122,7 +122,12 @@ def students_t(freedom: int) -> float:
         return _STUDENTS_T[freedom - 1]
     # Abramowitz and Stegun, "Handbook of mathematical functions", 26.7.5.
     z = NormalDist().inv_cdf((1 + LEVEL) / 2)
-    return z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
+    terms = (
+        (z**3 + z) / 4,
+        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+    )
+    return z + sum(term / freedom**power for power, term in enumerate(terms, start=1))
 
 
 def cliffs_delta(values: Sequence[float], others: Sequence[float]) -> float:
