@@ -84,7 +84,7 @@ def test_the_front_is_drawn_through_what_nothing_beats() -> None:
     speed = {("a" * 64, "here"): 50.0}
     assert [row["front"] for row in capability.by_speed([small, beaten, large], speed)] == ["no", "no", "yes"]
     # All three have one artifact in this table, and of equal costs the most accurate wins.
-    joules = capability.by_energy([small, beaten, large], {("a" * 64, "local"): 0.2})
+    joules = capability.by_energy([small, beaten, large], {("a" * 64, "here"): 0.2})
     assert [(row["x"], row["front"]) for row in joules] == [(0.2, "no"), (0.2, "no"), (0.2, "yes")]
     assert capability.by_energy([small], {("a" * 64, "elsewhere"): 0.2}) == []
 

@@ -135,6 +135,8 @@ def by_date(found: Sequence[Scored]) -> list[Row]:
         for one in found
         if one.entry and one.entry.released and (mean := one.means().get(OVERALL)) is not None
     ]
+
+
 def _answered(one: Scored) -> tuple[str, str]:
     """Artifact and place of what answered, as :func:`medians` has them; its name is the user's own word."""
     return one.evaluation.artifact_sha256 or "", one.evaluation.place_identity
