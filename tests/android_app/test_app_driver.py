@@ -56,7 +56,7 @@ def test_silence_is_no_app(tmp_path: Path, pm: str) -> None:
         ('echo "cmd: Can\'t find service: package" >&2; exit 20', "Can't find service"),
         ("echo 'Failure calling service package: Broken pipe'; exit 224", "Broken pipe"),
         ("exit 127", "no reason given"),
-        ("kill -9 $$", "no reason given"),
+        ("kill -9 $$", "does not say whether"),
     ],
 )
 def test_a_pm_that_fails_says_nothing_about_the_app(tmp_path: Path, pm: str, words: str) -> None:
