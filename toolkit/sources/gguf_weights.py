@@ -96,7 +96,8 @@ class GgufWeights:
     def read_blocks(self, name: str) -> QuantizedTensor | None:
         """The stored integers, scales and offsets of a Q4_0, Q4_1 or Q8_0 matrix, else None."""
         (entry, *_), change = self._located[name]
-        if entry.type_name not in BLOCK_TYPES or len(self.shape(name)) != 2 or change is Change.PLUS_ONE:
+        is_matrix = len(entry.shape) == len(self.shape(name)) == 2
+        if entry.type_name not in BLOCK_TYPES or not is_matrix or change is Change.PLUS_ONE:
             return None
         raw = self._raw(entry)
         if change in self._heads:
