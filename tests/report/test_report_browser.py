@@ -268,9 +268,14 @@ def test_twenty_thousand_runs_are_one_page_without_a_stall(
     assert time.monotonic() - started < 3
     assert browser.script(f"return {SHOWN}.length") == 100
     assert browser.script("return document.getElementById('shown').textContent") == "120 of 20160 runs"
-    with browser.sized(400):
-        browser.draw_all()
-        assert label_problems(browser) == []
+    for width in (400, 1400):
+        with browser.sized(width):
+            browser.open(written)
+            for _ in ("light", "dark"):
+                browser.draw_all()
+                assert label_problems(browser) == []
+                browser.driver.find_element("id", "theme").click()
+                browser.next_frame()
     assert browser.console() == []
 
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
+import re
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -84,6 +86,40 @@ def test_parquet_has_a_row_per_repetition_and_one_for_a_run_without(filled: Stor
     assert set(column_names(Run)) <= set(table.column_names)
 
 
+def test_pandas_and_duckdb_read_units_and_unknowns_as_they_are(filled: Store, tmp_path: Path) -> None:
+    pandas, duckdb = pytest.importorskip("pandas"), pytest.importorskip("duckdb")
+    path = tmp_path / "runs.parquet"
+    with path.open("wb") as stream:
+        export(filled, [RUN.id, "failed"], "parquet", stream)
+    frame = pandas.read_parquet(path)
+    failed = frame[frame.id == "failed"].iloc[0]
+    unknown = ("prefill_tokens_per_second", "repetition_prefill_ns", "device_soc")
+    assert all(pandas.isna(failed[name]) for name in unknown)
+    timed = frame[frame.id == RUN.id]
+    assert timed.load_ns.tolist() == [RUN.load_ns] * 3
+    assert [list(steps) for steps in timed.repetition_decode_ns][1] == [10_000_000, 10_000_001, 10_000_002]
+    columns = f"load_ns, peak_bytes, {', '.join(unknown)}"
+    rows = duckdb.sql(f"SELECT DISTINCT id, {columns} FROM '{path}' WHERE id = 'failed'").fetchall()
+    assert rows == [("failed", RUN.load_ns, RUN.peak_bytes, None, None, None)]
+
+
+def test_html_is_the_csv_as_a_table_that_is_safe_to_open(store: Store) -> None:
+    hostile = "<script>alert(1)</script> & more"
+    store.add_run(stored_run(error=hostile, status="oom_killed", prefill_tokens_per_second=None), MANIFEST)
+    page = io.BytesIO()
+    export(store, [RUN.id], "html", page)
+    text = page.getvalue().decode()
+    assert "<script" not in text
+    rows = [
+        [html.unescape(cell) for cell in re.findall(r"<t[hd]>(.*?)</t[hd]>", row)]
+        for row in re.findall(r"<tr>(.*?)</tr>", text)
+    ]
+    table = io.BytesIO()
+    export(store, [RUN.id], "csv", table)
+    assert rows == list(csv.reader(io.StringIO(table.getvalue().decode())))
+    assert hostile in rows[1] and rows[1][rows[0].index("prefill_tokens_per_second")] == ""
+
+
 def test_parquet_has_the_settings_of_other_tools_as_json(store: Store, tmp_path: Path) -> None:
     store.add_run(stored_run(id="imported", settings={"flash_attn": True, "n_ubatch": 512}), MANIFEST)
     path = tmp_path / "runs.parquet"
@@ -113,12 +149,12 @@ def test_an_unknown_format_names_the_known_ones(filled: Store) -> None:
         exported(filled, "jsonll")
 
 
-@pytest.mark.parametrize("name", ["csv", "json", "jsonl", "md", "llama-bench", "parquet"])
+@pytest.mark.parametrize("name", ["csv", "json", "jsonl", "md", "llama-bench", "parquet", "html"])
 def test_an_empty_store_exports(store: Store, name: str) -> None:
     stream = io.BytesIO()
     export(store, [], name, stream)
     assert name != "json" or json.loads(stream.getvalue()) == []
-    assert set(FORMATS) == {"csv", "json", "jsonl", "md", "llama-bench", "parquet"}
+    assert set(FORMATS) == {"csv", "json", "jsonl", "md", "llama-bench", "parquet", "html"}
 
 
 def test_a_run_that_does_not_exist_is_an_error(filled: Store) -> None:

@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -64,7 +64,7 @@ def print_table(
         # rich would fold the lines within words.
         Console(highlight=False, emoji=False, width=width).print(*lines, sep="\n", soft_wrap=True)
     if missing:
-        print(f"no room for {', '.join(missing)}: {remedy}", file=sys.stderr)
+        print_folded(f"no room for {', '.join(missing)}: {remedy}", width=width, indent="  ", file=sys.stderr)
 
 
 def table_lines(
@@ -101,15 +101,15 @@ def print_facts(facts: Sequence[tuple[str, str]], *, width: int | None) -> None:
     print_table([Column("name"), Column("value", least=1)], facts, width=width, header=False)
 
 
-def print_folded(text: str, *, width: int | None, indent: str = "") -> None:
+def print_folded(text: str, *, width: int | None, indent: str = "", file: TextIO | None = None) -> None:
     """Print a sentence, folded at spaces; what goes on below is indented."""
     if width is None or len(text) <= width:
-        print(text)
+        print(text, file=file)
         return
     folded = textwrap.wrap(
         text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
-    print("\n".join(folded))
+    print("\n".join(folded), file=file)
 
 
 def _fitted(

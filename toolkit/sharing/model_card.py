@@ -114,7 +114,8 @@ def _measured(artifact: Artifact, store: Store) -> str:
 
 def _device(key: ConditionKey) -> str:
     name = "virtual phone (emulated)" if key.emulated else key.device_model or "unnamed"
-    return ", ".join(part for part in (name, key.device_soc, key.device_os_version) if part)
+    # A computer's model and processor are the same.
+    return ", ".join(dict.fromkeys(part for part in (name, key.device_soc, key.device_os_version) if part))
 
 
 def _work(key: ConditionKey) -> str:

@@ -1,8 +1,9 @@
-"""Stored runs as csv, json, jsonl, Markdown, Parquet or llama-bench's JSON, written as they are read."""
+"""Stored runs as csv, json, jsonl, Markdown, HTML, Parquet or llama-bench's JSON."""
 
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,6 +23,16 @@ from toolkit.store.table import HEADERS, cells
 from toolkit.store.tags import tags_of
 
 SCHEMA = "slm-stored-run/2"
+
+_HTML_HEAD = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>slm results</title>
+<style>
+table { border-collapse: collapse; font: 14px system-ui, sans-serif; white-space: nowrap; }
+th, td { border: 1px solid #d9dee5; padding: 3px 8px; text-align: left; }
+th { position: sticky; top: 0; background: #f4f6f9; }
+</style>
+<table>
+"""
 
 
 @dataclass(frozen=True)
@@ -135,6 +146,23 @@ def _markdown(store: Store, run_ids: Sequence[str], stream: BinaryIO) -> None:
             text.write("| " + " | ".join(cell.replace("|", "\\|") for cell in cells(summary)) + " |\n")
 
 
+def _html(store: Store, run_ids: Sequence[str], stream: BinaryIO) -> None:
+    with _text(stream) as text:
+        text.write(_HTML_HEAD)
+        for number, summary in enumerate(store.iterate_summaries(run_ids)):
+            row = flat(summary)
+            if number == 0:
+                text.write(f"<thead><tr>{_html_cells(row, 'th')}</tr></thead>\n<tbody>\n")
+            # Unknown is empty, as in CSV.
+            values = ("" if value is None else value for value in row.values())
+            text.write(f"<tr>{_html_cells(values, 'td')}</tr>\n")
+        text.write("</tbody></table>\n" if run_ids else "</table>\n")
+
+
+def _html_cells(texts: Iterable[object], element: str) -> str:
+    return "".join(f"<{element}>{html.escape(str(text))}</{element}>" for text in texts)
+
+
 def _parquet(store: Store, run_ids: Sequence[str], stream: BinaryIO) -> None:
     # Behind an extra of its own.
     from toolkit.store.parquet import write_parquet
@@ -147,5 +175,6 @@ FORMATS.register("csv", Format(_csv))
 FORMATS.register("json", Format(_json))
 FORMATS.register("jsonl", Format(_jsonl))
 FORMATS.register("md", Format(_markdown))
+FORMATS.register("html", Format(_html))
 FORMATS.register("parquet", Format(_parquet, is_text=False))
 FORMATS.register("llama-bench", Format(_llama_bench))

@@ -18,7 +18,7 @@ from toolkit.settings import Settings
 
 def export_runs(
     format_name: str = typer.Option(
-        "csv", "--format", "-f", help="csv, json, jsonl, md, parquet or llama-bench."
+        "csv", "--format", "-f", help="csv, json, jsonl, md, html, parquet or llama-bench."
     ),
     output: Path | None = typer.Option(None, "--output", "-o", help="File to write instead of stdout."),
     where: str | None = selection.WHERE,
