@@ -2,6 +2,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from toolkit.errors import UsageError
 from toolkit.recipes.matrix import conversions, profile_runs
 from toolkit.recipes.schema import Convert, Profile
 
@@ -97,3 +100,16 @@ def test_rounds_are_runs_of_their_own() -> None:
     found = profile_runs(profile(rounds=3), conversions(convert()))
     assert [run.round for run in found] == [1, 2, 3]
     assert len({run.label for run in found}) == 3
+
+
+def test_runs_in_the_shell_have_no_app_state() -> None:
+    converted = conversions(convert())
+    runs = profile_runs(profile(runner=["shell", "app"], app_state=["activity", "service"]), converted)
+    assert [(one.request.runner, one.request.app_state) for one in runs] == [
+        ("shell", "activity"),
+        ("app", "activity"),
+        ("app", "service"),
+    ]
+    # Without a run in the app the state was meant for none.
+    with pytest.raises(UsageError, match="with --runner app"):
+        profile_runs(profile(app_state="service"), converted)

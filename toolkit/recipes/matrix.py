@@ -121,7 +121,11 @@ def _conversion(convert: Convert, values: Mapping[str, Any]) -> Conversion:
 
 
 def _run(profile: Profile, conversion: Conversion, values: Mapping[str, Any], number: int) -> ProfileRun:
+    """The run that a combination stands for; beside runs in the app, those in the shell have no app state."""
     values = _settings(profile, profile.request_type) | dict(values)
+    chosen = {axis: getattr(profile, axis) for axis in profile_axes(profile)}
+    if values["runner"] == "shell" and "app" in chosen["runner"]:
+        values["app_state"] = "activity"
     device = values.pop("device")
     return ProfileRun(conversion, device, profile.request_type.of(**values), number)
 
