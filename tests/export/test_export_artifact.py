@@ -15,6 +15,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from toolkit.artifact import Artifact
 from toolkit.errors import SourceNotFound
+from toolkit.export.onnx.genai_config import write_genai_config
 from toolkit.models.catalogue.catalogue import shipped
 from toolkit.settings import Settings
 from toolkit.sources import ModelSource, resolve
@@ -212,3 +213,17 @@ def test_genai_config_names_the_graphs_inputs(convert_model: Convert) -> None:
         artifact = convert_model(model)
         config = json.loads((artifact.path / "genai_config.json").read_text())
         assert ("position_ids" in config["model"]["decoder"]["inputs"]) is has_positions
+
+
+def test_genai_config_names_no_first_token_of_a_model_without(convert_model: Convert, tmp_path: Path) -> None:
+    artifact = convert_model("random:llama-tiny")
+    for tokens, bos in (({"eos_token_id": [2]}, -1), ({"bos_token_id": 0, "eos_token_id": 2}, 0), ({}, -1)):
+        write_genai_config(
+            tmp_path,
+            artifact.manifest.architecture,
+            context_length=64,
+            has_position_ids=False,
+            tokens=tokens,
+        )
+        ids = json.loads((tmp_path / "genai_config.json").read_text())["model"]
+        assert ids["bos_token_id"] == bos and ids["eos_token_id"] == tokens.get("eos_token_id", [])
