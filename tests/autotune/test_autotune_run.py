@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pretending import Pretending
 from recipe_process import SlmRecipe
 
 from toolkit.artifact import Artifact
+from toolkit.autotune.request import AutotuneRequest
+from toolkit.autotune.tuning import name_of, tune
 from toolkit.errors import UsageError
+from toolkit.recipes.executor import Task
+from toolkit.recipes.workspace import Workspace
+from toolkit.settings import Settings
 from toolkit.store import open_store
 from toolkit.store.evaluations import evaluations_of
 
@@ -58,3 +66,53 @@ def test_impossible_limits_are_refused_before_anything_is_built(autotune: SlmRec
     slow = autotune.run("random:llama-tiny", "--min-speed", "5")
     assert slow.returncode == UsageError.exit_code and "--device" in slow.stderr
     assert not autotune.workspace.exists()
+
+
+@pytest.mark.parametrize("device", ["phones", "virtual:2"])
+def test_speed_is_measured_on_one_device(device: str, tmp_path: Path) -> None:
+    settings = dataclasses.replace(Settings.from_environment(), data_dir=tmp_path)
+    workspace = Workspace(tmp_path / "recipes")
+    request = AutotuneRequest(model="random:llama-tiny", device=device)
+    with pytest.raises(UsageError, match="one device"):
+        tune(request, settings, workspace, lambda plan: Pretending(workspace), lambda event: None)
+
+
+def test_what_has_failed_is_not_built_again_in_every_round(tmp_path: Path) -> None:
+    settings = dataclasses.replace(
+        Settings.from_environment(), data_dir=tmp_path, store_url=f"sqlite:///{tmp_path / 'results.db'}"
+    )
+    workspace = Workspace(tmp_path / "recipes")
+    builds: list[str] = []
+
+    def is_second(task: Task) -> bool:
+        builds.extend([task.title] if task.work.kind == "convert" else [])
+        return task.title == builds[1:2][0] if len(builds) > 1 else False
+
+    def result(task: Task) -> dict[str, Any]:
+        if task.work.kind == "convert":
+            return {"artifact": "made", "size_bytes": 100_000 - 1000 * len(builds)}
+        scores = [{"metric": "mean_kl", "value": 0.1}, {"metric": "perplexity_ratio", "value": 1.1}]
+        return {"scores": scores, "evaluation": "e"}
+
+    executor = Pretending(workspace, result_of=result, fails=is_second)
+    request = AutotuneRequest(model="random:llama-tiny", tries=6)
+    found = tune(request, settings, workspace, lambda plan: executor, lambda event: None)
+    assert builds.count(builds[1]) == 1
+    assert [title for title, _ in found.failed] == [builds[1]]
+    assert len(found.measured) >= 3
+
+
+def test_searches_of_different_models_or_engines_have_different_batches(tmp_path: Path) -> None:
+    folders = [tmp_path / name / "checkpoint" for name in ("a", "b")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    long = "owner/" + 60 * "x"
+    models = ["Qwen/Qwen2.5-0.5B", "Qwen/Qwen2.5-0.5B-Instruct", "other/Qwen2.5-0.5B", long, f"{long}y"]
+    asked = [
+        AutotuneRequest(model=model, backend=backend)
+        for model in (*models, *map(str, folders))
+        for backend in ("onnxruntime", "executorch")
+    ]
+    names = {name_of(one) for one in asked}
+    assert len(names) == len(asked)
+    assert all(len(name) <= 48 and name.startswith("autotune-") for name in names)

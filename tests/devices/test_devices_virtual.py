@@ -27,6 +27,7 @@ from toolkit.devices.virtual.packets import BadPacket, unpack_header
 from toolkit.devices.virtual.services import battery_text, thermal_text
 from toolkit.devices.virtual.spec import PhoneSpec
 from toolkit.errors import VirtualPhoneFailed
+from toolkit.recipes.cluster_devices import devices_here, node_resources, offered_phones
 from toolkit.settings import Settings
 
 
@@ -53,6 +54,14 @@ def test_a_connection_that_is_lost_at_once_is_made_again(start: StartPhone, adb_
     bring_online(phone, Forgetful(adb_client.binary))
     assert adb(adb_client, phone, "shell", "echo", "in") == "in\n"
     assert len(connections) >= 2
+
+
+def test_a_host_offers_those_that_run_to_a_cluster_by_the_names_of_plans(
+    shared_phone: VirtualPhone, phone_settings: Settings
+) -> None:
+    offered = devices_here(phone_settings)
+    assert {"local", "virtual-1"} <= set(offered) and shared_phone.serial not in offered
+    assert offered_phones([{"Resources": node_resources(["local", "virtual-1"])}]) == [], "they are no phones"
 
 
 def test_adb_lists_it_with_product_model_and_device(

@@ -31,7 +31,7 @@ from toolkit.errors import (
 from toolkit.evaluate.on_device.asking import Asking
 from toolkit.evaluate.on_device.kept import KeptAnswers
 from toolkit.evaluate.scoring import ContinueAnswer, ContinueRequest, ScoreAnswer, ScoreRequest
-from toolkit.evaluate.tasks.figures import TaskFigures
+from toolkit.evaluate.tasks.figures import TaskFigures, items_of, left_out_of, scores_of
 from toolkit.evaluate.tasks.presets import PRESETS, group_means
 from toolkit.settings import Settings
 
@@ -303,3 +303,22 @@ def test_scores_of_two_artifacts_are_ranked_item_by_item(
     # Options that a ranking of scores cannot heed are refused, not ignored.
     refused = CliRunner().invoke(app, ["results", "compare", "--figure", "own_choice", "--device", "local"])
     assert isinstance(refused.exception, UsageError)
+
+
+def test_a_metric_that_is_no_number_is_left_out_and_told() -> None:
+    sample = {"doc_hash": "d", "prompt_hash": "p", "target_hash": "t", "filter": "none"}
+    metrics = {"acc": 1.0, "f1": float("nan"), "word_perplexity": float("inf")}
+    results = {
+        "results": {
+            "own": {"alias": "own"}
+            | {f"{name},none": value for name, value in metrics.items()}
+            | {f"{name}_stderr,none": float("inf") for name in metrics}
+        },
+        "n-shot": {"own": 0},
+        "n-samples": {"own": {"effective": 1}},
+        "samples": {"own": [{**sample, "metrics": list(metrics), **metrics}]},
+    }
+    [score] = scores_of(results)
+    assert (score.metric, score.value, score.stderr) == ("acc", 1.0, None)
+    assert left_out_of(results) == ["own f1,none: nan", "own word_perplexity,none: inf"]
+    assert [item.metrics for item in items_of(results)] == [{"acc,none": 1.0}]

@@ -14,7 +14,9 @@ _QUICK_TO_NOTICE = {"health_check_period_ms": 1000, "health_check_failure_thresh
 
 
 @contextmanager
-def cluster(*, head_cpus: int, data_dir: Path | None = None) -> Iterator[Any]:
+def cluster(
+    *, head_cpus: int, data_dir: Path | None = None, resources: dict[str, float] | None = None
+) -> Iterator[Any]:
     """A cluster with its head; add_node and remove_node do the rest. RAY_ADDRESS leads to it."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     # Before ray is imported: it keeps to loopback then.
@@ -25,6 +27,7 @@ def cluster(*, head_cpus: int, data_dir: Path | None = None) -> Iterator[Any]:
         initialize_head=True,
         head_node_args={
             "num_cpus": head_cpus,
+            "resources": resources or {},
             "object_store_memory": _OBJECT_STORE_BYTES,
             "include_dashboard": False,
             "_system_config": _QUICK_TO_NOTICE,

@@ -190,18 +190,22 @@ def test_what_a_recipe_cannot_mean(tmp_path: Path, text: str, said: str) -> None
 
 def test_the_command_measures_again_and_its_runs_say_what_made_them(slm_recipe: SlmRecipe) -> None:
     recipe = slm_recipe.write(
-        RECIPE + "profile: {preset: smoke, device: local}\nreport: report.md\ntag: [main, nightly]\n"
+        RECIPE
+        + "profile: {preset: smoke, device: local}\nreport: [report.md, charts.png]\ntag: [main, nightly]\n"
     )
     first = slm_recipe.json("run", recipe)
     assert {step["state"] for step in first["steps"]} == {"done"}
+    assert list(Path(first["steps"][-1]["output"]).glob("*.png"))
     nothing = slm_recipe.run("run", recipe)
-    assert "0 steps done now, 3 done before" in nothing.stdout
+    assert "0 steps done now, 4 done before" in nothing.stdout
     assert "Nothing was measured now" in nothing.stdout and "--again" in nothing.stdout
     planned = slm_recipe.json("plan", "--again", recipe)["steps"]
-    assert [step["state"] for step in planned] == ["done", "to do", "to do"], "the report shows the new run"
+    assert [step["state"] for step in planned] == ["done", "to do", "to do", "to do"], (
+        "reports show the new run"
+    )
     assert planned[0]["done_unix_ns"] < time.time_ns() and planned[1]["done_unix_ns"] is None
     second = slm_recipe.json("run", recipe, "--again", "profile")
-    assert [step["state"] for step in second["steps"]] == ["cached", "done", "done"]
+    assert [step["state"] for step in second["steps"]] == ["cached", "done", "done", "done"]
     with open_store(slm_recipe.settings.store_url) as store:
         assert store.run_ids(f"recipe = 'dice' and batch = '{second['batch']}'") == second["runs"]
         assert store.run_ids("tag = 'main' and tag = 'nightly'") == second["runs"] + first["runs"]

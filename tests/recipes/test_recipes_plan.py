@@ -171,3 +171,26 @@ def test_a_damaged_record_counts_as_none(tmp_path: Path) -> None:
     for text in ("", "{", "[]", '{"schema": "slm-step/9"}', "\0"):
         (tmp_path / "steps" / "k.json").write_text(text)
         assert workspace.record("k") is None
+
+
+PLACES = """schema: slm-recipe/1
+name: places
+convert: {model: random:llama-tiny}
+profile: {device: [local, virtual, R5CT10ABCDE]}
+evaluate: {text: book.txt, needle: true, device: [local, virtual, R5CT10ABCDE]}
+"""
+
+
+def test_this_machine_is_another_device_than_any_other_machine(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "book.txt").write_text("text")
+    keys_here = {step.title: step.key for step in plan(tmp_path, settings, PLACES).steps}
+    monkeypatch.setattr("platform.node", lambda: "elsewhere")
+    keys_there = {step.title: step.key for step in plan(tmp_path, settings, PLACES).steps}
+    other = {title for title in keys_here if keys_here[title] != keys_there[title]}
+    assert len(keys_here) == 1 + 3 + 4
+    assert (
+        other == {one for one in keys_here if one.endswith((" on local", " on virtual-1"))}
+        and len(other) == 4
+    )

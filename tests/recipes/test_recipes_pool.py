@@ -15,6 +15,7 @@ from toolkit.recipes.batch import Batch, Choice
 from toolkit.recipes.child import Answer
 from toolkit.recipes.executor import Ended, Task
 from toolkit.recipes.local_pool import LocalPool
+from toolkit.recipes.memory import group_available_bytes
 from toolkit.recipes.plan import Plan, make_plan
 from toolkit.recipes.steps import Resources, Step
 from toolkit.recipes.validation import load_recipe
@@ -215,3 +216,13 @@ def _alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
     except OSError:
         return False
+
+
+def test_memory_of_files_that_were_read_is_free(tmp_path: Path) -> None:
+    (tmp_path / "memory.max").write_text("4000000000\n")
+    (tmp_path / "memory.current").write_text("3900000000\n")
+    assert group_available_bytes(tmp_path) == 100_000_000
+    (tmp_path / "memory.stat").write_text("anon 500000000\nactive_file 200\ninactive_file 3200000000\n")
+    assert group_available_bytes(tmp_path) == 3_300_000_000
+    (tmp_path / "memory.max").write_text("max\n")
+    assert group_available_bytes(tmp_path) is None, "no limit"

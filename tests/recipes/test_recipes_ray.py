@@ -12,6 +12,7 @@ from ray_nodes import add_node, cluster
 from recipe_process import SlmRecipe, wait_until
 
 from toolkit.errors import BatchError
+from toolkit.recipes.cluster_devices import node_resources
 
 pytestmark = [
     pytest.mark.skipif(
@@ -28,6 +29,7 @@ convert:
   quant: [8da4w, fp32]
 """
 STEPS = 8
+PHONES = ["R5CT10ABCDE", "R9WX20FGHIJ"]
 LARGE = """schema: slm-recipe/1
 name: large
 convert: {{model: "random:tinyllama-1.1b", quant: 8w}}
@@ -64,8 +66,9 @@ def test_a_lost_node_does_not_harm_the_result(slm_recipe: SlmRecipe) -> None:
 
 @pytest.fixture(scope="module")
 def one_node() -> Iterator[str]:
-    """Address of a cluster for what one small node is enough for."""
-    with cluster(head_cpus=1) as made:
+    """Address of a cluster for what one small node is enough for; it says that it has two phones."""
+    devices = ("local", "virtual-1", "emulator-5554", *PHONES)
+    with cluster(head_cpus=1, resources=node_resources(devices)) as made:
         yield made.address
 
 
@@ -118,6 +121,16 @@ def test_a_device_that_no_node_has_is_said_at_once(slm_recipe: SlmRecipe, one_no
     assert done.returncode == BatchError.exit_code
     assert "no node has the device R5CT1234567" in done.stderr
     assert "slm recipe resources" in done.stderr
+    assert all(phone in done.stderr for phone in PHONES), "the names that would do"
+
+
+def test_phones_are_those_of_all_hosts_of_the_cluster(slm_recipe: SlmRecipe, one_node: str) -> None:
+    slm_recipe.environ |= {"RAY_ADDRESS": one_node, "SLM_ADB": "/nonexistent"}
+    recipe = slm_recipe.write(CONVERSIONS + "profile: {device: phones}\n")
+    steps = slm_recipe.json("plan", recipe, "--executor", "ray")["steps"]
+    titles = [step["title"] for step in steps if step["kind"] == "profile"]
+    assert len(titles) == STEPS * 2
+    assert {title.rpartition(" on ")[2] for title in titles} == set(PHONES)
 
 
 def test_a_cluster_that_is_not_there(slm_recipe: SlmRecipe) -> None:

@@ -13,7 +13,7 @@ from toolkit.errors import UsageError
 from toolkit.recipes import fingerprints
 from toolkit.recipes.axes import Section
 from toolkit.recipes.kinds.convert import converted
-from toolkit.recipes.planning import UNKNOWN, Planning
+from toolkit.recipes.planning import Planning, is_known, unknown_key
 from toolkit.recipes.share import obtained
 from toolkit.recipes.step_kinds import STEP_KINDS, StepKind
 from toolkit.recipes.steps import Stage, Step, Work
@@ -68,16 +68,11 @@ KIND = WeighKind()
 
 
 def _step(conversion: Step, unit: str, planning: Planning) -> Step:
-    known = conversion.key != UNKNOWN
-    key = fingerprints.digest(["weigh", conversion.key, unit]) if known else UNKNOWN
+    title, needs = f"weigh {conversion.title.removeprefix('convert ')}", (conversion.key,)
+    known = is_known(conversion.key)
+    key = fingerprints.digest(["weigh", conversion.key, unit]) if known else unknown_key(title, needs)
     work = WeighWork(artifact=conversion.key, unit=unit)
-    return Step(
-        key,
-        f"weigh {conversion.title.removeprefix('convert ')}",
-        work,
-        planning.recorded_state(key, work),
-        needs=(conversion.key,),
-    )
+    return Step(key, title, work, planning.recorded_state(key, work), needs=needs)
 
 
 def _scale(workspace: Workspace) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from toolkit.recipes.batch import Choice, Listener
 from toolkit.recipes.execution import OpenExecutor, run_recipe
 from toolkit.recipes.plan import make_plan
 from toolkit.recipes.schema import LoadedRecipe
+from toolkit.recipes.targets import PHONES, virtual_count
 from toolkit.recipes.validation import load_recipe
 from toolkit.recipes.workspace import Workspace
 from toolkit.settings import Settings
@@ -69,12 +71,17 @@ def tune(
         listener: hears what happens.
 
     Raises:
-        UsageError: limits that nothing can keep, or a speed limit without a device.
+        UsageError: limits that nothing can keep, a speed limit without a device, or several devices.
         BatchBusy: the same search runs in another process.
         ToolkitError: the model cannot be found.
     """
     if request.min_speed is not None and request.device is None:
         raise UsageError("--min-speed is measured", next_step="Say where: --device local, or a serial.")
+    if request.device is not None and (request.device == PHONES or virtual_count(request.device) > 1):
+        raise UsageError(
+            f"--device {request.device}: speed is measured on one device",
+            next_step="Name one: local, virtual, or one of slm devices list.",
+        )
     base = ConvertRequest.of(model=_placed(request.model), backend=request.backend, context=request.context)
     everything = candidates(decoder_of(resolve(base.model, settings), settings), base)
     fitting = small_enough(everything, request.max_mb)
@@ -85,14 +92,17 @@ def tune(
             subject=request.model,
             next_step="Allow more, or take a smaller model.",
         )
-    tried = first_ones(fitting, DEFAULT_QUANT, max(request.tries // 2, 1))
-    measured, failed = _round(request, base, tried, settings, workspace, open_executor, listener)
-    while len(tried) < request.tries:
-        more = next_ones(fitting, tried, measured, request, min(2, request.tries - len(tried)))
-        if not more:
-            break
+    tried: list[Candidate] = []
+    measured: list[Measured] = []
+    failed: list[tuple[str, str]] = []
+    more = first_ones(fitting, DEFAULT_QUANT, max(request.tries // 2, 1))
+    while more:
         tried += more
-        measured, failed = _round(request, base, tried, settings, workspace, open_executor, listener)
+        # What has failed would fail again, in each round.
+        standing = [*(one.candidate for one in measured), *more]
+        measured, also = _round(request, base, standing, settings, workspace, open_executor, listener)
+        failed += also
+        more = next_ones(fitting, tried, measured, request, min(2, request.tries - len(tried)))
     if not measured:
         label, error = failed[0]
         raise StepsFailed(
@@ -111,9 +121,12 @@ def tune(
 
 
 def name_of(request: AutotuneRequest) -> str:
-    """Of the recipe that a search is."""
-    words = re.sub(r"[^a-z0-9]+", "-", f"{Path(request.model).stem} {request.backend}".lower())
-    return f"autotune-{words.strip('-')}"[:48].rstrip("-")
+    """Of the recipe that a search is: one for each model and engine."""
+    model = _placed(request.model)
+    words = re.sub(r"[^a-z0-9]+", "-", f"{Path(model).name} {request.backend}".lower()).strip("-")
+    # Other owners, folders and revisions have models of the same name.
+    told_apart = hashlib.sha256(f"{model} {request.backend}".encode()).hexdigest()[:6]
+    return f"{f'autotune-{words}'[:41].rstrip('-')}-{told_apart}"
 
 
 def recipe_text(request: AutotuneRequest, base: ConvertRequest, chosen: Sequence[Candidate]) -> str:

@@ -154,6 +154,8 @@ def _print_tasks(figures: TaskFigures) -> None:
         kept = "" if score.filter == "none" else f" ({score.filter})"
         figure = f"{score.metric}{kept} {score.value:.4f}{error}"
         print(f"  {score.task}, {score.shots} shots: {figure}, n = {score.n}")
+    for metric in figures.left_out:
+        print(f"  left out, it is no number: {metric}")
     if figures.sampled is not None:
         one = figures.sampled
         apart = (

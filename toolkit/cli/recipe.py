@@ -16,6 +16,7 @@ from toolkit.cli.recipe_options import (
     ShareFlag,
     WorkspaceFlag,
     executor_of,
+    phones_of,
     recipe_file,
     workspace_of,
 )
@@ -111,6 +112,7 @@ def validate(
 @app.command(cls=WithAgain)
 def plan(
     recipe: str = _RECIPE,
+    executor: ExecutorFlag = "local",
     again: str | None = AGAIN,
     workspace: WorkspaceFlag = None,
     share: ShareFlag = None,
@@ -119,6 +121,7 @@ def plan(
     """Show every step: what is done, what the others will take.
 
     Estimates come from earlier steps of this workspace where there are any, and are rough guesses elsewhere.
+    With --executor of a running cluster, phones are those of its hosts.
 
     \b
     Examples:
@@ -131,7 +134,8 @@ def plan(
 
     settings = Settings.from_environment()
     place = workspace_of(workspace, settings, share)
-    made = make_plan(load_recipe(recipe_file(recipe, place)), place, settings, again=measured_again(again))
+    loaded = load_recipe(recipe_file(recipe, place))
+    made = make_plan(loaded, place, settings, phones=phones_of(executor), again=measured_again(again))
     if as_json:
         print(json.dumps(plan_data(made, place), indent=2))
     else:
@@ -193,6 +197,7 @@ def run(
             listener=narrator,
             refetch=refetch,
             again=measured_again(again),
+            phones=phones_of(executor),
         )
     except KeyboardInterrupt:
         narrator.interrupted()
@@ -246,13 +251,13 @@ def status(
 def resources() -> None:
     """Print this host's devices as Ray resources. For a node of a lab's cluster.
 
+    Phones are named by their hardware's serial number, virtual phones that run by their number.
+
     \b
     Examples:
       ray start --head --resources="$(slm recipe resources)"
       ray start --address=lab-server:6379 --resources="$(slm recipe resources)"
     """  # noqa: D301
-    from toolkit.devices.discovery import list_devices
-    from toolkit.recipes.ray_cluster import node_resources
+    from toolkit.recipes.cluster_devices import devices_here, node_resources
 
-    usable = [one.serial for one in list_devices(Settings.from_environment()) if one.state == "device"]
-    print(json.dumps(node_resources(usable)))
+    print(json.dumps(node_resources(devices_here(Settings.from_environment()))))

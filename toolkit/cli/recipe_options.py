@@ -11,6 +11,7 @@ from toolkit.settings import Settings
 
 if TYPE_CHECKING:
     from toolkit.recipes.execution import OpenExecutor
+    from toolkit.recipes.planning import Phones
     from toolkit.recipes.workspace import Workspace
 
 WorkspaceFlag = Annotated[
@@ -78,14 +79,37 @@ def executor_of(name: str, jobs: int | None, workspace: Workspace, settings: Set
     Raises:
         UsageError: no such executor.
     """
-    from toolkit.errors import UsageError
-
-    if name == "local":
+    if not _is_ray(name):
         from toolkit.recipes.local_pool import LocalPool, cpu_count
 
         return lambda plan: LocalPool(workspace, settings, cpus=jobs or cpu_count())
-    if name == "ray" or name.startswith("ray://"):
-        from toolkit.recipes.ray_cluster import open_cluster
+    from toolkit.recipes.ray_cluster import open_cluster
 
-        return lambda plan: open_cluster(name, plan, workspace, settings, cpus=jobs)
-    raise UsageError(f"--executor {name!r} does not exist", next_step="Use local, ray or ray://HOST:PORT.")
+    return lambda plan: open_cluster(name, plan, workspace, settings, cpus=jobs)
+
+
+def phones_of(executor: str) -> Phones:
+    """What the word "phones" stands for with an executor.
+
+    Raises:
+        UsageError: no such executor.
+    """
+    if not _is_ray(executor):
+        from toolkit.recipes.planning import phones_here
+
+        return phones_here
+    from toolkit.recipes.ray_cluster import cluster_phones
+
+    return lambda settings: cluster_phones(executor, settings)
+
+
+def _is_ray(executor: str) -> bool:
+    from toolkit.errors import UsageError
+
+    if executor == "local":
+        return False
+    if executor == "ray" or executor.startswith("ray://"):
+        return True
+    raise UsageError(
+        f"--executor {executor!r} does not exist", next_step="Use local, ray or ray://HOST:PORT."
+    )

@@ -16,6 +16,7 @@ from toolkit.cli.recipe_options import (
     LimitFlag,
     WorkspaceFlag,
     executor_of,
+    phones_of,
     workspace_of,
 )
 from toolkit.cli.request_options import takes
@@ -178,6 +179,7 @@ def run(
             executor_of(executor, jobs, place, settings),
             choice=Choice(limit=limit, keep_going=True),
             listener=narrator,
+            phones=phones_of(executor),
         )
     except KeyboardInterrupt:
         narrator.interrupted()

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from toolkit.errors import StepsFailed
+from toolkit.errors import StepsFailed, UsageError
 from toolkit.recipes.executor import Ended, Executor, Task
 from toolkit.recipes.plan import Plan
-from toolkit.recipes.steps import Beginning, Step
+from toolkit.recipes.steps import Beginning, Stage, Step
 from toolkit.recipes.workspace import Attempt, StepRecord, Workspace
 
 _WAIT_S = 1.0
@@ -32,6 +32,22 @@ class Choice:
     only: Sequence[str] = ()
     limit: int | None = None
     keep_going: bool = False
+
+    def of(self, plan: Plan) -> Plan:
+        """What ``only`` leaves of a plan.
+
+        Raises:
+            UsageError: one of its words means no step.
+        """
+        for word in self.only:
+            if not any(_is_meant(step, word) for step in plan.steps):
+                kinds = ", ".join(dict.fromkeys(step.kind for step in plan.steps))
+                raise UsageError(
+                    f"--only {word}: no step is of this kind or has this text in its title",
+                    subject=f"recipe {plan.recipe.recipe.name}",
+                    next_step=f"Its kinds are {kinds}; slm recipe plan shows the titles.",
+                )
+        return Plan(plan.recipe, tuple(_chosen(plan.steps, self.only)))
 
 
 @dataclass(frozen=True)
@@ -83,7 +99,11 @@ Listener = Callable[[Event], None]
 
 @dataclass
 class Batch:
-    """One run of a plan."""
+    """One run of a recipe.
+
+    Its plan may be replaced between two calls of :meth:`run`, when sources have turned out to be what they
+    are: limit, failures and figures are those of the whole.
+    """
 
     plan: Plan
     workspace: Workspace
@@ -94,6 +114,7 @@ class Batch:
     _waiting: list[Step] = field(default_factory=list)
     _running: dict[str, Step] = field(default_factory=dict)
     _done: set[str] = field(default_factory=set)
+    _done_now: set[str] = field(default_factory=set)
     _failed: dict[str, tuple[str, str, int]] = field(default_factory=dict)
     _tries: dict[str, int] = field(default_factory=dict)
     _started: int = 0
@@ -106,17 +127,27 @@ class Batch:
     _estimated: float = 0.0
     _measured: float = 0.0
 
-    def run(self) -> Summary:
-        """Run everything that is chosen and not done.
+    def run(self, stage: Stage | None = None) -> Summary:
+        """Run what is chosen and not done.
+
+        Args:
+            stage: of this stage alone.
 
         Returns:
-            What became of it; ``failed`` is empty when all went well.
+            What became of the batch so far; ``failed`` is empty when all went well.
         """
-        chosen = list(_chosen(self.plan.steps, self.choice.only))
+        chosen = self.choice.of(self.plan).steps
+        done = {step.key for step in self.plan.steps if step.state == "done"}
         self._total = len(chosen)
-        self._already = sum(step.state == "done" for step in chosen)
-        self._done = {step.key for step in self.plan.steps if step.state == "done"}
-        self._waiting = [step for step in chosen if step.state == "to do"]
+        self._already = sum(step.key in done - self._done_now for step in chosen)
+        self._done = done | self._done_now
+        self._waiting = [
+            step
+            for step in chosen
+            if step.state == "to do"
+            and step.key not in self._done | self._failed.keys()
+            and stage in (None, step.work.stage)
+        ]
         try:
             while self._start_ready() or self._running:
                 for ended in self.executor.wait(_WAIT_S):
@@ -132,7 +163,7 @@ class Batch:
             already=self._already + self._found,
             runs=tuple(self._runs),
             failed=tuple((title, error) for title, error, _ in self._failed.values()),
-            left=len(self._waiting),
+            left=self._total - self._ended_steps(),
             exit_code=StepsFailed.exit_code if self._failed else 0,
         )
 
@@ -227,6 +258,7 @@ class Batch:
         )
         if answer.outcome == "done":
             self._done.add(step.key)
+            self._done_now.add(step.key)
             if found:
                 self._found += 1
             else:
@@ -246,8 +278,10 @@ class Batch:
     def _tell(
         self, what: Literal["started", "done", "found", "failed", "again"], step: Step, error: str = ""
     ) -> None:
-        ended = self._already + self._found + self._finished + len(self._failed)
-        self.listener(Event(what, step, error, ended, self._total, self._left_seconds()))
+        self.listener(Event(what, step, error, self._ended_steps(), self._total, self._left_seconds()))
+
+    def _ended_steps(self) -> int:
+        return self._already + self._found + self._finished + len(self._failed)
 
     def _left_seconds(self) -> float | None:
         """Estimates of the steps that are left, by what those that were done have taken of theirs."""

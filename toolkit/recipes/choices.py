@@ -138,6 +138,14 @@ def _check_reports(recipe: Recipe, document: Document) -> None:
             document.problems.add(
                 at, f"report {name!r} has no known format", f"End it with {' '.join(REPORT_SUFFIXES)}."
             )
+        elif Path(name).is_absolute() or ".." in Path(name).parts:
+            document.problems.add(
+                at, f"report {name!r} is not in the batch's folder", "Give a name without folders above it."
+            )
+        elif Path(name).with_suffix("").parts[:1] in (("artifacts",), ("lock",)):
+            document.problems.add(
+                at, f"report {name!r}: the batch's folder has that name already", "Choose another one."
+            )
         elif recipe.profile is None:
             document.problems.add(at, "a report without a profile section has nothing to show")
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import cache
 
-from toolkit.recipes import fingerprints
+from toolkit.recipes import fingerprints, matrix
 from toolkit.recipes.batch import Batch, Choice, Listener, Summary
 from toolkit.recipes.executor import Executor
 from toolkit.recipes.plan import Plan, make_plan
+from toolkit.recipes.planning import Phones, phones_here
 from toolkit.recipes.schema import LoadedRecipe
 from toolkit.recipes.workspace import BatchFile, Workspace
 from toolkit.settings import Settings
@@ -31,7 +33,7 @@ def run_recipe(
     listener: Listener,
     refetch: bool = False,
     again: Iterable[str] = (),
-    phones: Sequence[str] | None = None,
+    phones: Phones = phones_here,
 ) -> Summary:
     """Run what is not done of a recipe.
 
@@ -44,10 +46,11 @@ def run_recipe(
         listener: hears what happens.
         refetch: take what the hub has today in place of what was fetched before.
         again: kinds whose steps are done again although they are done.
-        phones: what the word "phones" stands for.
+        phones: asked what the word "phones" stands for, once, and only if the recipe has it.
 
     Raises:
         BatchBusy: another process runs this recipe.
+        UsageError: a word of the choice means no step.
         ToolkitError: the plan cannot be made, or the executor cannot be started.
     """
     name = loaded.recipe.name
@@ -55,11 +58,17 @@ def run_recipe(
     workspace.identity()
     with workspace.batch_lock(name):
         if refetch:
-            for model in loaded.recipe.convert.model:
-                workspace.forget_source(fingerprints.lock_name(model))
-        again = tuple(again)
-        plan = make_plan(loaded, workspace, settings, phones=phones, again=again)
-        batch = BatchFile(
+            for one in matrix.conversions(loaded.recipe.convert):
+                workspace.forget_source(fingerprints.lock_name(one.model))
+        # Once for all plans: a phone that comes or goes meanwhile must not change what is being run.
+        phones, again = cache(phones), tuple(again)
+
+        def planned() -> Plan:
+            return make_plan(loaded, workspace, settings, phones=phones, again=again)
+
+        plan = planned()
+        chosen = choice.of(plan)
+        described = BatchFile(
             recipe=str(loaded.path),
             recipe_sha256=loaded.sha256,
             executor="none",
@@ -68,12 +77,22 @@ def run_recipe(
             id=_new_batch_id(),
             steps=[],
         )
-        if any(step.work.stage == "sources" for step in plan.to_do):
-            first = _run(_sources(plan), batch, workspace, open_executor, choice, listener)
-            if first.failed and not choice.keep_going:
-                return first
-            plan = make_plan(loaded, workspace, settings, phones=phones, again=again)
-        return _run(plan, batch, workspace, open_executor, choice, listener)
+        _describe(plan, described, workspace)
+        if not chosen.to_do:
+            return Summary(batch=described.id, already=len(chosen.steps))
+        executor = open_executor(chosen)
+        with closing(executor):
+            described = described.model_copy(update={"executor": executor.name})
+            _describe(plan, described, workspace)
+            batch = Batch(plan, workspace, executor, choice, listener, described.id)
+            if any(step.work.stage == "sources" for step in chosen.to_do):
+                # What they turn out to be decides about the keys of everything else.
+                batch.run("sources")
+                batch.plan = planned()
+                _describe(batch.plan, described, workspace)
+            summary = batch.run()
+        _link_artifacts(batch.plan, workspace)
+        return summary
 
 
 def _new_batch_id() -> str:
@@ -81,40 +100,14 @@ def _new_batch_id() -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
 
 
-def _run(
-    plan: Plan,
-    described: BatchFile,
-    workspace: Workspace,
-    open_executor: OpenExecutor,
-    choice: Choice,
-    listener: Listener,
-) -> Summary:
-    _describe(plan, described, workspace)
-    if not plan.to_do:
-        return Summary(batch=described.id, already=len(plan.steps))
-    executor = open_executor(plan)
-    with closing(executor):
-        _describe(plan, described, workspace, executor.name)
-        batch = Batch(plan, workspace, executor, choice, listener, described.id)
-        summary = batch.run()
-    _link_artifacts(plan, workspace)
-    return summary
-
-
-def _sources(plan: Plan) -> Plan:
-    return Plan(plan.recipe, tuple(step for step in plan.steps if step.work.stage == "sources"))
-
-
-def _describe(plan: Plan, batch: BatchFile, workspace: Workspace, executor: str = "none") -> None:
+def _describe(plan: Plan, batch: BatchFile, workspace: Workspace) -> None:
     """For `slm recipe status`, in another terminal."""
     steps = [
         {"key": step.key, "kind": step.kind, "title": step.title, "state": step.state}
         | ({"output": str(step.output)} if step.output else {})
         for step in plan.steps
     ]
-    workspace.write_batch(
-        plan.recipe.recipe.name, batch.model_copy(update={"executor": executor, "steps": steps})
-    )
+    workspace.write_batch(plan.recipe.recipe.name, batch.model_copy(update={"steps": steps}))
 
 
 def _link_artifacts(plan: Plan, workspace: Workspace) -> None:

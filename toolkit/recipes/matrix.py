@@ -31,7 +31,7 @@ class Conversion:
     @property
     def label(self) -> str:
         """A short name, unique within a recipe for all that differs from the defaults."""
-        return f"{self.model.id} {self.request.label()}"
+        return f"{self.model.label} {self.request.label()}"
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,21 @@ def available_bytes() -> int | None:
     """What can be taken without swapping: of the machine, and of the control group when that is less."""
     fields = _fields(Path("/proc/meminfo"))
     free = [fields["MemAvailable"]] if "MemAvailable" in fields else []
-    limit, used = (_number(Path(f"/sys/fs/cgroup/memory.{name}")) for name in ("max", "current"))
-    if limit is not None and used is not None:
-        free.append(max(0, limit - used))
+    group = group_available_bytes()
+    if group is not None:
+        free.append(group)
     return min(free) if free else None
+
+
+def group_available_bytes(folder: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """What a control group can still take; None without a limit.
+
+    What it uses includes files that were read: their pages are given back when somebody needs them.
+    """
+    limit, used = (_number(folder / f"memory.{name}") for name in ("max", "current"))
+    if limit is None or used is None:
+        return None
+    return max(0, min(limit, limit - used + _reclaimable(folder / "memory.stat")))
 
 
 def held_bytes(pid: int) -> int | None:
@@ -39,6 +50,14 @@ def _fields(path: Path) -> dict[str, int]:
         return {name: int(value) * 1024 for name, value in _KILOBYTES.findall(path.read_text())}
     except OSError:
         return {}
+
+
+def _reclaimable(path: Path) -> int:
+    try:
+        found = re.search(r"^inactive_file ([0-9]+)$", path.read_text(), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(found[1]) if found else 0
 
 
 def _number(path: Path) -> int | None:

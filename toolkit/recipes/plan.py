@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from toolkit.recipes.estimate import History
-from toolkit.recipes.planning import UNKNOWN, Planning
+from toolkit.recipes.planning import Phones, Planning, is_known, phones_here
 from toolkit.recipes.schema import LoadedRecipe
 from toolkit.recipes.share import Share
 from toolkit.recipes.step_kinds import STEP_KINDS
@@ -23,11 +23,6 @@ class Plan:
     steps: tuple[Step, ...]
 
     @property
-    def complete(self) -> bool:
-        """Whether every step's key is known."""
-        return all(step.key != UNKNOWN for step in self.steps)
-
-    @property
     def to_do(self) -> tuple[Step, ...]:
         """Steps that are not done."""
         return tuple(step for step in self.steps if step.state != "done")
@@ -38,7 +33,7 @@ def make_plan(
     workspace: Workspace,
     settings: Settings,
     *,
-    phones: Sequence[str] | None = None,
+    phones: Phones = phones_here,
     again: Iterable[str] = (),
 ) -> Plan:
     """Plan a recipe against what the workspace and the store have already.
@@ -47,7 +42,7 @@ def make_plan(
         loaded: the recipe.
         workspace: where artifacts and records are.
         settings: says which store and caches.
-        phones: what the word "phones" stands for; those that adb sees here by default.
+        phones: asked what the word "phones" stands for; those that adb sees here by default.
         again: kinds whose steps are to be done again although they are done.
 
     Raises:
@@ -67,4 +62,8 @@ def make_plan(
         for kind in kinds:
             if kind.stage == stage:
                 planning.steps += kind.plan(planning)
-    return Plan(loaded, tuple(planning.steps))
+    # Two combinations may turn out to be one, like a model with and without the name of its branch.
+    unique: dict[str | int, Step] = {}
+    for step in planning.steps:
+        unique.setdefault(step.key if is_known(step.key) else id(step), step)
+    return Plan(loaded, tuple(unique.values()))

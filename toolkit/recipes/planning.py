@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from toolkit.devices.base import DeviceInfo
 from toolkit.devices.discovery import list_devices
+from toolkit.recipes import fingerprints
 from toolkit.recipes.estimate import History
 from toolkit.recipes.schema import LoadedRecipe
 from toolkit.recipes.steps import Stage, State, Step, Work
@@ -15,6 +17,37 @@ from toolkit.recipes.workspace import StepRecord, Workspace
 from toolkit.settings import Settings
 
 UNKNOWN = "?"
+
+# The phones that the word stands for, by their names in a plan.
+Phones = Callable[[Settings], Sequence[str]]
+
+
+def unknown_key(title: str, needs: Sequence[str]) -> str:
+    """What stands for the key of a step while a model that it needs is not fetched.
+
+    By it such steps are told apart, and followed to what they need.
+    """
+    return UNKNOWN + fingerprints.digest([title, *needs])
+
+
+def is_known(key: str) -> bool:
+    """Whether it is a step's key, and does not only stand for it."""
+    return not key.startswith(UNKNOWN)
+
+
+def planned_name(device: DeviceInfo) -> str:
+    """A device's name in plans: of its hardware, as the same phone under another serial is the same."""
+    return device.serial if device.kind == LOCAL else device.identity or device.serial
+
+
+def phones_here(settings: Settings) -> list[str]:
+    """The phones attached to this machine; virtual ones are none.
+
+    Raises:
+        AdbServerFailed: there is an adb, but it cannot say which phones are attached.
+    """
+    phones = [one for one in list_devices(settings) if one.kind != LOCAL and not one.emulated]
+    return list(dict.fromkeys(planned_name(one) for one in phones))
 
 
 @dataclass
@@ -25,7 +58,7 @@ class Planning:
         loaded: the recipe and its place.
         workspace: where artifacts and records are.
         settings: says which store and caches.
-        phones: what the word "phones" stands for; None until adb was asked.
+        phones: asked what the word "phones" stands for, when the recipe has it.
         history: what earlier steps took.
         shared: keys of the artifacts that other hosts can get; None without a share.
         again: kinds whose steps are to be done again although they are done.
@@ -35,11 +68,12 @@ class Planning:
     loaded: LoadedRecipe
     workspace: Workspace
     settings: Settings
-    phones: Sequence[str] | None
+    phones: Phones
     history: History
     shared: frozenset[str] | None
     again: frozenset[str] = frozenset()
     steps: list[Step] = field(default_factory=list)
+    _phones: list[str] | None = None
 
     def of_kind(self, name: str) -> list[Step]:
         """The steps of a kind, in the order in which it planned them."""
@@ -51,7 +85,7 @@ class Planning:
 
     def recorded_state(self, key: str, work: Work) -> State:
         """The state of a step whose record in the workspace is all that there is of its result."""
-        if key == UNKNOWN:
+        if not is_known(key):
             return "unknown"
         record = self.workspace.record(key)
         return "done" if record is not None and self.still_counts(record, work) else "to do"
@@ -73,13 +107,10 @@ class Planning:
             return [virtual_name(number) for number in range(1, count + 1)]
         if word != PHONES:
             return [word]
-        if self.phones is None:
-            found = list_devices(self.settings)
-            phones = [one for one in found if one.kind != LOCAL and not one.emulated]
-            # By its hardware: the same phone under two names, or under a new one tomorrow, is one.
-            self.phones = list(dict.fromkeys(one.identity or one.serial for one in phones))
+        if self._phones is None:
+            self._phones = list(self.phones(self.settings))
         # With none attached the word stays, so that the plan shows what cannot be run now.
-        return list(self.phones) or [PHONES]
+        return self._phones or [PHONES]
 
     @property
     def timeout_s(self) -> float | None:

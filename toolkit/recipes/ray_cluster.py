@@ -1,6 +1,6 @@
 """Steps on a Ray cluster: Ray places them, moves them off lost nodes and counts CPUs, memory and phones.
 
-A phone is a resource of the host that it hangs on (``slm-device:SERIAL``), so that its profile runs go there
+A phone is a resource of the host that it hangs on (see cluster_devices), so that its profile runs go there
 and one at a time. Artifacts and logs lie in the workspace, which every node must see under the same path.
 With a share, each node has a workspace of its own, and artifacts go through the share.
 """
@@ -13,7 +13,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,12 +21,20 @@ from typing import Any
 from toolkit.errors import ClusterUnusable, UsageError
 from toolkit.extras import install_command
 from toolkit.recipes.child import Answer
+from toolkit.recipes.cluster_devices import (
+    device_resource,
+    node_resources,
+    offered_devices,
+    offered_phones,
+)
 from toolkit.recipes.executor import Ended, Task
 from toolkit.recipes.forkserver import settings_to_json
 from toolkit.recipes.local_pool import LocalPool, cpu_count, too_large
 from toolkit.recipes.plan import Plan
+from toolkit.recipes.planning import phones_here
 from toolkit.recipes.ray_task import run_task
 from toolkit.recipes.steps import Resources, work_to_json
+from toolkit.recipes.targets import PHONES, virtual_number
 from toolkit.recipes.workspace import Workspace
 from toolkit.settings import Settings
 
@@ -42,14 +50,28 @@ _INTERRUPT_S = 20.0
 _GLANCE_S = 0.1
 
 
-def device_resource(device: str) -> str:
-    """The name of a device among a node's resources."""
-    return f"slm-device:{device}"
+def cluster_phones(name: str, settings: Settings) -> list[str]:
+    """What the word "phones" stands for: those of all hosts of a running cluster.
 
+    Args:
+        name: as for :func:`open_cluster`; a new cluster's only host is this machine.
+        settings: says which adb.
 
-def node_resources(devices: Iterable[str]) -> dict[str, float]:
-    """What `ray start --resources` must say on a host with these devices."""
-    return {device_resource(device): 1.0 for device in devices}
+    Raises:
+        UsageError: ray is not installed.
+        ClusterUnusable: the cluster cannot be reached.
+        AdbServerFailed: adb of this machine cannot say which phones are attached.
+    """
+    address = _address(name)
+    if not address:
+        return phones_here(settings)
+    # Ray prints warnings about lost nodes to stdout, which is for our caller's results.
+    with redirect_stdout(sys.stderr):
+        ray = _connected(address)
+        try:
+            return offered_phones(node for node in ray.nodes() if node["Alive"])
+        finally:
+            ray.shutdown()
 
 
 def open_cluster(
@@ -68,7 +90,33 @@ def open_cluster(
         UsageError: ray is not installed.
         ClusterUnusable: the cluster cannot be reached, or cannot take what the plan needs.
     """
-    address = os.environ.get("RAY_ADDRESS") if name == "ray" else name
+    address = _address(name)
+    if address:
+        ray = _connected(address)
+    else:
+        devices = (step.resources.device for step in plan.to_do)
+        ray = _connected(
+            None,
+            num_cpus=cpus or cpu_count(),
+            resources=node_resources(device for device in devices if device),
+            object_store_memory=_OBJECT_STORE_BYTES,
+            include_dashboard=False,
+        )
+    cluster = RayCluster(ray, workspace, settings)
+    try:
+        cluster.check(plan)
+    except BaseException:
+        cluster.close()
+        raise
+    return cluster
+
+
+def _address(name: str) -> str | None:
+    return os.environ.get("RAY_ADDRESS") if name == "ray" else name
+
+
+def _connected(address: str | None, **options: Any) -> Any:
+    """The package ray, connected to a cluster, or to a new one with these options."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if not address or address.startswith(f"{_LOOPBACK}:"):
         # Ray reads it when it is imported. Without it a cluster of this machine alone listens to the whole
@@ -78,32 +126,15 @@ def open_cluster(
         import ray
     except ModuleNotFoundError:
         raise UsageError("--executor ray needs the package ray", next_step=install_command("ray")) from None
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
-        if address:
-            ray.init(address=address, **quiet)
-        else:
-            devices = (step.resources.device for step in plan.to_do)
-            ray.init(
-                num_cpus=cpus or cpu_count(),
-                resources=node_resources(device for device in devices if device),
-                object_store_memory=_OBJECT_STORE_BYTES,
-                include_dashboard=False,
-                **quiet,
-            )
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ClusterUnusable(
             f"cannot be reached: {error}",
             subject=f"cluster {address or 'on this machine'}",
             next_step="Start one with: ray start --head, or leave the address out for one on this machine.",
         ) from None
-    cluster = RayCluster(ray, workspace, settings)
-    try:
-        cluster.check(plan)
-    except BaseException:
-        cluster.close()
-        raise
-    return cluster
+    return ray
 
 
 @dataclass
@@ -144,10 +175,7 @@ class RayCluster:
             )
         for device in {step.resources.device for step in plan.to_do if step.resources.device}:
             if not any(device_resource(device) in node["Resources"] for node in nodes):
-                raise ClusterUnusable(
-                    f"no node has the device {device}",
-                    next_step='On its host: ray start --address=HEAD --resources="$(slm recipe resources)"',
-                )
+                raise _nowhere(device, offered_devices(nodes))
 
     def has_room(self, resources: Resources) -> bool:
         """Ray queues what does not fit yet."""
@@ -276,6 +304,17 @@ class RayCluster:
 
     def _nodes(self) -> list[dict[str, Any]]:
         return [node for node in self.ray.nodes() if node["Alive"]]
+
+
+def _nowhere(device: str, offered: Sequence[str]) -> ClusterUnusable:
+    """The error of a device that no node has."""
+    start = 'ray start --address=HEAD --resources="$(slm recipe resources)"'
+    if virtual_number(device) is not None:
+        start = f"slm devices emulate, then {start}"
+    what = "no node has a phone" if device == PHONES else f"no node has the device {device}"
+    return ClusterUnusable(
+        f"{what}; they have {', '.join(offered) or 'none at all'}", next_step=f"On its host: {start}"
+    )
 
 
 def _first_line(error: BaseException) -> str:

@@ -56,6 +56,11 @@ class Model(Section):
     id: Text = Field(description="Hub id, folder, .gguf file, random:NAME or random:config.json.")
     revision: Text | None = Field(None, description="Commit, branch or tag of a hub repository.")
 
+    @property
+    def label(self) -> str:
+        """A short name."""
+        return self.id if self.revision is None else f"{self.id}@{self.revision}"
+
 
 Models = Axis[Annotated[Model, BeforeValidator(_as_model)]]
 

@@ -137,7 +137,7 @@ class Step:
     """One step of a plan.
 
     Attributes:
-        key: hash of everything that can change its output; "?" while a model is not fetched.
+        key: hash of everything that can change its output; it begins with "?" while a model is not fetched.
         title: for people.
         needs: keys of steps that must be done before it.
         output: the file or folder it makes, when it makes one.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import re
 
 LOCAL = "local"
@@ -40,3 +41,13 @@ def virtual_number(target: str) -> int | None:
     """Which virtual phone a resolved target is, counted from 1; None for other devices."""
     prefix, _, number = target.partition("-")
     return int(number) if prefix == VIRTUAL and number.isdigit() else None
+
+
+def is_on_host(target: str) -> bool:
+    """Whether a resolved target's processes are this machine's."""
+    return target == LOCAL or virtual_number(target) is not None
+
+
+def placed(target: str) -> list[str]:
+    """A resolved target in a step's key: this machine is another device elsewhere, a serial is not."""
+    return [target, platform.node() if is_on_host(target) else ""]

@@ -34,9 +34,8 @@ def emulate(
         DeviceNotReady: one runs, but adb does not get it online.
     """
     abi = abi or host_abi()
-    running = [phone for phone in known_phones(settings) if phone.is_running()]
-    phones = [phone for phone in running if phone.spec().abi == abi][:count]
-    taken = {phone.name for phone in running}
+    phones = running_phones(settings, abi)[:count]
+    taken = {phone.name for phone in known_phones(settings) if phone.is_running()}
     stem = "phone" if abi == host_abi() else f"{abi}-phone"
     numbers = (number for number in itertools.count(1) if f"{stem}-{number}" not in taken)
     while len(phones) < count:
@@ -47,6 +46,12 @@ def emulate(
     for phone in phones:
         bring_online(phone, client)
     return phones
+
+
+def running_phones(settings: Settings, abi: str | None = None) -> list[VirtualPhone]:
+    """Virtual phones of one ABI that run, this machine's by default, in the order in which they count."""
+    running = [phone for phone in known_phones(settings) if phone.is_running()]
+    return [phone for phone in running if phone.spec().abi == (abi or host_abi())]
 
 
 def bring_online(phone: VirtualPhone, client: AdbClient, *, timeout_s: float = _ONLINE_TIMEOUT_S) -> None:

@@ -60,6 +60,7 @@ class TaskFigures(Frozen):
         settings: limit, seed, and whether prompts were cut.
         versions: of harness, data sets' library, and engine.
         asked, answered: different questions, and those of them that were not known from before.
+        left_out: metrics that came out as no number, like "task acc,none: nan"; they are no scores.
         sampled: how the answers to some of them differ on a device; None where that was not asked.
     """
 
@@ -74,6 +75,7 @@ class TaskFigures(Frozen):
     answered: int
     seconds: float
     sampled: Sampled | None = None
+    left_out: list[str] = Field(default_factory=list)
     items: list[Item] = Field(default_factory=list, repr=False)
 
     def main_scores(self) -> list[TaskScore]:
@@ -111,16 +113,15 @@ def main_scores(scores: Iterable[S]) -> list[S]:
 
 
 def scores_of(results: Mapping[str, Any]) -> list[TaskScore]:
-    """All metrics in the harness's results, groups' included."""
+    """All metrics in the harness's results that are numbers, groups' included."""
     items = items_of(results)
     found = []
-    for task, row in {**results["results"], **results.get("groups", {})}.items():
+    for task, row in _rows(results):
         members = _members(task, results)
         shots = {int(results["n-shot"][one]) for one in members if one in results["n-shot"]}
         keys = [item.key for item in items if item.task in members]
-        for name, value in row.items():
-            metric, _, kept = name.partition(",")
-            if not kept or metric.endswith("_stderr") or not isinstance(value, int | float):
+        for metric, kept, value in _metrics(row):
+            if not math.isfinite(value):
                 continue
             found.append(
                 TaskScore(
@@ -129,7 +130,7 @@ def scores_of(results: Mapping[str, Any]) -> list[TaskScore]:
                     shots=max(shots, default=0),
                     metric=metric,
                     filter=kept,
-                    value=float(value),
+                    value=value,
                     stderr=_number(row.get(f"{metric}_stderr,{kept}")),
                     n=sum(results["n-samples"][one]["effective"] for one in members),
                     higher_is_better=_better(results.get("higher_is_better", {}).get(task, {}), metric),
@@ -137,6 +138,28 @@ def scores_of(results: Mapping[str, Any]) -> list[TaskScore]:
                 )
             )
     return found
+
+
+def left_out_of(results: Mapping[str, Any]) -> list[str]:
+    """The metrics in the harness's results that are infinite, or that it could not compute."""
+    return [
+        f"{task} {metric},{kept}: {value}"
+        for task, row in _rows(results)
+        for metric, kept, value in _metrics(row)
+        if not math.isfinite(value)
+    ]
+
+
+def _rows(results: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    yield from {**results["results"], **results.get("groups", {})}.items()
+
+
+def _metrics(row: Mapping[str, Any]) -> Iterator[tuple[str, str, float]]:
+    """Metric, filter and value."""
+    for name, value in row.items():
+        metric, _, kept = name.partition(",")
+        if kept and not metric.endswith("_stderr") and isinstance(value, int | float):
+            yield metric, kept, float(value)
 
 
 def items_of(results: Mapping[str, Any]) -> list[Item]:
@@ -149,7 +172,7 @@ def items_of(results: Mapping[str, Any]) -> list[Item]:
             metrics = {
                 f"{name},{sample['filter']}": float(sample[name])
                 for name in sample["metrics"]
-                if isinstance(sample[name], int | float)
+                if _number(sample[name]) is not None
             }
             key = hashlib.sha256(said.encode()).hexdigest()[:32]
             found.append(Item(task=task, shots=shots, key=key, metrics=metrics))
@@ -187,6 +210,6 @@ def _rank(metric: str) -> int:
 
 
 def _number(value: Any) -> float | None:
-    if isinstance(value, int | float) and not math.isnan(value):
+    if isinstance(value, int | float) and math.isfinite(value):
         return float(value)
     return None

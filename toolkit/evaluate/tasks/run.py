@@ -10,13 +10,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from toolkit.errors import UsageError
+from toolkit.errors import EvaluationError, UsageError
 from toolkit.evaluate.on_device.asking import UNKNOWN_CONTEXT, asking, where
 from toolkit.evaluate.on_device.sampled import sample_again
 from toolkit.evaluate.request import TaskRequest
 from toolkit.evaluate.subject import Subject
 from toolkit.evaluate.tasks import harness
-from toolkit.evaluate.tasks.figures import TaskFigures, items_of, means_of, scores_of
+from toolkit.evaluate.tasks.figures import TaskFigures, items_of, left_out_of, means_of, scores_of
 from toolkit.evaluate.tasks.presets import PRESETS, Round
 from toolkit.progress import ProgressCallback, silent
 from toolkit.settings import Settings
@@ -83,7 +83,8 @@ def evaluate_tasks(
         progress: called with (questions answered, questions) of each kind of request.
 
     Raises:
-        EvaluationError: a task that is unknown or without data, prompts that do not fit, broken logits.
+        EvaluationError: a task that is unknown or without data, prompts that do not fit, broken logits, no
+            metric that is a number.
         DeviceError: the device failed; what it answered is kept.
     """
     harness.prepare()
@@ -106,7 +107,7 @@ def evaluate_tasks(
             questions,
             Limits(subject.context_length or UNKNOWN_CONTEXT, subject.vocab_size, request.truncate),
         )
-        scores, items = [], []
+        scores, items, left_out = [], [], []
         for one, chosen in zip(work.rounds, loaded, strict=True):
             results: dict[str, Any] = simple_evaluate(
                 model=model,
@@ -124,6 +125,13 @@ def evaluate_tasks(
             )
             scores += scores_of(results)
             items += items_of(results)
+            left_out += left_out_of(results)
+    if left_out and not scores:
+        raise EvaluationError(
+            f"no metric came out as a number: {', '.join(left_out)}",
+            subject=subject.name,
+            next_step="Ask more items, or another task: --limit N, --tasks NAME.",
+        )
     sampled = None
     if request.sample_on_device is not None:
         there = asking(subject, request, settings, progress)
@@ -141,6 +149,7 @@ def evaluate_tasks(
         answered=questions.answered,
         seconds=round(time.monotonic() - started, 3),
         sampled=sampled,
+        left_out=left_out,
         items=items,
     )
 

@@ -14,7 +14,7 @@ from toolkit.errors import ArtifactError
 from toolkit.export.request import ConvertRequest
 from toolkit.recipes import fingerprints, matrix
 from toolkit.recipes.estimate import ModelSize, conversion_estimate
-from toolkit.recipes.planning import UNKNOWN, Planning
+from toolkit.recipes.planning import Planning, is_known, unknown_key
 from toolkit.recipes.step_kinds import StepKind
 from toolkit.recipes.steps import ModuleWork, Resources, Stage, State, Step
 from toolkit.recipes.workspace import Workspace
@@ -83,7 +83,9 @@ def _step(one: matrix.Conversion, planning: Planning) -> Step:
     tools = fingerprints.convert_tools(request.backend)
     # Sums come out differently with another number of threads.
     identity = ["convert", source, request.identity(), tools, limits.cpus]
-    key = UNKNOWN if source is None else fingerprints.digest(identity)
+    title = f"convert {one.label}"
+    needs = (fingerprints.lock_name(one.model),) if fetched else ()
+    key = unknown_key(title, needs) if source is None else fingerprints.digest(identity)
     alike = ("convert", one.model.id, request.backend, request.quant)
     work = ConvertWork(
         key=key,
@@ -105,13 +107,13 @@ def _step(one: matrix.Conversion, planning: Planning) -> Step:
     )
     return Step(
         key,
-        f"convert {one.label}",
+        title,
         work,
         _state(key, planning),
-        needs=(fingerprints.lock_name(one.model),) if fetched else (),
+        needs=needs,
         resources=resources,
         estimate=estimate,
-        output=None if key == UNKNOWN else workspace.artifact(key),
+        output=workspace.artifact(key) if is_known(key) else None,
     )
 
 
@@ -122,7 +124,7 @@ def _placed(request: ConvertRequest, folder: Path) -> ConvertRequest:
 
 
 def _state(key: str, planning: Planning) -> State:
-    if key == UNKNOWN:
+    if not is_known(key):
         return "unknown"
     if planning.shared is not None:
         # With a share, done is what other hosts can get.

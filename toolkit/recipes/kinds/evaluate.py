@@ -17,11 +17,11 @@ from toolkit.recipes import fingerprints
 from toolkit.recipes.axes import Section, all_fields
 from toolkit.recipes.estimate import Estimate
 from toolkit.recipes.kinds.convert import converted
-from toolkit.recipes.planning import UNKNOWN, Planning
+from toolkit.recipes.planning import Planning, is_known, unknown_key
 from toolkit.recipes.run_ids import run_id
 from toolkit.recipes.step_kinds import StepKind
 from toolkit.recipes.steps import Beginning, ModuleWork, Resources, Stage, Step
-from toolkit.recipes.targets import LOCAL
+from toolkit.recipes.targets import LOCAL, placed
 from toolkit.request import Flag, Request
 
 What = Literal["text", "tasks", "needle"]
@@ -144,19 +144,20 @@ def _step(conversion: Step, what: What, request: Any, planning: Planning) -> Ste
         *("evaluate", conversion.key, what, request.identity()),
         _files(getattr(request, "include_path", None)),
         {package: fingerprints.installed(package) for package in _PACKAGES},
-        None if device is None else fingerprints.runner_code(),
+        None if device is None else [fingerprints.runner_code(), placed(device)],
     ]
-    known = conversion.key != UNKNOWN
-    title = conversion.title.removeprefix("convert ")
-    alike = ("evaluate", title, what, *([device] if device else []))
+    known, needs = is_known(conversion.key), (conversion.key,)
+    converted_title = conversion.title.removeprefix("convert ")
+    title = f"evaluate {converted_title}: {_named(what, request)}{f' on {device}' if device else ''}"
+    alike = ("evaluate", converted_title, what, *([device] if device else []))
     cpus = planning.loaded.recipe.limits.cpus
     work = EvaluateWork(artifact=conversion.key, what=what, request=request, threads=cpus, alike=alike)
     return Step(
-        fingerprints.digest(identity) if known else UNKNOWN,
-        f"evaluate {title}: {_named(what, request)}{f' on {device}' if device else ''}",
+        fingerprints.digest(identity) if known else unknown_key(title, needs),
+        title,
         work,
         "to do" if known else "unknown",
-        needs=(conversion.key,),
+        needs=needs,
         resources=Resources(
             cpus=cpus,
             # The source is loaded as the conversion's judge is, and stays while the text is read.
@@ -187,7 +188,7 @@ def _files(folder: Path | None) -> list[list[str]]:
 
 def _with_states(steps: Sequence[Step], planning: Planning) -> list[Step]:
     """A step is done when the store has its evaluation: the record alone proves nothing."""
-    recorded = {step.key: _recorded(step, planning) for step in steps if step.key != UNKNOWN}
+    recorded = {step.key: _recorded(step, planning) for step in steps if is_known(step.key)}
     wanted = {one for one in recorded.values() if one is not None}
     if not wanted:
         return list(steps)

@@ -52,7 +52,7 @@ class FetchKind(StepKind):
             steps.append(
                 Step(
                     lock,
-                    f"fetch {model.id}",
+                    f"fetch {model.label}",
                     work,
                     "done" if there else "to do",
                     estimate=Estimate(seconds=10.0),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar, Self
@@ -14,11 +13,11 @@ from toolkit.profiling.request import ProfileRequest
 from toolkit.recipes import fingerprints, matrix
 from toolkit.recipes.estimate import ModelSize, profile_estimate
 from toolkit.recipes.kinds.convert import converted
-from toolkit.recipes.planning import UNKNOWN, Planning
+from toolkit.recipes.planning import Planning, is_known, unknown_key
 from toolkit.recipes.run_ids import run_id, stored_statuses
 from toolkit.recipes.step_kinds import StepKind
 from toolkit.recipes.steps import Beginning, ModuleWork, Resources, Stage, Step
-from toolkit.recipes.targets import LOCAL, virtual_number
+from toolkit.recipes.targets import is_on_host, placed
 
 
 class ProfileWork(ModuleWork):
@@ -88,13 +87,11 @@ KIND = ProfileKind()
 
 
 def _step(run: matrix.ProfileRun, conversion: Step, planning: Planning, *, overlap: bool) -> Step:
-    on_host = run.device == LOCAL or virtual_number(run.device) is not None
     engine = run.conversion.request.backend
     identity = [
         "profile",
         conversion.key,
-        # "local" is another device on every machine; a serial is the same everywhere.
-        [run.device, platform.node() if on_host else ""],
+        placed(run.device),
         run.request.identity(),
         {
             "protocol": PROTOCOL,
@@ -103,7 +100,9 @@ def _step(run: matrix.ProfileRun, conversion: Step, planning: Planning, *, overl
         },
         run.round,
     ]
-    key = UNKNOWN if conversion.key == UNKNOWN else fingerprints.digest(identity)
+    title, needs = f"profile {run.conversion.label}, {run.label}", (conversion.key,)
+    known = is_known(conversion.key)
+    key = fingerprints.digest(identity) if known else unknown_key(title, needs)
     alike = ("profile", conversion.title, run.label)
     size = ModelSize.of(
         fingerprints.config_fields(run.conversion.model, planning.loaded.folder, planning.workspace),
@@ -112,7 +111,7 @@ def _step(run: matrix.ProfileRun, conversion: Step, planning: Planning, *, overl
     guess = profile_estimate(size, run.conversion.request, run.request)
     return Step(
         key,
-        f"profile {run.conversion.label}, {run.label}",
+        title,
         ProfileWork(
             artifact=conversion.key,
             device=run.device,
@@ -120,12 +119,12 @@ def _step(run: matrix.ProfileRun, conversion: Step, planning: Planning, *, overl
             timeout_s=planning.timeout_s,
             alike=alike,
         ),
-        "unknown" if key == UNKNOWN else "to do",
-        needs=(conversion.key,),
+        "to do" if known else "unknown",
+        needs=needs,
         resources=Resources(
             cpus=0,
             # A conversion beside it would be measured along.
-            whole_host=on_host and not overlap,
+            whole_host=is_on_host(run.device) and not overlap,
             device=run.device,
             timeout_s=planning.timeout_s,
         ),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar, Self
 
 from pydantic import Field
 
 from toolkit.recipes import fingerprints
 from toolkit.recipes.estimate import Estimate
-from toolkit.recipes.planning import UNKNOWN, Planning
+from toolkit.recipes.planning import Planning, is_known, unknown_key
 from toolkit.recipes.status import batch_status
 from toolkit.recipes.step_kinds import StepKind
 from toolkit.recipes.steps import Beginning, ModuleWork, Stage, State, Step
@@ -57,29 +58,34 @@ class ReportKind(StepKind):
         steps: list[Step] = []
         results = planning.of_stage("results")
         keys = tuple(step.key for step in results)
-        for name in recipe.report:
-            file = workspace.batch(recipe.name) / name
-            known = UNKNOWN not in keys
+        for file in dict.fromkeys(workspace.batch(recipe.name) / name for name in recipe.report):
+            title = f"report {file.relative_to(workspace.batch(recipe.name))}"
+            known = all(map(is_known, keys))
             identity = ["report", str(file), keys, fingerprints.report_code()]
-            key = fingerprints.digest(identity) if known else UNKNOWN
-            done = known and file.is_file() and _shows_all(key, results, workspace)
+            key = fingerprints.digest(identity) if known else unknown_key(title, keys)
+            done = known and written(file).exists() and _shows_all(key, results, workspace)
             state: State = "done" if done else "to do" if known else "unknown"
             steps.append(
                 Step(
                     key,
-                    f"report {name}",
+                    title,
                     ReportWork(file=str(file), title=recipe.name),
                     state,
                     # One after the other: each of them tags the runs anew.
                     needs=(*keys, *(step.key for step in steps[-1:])),
                     estimate=Estimate(seconds=3.0, disk_bytes=2_000_000),
-                    output=file,
+                    output=written(file),
                 )
             )
         return steps
 
 
 KIND = ReportKind()
+
+
+def written(file: Path) -> Path:
+    """What a report leaves: the file that the recipe names, or for pictures the folder of that name."""
+    return file.with_suffix("") if file.suffix == ".png" else file
 
 
 def _shows_all(key: str, results: Sequence[Step], workspace: Workspace) -> bool:

@@ -42,7 +42,9 @@ def run(work: EvaluateWork, workspace: Workspace, settings: Settings) -> dict[st
             else:
                 there = request.model_copy(update={"device": serial_of(request.device or "local", settings)})
                 if isinstance(there, TaskRequest):
-                    keep_tasks(subject, there, settings, store, identity=identity)
+                    kept_now = keep_tasks(subject, there, settings, store, identity=identity)
+                    for metric in kept_now.left_out:
+                        print(f"left out, it is no number: {metric}")
                 if isinstance(there, NeedleRequest):
                     keep_needles(subject, there, settings, store, identity=identity)
         scores = scores_of(store, kept or identity)

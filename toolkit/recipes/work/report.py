@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from toolkit.recipes.kinds.report import ReportWork
+from toolkit.recipes.kinds.report import ReportWork, written
 from toolkit.recipes.workspace import Workspace
 from toolkit.report.build import build_report
 from toolkit.settings import Settings
@@ -28,7 +28,7 @@ def run(work: ReportWork, workspace: Workspace, settings: Settings) -> dict[str,
         tag_runs(store, tag, work.run_ids)
         build_report(
             store,
-            file.with_suffix("") if file.suffix == ".png" else file,
+            written(file),
             settings,
             format_name=file.suffix.removeprefix("."),
             title=work.title,
