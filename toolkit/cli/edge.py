@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TextIO
 
 from toolkit.errors import ToolkitError, UsageError
 from toolkit.extras import extra_of, install_command
@@ -36,6 +37,13 @@ def run(command: Callable[[], object]) -> int:
         OSError: one that nobody expects.
     """
     _print_every_character()
+    try:
+        return _run(command)
+    finally:
+        _settle_stderr()
+
+
+def _run(command: Callable[[], object]) -> int:
     try:
         code = _code_of(command)
     except ToolkitError as error:
@@ -85,8 +93,21 @@ def explain(error: OSError) -> ToolkitError | None:
 
 def discard_stdout() -> None:
     """What is still buffered goes nowhere; else the interpreter fails over it at its end."""
+    _discard(sys.stdout)
+
+
+def _settle_stderr() -> None:
+    """Progress and messages that nobody reads must not change the exit code either."""
+    try:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+    except OSError:
+        _discard(sys.stderr)
+
+
+def _discard(stream: TextIO) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
+    os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
 
 
