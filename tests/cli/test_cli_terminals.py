@@ -188,6 +188,7 @@ def estimated(folder: Path) -> None:
     found = Estimate(
         unique_parameters=134_515_008,
         stored_parameters=162_826_560,
+        active_parameters=134_515_008,
         artifact_bytes=94_000_000,
         tokenizer_bytes=3_000_000,
         tokenizer_known=False,

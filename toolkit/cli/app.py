@@ -134,7 +134,7 @@ def chat(
     threads: int = typer.Option(0, "--threads", "-t", min=0, help="Engine threads; 0: the app's choice."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON at the end instead of text."),
 ) -> None:
-    """Talk to a model in the app: chat template, tokens and engine are the app's.
+    """Talk to a model in the app, by its template and tokenizer.
 
     The same code as the app's chat screen. The model is loaded once; of each turn only what is new is
     computed. slm generate --runner app renders the chat template on this machine.
