@@ -21,7 +21,7 @@ _PACKAGE = Path(toolkit.__file__).parent
 # What a conversion runs through. A docstring that changes makes conversions again; a wrong artifact is worse.
 CONVERTING = (
     *("artifact.py", "request.py"),
-    *("calibration", "capture", "compress", "engines", "estimate"),
+    *("calibration", "capture", "chat_format.py", "chat_template", "compress", "engines", "estimate"),
     *("evaluate", "export", "inference", "models", "sources"),
 )
 _CONVERT_PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "gguf", "numpy")
