@@ -11,6 +11,8 @@ from conversions import Convert
 from gguf_files import GGUF_ARCHITECTURES, write_model
 from safetensors.torch import save_file
 
+from toolkit.artifact import Artifact
+from toolkit.chat_format import ChatFormat, UnsplitChat
 from toolkit.settings import Settings
 from toolkit.sources import resolve
 
@@ -18,7 +20,12 @@ from toolkit.sources import resolve
 @pytest.mark.parametrize("quant", ["8da4w", "source", "mobile-4bit"])
 @pytest.mark.parametrize("builtin", ["gemma3-tiny", "llama-tiny"])
 def test_a_gguf_file_converts(
-    builtin: str, quant: str, convert_model: Convert, settings: Settings, tmp_path: Path
+    builtin: str,
+    quant: str,
+    convert_model: Convert,
+    settings: Settings,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     file = tmp_path / f"{builtin}.gguf"
     source = resolve(f"random:{builtin}", settings)
@@ -29,11 +36,16 @@ def test_a_gguf_file_converts(
         "tokenizer.ggml.unknown_token_id": 0,
         "tokenizer.ggml.scores": [-float(index) for index in range(size)],
         "tokenizer.ggml.token_type": [1] * size,
+        "tokenizer.chat_template": "{{ messages | length }} messages",
     }
     write_model(file, source, GGUF_ARCHITECTURES[builtin], matrix_type="Q4_0", metadata=vocabulary)
     artifact = convert_model(str(file), quant)
     parity = artifact.manifest.parity
     assert artifact.manifest.source.kind == "gguf"
+    chat = artifact.manifest.chat
+    assert isinstance(chat, UnsplitChat) and f"cannot be split into texts around messages: {chat.reason}" in (
+        capsys.readouterr().err
+    )
     assert parity is not None and parity.passed
     if quant != "8da4w":
         assert artifact.manifest.quantization.linear.algorithm == "source"
@@ -49,6 +61,8 @@ def test_a_folder_of_sharded_safetensors_converts(
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps(source.config.to_dict()))
     source.write_tokenizer(folder)
+    template = "{% for m in messages %}<{{ m.role }}>{{ m.content }}\n{% endfor %}<assistant>"
+    (folder / "chat_template.jinja").write_text(template)
     names = source.weights.names()
     shards = {"a.safetensors": names[::2], "b.safetensors": names[1::2]}
     for shard, members in shards.items():
@@ -63,4 +77,7 @@ def test_a_folder_of_sharded_safetensors_converts(
     artifact = convert_model(str(folder), "fp32")
     parity = artifact.manifest.parity
     assert parity is not None and parity.max_abs_diff < 1e-3
+    chat = Artifact.load(artifact.path).manifest.chat
+    assert isinstance(chat, ChatFormat)
+    assert chat.text(["a", "b", "c"]) == "<user>a\n<assistant>b\n<user>c\n<assistant>"
     assert {entry.path for entry in artifact.manifest.source.files} >= set(shards)
