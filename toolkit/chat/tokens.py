@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.artifact import Artifact
+from toolkit.chat_template.template import read_json
 from toolkit.errors import NotAnArtifact, UsageError
 from toolkit.extras import install_command
 
@@ -53,7 +52,7 @@ def load_tokenizer(artifact: Artifact) -> Tokenizer:
     tokenizer.no_truncation()
     tokenizer.no_padding()
     # Some tokenizers take the text of a special token for plain text.
-    config = _read_object(artifact.path / "tokenizer_config.json")
+    config = read_json(artifact.path / "tokenizer_config.json")
     tokenizer.encode_special_tokens = config.get("split_special_tokens") is True
     return tokenizer
 
@@ -64,12 +63,12 @@ def stop_token_ids(artifact: Artifact) -> list[int]:
     Raises:
         NotAnArtifact: a file that should tell is damaged.
     """
-    generation = _read_object(artifact.path / _GENERATION_CONFIG)
+    generation = read_json(artifact.path / _GENERATION_CONFIG)
     if "eos_token_id" in generation:
         return _whole_numbers(generation["eos_token_id"])
     found: set[int] = set()
     for name, keys in _OLDER_PLACES:
-        value: Any = _read_object(artifact.path / name)
+        value: Any = read_json(artifact.path / name)
         for key in keys:
             value = value.get(key) if isinstance(value, dict) else None
         found.update(_whole_numbers(value))
@@ -79,17 +78,3 @@ def stop_token_ids(artifact: Artifact) -> list[int]:
 def _whole_numbers(value: Any) -> list[int]:
     values = value if isinstance(value, list) else [value]
     return sorted({one for one in values if isinstance(one, int) and not isinstance(one, bool)})
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise NotAnArtifact(
-            f"{path.name} is not JSON: {error}",
-            subject=str(path.parent),
-            next_step="Convert the model again.",
-        ) from None
-    return data if isinstance(data, dict) else {}

@@ -62,7 +62,7 @@ def splits_special_tokens(folder: Path) -> bool:
     Raises:
         NotAnArtifact: the file that should tell is damaged.
     """
-    return _read_json(folder / _TOKENIZER_CONFIG).get("split_special_tokens") is True
+    return read_json(folder / _TOKENIZER_CONFIG).get("split_special_tokens") is True
 
 
 def _rendered(template: str, messages: list[Message], tokens: dict[str, str]) -> str | Exception:
@@ -106,7 +106,7 @@ def find_template(folder: Path, chat_template_file: str | None) -> str | dict[st
     for name in (chat_template_file, _ONLY_TEMPLATE):
         if name and name.endswith(".jinja") and (folder / name).is_file():
             return _read_text(folder / name)
-    template = _read_json(folder / _TOKENIZER_CONFIG).get("chat_template")
+    template = read_json(folder / _TOKENIZER_CONFIG).get("chat_template")
     if isinstance(template, list):
         template = {
             str(entry.get("name")): entry.get("template") for entry in template if isinstance(entry, dict)
@@ -123,10 +123,10 @@ def special_tokens(folder: Path) -> dict[str, str]:
     Raises:
         NotAnArtifact: a file that should tell is damaged.
     """
-    fields = config = _read_json(folder / _TOKENIZER_CONFIG)
+    fields = config = read_json(folder / _TOKENIZER_CONFIG)
     if "added_tokens_decoder" not in config:
         # Where older tokenizers keep them; transformers lets it win.
-        fields = config | _read_json(folder / _SPECIAL_TOKENS_MAP)
+        fields = config | read_json(folder / _SPECIAL_TOKENS_MAP)
     extra = fields.get("extra_special_tokens")
     named = extra if isinstance(extra, dict) else {}
     texts = {
@@ -144,7 +144,12 @@ def _token_text(token: object) -> str | None:
     return token if isinstance(token, str) else None
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """A side file of an artifact or a model's folder; empty where there is none, or it holds no object.
+
+    Raises:
+        NotAnArtifact: it is not JSON.
+    """
     if not path.is_file():
         return {}
     try:
