@@ -221,7 +221,7 @@ def test_ctrl_c_ends_the_app(
     process.communicate(timeout=60)
     assert process.returncode == 130
     wait_for(lambda: not app_pids())
-    assert stored(settings) == []
+    assert stored(settings) == [] and left_on(installed) == []
 
 
 def test_a_run_in_the_app_outlives_its_host(

@@ -68,7 +68,7 @@ if [ "$code" = 0 ] && [ "$1" = profile ]; then
   content read --uri "$uri/$run/result.jsonl" >result.jsonl.part && mv result.jsonl.part result.jsonl
 fi
 [ "${said#* }" = runner ] || [ "$code" = 0 ] || echo "slm-app: error: the run ended: ${said#* }" >&2
-content delete --uri "$uri/$run" >&2
+content delete --uri "$uri/$run" >&2 && rm -f app
 exit "$code"
 """
 

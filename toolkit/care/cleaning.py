@@ -100,7 +100,7 @@ def clean(device: Device, *, drop_runs: bool = False) -> list[Kept]:
             for run_id in launch.running_ids(device):
                 launch.kill_runner(device, run_id)
         found = kept_on(device, drop_runs=drop_runs)
-        _remove(device, [kept.path for kept in found if kept.kept_because is None])
+        _remove(device, [kept for kept in found if kept.kept_because is None])
     device.shell(["sh", "-c", _TIDY, "slm-tidy", device.workdir], timeout_s=_TIMEOUT_S)
     return found
 
@@ -116,10 +116,14 @@ def _why_kept(device: Device, run_id: str, drop_runs: bool) -> str | None:
     return "its result has not been pulled"
 
 
-def _remove(device: Device, paths: Sequence[str]) -> None:
+def _remove(device: Device, found: Sequence[Kept]) -> None:
     # One call each: a phone that stops answering half-way has whole folders, or none of them, left.
-    for path in paths:
-        result = device.shell(["rm", "-rf", path], timeout_s=_TIMEOUT_S)
+    for kept in found:
+        path = kept.path
+        if kept.kind == "run":
+            result = launch.remove_run_dir(device, path.rpartition("/")[2])
+        else:
+            result = device.shell(["rm", "-rf", path], timeout_s=_TIMEOUT_S)
         if result.returncode != 0:
             raise TransferFailed(
                 f"{path} could not be removed: {result.stderr.strip()[-300:]}",

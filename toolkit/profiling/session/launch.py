@@ -84,6 +84,12 @@ done
 """
 )
 
+# $1 is the run's folder, $2 its id. An app keeps a folder of its own for a run that was not seen to its end.
+_REMOVE = """
+if [ -f "$1/app" ]; then content delete --uri "content://$(cat "$1/app").runs/$2" >/dev/null 2>&1; fi
+rm -rf "$1"
+"""
+
 _STATE = (
     _ALIVE
     + """
@@ -220,13 +226,14 @@ def make_run_dir(device: Device, run_id: str) -> None:
     device.shell(["mkdir", "-p", remote.run_dir(device, run_id)], timeout_s=_QUICK_S)
 
 
-def remove_run_dir(device: Device, run_id: str) -> None:
-    """Remove a run's folder.
+def remove_run_dir(device: Device, run_id: str) -> CommandResult:
+    """Remove a run's folder, and the one that the app has of it; the code is other than 0 where it stays.
 
     Raises:
         DeviceError: the device cannot be reached.
     """
-    device.shell(["rm", "-rf", remote.run_dir(device, run_id)], timeout_s=_QUICK_S)
+    script = ["sh", "-c", _REMOVE, "slm-remove", remote.run_dir(device, run_id), run_id]
+    return device.shell(script, timeout_s=_QUICK_S)
 
 
 def left_moments(device: Device, run_id: str) -> tuple[Moment, ...]:
