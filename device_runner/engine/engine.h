@@ -1,7 +1,9 @@
 // What the protocol loops need from an inference engine. One executable holds one engine.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -61,6 +63,17 @@ struct EngineOptions {
   std::vector<std::pair<std::string, std::string>> settings;
 };
 
+using MemoryRanges = std::vector<std::span<const std::byte>>;
+
+// Where an engine keeps what it holds; what has been touched of it is in memory. Nothing where it cannot
+// tell.
+struct HeldMemory {
+  // Weights in the order in which the runner's kernels read them.
+  std::optional<MemoryRanges> packed_weights;
+  // Of the text: KV cache and what else the model keeps from token to token.
+  std::optional<MemoryRanges> states;
+};
+
 // Call order: Open, Load, Reserve, then Rewind and Forward as often as wanted. No call throws. An engine
 // holds one model and one text's state.
 class Engine {
@@ -84,6 +97,8 @@ class Engine {
   virtual std::vector<std::string> kernel_sets() const { return {}; }
   // Whose kernels the loaded model runs on: "engine", or e.g. "own:avx512vnni".
   virtual std::string kernels() const { return "engine"; }
+  // Valid until the next call.
+  virtual HeldMemory held_memory() const { return {}; }
 
   // Allocates everything that Forward needs for kv_length positions, fed at most max_tokens at a time, and
   // starts an empty text.

@@ -6,6 +6,7 @@
 #include "kernels/attention/portable_decode.h"
 #include "kernels/elementwise/portable_elementwise.h"
 #include "kernels/matmul/portable_matmul.h"
+#include "kernels/peak/multiply_add.h"
 #include "kernels/sets.h"
 
 namespace slm::kernels {
@@ -205,7 +206,7 @@ void Quantize(const WeightLayout& layout, const float* activations, const Quanti
 
 }  // namespace
 
-const KernelSet kAvx2{"avx2",     IsAvailable, Quantize,    Multiply,    Attend,
-                      AttendPart, ApplyUnary,  ApplyBinary, WeightedSums};
+const KernelSet kAvx2{"avx2",     IsAvailable, Quantize,    Multiply,     Attend,
+                      AttendPart, ApplyUnary,  ApplyBinary, WeightedSums, MultiplyAdd};
 
 }  // namespace slm::kernels

@@ -6,6 +6,7 @@
 #include "kernels/attention/portable_decode.h"
 #include "kernels/elementwise/portable_elementwise.h"
 #include "kernels/matmul/portable_matmul.h"
+#include "kernels/peak/multiply_add.h"
 #include "kernels/sets.h"
 
 namespace slm::kernels {
@@ -250,7 +251,7 @@ void Quantize(const WeightLayout& layout, const float* activations, const Quanti
 
 }  // namespace
 
-const KernelSet kAvx512Vnni{"avx512vnni", IsAvailable, Quantize,    Multiply,    Attend,
-                            AttendPart,   ApplyUnary,  ApplyBinary, WeightedSums};
+const KernelSet kAvx512Vnni{"avx512vnni", IsAvailable, Quantize,    Multiply,     Attend,
+                            AttendPart,   ApplyUnary,  ApplyBinary, WeightedSums, MultiplyAdd};
 
 }  // namespace slm::kernels

@@ -51,7 +51,12 @@ struct KernelSet {
   // output[row] = sum over k of input[row][k] * weights[k] + bias
   void (*weighted_sums)(const float* input, const float* weights, float bias, float* output, int64_t rows,
                         int64_t columns);
+  // values[i] = values[i] * 0.5 + 1, `times` over, in registers: for measuring how fast that can be. As many
+  // of the kPeakValues as the set's registers take; returns the number of multiplications and additions.
+  int64_t (*multiply_add)(float* values, int64_t times);
 };
+
+constexpr int64_t kPeakValues = 192;
 
 // Every set that this CPU can run, the fastest first; the portable one is always the last.
 std::span<const KernelSet* const> AvailableKernels();

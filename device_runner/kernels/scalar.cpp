@@ -3,6 +3,7 @@
 #include "kernels/attention/portable_decode.h"
 #include "kernels/elementwise/portable_elementwise.h"
 #include "kernels/matmul/portable_matmul.h"
+#include "kernels/peak/multiply_add.h"
 #include "kernels/sets.h"
 
 namespace slm::kernels {
@@ -24,7 +25,7 @@ void Multiply(const Product& product, const QuantizedRows& rows, int64_t first_t
 
 }  // namespace
 
-const KernelSet kScalar{"portable", Always,     Quantize,    Multiply,    Attend,
-                        AttendPart, ApplyUnary, ApplyBinary, WeightedSums};
+const KernelSet kScalar{"portable", Always,     Quantize,    Multiply,     Attend,
+                        AttendPart, ApplyUnary, ApplyBinary, WeightedSums, MultiplyAdd};
 
 }  // namespace slm::kernels

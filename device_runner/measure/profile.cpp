@@ -5,6 +5,7 @@
 
 #include "engine/clock.h"
 #include "measure/memory.h"
+#include "measure/memory_parts.h"
 #include "measure/start_record.h"
 #include "session/generator.h"
 #include "session/tokens.h"
@@ -94,18 +95,22 @@ Status CheckReference(const Reference& reference, int64_t vocab_size) {
                      : status;
 }
 
-Status WriteMemory(MemorySampler& memory, RecordWriter& records, int64_t after_load_bytes) {
+// The peak is taken first: looking at its parts costs memory, too.
+Status WriteMemory(MemorySampler& memory, RecordWriter& records, int64_t after_load_bytes,
+                   const std::string& model, const HeldMemory& held) {
   const MemoryPeaks peaks = memory.Peaks();
-  return records.Write(records.NewRecord("memory")
-                           .Add("method", peaks.method)
-                           .Add("peak_bytes", peaks.peak_bytes)
-                           .Add("vm_hwm_bytes", peaks.vm_hwm_bytes)
-                           .Add("max_rss_swap_bytes", peaks.max_rss_swap_bytes)
-                           .Add("max_swap_bytes", peaks.max_swap_bytes)
-                           .Add("after_load_bytes", after_load_bytes)
-                           .Add("major_faults", peaks.major_faults)
-                           .Add("samples", peaks.samples)
-                           .Add("interval_ms", MemorySampler::kIntervalMs));
+  JsonObject record = records.NewRecord("memory");
+  record.Add("method", peaks.method)
+      .Add("peak_bytes", peaks.peak_bytes)
+      .Add("vm_hwm_bytes", peaks.vm_hwm_bytes)
+      .Add("max_rss_swap_bytes", peaks.max_rss_swap_bytes)
+      .Add("max_swap_bytes", peaks.max_swap_bytes)
+      .Add("after_load_bytes", after_load_bytes)
+      .Add("major_faults", peaks.major_faults)
+      .Add("samples", peaks.samples)
+      .Add("interval_ms", MemorySampler::kIntervalMs);
+  AddMemoryParts(record, model, held);
+  return records.Write(record);
 }
 
 }  // namespace
@@ -138,7 +143,11 @@ Status RunProfile(Engine& engine, const SessionOptions& session_options, const P
     return status;
   }
   if (Status status = power.Write(records); !status.ok()) return status;
-  if (Status status = WriteMemory(memory, records, after_load_bytes); !status.ok()) return status;
+  if (Status status =
+          WriteMemory(memory, records, after_load_bytes, session_options.model, engine.held_memory());
+      !status.ok()) {
+    return status;
+  }
   return records.Finish();
 }
 

@@ -38,7 +38,7 @@ struct RooflinePoint {
   int64_t threads = 0;
   // Bytes per second of reading memory front to back.
   double read_bytes_per_second = 0;
-  // Multiplications and additions per second: 8-bit products of 32 rows, and sums of products of floats.
+  // Multiplications and additions per second: 8-bit products of 32 rows, and floats in registers.
   double int8_ops_per_second = 0;
   double float_ops_per_second = 0;
 };

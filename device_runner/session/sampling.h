@@ -32,10 +32,17 @@ class Sampler {
   int64_t Choose(std::span<const float> logits);
 
  private:
+  using Candidate = std::pair<double, int64_t>;
+
+  // Sorts as many as are needed.
+  const Candidate& Likeliest(size_t rank);
+
   SamplingOptions options_;
   std::mt19937_64 random_;
-  // (logit, index), later (weight, index); kept to be reused.
-  std::vector<std::pair<double, int64_t>> candidates_;
+  // (logit, index), later (weight, index); kept to be reused. The likeliest `sorted_` of them come first, in
+  // their order.
+  std::vector<Candidate> candidates_;
+  size_t sorted_ = 0;
 };
 
 }  // namespace slm

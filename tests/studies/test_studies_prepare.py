@@ -167,3 +167,12 @@ def test_a_report_of_what_was_not_run_says_how_to_run_it(settings: Settings) -> 
         stored_study("latency-overwiev", place)
     with pytest.raises(UsageError, match="format"):
         write_report("latency-overview", None, "pdf", place, None, settings)  # type: ignore[arg-type]
+
+
+def test_phones_of_other_hosts_count(settings: Settings) -> None:
+    study, request = STUDIES.get("hardware"), StudyRequest.of(models=["llama-tiny"], device=["phones"])
+    with pytest.raises(StudyError, match="needs 2 devices, and has 0"):
+        prepare(study, request, settings, phones=lambda _: [])
+    made = prepare(study, request, settings, phones=lambda _: ["R5CT10ABCDE", "R5CT10ABCDF"])
+    # Nobody here knows their memory, so nothing is left out for it.
+    assert made.request.memory_gb is None and not made.left_out

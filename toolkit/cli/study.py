@@ -166,7 +166,8 @@ def run(
 
     settings = Settings.from_environment()
     place = workspace_of(workspace, settings)
-    prepared = prepare(STUDIES.get(study), request, settings)
+    phones = phones_of(executor)
+    prepared = prepare(STUDIES.get(study), request, settings, phones=phones)
     loaded = written(prepared, place)
     if not as_json:
         _print_left_out(prepared)
@@ -179,7 +180,7 @@ def run(
             executor_of(executor, jobs, place, settings),
             choice=Choice(limit=limit, keep_going=True),
             listener=narrator,
-            phones=phones_of(executor),
+            phones=phones,
         )
     except KeyboardInterrupt:
         narrator.interrupted()

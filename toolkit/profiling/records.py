@@ -125,6 +125,9 @@ class Memory(Record):
     """Peak memory of the runner's process.
 
     ``peak_bytes`` = max(VmHWM, max over samples of VmRSS + VmSwap); ``ru_maxrss`` alone is blind to swap.
+    What follows ``interval_ms`` was in memory after the last repetition: files of the model that are mapped,
+    other files, and all that is in no file; of the latter, weights that the runner's kernels packed, and the
+    states. None where the device or the engine does not tell.
     """
 
     record: Literal["memory"]
@@ -137,6 +140,11 @@ class Memory(Record):
     major_faults: int
     samples: int
     interval_ms: int
+    mapped_model_bytes: int | None = None
+    mapped_other_bytes: int | None = None
+    anonymous_bytes: int | None = None
+    packed_weights_bytes: int | None = None
+    states_bytes: int | None = None
 
 
 class End(Record):

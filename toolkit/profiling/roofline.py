@@ -17,7 +17,7 @@ class RooflinePoint(BaseModel):
         threads: that work at the same time.
         read_bytes_per_second: of memory.
         int8_ops_per_second: multiplications and additions of 8-bit products.
-        float_ops_per_second: those of sums of products of floats.
+        float_ops_per_second: those of floats in registers.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

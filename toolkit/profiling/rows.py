@@ -16,6 +16,7 @@ from toolkit.profiling.energy.net import Energy, energy_of
 from toolkit.profiling.gate.limits import limits_for, unreadable
 from toolkit.profiling.gate.moments import Moment
 from toolkit.profiling.gate.throttling import Throttling, throttling_by_repetition
+from toolkit.profiling.memory_parts import memory_parts
 from toolkit.profiling.records import Record, Result
 from toolkit.profiling.request import ProfileRequest
 from toolkit.profiling.roofline import Roofline, RooflinePoint
@@ -85,7 +86,7 @@ def stored_run(description: RunDescription, ending: Ending, moments: Sequence[Mo
     energy = _energy(description, ending, moments)
     measurements = tuple(energy.measurements()) if energy else ()
     if ending.result is not None and ending.status == "ok":
-        measurements += tuple(_recorded(ending.result))
+        measurements += (*_recorded(ending.result), *memory_parts(ending.result.memory))
     return StoredRun(
         run=Run(**run, energy=energy.method if energy else None),
         device=device,

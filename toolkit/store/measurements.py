@@ -51,6 +51,16 @@ _PARTS = {
     "other": "all else, the engine's work between operators included,",
 }
 
+# Parts of the peak memory, as docs/protocol.md defines them.
+_MEMORY_PARTS = {
+    "weights_mapped": "pages of the model's files",
+    "weights_packed": "weights in the order in which the runner's kernels read them",
+    "states": "the KV cache and other states, as far as they were touched",
+    "compute": "activations and whatever else the engine allocated",
+    "engine": "pages of the program's and the engine's files",
+    "other": "what the peak had beside what was left after the last repetition",
+}
+
 VOCABULARY: Registry[Quantity] = Registry("measurement", UsageError)
 for _quantity in (
     Quantity("baseline_watts", "W", "power of the idle phone, with the model loaded"),
@@ -83,6 +93,10 @@ for _quantity in (
             f"how much longer the {phase} took in the traced pass than in the timed repetitions",
         )
         for phase in ("prefill", "decode")
+    ),
+    *(
+        Quantity(f"memory_{part}_bytes", "bytes", f"of the peak memory: {words}")
+        for part, words in _MEMORY_PARTS.items()
     ),
     Quantity("prefill_joules", "J", "net energy of a repetition's prefill", "repetition"),
     Quantity("decode_joules", "J", "net energy of a repetition's decode steps", "repetition"),

@@ -17,6 +17,7 @@ from toolkit.devices.local import LocalDevice
 from toolkit.errors import BatchBusy, StudyError, UsageError
 from toolkit.files import write_whole
 from toolkit.models.catalogue.catalogue import catalogue
+from toolkit.recipes.planning import Phones, phones_here, planned_name
 from toolkit.recipes.schema import LoadedRecipe
 from toolkit.recipes.status import batch_status
 from toolkit.recipes.step_kinds import measuring_kinds
@@ -70,15 +71,23 @@ class Prepared:
     text: str
 
 
-def prepare(study: Study, request: StudyRequest, settings: Settings) -> Prepared:
+def prepare(
+    study: Study, request: StudyRequest, settings: Settings, *, phones: Phones = phones_here
+) -> Prepared:
     """Choose models, ask devices for their memory, and write down the recipe; nothing is stored yet.
+
+    Args:
+        study: which.
+        request: what the study's defaults do not say.
+        settings: say where devices and catalogue are.
+        phones: asked what the word "phones" stands for.
 
     Raises:
         StudyError: fewer devices than the study needs.
         UnknownModel, CatalogueInvalid, UsageError, DeviceError: see the parts.
     """
     filled = study.filled(request)
-    ram = _smallest_ram(study, filled, settings)
+    ram = _smallest_ram(study, filled, settings, phones)
     if filled.memory_gb is None and ram is not None:
         # A device that is filled to the last byte swaps, or kills.
         filled = filled.model_copy(update={"memory_gb": round(ram * _SHARE_OF_RAM / 1e9, 1)})
@@ -232,7 +241,7 @@ def _conditions(study: Study, file: StudyFile, data: StudyData) -> list[str]:
     return said
 
 
-def _smallest_ram(study: Study, request: StudyRequest, settings: Settings) -> int | None:
+def _smallest_ram(study: Study, request: StudyRequest, settings: Settings, phones: Phones) -> int | None:
     """Memory of the smallest device; None where one of them does not tell.
 
     Raises:
@@ -241,9 +250,11 @@ def _smallest_ram(study: Study, request: StudyRequest, settings: Settings) -> in
     count, sizes = 0, []
     for word in request.device:
         if word == PHONES:
-            phones = [one for one in list_devices(settings) if one.kind != LOCAL and not one.emulated]
-            count += len(phones)
-            sizes += [one.ram_bytes for one in phones]
+            # Other hosts' phones do not say here how much they have.
+            here = {planned_name(one): one.ram_bytes for one in list_devices(settings)}
+            meant = phones(settings)
+            count += len(meant)
+            sizes += [here.get(one) for one in meant]
         elif word == LOCAL or virtual_count(word):
             # A virtual phone's processes are this machine's.
             count += virtual_count(word) or 1

@@ -108,6 +108,7 @@ for _name in (
     "memory-overview",
     "memory-context",
     "latency-breakdown",
+    "memory-breakdown",
     "quantization",
     "hardware",
     "energy",

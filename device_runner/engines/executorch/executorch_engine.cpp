@@ -74,6 +74,20 @@ std::string ExecutorchEngine::kernels() const {
   return kernels_.named ? std::string("own-attention:") + kernels_.set->name : "engine";
 }
 
+HeldMemory ExecutorchEngine::held_memory() const {
+  HeldMemory held;
+  if (method_allocator_.own_delegates > 0) held.packed_weights = method_allocator_.resources->memory.ranges();
+  // Programs of slm convert plan what grows with the text and what does not in buffers of their own; others
+  // keep it among the activations.
+  for (const int64_t number : {2, 3}) {
+    const std::span<uint8_t> buffer = memory_->buffer(number);
+    if (buffer.empty()) continue;
+    if (!held.states) held.states.emplace();
+    held.states->push_back(std::as_bytes(buffer));
+  }
+  return held;
+}
+
 bool ExecutorchEngine::TakesDelegates() const {
 #if defined(__x86_64__)
   // The last set is plain C++, which XNNPACK's kernels are faster than.

@@ -30,6 +30,7 @@ class ExecutorchEngine final : public Engine {
   const ModelFacts& model() const override { return facts_; }
   std::vector<std::string> kernel_sets() const override { return KernelSetNames(); }
   std::string kernels() const override;
+  HeldMemory held_memory() const override;
   Status Reserve(int64_t kv_length, int64_t max_tokens) override;
   int64_t RewindsTo(int64_t position) const override;
   Status Rewind(int64_t position) override;

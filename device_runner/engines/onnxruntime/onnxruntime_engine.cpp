@@ -100,6 +100,15 @@ std::string OnnxRuntimeEngine::kernels() const {
   return own ? own_kernels_->description() : "engine";
 }
 
+HeldMemory OnnxRuntimeEngine::held_memory() const {
+  HeldMemory held;
+  if (own_kernels_ != nullptr && own_kernels_->nodes() > 0) {
+    held.packed_weights = own_kernels_->packed_weights();
+  }
+  if (states_) held.states = MemoryRanges{states_->range()};
+  return held;
+}
+
 Status OnnxRuntimeEngine::Load(const EngineOptions& options, Stopwatch& watch) {
   const std::string file = ModelFile(options.model);
   Status loaded = Guarded(ErrorKind::kModelLoad, file + ": ", [&] {

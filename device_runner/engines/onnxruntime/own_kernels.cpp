@@ -31,6 +31,10 @@ void OwnKernels::ReleaseSources() { state_->shared.sources.Release(); }
 
 int64_t OwnKernels::nodes() const { return state_->shared.nodes; }
 
+std::vector<std::span<const std::byte>> OwnKernels::packed_weights() const {
+  return state_->shared.memory.ranges();
+}
+
 std::string OwnKernels::description() const {
   const std::string which = operators_ == Operators::kMatMul      ? "own-matmul:"
                             : operators_ == Operators::kAttention ? "own-attention:"

@@ -9,7 +9,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "kernels/kernel_set.h"
 
@@ -35,6 +37,9 @@ class OwnKernels {
 
   // Nodes of the models that run on these kernels.
   int64_t nodes() const;
+
+  // Where their weights are, packed.
+  std::vector<std::span<const std::byte>> packed_weights() const;
 
   // "own:" and the instruction set; "own-matmul:" or "own-attention:" where only that operator is.
   std::string description() const;

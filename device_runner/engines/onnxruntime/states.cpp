@@ -58,6 +58,7 @@ StateMemory::StateMemory(const std::vector<State>& states, int64_t capacity, con
   if (posix_memalign(&all, kCacheLineBytes, std::max(total, kCacheLineBytes)) != 0) throw std::bad_alloc();
   memory_.reset(static_cast<std::byte*>(all));
   std::memset(memory_.get(), 0, total);
+  bytes_ = total;
   std::byte* next = memory_.get();
   for (size_t index = 0; index < states.size(); ++index) {
     const State& state = states[index];

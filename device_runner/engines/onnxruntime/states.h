@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,9 @@ class StateMemory {
   // What the call wrote is what the next one reads.
   void Advance();
 
+  // Where all of them are.
+  std::span<const std::byte> range() const { return {memory_.get(), bytes_}; }
+
   // As in Engine, for a text of `length` positions.
   int64_t RewindsTo(int64_t position, int64_t length) const;
   void Rewind(int64_t position, int64_t length);
@@ -76,6 +80,7 @@ class StateMemory {
   bool has_fixed_ = false;
   bool in_place_are_bound_ = false;
   std::unique_ptr<std::byte[], Free> memory_;
+  size_t bytes_ = 0;
   // Like states_.
   std::vector<Buffers> buffers_;
   // The position of the checkpoint, -1 without one, and the fixed states at it, one after the other.

@@ -70,6 +70,12 @@ std::byte* WeightMemory::Allocate(size_t bytes) {
   return memory;
 }
 
+std::vector<std::span<const std::byte>> WeightMemory::ranges() const {
+  std::vector<std::span<const std::byte>> ranges;
+  for (const Region& region : regions_) ranges.emplace_back(region.start, region.bytes);
+  return ranges;
+}
+
 void MappedSources::Add(const void* data, size_t bytes) {
   const auto start = reinterpret_cast<uintptr_t>(data);
   ranges_.emplace_back(start, start + bytes);

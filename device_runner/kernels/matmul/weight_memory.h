@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -19,6 +20,8 @@ class WeightMemory {
 
   // Aligned to 64 bytes. Throws std::bad_alloc.
   std::byte* Allocate(size_t bytes);
+  // All of it, with what no weight has come to yet.
+  std::vector<std::span<const std::byte>> ranges() const;
 
  private:
   struct Region {

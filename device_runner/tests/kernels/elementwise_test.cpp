@@ -198,4 +198,16 @@ TEST(WeightedSumsMatchDouble) {
 }
 
 }  // namespace
+// What stands beyond a set's registers is not touched, and the number of operations is that of the others.
+TEST(MultiplyAddsAreCounted) {
+  constexpr int64_t kTimes = 3;
+  for (const KernelSet* set : AvailableKernels()) {
+    std::vector<float> values(static_cast<size_t>(kPeakValues), 8.0F);
+    const int64_t done = set->multiply_add(values.data(), kTimes);
+    const auto touched = std::count(values.begin(), values.end(), ((8.0F * 0.5F + 1) * 0.5F + 1) * 0.5F + 1);
+    CHECK(touched > 0 && touched + std::count(values.begin(), values.end(), 8.0F) == kPeakValues);
+    CHECK(done == 2 * kTimes * touched);
+  }
+}
+
 }  // namespace slm::kernels

@@ -87,4 +87,51 @@ TEST(TheSameSeedGivesTheSameTokens) {
   CHECK(differing > 0);
 }
 
+// What the sampler does, with everything sorted.
+int64_t Drawn(const std::vector<float>& logits, const slm::SamplingOptions& options,
+              std::mt19937_64& random) {
+  std::vector<std::pair<double, int64_t>> all;
+  for (size_t index = 0; index < logits.size(); ++index) {
+    all.emplace_back(-logits[index], static_cast<int64_t>(index));
+  }
+  std::sort(all.begin(), all.end());
+  if (options.top_k > 0) all.resize(std::min(all.size(), static_cast<size_t>(options.top_k)));
+  double total = 0;
+  const double best = all[0].first;
+  for (auto& [value, index] : all) total += value = std::exp((best - value) / options.temperature);
+  size_t count = 0;
+  double kept = 0;
+  while (count < all.size() && (count == 0 || options.top_p >= 1 || kept < options.top_p * total)) {
+    kept += all[count++].first;
+  }
+  double drawn = std::uniform_real_distribution<double>(0, kept)(random);
+  size_t chosen = 0;
+  for (; chosen + 1 < count && (drawn -= all[chosen].first) >= 0; ++chosen) {
+  }
+  return all[chosen].second;
+}
+
+TEST(SortingOnlyWhatIsNeededChangesNoToken) {
+  std::mt19937 random(11);
+  std::normal_distribution<float> value(0, 1);
+  for (const size_t vocabulary : {1, 3, 64, 65, 3000}) {
+    for (const slm::SamplingOptions& options : std::vector<slm::SamplingOptions>{
+             {1, 0, 1, 7}, {5, 0, 0.99, 7}, {0.3, 0, 0.5, 7}, {2, 40, 1, 7}, {2, 100, 0.9, 7}}) {
+      slm::Sampler sampler(options);
+      std::mt19937_64 own(7);
+      for (int step = 0; step < 50; ++step) {
+        std::vector<float> logits(vocabulary);
+        // With ties.
+        for (float& logit : logits) logit = std::round(value(random) * 64) / 16;
+        CHECK(sampler.Choose(logits) == Drawn(logits, options, own));
+      }
+    }
+  }
+}
+
+TEST(InfinityIsCertain) {
+  slm::Sampler sampler({.temperature = 1, .top_k = 0, .top_p = 0.9, .seed = 1});
+  for (int i = 0; i < 20; ++i) CHECK(sampler.Choose(std::vector<float>{1, kInfinity, 3}) == 1);
+}
+
 }  // namespace

@@ -106,6 +106,7 @@ def _facts(stored: StoredRun, tags: Sequence[str], share: RooflineShare | None) 
         ("decode", _rate(run.decode_tokens_per_second, run.decode_stdev)),
         ("of the roofline", roofline_words(share)),
         ("peak memory", _memory(stored)),
+        ("memory by part", memory_words(stored)),
         ("greedy parity", _parity(stored)),
         ("prefill time", breakdown_words(stored, "prefill")),
         ("decode time", breakdown_words(stored, "decode")),
@@ -149,6 +150,20 @@ def _memory(stored: StoredRun) -> str | None:
         how.append(f"{run.major_faults} major faults")
     told = ", ".join(word for word in how if word)
     return f"{run.peak_bytes / 1e6:.1f} MB" + (f" ({told})" if told else "")
+
+
+def memory_words(stored: StoredRun) -> str | None:
+    """The parts of the peak; None where they are not known."""
+    shown = {
+        "weights_mapped": "mapped weights",
+        "weights_packed": "packed weights",
+        "states": "states",
+        "compute": "compute",
+        "engine": "engine",
+        "other": "other",
+    }
+    parts = ((words, stored.measured(f"memory_{part}_bytes")) for part, words in shown.items())
+    return ", ".join(f"{words} {value / 1e6:.1f}" for words, value in parts if value is not None) or None
 
 
 def breakdown_words(stored: StoredRun, phase: str) -> str | None:
