@@ -240,11 +240,11 @@ class DeviceError(ToolkitError):
 
 
 class AdbNotFound(DeviceError):
-    """No adb binary on PATH, in SLM_ADB or in the adbutils wheel."""
+    """No adb binary on PATH or in the adbutils wheel, and none named by SLM_ADB."""
 
 
 class AdbServerFailed(DeviceError):
-    """adb cannot list phones, so nobody knows whether one is attached."""
+    """adb cannot be run or cannot list phones, so nobody knows whether one is attached."""
 
 
 class DeviceNotFound(DeviceError):

@@ -251,6 +251,15 @@ def test_noise_beyond_measure_never_makes_no_difference(store: Store) -> None:
     assert change.power is not None and "for all that 20 pairs tell" in (change.power.reason or "")
 
 
+@pytest.mark.parametrize("files", [[{"path": "a"}], ["a"], [{"sha256": 3}], [{"sha256": None}]], ids=str)
+def test_a_manifest_of_another_hand_makes_no_comparison_fail(store: Store, files: Any) -> None:
+    for number, listed in enumerate((files, [*files, *files])):
+        manifest = {**MANIFEST, "source": {"kind": "folder", "id": "m", "revision": None, "files": listed}}
+        artifact = {"sha256": str(number) * 64, "revision": None}
+        add_measured(store, f"run{number}", artifact=artifact, manifest=manifest, threads=number + 1)
+    assert {"revision"} <= {one.part for one in compare(store, DECODE, ["threads"]).unranked[0].differences}
+
+
 def test_sources_of_one_name_and_other_weights_are_two_models(store: Store) -> None:
     # No revision: a folder's or file's name is all that the artifact says of it.
     for number, (quantization, weights) in enumerate((("8da4w", "a"), ("4w", "b"), ("8w", "a"))):

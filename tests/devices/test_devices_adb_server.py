@@ -76,6 +76,21 @@ def test_this_machine_is_measured_only_when_it_is_named(broken_adb: Path, tmp_pa
     assert chosen_serials(["local"], settings(tmp_path, broken_adb)) == ["local"]
 
 
+@pytest.mark.parametrize("damage", ["no such file", "not executable", "a folder", "another system's"])
+def test_an_adb_that_cannot_be_run_is_not_the_absence_of_phones(damage: str, tmp_path: Path) -> None:
+    adb = tmp_path / "adb"
+    if damage == "a folder":
+        adb.mkdir()
+    elif damage != "no such file":
+        adb.write_bytes(b"MZ\x90\x00")
+        adb.chmod(0o644 if damage == "not executable" else 0o755)
+    for ask in (attached_phones, list_devices, lambda chosen: chosen_serials([], chosen)):
+        with pytest.raises(AdbServerFailed, match=str(adb)) as caught:
+            ask(settings(tmp_path, adb))
+        assert "--device local" in (caught.value.next_step or "")
+    assert chosen_serials(["local"], settings(tmp_path, adb)) == ["local"]
+
+
 def test_the_doctor_tells_it_beside_what_it_found_on_this_machine(broken_adb: Path, tmp_path: Path) -> None:
     doctor = slm({"SLM_ADB": str(broken_adb), "SLM_DATA_DIR": str(tmp_path)}, "doctor", "--json")
     findings = {finding["check"]: finding for finding in json.loads(doctor.stdout)}

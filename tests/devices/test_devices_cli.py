@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from toolkit.devices.adb.client import AdbClient
+from toolkit.devices.discovery import list_devices
+from toolkit.devices.selection import chosen_serials
 from toolkit.settings import Settings
 
 
@@ -80,8 +82,9 @@ def test_an_abi_that_cannot_be_run_is_a_usage_error(environment: dict[str, str])
     assert "next:" in refused.stderr
 
 
-def test_the_list_works_without_any_adb(environment: dict[str, str], tmp_path: Path) -> None:
-    broken = {**environment, "SLM_ADB": str(tmp_path / "no-adb")}
-    listed = slm(broken, "devices", "list", "--json")
-    assert listed.returncode == 0
-    assert [device["serial"] for device in json.loads(listed.stdout)] == ["local"]
+def test_the_list_works_without_any_adb(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("toolkit.devices.adb.binary.shutil.which", lambda name: None)
+    monkeypatch.setattr("toolkit.devices.adb.binary.wheel_adb", lambda: None)
+    settings = Settings(cache_dir=tmp_path, data_dir=tmp_path, store_url="sqlite://")
+    assert [device.serial for device in list_devices(settings)] == ["local"]
+    assert chosen_serials([], settings) == ["local"]

@@ -92,6 +92,18 @@ Current temperatures from HAL:
 	Temperature{mValue=-274.0, mType=0, mName=CPU1, mStatus=0}
 	Temperature{mValue=41000.0, mType=0, mName=CPU2, mStatus=0}
 """
+THERMAL_HAL_1_0 = """\
+IsStatusOverride: false
+Thermal Status: 0
+Cached temperatures:
+	Temperature{mValue=51.500004, mType=0, mName=CPU1, mStatus=0}
+HAL Ready: true
+HAL connection:
+	ThermalHAL 1.0 connected: yes
+Current temperatures from HAL:
+	Temperature{mValue=56.0, mType=0, mName=CPU0, mStatus=0}
+	Temperature{mValue=56.0, mType=0, mName=CPU1, mStatus=0}
+"""
 THERMAL_HAL_EMPTY = (
     THERMAL_CACHED_ONLY + "Current temperatures from HAL:\nCurrent cooling devices from HAL:\n"
 )
@@ -109,9 +121,14 @@ THERMAL_HAL_EMPTY = (
         ),
         (THERMAL_SAMSUNG_SDHMS, Thermal(0, 24.0)),
         (THERMAL_XIAOMI, Thermal(0, 52.3)),
-        (THERMAL_CACHED_ONLY, Thermal(0, 38.5)),
+        # Without a HAL nobody ever tells of throttling: the status stays what it was at the start.
+        (THERMAL_CACHED_ONLY, Thermal(None, 38.5)),
+        (THERMAL_CACHED_ONLY.replace("Ready: false", "Ready: true"), Thermal(0, 38.5)),
+        # "Thermal HAL 1.0 service connected, no thermal call back will be called due to legacy API."
+        (THERMAL_HAL_1_0, Thermal(None, 56.0)),
+        (THERMAL_HAL_1_0.replace("1.0 connected", "1.1 connected"), Thermal(0, 56.0)),
         (THERMAL_SENSORS_OFF, Thermal(2, None)),
-        (THERMAL_HAL_EMPTY, Thermal(0, None)),
+        (THERMAL_HAL_EMPTY, Thermal(None, None)),
         ("Thermal Status: 9\n", Thermal(None, None)),
         ("Thermal Status: NONE\n", Thermal(None, None)),
         ("Can't find service: thermalservice\n", Thermal(None, None)),

@@ -15,7 +15,7 @@ from toolkit.artifact import Artifact
 from toolkit.cli import edge
 from toolkit.devices.adb.client import AdbClient
 from toolkit.devices.process import CannotStart, run_process
-from toolkit.errors import AdbNotFound
+from toolkit.errors import AdbServerFailed
 from toolkit.settings import Settings
 from toolkit.store import open_store
 
@@ -114,7 +114,7 @@ def test_an_error_of_a_callback_is_not_taken_for_a_program_that_cannot_start(tmp
         AdbClient(Path("/bin/echo")).execute(["text"], timeout_s=10, on_stdout=closed)
     with pytest.raises(CannotStart):
         run_process([str(tmp_path / "none")], timeout_s=10)
-    with pytest.raises(AdbNotFound, match="No such file"):
+    with pytest.raises(AdbServerFailed, match="No such file"):
         AdbClient(tmp_path / "none").execute(["devices"], timeout_s=10)
 
 

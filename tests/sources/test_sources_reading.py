@@ -18,6 +18,7 @@ from toolkit.sources import resolve
 
 Tensors = dict[str, torch.Tensor]
 Change = Callable[[Path], None]
+SINGLE = "model.safetensors"
 HEAD, EMBEDDING = "lm_head.weight", "model.embed_tokens.weight"
 
 
@@ -207,6 +208,55 @@ def surplus_layers(folder: Path) -> None:
     edit_config(folder, num_hidden_layers=1)
 
 
+def layer_of_another_kind(folder: Path) -> None:
+    """As models store heads that predict several tokens at once, behind their layers."""
+    rewrite(
+        folder,
+        lambda tensors: (
+            tensors | {f"model.layers.2.{name}.weight": torch.ones(4) for name in ("eh", "enorm")}
+        ),
+    )
+
+
+def layer_with_more_tensors(folder: Path) -> None:
+    edit_config(folder, num_hidden_layers=1)
+    rewrite(folder, lambda tensors: tensors | {"model.layers.1.eh_proj.weight": torch.ones(4, 4)})
+
+
+def in_place_of_a_weight(*endings: str) -> Change:
+    def change(folder: Path) -> None:
+        name = "model.layers.0.self_attn.q_proj"
+
+        def replaced(tensors: Tensors) -> Tensors:
+            weight = tensors[f"{name}.weight"]
+            kept = {key: values for key, values in tensors.items() if key != f"{name}.weight"}
+            return kept | {f"{name}{ending}": weight.clone() for ending in endings}
+
+        rewrite(folder, replaced)
+
+    change.__name__ = f"{endings[0]} in place of a weight"
+    return change
+
+
+HQQ = in_place_of_a_weight(".W_q", ".zero")
+MXFP4 = in_place_of_a_weight("_blocks", "_scales")
+WEIGHT_NORM = in_place_of_a_weight(".weight_g", ".weight_v")
+PARAMETRIZED = in_place_of_a_weight(".parametrizations.weight.original0")
+
+
+def link_to_nothing(name: str) -> Change:
+    def change(folder: Path) -> None:
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to(folder.parent / "blobs" / "0123")
+
+    change.__name__ = f"link to no {name}"
+    return change
+
+
+WEIGHTS_LINK, INDEX_LINK = link_to_nothing("model.safetensors"), link_to_nothing(f"{SINGLE}.index.json")
+CONFIG_LINK, GENERATION_LINK = link_to_nothing("config.json"), link_to_nothing("generation_config.json")
+
+
 def classifier(folder: Path) -> None:
     rewrite(folder, lambda tensors: tensors | {"score.weight": torch.zeros(2, 64)})
 
@@ -269,6 +319,16 @@ REFUSED = {
     modelopt_file: "NVFP4; hf_quant_config.json",
     autogptq_file: "4-bit; quantize_config.json",
     surplus_layers: "hold 2 layers, the config says 1",
+    layer_of_another_kind: "and layer 2 is not like those",
+    layer_with_more_tensors: "and layer 1 is not like those",
+    HQQ: "q_proj.weight is stored in another form (model.layers.0.self_attn.q_proj.W_q",
+    MXFP4: "in another form (model.layers.0.self_attn.q_proj_blocks",
+    WEIGHT_NORM: "in another form (model.layers.0.self_attn.q_proj.weight_g",
+    PARAMETRIZED: "in another form (model.layers.0.self_attn.q_proj.parametrizations",
+    WEIGHTS_LINK: "is a link to a file that is not there",
+    INDEX_LINK: "is a link to a file that is not there",
+    CONFIG_LINK: "is a link to a file that is not there",
+    GENERATION_LINK: "is a link to a file that is not there",
     classifier: "classifier or reward model",
     foreign_tensor: "belong to no part of the model: model.layers.0.self_attn.q_proj.bias",
     adapter_beside: "an adapter (adapter_config.json: LORA of someone/base)",
@@ -308,7 +368,17 @@ def without_foreign_tensors(folder: Path) -> None:
     rewrite(folder, lambda tensors: {k: v for k, v in tensors.items() if not k.endswith("q_proj.bias")})
 
 
+def without_layers_beyond(folder: Path) -> None:
+    rewrite(folder, lambda tensors: {k: v for k, v in tensors.items() if ".layers.2." not in k})
+
+
+def without_the_link(folder: Path) -> None:
+    (folder / "generation_config.json").unlink()
+
+
 NEXT_STEPS = [
+    (layer_of_another_kind, without_layers_beyond),
+    (GENERATION_LINK, without_the_link),
     (adapter_beside, merged),
     (another_name_alone, renamed),
     (surplus_layers, more_layers),

@@ -184,6 +184,7 @@ def test_end_tokens_come_from_the_generation_config_alone(folder: Path, tmp_path
     ("fields", "said"),
     [
         ({"eos_token_id": "<nosuch>"}, "names '<nosuch>', which the tokenizer does not know"),
+        ({"eos_token_id": "2"}, "the text '2', not a token id"),
         ({"eos_token_id": True}, "not a token id"),
         ({"eos_token_id": 2.5}, "not a token id"),
         ({"eos_token_id": {"a": 1}}, "not a token id"),
@@ -213,6 +214,16 @@ def test_tokens_without_an_embedding(
     write_generation_config(written, GenerationTokens(1, (), None))
     check_tokens(written, 300, subject="made")
     assert "names no end token" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "template",
+    [[{"name": 2, "template": "T"}, {"name": "rag", "template": "R"}], [{"name": "default", "template": 3}]],
+)
+def test_a_chat_template_that_is_no_text_is_refused(template: Any, folder: Path, tmp_path: Path) -> None:
+    plain(folder, chat_template=template)
+    with pytest.raises(SourceCorrupt, match="the chat template is no text but int"):
+        write(folder, tmp_path)
 
 
 def test_a_first_token_without_an_embedding_is_refused(tmp_path: Path) -> None:

@@ -113,6 +113,27 @@ def test_files_that_name_no_device_are_devices_of_their_own(store: Store, file: 
     assert len({run.device.key for run in store.list_runs()}) == 3
 
 
+@pytest.mark.parametrize(
+    ("cpu", "gpu"),
+    [
+        ("CPU", ""),
+        ("CPU, BLAS", ""),
+        ("ARMv8 Processor rev 1 (v8l)", ""),
+        ("AArch64 Processor rev 13 (aarch64)", ""),
+        ("CPU", "QUALCOMM Adreno(TM)"),
+        ("unknown", ""),
+    ],
+)
+def test_a_name_that_all_phones_have_is_none(sqlite_store: Store, file: Path, cpu: str, gpu: str) -> None:
+    """What llama.cpp says of a CPU that tells no name, as those of phones."""
+    named = {**OF_2024, "cpu_info": cpu, "gpu_info": gpu}
+    assert imported(sqlite_store, file, named).unnamed
+    assert imported(sqlite_store, file, {**named, "samples_ns": [3_000_000_000]}).unnamed
+    assert len({run.device.key for run in sqlite_store.list_runs()}) == 2
+    assert not imported(sqlite_store, file, {**named, "n_depth": 1, "cpu_info": "ARM Cortex-X4"}).unnamed
+    assert not imported(sqlite_store, file, {**named, "n_depth": 2, "gpu_info": "Mali-G715"}).unnamed
+
+
 def test_tokens_generated_after_a_prompt_are_at_its_depth(store: Store, file: Path) -> None:
     """The ik fork's -gp times the generation alone."""
     after = {**OF_2024, "n_gen": 128, "test": "tg128@pp512", "samples_ns": [6_400_000_000], "mla_attn": 0}

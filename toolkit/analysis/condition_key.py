@@ -173,9 +173,15 @@ def read_key(values: Mapping[Any, Any]) -> ConditionKey:
 
 @lru_cache(maxsize=256)
 def _files_sha256(files: str) -> str | None:
-    """A hash over the files of a source, as its manifest lists them; None of none, as random weights have."""
-    hashes = sorted(one["sha256"] for one in json.loads(files))
-    return hashlib.sha256("\n".join(hashes).encode()).hexdigest() if hashes else None
+    """A hash over the files of a source, as its manifest lists them; None of none, as random weights have.
+
+    A list of another form, in a manifest that something else wrote, is told apart by its text.
+    """
+    try:
+        listed = "\n".join(sorted(one["sha256"] for one in json.loads(files)))
+    except (ValueError, TypeError, KeyError, RecursionError):
+        listed = files
+    return hashlib.sha256(listed.encode()).hexdigest() if listed else None
 
 
 def setting_names(keys: Iterable[ConditionKey]) -> list[str]:

@@ -11,7 +11,7 @@ from toolkit.care.finding import Finding
 from toolkit.devices.adb.binary import find_adb
 from toolkit.devices.adb.client import AdbClient
 from toolkit.engines import ENGINES
-from toolkit.errors import AdbNotFound, DeviceError, RuntimeBundleError, UsageError
+from toolkit.errors import AdbNotFound, AdbServerFailed, DeviceError, RuntimeBundleError, UsageError
 from toolkit.extras import install_command
 from toolkit.runtime.abi import CROSS_COMPILERS, runnable_host_abi
 from toolkit.runtime.toolchain import find_toolchain
@@ -43,7 +43,7 @@ def adb_finding(settings: Settings) -> Finding:
     try:
         binary = find_adb(settings)
         said = AdbClient(binary).execute(["version"], timeout_s=_VERSION_TIMEOUT_S)
-    except AdbNotFound as error:
+    except (AdbNotFound, AdbServerFailed) as error:
         return Finding(HOST, "adb", "fail", error.what, error.next_step)
     except DeviceError as error:
         return Finding(HOST, "adb", "fail", error.what, "Set SLM_ADB to a working adb.")

@@ -100,12 +100,12 @@ def stop_command(as_json: bool = _JSON) -> None:
     from toolkit.devices.adb.binary import find_adb
     from toolkit.devices.adb.client import AdbClient
     from toolkit.devices.virtual.emulation import stop_all
-    from toolkit.errors import AdbNotFound
+    from toolkit.errors import AdbNotFound, AdbServerFailed
 
     settings = Settings.from_environment()
     try:
         client = AdbClient(find_adb(settings))
-    except AdbNotFound:
+    except (AdbNotFound, AdbServerFailed):
         client = None
     _print_serials(stop_all(settings, client), as_json)
 

@@ -11,6 +11,9 @@ _TEMPERATURE = re.compile(
 )
 # android.os.Temperature.TYPE_CPU
 _TYPE_CPU = "0"
+# Without a thermal HAL, or with one of version 1.0, which tells of no throttling, the service keeps its
+# first status for ever: 0.
+_STATUS_UNTOLD = re.compile(r"^\s*(?:HAL Ready: false|ThermalHAL 1\.0 connected: .*)$", re.MULTILINE)
 # Samsung's thermal HAL of Android 10 and 11 numbers its types otherwise, and puts their names into mName.
 _CPU_NAME = "TYPE_CPU"
 _CPU_ZONE = re.compile(r"cpu|x86_pkg_temp|coretemp|k10temp|cluster|big|little|mid-?core", re.IGNORECASE)
@@ -37,6 +40,7 @@ def parse_thermalservice(text: str) -> Thermal:
     status = re.search(r"^\s*Thermal Status: ([0-6])\s*$", text, re.MULTILINE)
     # After `cmd thermalservice override-status` the service tells what it was told to tell.
     overridden = re.search(r"^\s*IsStatusOverride: true\s*$", text, re.MULTILINE)
+    told = status is not None and not overridden and not _STATUS_UNTOLD.search(text)
     current = _section(text, "Current temperatures from HAL:")
     if current is None:
         current = _section(text, "Cached temperatures:")
@@ -45,7 +49,7 @@ def parse_thermalservice(text: str) -> Thermal:
         for m in _TEMPERATURE.finditer(current or "")
         if m["type"] == _TYPE_CPU or m["name"] == _CPU_NAME
     )
-    return Thermal(int(status[1]) if status and not overridden else None, hottest(values))
+    return Thermal(int(status[1]) if status and told else None, hottest(values))
 
 
 def parse_thermal_zones(text: str) -> float | None:

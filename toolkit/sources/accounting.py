@@ -53,16 +53,24 @@ def check_all_read(
         _tell_what_is_left_out(beside, subject)
         unread = [name for name in unread if name not in set(beside)]
     if unread:
-        raise _refusal(unread, layers, subject)
+        raise _refusal(unread, located, layers, subject)
 
 
-def _refusal(unread: list[str], layers: int, subject: str) -> SourceError:
-    beyond = {
-        int(match[1]) for name in unread if (match := re.search(r"(?:^|\.)(?:layers|h|blk)\.(\d+)\.", name))
-    }
+_LAYER = re.compile(r"(?:^|\.)(?:layers|h|blk)\.(\d+)\.(.*)")
+
+
+def _refusal(unread: list[str], located: Mapping[str, str], layers: int, subject: str) -> SourceError:
+    known, beyond = _by_layer(located.values()), _by_layer(unread)
     surplus = [layer for layer in beyond if layer >= layers]
+    odd = [layer for layer in surplus if beyond[layer] not in known.values()]
     heads = [name for name in unread if any(part in _OTHER_HEADS for part in name.split("."))]
-    if surplus:
+    if odd:
+        what = (
+            f"the weights hold {max(surplus) + 1} layers, the config says {layers}, and layer {odd[0]} is not"
+            " like those: heads that predict several tokens at once?"
+        )
+        then = f"Save the model without the tensors of layer {layers} and beyond."
+    elif surplus:
         what = f"the weights hold {max(surplus) + 1} layers, the config says {layers}"
         then = (
             f"Set num_hidden_layers to {max(surplus) + 1} in config.json, or get the config of these weights."
@@ -75,6 +83,14 @@ def _refusal(unread: list[str], layers: int, subject: str) -> SourceError:
         what = f"{len(unread)} stored tensors belong to no part of the model: {', '.join(unread[:3])}{more}"
         then = "Check that config and weights belong together, or save the model without these tensors."
     return SourceError(what, subject=subject, next_step=then)
+
+
+def _by_layer(names: Iterable[str]) -> dict[int, set[str]]:
+    """Number of a layer -> what the names of its tensors end with."""
+    layers: dict[int, set[str]] = {}
+    for match in filter(None, map(_LAYER.search, names)):
+        layers.setdefault(int(match[1]), set()).add(match[2])
+    return layers
 
 
 def _belongs_to_decoder(name: str, located: Mapping[str, str]) -> bool:

@@ -11,7 +11,7 @@ from toolkit.sources.adapters import refuse_adapter_tensors, without_adapters_of
 from toolkit.sources.checkpoint_names import locate
 from toolkit.sources.conversions import ConvertedWeights, conversions_of
 from toolkit.sources.parameters import check_complete, model_parameters
-from toolkit.sources.prequantized import refuse_quantized_tensors
+from toolkit.sources.prequantized import refuse_other_forms, refuse_quantized_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,11 +88,10 @@ def read_checkpoint(
     conversions = conversions_of(missing, names, model) if missing else {}
     pieces = {name: name for conversion in conversions.values() for _, name in conversion.sources}
     read = {*accounted.values(), *pieces}
-    refuse_quantized_tensors(
-        {name: stored.dtype(plain[name]) for name in (*located.values(), *pieces)},
-        [name for name in names if name not in read],
-        subject=subject,
-    )
+    unread = [name for name in names if name not in read]
+    dtypes = {name: stored.dtype(plain[name]) for name in (*located.values(), *pieces)}
+    refuse_quantized_tensors(dtypes, unread, subject=subject)
+    refuse_other_forms([name for name in missing if name not in conversions], unread, subject=subject)
     weights = stored.weights({parameter: plain[name] for parameter, name in located.items()})
     if conversions:
         converted = stored.weights({name: plain[name] for name in pieces})

@@ -179,13 +179,15 @@ def _write_template(folder: Path, tokenizer: Any, files: SideFiles) -> str | Non
     if not template:
         # Where processors of vision-language models keep it.
         template = files.object("chat_template.json").get("chat_template")
+    texts = [*template, *template.values()] if isinstance(template, dict) else [template]
+    odd = next((one for one in texts if one is not None and not isinstance(one, str)), None)
     if isinstance(template, dict):
         template = template.get("default")
-    if template is None:
+    if template is None and odd is None:
         return None
-    if not isinstance(template, str):
+    if odd is not None:
         raise SourceCorrupt(
-            f"the chat template is no text but {type(template).__name__}",
+            f"the chat template is no text but {type(odd).__name__}",
             subject=str(files.folder),
             next_step="Take the tokenizer files of the original model.",
         )

@@ -82,6 +82,13 @@ def _ids(value: Any, key: str, token_id: TokenId, subject: str) -> list[int]:
     ids = []
     for one in value if isinstance(value, list) else [value]:
         if isinstance(one, str):
+            if one.strip().isdecimal():
+                # The token "2" is the digit two, which nobody means.
+                raise SourceCorrupt(
+                    f"{key} is the text {one!r}, not a token id",
+                    subject=subject,
+                    next_step=f"Write the number without quotes. {_CORRECT}",
+                )
             found = token_id(one)
             if found is None:
                 raise SourceCorrupt(

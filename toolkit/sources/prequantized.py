@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,35 @@ def refuse_quantized_tensors(dtypes: Mapping[str, str], unread: Iterable[str], *
     scales = [name for name in unread if name.rpartition(".")[2] in _COMPANIONS]
     if scales:
         raise _refusal(f"{len(scales)} tensors of scales or packed integers, such as {scales[0]}", subject)
+
+
+def refuse_other_forms(missing: Iterable[str], unread: Iterable[str], *, subject: str) -> None:
+    """Refuse parameters in whose place other tensors are stored: packed numbers, or factors of a training.
+
+    Args:
+        missing: parameters that no tensor was found for.
+        unread: names of the tensors that are not read.
+        subject: folder or file, for messages.
+
+    Raises:
+        SourceError: names a parameter and what stands in its place.
+    """
+    names = list(unread)
+    for parameter in missing:
+        stem = parameter.removesuffix(".weight")
+        # Of q_proj.weight: q_proj.W_q (hqq), q_proj.weight_v (weight norm), q_proj_blocks (MXFP4).
+        inside = re.compile(
+            rf"(?:^|\.){re.escape(stem.split('.', 1)[-1])}(?:\.(?!bias$)|_(?:blocks|scales)$)"
+        )
+        found = [name for name in names if inside.search(name)]
+        if found:
+            more = ", ..." if len(found) > 2 else ""
+            raise SourceError(
+                f"{parameter} is stored in another form ({', '.join(found[:2])}{more}), as quantization and "
+                "weight norms do",
+                subject=subject,
+                next_step=_NEXT,
+            )
 
 
 def _refusal(how: str, subject: str) -> SourceError:

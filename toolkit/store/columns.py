@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from toolkit.errors import BadFilter
 from toolkit.store import tables
+from toolkit.store.checked_types import stored_type
 from toolkit.store.measurements import Quantity, quantities
 
 # "tag" is not a column of the run: a run has any number of them.
@@ -61,12 +62,12 @@ class Column:
 def _kind(column: sa.Column[Any]) -> Kind | None:
     if column.name.endswith("_unix_ns"):
         return "time"
-    if isinstance(column.type, sa.Boolean):
+    if isinstance(stored_type(column), sa.Boolean):
         return "boolean"
-    if isinstance(column.type, sa.Integer | sa.Float):
+    if isinstance(stored_type(column), sa.Integer | sa.Float):
         return "number"
     # Lists and documents have no order and no equality that all databases agree on.
-    return None if isinstance(column.type, sa.JSON) else "text"
+    return None if isinstance(stored_type(column), sa.JSON) else "text"
 
 
 def _stored() -> Mapping[str, Column]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -14,12 +13,18 @@ import sqlalchemy as sa
 
 from toolkit.errors import StoreError, StoreLocked
 from toolkit.extras import install_command
+from toolkit.store.checked_types import WrongStoredValue
 
 # Execution option of connections that are going to write.
 _WRITES = "slm_writes"
 
 # What SQLite says of files that it cannot read, whole or in part.
-_DAMAGED = ("malformed", "not a database", "no such table", "no such column", "disk I/O error")
+_DAMAGED = (
+    "malformed", "not a database", "no such table", "no such column", "disk I/O error",
+    "Could not decode to UTF-8",
+)  # fmt: skip
+# What tells a row from the others.
+_KEYS = ("run_id", "evaluation_id", "id", "key", "sha256", "index", "name")
 # Alembic's own table.
 _VERSIONS = sa.table("alembic_version", sa.column("version_num", sa.String))
 
@@ -107,8 +112,8 @@ def transaction(engine: sa.Engine, *, writes: bool) -> Iterator[sa.Connection]:
         raise _refused(error, url) from None
     except sa.exc.DBAPIError as error:
         raise _refused(error, url) from None
-    except json.JSONDecodeError as error:
-        raise _damaged(f"a value in it cannot be read: {error}", url) from None
+    except WrongStoredValue as error:
+        raise _wrong_value(engine, error, url) from None
 
 
 def _refused(error: sa.exc.DBAPIError, url: str) -> StoreError:
@@ -121,11 +126,23 @@ def _refused(error: sa.exc.DBAPIError, url: str) -> StoreError:
     )
 
 
-def _damaged(why: str, url: str) -> StoreError:
+def _wrong_value(engine: sa.Engine, error: WrongStoredValue, url: str) -> StoreError:
+    """Of a value that somebody wrote into an SQLite file."""
+    query = sa.text(f'SELECT * FROM "{error.table}" WHERE "{error.column}" IS :value LIMIT 1')
+    with engine.connect() as connection:
+        row = connection.execute(query, {"value": error.value}).mappings().first()
+    keys = {} if row is None else {name: row[name] for name in _KEYS if name in row}
+    where = ", ".join(f"{name} {value}" for name, value in keys.items())
+    run_id = keys.get("run_id", keys.get("id") if error.table == "runs" else None)
+    removal = "" if run_id is None else f"Remove the run: slm results delete {run_id}. Or: "
+    return _damaged(f"{error} ({where})", url, removal)
+
+
+def _damaged(why: str, url: str, first: str = "") -> StoreError:
     return StoreError(
         f"the results database is damaged: {why}",
         subject=url,
-        next_step="Restore a copy of it, or move it away: a new one is made. What can be saved of a file: "
+        next_step=f"{first}Restore a copy of it, or move it away: a new one is made. What can be saved: "
         "sqlite3 FILE .recover",
     )
 

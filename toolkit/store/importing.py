@@ -25,6 +25,7 @@ from toolkit.store.first_export import FIRST, of_first_schema
 from toolkit.store.ids import new_run_id
 from toolkit.store.llama_bench_file import encoding_of, rows_in
 from toolkit.store.llama_bench_import import runs_of_llama_bench
+from toolkit.store.llama_bench_names import names_a_chip
 from toolkit.store.row_columns import values_of
 from toolkit.store.rows import Artifact, Condition, Device, Measurement, Repetition, Run, StoredRun
 from toolkit.store.store import Store, insert_if_absent, write_run
@@ -32,9 +33,9 @@ from toolkit.store.store import Store, insert_if_absent, write_run
 _ID = re.compile(r"[0-9a-z-]{1,32}")
 # What pydantic calls one: in its models, and in dataclasses.
 _UNKNOWN_FIELD = ("extra_forbidden", "unexpected_keyword_argument")
-# Longest start of a file that is looked at to tell what it is.
 # The largest columns have 64 bits.
 _INTEGERS = 1 << 63
+# Longest start of a file that is looked at to tell what it is.
 _LOOKED_AT_CHARACTERS = 100_000
 
 
@@ -139,7 +140,8 @@ def take_in(store: Store, path: Path, read: Callable[[], Iterator[Incoming]]) ->
             else:
                 known += 1
     unnamed = any(
-        device.kind == "imported" and not (device.model or device.soc) for device in devices.values()
+        device.kind == "imported" and not any(names_a_chip(one or "") for one in (device.model, device.soc))
+        for device in devices.values()
     )
     return Imported(added, known, import_id if added else None, unnamed)
 

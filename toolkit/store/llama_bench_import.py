@@ -4,8 +4,8 @@ Such a run has protocol 0, so it is compared with others of its kind only: llama
 cache, ours after the prompt. All settings that have no column here (batch, KV types, flash attention,
 offload, back ends ...) are kept as the run's settings and so are parts of the condition key, by name. Ids are
 made from the content: the same file gives the same runs. What the file does not tell is ``unknown``, or 0 for
-the artifact's context. A file that names neither CPU nor GPU is a device of its own: two phones are never
-one.
+the artifact's context. A file that names neither CPU nor GPU, or only a kind of them that many phones have,
+is a device of its own: two phones are never one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from toolkit.errors import ImportInvalid
 from toolkit.store.ids import id_of_content
-from toolkit.store.llama_bench_names import architecture_of, file_name, model_of, quantization_of
+from toolkit.store.llama_bench_names import (
+    architecture_of,
+    file_name,
+    model_of,
+    names_a_chip,
+    quantization_of,
+)
 from toolkit.store.llama_bench_settings import settings_of
 from toolkit.store.measurements import measurement, tokens_per_second
 from toolkit.store.rows import Artifact, Device, Repetition, Run, StoredRun
@@ -179,7 +185,8 @@ def _device(test: LlamaBenchTest, name: str | None, unnamed: str) -> Device:
     emulated = test.cpu_info.startswith(_EMULATED)
     model = test.cpu_info.removeprefix(_EMULATED)
     known = [name, test.cpu_info, test.gpu_info]
-    identity = _sha256(known if any(known) else [*known, unnamed])
+    named = name or names_a_chip(model) or names_a_chip(test.gpu_info)
+    identity = _sha256(known if named else [*known, unnamed])
     return Device(
         key=identity,
         serial=name or f"llama-bench-{identity[:8]}",

@@ -1,4 +1,4 @@
-"""What llama.cpp's names say: quantization and model of a file and of a `model_type`, of all its years."""
+"""What llama.cpp's names say of quantization, model and chip, in all its years."""
 
 from __future__ import annotations
 
@@ -15,6 +15,18 @@ _GUESSED = re.compile(r"\s*\(guessed\)$")
 # In "tinyllama-1.1b.Q4_0.gguf", "Qwen3-0.6B-UD-Q4_K_XL.gguf", "model-f16.gguf".
 _IN_FILE = re.compile(rf"[-_.](?:(?:UD|imat|imatrix|i1)[-_.])?({_TYPE})$", re.IGNORECASE)
 _SHARD = re.compile(r"-[0-9]{5}-of-[0-9]{5}$")
+
+# What llama.cpp's back ends and ARM kernels say where they know no name; all phones of a maker say the same.
+_NO_CHIP = re.compile(
+    r"cpu|blas|unknown|(?:arm|aarch)[v0-9]*(?: processor.*)?|(?:arm |qualcomm )?(?:adreno|mali)(?:\(tm\))?",
+    re.IGNORECASE,
+)
+
+
+def names_a_chip(text: str) -> bool:
+    """Whether llama-bench's `cpu_info` or `gpu_info`, of one or several, says which chip it is."""
+    parts = (part.strip() for part in text.split(","))
+    return any(part and not _NO_CHIP.fullmatch(part) for part in parts)
 
 
 def file_name(path: str) -> str:

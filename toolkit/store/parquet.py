@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from toolkit.errors import UsageError
 from toolkit.extras import install_command
 from toolkit.store import tables
+from toolkit.store.checked_types import stored_type
 from toolkit.store.measurements import quantities
 from toolkit.store.row_columns import values_of
 from toolkit.store.rows import StoredRun
@@ -76,7 +77,7 @@ def _columns() -> Iterator[tuple[str, sa.Column[Any]]]:
 def _arrow_type(pa: Any, name: str, column: sa.Column[Any]) -> Any:
     if name in _LISTS:
         return pa.list_(pa.type_for_alias(_LISTS[name]))
-    match column.type:
+    match stored_type(column):
         case sa.Boolean():
             return pa.bool_()
         case sa.Integer():

@@ -19,6 +19,9 @@ from toolkit.store.rows import BITS_64, Characters
 
 Row = TypeVar("Row")
 
+# Of a column's info: what its values are in Python, without None.
+HINT = "hint"
+
 
 @dataclass(frozen=True)
 class _Field:
@@ -77,6 +80,7 @@ def columns_of(
             primary_key=name in keys,
             autoincrement=False,
             nullable=optional,
+            info={HINT: field.hint},
         )
         for name, field, optional in _leaves(row)
     ]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -16,7 +19,8 @@ from sqlalchemy import (
     Text,
 )
 
-from toolkit.store.row_columns import columns_of
+from toolkit.store.checked_types import CheckedType
+from toolkit.store.row_columns import HINT, columns_of
 from toolkit.store.rows import (
     Artifact,
     Condition,
@@ -52,7 +56,7 @@ artifacts = Table(
     metadata,
     *columns_of(Artifact, keys=["sha256"]),
     # The whole manifest, so that a question nobody thought of yet can still be answered.
-    Column("manifest", JSON, nullable=False),
+    Column("manifest", JSON, nullable=False, info={HINT: Mapping[str, Any]}),
 )
 
 runs = Table(
@@ -113,7 +117,7 @@ imports = Table(
     Column("run_id", String(32), ForeignKey("runs.id"), primary_key=True),
     Column("import_id", String(32), nullable=False),
     Column("file", Text, nullable=False),
-    Column("unix_ns", BigInteger, nullable=False),
+    Column("unix_ns", BigInteger, nullable=False, info={HINT: int}),
     Index("ix_imports_import_id", "import_id"),
 )
 
@@ -164,3 +168,8 @@ rooflines = Table(
     *columns_of(DeviceRoofline),
     Index("ix_rooflines_device_key", "device_key"),
 )
+
+for _table in metadata.tables.values():
+    for _column in _table.columns:
+        if HINT in _column.info:
+            _column.type = CheckedType(_column.type, _table.name, _column.name, _column.info[HINT])

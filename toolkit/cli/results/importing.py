@@ -47,7 +47,7 @@ def import_runs(
                 print(f"{path}: holds no runs; was whoever wrote it cut off?", file=sys.stderr)
             if imported.unnamed:
                 print(
-                    f"{path}: names neither CPU nor GPU, so it counts as a device of its own. "
+                    f"{path}: does not say which CPU or GPU, so it counts as a device of its own. "
                     "Say which it is: undo, and import with --device-name",
                     file=sys.stderr,
                 )

@@ -7,9 +7,10 @@ import os
 import shutil
 from pathlib import Path
 
-from toolkit.errors import AdbNotFound
+from toolkit.errors import AdbNotFound, AdbServerFailed
 from toolkit.settings import Settings
 
+WORKING_ADB = "Set SLM_ADB to a working adb, or unset it. --device local measures this machine on purpose."
 _INSTALL = "Install adb (Debian: apt install adb), or set SLM_ADB to its path."
 
 
@@ -20,12 +21,13 @@ def find_adb(settings: Settings) -> Path:
     two adb versions with different protocols keep killing each other's server.
 
     Raises:
-        AdbNotFound: none of them is there, or SLM_ADB is not an executable file.
+        AdbNotFound: none of them is there.
+        AdbServerFailed: SLM_ADB is not an executable file; whoever set it means a phone.
     """
     if settings.adb:
         if not os.access(settings.adb, os.X_OK) or not settings.adb.is_file():
-            raise AdbNotFound(
-                f"SLM_ADB is {settings.adb}, which is not an executable file.", next_step=_INSTALL
+            raise AdbServerFailed(
+                f"SLM_ADB is {settings.adb}, which is not an executable file.", next_step=WORKING_ADB
             )
         return settings.adb
     if on_path := shutil.which("adb"):

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from toolkit.devices.adb.binary import WORKING_ADB
 from toolkit.devices.adb.parsers import AttachedDevice, ConnectOutcome, parse_connect, parse_devices
 from toolkit.devices.process import CannotStart, Finished, ProcessTimeout, run_process
-from toolkit.errors import AdbNotFound, AdbServerFailed, DeviceTimeout
+from toolkit.errors import AdbServerFailed, DeviceTimeout
 
 # Starting adb's server, when none runs, takes a second or two.
 _SERVER_TIMEOUT_S = 20.0
@@ -41,7 +42,7 @@ class AdbClient:
         With ``stdin`` adb is out of reach of the terminal's Ctrl-C: whoever writes there ends it.
 
         Raises:
-            AdbNotFound: the binary cannot be started.
+            AdbServerFailed: the binary cannot be started.
             DeviceTimeout: adb took longer than ``timeout_s``; it has been killed.
         """
         selector = ["-s", serial] if serial else []
@@ -62,9 +63,8 @@ class AdbClient:
                 next_step="Check cable and phone; `adb kill-server` restarts a stuck adb server.",
             ) from None
         except CannotStart as error:
-            raise AdbNotFound(
-                f"{self.binary} cannot be run: {error.reason.strerror}.",
-                next_step="Set SLM_ADB to a working adb.",
+            raise AdbServerFailed(
+                f"{self.binary} cannot be run: {error.reason.strerror}.", next_step=WORKING_ADB
             ) from error
 
     def devices(self) -> list[AttachedDevice]:
