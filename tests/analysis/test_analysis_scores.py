@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 
 from toolkit.analysis.scores import p_value, paired, rank_scores
+from toolkit.analysis.two_artifacts import compare_scores
 from toolkit.store import open_store
 from toolkit.store.evaluations import add_evaluation, evaluations_of, items_of, scored_tasks
-from toolkit.store.rows import Evaluation, Score, ScoredItem, StoredEvaluation
+from toolkit.store.rows import SOURCE_SHA256, Evaluation, Score, ScoredItem, StoredEvaluation
 
 EVALUATION = Evaluation(
     id="a1",
@@ -120,3 +121,78 @@ def test_where_nobody_says_what_is_better_none_is_the_best(sqlite_url: str) -> N
         [ranking] = rank_scores(store, "task")
         assert not ranking.ranked and [place.paired for place in ranking.places] == [None, None]
         assert [place.evaluation.name for place in ranking.places] == ["m-4w", "m-8da4w"]
+
+
+def of_source(number: int, value: float, sha256: str | None, **changes: object) -> StoredEvaluation:
+    versions = {} if sha256 is None else {SOURCE_SHA256: sha256}
+    evaluation = replace(
+        EVALUATION, id=f"s{number}", created_unix_ns=number, artifact_sha256=None, quantization="fp32",
+        name="checkpoint-500", model=f"run{number}/checkpoint-500", versions=versions,
+    )  # fmt: skip
+    return StoredEvaluation(replace(evaluation, **changes), (replace(SCORE, value=value),))  # type: ignore[arg-type]
+
+
+def test_models_of_the_same_name_are_told_apart_by_their_hash(sqlite_url: str) -> None:
+    with open_store(sqlite_url) as store:
+        for number, sha256 in enumerate(("a" * 64, "b" * 64, "b" * 64, None)):
+            add_evaluation(store, of_source(number, 0.5 + number / 10, sha256), [])
+        [ranking] = rank_scores(store, "task")
+        assert [place.evaluation.id for place in ranking.places] == ["s3", "s2", "s0"]
+
+
+def test_scores_with_cut_prompts_are_ranked_by_themselves(sqlite_url: str) -> None:
+    with open_store(sqlite_url) as store:
+        add_evaluation(store, of_source(1, 0.5, "a" * 64), [])
+        add_evaluation(store, of_source(2, 0.6, "b" * 64, truncated=True), [])
+        add_evaluation(store, of_source(3, 0.4, "a" * 64, truncated=True), [])
+        found = {
+            one.truncated: [place.evaluation.id for place in one.places] for one in rank_scores(store, "task")
+        }
+        assert found == {False: ["s1"], True: ["s2", "s3"]}
+
+
+@pytest.mark.parametrize(("value", "paired_items"), [(0.5, 20), (0.55, None)])
+def test_a_group_is_compared_over_its_tasks_items_where_they_come_to_it(
+    sqlite_url: str, value: float, paired_items: int | None
+) -> None:
+    def of_group(first: int, second: int) -> list[ScoredItem]:
+        return [
+            ScoredItem(f"task_{part}", 5, f"{i:032d}", {"acc,none": float(i < right)})
+            for part, right in (("a", first), ("b", second))
+            for i in range(10)
+        ]
+
+    with open_store(sqlite_url) as store:
+        add_evaluation(store, stored(1, "8da4w", 0.3, n=20), of_group(3, 3))
+        add_evaluation(store, stored(2, "fp32", value, n=20), of_group(9, 1))
+        [ranking] = rank_scores(store, "task")
+        second = ranking.places[1].paired
+        assert (second and second.items) == paired_items
+        assert second is None or second.difference == pytest.approx(-0.2)
+
+
+def test_two_artifacts_are_judged_by_their_items_metric_for_metric(sqlite_url: str) -> None:
+    """As gsm8k is: one metric after two filters."""
+    with open_store(sqlite_url) as store:
+        for number, quantization, strict, flexible in ((1, "4w", 10, 20), (2, "fp32", 30, 21)):
+            one = stored(number, quantization, 0.0)
+            scores = [
+                replace(SCORE, metric="exact_match", filter=kept, value=count / 40)
+                for kept, count in (("strict-match", strict), ("flexible-extract", flexible))
+            ]
+            items = [
+                ScoredItem("task", 5, f"{i:032d}", {
+                    "exact_match,strict-match": float(i < strict),
+                    "exact_match,flexible-extract": float(i < flexible),
+                })
+                for i in range(40)
+            ]  # fmt: skip
+            add_evaluation(store, StoredEvaluation(one.evaluation, tuple(scores)), items)
+        found = {one.left.filter: one for one in compare_scores(store, "4" * 64, "f" * 64)}
+        assert {name: (one.left.value, one.right.value, one.verdict) for name, one in found.items()} == {
+            "strict-match": (0.25, 0.75, "better"),
+            "flexible-extract": (0.5, 0.525, "inconclusive"),
+        }
+        back = compare_scores(store, "f" * 64, "4" * 64)
+        assert {one.verdict for one in back} == {"worse", "inconclusive"}
+        assert compare_scores(store, "4" * 64, "0" * 64) == []

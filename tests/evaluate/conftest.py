@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import warnings
 from pathlib import Path
 
@@ -13,7 +14,7 @@ with warnings.catch_warnings():
     import executorch.extension.llm.custom_ops.custom_ops
     import executorch.kernels.quantized  # noqa: F401
 
-from model_folders import write_folder
+from model_folders import edit_config, write_folder
 from questions import share_cache
 
 from toolkit.artifact import Artifact
@@ -57,6 +58,15 @@ def executorch(original: Path, tmp_path_factory: pytest.TempPathFactory, setting
 @pytest.fixture(scope="session")
 def quantized(original: Path, tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> Artifact:
     return _converted(original, tmp_path_factory, settings, backend="onnxruntime", quant="8da4w")
+
+
+@pytest.fixture(scope="session")
+def roomy(original: Path, tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> Artifact:
+    """A quantized artifact with room for examples beside the longest of the tests' own texts."""
+    folder = tmp_path_factory.mktemp("roomy") / "tiny"
+    shutil.copytree(original, folder)
+    edit_config(folder, max_position_embeddings=1024)
+    return _converted(folder, tmp_path_factory, settings, backend="onnxruntime", quant="8da4w")
 
 
 def _converted(

@@ -18,9 +18,9 @@ from toolkit.artifact import Artifact
 
 
 @pytest.mark.soak
-def test_ten_random_kills_change_no_score(quantized: Artifact, tmp_path: Path) -> None:
+def test_ten_random_kills_change_no_score(roomy: Artifact, tmp_path: Path) -> None:
     tasks = write_tasks(tmp_path / "tasks", items=200)
-    asked = (quantized.path, "--tasks", "own_letters,own_writing", "--include-path", tasks, "--shots", "1")
+    asked = (roomy.path, "--tasks", "own_letters,own_writing", "--include-path", tasks, "--shots", "1")
 
     def slm(folder: str) -> SlmRecipe:
         """With kept answers and a store of its own."""

@@ -322,3 +322,25 @@ def test_a_metric_that_is_no_number_is_left_out_and_told() -> None:
     assert (score.metric, score.value, score.stderr) == ("acc", 1.0, None)
     assert left_out_of(results) == ["own f1,none: nan", "own word_perplexity,none: inf"]
     assert [item.metrics for item in items_of(results)] == [{"acc,none": 1.0}]
+
+
+def test_an_edited_config_or_other_weights_are_another_model(tmp_path: Path, settings: Settings) -> None:
+    """Its answers are asked anew, and its scores ranked apart."""
+    from model_folders import edit_config, write_folder
+
+    from toolkit.evaluate.subject import source_sha256
+    from toolkit.sources import resolve
+
+    for run, changes in {"a": {}, "b": {}, "c": {"rms_norm_eps": 1e-3}}.items():
+        write_folder(tmp_path / run / "checkpoint-500", settings)
+        edit_config(tmp_path / run / "checkpoint-500", **changes)
+    hashes = [
+        source_sha256(resolve(str(tmp_path / run / "checkpoint-500"), settings)) for run in ("a", "b", "c")
+    ]
+    assert hashes[0] == hashes[1] != hashes[2]
+    config = tmp_path / "config.json"
+    config.write_text((tmp_path / "a" / "checkpoint-500" / "config.json").read_text())
+    before = source_sha256(resolve(f"random:{config}", settings))
+    edit_config(tmp_path, rms_norm_eps=1e-3)
+    assert source_sha256(resolve(f"random:{config}", settings)) != before
+    assert source_sha256(resolve("random:llama-tiny", settings)) != before

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from toolkit.errors import UsageError
 from toolkit.recipes import fingerprints
 from toolkit.recipes.plan import Plan, make_plan
 from toolkit.recipes.run_ids import run_id
@@ -88,6 +89,39 @@ def test_other_code_or_other_versions_make_other_keys(
     assert before.isdisjoint(edited)
     monkeypatch.setattr(fingerprints, "installed", lambda package: f"{package} 99")
     assert edited.isdisjoint(keys(plan(tmp_path, settings, text)))
+
+
+def test_a_task_of_ones_own_is_found_beside_the_recipe_and_known_by_what_it_holds(
+    tmp_path: Path, settings: Settings
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    text = RECIPE.format(model="random:llama-tiny") + "evaluate: {tasks: 'mine.yml, arc_easy'}\n"
+    with pytest.raises(UsageError, match="mine.yml"):
+        plan(home, settings, text)
+    files = {
+        "base.yaml": "task: base\nprocess_docs: !function own.words.of\n",
+        "mine.yml": "include: base.yaml\ndataset_kwargs: {data_files: {test: items.jsonl}}\n",
+        "own/words.py": "def of(docs): return docs\n",
+        "items.jsonl": "{}\n",
+    }
+    (home / "own").mkdir()
+    for name, content in files.items():
+        (home / name).write_text(content)
+
+    def evaluations() -> set[str]:
+        return {step.key for step in plan(home, settings, text).steps if step.kind == "evaluate"}
+
+    first = [step for step in plan(home, settings, text).steps if step.kind == "evaluate"][0]
+    assert first.work.request.tasks == f"{home / 'mine.yml'},arc_easy"
+    assert "mine.yml,arc_easy" in first.title and str(home) not in first.title
+    before = evaluations()
+    for name, content in files.items():
+        (home / name).write_text(content + "# edited\n")
+        assert before.isdisjoint(edited := evaluations()), name
+        before = edited
+    (home / "unrelated.txt").write_text("x")
+    assert evaluations() == before
 
 
 def test_whatever_a_conversion_imports_is_part_of_its_key() -> None:

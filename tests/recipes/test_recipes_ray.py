@@ -15,9 +15,7 @@ from toolkit.errors import BatchError
 from toolkit.recipes.cluster_devices import node_resources
 
 pytestmark = [
-    pytest.mark.skipif(
-        importlib.util.find_spec("ray") is None, reason="needs ray: pip install 'slm-toolkit[ray]'"
-    ),
+    pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs ray: pip install -e '.[ray]'"),
     pytest.mark.serial,
 ]
 

@@ -114,9 +114,7 @@ def test_a_second_host_takes_what_the_first_has_made(slm_recipe: SlmRecipe) -> N
 
 
 @pytest.mark.serial
-@pytest.mark.skipif(
-    importlib.util.find_spec("ray") is None, reason="needs ray: pip install 'slm-toolkit[ray]'"
-)
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs ray: pip install -e '.[ray]'")
 def test_nodes_with_nothing_in_common_but_the_share(slm_recipe: SlmRecipe) -> None:
     recipe = slm_recipe.write(SMALL)
     homes = [slm_recipe.folder / name for name in ("first", "second")]

@@ -21,7 +21,7 @@ weigh: {{unit: {unit}}}
 """
 
 needs_ray = pytest.mark.skipif(
-    importlib.util.find_spec("ray") is None, reason="needs ray: pip install 'slm-toolkit[ray]'"
+    importlib.util.find_spec("ray") is None, reason="needs ray: pip install -e '.[ray]'"
 )
 
 

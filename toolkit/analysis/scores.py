@@ -11,16 +11,18 @@ from __future__ import annotations
 import math
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
 from toolkit.analysis.statistics import Interval, percentile_interval
-from toolkit.store.evaluations import evaluations_of, items_of
+from toolkit.store.evaluations import evaluations_of, items_of, items_of_group
 from toolkit.store.rows import Evaluation, Score
 from toolkit.store.store import Store
 
 _DRAWS = 2000
+# Means of items are what the harness made of them but for rounding.
+_SAME_MEAN = 1e-6
 # Below this a difference is one.
 SIGNIFICANT = 0.05
 
@@ -42,6 +44,9 @@ class Paired:
     p_value: float
 
 
+Scored = tuple[Evaluation, Score]
+
+
 @dataclass(frozen=True)
 class ScorePlace:
     """A place in a ranking; ``paired`` is None for the best, without one, and where items are not kept."""
@@ -56,12 +61,13 @@ class ScoreRanking:
     """Models on the very same items of a task, the best first.
 
     ``ranked`` is False where nobody says whether more of the metric is better: they come by name, and none
-    is the best.
+    is the best. ``truncated`` says that prompts which did not fit were cut.
     """
 
     task: str
     shots: int
     metric: str
+    truncated: bool
     places: tuple[ScorePlace, ...]
     ranked: bool = True
 
@@ -78,19 +84,45 @@ def rank_scores(
         model: only this model's artifacts, by a part of its name.
         seed: of the draws.
     """
-    latest: dict[tuple[object, ...], tuple[Evaluation, Score]] = {}
-    for stored in reversed(evaluations_of(store, task)):
-        one = stored.evaluation
-        if model is not None and model.casefold() not in one.model.casefold():
-            continue
-        for score in stored.scores:
-            if metric is None or score.metric == metric:
-                what = (one.artifact_sha256 or one.name, one.quantization, one.place_identity)
-                latest[(*what, *_conditions(score))] = (one, score)
-    groups: dict[tuple[object, ...], list[tuple[Evaluation, Score]]] = defaultdict(list)
+    chosen = [
+        (evaluation, score)
+        for evaluation, score in _all_scores(store, task)
+        if (metric is None or score.metric == metric)
+        and (model is None or model.casefold() in evaluation.model.casefold())
+    ]
+    return [_ranking(store, members, seed) for members in latest_of_each(chosen)]
+
+
+def scores_of_artifacts(store: Store, sha256s: Collection[str]) -> list[list[Scored]]:
+    """The latest scores of some artifacts, those together that were taken under the same conditions."""
+    return latest_of_each(one for one in _all_scores(store) if one[0].artifact_sha256 in sha256s)
+
+
+def latest_of_each(scores: Iterable[Scored]) -> list[list[Scored]]:
+    """The last one of each model and place, those together that were taken under the same conditions.
+
+    Args:
+        scores: the earliest first.
+    """
+    latest: dict[tuple[object, ...], Scored] = {}
+    for one, score in scores:
+        what = (one.model_identity, one.quantization, one.place_identity)
+        latest[(*what, *_conditions(one, score))] = (one, score)
+    groups: dict[tuple[object, ...], list[Scored]] = defaultdict(list)
     for evaluation, score in latest.values():
-        groups[_conditions(score)].append((evaluation, score))
-    return [_ranking(store, members, seed) for members in groups.values()]
+        groups[_conditions(evaluation, score)].append((evaluation, score))
+    return list(groups.values())
+
+
+def paired_scores(store: Store, ours: Scored, theirs: Scored, seed: int = 0) -> Paired | None:
+    """Compare two scores item by item; None where items of one are not kept."""
+    name = f"{ours[1].metric},{ours[1].filter}"
+    return paired(_items(store, *ours), _items(store, *theirs), name, seed)
+
+
+def score_name(score: Score) -> str:
+    """A metric with what was done to the text before."""
+    return score.metric if score.filter == "none" else f"{score.metric} ({score.filter})"
 
 
 def paired(
@@ -136,27 +168,46 @@ def p_value(differences: Sequence[float], chance: random.Random) -> float:
     return (extreme + 1) / (_DRAWS + 1)
 
 
-def _ranking(store: Store, members: list[tuple[Evaluation, Score]], seed: int) -> ScoreRanking:
-    first = members[0][1]
-    shown = first.metric if first.filter == "none" else f"{first.metric} ({first.filter})"
+def _all_scores(store: Store, task: str | None = None) -> Iterator[Scored]:
+    """Scores with their evaluations, the earliest first."""
+    for stored in reversed(evaluations_of(store, task)):
+        for score in stored.scores:
+            yield stored.evaluation, score
+
+
+def _ranking(store: Store, members: list[Scored], seed: int) -> ScoreRanking:
+    some, first = members[0]
+    said = (first.task, first.shots, score_name(first), some.truncated)
     if first.higher_is_better is None:
         by_name = sorted(members, key=lambda one: one[0].name)
         listed = tuple(ScorePlace(evaluation, score, None) for evaluation, score in by_name)
-        return ScoreRanking(first.task, first.shots, shown, listed, ranked=False)
+        return ScoreRanking(*said, listed, ranked=False)
     ordered = sorted(members, key=lambda one: one[1].value, reverse=first.higher_is_better)
-    best, _ = ordered[0]
-    theirs = items_of(store, best.id, first.task, first.shots)
-    name = f"{first.metric},{first.filter}"
-    places = []
-    for evaluation, score in ordered:
-        compared = None
-        if evaluation is not best:
-            ours = items_of(store, evaluation.id, score.task, score.shots)
-            compared = paired(ours, theirs, name, seed)
-        places.append(ScorePlace(evaluation, score, compared))
-    return ScoreRanking(first.task, first.shots, shown, tuple(places))
+    best = ordered[0]
+    places = [
+        ScorePlace(*one, None if one is best else paired_scores(store, one, best, seed)) for one in ordered
+    ]
+    return ScoreRanking(*said, tuple(places))
 
 
-def _conditions(score: Score) -> tuple[object, ...]:
+def _items(store: Store, evaluation: Evaluation, score: Score) -> dict[str, dict[str, float]]:
+    """A score's items, of a group those of its tasks: they are its when they come to it."""
+    own = items_of(store, evaluation.id, score.task, score.shots)
+    if own:
+        return own
+    of_group = items_of_group(store, evaluation.id, score.task, score.shots)
+    name = f"{score.metric},{score.filter}"
+    values = [metrics[name] for metrics in of_group.values() if name in metrics]
+    if (
+        not values
+        or len(values) != score.n
+        or not math.isclose(fmean(values), score.value, abs_tol=_SAME_MEAN)
+    ):
+        return {}
+    return of_group
+
+
+def _conditions(evaluation: Evaluation, score: Score) -> tuple[object, ...]:
     """What two scores must share to be ranked."""
-    return score.task, score.version, score.shots, score.metric, score.filter, score.items_sha256
+    what = (score.task, score.version, score.shots, score.metric, score.filter, score.items_sha256)
+    return (*what, evaluation.truncated)

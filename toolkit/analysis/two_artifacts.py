@@ -1,4 +1,4 @@
-"""Two artifacts measured by turns: every figure that both have, and whether they differ in it."""
+"""Two artifacts: every figure and score that both have, and whether they differ in it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from toolkit.analysis.compared_figures import FIGURES, Figure
 from toolkit.analysis.condition_key import axis_parts
 from toolkit.analysis.groups import Group, group, load_samples
 from toolkit.analysis.noise import load_noise
+from toolkit.analysis.scores import SIGNIFICANT, Paired, Scored, paired_scores, scores_of_artifacts
+from toolkit.store.rows import Score
 from toolkit.store.store import Store
 
 # In which two artifacts may differ, with what follows from it; all else is the same or not compared.
@@ -54,3 +56,54 @@ def compare_two(store: Store, left: str, right: str, run_ids: Sequence[str]) -> 
             floor = noise.floor(of[left].key, of[right].key)
             found.append(FigureOfTwo(figure, of[left], of[right], change(of[right], of[left], floor)))
     return found
+
+
+@dataclass(frozen=True)
+class ScoresOfTwo:
+    """One score of both, on the same items.
+
+    Attributes:
+        truncated: prompts that did not fit were cut.
+        paired: how the right one's items differ from the left one's; None where items are not kept.
+    """
+
+    left: Score
+    right: Score
+    truncated: bool
+    paired: Paired | None
+
+    @property
+    def verdict(self) -> str | None:
+        """What the right one is: better or worse only when the paired test says so; None without one."""
+        if self.paired is None or self.left.higher_is_better is None:
+            return None
+        if self.paired.p_value >= SIGNIFICANT:
+            return "inconclusive"
+        return "better" if (self.paired.difference > 0) == self.left.higher_is_better else "worse"
+
+
+def compare_scores(store: Store, left: str, right: str, seed: int = 0) -> list[ScoresOfTwo]:
+    """Compare the latest scores of two artifacts, at the place where both answered last if there is one.
+
+    Args:
+        store: where evaluations are.
+        left: an artifact's hash.
+        right: the other one's.
+        seed: of the draws.
+    """
+    found = []
+    for members in scores_of_artifacts(store, {left, right}):
+        ours, theirs = (_by_place(members, sha256) for sha256 in (right, left))
+        if not ours or not theirs:
+            continue
+        place = next((one for one in reversed(ours) if one in theirs), next(reversed(ours)))
+        mine, other = ours[place], theirs.get(place, list(theirs.values())[-1])
+        compared = paired_scores(store, mine, other, seed)
+        found.append(ScoresOfTwo(other[1], mine[1], mine[0].truncated, compared))
+    return found
+
+
+def _by_place(members: Sequence[Scored], sha256: str) -> dict[str, Scored]:
+    """An artifact's scores by the place where it answered, the latest last."""
+    own = [one for one in members if one[0].artifact_sha256 == sha256]
+    return {one[0].place_identity: one for one in sorted(own, key=lambda one: one[0].created_unix_ns)}

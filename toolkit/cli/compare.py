@@ -17,8 +17,7 @@ from toolkit.progress import remark
 from toolkit.settings import Settings
 
 if TYPE_CHECKING:
-    from toolkit.analysis.two_artifacts import FigureOfTwo
-    from toolkit.store import Store
+    from toolkit.analysis.two_artifacts import FigureOfTwo, ScoresOfTwo
 
 
 @takes(ProfileRequest)
@@ -37,8 +36,8 @@ def compare(
 
     Each round runs both, so that a device that grows warm or slow does so for both. A difference counts only
     when its interval leaves out zero and it exceeds the noise: how far apart equal runs came out. Quality is
-    what the conversions found against the original model, and stored scores on the same items. All runs
-    are stored.
+    what the conversions found against the original model, and stored scores on the same items, judged by a
+    paired test over them. All runs are stored.
 
     \b
     Examples:
@@ -46,7 +45,7 @@ def compare(
       slm compare a b --device R5CT1234567 --rounds 5 --prompt-tokens 128 --threads 4
     """  # noqa: D301
     from toolkit import api
-    from toolkit.analysis.two_artifacts import compare_two
+    from toolkit.analysis.two_artifacts import compare_scores, compare_two
     from toolkit.devices.selection import chosen_serial
     from toolkit.store import open_store
 
@@ -67,8 +66,8 @@ def compare(
             run_ids += [run.run.id for run in api.profile(one, request, device=serial, settings=settings)]
     with open_store(settings.store_url) as store:
         figures = compare_two(store, both[0].manifest.sha256, both[1].manifest.sha256, run_ids)
-        scores = _scores(store, *both)
-    rows = [_measured(one) for one in figures] + _of_artifacts(*both) + scores
+        scores = compare_scores(store, both[0].manifest.sha256, both[1].manifest.sha256)
+    rows = [_measured(one) for one in figures] + _of_artifacts(*both) + [_score(one) for one in scores]
     if as_json:
         print(json.dumps({"a": both[0].name, "b": both[1].name, "runs": run_ids, "figures": rows}, indent=2))
     else:
@@ -107,24 +106,21 @@ def _of_artifacts(left: Artifact, right: Artifact) -> list[dict[str, Any]]:
     return rows
 
 
-def _scores(store: Store, left: Artifact, right: Artifact) -> list[dict[str, Any]]:
-    """What both scored on the same items of a task, the latest evaluation of each."""
-    from toolkit.store.evaluations import evaluations_of
+def _score(one: ScoresOfTwo) -> dict[str, Any]:
+    from toolkit.analysis.scores import score_name
 
-    found: list[dict[tuple[str, str, int, str], float]] = []
-    evaluations = evaluations_of(store)
-    for one in (left, right):
-        found.append({})
-        # The latest come first, and are to win.
-        for stored in reversed(evaluations):
-            if stored.evaluation.artifact_sha256 == one.manifest.sha256:
-                for score in stored.scores:
-                    found[-1][score.task, score.metric, score.shots, score.items_sha256] = score.value
-    return [
-        {"figure": f"{task} {metric}", "unit": "", "a": value, "b": found[1][task, metric, shots, items]}
-        for (task, metric, shots, items), value in found[0].items()
-        if (task, metric, shots, items) in found[1]
-    ]
+    shots = f", {one.left.shots} shots" if one.left.shots else ""
+    row: dict[str, Any] = {
+        "figure": f"{one.left.task} {score_name(one.left)}{shots}{', prompts cut' if one.truncated else ''}",
+        "unit": "",
+        "a": one.left.value,
+        "b": one.right.value,
+    }
+    if one.paired is not None:
+        row |= {"items": one.paired.items, "p_value": one.paired.p_value}
+        row |= {"difference": one.paired.difference}
+        row |= {"difference_interval": [one.paired.interval.low, one.paired.interval.high]}
+    return row | ({} if one.verdict is None else {"verdict": one.verdict})
 
 
 def _print(both: tuple[Artifact, Artifact], rows: list[dict[str, Any]]) -> None:
@@ -136,7 +132,7 @@ def _print(both: tuple[Artifact, Artifact], rows: list[dict[str, Any]]) -> None:
     for letter, one in zip("AB", both, strict=True):
         print_folded(f"{letter}  {one.name} ({one.manifest.sha256[:12]})", width=width, indent="   ")
     columns = (
-        Column("figure"),
+        Column("figure", least=16),
         Column("A", numeric=True),
         Column("B", numeric=True),
         Column("unit", rank=1),
@@ -147,15 +143,16 @@ def _print(both: tuple[Artifact, Artifact], rows: list[dict[str, Any]]) -> None:
     )
     shown = []
     for row in rows:
-        change, interval, noise = row.get("change"), row.get("interval"), row.get("noise")
+        noise = row.get("noise")
+        change, interval = _change(row)
         shown.append(
             (
                 row["figure"],
                 _number(row["a"]),
                 _number(row["b"]),
                 row["unit"],
-                "" if change is None else f"{change:+.1%}",
-                "" if interval is None else f"{interval[0]:+.1%} .. {interval[1]:+.1%}",
+                change,
+                interval,
                 "" if noise is None else f"{noise:.1%}",
                 row.get("verdict", ""),
             )
@@ -168,6 +165,18 @@ def _print(both: tuple[Artifact, Artifact], rows: list[dict[str, Any]]) -> None:
     if not any(row["figure"] == "mean KL" for row in rows):
         words = "no agreement with the original: neither conversion compared real weights with it"
         print_folded(words, width=width, indent="  ")
+
+
+def _change(row: dict[str, Any]) -> tuple[str, str]:
+    """How B differs, and between what: in percent, of scores in the score's own unit."""
+    if "difference" in row:
+        low, high = row["difference_interval"]
+        return f"{row['difference']:+.4f}", f"{low:+.4f} .. {high:+.4f}"
+    change, interval = row.get("change"), row.get("interval")
+    return (
+        "" if change is None else f"{change:+.1%}",
+        "" if interval is None else f"{interval[0]:+.1%} .. {interval[1]:+.1%}",
+    )
 
 
 def _number(value: float | None) -> str:

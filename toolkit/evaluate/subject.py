@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,6 +115,18 @@ def subject_of_source(source: ModelSource) -> Subject:
     """A model in transformers."""
     limit = longest_text(source.config)
     return Subject(source.name, None, source, limit, int(source.config.vocab_size))
+
+
+def source_sha256(source: ModelSource) -> str:
+    """A hash over what a model's predictions follow from: its config and the files of its weights."""
+    config = source.config.to_dict()
+    # Where it was read from, and by what, changes nothing.
+    for name in ("_name_or_path", "transformers_version"):
+        config.pop(name, None)
+    # Random weights have no files and follow from their name.
+    weights = sorted(entry.sha256 for entry in source.info.files) or [source.info.id]
+    said = json.dumps([config, weights], sort_keys=True, default=str)
+    return hashlib.sha256(said.encode()).hexdigest()
 
 
 def source_of(artifact: Artifact, named: str | None, settings: Settings) -> ModelSource:

@@ -79,13 +79,25 @@ def scores_of(store: Store, identity: str) -> list[Score]:
 
 
 def items_of(store: Store, evaluation_id: str, task: str, shots: int) -> dict[str, dict[str, float]]:
-    """An evaluation's items of a task: metrics by the item's key. Of a group, its tasks' are none."""
+    """An evaluation's items of a task: metrics by the item's key; a group has none of its own."""
     items = tables.scored_items.c
     query = sa.select(items.key, items.metrics).where(
         items.evaluation_id == evaluation_id, items.task == task, items.shots == shots
     )
     with store.reading() as connection:
         return {key: dict(metrics) for key, metrics in connection.execute(query)}
+
+
+def items_of_group(store: Store, evaluation_id: str, group: str, shots: int) -> dict[str, dict[str, float]]:
+    """The items of an evaluation's tasks whose names begin with a group's: metrics by task and key."""
+    items = tables.scored_items.c
+    query = sa.select(items.task, items.key, items.metrics).where(
+        items.evaluation_id == evaluation_id,
+        items.task.startswith(f"{group}_", autoescape=True),
+        items.shots == shots,
+    )
+    with store.reading() as connection:
+        return {f"{task} {key}": dict(metrics) for task, key, metrics in connection.execute(query)}
 
 
 def scored_tasks(store: Store) -> list[str]:

@@ -329,6 +329,10 @@ class DeviceRoofline:
     points: Mapping[str, Sequence[int]]
 
 
+# The key of :attr:`Evaluation.versions` that has the hash of a model in transformers.
+SOURCE_SHA256 = "source_sha256"
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """One evaluation of a model on tasks: what was judged, where, and how.
@@ -336,7 +340,8 @@ class Evaluation:
     It holds what it needs to know of artifact and device itself: both may have no run. ``artifact_sha256``
     and ``size_bytes`` are None for a model in transformers, whose ``backend`` is "transformers" and whose
     ``quantization`` its type of numbers. ``place`` is where it ran, ``place_identity`` what tells that place
-    from all others. ``versions`` are those of harness, data sets' library and engine.
+    from all others. ``versions`` are those of harness, data sets' library and engine, and under
+    ``source_sha256`` the hash of a model in transformers, which older rows lack.
     """
 
     id: Name
@@ -354,6 +359,11 @@ class Evaluation:
     seed: int
     truncated: bool
     versions: Mapping[str, str]
+
+    @property
+    def model_identity(self) -> str:
+        """What tells the model from all others: its hash, or its name where no hash was kept."""
+        return self.artifact_sha256 or self.versions.get(SOURCE_SHA256) or self.name
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,9 @@ def scores(
 ) -> None:
     """Rank models by their scores on tasks. Each is compared with the best item by item.
 
-    Scores are ranked where task, version, shots, metric and items are the same. A difference is one when the
-    paired test over the items says so: McNemar's where an item is right or wrong, else a randomization of
-    signs. See docs/evaluation.md.
+    Scores are ranked where task, version, shots, metric and items are the same, and prompts were cut in all
+    or in none. A difference is one when the paired test over the items says so: McNemar's where an item is
+    right or wrong, else a randomization of signs. See docs/evaluation.md.
 
     \b
     Examples:
@@ -81,6 +81,8 @@ def _print(ranking: ScoreRanking) -> None:
 
     width = line_width()
     heading = f"{ranking.task}, {ranking.shots} shots: {ranking.metric}, n = {ranking.places[0].score.n}"
+    if ranking.truncated:
+        heading += "; prompts that did not fit were cut"
     if not ranking.ranked:
         heading += "; not ranked: nobody says whether more of it is better"
     print_folded(heading, width=width, indent="  ")
@@ -95,16 +97,34 @@ def _print(ranking: ScoreRanking) -> None:
         Column("p", numeric=True, rank=2),
         Column("verdict", least=7),
     )
-    print_table(columns, [_cells(place) for place in ranking.places], width=width)
+    print_table(
+        columns,
+        [_cells(place, name) for place, name in zip(ranking.places, _names(ranking), strict=True)],
+        width=width,
+    )
 
 
-def _cells(place: ScorePlace) -> tuple[str, ...]:
+def _names(ranking: ScoreRanking) -> list[str]:
+    """What models are called: more than their names where others are called the same."""
+    alike: dict[str, set[str]] = {}
+    for place in ranking.places:
+        alike.setdefault(place.evaluation.name, set()).add(place.evaluation.model_identity)
+    names = []
+    for one in (place.evaluation for place in ranking.places):
+        told = one.name if one.artifact_sha256 is not None else one.model
+        if one.model_identity != one.name:
+            told += f" {one.model_identity[:8]}"
+        names.append(one.name if len(alike[one.name]) == 1 else told)
+    return names
+
+
+def _cells(place: ScorePlace, name: str) -> tuple[str, ...]:
     from toolkit.analysis.scores import SIGNIFICANT
 
     one, score, compared = place.evaluation, place.score, place.paired
     error = f" ±{score.stderr:.4f}" if score.stderr is not None else ""
     size = f"{one.size_bytes / 1e6:.1f}" if one.size_bytes is not None else "-"
-    own = (f"{score.value:.4f}{error}", one.name, one.quantization, size, one.place)
+    own = (f"{score.value:.4f}{error}", name, one.quantization, size, one.place)
     if compared is None:
         return (*own, "", "", "", "")
     low, high = compared.interval.low, compared.interval.high

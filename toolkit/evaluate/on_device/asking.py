@@ -17,7 +17,7 @@ from toolkit.evaluate.on_device.kept import KeptAnswers
 from toolkit.evaluate.on_device.runner_scorer import RunnerScorer
 from toolkit.evaluate.request import PlacedRequest
 from toolkit.evaluate.scoring import Answer, Request, Scorer
-from toolkit.evaluate.subject import Subject
+from toolkit.evaluate.subject import Subject, source_sha256
 from toolkit.progress import ProgressCallback
 from toolkit.runtime.bundle import build_bundle
 from toolkit.settings import Settings
@@ -131,6 +131,6 @@ def _identity(subject: Subject, request: PlacedRequest, settings: Settings) -> s
                 subject=subject.name,
                 next_step="Leave --device out, or convert the model first.",
             )
-        files = [entry.sha256 for entry in subject.source.info.files]
-        identity = [subject.source.info.id, files, request.dtype, version("transformers"), version("torch")]
+        libraries = [version("transformers"), version("torch")]
+        identity = [source_sha256(subject.source), request.dtype, *libraries]
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:24]

@@ -14,11 +14,11 @@ from toolkit.evaluate.needle.figures import NeedleFigures
 from toolkit.evaluate.needle.haystack import KINDS
 from toolkit.evaluate.needle.haystack import text as haystack
 from toolkit.evaluate.requirements import TEXT_FIGURES
-from toolkit.evaluate.subject import Subject
+from toolkit.evaluate.subject import Subject, source_sha256
 from toolkit.evaluate.tasks.figures import TaskFigures
 from toolkit.evaluate.text import TextFigures
 from toolkit.profiling.rows import artifact_row
-from toolkit.store.rows import Evaluation, Score, ScoredItem, StoredEvaluation
+from toolkit.store.rows import SOURCE_SHA256, Evaluation, Score, ScoredItem, StoredEvaluation
 
 TRANSFORMERS = "transformers"
 Rows = tuple[StoredEvaluation, list[ScoredItem]]
@@ -142,12 +142,18 @@ def _evaluation(
 ) -> Evaluation:
     artifact = artifact_row(subject.artifact.manifest) if subject.artifact is not None else None
     place, place_identity = where
+    model, hashes = subject.name, {}
+    if artifact is not None:
+        model = artifact.model
+    elif subject.source is not None:
+        # Folders of different models have the same name: checkpoint-500.
+        model, hashes = subject.source.info.id, {SOURCE_SHA256: source_sha256(subject.source)}
     return Evaluation(
         id=identity,
         created_unix_ns=time.time_ns(),
         toolkit_version=__version__,
         name=subject.name,
-        model=artifact.model if artifact is not None else subject.name,
+        model=model,
         artifact_sha256=artifact.sha256 if artifact is not None else None,
         backend=artifact.backend if artifact is not None else TRANSFORMERS,
         quantization=artifact.quantization if artifact is not None else place.split()[-1],
@@ -157,7 +163,7 @@ def _evaluation(
         item_limit=item_limit,
         seed=seed,
         truncated=truncated,
-        versions=versions or {},
+        versions={**(versions or {}), **hashes},
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import TaskDataMissing, TaskInvalid, UnknownTask, UsageError
+from toolkit.extras import install_command
 from toolkit.registry import did_you_mean
 
 
@@ -22,7 +23,7 @@ def prepare() -> None:
     except ModuleNotFoundError as error:
         raise UsageError(
             f"--tasks needs the package {error.name}, which is not installed",
-            next_step="pip install 'slm-toolkit[evaluate]'",
+            next_step=install_command("evaluate"),
         ) from None
     import datasets
 

@@ -12,6 +12,8 @@ from pydantic import Field, SerializeAsAny, create_model
 
 from toolkit.errors import UsageError
 from toolkit.evaluate.request import EvaluateRequest, NeedleRequest, PlacedRequest, TaskRequest, TextRequest
+from toolkit.evaluate.tasks.task_files import made_of, named, yaml_files
+from toolkit.evaluate.tasks.task_files import placed as placed_tasks
 from toolkit.files import sha256_of
 from toolkit.recipes import fingerprints
 from toolkit.recipes.axes import Section, all_fields
@@ -107,7 +109,7 @@ def _asked(section: EvaluateSection, planning: Planning) -> Iterator[tuple[What,
     """What a section asks for, with files where the recipe's folder has them, on each of its devices.
 
     Raises:
-        UsageError: nothing, or a text that is not there.
+        UsageError: nothing, or a text or task that is not there.
     """
     values: dict[str, Any] = {name: getattr(section, name) for name in EvaluateRequest.model_fields}
     folder = planning.loaded.folder
@@ -127,6 +129,8 @@ def _asked(section: EvaluateSection, planning: Planning) -> Iterator[tuple[What,
             subject=f"evaluate.text {values['text']}",
             next_step="Paths start from the recipe's folder.",
         )
+    if values["tasks"] is not None:
+        values["tasks"] = placed_tasks(values["tasks"], folder)
     shots = values["shots"]
     devices = [one for word in values["device"] for one in planning.devices(word or LOCAL)]
     for what, kind in _REQUESTS.items():
@@ -142,7 +146,7 @@ def _step(conversion: Step, what: What, request: Any, planning: Planning) -> Ste
     device = request.device if isinstance(request, PlacedRequest) else None
     identity = [
         *("evaluate", conversion.key, what, request.identity()),
-        _files(getattr(request, "include_path", None)),
+        _own_tasks(request) if isinstance(request, TaskRequest) else [],
         {package: fingerprints.installed(package) for package in _PACKAGES},
         None if device is None else [fingerprints.runner_code(), placed(device)],
     ]
@@ -174,16 +178,16 @@ def _named(what: What, request: Any) -> str:
         return f"text {request.text.name if request.text else ''}"
     if isinstance(request, TaskRequest):
         shots = f", {request.shots} shots" if request.shots is not None else ""
-        return f"{request.tasks}{shots}"
+        return f"{named(request.tasks or '')}{shots}"
     return what
 
 
-def _files(folder: Path | None) -> list[list[str]]:
+def _own_tasks(request: TaskRequest) -> list[list[str]]:
     """What tasks of the user's own are made of."""
-    if folder is None or not folder.is_dir():
-        return []
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
-    return [[str(file.relative_to(folder)), sha256_of(file)] for file in files]
+    folder = request.include_path
+    inside = [file for file in folder.rglob("*") if file.is_file()] if folder is not None else []
+    files = made_of([*inside, *yaml_files(request.tasks or "")])
+    return [[str(file), sha256_of(file)] for file in files]
 
 
 def _with_states(steps: Sequence[Step], planning: Planning) -> list[Step]:
