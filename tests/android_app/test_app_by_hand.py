@@ -35,7 +35,17 @@ def shared(core: Core, ort_library: Path, artifacts: Path, tmp_path_factory: pyt
         patch.setenv("LD_LIBRARY_PATH", str(ort_library))
         done = core("byhand", artifacts, runs, library=ort_library)
     assert done.returncode == 0, done.stderr.decode()
-    return Path(done.stdout.decode().strip())
+    file = Path(done.stdout.decode().strip())
+    # It was left behind another app when it had ended.
+    assert (file.parent / "exit").read_text().strip() == "0 ok"
+    return file
+
+
+def test_what_android_does_not_know_is_no_number(shared: Path) -> None:
+    samples = [json.loads(line) for line in (shared.parent / "app.jsonl").read_text().splitlines()]
+    unknown = ("battery_percent", "thermal_headroom", "pss_bytes")
+    assert samples and all(sample[name] is None for sample in samples for name in unknown)
+    assert all((sample["importance"], sample["charging"]) == (100, False) for sample in samples)
 
 
 def test_a_shared_run_is_imported_with_its_figures_and_conditions(

@@ -171,15 +171,18 @@ def test_only_files_of_runs_are_read_and_written(core: Core) -> None:
 
 
 def test_only_a_prepared_run_is_started(core: Core, tmp_path: Path) -> None:
-    prepared, ended, empty = "0" * 16, "1" * 16, "2" * 16
-    for run in (prepared, ended, empty):
+    prepared, ended, empty, begun, full = (str(digit) * 16 for digit in range(5))
+    for run in (prepared, ended, empty, begun, full):
         (tmp_path / run).mkdir()
-    for run in (prepared, ended):
+    for run in (prepared, ended, begun, full):
         (tmp_path / run / "arguments").write_bytes(WELL)
     (tmp_path / ended / "exit").write_text("0 ok\n")
+    (tmp_path / begun / "begun").write_text("77\n")
+    (tmp_path / full / "exit.part").symlink_to("/dev/full")
     asked = {
-        prepared: None,
         ended: "has ended already",
+        begun: "has begun already",
+        full: "cannot begin: No space left on device",
         empty: "was never prepared",
         "f" * 16: "was never prepared",
         f"../{prepared}": "is no id of a run",
@@ -192,7 +195,53 @@ def test_only_a_prepared_run_is_started(core: Core, tmp_path: Path) -> None:
     }
     answers = [json.loads(line) for line in core("starts", tmp_path, *asked).stdout.splitlines()]
     for answer, why in zip(answers, asked.values(), strict=True):
-        assert answer == {"folder": str(tmp_path / prepared)} if why is None else why in answer["refused"]
+        assert why in answer["refused"]
+    # An activity that Android makes anew brings the same intent once more, in this process or in the next.
+    other = "5" * 16
+    (tmp_path / other).mkdir()
+    (tmp_path / other / "arguments").write_bytes(WELL)
+    here = [
+        json.loads(line) for line in core("starts", tmp_path, prepared, prepared, other).stdout.splitlines()
+    ]
+    [later] = [json.loads(line) for line in core("starts", tmp_path, prepared).stdout.splitlines()]
+    assert here[0] == {"begun": prepared}
+    assert "has begun already" in here[1]["refused"] and "has begun already" in later["refused"]
+    assert f"run {prepared} is in this process" in here[2]["refused"]
+    assert not (tmp_path / other / "begun").exists() and not (tmp_path / full / "begun").exists()
+
+
+def test_a_full_disk_ends_a_run_with_a_code_of_its_own(core: Core, tmp_path: Path) -> None:
+    def state(run: str) -> str:
+        asked = ("content", tmp_path, "0.1.0", "call", "--method", "state", "--arg", run)
+        return core("emulated", *asked).stdout.decode()
+
+    full = {
+        "app.jsonl": "no sample",
+        "stderr app.jsonl": "no word of it",
+        "app.jsonl exit": "not even its ending",
+    }
+    for number, files in enumerate(full):
+        run = str(number) * 16
+        folder = tmp_path / "runs" / run
+        folder.mkdir(parents=True)
+        (folder / "arguments").write_bytes(WELL)
+        for name in files.split():
+            if name == "exit":
+                (folder / name / "in the way").mkdir(parents=True)
+            else:
+                (folder / name).symlink_to("/dev/full")
+        done = core("emulated", "run", tmp_path, "0.1.0", run, "activity")
+        if "exit" in files:
+            # The process says it in its place, and Android keeps that.
+            assert done.returncode == 8
+            (tmp_path / "ends").mkdir()
+            (tmp_path / "ends" / (folder / "begun").read_text().strip()).write_text("8\n")
+            assert "state=8 exit_self" in state(run)
+        else:
+            assert done.returncode == 0 and (folder / "exit").read_text().strip() == "8 runner"
+        if "stderr" not in files:
+            said = (folder / "stderr").read_text()
+            assert said == "slm-app: error: the app's folder cannot be used: No space left on device\n"
 
 
 def test_android_says_how_a_process_ended(core: Core) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,8 @@ from virtual_phones import running_phone
 from toolkit.app.emulated_app import build_emulated_app
 from toolkit.artifact import Artifact
 from toolkit.devices.discovery import open_device
+from toolkit.devices.virtual.emulation import bring_online
+from toolkit.devices.virtual.faults import Faults
 from toolkit.devices.virtual.fleet import VirtualPhone
 from toolkit.devices.virtual.spec import PhoneSpec
 from toolkit.errors import BuildFailed
@@ -125,6 +128,8 @@ def test_a_run_in_the_app_is_stored_and_never_mixed_with_the_shells(
     moments = [sample["moment"] for sample in samples]
     assert moments == ["before", "start", *["repetition"] * 3, "memory", "after"]
     assert 0 < samples[0]["rss_bytes"] < samples[1]["rss_bytes"]
+    # Which the stand-in says as Android does, with the smallest integer.
+    assert {sample["battery_percent"] for sample in samples} == {None}
 
     process = slm("results", "compare", "--axis", "runner")
     out, err = process.communicate(timeout=60)
@@ -152,14 +157,12 @@ def test_doctor_knows_the_app(slm: SlmProcess, installed: VirtualPhone, artifact
     assert old["app"][0] == "warn" and "version 0 of the contract" in old["app"][1]
 
 
-@pytest.mark.soak
 def test_an_app_that_freezes_is_ended_in_time(
     slm: SlmProcess, installed: VirtualPhone, artifact: Artifact, settings: Settings
 ) -> None:
-    limited = [*ENDLESS_FLAGS, "--runner", "app", "--timeout", "20"]
+    limited = [*ENDLESS_FLAGS, "--runner", "app", "--timeout", "6"]
     process = slm("profile", artifact.path, "-d", installed.serial, *limited)
-    runs = installed.root / "data/data/slm.toolkit.app/runs"
-    wait_for(lambda: list(runs.glob("*/stdout")), timeout_s=120)
+    wait_for(app_pids, timeout_s=120)
     for pid in app_pids():
         os.kill(pid, signal.SIGSTOP)
     process.communicate(timeout=120)
@@ -167,6 +170,7 @@ def test_an_app_that_freezes_is_ended_in_time(
     [run] = stored(settings)
     assert run.run.status == "timeout"
     wait_for(lambda: not app_pids())
+    assert left_on(installed) == []
 
 
 def test_an_app_killed_for_memory_brings_no_figures(
@@ -212,11 +216,26 @@ def test_a_run_ends_when_another_app_comes_in_front_and_a_service_does_not(
     assert {json.loads(line)["app_state"] for line in raw.read_text().splitlines()} == {"service"}
 
 
-def test_ctrl_c_ends_the_app(
+def test_nothing_disturbs_a_run_and_ctrl_c_ends_it(
     slm: SlmProcess, installed: VirtualPhone, artifact: Artifact, settings: Settings
 ) -> None:
     process = slm("profile", artifact.path, "-d", installed.serial, *ENDLESS_FLAGS, "--runner", "app")
-    wait_for(app_pids, timeout_s=120)
+    runs = installed.root / "data/data/slm.toolkit.app/runs"
+    [said] = wait_for(lambda: [file for file in runs.glob("*/stdout") if file.stat().st_size], timeout_s=120)
+    pids, run = app_pids(), said.parent
+    # Android makes the activity anew with the intent that it has; another one is for another run.
+    other = runs / ("f" * 16)
+    other.mkdir()
+    shutil.copy(run / "arguments", other)
+    activity = ["am", "start", "-W", "-n", "slm.toolkit.app/slm.toolkit.app.RunActivity", "--es", "run_id"]
+    device = open_device(installed.serial, settings)
+    for name in (run.name, other.name):
+        assert "Status: ok" in device.shell([*activity, name], timeout_s=60).stdout
+    size = said.stat().st_size
+    wait_for(lambda: said.stat().st_size > size)
+    assert app_pids() == pids and said.read_text().count('"record":"start"') == 1
+    assert [file.name for file in other.iterdir()] == ["arguments"]
+    shutil.rmtree(other)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 130
@@ -237,6 +256,76 @@ def test_a_run_in_the_app_outlives_its_host(
     succeed(slm, "pull", "-d", installed.serial)
     [run] = stored(settings)
     assert run.run.status == "ok" and len(run.repetitions) == 301
+
+
+def test_a_cut_link_does_not_end_a_run_in_the_app(
+    slm: SlmProcess, installed: VirtualPhone, artifact: Artifact, settings: Settings, adb_server: AdbServer
+) -> None:
+    process = slm("profile", artifact.path, "-d", installed.serial, *IN_APP, "--repetitions", "300")
+    runs = installed.root / "data/data/slm.toolkit.app/runs"
+    wait_for(lambda: list(runs.glob("*/stdout")), timeout_s=120)
+    pids = app_pids()
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    adb_server.client.disconnect(installed.serial)
+    process.communicate(timeout=120)
+    assert process.returncode == 8 and [one.run.status for one in stored(settings)] == ["device_lost"]
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+    bring_online(installed, adb_server.client)
+    wait_for(lambda: list((installed.root / "data/local/tmp/slm-toolkit/runs").glob("*/exit")), timeout_s=120)
+    succeed(slm, "pull", "-d", installed.serial)
+    [run] = stored(settings)
+    assert run.run.status == "ok" and len(run.repetitions) == 301 and left_on(installed) == []
+
+
+def test_an_app_without_room_for_a_run_says_so(
+    slm: SlmProcess, installed: VirtualPhone, artifact: Artifact, settings: Settings
+) -> None:
+    script = installed.root / APP / "emulated"
+    whole = script.read_text()
+    full = 'ln -s /dev/full "/data/data/slm.toolkit.app/runs/$2/stdout"'
+    script.write_text(whole.replace('case "$1" in', f'[ "$1" != start ] || {full}\ncase "$1" in', 1))
+    process = slm("profile", artifact.path, "-d", installed.serial, *IN_APP)
+    _, err = process.communicate(timeout=120)
+    script.write_text(whole)
+    assert process.returncode == 9 and "could not write its output (exit code 8)" in err
+    [run] = stored(settings)
+    assert (run.run.status, run.run.exit_code, run.repetitions) == ("error", 8, ())
+    assert left_on(installed) == []
+
+
+@pytest.mark.soak
+def test_a_phone_that_fills_up_in_a_run_in_the_app_brings_no_figures(
+    slm: SlmProcess,
+    app_phone: VirtualPhone,
+    adb_server: AdbServer,
+    phones_home: Settings,
+    artifact: Artifact,
+    settings: Settings,
+) -> None:
+    spec = PhoneSpec("filling-app", model="Virtual Filling", faults=Faults(space_bytes=500 << 20))
+    with running_phone(adb_server.client, phones_home, spec) as phone:
+        succeed(slm, "app", "install", "-d", phone.serial)
+        endless = [*ENDLESS_FLAGS, "--runner", "app", "--timeout", "60"]
+        process = slm("profile", artifact.path, "-d", phone.serial, *endless)
+        device = open_device(phone.serial, settings)
+        find = ["sh", "-c", "ls /data/data/slm.toolkit.app/runs/*/stdout 2>/dev/null"]
+        wait_for(lambda: device.shell(find, timeout_s=10).stdout, timeout_s=150)
+        fill = ["sh", "-c", "cat /dev/zero >>/data/filler"]
+        device.shell(fill, timeout_s=60)
+        _, err = process.communicate(timeout=120)
+        assert process.returncode in (8, 9) and "next:" in err
+        [run] = stored(settings)
+        assert run.run.status != "ok" and run.repetitions == ()
+        # Full from the start: the run that has ended has left room.
+        device.shell(fill, timeout_s=60)
+        _, err = (process := slm("profile", artifact.path, "-d", phone.serial, *IN_APP)).communicate(
+            timeout=120
+        )
+        assert process.returncode in (8, 9) and "next:" in err
+        device.shell(["rm", "/data/filler"], timeout_s=20)
+        succeed(slm, "profile", artifact.path, "-d", phone.serial, *IN_APP)
 
 
 def test_tokens_come_from_the_app(slm: SlmProcess, installed: VirtualPhone, artifact: Artifact) -> None:

@@ -36,7 +36,11 @@ fail() { echo "slm-app: error: $1" >&2; exit 13; }
 chmod 755 . && chmod 644 ./* 2>/dev/null
 printf '%s\\0' slm-app/2 "$engine" "$@" >arguments
 echo "$app" >app
-content write --uri "$uri/$run/arguments" <arguments >&2
+said=$(content write --uri "$uri/$run/arguments" <arguments 2>&1)
+case "$said" in
+  *"No space left"*|*ENOSPC*) echo "slm-app: error: the app has no room: No space left" >&2; exit 8 ;;
+  *[Ee]rror*|*ERROR*|*xception*) fail "the app does not take a run: $said" ;;
+esac
 state() {
   said=$(content call --uri "$uri" --method state --arg "$run" 2>&1)
   case "$said" in
@@ -54,12 +58,20 @@ if [ "$app_state" = service ]; then
     [ "$said" = "13 not_started" ] || break
     sleep 1
   done
+  content read --uri "$uri/$run/stdout"
+  state
 else
-  am start -W -n "$app/$app.RunActivity" --es run_id "$run" >started 2>&1
-  grep -q '^Status: ok' started || fail "the app does not start: $(tail -n 1 started)"
+  # A process that another run has just ended in is on its way out.
+  for attempt in 1 2 3; do
+    am start -W -n "$app/$app.RunActivity" --es run_id "$run" >started 2>&1
+    grep -q '^Status: ok' started || fail "the app does not start: $(tail -n 1 started)"
+    content read --uri "$uri/$run/stdout"
+    state
+    [ "$said" = "13 not_started" ] || break
+    sleep 1
+  done
 fi
-content read --uri "$uri/$run/stdout"
-state
+[ "$said" != "13 not_started" ] || fail "the app did not start the run: another one may be at work in it"
 while [ "$said" = running ]; do sleep 1; state; done
 content read --uri "$uri/$run/stderr" >&2
 content read --uri "$uri/$run/app.jsonl" >app.jsonl

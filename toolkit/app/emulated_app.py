@@ -29,29 +29,39 @@ _SCRIPT = """#!/system/bin/sh
 app=/data/app/{package}
 data=/data/data/{package}
 [ -e /lib64 ] || ln -s "$app/lib" /lib64
+# Takes the place of the shell that calls it.
 jvm() {{
-  LD_LIBRARY_PATH=$app/lib:$app/native "$app/jre/bin/java" -XX:-UsePerfData -XX:TieredStopAtLevel=1 \\
+  export LD_LIBRARY_PATH="$app/lib:$app/native"
+  exec "$app/jre/bin/java" -XX:-UsePerfData -XX:TieredStopAtLevel=1 \\
     -Xshare:off -Djava.library.path="$app/native" -cp "$app/core.jar:$app/kotlin-stdlib.jar" \\
     slm.toolkit.checks.MainKt emulated "$@"
 }}
-mkdir -p "$data"
+lives() {{ pid=$(cat "$data/pid" 2>/dev/null) && [ ! -f "$data/ends/$pid" ] && kill -0 "$pid" 2>/dev/null; }}
+mkdir -p "$data/ends" "$data/starts"
 case "$1" in
   start)
     folder=$data/runs/$2
     [ -f "$folder/arguments" ] || exit 1
-    rm -f "$data/end" "$data/pid" "$data/home"
+    if lives; then
+      # Android starts nothing beside a process that is there: that one gets the intent.
+      touch "$data/starts/$2"
+      while [ -f "$data/starts/$2" ] && lives; do sleep 0.05; done
+      exit 0
+    fi
+    rm -f "$data"/starts/* "$data/pid" "$data/home"
     (
       trap '' HUP
-      jvm run "$data" {version} "$2" "$3" >/dev/null 2>>"$folder/stderr" </dev/null &
+      (jvm run "$data" {version} "$2" "$3" >/dev/null 2>>"$folder/stderr" </dev/null) &
+      rm -f "$data/ends/$!"
       echo $! >"$data/pid"
       wait $!
-      echo $? >"$data/end"
+      echo $? >"$data/ends/$!"
     ) >/dev/null 2>&1 </dev/null &
-    while [ ! -s "$data/pid" ]; do sleep 0.05; done
+    while [ ! -s "$data/pid" ] || {{ [ ! -s "$folder/begun" ] && lives; }}; do sleep 0.05; done
     ;;
   home) touch "$data/home" ;;
   content) shift; jvm content "$data" {version} "$@" ;;
-  stop) [ -f "$data/pid" ] && kill -9 "$(cat "$data/pid")" 2>/dev/null ;;
+  stop) ! lives || kill -9 "$pid" ;;
 esac
 """
 

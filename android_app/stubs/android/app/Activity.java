@@ -14,5 +14,8 @@ public class Activity extends android.view.ContextThemeWrapper {
     public android.content.Intent getIntent() { return null; }
     public void finish() {}
     public boolean isFinishing() { return false; }
+    public boolean isDestroyed() { return false; }
+    public boolean isChangingConfigurations() { return false; }
+    public final Application getApplication() { return null; }
     public final void runOnUiThread(Runnable action) {}
 }

@@ -3,6 +3,7 @@ package android.app;
 public class ActivityManager {
     public static class RunningAppProcessInfo {
         public int importance;
+        public int pid;
         public String processName;
         public RunningAppProcessInfo() {}
     }

@@ -25,10 +25,11 @@ class AndroidPlatform(private val context: Context, private val state: AppState)
             "target_sdk" to context.applicationInfo.targetSdkVersion,
             "api_level" to Build.VERSION.SDK_INT,
             "heap_bytes" to runtime.totalMemory() - runtime.freeMemory(),
-            "pss_bytes" to Debug.getPss() * KILO,
+            "pss_bytes" to Debug.getPss().takeIf { it > 0 }?.times(KILO),
             "thermal_status" to if (Build.VERSION.SDK_INT >= ANDROID_10) power.currentThermalStatus else null,
             "thermal_headroom" to headroom(power),
-            "battery_percent" to battery.getIntProperty(BatteryManager.BATTERY_PROPERTY_CAPACITY),
+            // Older versions say 0 for what they do not know.
+            "battery_percent" to battery.getIntProperty(BatteryManager.BATTERY_PROPERTY_CAPACITY).takeIf { it in 1..100 },
             "charging" to battery.isCharging,
             "power_save" to power.isPowerSaveMode,
             "sustained_performance" to false,

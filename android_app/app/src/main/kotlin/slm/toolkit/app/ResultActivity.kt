@@ -83,12 +83,12 @@ class ResultActivity : Activity() {
 /** A run in one line of a list. */
 fun lineOf(context: Context, folder: RunFolder): String {
     val decode = figuresOrWhy(folder).getOrNull()?.decodeTokensPerSecond
-    val state = folder.ending?.trim() ?: context.getString(R.string.unknown)
+    val state = folder.ending ?: context.getString(R.string.unknown)
     return if (decode == null) "${folder.id}: $state" else "${folder.id}: %.1f tokens/s".format(decode)
 }
 
 private fun figuresOrWhy(folder: RunFolder): Result<Figures> = try {
-    if (folder.ending?.startsWith("0 ") != true) throw ResultError(folder.ending?.trim() ?: "no ending")
+    if (folder.ending?.startsWith("0 ") != true) throw ResultError(folder.ending ?: "no ending")
     Result.success(figuresOf(folder.file(RunFolder.RESULT).readText(), folder.id))
 } catch (refused: ResultError) {
     Result.failure(refused)

@@ -9,12 +9,13 @@ import android.widget.Button
 import android.widget.TextView
 import java.util.concurrent.CountDownLatch
 import kotlin.concurrent.thread
+import kotlin.system.exitProcess
 import slm.toolkit.core.AppState
+import slm.toolkit.core.Ending
 import slm.toolkit.core.LEFT_FOREGROUND
 import slm.toolkit.core.LiveSteps
 import slm.toolkit.core.RunFolder
 import slm.toolkit.core.RunSession
-import slm.toolkit.core.Sampler
 
 /** One run in this process, which ends with it. What runs is in the run's folder; the intent says its id alone. */
 class RunActivity : Activity() {
@@ -27,8 +28,24 @@ class RunActivity : Activity() {
         window.addFlags(WindowManager.LayoutParams.FLAG_KEEP_SCREEN_ON)
         setContentView(R.layout.run)
         findViewById<Button>(R.id.cancel).setOnClickListener { session?.cancel() }
-        val folder = folderToRun(this, intent)
-        if (folder == null) finish() else begin(folder)
+        // Android makes activities anew when it likes to, with the same intent; the run goes on as it is.
+        val under = slotOf(application).session?.takeIf { it.id == intent.getStringExtra(RUN_ID) }
+        val running = under ?: beginRun(application, intent, AppState.ACTIVITY)
+        if (running == null) {
+            finish()
+            return
+        }
+        session = running
+        running.show = ::show
+        running.ended = { unwritten -> ended(unwritten) }
+        when {
+            under == null -> thread(name = "run") {
+                // Only a visible activity is a top app.
+                visible.await()
+                running.run()
+            }
+            folder(running).ending != null -> finished(running)
+        }
     }
 
     override fun onWindowFocusChanged(hasFocus: Boolean) {
@@ -39,20 +56,8 @@ class RunActivity : Activity() {
     /** What another condition would give is not measured: the run ends, with an ending of its own. */
     override fun onStop() {
         super.onStop()
-        session?.cancel(LEFT_FOREGROUND)
+        if (!isChangingConfigurations) session?.cancel(LEFT_FOREGROUND)
         visible.countDown()
-    }
-
-    private fun begin(folder: RunFolder) {
-        takeStandardError(folder)
-        val running = RunSession(folder, Sampler(folder, AndroidPlatform(this, AppState.ACTIVITY)), ::show)
-        session = running
-        thread(name = "run") {
-            // Only a visible activity is a top app.
-            visible.await()
-            running.run()
-            runOnUiThread { finished(folder) }
-        }
     }
 
     private fun show(line: ByteArray) {
@@ -61,13 +66,22 @@ class RunActivity : Activity() {
         runOnUiThread { findViewById<StepsView>(R.id.steps).show(repetitions) }
     }
 
-    private fun finished(folder: RunFolder) {
-        findViewById<TextView>(R.id.state).text = getString(R.string.ended, folder.ending.orEmpty().trim())
+    private fun ended(unwritten: Ending?) {
+        if (unwritten != null) exitProcess(unwritten.code)
+        runOnUiThread { session?.let(::finished) }
+    }
+
+    private fun finished(session: RunSession) {
+        // Nobody would end a process whose activity Android has taken away.
+        if (isDestroyed) Process.killProcess(Process.myPid())
+        findViewById<TextView>(R.id.state).text = getString(R.string.ended, folder(session).ending.orEmpty())
         if (intent.getBooleanExtra(BY_HAND, false)) {
-            startActivity(Intent(this, ResultActivity::class.java).putExtra(RUN_ID, folder.id))
+            startActivity(Intent(this, ResultActivity::class.java).putExtra(RUN_ID, session.id))
         }
         finish()
     }
+
+    private fun folder(session: RunSession) = RunFolder.of(runsOf(this), session.id)
 
     override fun onDestroy() {
         super.onDestroy()

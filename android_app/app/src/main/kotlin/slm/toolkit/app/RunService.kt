@@ -11,10 +11,9 @@ import android.os.IBinder
 import android.os.PowerManager
 import android.os.Process
 import kotlin.concurrent.thread
+import kotlin.system.exitProcess
 import slm.toolkit.core.AppState
-import slm.toolkit.core.RunFolder
 import slm.toolkit.core.RunSession
-import slm.toolkit.core.Sampler
 
 /**
  * One run behind other apps, in a foreground service that keeps the CPU awake: a condition of its own, which Android
@@ -26,20 +25,19 @@ class RunService : Service() {
     override fun onStartCommand(intent: Intent?, flags: Int, startId: Int): Int {
         // Android ends an app that was started as a foreground service and does not say that it is one.
         showNotification()
-        val folder = folderToRun(this, intent)
+        val running = beginRun(application, intent, AppState.SERVICE)
         // What cannot be started does not end what runs.
-        if (folder != null && session == null) begin(folder) else if (session == null) stopSelf()
+        if (running != null) carryOut(running) else if (session == null) stopSelf()
         return START_NOT_STICKY
     }
 
-    private fun begin(folder: RunFolder) {
-        takeStandardError(folder)
-        val running = RunSession(folder, Sampler(folder, AndroidPlatform(this, AppState.SERVICE)))
+    private fun carryOut(running: RunSession) {
         session = running
         val awake = getSystemService(PowerManager::class.java)
             .newWakeLock(PowerManager.PARTIAL_WAKE_LOCK, "slm-toolkit:run")
         thread(name = "run") {
             awake.acquire(LONGEST_RUN_MS)
+            running.ended = { unwritten -> if (unwritten != null) exitProcess(unwritten.code) }
             running.run()
             awake.release()
             stopSelf()

@@ -22,7 +22,7 @@ import slm.toolkit.core.RunFolder
  * content://slm.toolkit.app.runs/RUN_ID/FILE, where the files are those of docs/android_app.md.
  */
 class RunsProvider : ContentProvider() {
-    private val door: Door by lazy { Door(runsOf(context!!), AndroidRunProcess(context!!)) }
+    private val door: Door by lazy { Door(runsOf(context!!), AndroidRunProcesses(context!!)) }
 
     override fun onCreate() = true
 

@@ -10,31 +10,39 @@ import slm.toolkit.core.LEFT_FOREGROUND
 import slm.toolkit.core.Platform
 import slm.toolkit.core.ProcessEnd
 import slm.toolkit.core.RunFolder
-import slm.toolkit.core.RunProcess
+import slm.toolkit.core.RunProcesses
 import slm.toolkit.core.RunSession
+import slm.toolkit.core.RunSlot
 import slm.toolkit.core.Sampler
-import slm.toolkit.core.preparedRun
 
 /** Android's `content` and the process `:runner` on a virtual phone; [data] is the app's own folder there. */
 class EmulatedPhone(private val data: File, private val version: String) {
     private val runs = File(data, "runs")
-    private val door = Door(runs, EmulatedProcess(data))
+    private val door = Door(runs, EmulatedProcesses(data))
 
     /** The process of one run, of a visible activity or of a service. */
     fun run(id: String, state: AppState) {
-        val folder = try {
-            preparedRun(runs, id)
-        } catch (refused: ContractError) {
-            System.err.println("not started: ${refused.message}")
-            return
-        }
-        val session = RunSession(folder, Sampler(folder, EmulatedPlatform(state)))
+        val slot = RunSlot(runs)
+        val session = started(slot, id, state) ?: return
+        session.ended = { unwritten -> unwritten?.let { exitProcess(it.code) } }
         // As in the app: a thread of its own.
         val running = Thread(session::run).apply { start() }
         while (running.isAlive) {
             running.join(LOOK_MS)
             if (state == AppState.ACTIVITY && File(data, "home").exists()) session.cancel(LEFT_FOREGROUND)
+            // What else is to start in this process, by its id.
+            for (asked in File(data, "starts").listFiles().orEmpty()) {
+                started(slot, asked.name, state)
+                asked.delete()
+            }
         }
+    }
+
+    private fun started(slot: RunSlot, id: String, state: AppState): RunSession? = try {
+        slot.begin(id) { RunSession(it, Sampler(it, EmulatedPlatform(state))) }
+    } catch (refused: ContractError) {
+        System.err.println("not started: ${refused.message}")
+        null
     }
 
     /** `content VERB --uri URI ...`; as Android's, it ends with 0 and an error on stderr. */
@@ -79,19 +87,16 @@ class EmulatedPhone(private val data: File, private val version: String) {
     }
 }
 
-/** The pid and the last exit status of the run's process, as the phone's `am` writes them. */
-private class EmulatedProcess(private val data: File) : RunProcess {
-    override fun lives(): Boolean {
-        val pid = text("pid") ?: return false
-        return File("/proc/$pid").isDirectory && text("end") == null
-    }
+/** Processes and their exit statuses, as the phone's `am` writes them. */
+private class EmulatedProcesses(private val data: File) : RunProcesses {
+    override fun lives(pid: Int): Boolean = !end(pid).isFile && File("/proc/$pid").isDirectory
 
-    override fun lastEnd(): ProcessEnd? {
-        val status = text("end")?.toInt() ?: return null
+    override fun endOf(pid: Int): ProcessEnd? {
+        val status = end(pid).takeIf { it.isFile }?.readText()?.trim()?.toIntOrNull() ?: return null
         return if (status > SIGNALLED) ProcessEnd(SIGNALED, status - SIGNALLED) else ProcessEnd(EXIT_SELF, status)
     }
 
-    private fun text(name: String): String? = File(data, name).takeIf { it.isFile }?.readText()?.trim()
+    private fun end(pid: Int) = File(data, "ends/$pid")
 
     private companion object {
         const val SIGNALLED = 128
@@ -103,7 +108,7 @@ private class EmulatedProcess(private val data: File) : RunProcess {
 
 /** A virtual phone has no Android to ask. */
 private class EmulatedPlatform(private val state: AppState) : Platform {
-    override fun readings(): Map<String, Any?> = mapOf("app_state" to state.word, "emulated" to true)
+    override fun readings(): Map<String, Any?> = mapOf("app_state" to state.word, "emulated" to true, "battery_percent" to Int.MIN_VALUE)
 }
 
 /** `run DATA VERSION ID STATE` and `content DATA VERSION VERB ...`. */

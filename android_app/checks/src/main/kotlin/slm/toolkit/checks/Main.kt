@@ -13,6 +13,7 @@ import slm.toolkit.core.ChatFormat
 import slm.toolkit.core.ChatRun
 import slm.toolkit.core.ContractError
 import slm.toolkit.core.ImportError
+import slm.toolkit.core.LEFT_FOREGROUND
 import slm.toolkit.core.NativeRunner
 import slm.toolkit.core.PickedFolder
 import slm.toolkit.core.Platform
@@ -22,6 +23,7 @@ import slm.toolkit.core.ResultError
 import slm.toolkit.core.RunFolder
 import slm.toolkit.core.RunOutput
 import slm.toolkit.core.RunSession
+import slm.toolkit.core.RunSlot
 import slm.toolkit.core.RunnerEnded
 import slm.toolkit.core.Sampler
 import slm.toolkit.core.endingOf
@@ -30,7 +32,6 @@ import slm.toolkit.core.importArtifact
 import slm.toolkit.core.json
 import slm.toolkit.core.parseJson
 import slm.toolkit.core.prepareRun
-import slm.toolkit.core.preparedRun
 import slm.toolkit.core.pushedArtifacts
 import slm.toolkit.core.sha256
 import slm.toolkit.core.sharedRun
@@ -42,7 +43,7 @@ fun main(words: Array<String>) {
         "emulated" -> emulated(rest)
         "figures" -> rest.forEach { println(json(figures(File(it)))) }
         "arguments" -> rest.forEach { println(json(arguments(File(it)))) }
-        "starts" -> rest.drop(1).forEach { println(json(start(File(rest[0]), it))) }
+        "starts" -> RunSlot(File(rest[0])).let { slot -> rest.drop(1).forEach { println(json(start(slot, it))) } }
         "files" -> rest.forEach { println(json(file(it))) }
         "chart" -> drawChart(File(rest[0]), File(rest[1]), rest[2].toInt(), rest[3].toInt())
         "byhand" -> println(runByHand(File(rest[0]), File(rest[1])))
@@ -71,6 +72,14 @@ private fun runAll(files: List<String>): Int {
         System.err.println("exit $code")
     }
     return code
+}
+
+/** A desktop in place of a phone, which answers what it does not know as Android does. */
+private object DesktopPlatform : Platform {
+    override fun readings() = mapOf(
+        "app_state" to AppState.ACTIVITY.word, "battery_percent" to Int.MIN_VALUE, "thermal_headroom" to Float.NaN,
+        "pss_bytes" to Long.MIN_VALUE, "importance" to 100, "charging" to false,
+    )
 }
 
 private fun runOne(arguments: Arguments, cancelAfter: Int?): Int =
@@ -120,9 +129,10 @@ private fun file(asked: String): Map<String, Any?> = try {
     mapOf("refused" to refused.message)
 }
 
-/** A run that an intent asks for. */
-private fun start(runs: File, id: String): Map<String, Any?> = try {
-    mapOf("folder" to preparedRun(runs, id).path.path)
+/** A run that an intent asks for, in a process that may have one already. */
+private fun start(slot: RunSlot, id: String): Map<String, Any?> = try {
+    slot.begin(id) { RunSession(it, Sampler(it, DesktopPlatform)) }
+    mapOf("begun" to slot.session!!.id)
 } catch (refused: ContractError) {
     mapOf("refused" to refused.message)
 }
@@ -130,10 +140,11 @@ private fun start(runs: File, id: String): Map<String, Any?> = try {
 /** Measures the first artifact of a folder, as a person would, and says which file the app would share. */
 private fun runByHand(artifacts: File, runs: File): String {
     val folder = prepareRun(runs, pushedArtifacts(artifacts)!!.first(), Preset.SHORT)
-    val platform = object : Platform {
-        override fun readings() = mapOf<String, Any?>("app_state" to AppState.ACTIVITY.word)
-    }
-    Thread(RunSession(folder, Sampler(folder, platform))::run).apply { start() }.join()
+    val session = RunSlot(runs).begin(folder.id) { RunSession(it, Sampler(it, DesktopPlatform)) }
+    // Whoever goes away in the very moment in which it ends has a whole run.
+    session.show = { if ("\"record\":\"end\"" in it.decodeToString()) session.cancel(LEFT_FOREGROUND) }
+    Thread(session::run).apply { start() }.join()
+    session.cancel(LEFT_FOREGROUND)
     val device = mapOf(
         "serial" to "app-0123456789abcdef", "manufacturer" to "Maker", "model" to "Phone", "soc" to null,
         "abi" to "x86_64", "os_version" to "Android 14", "api_level" to 34, "build" to "made/up", "cpu_cores" to 2,

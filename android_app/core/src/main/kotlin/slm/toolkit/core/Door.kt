@@ -3,17 +3,16 @@ package slm.toolkit.core
 import java.io.File
 import java.io.OutputStream
 
-/** The process that runs are in, as whoever has it says. */
-interface RunProcess {
-    /** Whether there is one. */
-    fun lives(): Boolean
+/** The processes that runs are in, as whoever has them says. */
+interface RunProcesses {
+    fun lives(pid: Int): Boolean
 
-    /** How the last one ended; null where nobody knows. */
-    fun lastEnd(): ProcessEnd?
+    /** How one that is gone ended; null where nobody knows, or does not yet. */
+    fun endOf(pid: Int): ProcessEnd?
 }
 
 /** What a host may ask of the app, whatever carries the question: Android's provider, or a virtual phone's. */
-class Door(private val runs: File, private val process: RunProcess) {
+class Door(private val runs: File, private val processes: RunProcesses) {
     /** The file that a content URI's path names. */
     fun file(path: List<String>, write: Boolean): File {
         val file = RunFolder.fileFor(runs, path, write)
@@ -55,21 +54,32 @@ class Door(private val runs: File, private val process: RunProcess) {
     fun all(): List<Pair<String, String>> = RunFolder.all(runs).map { it.id to state(it) }
 
     private fun state(folder: RunFolder): String {
-        folder.ending?.let { return it.trim() }
-        if (process.lives()) return RUNNING
+        folder.ending?.let { return it }
+        // Prepared, or refused before it began: no process is its own.
+        val pid = folder.begunBy ?: return NOT_STARTED
+        if (processes.lives(pid)) return RUNNING
+        val end = endOf(pid)
         // It may have written its ending in between.
-        folder.ending?.let { return it.trim() }
-        // Prepared, or refused before it began: there is no process whose end could be its own.
-        if (!folder.file(RunFolder.OUT).exists()) return NOT_STARTED
-        val ending = endingOf(process.lastEnd())
-        folder.end(ending.code, ending.why)
+        folder.ending?.let { return it }
+        val ending = endingOf(end)
+        folder.end(ending)
         return "${ending.code} ${ending.why}"
+    }
+
+    /** Android notes a moment after a process has gone how it ended. */
+    private fun endOf(pid: Int): ProcessEnd? {
+        repeat(END_LOOKS) {
+            processes.endOf(pid)?.let { return it }
+            Thread.sleep(LOOK_MS)
+        }
+        return null
     }
 
     companion object {
         const val RUNNING = "running"
         const val NOT_STARTED = "13 not_started"
         private const val LOOK_MS = 50L
+        private const val END_LOOKS = 40
         private const val BUFFER_BYTES = 1 shl 16
     }
 }

@@ -1,6 +1,8 @@
 package slm.toolkit.core
 
 import java.io.File
+import java.io.IOException
+import java.io.RandomAccessFile
 
 /** A run's folder in the app's own storage. The host writes some of its files and reads others, by these names. */
 class RunFolder(val path: File) {
@@ -9,13 +11,36 @@ class RunFolder(val path: File) {
     fun file(name: String) = File(path, name)
 
     /** The exit code and why, once the run has ended; "137 low_memory" for instance. */
-    val ending: String? get() = file(EXIT).takeIf { it.isFile }?.readText()
+    val ending: String? get() = file(EXIT).takeIf { it.isFile }?.readText()?.trim()
 
-    /** Written beside its place and renamed, so that it is whole or absent. */
-    fun end(code: Int, why: String) {
+    /** The process that has begun the run; null before. */
+    val begunBy: Int? get() = file(BEGUN).takeIf { it.isFile }?.readText()?.trim()?.toIntOrNull()
+
+    /**
+     * Says that this process carries the run out, and keeps the space that its ending takes.
+     *
+     * @throws ContractError the run was begun before: whoever asks again, nobody runs it twice.
+     * @throws IOException the folder cannot be written.
+     */
+    fun begin() {
+        if (!file(BEGUN).createNewFile()) throw ContractError("run $id has begun already")
+        file("$EXIT.part").writeText(" ".repeat(ENDING_BYTES))
+        file(BEGUN).writeText("${ownPid()}\n")
+    }
+
+    /**
+     * Written beside its place and renamed, so that it is whole or absent; over the space that [begin] has kept, so
+     * that it comes onto a full disk, too.
+     *
+     * @return false where it cannot be written all the same.
+     */
+    fun end(ending: Ending): Boolean = try {
         val partial = file("$EXIT.part")
-        partial.writeText("$code $why\n")
+        val line = "${ending.code} ${ending.why}".padEnd(ENDING_BYTES - 1) + "\n"
+        RandomAccessFile(partial, "rw").use { it.write(line.toByteArray()) }
         partial.renameTo(file(EXIT))
+    } catch (_: IOException) {
+        false
     }
 
     companion object {
@@ -24,6 +49,7 @@ class RunFolder(val path: File) {
         const val ERROR = "stderr"
         const val RESULT = "result.jsonl"
         const val APP = "app.jsonl"
+        const val BEGUN = "begun"
         const val EXIT = "exit"
         // Of runs by hand: what ran, its greedy reference, and what is shared of them.
         const val MANIFEST = "manifest.json"
@@ -34,6 +60,7 @@ class RunFolder(val path: File) {
         private val READABLE = setOf(OUT, ERROR, RESULT, APP, EXIT, SHARED)
         private val WRITABLE = setOf(ARGUMENTS)
         private val ID = Regex("[0-9a-z]{16}")
+        private const val ENDING_BYTES = 64
 
         /** @throws ContractError what is no id of a run; no path out of [runs] passes. */
         fun of(runs: File, id: String?): RunFolder {
@@ -70,5 +97,8 @@ fun preparedRun(runs: File, id: String?): RunFolder {
     val folder = RunFolder.of(runs, id)
     if (!folder.file(RunFolder.ARGUMENTS).isFile) throw ContractError("run $id was never prepared")
     if (folder.ending != null) throw ContractError("run $id has ended already")
+    if (folder.file(RunFolder.BEGUN).exists()) throw ContractError("run $id has begun already")
     return folder
 }
+
+private fun ownPid(): Int = File("/proc/self").canonicalFile.name.toInt()

@@ -4,50 +4,68 @@ import java.io.FileOutputStream
 import java.io.IOException
 import java.io.OutputStream
 
-/**
- * One run in this process, from the file `arguments` to the file `exit`.
- *
- * @param show is told every line, to show it.
- */
-class RunSession(
-    private val folder: RunFolder,
-    private val sampler: Sampler,
-    private val show: (ByteArray) -> Unit = {},
-) : RunOutput {
+/** One run in this process, from the file `arguments` to the file `exit`. */
+class RunSession(private val folder: RunFolder, private val sampler: Sampler) : RunOutput {
+    /** Which run it is. */
+    val id: String get() = folder.id
+
+    /** Is told every line, to show it. */
+    @Volatile
+    var show: (ByteArray) -> Unit = {}
+
+    /** Is told how it ended where that cannot be written into the folder, else null: then the process has to say it. */
+    @Volatile
+    var ended: (Ending?) -> Unit = {}
+
     private lateinit var out: OutputStream
     private lateinit var error: OutputStream
     // Cancels what is at work.
     private var cancelling: (() -> Unit)? = null
+    private var cancelled = false
     private var left: Ending? = null
 
     /** Carries it out on this thread, which is the run's own; see [NativeRunner.run]. Never throws. */
     fun run() {
-        out = FileOutputStream(folder.file(RunFolder.OUT), true)
-        error = FileOutputStream(folder.file(RunFolder.ERROR), true)
-        sampler.sample("before")
         val code = try {
-            runArguments()
-        } catch (refused: ContractError) {
-            say(refused.message)
-            USAGE
-        } catch (refused: ChatError) {
-            say(refused.message)
-            USAGE
-        } catch (ended: RunnerEnded) {
-            error("${ended.message}\n".toByteArray())
-            ended.code
-        } catch (missing: LinkageError) {
-            say("the engine's library cannot be loaded: ${missing.message}")
-            NO_LIBRARY
-        } catch (failed: IOException) {
-            say("the app's folder cannot be used: ${failed.message}")
+            FileOutputStream(folder.file(RunFolder.OUT), true).use { out ->
+                this.out = out
+                FileOutputStream(folder.file(RunFolder.ERROR), true).use { error ->
+                    this.error = error
+                    sampledCode()
+                }
+            }
+        } catch (_: IOException) {
+            // Even the line that says why finds no room.
             NO_OUTPUT
         }
-        sampler.sample("after")
-        out.close()
-        error.close()
-        val ending = synchronized(this) { left } ?: Ending(code, if (code == 0) "ok" else "runner")
-        folder.end(ending.code, ending.why)
+        // A run that came to its end is whole, and one that failed by itself says why.
+        val left = synchronized(this) { left.takeIf { code == CANCELLED } }
+        val ending = left ?: Ending(code, if (code == 0) "ok" else "runner")
+        ended(ending.takeUnless(folder::end))
+    }
+
+    private fun sampledCode(): Int = try {
+        sampler.sample("before")
+        saidCode().also { sampler.sample("after") }
+    } catch (failed: IOException) {
+        say("the app's folder cannot be used: ${failed.message}")
+        NO_OUTPUT
+    }
+
+    private fun saidCode(): Int = try {
+        runArguments()
+    } catch (refused: ContractError) {
+        say(refused.message)
+        USAGE
+    } catch (refused: ChatError) {
+        say(refused.message)
+        USAGE
+    } catch (ended: RunnerEnded) {
+        error("${ended.message}\n".toByteArray())
+        ended.code
+    } catch (missing: LinkageError) {
+        say("the engine's library cannot be loaded: ${missing.message}")
+        NO_LIBRARY
     }
 
     private fun runArguments(): Int {
@@ -67,7 +85,7 @@ class RunSession(
     private fun <T> cancelledBy(cancelling: () -> Unit, work: () -> T): T {
         synchronized(this) {
             this.cancelling = cancelling
-            if (left != null) cancelling()
+            if (cancelled) cancelling()
         }
         try {
             return work()
@@ -76,9 +94,10 @@ class RunSession(
         }
     }
 
-    /** Ends it between two steps, from any thread. With an ending of its own that one counts. */
+    /** Ends it between two steps, from any thread; [ending] says why, if it is not over by then. */
     @Synchronized
     fun cancel(ending: Ending? = null) {
+        cancelled = true
         left = left ?: ending
         cancelling?.invoke()
     }
@@ -98,5 +117,6 @@ class RunSession(
         const val USAGE = 2
         const val NO_LIBRARY = 3
         const val NO_OUTPUT = 8
+        const val CANCELLED = 143
     }
 }

@@ -40,7 +40,7 @@ class Sampler(private val folder: RunFolder, private val platform: Platform) {
         for ((name, word) in STATUS) facts[name] = status?.let { kilobytes(it, word) }
         facts["cpus_allowed"] = status?.let { line(it, "Cpus_allowed_list") }
         facts["cgroups"] = readable("/proc/self/cgroup")?.trim()
-        facts += platform.readings()
+        facts += platform.readings().mapValues { (_, value) -> value.takeUnless(::isUnknown) }
         FileOutputStream(folder.file(RunFolder.APP), true).use { it.write((json(facts) + "\n").toByteArray()) }
     }
 
@@ -49,6 +49,15 @@ class Sampler(private val folder: RunFolder, private val platform: Platform) {
         const val KILO = 1024L
         val RECORDS = listOf("start", "gate", "repetition", "memory")
         val STATUS = listOf("rss_bytes" to "VmRSS", "swap_bytes" to "VmSwap", "hwm_bytes" to "VmHWM")
+
+        /** Android answers questions that a phone cannot with the smallest integer, or with what is no number. */
+        fun isUnknown(value: Any?): Boolean = when (value) {
+            is Int -> value == Int.MIN_VALUE
+            is Long -> value == Int.MIN_VALUE.toLong() || value == Long.MIN_VALUE
+            is Float -> !value.isFinite()
+            is Double -> !value.isFinite()
+            else -> false
+        }
 
         fun readable(path: String): String? = try {
             File(path).readText()
