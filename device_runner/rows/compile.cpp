@@ -150,8 +150,9 @@ class Compiler {
     const Value& value = ValueAt(index);
     if (value.type != Type::kFloat32 || !value.is_constant()) throw NotCovered("a constant of this type");
     if (kept.empty()) {
-      kept.resize(value.data.size() / sizeof(float));
-      std::memcpy(kept.data(), value.data.data(), value.data.size());
+      const std::span<const uint8_t> bytes = value.data.bytes;
+      kept.resize(bytes.size() / sizeof(float));
+      std::memcpy(kept.data(), bytes.data(), bytes.size());
       compiled_.places[index] = {Place::Kind::kConstant, kept.data(), 0, 0, 0};
     }
     return kept;

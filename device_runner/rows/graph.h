@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <limits>
+#include <memory>
+#include <span>
 #include <stdexcept>
 #include <vector>
 
@@ -44,17 +46,24 @@ enum class Operator {
   kSlice,
 };
 
+// Bytes where their file has them, without a copy.
+struct SharedBytes {
+  std::span<const uint8_t> bytes;
+  // Keeps them in memory; null for what outlives the graph.
+  std::shared_ptr<const void> owner;
+};
+
 struct Value {
   Type type = Type::kFloat32;
   // Of what is computed: [1, rows, ...].
   std::vector<int64_t> shape;
-  // Bytes of a constant; empty for what is computed.
-  std::vector<uint8_t> data;
+  // Of a constant; null for what is computed.
+  SharedBytes data;
   // Of quantized weights: [output channels][groups].
   std::vector<float> scales;
   int64_t group_columns = 0;
 
-  bool is_constant() const { return !data.empty(); }
+  bool is_constant() const { return data.bytes.data() != nullptr; }
 };
 
 inline constexpr uint32_t kNoValue = std::numeric_limits<uint32_t>::max();

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <bit>
+#include <span>
 #include <utility>
+#include <vector>
 
 namespace slm::rows {
 namespace {
@@ -27,32 +29,36 @@ kernels::WeightLayout LayoutOf(const Value& filter) {
   return layout;
 }
 
-// Rows as long as their groups are in the kernels' layout.
-void PadRows(const kernels::WeightLayout& layout, std::vector<uint8_t>& values) {
+// Rows as long as their groups are in the kernels' layout; empty where they are.
+std::vector<uint8_t> PaddedRows(const kernels::WeightLayout& layout, std::span<const uint8_t> values) {
   const auto row_bytes = static_cast<size_t>(layout.columns * layout.bits / 8);
   const auto padded_bytes = static_cast<size_t>(layout.groups() * layout.group_columns * layout.bits / 8);
-  if (padded_bytes == row_bytes) return;
+  if (padded_bytes == row_bytes) return {};
   std::vector<uint8_t> padded(padded_bytes * static_cast<size_t>(layout.rows));
   for (size_t row = 0; row < static_cast<size_t>(layout.rows); ++row) {
     std::copy_n(values.begin() + static_cast<std::ptrdiff_t>(row * row_bytes), row_bytes,
                 padded.begin() + static_cast<std::ptrdiff_t>(row * padded_bytes));
   }
-  values = std::move(padded);
+  return padded;
 }
 
 }  // namespace
 
 PackedWeights PackFilter(Value& filter, WeightMemory& memory) {
   const kernels::WeightLayout layout = LayoutOf(filter);
+  const std::span<const uint8_t> values = filter.data.bytes;
+  std::vector<uint8_t> changed;
   if (layout.bits == 8) {
-    for (uint8_t& value : filter.data) value ^= kSignBit;
+    changed.assign(values.begin(), values.end());
+    for (uint8_t& value : changed) value ^= kSignBit;
   }
-  PadRows(layout, filter.data);
+  if (std::vector<uint8_t> padded = PaddedRows(layout, changed.empty() ? values : changed); !padded.empty())
+    changed = std::move(padded);
   std::byte* packed = memory.Allocate(static_cast<size_t>(layout.bytes()));
-  kernels::Pack(layout, {filter.data.data(), filter.scales.data(), nullptr, nullptr}, packed);
+  const uint8_t* source = changed.empty() ? values.data() : changed.data();
+  kernels::Pack(layout, {source, filter.scales.data(), nullptr, nullptr}, packed);
   // Still a constant, but none that can be read.
-  filter.data = {0};
-  filter.data.shrink_to_fit();
+  filter.data = {values.first(0), nullptr};
   return {layout, packed};
 }
 

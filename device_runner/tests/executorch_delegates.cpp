@@ -19,7 +19,9 @@ constexpr int64_t kMostArgumentFloats = 1 << 22;
 
 void Take(const std::vector<uint8_t>& payload) {
   const std::vector<uint8_t> zeros(kMostConstantBytes);
-  const slm::NamedData named_data = [&](const std::string&, const auto& take) { take(zeros); };
+  const slm::NamedData named_data = [&](const std::string&) {
+    return slm::rows::SharedBytes{zeros, nullptr};
+  };
   const auto resources = std::make_shared<slm::rows::Resources>();
   resources->kernels = slm::kernels::AvailableKernels().front();
   resources->threads = &slm::PoolThreads();

@@ -44,11 +44,12 @@ std::unique_ptr<rows::Program> MakeProgram(BackendInitContext& context, const Fr
   auto* const shared = dynamic_cast<MethodAllocator*>(context.get_runtime_allocator());
   if (shared == nullptr || shared->resources == nullptr) return nullptr;
   const auto* named_data = context.get_named_data_map();
-  const NamedData read = [&](const std::string& key, const auto& take) {
+  const NamedData read = [&](const std::string& key) -> rows::SharedBytes {
     if (named_data == nullptr) throw rows::NotCovered("no named data");
     auto data = named_data->get_data(key);
     if (!data.ok()) throw rows::NotCovered("no data named " + key);
-    take({static_cast<const uint8_t*>(data->data()), data->size()});
+    const auto owner = std::make_shared<const FreeableBuffer>(std::move(*data));
+    return {{static_cast<const uint8_t*>(owner->data()), owner->size()}, owner};
   };
   try {
     rows::Graph graph =

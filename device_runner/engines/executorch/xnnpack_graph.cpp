@@ -20,6 +20,7 @@ using rows::Graph;
 using rows::NotCovered;
 using rows::Operation;
 using rows::Operator;
+using rows::SharedBytes;
 using rows::Type;
 using rows::Value;
 
@@ -233,7 +234,8 @@ class Reader {
     const auto constant = (quantized ? content.Table(kTensor) : content).Get<uint32_t>(kConstantIndex);
     if (constant == 0) return;
     value.data = Constant(constant);
-    if (value.data.size() != DataBytes(value)) throw NotCovered("a constant of another size than its shape");
+    if (value.data.bytes.size() != DataBytes(value))
+      throw NotCovered("a constant of another size than its shape");
     if (quantized) ReadScales(content, value);
   }
 
@@ -246,10 +248,10 @@ class Reader {
         if (quantization.Get<int32_t>(kChannelDim) != 0) throw NotCovered("scales per input channel");
         value.scales = quantization.Numbers<float>(kChannelScales);
         if (const auto index = quantization.Get<uint32_t>(kChannelScaleIndex); index != 0) {
-          const std::vector<uint8_t> bytes = Constant(index);
+          const SharedBytes scales = Constant(index);
           value.scales.clear();
-          for (size_t at = 0; at + sizeof(float) <= bytes.size(); at += sizeof(float)) {
-            value.scales.push_back(ReadAt<float>(bytes, at));
+          for (size_t at = 0; at + sizeof(float) <= scales.bytes.size(); at += sizeof(float)) {
+            value.scales.push_back(ReadAt<float>(scales.bytes, at));
           }
         }
         if (value.scales.size() != rows) throw NotCovered("another number of scales than of channels");
@@ -264,11 +266,11 @@ class Reader {
         }
         value.scales = quantization.Numbers<float>(kGroupScales);
         if (const auto index = quantization.Get<uint32_t>(kGroupScaleIndex); index != 0) {
-          const std::vector<uint8_t> bytes = Constant(index);
-          value.scales.resize(bytes.size() / sizeof(uint16_t));
+          const SharedBytes scales = Constant(index);
+          value.scales.resize(scales.bytes.size() / sizeof(uint16_t));
           for (size_t scale = 0; scale < value.scales.size(); ++scale) {
             // A bfloat16 is the upper half of a float32.
-            const uint32_t bits = uint32_t{ReadAt<uint16_t>(bytes, scale * sizeof(uint16_t))} << 16;
+            const uint32_t bits = uint32_t{ReadAt<uint16_t>(scales.bytes, scale * sizeof(uint16_t))} << 16;
             value.scales[scale] = std::bit_cast<float>(bits);
           }
         }
@@ -281,22 +283,15 @@ class Reader {
     }
   }
 
-  std::vector<uint8_t> Constant(uint32_t index) const {
+  SharedBytes Constant(uint32_t index) const {
     if (index >= constants_.size()) throw BrokenFlatbuffer("names a constant that is not there");
     const FlatTable& entry = constants_[index];
     const auto offset = entry.Get<uint64_t>(kOffset);
     const auto size = entry.Get<uint64_t>(kSize);
-    std::vector<uint8_t> copy;
-    const auto take = [&](Bytes bytes) {
-      if (bytes.size() < size) throw BrokenFlatbuffer("has a constant that is too short");
-      copy.assign(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size));
-    };
-    if (offset == kIsNamed) {
-      named_data_(entry.String(kKey), take);
-    } else {
-      take(Part(constant_bytes_, offset, size));
-    }
-    return copy;
+    if (offset != kIsNamed) return {Part(constant_bytes_, offset, size), nullptr};
+    SharedBytes named = named_data_(entry.String(kKey));
+    named.bytes = Part(named.bytes, 0, size);
+    return named;
   }
 
   uint32_t Index(uint32_t id) const {

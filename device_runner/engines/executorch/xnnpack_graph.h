@@ -10,11 +10,11 @@
 
 namespace slm {
 
-// Calls `take` with the bytes under a key of the program's named data.
-using NamedData =
-    std::function<void(const std::string& key, const std::function<void(std::span<const uint8_t>)>& take)>;
+// The bytes under a key of the program's named data.
+using NamedData = std::function<rows::SharedBytes(const std::string& key)>;
 
-// Throws rows::NotCovered, or BrokenFlatbuffer for what is no graph at all.
+// The graph's constants lie in the payload, or where the named data are. Throws rows::NotCovered, or
+// BrokenFlatbuffer for what is no graph at all.
 rows::Graph ReadXnnpackGraph(std::span<const uint8_t> payload, const NamedData& named_data);
 
 }  // namespace slm

@@ -70,14 +70,16 @@ Case MakeCase() {
   std::mt19937 random(7);
   std::uniform_int_distribution<int> byte(-127, 127);
   weights.group_columns = kWidth;
+  const auto bytes = std::make_shared<std::vector<uint8_t>>();
   for (int64_t row = 0; row < kOutputs; ++row) {
     weights.scales.push_back(0.01F + 0.001F * static_cast<float>(row));
     for (int64_t column = 0; column < kWidth; ++column) {
       const int value = byte(random);
-      weights.data.push_back(static_cast<uint8_t>(value));
+      bytes->push_back(static_cast<uint8_t>(value));
       made.weights.push_back(weights.scales.back() * static_cast<float>(value));
     }
   }
+  weights.data = {*bytes, bytes};
   graph.operations = {{Operator::kSlice, {input}, right, {0, 0, kWidth / 2}},
                       {Operator::kSlice, {input}, left, {0, 0, 0}},
                       {Operator::kConcatenate, {right, left}, swapped, {}},
