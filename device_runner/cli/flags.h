@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/integer.h"
+#include "engine/numbers.h"
 #include "engine/status.h"
 
 namespace slm {

@@ -1,24 +1,10 @@
 #include "cli/request_words.h"
 
-#include <locale>
 #include <sstream>
 
-#include "engine/integer.h"
+#include "engine/numbers.h"
 
 namespace slm {
-
-// libc++ has no from_chars for floating point, and strtod would ask the process's locale what a decimal point
-// is.
-std::optional<double> ParseNumber(std::string_view text) {
-  if (text.empty() || text.find_first_not_of("0123456789.eE+-") != std::string_view::npos)
-    return std::nullopt;
-  std::istringstream stream{std::string(text)};
-  stream.imbue(std::locale::classic());
-  double parsed = 0;
-  stream >> parsed;
-  const bool whole = !stream.fail() && stream.peek() == std::istringstream::traits_type::eof();
-  return whole ? std::optional(parsed) : std::nullopt;
-}
 
 Status NextInteger(std::istream& words, const std::string& name, int64_t minimum, int64_t maximum,
                    int64_t& value) {

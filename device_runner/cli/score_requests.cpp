@@ -7,7 +7,7 @@
 #include <sstream>
 
 #include "cli/request_words.h"
-#include "engine/integer.h"
+#include "engine/numbers.h"
 
 namespace slm {
 namespace {

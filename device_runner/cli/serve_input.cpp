@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "cli/request_words.h"
-#include "engine/integer.h"
+#include "engine/numbers.h"
 
 namespace slm {
 namespace {

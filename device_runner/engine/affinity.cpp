@@ -1,6 +1,7 @@
 #include "engine/affinity.h"
 
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -37,6 +38,16 @@ Status RestrictToCpus(const std::vector<int64_t>& cpus) {
     }
   }
   return {};
+}
+
+KeptCpus::KeptCpus() : thread_(gettid()) {
+  CPU_ZERO(&cpus_);
+  if (sched_getaffinity(thread_, sizeof(cpus_), &cpus_) != 0) CPU_ZERO(&cpus_);
+}
+
+KeptCpus::~KeptCpus() {
+  // Fails for a thread that has ended, and where its CPUs could not be read.
+  sched_setaffinity(thread_, sizeof(cpus_), &cpus_);
 }
 
 }  // namespace slm

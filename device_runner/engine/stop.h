@@ -1,8 +1,11 @@
 // Ending work from outside, between two steps: by another thread or by a signal handler.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdint>
+#include <cstdlib>
 
 #include "engine/status.h"
 
@@ -25,24 +28,27 @@ class StopSource {
 class StopToken {
  public:
   StopToken() = default;
-  StopToken(const StopSource& source) : source_(&source) {}
+  StopToken(const StopSource& source) : sources_{&source} {}
 
-  // Stops once this one or `other` does; of two sources at most.
+  // Stops once this one or `other` does.
   StopToken Or(const StopSource& other) const {
     StopToken both = *this;
-    both.other_ = &other;
+    const auto free = std::find(both.sources_.begin(), both.sources_.end(), nullptr);
+    // As many as are ever joined; one more would be forgotten.
+    if (free == both.sources_.end()) std::abort();
+    *free = &other;
     return both;
   }
 
-  bool stopped() const { return Requested(source_) || Requested(other_); }
+  bool stopped() const {
+    return std::any_of(sources_.begin(), sources_.end(),
+                       [](const StopSource* source) { return source != nullptr && source->requested(); });
+  }
   // Not ok (kStopped) once the end was asked for.
   Status Check() const { return stopped() ? Status(ErrorKind::kStopped, "stopped") : Status(); }
 
  private:
-  static bool Requested(const StopSource* source) { return source != nullptr && source->requested(); }
-
-  const StopSource* source_ = nullptr;
-  const StopSource* other_ = nullptr;
+  std::array<const StopSource*, 4> sources_{};
 };
 
 // Sleeps; ends early with kStopped when the end is asked for.

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "engine/affinity.h"
 #include "engine/clock.h"
 
 namespace slm {
@@ -45,6 +44,7 @@ Status Session::Restrict(const std::vector<int64_t>& cpus) const {
 Status Session::Load() {
   if (Status status = options_.Check(); !status.ok()) return status;
   if (!options_.affinity.empty()) {
+    cpus_before_.emplace();
     if (Status status = Restrict(options_.affinity); !status.ok()) return status;
   }
   const EngineOptions engine_options = options_.ForEngine();

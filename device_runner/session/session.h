@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "engine/affinity.h"
 #include "engine/engine.h"
 #include "engine/status.h"
 
@@ -48,7 +50,8 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // Restricts the calling thread to the CPUs asked for, opens the engine and loads the model.
+  // Restricts the calling thread to the CPUs asked for until the session ends, opens the engine and loads the
+  // model.
   Status Load();
 
   Engine& engine() { return engine_; }
@@ -68,6 +71,7 @@ class Session {
 
   Engine& engine_;
   const SessionOptions options_;
+  std::optional<KeptCpus> cpus_before_;
   int64_t context_length_ = 0;
   int64_t prefill_chunk_ = 0;
   int64_t load_ns_ = 0;

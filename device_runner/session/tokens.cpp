@@ -4,7 +4,7 @@
 #include <cstring>
 #include <fstream>
 
-#include "engine/integer.h"
+#include "engine/numbers.h"
 
 namespace slm {
 
@@ -36,7 +36,7 @@ Status ReadTokenFile(const std::string& path, std::vector<int64_t>& tokens) {
 
 Status CheckTokens(const std::vector<int64_t>& tokens, int64_t vocab_size, const std::string& source) {
   for (const int64_t token : tokens) {
-    if (token >= vocab_size) {
+    if (token < 0 || token >= vocab_size) {
       return {ErrorKind::kUsage, source + ": token " + std::to_string(token) +
                                      " is outside the vocabulary of " + std::to_string(vocab_size)};
     }

@@ -1,8 +1,8 @@
 #include "text/json_view.h"
 
 #include <cmath>
-#include <cstdlib>
 
+#include "engine/numbers.h"
 #include "text/utf8.h"
 
 namespace slm {
@@ -10,6 +10,9 @@ namespace {
 
 // Deeper than any tokenizer, and nowhere near the end of a stack.
 constexpr int kDeepest = 64;
+
+// Doubles hold all whole numbers up to it.
+constexpr int64_t kMostExact = 1'000'000'000'000'000;
 
 bool IsSpace(char character) {
   return character == ' ' || character == '\t' || character == '\n' || character == '\r';
@@ -221,14 +224,17 @@ std::optional<std::string> JsonView::String() const {
 
 std::optional<double> JsonView::Number() const {
   if (First() != '-' && !IsDigit(First())) return std::nullopt;
-  // std::from_chars for double is missing in libc++; strtod needs the zero at the end.
-  const std::string digits(text_.substr(at_, Skip(text_, at_) - at_));
-  return std::strtod(digits.c_str(), nullptr);
+  return ParseNumber(text_.substr(at_, Skip(text_, at_) - at_));
 }
 
 std::optional<int64_t> JsonView::Integer() const {
+  if (First() != '-' && !IsDigit(First())) return std::nullopt;
+  int64_t whole = 0;
+  if (ParseInteger(text_.substr(at_, Skip(text_, at_) - at_), -kMostExact, kMostExact, whole).ok())
+    return whole;
   const std::optional<double> number = Number();
-  if (!number || std::trunc(*number) != *number || std::abs(*number) > 1e15) return std::nullopt;
+  if (!number || std::trunc(*number) != *number || std::abs(*number) > static_cast<double>(kMostExact))
+    return std::nullopt;
   return static_cast<int64_t>(*number);
 }
 

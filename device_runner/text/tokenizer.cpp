@@ -65,8 +65,16 @@ Status Tokenizer::AddSpecial(JsonView description, const std::string& name, std:
   const JsonView known = description["special_tokens"][name]["ids"];
   if (!known.IsArray())
     return {ErrorKind::kModelInterface, "a template with the unknown token '" + name + "'"};
-  known.ForEachElement([&](JsonView id) { ids.push_back(id.Integer().value_or(0)); });
-  return {};
+  Status status;
+  known.ForEachElement([&](JsonView element) {
+    const std::optional<int64_t> id = element.Integer();
+    if (id && *id >= 0) {
+      ids.push_back(*id);
+    } else {
+      status = {ErrorKind::kModelInterface, "a template whose token '" + name + "' has an id that is none"};
+    }
+  });
+  return status;
 }
 
 Status Tokenizer::Encode(std::string_view text, bool special, std::vector<int64_t>& ids) const {

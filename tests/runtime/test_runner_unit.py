@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from compiled_programs import compile_programs
+from compiled_programs import ENGINES, compile_programs
 
 from toolkit.runtime.toolchain import find_toolchain
 
@@ -32,4 +32,6 @@ def test_unit_tests_pass_without_any_compiler_warning(compiled_tree: Path) -> No
 @pytest.mark.parametrize("sanitizers", ["address,undefined", "thread"])
 def test_unit_tests_pass_under_the_sanitizers(sanitizers: str, tmp_path: Path) -> None:
     definitions = {"CMAKE_BUILD_TYPE": "Debug", "SLM_SANITIZE": sanitizers}
-    run_unit_tests(compile_programs(tmp_path, engines=["onnxruntime"], **definitions))
+    # ThreadSanitizer does not know what ExecuTorch's threads, which were built without it, wait for.
+    engines = ENGINES if sanitizers == "address,undefined" else ("onnxruntime",)
+    run_unit_tests(compile_programs(tmp_path, engines=engines, **definitions))

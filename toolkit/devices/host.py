@@ -76,24 +76,37 @@ def thermal_zones() -> str:
     return "".join(f"{first_line(zone / 'type')} {first_line(zone / 'temp')}\n" for zone in zones)
 
 
-def battery_percent() -> int | None:
-    """Charge of the first battery; None without one."""
-    for supply in sorted(_POWER_SUPPLIES.glob("*")):
-        if first_line(supply / "type") == "Battery":
+def battery_percent(supplies: Path = _POWER_SUPPLIES) -> int | None:
+    """Charge of this machine's first battery; None without one."""
+    for supply in _own_supplies(supplies):
+        if _kind(supply) == "Battery":
             level = first_line(supply / "capacity") or ""
             return int(level) if level.isdigit() else None
     return None
 
 
-def power_source() -> PowerSource | None:
+def power_source(supplies: Path = _POWER_SUPPLIES) -> PowerSource | None:
     """What powers this machine; None when it does not say, as most desktops and servers do not."""
-    kinds: dict[str, PowerSource] = {"Mains": "ac", "USB": "usb"}
-    online = {
-        kind: first_line(supply / "online")
-        for supply in _POWER_SUPPLIES.glob("*")
-        if (kind := first_line(supply / "type") or "") in kinds
-    }
-    attached = [source for kind, source in kinds.items() if online.get(kind) == "1"]
-    if attached:
-        return attached[0]
-    return "battery" if "0" in online.values() else None
+    own = _own_supplies(supplies)
+    # A notebook has a supply for each of its ports, and most of them are empty.
+    plugged = {_kind(supply) for supply in own if first_line(supply / "online") == "1"}
+    if "Mains" in plugged:
+        return "ac"
+    # Older kernels tell kinds of USB apart: USB_C, USB_PD, USB_DCP ...
+    if any(kind.startswith("USB") for kind in plugged):
+        return "usb"
+    if "Wireless" in plugged:
+        return "wireless"
+    batteries = [supply for supply in own if _kind(supply) == "Battery"]
+    unplugged = any(first_line(supply / "online") == "0" for supply in own)
+    drained = any(first_line(supply / "status") == "Discharging" for supply in batteries)
+    return "battery" if batteries and (unplugged or drained) else None
+
+
+def _own_supplies(supplies: Path) -> list[Path]:
+    # The batteries of mice and headsets say that they are a device's.
+    return [supply for supply in sorted(supplies.glob("*")) if first_line(supply / "scope") != "Device"]
+
+
+def _kind(supply: Path) -> str:
+    return first_line(supply / "type") or ""

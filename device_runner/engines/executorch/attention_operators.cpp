@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engines/executorch/tensor_layout.h"
 #include "engines/executorch/threads.h"
 #include "kernels/attention/sequence_attention.h"
 #include "kernels/kernel_set.h"
@@ -20,19 +21,10 @@
 namespace slm {
 namespace {
 
-using executorch::aten::ScalarType;
 using executorch::aten::Tensor;
 using executorch::runtime::Error;
 using executorch::runtime::KernelRuntimeContext;
 using kernels::kMostAttentionRows;
-
-bool IsContiguous(const Tensor& tensor) {
-  const auto order = tensor.dim_order();
-  for (size_t axis = 0; axis < order.size(); ++axis) {
-    if (order[axis] != axis) return false;
-  }
-  return true;
-}
 
 // Writes value [1, tokens, heads, head_dim] into cache [1, capacity, heads, head_dim] from start_pos on. What
 // it returns stands for the cache and is not read.
@@ -44,9 +36,9 @@ Tensor& UpdateCache(KernelRuntimeContext& context, const Tensor& value, Tensor& 
   ET_KERNEL_CHECK_MSG(context, fits, InvalidArgument, out, "update_cache: the states do not fit the cache");
   const int64_t tokens = value.size(1);
   const int64_t capacity = cache.size(1);
-  ET_KERNEL_CHECK_MSG(context, start_pos >= 0 && start_pos + tokens <= capacity, InvalidArgument, out,
-                      "update_cache: position %ld is beyond the cache of %ld",
-                      static_cast<long>(start_pos + tokens), static_cast<long>(capacity));
+  ET_KERNEL_CHECK_MSG(context, start_pos >= 0 && start_pos <= capacity - tokens, InvalidArgument, out,
+                      "update_cache: %ld tokens at position %ld are beyond the cache of %ld",
+                      static_cast<long>(tokens), static_cast<long>(start_pos), static_cast<long>(capacity));
   const auto row_bytes = static_cast<int64_t>(value.element_size()) * value.size(2) * value.size(3);
   auto* to = static_cast<std::byte*>(cache.mutable_data_ptr());
   const auto* from = static_cast<const std::byte*>(value.const_data_ptr());
@@ -58,26 +50,25 @@ Tensor& UpdateCache(KernelRuntimeContext& context, const Tensor& value, Tensor& 
 }
 
 const char* WhyNot(const Tensor& query, const Tensor& key, const Tensor& value, int64_t start_pos,
-                   const std::optional<Tensor>& mask, bool is_causal) {
+                   const std::optional<Tensor>& mask, bool is_causal, const Tensor& out) {
   for (const Tensor* states : {&query, &key, &value}) {
     if (states->dim() != 4 || states->size(0) != 1)
       return "only one sequence of [1, tokens, heads, head_dim]";
-    if (states->scalar_type() != ScalarType::Float) return "only float32";
-    if (!IsContiguous(*states)) return "only contiguous tensors";
+    if (!HoldsContiguousFloats(*states)) return "only contiguous float32";
   }
+  if (!HoldsContiguousFloats(out)) return "only an output of contiguous float32";
   for (int axis = 1; axis < 4; ++axis) {
     if (key.size(axis) != value.size(axis)) return "keys and values differ in shape";
   }
-  if (query.size(3) != key.size(3) || query.size(2) % key.size(2) != 0)
+  if (key.size(2) < 1 || query.size(3) != key.size(3) || query.size(2) % key.size(2) != 0)
     return "heads that do not fit each other";
   if (query.size(2) / key.size(2) > kMostAttentionRows) return "too many heads share one key";
-  const int64_t length = start_pos + query.size(1);
-  if (start_pos < 0 || query.size(1) < 1 || length > key.size(1)) return "positions beyond the cache";
+  const int64_t tokens = query.size(1);
+  if (start_pos < 0 || tokens < 1 || start_pos > key.size(1) - tokens) return "positions beyond the cache";
   if (!mask) return nullptr;
   if (is_causal) return "a mask excludes is_causal";
-  const bool fits = mask->dim() == 2 && mask->size(0) >= query.size(1) && mask->size(1) >= length;
-  if (!fits || mask->scalar_type() != ScalarType::Float || !IsContiguous(*mask))
-    return "the mask is too small or not float32";
+  const bool fits = mask->dim() == 2 && mask->size(0) >= tokens && mask->size(1) >= start_pos + tokens;
+  if (!fits || !HoldsContiguousFloats(*mask)) return "the mask is too small or not float32";
   return nullptr;
 }
 
@@ -86,7 +77,7 @@ const char* WhyNot(const Tensor& query, const Tensor& key, const Tensor& value, 
 Tensor& Sdpa(const kernels::KernelSet& set, KernelRuntimeContext& context, const Tensor& query,
              const Tensor& key, const Tensor& value, int64_t start_pos, const std::optional<Tensor>& mask,
              double dropout, bool is_causal, std::optional<double> scale, Tensor& out) {
-  const char* reason = WhyNot(query, key, value, start_pos, mask, is_causal);
+  const char* reason = WhyNot(query, key, value, start_pos, mask, is_causal, out);
   ET_KERNEL_CHECK_MSG(context, reason == nullptr, InvalidArgument, out, "custom_sdpa: %s", reason);
   ET_KERNEL_CHECK_MSG(context, dropout == 0.0, InvalidArgument, out, "custom_sdpa: no dropout");
   ET_KERNEL_CHECK_MSG(context, executorch::runtime::resize_tensor(out, query.sizes()) == Error::Ok,

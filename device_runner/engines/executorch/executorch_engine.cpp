@@ -1,12 +1,13 @@
 #include "engines/executorch/executorch_engine.h"
 
 #include <algorithm>
-#include <new>
 #include <numeric>
 
+#include "engine/guarded.h"
 #include "engines/executorch/attention_operators.h"
 #include "engines/executorch/engine_log.h"
 #include "engines/executorch/program_file.h"
+#include "engines/executorch/tensor_layout.h"
 #include "engines/executorch/threads.h"
 
 namespace slm {
@@ -103,7 +104,7 @@ bool ExecutorchEngine::TakesDelegates() const {
 Status ExecutorchEngine::Load(const EngineOptions& options, Stopwatch&) {
   const std::string file = ProgramFile(options.model);
   if (Status status = CheckProgramFile(file); !status.ok()) return status;
-  try {
+  return Guarded(ErrorKind::kModelLoad, file + ": ", [&]() -> Status {
     if (Status status = OpenProgram(file); !status.ok()) return status;
     if (Status status = ReadInterface(); !status.ok()) {
       return {status.kind(), file + ": " + status.message()};
@@ -113,9 +114,7 @@ Status ExecutorchEngine::Load(const EngineOptions& options, Stopwatch&) {
     }
     Status loaded = LoadMethod();
     return loaded.ok() ? loaded : Status(loaded.kind(), file + ": " + loaded.message());
-  } catch (const std::bad_alloc&) {
-    return {ErrorKind::kModelLoad, file + ": not enough memory"};
-  }
+  });
 }
 
 Status ExecutorchEngine::OpenProgram(const std::string& file) {
@@ -217,6 +216,12 @@ Status ExecutorchEngine::LoadMethod() {
 }
 
 Status ExecutorchEngine::Reserve(int64_t kv_length, int64_t) {
+  return Guarded(ErrorKind::kRunFailed, "reserving " + std::to_string(kv_length) + " positions: ", [&] {
+    return ReserveFor(kv_length);
+  });
+}
+
+Status ExecutorchEngine::ReserveFor(int64_t kv_length) {
   const auto longest = static_cast<size_t>(facts_.maximum_tokens_per_call);
   ids_.assign(longest, 0);
   positions_.assign(every_position_ ? longest : 1, 0);
@@ -262,13 +267,11 @@ Status ExecutorchEngine::Rewind(int64_t position) {
 }
 
 Status ExecutorchEngine::Checkpoint() {
-  try {
+  return Guarded(ErrorKind::kRunFailed, "keeping the states: ", [&]() -> Status {
     kept_.assign(fixed_states_.begin(), fixed_states_.end());
-  } catch (const std::bad_alloc&) {
-    return {ErrorKind::kRunFailed, "keeping the states: not enough memory"};
-  }
-  checkpoint_ = position_;
-  return {};
+    checkpoint_ = position_;
+    return {};
+  });
 }
 
 Status ExecutorchEngine::Forward(std::span<const int64_t> tokens) {
@@ -288,15 +291,17 @@ Status ExecutorchEngine::Forward(std::span<const int64_t> tokens) {
       positions_.begin(),
       every_position_ ? positions_.begin() + static_cast<int64_t>(tokens.size()) : positions_.begin() + 1,
       position_);
-  const Stopwatch watch;
-  if (const Error error = Run(tokens.size()); error != Error::Ok) {
-    return {ErrorKind::kRunFailed, EngineFailure("position " + std::to_string(position_) + ": ", error)};
-  }
-  if (trace_) {
-    if (Status status = trace_->EndCall(watch.ns()); !status.ok()) return status;
-  }
-  position_ += static_cast<int64_t>(tokens.size());
-  return ReadLogits();
+  return Guarded(ErrorKind::kRunFailed, "", [&]() -> Status {
+    const Stopwatch watch;
+    if (const Error error = Run(tokens.size()); error != Error::Ok) {
+      return {ErrorKind::kRunFailed, EngineFailure("position " + std::to_string(position_) + ": ", error)};
+    }
+    if (trace_) {
+      if (Status status = trace_->EndCall(watch.ns()); !status.ok()) return status;
+    }
+    position_ += static_cast<int64_t>(tokens.size());
+    return ReadLogits();
+  });
 }
 
 ExecutorchEngine::Error ExecutorchEngine::Run(size_t tokens) {
@@ -319,10 +324,11 @@ ExecutorchEngine::Error ExecutorchEngine::Run(size_t tokens) {
 Status ExecutorchEngine::ReadLogits() {
   const auto& tensor = method_->get_output(0).toTensor();
   const auto vocab = static_cast<size_t>(facts_.vocab_size);
-  const auto rows = static_cast<size_t>(tensor.size(1));
-  if (tensor.dim() != 3 || static_cast<size_t>(tensor.size(2)) != vocab || rows == 0) {
+  const bool fits = tensor.dim() == 3 && static_cast<size_t>(tensor.size(2)) == vocab && tensor.size(1) > 0;
+  if (!fits || !IsContiguous(tensor)) {
     return {ErrorKind::kRunFailed, "forward gave logits of another shape than it declares"};
   }
+  const auto rows = static_cast<size_t>(tensor.size(1));
   if (tensor.scalar_type() == ScalarType::Float) {
     logits_ = {tensor.const_data_ptr<float>() + (rows - 1) * vocab, vocab};
     return {};

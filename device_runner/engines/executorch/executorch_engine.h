@@ -43,6 +43,7 @@ class ExecutorchEngine final : public Engine {
 
   // Whether delegates are to run on the runner's kernels, where those cover them.
   bool TakesDelegates() const;
+  Status ReserveFor(int64_t kv_length);
   Status OpenProgram(const std::string& file);
   Status ReadInterface();
   Status ReadTensors(const executorch::runtime::MethodMeta& meta);

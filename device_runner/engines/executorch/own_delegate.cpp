@@ -11,6 +11,7 @@
 
 #include "engines/executorch/call_trace.h"
 #include "engines/executorch/flatbuffer.h"
+#include "engines/executorch/tensor_layout.h"
 #include "engines/executorch/xnnpack_graph.h"
 #include "rows/program.h"
 
@@ -70,15 +71,6 @@ Error Resize(Tensor& tensor, const std::vector<int64_t>& row_shape, int64_t rows
   return executorch::runtime::resize_tensor(tensor, ArrayRef<SizesType>(sizes.data(), sizes.size()));
 }
 
-// What a tensor is, is the program file's word; the kernels write rows of float32 without gaps.
-bool HoldsRows(const Tensor& tensor) {
-  const auto order = tensor.dim_order();
-  for (size_t axis = 0; axis < order.size(); ++axis) {
-    if (order[axis] != axis) return false;
-  }
-  return tensor.scalar_type() == executorch::aten::ScalarType::Float;
-}
-
 // Points the program at the call's tensors; `rows` is what the inputs hold.
 Error Bind(Delegate& delegate, Span<EValue*> arguments, int64_t& rows) {
   const rows::Program& program = *delegate.program;
@@ -87,7 +79,7 @@ Error Bind(Delegate& delegate, Span<EValue*> arguments, int64_t& rows) {
     if (position >= arguments.size() || !arguments[position]->isTensor()) return Error::InvalidArgument;
     const Tensor& tensor = arguments[position]->toTensor();
     const int64_t held = tensor.numel() / program.width(position);
-    if (!HoldsRows(tensor) || tensor.const_data_ptr() == nullptr ||
+    if (!HoldsContiguousFloats(tensor) || tensor.const_data_ptr() == nullptr ||
         held * program.width(position) != tensor.numel() || (rows >= 0 && held != rows) || held < 1 ||
         held > program.maximum_rows()) {
       return Error::InvalidArgument;
@@ -100,7 +92,7 @@ Error Bind(Delegate& delegate, Span<EValue*> arguments, int64_t& rows) {
     if (output.position >= arguments.size() || !arguments[output.position]->isTensor())
       return Error::InvalidArgument;
     Tensor& tensor = arguments[output.position]->toTensor();
-    if (!HoldsRows(tensor)) return Error::InvalidArgument;
+    if (!HoldsContiguousFloats(tensor)) return Error::InvalidArgument;
     // Fails for another rank, and for more elements than the tensor was planned with.
     if (const Error error = Resize(tensor, output.row_shape, rows); error != Error::Ok) return error;
     if (tensor.numel() != rows * program.width(output.position) || tensor.mutable_data_ptr() == nullptr)

@@ -6,13 +6,13 @@
 #include <algorithm>
 #include <array>
 
+#include "engines/executorch/tensor_layout.h"
 #include "engines/executorch/threads.h"
 #include "kernels/recurrence/recurrence.h"
 
 namespace slm {
 namespace {
 
-using executorch::aten::ScalarType;
 using executorch::aten::Tensor;
 using executorch::runtime::Error;
 using executorch::runtime::EValue;
@@ -22,23 +22,15 @@ using executorch::runtime::Span;
 // Query, key, value, decay, beta, state before, output, state after, and a list of the last two.
 constexpr size_t kArguments = 9;
 
-bool IsPlain(const Tensor& tensor) {
-  const auto order = tensor.dim_order();
-  for (size_t axis = 0; axis < order.size(); ++axis) {
-    if (order[axis] != axis) return false;
-  }
-  return tensor.scalar_type() == ScalarType::Float;
-}
-
 bool HasShape(const Tensor& tensor, std::initializer_list<int64_t> sizes) {
   if (tensor.dim() != static_cast<ssize_t>(sizes.size())) return false;
   return std::equal(sizes.begin(), sizes.end(), tensor.sizes().begin());
 }
 
 const char* WhyNot(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& decay,
-                   const Tensor& beta, const Tensor& before, const Tensor& after) {
-  for (const Tensor* each : {&query, &key, &value, &decay, &beta, &before, &after}) {
-    if (!IsPlain(*each)) return "only contiguous float32";
+                   const Tensor& beta, const Tensor& before, const Tensor& output, const Tensor& after) {
+  for (const Tensor* each : {&query, &key, &value, &decay, &beta, &before, &output, &after}) {
+    if (!HoldsContiguousFloats(*each)) return "only contiguous float32";
   }
   if (query.dim() != 4 || key.dim() != 4 || value.dim() != 4 || key.size(0) != 1)
     return "only one sequence of [1, heads, tokens, head_dim]";
@@ -68,7 +60,7 @@ void GatedDeltaRule(KernelRuntimeContext& context, Span<EValue*> stack) {
   const Tensor& before = stack[5]->toTensor();
   Tensor& output = stack[6]->toTensor();
   Tensor& after = stack[7]->toTensor();
-  const char* reason = WhyNot(query, key, value, decay, beta, before, after);
+  const char* reason = WhyNot(query, key, value, decay, beta, before, output, after);
   ET_KERNEL_CHECK_MSG(context, reason == nullptr, InvalidArgument, , "gated_delta_rule: %s", reason);
   std::array<executorch::aten::SizesType, 4> sizes;
   std::copy_n(query.sizes().begin(), 3, sizes.begin());

@@ -7,7 +7,7 @@
 #include <tuple>
 #include <utility>
 
-#include "engine/integer.h"
+#include "engine/numbers.h"
 
 namespace slm {
 namespace {

@@ -5,29 +5,15 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <new>
 #include <numeric>
+
+#include "engine/guarded.h"
 
 namespace slm {
 namespace {
 
 size_t ElementBytes(ONNXTensorElementDataType type) {
   return type == ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16 ? sizeof(uint16_t) : sizeof(float);
-}
-
-// Runs what may throw and turns an exception into a Status: none leaves the engine.
-template <typename Body>
-Status Guarded(ErrorKind code, const std::string& what, Body&& body) {
-  try {
-    return body();
-  } catch (const Ort::Exception& error) {
-    // The engine ends some of its messages with line breaks; ours are one line.
-    std::string message = what + error.what();
-    message.erase(message.find_last_not_of(" \n") + 1);
-    return {code, message};
-  } catch (const std::bad_alloc&) {
-    return {code, what + "not enough memory"};
-  }
 }
 
 std::string ModelFile(const std::string& path) {

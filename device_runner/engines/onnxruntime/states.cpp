@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <stdexcept>
 #include <utility>
 
 namespace slm {
@@ -10,16 +11,16 @@ namespace {
 
 constexpr size_t kCacheLineBytes = 64;
 constexpr int64_t kText = -1;
+constexpr int64_t kMaximumBytes = int64_t{1} << 40;
 
-// Elements of a state after `length` tokens.
-int64_t Elements(const State& state, int64_t length) {
-  int64_t elements = 1;
-  for (const int64_t size : state.shape) elements *= size == kText ? length : size;
-  return elements;
-}
-
+// Of a state after `length` tokens. The shape is the file's word: more than any memory is refused.
 size_t Bytes(const State& state, int64_t length) {
-  return static_cast<size_t>(Elements(state, length)) * StateElementBytes(state.type);
+  int64_t bytes = static_cast<int64_t>(StateElementBytes(state.type));
+  for (const int64_t size : state.shape) {
+    if (__builtin_mul_overflow(bytes, size == kText ? length : size, &bytes) || bytes > kMaximumBytes)
+      throw std::length_error("the state " + state.past + " is larger than any memory");
+  }
+  return static_cast<size_t>(bytes);
 }
 
 size_t InLines(size_t bytes) { return (bytes + kCacheLineBytes - 1) / kCacheLineBytes * kCacheLineBytes; }

@@ -41,7 +41,7 @@ size_t StateElementBytes(ONNXTensorElementDataType type);
 class StateMemory {
  public:
   // Room for `capacity` positions, all of it zero and touched: page faults stay out of timed steps. `states`
-  // must outlive this. Throws Ort::Exception and std::bad_alloc.
+  // must outlive this. Throws Ort::Exception, std::bad_alloc and std::length_error.
   StateMemory(const std::vector<State>& states, int64_t capacity, const Ort::MemoryInfo& cpu);
 
   // Binds what the next call reads and writes, when it brings the text from `past` to `total` positions.

@@ -23,6 +23,18 @@ TEST(RestrictsTheCallingThread) {
   });
 }
 
+TEST(GivesTheThreadItsCpusBack) {
+  InThread([] {
+    const int64_t before = slm::AvailableCpus();
+    {
+      const slm::KeptCpus kept;
+      CHECK(slm::RestrictToCpus({sched_getcpu()}).ok());
+      CHECK(slm::AvailableCpus() == 1);
+    }
+    CHECK(slm::AvailableCpus() == before);
+  });
+}
+
 TEST(RefusesCpusThatAreNotThere) {
   InThread([] {
     const slm::Status beyond_the_set = slm::RestrictToCpus({CPU_SETSIZE});

@@ -24,6 +24,17 @@ TEST(EveryTokenOfASourceSeesTheRequest) {
   CHECK(other.Check().kind() == slm::ErrorKind::kStopped);
 }
 
+TEST(AJoinedTokenSeesEachOfItsSources) {
+  slm::StopSource first, second, third;
+  const slm::StopToken joined = slm::StopToken(first).Or(second).Or(third);
+  for (slm::StopSource* source : {&first, &second, &third}) {
+    CHECK(!joined.stopped());
+    source->Request();
+    CHECK(joined.stopped());
+    source->Clear();
+  }
+}
+
 TEST(SleepsForAsLongAsToldUnlessStopped) {
   const int64_t started = slm::MonotonicNs();
   CHECK(slm::SleepMs(60, {}).ok());

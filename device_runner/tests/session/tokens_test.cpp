@@ -47,6 +47,7 @@ TEST(RefusesFilesThatHoldSomethingElse) {
 TEST(TokensMustBeInTheVocabulary) {
   CHECK(slm::CheckTokens({0, 9}, 10, "ids").ok());
   CHECK(!slm::CheckTokens({0, 10}, 10, "ids").ok());
+  CHECK(!slm::CheckTokens({0, -1}, 10, "ids").ok());
 }
 
 }  // namespace
