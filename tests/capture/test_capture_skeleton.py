@@ -9,13 +9,17 @@ import pytest
 import torch
 
 from toolkit.capture.skeleton import build_skeleton
+from toolkit.errors import UnsupportedModel
 from toolkit.sources.folder_source import config_from_fields
 
 CONFIGS = Path(__file__).parents[1] / "families" / "configs"
 
 
 # Numbers of an activation, masks, an embedding's scale, a router's bias; rotary frequencies in all but one.
-@pytest.mark.parametrize("name", ["apertus", "gpt_neo", "gpt_bigcode", "gemma3_text", "deepseek_v3"])
+# Falcon-H1's model has the numbers of its layers.
+@pytest.mark.parametrize(
+    "name", ["apertus", "gpt_neo", "gpt_bigcode", "gemma3_text", "deepseek_v3", "falcon_h1"]
+)
 def test_buffers_have_the_values_of_the_constructor(name: str) -> None:
     from transformers import AutoModelForCausalLM
 
@@ -29,3 +33,10 @@ def test_buffers_have_the_values_of_the_constructor(name: str) -> None:
         assert any(key.endswith("act_fn.eps") for key in ours)
     for key, values in made.items():
         assert torch.equal(ours[key], values), key
+
+
+def test_a_config_whose_model_cannot_be_built_is_refused() -> None:
+    fields = json.loads((CONFIGS / "llama.json").read_text())
+    config = config_from_fields(fields | {"pad_token_id": fields["vocab_size"]}, Path("llama"))
+    with pytest.raises(UnsupportedModel, match="for this config"):
+        build_skeleton(config)

@@ -146,7 +146,8 @@ def genai_greedy(artifact: Artifact) -> list[int]:
     length = len(reference.prompt_ids) + len(reference.token_ids)
     config = og.Config(str(artifact.path))
     # The reference goes on after an end token, as profiling does; min_length would forbid that token instead.
-    config.overlay(json.dumps({"model": {"eos_token_id": artifact.manifest.architecture.vocab_size - 1}}))
+    unused = next(token for token in range(len(reference.token_ids) + 1) if token not in reference.token_ids)
+    config.overlay(json.dumps({"model": {"eos_token_id": unused}}))
     model = og.Model(config)
     parameters = og.GeneratorParams(model)
     parameters.set_search_options(max_length=length, do_sample=False)

@@ -123,8 +123,8 @@ def _difference(loaded: Decoder, ids: list[int], expected: torch.Tensor) -> tupl
     return float(torch.stack(differences).max()), float(divergence)
 
 
-def _transformers_logits(source: ModelSource, ids: list[int], start: int) -> torch.Tensor:
-    """The whole text at once, by transformers' plainest attention."""
+def transformers_model(source: ModelSource) -> Any:
+    """The source's model with transformers' plainest attention and experts."""
     from transformers import AutoModelForCausalLM
 
     # Falcon's plain attention adds ALiBi twice (transformers 5.23), the one it has by default once.
@@ -132,12 +132,20 @@ def _transformers_logits(source: ModelSource, ids: list[int], start: int) -> tor
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model: Any = AutoModelForCausalLM.from_config(
-            source.config, dtype=torch.float32, attn_implementation=attention
+            source.config,
+            dtype=torch.float32,
+            attn_implementation=attention,
+            experts_implementation="eager",
         )
     weights = {name: source.weights.read(name) for name in source.weights.names()}
     model.load_state_dict(weights, strict=False)
     model.tie_weights()
-    model.eval()
+    return model.eval()
+
+
+def _transformers_logits(source: ModelSource, ids: list[int], start: int) -> torch.Tensor:
+    """The whole text at once."""
+    model = transformers_model(source)
     positions = {"position_ids": torch.arange(start, start + len(ids))[None]} if start else {}
     with torch.no_grad():
         logits: torch.Tensor = model(torch.tensor([ids]), use_cache=False, **positions).logits[0]

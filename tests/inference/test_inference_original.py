@@ -97,3 +97,18 @@ def test_a_large_folder_is_judged_by_a_sample(
     torch.testing.assert_close(
         reference.reference_logits(source, build_skeleton(source.config), tied, IDS), whole
     )
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_experts_of_any_width_are_judged(tmp_path: Path, settings: Settings) -> None:
+    from transformers import AutoModelForCausalLM
+
+    # Torch's grouped products refuse rows of 250 floats.
+    source = resolve(f"random:{CONFIGS / 'mixtral-odd.json'}", settings)
+    skeleton = build_skeleton(source.config)
+    streamed = reference.reference_logits(source, skeleton, {}, IDS)
+    model = AutoModelForCausalLM.from_config(source.config, dtype=torch.float32)
+    model.load_state_dict({name: source.weights.read(name) for name in source.weights.names()})
+    model.save_pretrained(tmp_path / "m")
+    whole = reference.reference_logits(resolve(str(tmp_path / "m"), settings), skeleton, {}, IDS)
+    torch.testing.assert_close(whole, streamed, atol=1e-4, rtol=1e-4)

@@ -46,7 +46,8 @@ def genai_tokens(artifact: Artifact) -> list[int]:
     assert reference is not None
     config = og.Config(str(artifact.path))
     # Greedy text goes on after an end token, as it does in profiling.
-    config.overlay(json.dumps({"model": {"eos_token_id": artifact.manifest.architecture.vocab_size - 1}}))
+    unused = next(token for token in range(len(reference.token_ids) + 1) if token not in reference.token_ids)
+    config.overlay(json.dumps({"model": {"eos_token_id": unused}}))
     model = og.Model(config)
     parameters = og.GeneratorParams(model)
     length = len(reference.prompt_ids) + len(reference.token_ids)

@@ -189,6 +189,15 @@ def test_damaged_config_is_corrupt(folder: Path, settings: Settings, content: st
         resolve(str(folder), settings)
 
 
+def test_a_config_that_contradicts_itself_is_refused_with_the_reason(
+    folder: Path, settings: Settings
+) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"hidden_size": 127, "head_dim": None}))
+    with pytest.raises(SourceCorrupt, match="not a multiple of the number of attention heads"):
+        resolve(str(folder), settings)
+
+
 def test_weights_quantized_elsewhere_are_refused(folder: Path, settings: Settings) -> None:
     edit_config(folder, quantization_config={"quant_method": "gptq", "bits": 4})
     with pytest.raises(SourceError, match="gptq"):

@@ -139,6 +139,11 @@ def _reason(error: Exception) -> str:
             "its shapes hold for some lengths of text only, as where a recurrence, a scan or a choice of "
             "experts is written out, for which there is no operator yet"
         )
+    if first.startswith("Could not guard on data-dependent"):
+        return (
+            "what it does next depends on numbers that it computes, as where each expert takes its tokens in "
+            "a loop, for which there is no operator yet"
+        )
     return first
 
 
@@ -272,7 +277,9 @@ def _to_graph(program: torch.export.ExportedProgram, limit: int, shared: Mapping
     constants = {
         name: (shape, torch.as_tensor(numbers).tolist()) for name, (shape, numbers) in graph.constants.items()
     }
-    return replace(graph, constants=constants)
+    graph = replace(graph, constants=constants)
+    _check_numbers(graph)
+    return graph
 
 
 def _numbered(ops: list[Op]) -> list[Op]:
@@ -297,6 +304,18 @@ def _check_operands(graph: DecoderGraph) -> None:
                 f"{op} reads a constant that the model makes while it runs",
                 next_step="docs/families.md lists the model types that convert.",
             )
+
+
+def _check_numbers(graph: DecoderGraph) -> None:
+    """Refuse what reads a buffer that got no value: every logit would be no number."""
+    for op in graph.ops:
+        for name in references(op):
+            _, numbers = graph.constants.get(name, ((), []))
+            if any(number != number for number in numbers):
+                raise UnsupportedModel(
+                    f"{op} reads {name}, whose numbers transformers has in no initializer",
+                    next_step="docs/families.md lists the model types that convert.",
+                )
 
 
 def _check(graph: DecoderGraph) -> None:

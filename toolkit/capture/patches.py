@@ -11,6 +11,7 @@ import copy
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -28,18 +29,44 @@ def register_attention() -> None:
     """Make ``attn_implementation="slm"`` known to transformers; it emits slm::attention and no mask."""
     from transformers import AttentionInterface, AttentionMaskInterface
 
-    AttentionInterface.register(ATTENTION, _attention)
-    AttentionMaskInterface.register(ATTENTION, lambda *args, **kwargs: None)
+    # Of the masks that the model has asked for, 0 where it is without one.
+    windows: set[int] = set()
+
+    def mask(*args: Any, local_size: int | None = None, **kwargs: Any) -> None:
+        windows.add(int(local_size or 0))
+
+    AttentionInterface.register(ATTENTION, partial(_attention, windows))
+    AttentionMaskInterface.register(ATTENTION, mask)
+
+
+def _window(windows: set[int], module: Any, **given: Any) -> int:
+    """The sliding window of a layer, 0 for none.
+
+    What counts is the mask. Attention is told of a window too, by most models: some forget it, and some tell
+    one for which they make no mask.
+    """
+    if len(windows) == 1:
+        return next(iter(windows))
+    if "sliding_window" in given or not windows:
+        return int(given.get("sliding_window") or 0)
+    layers = getattr(getattr(module, "config", None), "layer_types", None)
+    if layers is None or len(windows) > 2:
+        raise UnsupportedModel(
+            "it does not say which of its masks its attention has",
+            subject=type(module).__name__,
+            next_step="docs/families.md lists the model types that convert.",
+        )
+    return max(windows) if layers[module.layer_idx] == "sliding_attention" else 0
 
 
 def _attention(
+    windows: set[int],
     module: Any,
     query: Tensor,
     key: Tensor,
     value: Tensor,
     attention_mask: Tensor | None,
     scaling: float | None = None,
-    sliding_window: int | None = None,
     softcap: float | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
@@ -59,7 +86,7 @@ def _attention(
         value,
         module.layer_idx,
         scale,
-        int(sliding_window or 0),
+        _window(windows, module, **kwargs),
         float(softcap or 0.0),
         kwargs.get("s_aux"),
     )

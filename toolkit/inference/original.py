@@ -90,6 +90,8 @@ def check_reader(source: ModelSource) -> None:
 
 
 def _from_folder(original: Original, config: Any, dtype: torch.dtype = torch.float32) -> Any:
+    # As in a skeleton: torch's grouped products refuse widths that are no multiple of 16 bytes.
+    config._experts_implementation = "eager"
     with _loading(original.path):
         trust = original.trust_remote_code
         model, told = _auto_class(config, trust=trust).from_pretrained(

@@ -165,7 +165,7 @@ def _build(make: Any, origin: Path) -> Any:
         return make()
     except (StrictDataclassError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise SourceCorrupt(
-            f"config.json does not make a valid config: {str(error).splitlines()[0]}",
+            f"config.json does not make a valid config: {' '.join(str(error).split())[:300]}",
             subject=str(origin),
             next_step="Correct what it names, or get config.json of the model again.",
         ) from error
