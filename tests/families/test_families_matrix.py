@@ -35,6 +35,12 @@ def test_what_was_never_tried_is_not_known() -> None:
     assert engines_of("no-such-type") == {}
 
 
+def test_a_config_that_is_meant_to_be_refused_speaks_for_no_other() -> None:
+    rows = [row for row in read_support() if row.model_type == "qwen2" and row.scheme == "fp32"]
+    assert {"converts", "refused"} <= {row.outcome for row in rows}
+    assert engines_of("qwen2") == {"onnxruntime": True, "executorch": True}
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.config}-{row.engine}-{row.scheme}")
 def test_each_config_does_what_the_table_says(row: Support, tmp_path: Path, settings: Settings) -> None:

@@ -79,3 +79,10 @@ def test_names_that_are_taken_are_refused(tmp_path: Path, settings: Settings) ->
     add_entry(path, settings, replace=True)
     with pytest.raises(SourceNotFound):
         add_entry("nobody/nothing-at-all", settings, offline=True)
+
+
+@pytest.mark.parametrize("model", ["./none", "random:none", "a b", "~/none", "/none"])
+def test_what_is_no_place_is_refused(model: str, settings: Settings) -> None:
+    with pytest.raises(SourceNotFound, match="not a hub id"):
+        add_entry(model, settings)
+    assert not settings.models_dir.exists() or not list(settings.models_dir.iterdir())

@@ -6,7 +6,7 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -227,6 +227,16 @@ def test_closed_port_is_reported_quickly(tmp_path: Path, settings: Settings) -> 
     with pytest.raises(HubUnreachable, match="cannot be reached"):
         resolve(REPO, settings, hub=Hub("http://127.0.0.1:9", tmp_path / "hub"))
     assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("read", [resolve, add_entry])
+def test_a_word_that_is_near_a_model_of_the_catalogue_is_met_with_it(
+    read: Callable[..., object], tmp_path: Path, settings: Settings
+) -> None:
+    for word, near in (("SmolLM2-135", "'random:SmolLM2-135M'"), ("qwen3-0.6", "'random:Qwen3-0.6B'")):
+        with pytest.raises(HubUnreachable) as caught:
+            read(word, settings, hub=Hub("http://127.0.0.1:9", tmp_path / "hub"))
+        assert near in str(caught.value.next_step)
 
 
 def test_silent_server_is_given_up_within_seconds(tmp_path: Path, settings: Settings) -> None:

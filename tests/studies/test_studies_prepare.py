@@ -110,6 +110,12 @@ def test_an_unknown_model_is_met_with_a_near_one(settings: Settings) -> None:
     assert "'Qwen2-0.5B'" in str(caught.value.next_step)
     with pytest.raises(UnknownModel, match="surveys"):
         prepared(settings, models=["surveys"])
+    with pytest.raises(UnknownModel) as caught:
+        prepared(settings, models=["random:Qwen2-0.5"])
+    assert "'random:Qwen2-0.5B'" in str(caught.value.next_step)
+    for path in ("./none", "/none/x.gguf", "none.gguf", "random:./none.json"):
+        with pytest.raises(UnknownModel):
+            prepared(settings, models=[path])
 
 
 def test_what_cannot_be_meant_is_refused(settings: Settings) -> None:

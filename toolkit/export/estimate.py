@@ -28,6 +28,7 @@ from toolkit.sources import resolve
 from toolkit.sources.demo_wheel import DEMO
 from toolkit.sources.folder_source import config_fields, config_from_fields
 from toolkit.sources.hub import Hub
+from toolkit.sources.resolution import check_hub_id
 
 if TYPE_CHECKING:
     from toolkit.sources import ModelSource
@@ -165,6 +166,7 @@ def found_decoder(request: ConvertRequest, settings: Settings) -> FoundDecoder:
     entry = _entry(model, settings)
     if entry is not None:
         return _of_entry(entry, settings)
+    check_hub_id(model)
     file = Hub().config_file(model, revision=request.revision, offline=request.offline)
     config = config_from_fields(config_fields(file.parent), file.parent)
     return FoundDecoder(model.rpartition("/")[2], _traced(config, settings), "graph")

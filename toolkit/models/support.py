@@ -64,11 +64,14 @@ def write_support(rows: Iterable[Support], table: Path = TABLE) -> None:
 
 @cache
 def engines_of(model_type: str) -> Mapping[str, bool]:
-    """Engines on which models of a type were tried, and whether every one of them converted in fp32."""
+    """Engines on which models of a type were tried, and whether any of them converted in fp32.
+
+    Any: among those that were tried are configs that no engine is meant to take.
+    """
     tried: dict[str, bool] = {}
     for row in read_support():
         if row.model_type == model_type and row.scheme == "fp32" and row.outcome != "unjudged":
-            tried[row.engine] = tried.get(row.engine, True) and row.outcome == "converts"
+            tried[row.engine] = tried.get(row.engine, False) or row.outcome == "converts"
     return tried
 
 

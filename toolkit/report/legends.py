@@ -15,6 +15,8 @@ def top_legend(**more: Any) -> alt.Legend:
         columns=alt.ExprRef("width < 480 ? 1 : 3"),
         labelLimit=alt.ExprRef("width < 480 ? width - 30 : width / 3 - 30"),
         symbolStrokeWidth=2,
+        # Pictures are laid out with other letters than they are shown with.
+        columnPadding=24,
         **more,
     )
 

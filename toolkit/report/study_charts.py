@@ -9,7 +9,7 @@ import altair as alt
 
 from toolkit.report import score_charts
 from toolkit.report.label_places import beside, places
-from toolkit.report.legends import legend_of, line_legend
+from toolkit.report.legends import legend_of, line_legend, top_legend
 from toolkit.report.study_content import Chart, Row
 from toolkit.report.ticks import log_ticks
 
@@ -101,10 +101,14 @@ def lines(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> An
 
 
 def stacked(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> Any:
-    """Bars of parts; rows: label, part, value. With the option `share` each bar is 100 %."""
+    """Bars of parts; rows: label, part, value. With the option `share` each bar is 100 %.
+
+    A part has the colour of its place among the option `parts`: the same in charts that lack some of them.
+    """
     base = alt.Chart(alt.InlineData(values=[{**row, "order": index} for index, row in enumerate(rows)]))
     labels = list(dict.fromkeys(str(row["label"]) for row in rows))
     parts = list(dict.fromkeys(str(row["part"]) for row in rows))
+    places = list(options.get("parts", parts))
     share = bool(options.get("share"))
     percent: dict[str, Any] = {"format": "%"} if share else {}
     x = alt.X(
@@ -116,7 +120,9 @@ def stacked(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> 
     drawn = base.mark_bar(fillOpacity=0.3 if emulated else 1, strokeWidth=1).encode(
         y=_labels(labels, 1),
         x=x,
-        color=alt.Color("part:N", scale=alt.Scale(domain=parts), title=None, legend=legend_of(parts)),
+        color=alt.Color(
+            "part:N", scale=alt.Scale(domain=places), title=None, legend=top_legend(values=parts)
+        ),
         order="order:O",
         tooltip=["label:N", "part:N", alt.Tooltip("value:Q", format=".4~g")],
     )

@@ -18,7 +18,7 @@ from toolkit.settings import Settings
 
 _WIDTH = 560
 _SCALE = 2
-_LETTERS = 95
+_LETTERS = 84
 
 
 def write_svg(content: StudyContent, output: Path, settings: Settings) -> None:

@@ -16,6 +16,7 @@ from toolkit.sources.folder_source import config_fields, config_from_fields
 from toolkit.sources.hub import Hub
 from toolkit.sources.naming import safe_name
 from toolkit.sources.parameters import expected_parameters
+from toolkit.sources.resolution import check_hub_id
 from toolkit.sources.tasks import check_task
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def add_entry(
             "there is an entry of this name", subject=own, next_step="Pass --force, or give another --name."
         )
     if not local:
+        check_hub_id(model)
         folder = (hub or Hub()).config_file(model, revision=revision, offline=offline).parent
     entry = derived(config_fields(folder), own, hub_id=None if local else model, origin=folder)
     text = family_text((entry,))

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import MissingWeights, SourceError, SourceNotFound, UntrustedSource
+from toolkit.models.catalogue.catalogue import shipped
 from toolkit.progress import ProgressCallback, bar
+from toolkit.registry import did_you_mean
 from toolkit.settings import Settings
 from toolkit.sources.base import ModelSource
 from toolkit.sources.folder_source import TRUST, config_fields, from_folder
@@ -180,15 +182,23 @@ class Hub:
             raise SourceNotFound(
                 "no such model on the hub",
                 subject=repo_id,
-                next_step="Check the spelling; hub ids are owner/name. Private models need `hf auth login`.",
+                next_step=f"{_near(repo_id)}Check the spelling; hub ids are owner/name. Private models need "
+                "`hf auth login`.",
             ) from error
         except _network_errors(HfHubHTTPError) as error:
             _raise_of_this_machine(error)
             raise HubUnreachable(
                 f"not cached, and the hub cannot be reached ({str(error).splitlines()[0] or 'timeout'})",
                 subject=repo_id,
-                next_step="Check the connection, or give a local folder or .gguf file.",
+                next_step=f"{_near(repo_id)}Check the connection, or give a local folder or .gguf file.",
             ) from error
+
+
+def _near(repo_id: str) -> str:
+    """The catalogue's nearest name to a word without an owner, which few ids on the hub are."""
+    if "/" in repo_id:
+        return ""
+    return did_you_mean(f"random:{repo_id}", [f"random:{name}" for name in shipped()])
 
 
 def _network_errors(hub_http_error: type[Exception]) -> tuple[type[Exception], ...]:

@@ -49,12 +49,7 @@ def resolve(
     hub = hub or Hub()
     if model in (DEMO.model_name, DEMO.hub_id):
         return _open_demo(hub, settings, revision, offline, trust_remote_code)
-    if not _HUB_ID.fullmatch(model):
-        raise SourceNotFound(
-            "no such folder, and not a hub id either",
-            subject=model,
-            next_step="Give a hub id (owner/name), a folder, a .gguf file or random:NAME.",
-        )
+    check_hub_id(model)
     try:
         return hub.open(
             model, settings, revision=revision, offline=offline, trust_remote_code=trust_remote_code
@@ -70,6 +65,20 @@ def resolve(
             subject=model,
             next_step=error.next_step or "Check the spelling; hub ids are owner/name.",
         ) from error
+
+
+def check_hub_id(model: str) -> None:
+    """Refuse what cannot be a hub id.
+
+    Raises:
+        SourceNotFound: it cannot.
+    """
+    if not _HUB_ID.fullmatch(model):
+        raise SourceNotFound(
+            "no such folder, and not a hub id either",
+            subject=model,
+            next_step="Give a hub id (owner/name), a folder, a .gguf file or random:NAME.",
+        )
 
 
 def _is_gguf(model: str) -> bool:

@@ -18,6 +18,7 @@ from toolkit.sources.demo_wheel import DEMO
 from toolkit.studies.request import StudyRequest
 from toolkit.studies.study import Study, Subject
 
+_RANDOM = "random:"
 EVERYTHING = "all"
 SURVEY = "survey"
 
@@ -82,11 +83,19 @@ def _meant(word: str, known: Catalogue, study: Study) -> Iterable[Subject]:
     grouped = [entry for entry in real if word in entry.groups]
     if grouped:
         return map(of_entry, grouped)
-    name = word.removeprefix("random:")
+    name = word.removeprefix(_RANDOM)
     if name in known:
         return [of_entry(known[name])]
     if word == DEMO.model_name:
         return [Subject(DEMO.hub_id)]
+    made_up = word.startswith(_RANDOM)
+    if (made_up or _is_path(word)) and not Path(name).expanduser().exists():
+        if made_up:
+            near = did_you_mean(word, [f"{_RANDOM}{one}" for one in known])
+            raise UnknownModel(
+                f"Unknown model {word!r}.", next_step=f"{near}`slm models list` shows every name."
+            )
+        raise UnknownModel(f"There is no {word!r}.", next_step="Paths start here; hub ids are owner/name.")
     if _is_place(word):
         return [Subject(_absolute(word))]
     groups = sorted({group for entry in real for group in entry.groups})
@@ -98,8 +107,13 @@ def _meant(word: str, known: Catalogue, study: Study) -> Iterable[Subject]:
     )
 
 
+def _is_path(word: str) -> bool:
+    """Whether it can be nothing else."""
+    return word.startswith((".", "/", "~")) or word.endswith(".gguf")
+
+
 def _is_place(word: str) -> bool:
-    return "/" in word or word.endswith(".gguf") or word.startswith("random:") or Path(word).is_dir()
+    return "/" in word or word.endswith(".gguf") or word.startswith(_RANDOM) or Path(word).is_dir()
 
 
 def _absolute(word: str) -> str:
@@ -120,7 +134,7 @@ def _reason(
     entry, parameters = subject.entry, _parameters(subject)
     if entry is None:
         return None
-    if not subject.reference.startswith("random:"):
+    if not subject.reference.startswith(_RANDOM):
         if entry.hub_id is None:
             return "nobody knows where its weights are: give a folder or a hub id"
     elif entry.name not in shipped():

@@ -32,7 +32,7 @@ def list_models(
 
     Parameters are unique ones: a tied vocabulary counts once. A dash is not known. "ffn" is the feed-forward
     and its width over the hidden size, "ctx" the context, "build" whether `random:NAME` makes the model
-    without a download, and of how many engines tried all convert tiny models of its
+    without a download, and how many of the engines tried convert tiny models of its
     type; `slm models show` names them.
 
     \b

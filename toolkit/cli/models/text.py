@@ -51,7 +51,7 @@ def _build(entry: Entry) -> str:
 
 
 def converts_on(entry: Entry) -> str:
-    """Engines on which every tiny model of the entry's type converted."""
+    """Engines on which a tiny model of the entry's type converted."""
     tried = engines_of(entry.model_type or "")
     good = [ENGINES.get(engine).title for engine, converts in tried.items() if converts]
     return (", ".join(good) or "no engine") if tried else _UNKNOWN

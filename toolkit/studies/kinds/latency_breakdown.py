@@ -83,7 +83,7 @@ def _figures(data: StudyData) -> list[StudyFigure]:
             for part, words in PARTS.items()
             if f"{phase}_{part}" in found
         ]
-        chart = Chart("Shares by part", "stacked", {"x": _SHARE, "share": True}, rows, _COLUMNS)
+        chart = Chart("Shares by part", "stacked", _OPTIONS, rows, _COLUMNS)
         panels.append(
             Panel(data.names.device(device), f"Conditions: {workload}.", [chart], emulated=device.emulated)
         )
@@ -94,6 +94,7 @@ def _figures(data: StudyData) -> list[StudyFigure]:
     return [StudyFigure("breakdown", "Where the time goes", text, [*panels, _published_panel()])]
 
 
+_OPTIONS = {"x": _SHARE, "share": True, "parts": list(PARTS.values())}
 _COLUMNS = {"label": "model and phase", "part": "part", "value": "percent"}
 
 
@@ -108,7 +109,7 @@ def _published_panel() -> Panel:
         for part, column in _PUBLISHED_PARTS.items()
     ]
     source = published.sources()["latency_breakdown"]
-    chart = Chart("Shares by part", "stacked", {"x": _SHARE, "share": True}, rows, _COLUMNS)
+    chart = Chart("Shares by part", "stacked", _OPTIONS, rows, _COLUMNS)
     return Panel(source.device, str(source), [chart], published=True)
 
 

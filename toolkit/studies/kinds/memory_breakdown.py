@@ -78,7 +78,7 @@ def _figures(data: StudyData) -> list[StudyFigure]:
 
 
 def _chart(rows: Sequence[Row]) -> Chart:
-    return Chart("Memory by part", "stacked", {"x": _X}, rows, _COLUMNS)
+    return Chart("Memory by part", "stacked", {"x": _X, "parts": list(PARTS.values())}, rows, _COLUMNS)
 
 
 def _published_panel() -> Panel:
