@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -111,19 +111,3 @@ def wait_until(condition: Callable[[], Any], timeout_s: float = 120.0) -> Any:
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.02)
     return met
-
-
-def processes_with(word: str) -> list[int]:
-    """Processes whose command line or environment names a folder of this test."""
-    return [pid for pid in _pids() if word in _text(pid, "cmdline")]
-
-
-def _pids() -> Iterable[int]:
-    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
-
-
-def _text(pid: int, name: str) -> str:
-    try:
-        return Path(f"/proc/{pid}/{name}").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    except OSError:
-        return ""

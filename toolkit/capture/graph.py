@@ -51,6 +51,10 @@ class Op:
     dtype: str | None
     module: str = ""
 
+    def argument(self, index: int, name: str, default: Any) -> Any:
+        """An operand by its place or its name."""
+        return self.args[index] if len(self.args) > index else self.kwargs.get(name, default)
+
     def __str__(self) -> str:
         where = f" in {self.module}" if self.module else ""
         return f"{self.target} ({self.name}{where})"

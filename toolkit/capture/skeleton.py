@@ -126,13 +126,6 @@ def _lacks_numbers(buffer: torch.Tensor) -> bool:
     return buffer.is_floating_point() and bool(buffer.isnan().any())
 
 
-def parameter_names(model: PreTrainedModel) -> list[str]:
-    """Names of all stored parameters; a tied output embedding appears under its input's name only."""
-    return [
-        name for name, _ in model.named_parameters(remove_duplicate=False) if name not in tied_names(model)
-    ]
-
-
 def tied_names(model: PreTrainedModel) -> dict[str, str]:
     """Parameters that are another one's alias: ``{"lm_head.weight": "model.embed_tokens.weight"}``."""
     if not getattr(model.config, "tie_word_embeddings", False):

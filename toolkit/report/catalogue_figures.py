@@ -93,7 +93,7 @@ def _page(figures: dict[str, Figure], entries: Sequence[Entry]) -> str:
     parts = [_section(name, figure, entries) for name, figure in figures.items()]
     models = "One model" if len(entries) == 1 else f"{len(entries)} models"
     return _PAGE.format(
-        light=_variables(LIGHT), dark=_variables(DARK), models=html.escape(models), sections="\n".join(parts)
+        light=LIGHT.css(), dark=DARK.css(), models=html.escape(models), sections="\n".join(parts)
     )
 
 
@@ -118,10 +118,6 @@ def _section(name: str, figure: Figure, entries: Sequence[Entry]) -> str:
 
 def _cell(value: str | int | float) -> str:
     return f"<td>{html.escape(str(value))}</td>"
-
-
-def _variables(theme: Theme) -> str:
-    return " ".join(f"--{name}: {value};" for name, value in theme.css_variables().items())
 
 
 _PAGE = """<!doctype html>

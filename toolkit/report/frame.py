@@ -11,7 +11,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from toolkit.report.theme import DARK, LIGHT, Theme
+from toolkit.report.theme import DARK, LIGHT
 
 _ASSETS = Path(__file__).with_name("assets")
 
@@ -56,16 +56,13 @@ def _json(data: object) -> str:
 
 
 def _style() -> str:
-    def variables(theme: Theme) -> str:
-        return " ".join(f"--{name}: {value};" for name, value in theme.css_variables().items())
-
     return "\n".join(
         (
-            f":root {{ color-scheme: light; {variables(LIGHT)} }}",
-            f"@media (prefers-color-scheme: dark) {{ :root {{ color-scheme: dark; {variables(DARK)} }} }}",
-            f":root[data-theme=light] {{ color-scheme: light; {variables(LIGHT)} }}",
-            f":root[data-theme=dark] {{ color-scheme: dark; {variables(DARK)} }}",
-            f"@media print {{ :root, :root[data-theme] {{ color-scheme: light; {variables(LIGHT)} }} }}",
+            f":root {{ color-scheme: light; {LIGHT.css()} }}",
+            f"@media (prefers-color-scheme: dark) {{ :root {{ color-scheme: dark; {DARK.css()} }} }}",
+            f":root[data-theme=light] {{ color-scheme: light; {LIGHT.css()} }}",
+            f":root[data-theme=dark] {{ color-scheme: dark; {DARK.css()} }}",
+            f"@media print {{ :root, :root[data-theme] {{ color-scheme: light; {LIGHT.css()} }} }}",
             (_ASSETS / "report.css").read_text(),
         )
     )

@@ -6,7 +6,6 @@ The series stay apart for people who lack one kind of cone, and dashes and shape
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -26,10 +25,11 @@ class Theme:
     bad: str
     series: tuple[str, ...]
 
-    def css_variables(self) -> Mapping[str, str]:
-        """CSS custom properties by name."""
+    def css(self) -> str:
+        """Declarations of CSS custom properties, one for each colour."""
         named = {name: value for name, value in vars(self).items() if name != "series"}
-        return named | {f"series-{number}": colour for number, colour in enumerate(self.series)}
+        named |= {f"series-{number}": colour for number, colour in enumerate(self.series)}
+        return " ".join(f"--{name}: {value};" for name, value in named.items())
 
 
 LIGHT = Theme(

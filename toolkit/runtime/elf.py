@@ -22,8 +22,6 @@ _DT_VERDEF, _DT_VERDEFNUM, _DT_VERNEED, _DT_VERNEEDNUM = 0x6FFFFFFC, 0x6FFFFFFD,
 _SYMBOL = struct.Struct("<IBBHQQ")
 _STB_LOCAL, _STB_WEAK = 0, 2
 _HIDDEN_VERSION = 0x8000
-# Indices 0 and 1 mean "local" and "global without a version".
-_FIRST_VERSION = 2
 
 Symbol = tuple[str, str | None]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -124,6 +123,13 @@ class StudyData:
         """What everything is called."""
         return Names.of((one.artifact for one in self.points), (one.device for one in self.points))
 
+    def by_device(self) -> list[tuple[Device, list[Point]]]:
+        """Points by device; emulated devices last."""
+        found: dict[str, tuple[Device, list[Point]]] = {}
+        for point in self.points:
+            found.setdefault(point.device.key, (point.device, []))[1].append(point)
+        return sorted(found.values(), key=lambda pair: pair[0].emulated)
+
     def panels(self) -> Iterator[tuple[Device, Workload, list[Point]]]:
         """Points of one device and one set of conditions: what may share an axis. Emulated devices last."""
         found: dict[tuple[str, Workload], list[Point]] = defaultdict(list)
@@ -239,8 +245,3 @@ def _entry(model: str, known: Catalogue, by_hub_id: Mapping[str, Entry]) -> Entr
 def _is_random(store: Store, artifact: Artifact) -> bool:
     source = store.manifest(artifact.sha256).get("source") or {}
     return bool(source.get("kind") == "random")
-
-
-def median_of(values: Sequence[float]) -> float | None:
-    """The middle one; None of nothing."""
-    return statistics.median(values) if values else None

@@ -14,7 +14,6 @@
 namespace slm::own {
 namespace {
 
-using kernels::kAttentionLanes;
 using kernels::kMostAttentionRows;
 
 float AttributeOr(const Ort::ConstKernelInfo& info, const char* name, float otherwise) {

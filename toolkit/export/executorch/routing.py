@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 from toolkit.capture.graph import Op, Ref
 from toolkit.errors import UnsupportedModel
@@ -30,10 +29,6 @@ def _tensor(partition: Partition, ref: Ref) -> Value:
     return partition.tensor(plain(partition, partition.result(ref)))
 
 
-def _argument(op: Op, index: int, name: str, default: Any) -> Any:
-    return op.args[index] if len(op.args) > index else op.kwargs.get(name, default)
-
-
 def two_results(partition: Partition, op: Op) -> None:
     """The largest entries of a dimension and their places, which parts of the result are."""
     method, source = partition.method, _tensor(partition, op.args[0])
@@ -43,11 +38,11 @@ def two_results(partition: Partition, op: Op) -> None:
     bound = partition.bound(shape)
     values, places = method.tensor(bound), method.tensor(bound, "int64")
     if op.target == "aten.topk":
-        numbers: list[int | bool] = [int(op.args[1]), int(_argument(op, 2, "dim", -1))]
-        numbers += [bool(_argument(op, 3, "largest", True)), bool(_argument(op, 4, "sorted", True))]
+        numbers: list[int | bool] = [int(op.args[1]), int(op.argument(2, "dim", -1))]
+        numbers += [bool(op.argument(3, "largest", True)), bool(op.argument(4, "sorted", True))]
         kernel = "aten::topk.values"
     else:
-        numbers = [int(op.args[1]), bool(_argument(op, 2, "keepdim", False))]
+        numbers = [int(op.args[1]), bool(op.argument(2, "keepdim", False))]
         kernel = "aten::max.dim_max"
     literals = [method.literal(number) for number in numbers]
     method.call(kernel, [source, *literals, values, places, method.tensors([values, places])])

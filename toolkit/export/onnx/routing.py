@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from toolkit.capture.graph import Op, Ref
@@ -27,23 +25,19 @@ def part(lowering: LoweringContext, op: Op, parent: Op) -> str:
     return lowering.value(Ref(name))
 
 
-def _argument(op: Op, index: int, name: str, default: Any) -> Any:
-    return op.args[index] if len(op.args) > index else op.kwargs.get(name, default)
-
-
 def _largest(lowering: LoweringContext, op: Op) -> list[str]:
     count = lowering.builder.constant(np.array([int(op.args[1])], np.int64))
     return lowering.builder.node(
         "TopK",
         [lowering.value(op.args[0]), count],
         outputs=2,
-        axis=int(_argument(op, 2, "dim", -1)),
-        largest=int(_argument(op, 3, "largest", True)),
+        axis=int(op.argument(2, "dim", -1)),
+        largest=int(op.argument(3, "largest", True)),
     )
 
 
 def _maximum(lowering: LoweringContext, op: Op) -> list[str]:
-    dim, keep = int(op.args[1]), int(bool(_argument(op, 2, "keepdim", False)))
+    dim, keep = int(op.args[1]), int(bool(op.argument(2, "keepdim", False)))
     source, builder = lowering.value(op.args[0]), lowering.builder
     axes = builder.constant(np.array([dim], np.int64))
     values = builder.node("ReduceMax", [source, axes], keepdims=keep)
@@ -51,8 +45,8 @@ def _maximum(lowering: LoweringContext, op: Op) -> list[str]:
 
 
 def _gather(lowering: LoweringContext, op: Op) -> str:
-    values = [lowering.value(op.args[0]), lowering.value(_argument(op, 2, "index", None))]
-    return lowering.builder.node("GatherElements", values, axis=int(_argument(op, 1, "dim", None)))[0]
+    values = [lowering.value(op.args[0]), lowering.value(op.argument(2, "index", None))]
+    return lowering.builder.node("GatherElements", values, axis=int(op.argument(1, "dim", None)))[0]
 
 
 def _scatter(lowering: LoweringContext, op: Op) -> str:

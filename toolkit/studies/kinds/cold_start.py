@@ -58,7 +58,7 @@ def _pairs(points: Sequence[Point]) -> list[tuple[Point, Point]]:
 
 def _figures(data: StudyData) -> list[StudyFigure]:
     panels = []
-    for device, points in _by_device(data):
+    for device, points in data.by_device():
         drawn = [
             Chart(title, "bars", {"x": axis}, _rows(points, name), _columns(axis))
             for title, name, axis in (("Loading", "load_ms", _LOAD), ("First token", "ttft_ms", _FIRST))
@@ -77,13 +77,6 @@ def _figures(data: StudyData) -> list[StudyFigure]:
         "token."
     )
     return [StudyFigure("load", "Loading cold and warm", text, panels)]
-
-
-def _by_device(data: StudyData) -> list[tuple[Any, list[Point]]]:
-    found: dict[str, tuple[Any, list[Point]]] = {}
-    for point in data.points:
-        found.setdefault(point.device.key, (point.device, []))[1].append(point)
-    return sorted(found.values(), key=lambda pair: pair[0].emulated)
 
 
 def _rows(points: Sequence[Point], name: str) -> list[Row]:
@@ -134,7 +127,7 @@ def _table(data: StudyData) -> Table:
 
 def _findings(data: StudyData) -> list[Finding]:
     found = []
-    for device, points in _by_device(data):
+    for device, points in data.by_device():
         where = data.names.device(device) + (" (emulated)" if device.emulated else "")
         own = [
             Sample(

@@ -75,7 +75,7 @@ def _template(request: StudyRequest, subjects: Sequence[Subject]) -> Mapping[str
 
 def _figures(data: StudyData) -> list[StudyFigure]:
     own = []
-    for device, points in _by_device(data):
+    for device, points in data.by_device():
         for model, some in lengths.by_model(points).items():
             own.append(
                 Panel(
@@ -91,13 +91,6 @@ def _figures(data: StudyData) -> list[StudyFigure]:
         "medians over repetitions. The published panel is Phi-1.5; its right axis are generated tokens."
     )
     return [StudyFigure("quantization", "Latency by scheme", text, [*own, other])]
-
-
-def _by_device(data: StudyData) -> list[tuple[Any, list[Point]]]:
-    found: dict[str, tuple[Any, list[Point]]] = {}
-    for point in data.points:
-        found.setdefault(point.device.key, (point.device, []))[1].append(point)
-    return sorted(found.values(), key=lambda pair: pair[0].emulated)
 
 
 def savings(points: Sequence[Point]) -> tuple[str, list[Sample]]:
@@ -184,7 +177,7 @@ def published_widths() -> list[Sample]:
 
 def _findings(data: StudyData) -> list[Finding]:
     other, widths, found = published_savings(), published_widths(), []
-    for device, points in _by_device(data):
+    for device, points in data.by_device():
         for model, mine in lengths.by_model(points).items():
             # Of one engine each: what two engines differ by is not saved by quantization.
             for engine in dict.fromkeys(map(_engine, mine)):
