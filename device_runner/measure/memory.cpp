@@ -73,12 +73,12 @@ MemoryPeaks MemorySampler::Peaks() {
   getrusage(RUSAGE_SELF, &usage);
   const std::lock_guard lock(mutex_);
   MemoryPeaks peaks;
-  peaks.vm_hwm_bytes = vm_hwm_bytes_;
-  peaks.max_rss_swap_bytes = max_rss_swap_bytes_;
-  peaks.max_swap_bytes = max_swap_bytes_;
   peaks.major_faults = usage.ru_majflt;
   peaks.samples = samples_;
   if (samples_ > 0) {
+    peaks.vm_hwm_bytes = vm_hwm_bytes_;
+    peaks.max_rss_swap_bytes = max_rss_swap_bytes_;
+    peaks.max_swap_bytes = max_swap_bytes_;
     peaks.method = "max(VmHWM, max(VmRSS+VmSwap))";
     peaks.peak_bytes = std::max(vm_hwm_bytes_, max_rss_swap_bytes_);
   } else {
@@ -88,9 +88,10 @@ MemoryPeaks MemorySampler::Peaks() {
   return peaks;
 }
 
-int64_t MemorySampler::CurrentBytes() {
+std::optional<int64_t> MemorySampler::CurrentBytes() {
   const std::optional<MemoryReading> reading = Sample();
-  return reading ? reading->rss_bytes + reading->swap_bytes : 0;
+  if (!reading) return std::nullopt;
+  return reading->rss_bytes + reading->swap_bytes;
 }
 
 }  // namespace slm

@@ -19,12 +19,13 @@ struct MemoryReading {
 // Reads the VmRSS, VmSwap and VmHWM lines of a /proc/self/status text; nothing when VmRSS is missing.
 std::optional<MemoryReading> ParseProcStatus(std::string_view text);
 
+// What /proc tells is unknown where it is not mounted.
 struct MemoryPeaks {
   std::string_view method;
   int64_t peak_bytes = 0;
-  int64_t vm_hwm_bytes = 0;
-  int64_t max_rss_swap_bytes = 0;
-  int64_t max_swap_bytes = 0;
+  std::optional<int64_t> vm_hwm_bytes;
+  std::optional<int64_t> max_rss_swap_bytes;
+  std::optional<int64_t> max_swap_bytes;
   int64_t major_faults = 0;
   int64_t samples = 0;
 };
@@ -42,8 +43,8 @@ class MemorySampler {
 
   // Takes one more sample and returns what has been seen so far.
   MemoryPeaks Peaks();
-  // VmRSS + VmSwap at this moment, or 0 where /proc is not mounted.
-  int64_t CurrentBytes();
+  // VmRSS + VmSwap at this moment; nothing where /proc is not mounted.
+  std::optional<int64_t> CurrentBytes();
 
  private:
   std::optional<MemoryReading> Sample();

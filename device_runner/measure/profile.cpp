@@ -1,6 +1,7 @@
 #include "measure/profile.h"
 
 #include <algorithm>
+#include <optional>
 #include <span>
 
 #include "engine/clock.h"
@@ -96,7 +97,7 @@ Status CheckReference(const Reference& reference, int64_t vocab_size) {
 }
 
 // The peak is taken first: looking at its parts costs memory, too.
-Status WriteMemory(MemorySampler& memory, RecordWriter& records, int64_t after_load_bytes,
+Status WriteMemory(MemorySampler& memory, RecordWriter& records, std::optional<int64_t> after_load_bytes,
                    const std::string& model, const HeldMemory& held) {
   const MemoryPeaks peaks = memory.Peaks();
   JsonObject record = records.NewRecord("memory");
@@ -122,7 +123,7 @@ Status RunProfile(Engine& engine, const SessionOptions& session_options, const P
   PowerSampler power(options.power);
   Session session(engine, session_options);
   if (Status status = session.Load(); !status.ok()) return status;
-  const int64_t after_load_bytes = memory.CurrentBytes();
+  const std::optional<int64_t> after_load_bytes = memory.CurrentBytes();
   const int64_t vocab_size = session.model().vocab_size;
   const Reference& reference = options.reference;
   if (Status status = CheckReference(reference, vocab_size); !status.ok()) return status;

@@ -3,6 +3,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,6 +22,11 @@ class JsonObject {
   template <std::integral Number>
   JsonObject& Add(std::string_view name, Number value) {
     return Raw(name, std::to_string(value));
+  }
+  // Left out where it is unknown.
+  template <std::integral Number>
+  JsonObject& Add(std::string_view name, const std::optional<Number>& value) {
+    return value ? Add(name, *value) : *this;
   }
   template <std::integral Number>
   JsonObject& Add(std::string_view name, const std::vector<Number>& values) {

@@ -52,6 +52,21 @@ def test_a_good_result_is_measured(artifact: Artifact) -> None:
     assert json.dumps(as_json_data(stored))
 
 
+def test_memory_that_the_device_does_not_tell_is_unknown(artifact: Artifact) -> None:
+    run = description(artifact)
+    unknown = ("vm_hwm_bytes", "max_rss_swap_bytes", "max_swap_bytes", "after_load_bytes")
+    records = [
+        {name: value for name, value in record.items() if name not in unknown}
+        for record in result_records(run)
+    ]
+    ending = ending_of_result(
+        checked_result(as_text(records), run), run.manifest.greedy_reference, serial="phone-1"
+    )
+    stored = stored_run(run, ending, MOMENTS).run
+    assert stored.peak_bytes == 1000
+    assert stored.vm_hwm_bytes is None and stored.after_load_bytes is None
+
+
 def test_cut_at_every_line(artifact: Artifact) -> None:
     run = description(artifact)
     records = result_records(run)

@@ -77,7 +77,8 @@ def test_result_is_whole_and_says_how_it_was_made(runner: Runner, model: Path, t
     assert start.load_ns > 0
     assert all(step > 0 for repetition in result.repetitions for step in repetition.decode_ns)
     memory = result.memory
-    assert memory.peak_bytes >= memory.after_load_bytes > 10_000_000
+    assert memory.after_load_bytes and memory.peak_bytes >= memory.after_load_bytes > 10_000_000
+    assert memory.vm_hwm_bytes and memory.max_rss_swap_bytes
     assert memory.peak_bytes == max(memory.vm_hwm_bytes, memory.max_rss_swap_bytes)
     assert memory.samples > 1
 

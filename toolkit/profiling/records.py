@@ -133,10 +133,10 @@ class Memory(Record):
     record: Literal["memory"]
     method: str
     peak_bytes: int
-    vm_hwm_bytes: int
-    max_rss_swap_bytes: int
-    max_swap_bytes: int
-    after_load_bytes: int
+    vm_hwm_bytes: int | None = None
+    max_rss_swap_bytes: int | None = None
+    max_swap_bytes: int | None = None
+    after_load_bytes: int | None = None
     major_faults: int
     samples: int
     interval_ms: int

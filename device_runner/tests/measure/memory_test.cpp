@@ -32,7 +32,8 @@ TEST(NothingWithoutVmRss) {
 TEST(PeakHoldsWhatWasFreedAgain) {
   constexpr size_t kBytes = 64 << 20;
   slm::MemorySampler sampler;
-  const int64_t before = sampler.CurrentBytes();
+  const int64_t before = sampler.CurrentBytes().value_or(-1);
+  CHECK(before > 0);
   {
     const auto block = std::make_unique<char[]>(kBytes);
     std::memset(block.get(), 1, kBytes);
@@ -40,8 +41,8 @@ TEST(PeakHoldsWhatWasFreedAgain) {
   }
   const slm::MemoryPeaks peaks = sampler.Peaks();
   CHECK(peaks.peak_bytes >= before + static_cast<int64_t>(kBytes));
-  CHECK(peaks.peak_bytes >= peaks.vm_hwm_bytes);
-  CHECK(peaks.peak_bytes >= peaks.max_rss_swap_bytes);
+  CHECK(peaks.vm_hwm_bytes && peaks.peak_bytes >= *peaks.vm_hwm_bytes);
+  CHECK(peaks.max_rss_swap_bytes && peaks.peak_bytes >= *peaks.max_rss_swap_bytes);
   CHECK(peaks.samples >= 3);
   CHECK(peaks.method == "max(VmHWM, max(VmRSS+VmSwap))");
 }

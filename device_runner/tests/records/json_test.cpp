@@ -1,5 +1,7 @@
 #include "records/json.h"
 
+#include <optional>
+
 #include "tests/check.h"
 
 namespace {
@@ -21,6 +23,12 @@ TEST(EmptyObject) { CHECK(slm::JsonObject().text() == "{}"); }
 TEST(EscapesWhatJsonForbids) {
   CHECK(slm::JsonQuote("a\"b\\c\n\t\x01") == R"("a\"b\\c\u000a\u0009\u0001")");
   CHECK(slm::JsonQuote("caf\xc3\xa9") == "\"caf\xc3\xa9\"");
+}
+
+TEST(LeavesOutWhatIsUnknown) {
+  const std::optional<int64_t> known = 0;
+  const std::optional<int64_t> unknown;
+  CHECK(slm::JsonObject().Add("known", known).Add("unknown", unknown).text() == R"({"known":0})");
 }
 
 }  // namespace
