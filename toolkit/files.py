@@ -19,6 +19,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+# In the name of what is being made.
+PARTIAL = ".partial-"
+
 
 @contextmanager
 def whole_file(target: Path) -> Iterator[Path]:
@@ -27,7 +30,7 @@ def whole_file(target: Path) -> Iterator[Path]:
     Raises:
         OSError: the folder is missing or not writable.
     """
-    partial = target.with_name(f".{target.name}.partial-{uuid.uuid4().hex}")
+    partial = target.with_name(f".{target.name}{PARTIAL}{uuid.uuid4().hex}")
     try:
         yield partial
         partial.replace(target)
@@ -51,7 +54,7 @@ def scratch_beside(target: Path) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(
         dir=target.parent,
-        prefix=f".{target.name}.partial-{os.getpid()}-{_host()}-",
+        prefix=f".{target.name}{PARTIAL}{os.getpid()}-{_host()}-",
         ignore_cleanup_errors=True,
     ) as scratch:
         yield Path(scratch)
@@ -62,9 +65,9 @@ def remove_leftovers_of_the_dead(target: Path) -> None:
 
     Living processes, and those of other machines that share the folder, may still be making theirs.
     """
-    for left in target.parent.glob(".*.partial-*"):
+    for left in target.parent.glob(f".*{PARTIAL}*"):
         # Named by :func:`scratch_beside`.
-        process = re.fullmatch(r"(\d+)-([0-9a-f]{8})-[^-]*", left.name.rpartition(".partial-")[2])
+        process = re.fullmatch(r"(\d+)-([0-9a-f]{8})-[^-]*", left.name.rpartition(PARTIAL)[2])
         if process is not None and process[2] == _host() and not _alive(int(process[1])):
             shutil.rmtree(left, ignore_errors=True)
 

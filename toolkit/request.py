@@ -122,11 +122,13 @@ class Request(BaseModel):
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             where = ".".join(str(part) for part in first["loc"])
+            field = cls.model_fields.get(where)
+            or_none = "" if field is not None and field.is_required() else ", or leave it out"
             message = first["msg"].removeprefix("Value error, ")
             raise UsageError(
                 message,
                 subject=where or None,
-                next_step=f"Give {where or 'it'} another value, or leave it out.",
+                next_step=f"Give {where or 'it'} another value{or_none}.",
             ) from None
 
     def identity(self) -> dict[str, Any]:

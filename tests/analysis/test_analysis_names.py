@@ -14,7 +14,8 @@ from toolkit.analysis.compared_figures import find_figure
 from toolkit.analysis.condition_key import AXES, NEVER, ConditionKey
 from toolkit.analysis.groups import load_groups
 from toolkit.analysis.noise import NoiseFloors
-from toolkit.cli.results.comparison_table import conditions_of
+from toolkit.analysis.regress import Regression, Unpaired
+from toolkit.cli.results.comparison_table import conditions_of, conditions_under, unpaired_words
 from toolkit.store import Store
 from toolkit.store.names import model_names
 
@@ -51,6 +52,9 @@ def test_lines_and_labels_differ_wherever_keys_do(sqlite_store: Store, changes: 
     keys: list[ConditionKey] = list(dict.fromkeys(replace(group.key, **change) for change in changes))
     assert len(set(conditions_of(keys).values())) == len(keys)
     groups = [replace(group, key=key) for key in keys]
+    alone = [Unpaired("baseline", one, None, ()) for one in groups]
+    under = conditions_under(Regression((), tuple(alone)))
+    assert len({unpaired_words(one, under) for one in alone}) == len(keys)
     everything = [axis for axis in AXES if axis not in NEVER]
     for ranking in rank(groups, everything, NoiseFloors([]), find_figure("decode")).rankings:
         labels = [place.label for place in ranking.places]

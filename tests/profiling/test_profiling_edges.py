@@ -16,6 +16,7 @@ from toolkit.cli import edge
 from toolkit.devices.adb.client import AdbClient
 from toolkit.devices.process import CannotStart, run_process
 from toolkit.errors import AdbServerFailed
+from toolkit.files import scratch_beside
 from toolkit.settings import Settings
 from toolkit.store import open_store
 
@@ -124,6 +125,17 @@ def test_what_the_system_refuses_names_path_and_remedy(code: int) -> None:
     assert explained is not None and explained.subject == "/somewhere/else" and explained.next_step
     nameless = edge.explain(OSError(code, os.strerror(code)))
     assert nameless is not None and "SLM_CACHE_DIR" in str(nameless)
+
+
+def test_a_folder_that_takes_no_files_is_named_with_the_remedy() -> None:
+    def make() -> None:
+        with scratch_beside(Path("/proc/artifact")):
+            pass
+
+    with pytest.raises(OSError) as caught:
+        make()
+    explained = edge.explain(caught.value)
+    assert explained is not None and "/proc" in str(explained.subject) and explained.next_step
 
 
 def test_an_error_that_nobody_expects_keeps_its_traceback() -> None:

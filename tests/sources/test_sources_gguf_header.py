@@ -123,6 +123,17 @@ def test_versions_that_are_not_read_are_named(tmp_path: Path, version: int, mess
         read_header(path)
 
 
+def test_what_is_no_file_of_its_own_is_said(tmp_path: Path) -> None:
+    pointer, folder, link = (tmp_path / f"{name}.gguf" for name in ("pointer", "folder", "link"))
+    pointer.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n")
+    folder.mkdir()
+    link.symlink_to(tmp_path / "nothing")
+    for path, said in ((pointer, "git-lfs pointer"), (folder, "is a folder"), (link, "is a link to a file")):
+        with pytest.raises(SourceError, match=said) as caught:
+            read_header(path)
+        assert caught.value.subject == str(path) and caught.value.next_step
+
+
 def test_missing_file_is_not_found(tmp_path: Path) -> None:
     with pytest.raises(SourceNotFound):
         read_header(tmp_path / "none.gguf")

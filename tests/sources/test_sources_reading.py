@@ -253,6 +253,15 @@ def link_to_nothing(name: str) -> Change:
     return change
 
 
+def pointer_to(name: str) -> Change:
+    def change(folder: Path) -> None:
+        (folder / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:01\nsize 1234\n")
+
+    change.__name__ = f"pointer to {name}"
+    return change
+
+
+WEIGHTS_POINTER, CONFIG_POINTER = pointer_to("model.safetensors"), pointer_to("config.json")
 WEIGHTS_LINK, INDEX_LINK = link_to_nothing("model.safetensors"), link_to_nothing(f"{SINGLE}.index.json")
 CONFIG_LINK, GENERATION_LINK = link_to_nothing("config.json"), link_to_nothing("generation_config.json")
 
@@ -325,6 +334,8 @@ REFUSED = {
     MXFP4: "in another form (model.layers.0.self_attn.q_proj_blocks",
     WEIGHT_NORM: "in another form (model.layers.0.self_attn.q_proj.weight_g",
     PARAMETRIZED: "in another form (model.layers.0.self_attn.q_proj.parametrizations",
+    WEIGHTS_POINTER: "is a git-lfs pointer",
+    CONFIG_POINTER: "is a git-lfs pointer",
     WEIGHTS_LINK: "is a link to a file that is not there",
     INDEX_LINK: "is a link to a file that is not there",
     CONFIG_LINK: "is a link to a file that is not there",
@@ -349,6 +360,14 @@ def test_what_would_be_lost_or_misread_is_refused(change: Change, folder: Path, 
         resolve(str(folder), settings)
     assert REFUSED[change] in caught.value.what
     assert caught.value.subject and caught.value.next_step
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_a_file_of_a_folder_is_no_model(name: str, folder: Path, settings: Settings) -> None:
+    with pytest.raises(SourceError, match=r"is a file, and no \.gguf file") as caught:
+        resolve(str(folder / name), settings)
+    assert (caught.value.next_step or "").endswith(str(folder))
+    assert resolve(str(folder), settings).weights.names()
 
 
 def merged(folder: Path) -> None:

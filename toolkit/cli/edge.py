@@ -15,6 +15,7 @@ from typing import TextIO
 
 from toolkit.errors import ToolkitError, UsageError
 from toolkit.extras import extra_of, install_command
+from toolkit.files import PARTIAL
 from toolkit.settings import Settings
 
 # What a shell reports of a program that a closed pipe ended.
@@ -75,7 +76,9 @@ def explain(error: OSError) -> ToolkitError | None:
     settings = Settings.from_environment()
     path = Path(os.fsdecode(error.filename)).absolute() if isinstance(error.filename, str | bytes) else None
     ours = _variable(path, settings) if path is not None else None
-    if error.errno not in _REFUSED and not (error.errno == errno.ENOENT and ours):
+    # What we make ourselves is missing only where the system takes no files, as /proc.
+    made = path is not None and PARTIAL in path.name
+    if error.errno not in _REFUSED and not (error.errno == errno.ENOENT and (ours or made)):
         return None
     full = error.errno in _FULL
     doing = "Make room there" if full else "Make it writable"

@@ -14,7 +14,6 @@ from toolkit.sources.adapters import refuse_adapter_folder
 from toolkit.sources.architectures.own import OWN_TYPES, register_own_architectures
 from toolkit.sources.architectures.text_decoders import register_text_decoder
 from toolkit.sources.base import ModelSource, Original
-from toolkit.sources.broken_links import refuse_broken_links
 from toolkit.sources.checkpoint import read_checkpoint
 from toolkit.sources.checksums import weight_file_entries
 from toolkit.sources.folder_tokenizer import FolderTokenizer
@@ -22,6 +21,7 @@ from toolkit.sources.naming import safe_name
 from toolkit.sources.pickle_weights import StoredPickles
 from toolkit.sources.prequantized import refuse_quantized_config
 from toolkit.sources.safetensors_weights import StoredSafetensors
+from toolkit.sources.stand_ins import refuse_stand_ins
 from toolkit.sources.tasks import check_task
 from toolkit.sources.weight_files import folder_files, is_pickled
 
@@ -59,7 +59,7 @@ def from_folder(
     """
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-    refuse_broken_links(folder)
+    refuse_stand_ins(folder)
     refuse_adapter_folder(folder)
     fields = config_fields(folder)
     config = config_from_fields(fields, folder, trust_remote_code=trust_remote_code)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import SourceCorrupt, SourceError, SourceNotFound
+from toolkit.sources.stand_ins import refuse_broken_link, refuse_pointer
 
 _MAGIC = b"GGUF"
 _VERSIONS = (2, 3)
@@ -76,6 +77,13 @@ def read_header(path: Path) -> GgufHeader:
         SourceCorrupt: not a GGUF file, cut short, or with impossible counts.
         SourceError: a version or byte order that is not supported.
     """
+    if path.is_dir():
+        raise SourceError(
+            "is a folder",
+            subject=str(path),
+            next_step="Give the .gguf file in it, or a folder of another name.",
+        )
+    refuse_broken_link(path)
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
             return _HeaderParser(path, view).parse()
@@ -100,6 +108,7 @@ class _HeaderParser:
         self._position = 0
 
     def parse(self) -> GgufHeader:
+        refuse_pointer(self._path, self._view[:64])
         if self._view[:4] != _MAGIC:
             raise _corrupt(self._path, "it does not start with the GGUF magic")
         self._position = 4

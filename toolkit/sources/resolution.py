@@ -46,6 +46,12 @@ def resolve(
                 "--revision is for hub models only", subject=model, next_step="Leave out --revision."
             )
         return _open_local(model, path, settings, trust_remote_code)
+    if path.is_file():
+        raise SourceNotFound(
+            "is a file, and no .gguf file",
+            subject=model,
+            next_step=f"Give the folder of the model: {path.parent}",
+        )
     hub = hub or Hub()
     if model in (DEMO.model_name, DEMO.hub_id):
         return _open_demo(hub, settings, revision, offline, trust_remote_code)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import SourceCorrupt
+from toolkit.sources.stand_ins import refuse_pointer
 
 # Everything that transformers reads a tokenizer from, as repositories keep it, and what belongs to it.
 TOKENIZER_FILES = (
@@ -39,7 +40,6 @@ VOCABULARIES = (
     "tiktoken.model",
     "tekken.json",
 )
-_POINTER = b"version https://git-lfs.github.com/spec/"
 _AGAIN = "Download the file again."
 
 
@@ -91,12 +91,7 @@ def _read(path: Path) -> bytes:
         raise SourceCorrupt(
             f"cannot be read: {error.strerror}", subject=str(path), next_step="Check who may read the file."
         ) from None
-    if content.startswith(_POINTER):
-        raise SourceCorrupt(
-            "is a git-lfs pointer, not the file itself",
-            subject=str(path),
-            next_step="Run `git lfs pull` in the folder, or download the file.",
-        )
+    refuse_pointer(path, content)
     if not content.strip():
         raise SourceCorrupt("is empty", subject=str(path), next_step=_AGAIN)
     return content

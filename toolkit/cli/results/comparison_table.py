@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from toolkit.analysis.condition_key import ConditionKey, Difference, shown
@@ -60,7 +60,7 @@ def print_regression(regression: Regression) -> None:
     by_conditions: dict[ConditionKey, list[Check]] = defaultdict(list)
     for check in regression.checks:
         by_conditions[check.candidate.key].append(check)
-    under = conditions_of(list(by_conditions))
+    under = conditions_under(regression)
     columns = (
         Column("figure"),
         Column("baseline", numeric=True, rank=1),
@@ -93,7 +93,13 @@ def print_regression(regression: Regression) -> None:
                 print_folded(words, width=width, indent="    ")
     _explain([check.change.noise for check in regression.checks], width)
     for unpaired in regression.unpaired:
-        print_folded(unpaired_words(unpaired), width=width, indent="  ")
+        print_folded(unpaired_words(unpaired, under), width=width, indent="  ")
+
+
+def conditions_under(regression: Regression) -> dict[ConditionKey, str]:
+    """A line for each of the conditions that a check speaks of."""
+    keys = [check.candidate.key for check in regression.checks]
+    return conditions_of(list(dict.fromkeys([*keys, *(one.group.key for one in regression.unpaired)])))
 
 
 def conditions_of(keys: Sequence[ConditionKey]) -> dict[ConditionKey, str]:
@@ -164,6 +170,7 @@ def _against(change: Change) -> tuple[str, str, str, str]:
 
 def _print_unranked(unranked: Sequence[Unranked]) -> None:
     width = line_width()
+    under = conditions_of([one.group.key for one in unranked])
     print("Not ranked, for want of a partner:")
     for one in unranked[:_MAXIMUM_UNRANKED]:
         ids = one.group.runs[0].run_id[:SHOWN_ID_LENGTH]
@@ -171,17 +178,17 @@ def _print_unranked(unranked: Sequence[Unranked]) -> None:
         if one.nearest is not None:
             nearest = one.nearest.runs[0].run_id[:SHOWN_ID_LENGTH]
             why = f"differs from {nearest} in {_named(one.differences)}"
-        print_folded(f"  {ids} {conditions(one.group.key)}: {why}", width=width, indent="    ")
+        print_folded(f"  {ids} {under[one.group.key]}: {why}", width=width, indent="    ")
     if len(unranked) > _MAXIMUM_UNRANKED:
         print(f"  and {len(unranked) - _MAXIMUM_UNRANKED} more")
 
 
-def unpaired_words(unpaired: Unpaired) -> str:
+def unpaired_words(unpaired: Unpaired, under: Mapping[ConditionKey, str]) -> str:
     """What only one side has measured, and what keeps it from the closest of the other."""
     where = "only in the baseline" if unpaired.side == "baseline" else "not in the baseline"
     figure = short_figure(unpaired.group.figure)
     why = f"; the closest differs in {_named(unpaired.differences)}" if unpaired.differences else ""
-    return f"{where}: {figure}, {conditions(unpaired.group.key)}{why}"
+    return f"{where}: {figure}, {under[unpaired.group.key]}{why}"
 
 
 def _named(differences: Sequence[Difference]) -> str:

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 from toolkit.cli.junit import print_suite, xml_text
 from toolkit.cli.results.comparison_table import (
-    conditions_of,
+    conditions_under,
     power_words,
     print_regression,
     short_figure,
@@ -39,7 +39,7 @@ def _json(regression: Regression, strict: bool, require_all: bool) -> None:
 def _markdown(regression: Regression, strict: bool, require_all: bool) -> None:
     print("| outcome | figure | worse by | 95 % interval | baseline | now | conditions |")
     print("|---|---|---|---|---|---|---|")
-    under = _under(regression)
+    under = conditions_under(regression)
     for check in regression.checks:
         figure, interval = check.baseline.figure, check.interval
         cells = [
@@ -53,12 +53,12 @@ def _markdown(regression: Regression, strict: bool, require_all: bool) -> None:
         ]
         print("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     for unpaired in regression.unpaired:
-        print(f"\n- {unpaired_words(unpaired)}")
+        print(f"\n- {unpaired_words(unpaired, under)}")
 
 
 def _github(regression: Regression, strict: bool, require_all: bool) -> None:
     """Workflow commands; see "Workflow commands for GitHub Actions" in GitHub's documentation."""
-    under = _under(regression)
+    under = conditions_under(regression)
     for check in regression.checks:
         title = f"{short_figure(check.baseline.figure)} {check.outcome}"
         if check.outcome == "worse":
@@ -67,14 +67,14 @@ def _github(regression: Regression, strict: bool, require_all: bool) -> None:
             print(_command("error" if strict else "warning", title, _sentence(check, under)))
     for missing in regression.missing:
         level = "error" if require_all else "warning"
-        print(_command(level, "not measured again", unpaired_words(missing)))
+        print(_command(level, "not measured again", unpaired_words(missing, under)))
     told = ", ".join(f"{count} {outcome}" for outcome, count in _counts(regression))
     print(_command("notice", "regression check", told))
 
 
 def _junit(regression: Regression, strict: bool, require_all: bool) -> None:
     suite = ElementTree.Element("testsuite", name="slm results regress")
-    under = _under(regression)
+    under = conditions_under(regression)
     for check in regression.checks:
         case = _case(suite, short_figure(check.baseline.figure), under[check.candidate.key])
         if check.outcome == "worse" or (strict and check.outcome == "inconclusive"):
@@ -87,18 +87,12 @@ def _junit(regression: Regression, strict: bool, require_all: bool) -> None:
             ElementTree.SubElement(case, "system-out").text = xml_text(_sentence(check, under))
     for missing in regression.missing:
         case = _case(suite, short_figure(missing.group.figure), under[missing.group.key])
-        words = xml_text(unpaired_words(missing))
+        words = xml_text(unpaired_words(missing, under))
         if require_all:
             ElementTree.SubElement(case, "failure", type="not measured again", message=words)
         else:
             ElementTree.SubElement(case, "skipped", message=words)
     print_suite(suite)
-
-
-def _under(regression: Regression) -> Mapping[ConditionKey, str]:
-    keys = [check.candidate.key for check in regression.checks]
-    keys += [missing.group.key for missing in regression.missing]
-    return conditions_of(list(dict.fromkeys(keys)))
 
 
 def _case(suite: ElementTree.Element, figure: str, under: str) -> ElementTree.Element:
