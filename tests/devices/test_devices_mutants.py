@@ -1,4 +1,7 @@
-"""Mutants of what devices answer: lines lost, doubled, cut, garbled never end in a traceback."""
+"""Mutants of what devices answer: lines lost, doubled, cut, garbled are no traceback, no other value.
+
+A section that was not touched is read as ever.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from toolkit.devices.readings import interpret_readings
 from toolkit.devices.ssh.description import describe as describe_board
 from toolkit.devices.virtual.services import battery_text, power_text, thermal_text
 
+_MARK = "@@slm-section "
 ANSWER = f"""
 @@slm-section getprop
 [ro.product.model]: [Pixel 8]
@@ -58,12 +62,15 @@ cpu  200 20 30 700 50 6 7 8 90 10
 """
 
 
-def mutant(seed: int) -> str:
+def mutant(seed: int) -> tuple[str, set[str]]:
+    """A mutant, and the names of the sections that it may have changed."""
     chance = random.Random(seed)
     lines = ANSWER.splitlines()
+    touched: set[str] = set()
     for _ in range(chance.randint(1, 6)):
         at = chance.randrange(len(lines))
         what = chance.choice(("drop", "double", "cut", "garble", "swap", "end"))
+        touched |= _around(lines, at)
         if what == "drop":
             lines[at] = ""
         elif what == "double":
@@ -75,18 +82,45 @@ def mutant(seed: int) -> str:
             lines[at] = lines[at][:place] + chance.choice("\0é9-@[:\t²") + lines[at][place + 1 :]
         elif what == "swap":
             other = chance.randrange(len(lines))
+            touched |= _around(lines, other)
             lines[at], lines[other] = lines[other], lines[at]
         elif chance.random() < 0.2:
+            touched |= {name for line in range(at, len(lines)) for name in _around(lines, line)}
             lines = [*lines[:at], ""]
-    return "\n".join(lines)
+    return "\n".join(lines), touched
+
+
+def _around(lines: list[str], at: int) -> set[str]:
+    """The section that a line is in; the one before as well where it is a section's first line, or all."""
+    names = [(number, line[len(_MARK) :]) for number, line in enumerate(lines) if line.startswith(_MARK)]
+    before = [name for number, name in names if number <= at]
+    # A mark that is lost, or comes twice, changes the section before it as well.
+    moved = lines[at].startswith(_MARK)
+    return set(before[-2:] if moved else before[-1:])
+
+
+# What is read of each section, and of no other one.
+READ: dict[str, tuple[str, ...]] = {
+    "stat-before": ("cpu_busy",),
+    "stat-after": ("cpu_busy",),
+    "cpus": ("online_cpus", "cpu_frequencies_khz", "cpu_frequency_caps_khz", "cpu_maximum_frequencies_khz"),
+    "meminfo": ("available_ram_bytes",),
+    "thermalservice": ("thermal_status", "hottest_cpu_celsius"),
+    "battery": ("battery_percent", "battery_celsius", "charging", "power_source"),
+    "power": ("screen_on",),
+}
+WHOLE = interpret_readings(ANSWER, unix_ns=1)
 
 
 def check(seed: int) -> None:
-    text = mutant(seed)
+    text, touched = mutant(seed)
     readings, info = interpret_readings(text, unix_ns=1), describe("serial", text)
     parse_facts(text)
     parse_devices(text)
     describe_board("ssh:board", text)
+    untouched = {field for name, fields in READ.items() if name not in touched for field in fields}
+    for field in untouched - {field for name in touched for field in READ.get(name, ())}:
+        assert getattr(readings, field) == getattr(WHOLE, field), (seed, field)
     assert readings.thermal_status is None or 0 <= readings.thermal_status <= 6
     assert readings.battery_percent is None or 0 <= readings.battery_percent <= 100
     assert readings.cpu_busy is None or 0 <= readings.cpu_busy <= 1

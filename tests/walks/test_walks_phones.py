@@ -1,0 +1,105 @@
+"""What is refused of a phone in a bad state: the refusal's advice is followed, and accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from private_adb import AdbServer
+from test_walks_refusals import Refusal, does, fills, run, words
+from tiny_artifact import CONTEXT_LENGTH, make_artifact
+from tiny_decoder import TinyDecoder
+from virtual_phones import running_phone
+
+from toolkit.devices.virtual.conditions import Conditions, set_conditions
+from toolkit.devices.virtual.fleet import VirtualPhone
+from toolkit.devices.virtual.spec import PhoneSpec
+from toolkit.settings import Settings
+
+PROFILE = "profile artifact --prompt-tokens 8 --generate-tokens 4 -r 1 --warmup 0"
+ENERGY = f"{PROFILE} --gate off --energy --energy-baseline 1"
+GATED = f"{PROFILE} --max-cpu-busy 1"
+WAITING = f"{GATED} --gate-limit 0"
+UNGATED = f"{PROFILE} --gate off"
+
+
+@pytest.fixture(scope="module")
+def phone(adb_server: AdbServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualPhone]:
+    """The one phone that is attached, in a folder with an artifact."""
+    folder = tmp_path_factory.mktemp("phone")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("SLM_DATA_DIR", str(folder / "data"))
+        patch.setenv("SLM_STORE_URL", f"sqlite:///{folder / 'results.db'}")
+        make_artifact(folder / "artifact", TinyDecoder(context_length=CONTEXT_LENGTH))
+        settings = replace(Settings.from_environment(), data_dir=Path(folder / "data"))
+        with running_phone(adb_server.client, settings, PhoneSpec("walked", model="Walked")) as phone:
+            yield phone
+
+
+STATES: dict[str, tuple[dict[str, Any], Refusal]] = {
+    "too hot": (
+        {"zones": {"cpu-0-0": 70.0}},
+        Refusal(WAITING, "70", does(f"{GATED} --max-celsius 80", when="--max-celsius")),
+    ),
+    "throttled": (
+        {"thermal_status": 3},
+        Refusal(WAITING, "thermal status", does(UNGATED, when="--gate off")),
+    ),
+    "nearly empty": (
+        {"battery_percent": 5},
+        Refusal(WAITING, "battery", does(f"{GATED} --min-battery 0", when="--min-battery")),
+    ),
+    "charged while energy is measured": (
+        {"charging": True},
+        Refusal(ENERGY, "charg", does(f"{ENERGY} --allow-charging", when="--allow-charging")),
+    ),
+    "without counters": (
+        {"current_ua": None},
+        Refusal(
+            f"{UNGATED} --energy", "energy", does(UNGATED, when="Leave out --energy")
+        ),
+    ),
+    "with too few CPUs": (
+        {},
+        Refusal(
+            f"{UNGATED} --threads 4096",
+            "--threads 4096",
+            fills(r"--threads (\d+) or less", f"{UNGATED} --threads {{}}"),
+        ),
+    ),
+    "without the CPU": (
+        {},
+        Refusal(
+            f"{UNGATED} --threads 1 --affinity 4000",
+            "CPU 4000",
+            fills(r"On line: CPUs? (\d+)", f"{UNGATED} --threads 1 --affinity {{}}"),
+        ),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_what_is_advised_about_a_phone_is_accepted(name: str, phone: VirtualPhone) -> None:
+    conditions, refusal = STATES[name]
+    healthy = Conditions().model_dump()
+    set_conditions(phone, **conditions)
+    try:
+        code, said = run(words(refusal.asked))
+        assert code not in (0, 1) and "Traceback" not in said, said
+        assert refusal.subject in said and phone.serial in said, said
+        assert "\n  next: " in said, said
+        for advised in refusal.follow(said):
+            code, answer = run(advised)
+            assert code == 0, (advised, answer)
+    finally:
+        set_conditions(phone, **{key: healthy[key] for key in conditions})
+
+
+def test_what_a_virtual_phone_does_not_have_is_refused(phone: VirtualPhone) -> None:
+    code, said = run(["devices", "set", phone.serial, "battery=12"])
+    assert code == 2 and "battery" in said and "battery_percent" in said.partition("\n  next: ")[2]
+    assert run(["devices", "set", phone.serial, "battery_percent=80"])[0] == 0
