@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <numeric>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -37,23 +38,30 @@ void Program::Run(std::span<float* const> arguments, int64_t rows, std::vector<i
     RunBlock({compiled_.places, arguments, first, std::min(block_rows, rows - first), block_rows, &workspace},
              shared, std::span(times).subspan(timed * static_cast<size_t>(thread), timed));
   };
-  const auto collect = [&](int64_t side_by_side) {
+  const auto collect = [&] {
     if (step_ns == nullptr) return;
     step_ns->assign(timed, 0);
     for (size_t at = 0; at < times.size(); ++at) (*step_ns)[at % timed] += times[at];
-    for (int64_t& ns : *step_ns) ns /= side_by_side;
   };
   if (shared || threads == 1) {
     for (int64_t first = 0; first < rows; first += block_rows) run(first, 0);
-    return collect(1);
+    return collect();
   }
+  const int64_t started_ns = MonotonicNs();
   std::atomic<int64_t> next = 0;
   resources_->threads->Run(threads, [&](int64_t thread) {
     for (int64_t first = next.fetch_add(block_rows); first < rows; first = next.fetch_add(block_rows)) {
       run(first, thread);
     }
   });
-  collect(threads);
+  const auto whole_ns = static_cast<double>(MonotonicNs() - started_ns);
+  collect();
+  if (step_ns == nullptr) return;
+  const int64_t together_ns = std::accumulate(step_ns->begin(), step_ns->end(), int64_t{0});
+  for (int64_t& ns : *step_ns) {
+    ns = static_cast<int64_t>(static_cast<double>(ns) * whole_ns /
+                              static_cast<double>(std::max<int64_t>(together_ns, 1)));
+  }
 }
 
 void Program::Reserve(int64_t block_rows) {

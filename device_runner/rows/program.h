@@ -67,7 +67,7 @@ class Program {
   const std::vector<uint32_t>& origins() const { return compiled_.origins; }
 
   // `arguments` holds [rows][width] floats each, by position; 0 < rows <= maximum_rows(). `step_ns` gets the
-  // time of each step; where threads run blocks side by side, their sum divided by the threads.
+  // time of each step; where threads run blocks side by side, its share of the time that all of it took.
   void Run(std::span<float* const> arguments, int64_t rows, std::vector<int64_t>* step_ns = nullptr);
 
  private:

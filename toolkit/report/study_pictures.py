@@ -19,6 +19,7 @@ from toolkit.settings import Settings
 _WIDTH = 560
 _SCALE = 2
 _LETTERS = 84
+_TITLE_LETTERS = 66
 
 
 def write_svg(content: StudyContent, output: Path, settings: Settings) -> None:
@@ -65,7 +66,7 @@ def _titled(chart: Chart, panel: Panel) -> dict[str, Any]:
         title += " - EMULATED, not measured on a phone"
     spec["padding"] = 12
     spec["title"] = {
-        "text": title,
+        "text": textwrap.wrap(title, _TITLE_LETTERS),
         "subtitle": textwrap.wrap(panel.caption, _LETTERS),
         "anchor": "start",
         "frame": "bounds",

@@ -18,7 +18,11 @@ Name = Callable[[Point], str]
 
 
 def charts(data: StudyData, points: Sequence[Point], name: Name) -> list[Chart]:
-    """First token against the prompt's length, and each step of the longest generation."""
+    """First token against the prompt's length, and each step of the longest generation.
+
+    Series are in the same order in both, and so in the same colours.
+    """
+    points = sorted(points, key=name)
     return [
         Chart(
             "Time to the first token",

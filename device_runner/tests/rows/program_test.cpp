@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <memory>
+#include <numeric>
 #include <random>
 #include <thread>
 #include <utility>
@@ -159,13 +160,19 @@ TEST(EachStepHasItsTimeAndItsOperation) {
     std::vector<float> output(kMaximumRows * kOutputs);
     float* const arguments[] = {input.data(), output.data()};
     std::vector<int64_t> step_ns;
-    const Stopwatch watch;
-    program.Run(arguments, kMaximumRows, &step_ns);
-    const int64_t whole = watch.ns();
-    CHECK(step_ns.size() == program.origins().size());
-    int64_t sum = 0;
-    for (const int64_t ns : step_ns) sum += ns;
-    CHECK(sum > 0 && sum <= whole);
+    // Of several runs, as anything may come between two steps of one; threads that begin late leave nothing
+    // over.
+    double best = 0;
+    for (int run = 0; run < 20; ++run) {
+      const Stopwatch watch;
+      program.Run(arguments, kMaximumRows, &step_ns);
+      const int64_t whole = watch.ns();
+      CHECK(step_ns.size() == program.origins().size());
+      const int64_t sum = std::accumulate(step_ns.begin(), step_ns.end(), int64_t{0});
+      CHECK(sum > 0 && sum <= whole);
+      best = std::max(best, static_cast<double>(sum) / static_cast<double>(whole));
+    }
+    CHECK(best > 0.5);
     CHECK(output == RunProgram(thread_count, kMaximumRows, input));
   }
 }

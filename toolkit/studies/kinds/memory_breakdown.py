@@ -74,7 +74,9 @@ def _figures(data: StudyData) -> list[StudyFigure]:
         "engine packs itself are in its compute. llama.cpp's buffers are another split: its parameters stand "
         "for packed weights here."
     )
-    return [StudyFigure("breakdown", "What the memory is made of", text, [*panels, _published_panel()])]
+    return [
+        StudyFigure("memory-breakdown", "What the memory is made of", text, [*panels, _published_panel()])
+    ]
 
 
 def _chart(rows: Sequence[Row]) -> Chart:
