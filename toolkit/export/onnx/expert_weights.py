@@ -57,6 +57,10 @@ def quantized_experts(
     specs = [matrices.spec(store.plan) for matrices in pair]
     if not all(SCHEMES.get(spec.scheme).quantized for spec in specs):
         return None
+    # Where one width allows no groups of 4 bits, both have bytes: the operator has one size of integers.
+    widest = max(specs, key=lambda spec: SCHEMES.get(spec.scheme).weight_bits)
+    if len({SCHEMES.get(spec.scheme).weight_bits for spec in specs}) > 1:
+        specs = [widest, widest]
     if len({SCHEMES.get(spec.scheme).dynamic_activation for spec in specs}) > 1:
         specs = [spec.model_copy(update={"scheme": _dynamic(spec)}) for spec in specs]
     tensors = [matrices.quantized(store.weights, spec) for matrices, spec in zip(pair, specs, strict=True)]
@@ -91,7 +95,9 @@ def _write(
     each = rows // experts
     if block:
         tensor = _in_blocks(tensor, block)
-    values = data.add(f"{name}.values", [pack_values(tensor)], (experts, each, columns * tensor.bits // 8))
+    # QMoE takes rows as long as the model's; blocks divide them.
+    packed_values = pack_values(tensor, padded=False)
+    values = data.add(f"{name}.values", [packed_values], (experts, each, columns * tensor.bits // 8))
     scales = pack_scales(tensor) if block else tensor.scales.numpy()
     shape = (experts, each, columns // block) if block else (experts, each)
     stored = data.add(f"{name}.scales.half", [scales], shape)

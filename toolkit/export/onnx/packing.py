@@ -21,10 +21,10 @@ def block_size(tensor: QuantizedTensor) -> int:
     return size
 
 
-def pack_values(tensor: QuantizedTensor) -> NDArray[np.uint8]:
+def pack_values(tensor: QuantizedTensor, *, padded: bool = True) -> NDArray[np.uint8]:
     """Integers [rows, columns] -> bytes [rows, columns * bits / 8], low nibble first, padded to the block."""
     values: NDArray[np.uint8] = tensor.values.numpy()
-    padding = -values.shape[1] % block_size(tensor)
+    padding = -values.shape[1] % block_size(tensor) if padded else 0
     if padding:
         values = np.pad(values, ((0, 0), (0, padding))).astype(np.uint8, copy=False)
     return values if tensor.bits == 8 else _nibbles(values)
