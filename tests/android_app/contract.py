@@ -11,7 +11,7 @@ Core = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
 
 def arguments_bytes(*texts: str | Path | bytes, engine: str = "onnxruntime") -> bytes:
-    words = ["slm-app/2", engine, *texts]
+    words = ["slm-app/3", engine, *texts]
     return b"".join((word if isinstance(word, bytes) else os.fsencode(word)) + b"\0" for word in words)
 
 

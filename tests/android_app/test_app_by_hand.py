@@ -106,6 +106,37 @@ def test_a_picked_folder_is_imported_whole_or_not_at_all(core: Core, artifacts: 
     assert "it has no manifest.json" in imported(core, source, into)["refused"]
 
 
+def test_a_copied_artifact_is_adopted_whole_or_not_at_all(
+    core: Core, artifacts: Path, tmp_path: Path
+) -> None:
+    artifact = Artifact.load(artifacts / "tiny")
+    id = artifact.manifest.sha256[:16]
+
+    def content(verb: str, *words: str) -> str:
+        return core("emulated", "content", tmp_path, "0.1.0", verb, *words).stdout.decode()
+
+    def adopt(name: str) -> str:
+        return content("call", "--method", "adopt", "--arg", name)
+
+    partial = tmp_path / "artifacts" / f".{id}.part"
+    path = artifact.manifest.files[0].path
+    assert "artifact=absent}" in adopt(id)
+    for said, damage in {
+        f"{path} is missing": lambda: (partial / path).unlink(),
+        f"{path} is not what the manifest says": lambda: (partial / path).write_bytes(b"half"),
+        "it has no manifest.json": lambda: (partial / "manifest.json").unlink(),
+    }.items():
+        shutil.copytree(artifacts / "tiny", partial)
+        damage()
+        assert said in adopt(id) and list((tmp_path / "artifacts").iterdir()) == []
+    # Another artifact under this name.
+    shutil.copytree(artifacts / "tiny", tmp_path / "artifacts" / f".{'0' * 16}.part")
+    assert f"it is artifact {id}" in adopt("0" * 16)
+    assert "artifact=whole}" in adopt(id)
+    content("delete", "--uri", f"content://slm.toolkit.app.runs/artifacts/{id}")
+    assert list((tmp_path / "artifacts").iterdir()) == []
+
+
 def test_what_is_not_whole_is_not_imported(shared: Path, tmp_path: Path) -> None:
     whole = shared.read_text()
     head, rest = whole.split("\n", 1)

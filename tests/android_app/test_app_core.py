@@ -124,11 +124,13 @@ WELL = arguments_bytes("profile", "--model", "/m", "--output", "@run/result.json
 
 
 ARGUMENTS = [
-    (WELL, "--output /runs/0/result.jsonl"),
+    (WELL, "--output /app/runs/0/result.jsonl"),
+    (arguments_bytes("profile", "--model", "@artifacts/0a"), "--model /app/artifacts/0a"),
+    (arguments_bytes("profile", "--model", "x@artifacts/0a", "@artifactsx"), "--model x@artifacts/0a @artifactsx"),
     (WELL[:-1], "cut short"),
     (b"", "cut short"),
-    (b"\0", "the host speaks '', this app slm-app/2"),
-    (WELL.replace(b"slm-app/2", b"slm-app/1"), "the host speaks 'slm-app/1', this app slm-app/2"),
+    (b"\0", "the host speaks '', this app slm-app/3"),
+    (WELL.replace(b"slm-app/3", b"slm-app/1"), "the host speaks 'slm-app/1', this app slm-app/3"),
     (arguments_bytes("profile", engine="other"), "no engine 'other'"),
     (arguments_bytes("rm"), "no mode 'rm'"),
     (arguments_bytes(), "no mode 'null'"),
@@ -154,6 +156,9 @@ def test_only_files_of_runs_are_read_and_written(core: Core) -> None:
         f"r{run}/exit": True,
         f"w{run}/arguments": True,
         f"r{run}/arguments": False,
+        f"w{run}/prompt.txt": True,
+        f"w{run}/open-12": True,
+        f"w{run}/open-": False,
         f"w{run}/exit": False,
         f"w{run}/result.jsonl": False,
         f"r{run}/../{run}/exit": False,

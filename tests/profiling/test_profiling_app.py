@@ -328,6 +328,39 @@ def test_a_phone_that_fills_up_in_a_run_in_the_app_brings_no_figures(
         succeed(slm, "profile", artifact.path, "-d", phone.serial, *IN_APP)
 
 
+def test_a_phone_that_keeps_adbs_files_from_apps_copies_them_into_the_app(
+    slm: SlmProcess, installed: VirtualPhone, artifact: Artifact, settings: Settings
+) -> None:
+    data, script = installed.root / "data/data/slm.toolkit.app", installed.root / APP / "emulated"
+    whole = script.read_text()
+    seen = '[ "$1" != start ] || cp "/data/data/slm.toolkit.app/runs/$2/arguments" /data/seen'
+    script.write_text(whole.replace('case "$1" in', f'{seen}\ncase "$1" in', 1))
+    (data / "keeps_adb_files").touch()
+    copy = data / "artifacts" / artifact.manifest.sha256[:16]
+    # What a stream that was cut has left: all names, one of them half.
+    partial = copy.with_name(f".{copy.name}.part")
+    shutil.copytree(artifact.path, partial)
+    os.truncate(partial / artifact.manifest.files[0].path, 10)
+    gated = ["--gate", "default", "--max-cpu-busy", "1", "--max-celsius", "99", "--runner", "app"]
+    inodes = []
+    for flags in (IN_APP, [*SMALL_FLAGS[: SMALL_FLAGS.index("--gate")], *gated]):
+        process = slm("profile", artifact.path, "-d", installed.serial, *flags, "--json")
+        out, err = process.communicate(timeout=240)
+        assert process.returncode == 0, err
+        assert ("gets a copy of its own" in err) == (not inodes)
+        run = json.loads(out)[0]["run"]
+        assert (run["status"], run["greedy_matched"]) == ("ok", 12)
+        assert b"/data/local/tmp" not in (installed.root / "data/seen").read_bytes()
+        inodes.append((copy / "manifest.json").stat().st_ino)
+    assert inodes[0] == inodes[1] and not partial.exists() and left_on(installed) == []
+    for entry in artifact.manifest.files:
+        assert (copy / entry.path).read_bytes() == (artifact.path / entry.path).read_bytes()
+    raw = [(settings.data_dir / "raw" / one.run.id / "stdout").read_text() for one in stored(settings)]
+    assert sum(text.count('"gate":"opened"') for text in raw) == 3
+    (data / "keeps_adb_files").unlink()
+    script.write_text(whole)
+
+
 def test_tokens_come_from_the_app(slm: SlmProcess, installed: VirtualPhone, artifact: Artifact) -> None:
     words = ("generate", artifact.path, "--prompt", "w5 w17 w211", "--no-chat", "--max-tokens", "8")
     in_app, in_shell = (

@@ -16,7 +16,7 @@ AppState = Literal["activity", "service"]
 
 PACKAGE = "slm.toolkit.app"
 # What host and app agree on; slm.toolkit.core.CONTRACT is the app's.
-CONTRACT = 2
+CONTRACT = 3
 # The result file of a run in the app, as slm.toolkit.core.Arguments takes it.
 APP_RESULT = "@run/result.jsonl"
 _QUICK_S = 60.0
@@ -34,7 +34,21 @@ run=${PWD##*/}
 uri=content://$app.runs
 fail() { echo "slm-app: error: $1" >&2; exit 13; }
 chmod 755 . && chmod 644 ./* 2>/dev/null
-printf '%s\\0' slm-app/2 "$engine" "$@" >arguments
+case " $* " in
+  *" @artifacts/"*)
+    # The app reads nothing that adb has put here: all of it is streamed, the gate's tokens later.
+    echo "$uri/$run" >streamed
+    for name in prompt.txt continuation.txt conversation.json; do
+      [ ! -f "$name" ] || content write --uri "$uri/$run/$name" <"$name" >&2
+    done
+    for one; do
+      shift
+      case "$one" in "$PWD" | "$PWD"/*) one=@run/${one#"$PWD"} ;; esac
+      set -- "$@" "$one"
+    done
+    ;;
+esac
+printf '%s\\0' slm-app/3 "$engine" "$@" >arguments
 echo "$app" >app
 said=$(content write --uri "$uri/$run/arguments" <arguments 2>&1)
 case "$said" in

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from toolkit.app.copies import drop_copy
 from toolkit.devices.base import Device
 from toolkit.errors import DeviceUnreadable, TransferFailed
 from toolkit.profiling.session import launch
@@ -124,6 +125,8 @@ def _remove(device: Device, found: Sequence[Kept]) -> None:
             result = launch.remove_run_dir(device, path.rpartition("/")[2])
         else:
             result = device.shell(["rm", "-rf", path], timeout_s=_TIMEOUT_S)
+            if kept.kind == "artifact":
+                drop_copy(device, path.rpartition("/")[2])
         if result.returncode != 0:
             raise TransferFailed(
                 f"{path} could not be removed: {result.stderr.strip()[-300:]}",

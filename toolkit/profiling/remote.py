@@ -10,6 +10,7 @@
                            pid              of the runner
                            open-<N>         the host opened the gate for repetition N; holds its readings
                            app              the app of a run in one; arguments, started: how it began
+                           streamed         where that app is streamed what it cannot read here
                            app.jsonl        what that app said of itself
                            result.jsonl     written by the runner; result.jsonl.part until it is whole
                            stdout, stderr   of the runner

@@ -27,9 +27,11 @@ _LOCAL_CPU_WINDOW_S = 0.05
 # Between two looks at a device that is not ready; looking warms it.
 _POLL_S = 2.0
 _TOKEN_TIMEOUT_S = 15.0
-# An empty token opens as well: a full phone must not keep a runner waiting.
+# An empty token opens as well: a full phone must not keep a runner waiting. An app that cannot see it here is
+# streamed it (toolkit.app.driver).
 _OPEN = """
-printf '%s' "$2" >"$1.part" && mv "$1.part" "$1" || : >"$1"
+printf '%s' "$2" >"$1.part" && mv "$1.part" "$1" || : >"$1" || exit
+if [ -f "${1%/*}/streamed" ]; then content write --uri "$(cat "${1%/*}/streamed")/${1##*/}" <"$1" >&2; fi
 """
 
 

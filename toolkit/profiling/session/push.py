@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from toolkit.app.copies import folder_for_app
 from toolkit.app.driver import AppState, Runner, app_command, needed_app
 from toolkit.artifact import MANIFEST, Artifact, FileEntry
 from toolkit.devices.base import Device, DeviceInfo
@@ -28,7 +29,7 @@ class Pushed:
 
     Attributes:
         info: the device.
-        artifact_dir: the artifact's folder on the device.
+        artifact_dir: the artifact's folder on the device, as the runner takes it.
         command: the runner's command there, without its own flags.
         bundle: identity of the bundle.
         sent: files that had to travel.
@@ -52,7 +53,7 @@ def push(
 ) -> Pushed:
     """Verify the artifact here, build the bundle for the device's ABI, and push both.
 
-    An app brings its runner along; then the artifact alone travels.
+    An app brings its runner along; then the artifact alone travels, on some phones into the app's own storage.
 
     The caller holds the device's lock.
 
@@ -74,6 +75,7 @@ def push(
         # The engine's version is what its library says when it runs.
         identity = BundleIdentity(engine=engine, engine_version="unknown", abi=abi, sha256=app.sha256)
         sent = _send(device, folders, show_progress)
+        artifact_dir = folder_for_app(device, artifact_dir, files, show_progress=show_progress)
         return Pushed(info, artifact_dir, app_command(engine, app_state), identity, sent)
     bundle, bundle_dir = _bundle(device, info, abi, engine, settings)
     identity = BundleIdentity(

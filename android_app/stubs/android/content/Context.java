@@ -11,6 +11,7 @@ public abstract class Context {
     public abstract android.content.pm.PackageManager getPackageManager();
     public abstract ContentResolver getContentResolver();
     public abstract String getPackageName();
+    public abstract void enforceCallingPermission(String permission, String message);
     public abstract android.content.res.Resources getResources();
     public abstract SharedPreferences getSharedPreferences(String name, int mode);
     public abstract void startActivity(Intent intent);

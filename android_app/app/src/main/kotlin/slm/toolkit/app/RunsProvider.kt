@@ -46,10 +46,16 @@ class RunsProvider : ContentProvider() {
         }
     }
 
-    /** One row per run: its id and state. */
+    /** One row per run, its id and state; of a file its name and size, which whoever it is shared with asks for. */
     override fun query(
         uri: Uri, columns: Array<String>?, selection: String?, arguments: Array<String>?, order: String?,
     ): Cursor {
+        val path: List<String> = uri.pathSegments
+        if (path.isNotEmpty()) {
+            val facts = checked { door.described(path) }
+            val asked = columns.orEmpty().filter { it in facts }.ifEmpty { facts.keys.toList() }
+            return MatrixCursor(asked.toTypedArray()).apply { addRow(asked.map { facts[it] }.toTypedArray()) }
+        }
         val rows = MatrixCursor(arrayOf("run_id", "state"))
         for ((id, state) in door.all()) rows.addRow(arrayOf(id, state))
         return rows
@@ -60,8 +66,13 @@ class RunsProvider : ContentProvider() {
         return if (checked { door.delete(path) }) 1 else 0
     }
 
-    /** `info`; `state` of a run; `probe`: whether the app can read a path. */
+    /**
+     * `info`; `state` of a run; `adopt`, of an artifact that the host has copied; `probe`: whether the app can read a path.
+     *
+     * Android itself asks whoever calls for no permission, if he was granted one file that is shared.
+     */
     override fun call(method: String, argument: String?, extras: Bundle?): Bundle = Bundle().apply {
+        context!!.enforceCallingPermission(GUARD, null)
         when (method) {
             "info" -> {
                 val app = context!!.packageManager.getPackageInfo(context!!.packageName, 0)
@@ -69,6 +80,7 @@ class RunsProvider : ContentProvider() {
                 putString("version", app.versionName)
             }
             "state" -> putString("state", checked { door.state(argument) })
+            "adopt" -> putString("artifact", checked { door.adopt(argument) })
             "probe" -> putBoolean("readable", argument != null && File(argument).canRead())
         }
     }
@@ -79,7 +91,7 @@ class RunsProvider : ContentProvider() {
         throw FileNotFoundException(refused.message)
     }
 
-    override fun getType(uri: Uri): String? = null
+    override fun getType(uri: Uri): String? = if (uri.lastPathSegment == RunFolder.SHARED) "application/jsonl" else null
 
     override fun insert(uri: Uri, values: ContentValues?): Uri? = null
 
@@ -87,5 +99,6 @@ class RunsProvider : ContentProvider() {
 
     companion object {
         const val AUTHORITY = "slm.toolkit.app.runs"
+        private const val GUARD = "android.permission.DUMP"
     }
 }

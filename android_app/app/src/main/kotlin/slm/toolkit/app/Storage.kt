@@ -2,12 +2,13 @@ package slm.toolkit.app
 
 import android.content.Context
 import java.io.File
+import slm.toolkit.core.artifactsBeside
 
 /** Where `slm push` puts artifacts; shell's folder, which apps may read on the phones that allow it. */
 val PUSHED = File("/data/local/tmp/slm-toolkit/artifacts")
 
-/** The folder of artifacts that were imported, in the app's own storage. */
-fun importedOf(context: Context) = File(context.filesDir, "artifacts")
+/** The folder of artifacts that were imported, or copied by the host, in the app's own storage. */
+fun importedOf(context: Context) = artifactsBeside(runsOf(context))
 
 /** The folder of all runs, in the app's own storage. */
 fun runsOf(context: Context) = File(context.filesDir, "runs")

@@ -64,11 +64,16 @@ class EmulatedPhone(private val data: File, private val version: String) {
             "read" -> read(path)
             "write" -> door.file(path, write = true).outputStream().use { System.`in`.copyTo(it) }
             "delete" -> door.delete(path)
-            "query" -> door.all().forEachIndexed { row, (id, state) -> println("Row: $row run_id=$id, state=$state") }
+            "query" -> queried(path).forEachIndexed { row, facts ->
+                println("Row: $row ${facts.entries.joinToString { "${it.key}=${it.value}" }}")
+            }
             "call" -> println("Result: Bundle[{${called(flags["--method"], flags["--arg"])}}]")
             else -> throw ContractError("no verb $verb")
         }
     }
+
+    private fun queried(path: List<String>): List<Map<String, Any?>> =
+        if (path.isNotEmpty()) listOf(door.described(path)) else door.all().map { mapOf("run_id" to it.first, "state" to it.second) }
 
     private fun read(path: List<String>) {
         val file = door.file(path, write = false)
@@ -78,7 +83,9 @@ class EmulatedPhone(private val data: File, private val version: String) {
     private fun called(method: String?, argument: String?): String = when (method) {
         "info" -> "contract=$CONTRACT, version=$version"
         "state" -> "state=${door.state(argument)}"
-        "probe" -> "readable=${argument != null && File(argument).canRead()}"
+        "adopt" -> "artifact=${door.adopt(argument)}"
+        // A phone may keep adb's files from apps.
+        "probe" -> "readable=${argument != null && File(argument).canRead() && !File(data, "keeps_adb_files").exists()}"
         else -> throw ContractError("no method $method")
     }
 

@@ -60,7 +60,7 @@ private fun runAll(files: List<String>): Int {
     var code = 2
     for (file in files) {
         val (path, lines) = file.split(':').let { it[0] to it.getOrNull(1)?.toInt() }
-        val here = File(path).absoluteFile.parentFile.path.toByteArray()
+        val here = File(path).absoluteFile.parentFile
         val arguments = try {
             Arguments.parse(File(path).readBytes(), here)
         } catch (refused: ContractError) {
@@ -115,7 +115,7 @@ private fun figures(result: File): Map<String, Any?> = try {
 }
 
 private fun arguments(file: File): Map<String, Any?> = try {
-    val arguments = Arguments.parse(file.readBytes(), "/runs/0".toByteArray())
+    val arguments = Arguments.parse(file.readBytes(), File("/app/runs/0"))
     mapOf("engine" to arguments.engine.word, "texts" to arguments.texts.map { it.decodeToString() })
 } catch (refused: ContractError) {
     mapOf("refused" to refused.message)

@@ -1,9 +1,10 @@
 package slm.toolkit.core
 
 import java.io.ByteArrayOutputStream
+import java.io.File
 
 /** What host and app agree on: files of a run, their form, exit codes. Another number does not fit. */
-const val CONTRACT = 2
+const val CONTRACT = 3
 
 /** What came from outside and cannot be meant; nothing has run. */
 class ContractError(message: String) : Exception(message)
@@ -22,18 +23,17 @@ class Arguments(val engine: Engine, val texts: List<ByteArray>) {
     companion object {
         const val MOST_BYTES = 1 shl 20
 
-        // Stands for the run's folder in the app, which the host does not know.
-        private val RUN_FOLDER = "@run/".toByteArray()
         private const val ZERO: Byte = 0
 
         /**
          * Reads the file `arguments`: texts of any bytes but zero, each ended by a zero. The first says the contract
-         * ("slm-app/2"), the second the engine, the rest is the runner's command line from its mode on.
+         * ("slm-app/3"), the second the engine, the rest is the runner's command line from its mode on.
          *
-         * @param folder the run's folder, which takes the place of "@run/" at the beginning of a text.
+         * @param folder the run's, which takes the place of "@run/" at the beginning of a text, as the app's own
+         *   artifacts take that of "@artifacts/": the host knows neither.
          * @throws ContractError for anything else.
          */
-        fun parse(bytes: ByteArray, folder: ByteArray): Arguments {
+        fun parse(bytes: ByteArray, folder: File): Arguments {
             if (bytes.size > MOST_BYTES) throw ContractError("the arguments are longer than $MOST_BYTES bytes")
             if (bytes.isEmpty() || bytes.last() != ZERO) throw ContractError("the arguments are cut short")
             val texts = split(bytes)
@@ -43,7 +43,8 @@ class Arguments(val engine: Engine, val texts: List<ByteArray>) {
             }
             val name = texts.getOrNull(1)?.decodeToString()
             val engine = Engine.entries.find { it.word == name } ?: throw ContractError("there is no engine '$name'")
-            val rest = texts.drop(2).map { if (it.startsWith(RUN_FOLDER)) folder + it.drop(RUN_FOLDER.size - 1) else it }
+            val places = mapOf("@run" to folder, "@artifacts" to artifactsBeside(folder.absoluteFile.parentFile))
+            val rest = texts.drop(2).map { text -> places.entries.fold(text) { it, (word, place) -> it.placed(word, place) } }
             val mode = rest.firstOrNull()?.decodeToString()
             if (mode !in listOf("profile", "generate", "info", "chat")) throw ContractError("there is no mode '$mode'")
             return Arguments(engine, rest)
@@ -63,9 +64,10 @@ class Arguments(val engine: Engine, val texts: List<ByteArray>) {
             return texts
         }
 
-        private fun ByteArray.startsWith(start: ByteArray) =
-            size >= start.size && start.indices.all { this[it] == start[it] }
-
-        private fun ByteArray.drop(count: Int) = copyOfRange(count, size)
+        private fun ByteArray.placed(word: String, place: File): ByteArray {
+            val start = "$word/".toByteArray()
+            if (size < start.size || !start.indices.all { this[it] == start[it] }) return this
+            return place.path.toByteArray() + copyOfRange(start.size - 1, size)
+        }
     }
 }

@@ -13,9 +13,12 @@ interface RunProcesses {
 
 /** What a host may ask of the app, whatever carries the question: Android's provider, or a virtual phone's. */
 class Door(private val runs: File, private val processes: RunProcesses) {
-    /** The file that a content URI's path names. */
+    private val copies = Copies(artifactsBeside(runs))
+
+    /** The file that a content URI's path names: RUN/FILE, or artifacts/ARTIFACT/FILE to write. */
     fun file(path: List<String>, write: Boolean): File {
-        val file = RunFolder.fileFor(runs, path, write)
+        val copied = if (path.firstOrNull() == COPIES && write) copies.fileFor(path.drop(1)) else null
+        val file = copied ?: RunFolder.fileFor(runs, path, write)
         if (write) file.parentFile!!.mkdirs()
         return file
     }
@@ -49,8 +52,20 @@ class Door(private val runs: File, private val processes: RunProcesses) {
     /** "running", or the exit code and why: "137 low_memory". */
     fun state(id: String?): String = state(RunFolder.of(runs, id))
 
-    fun delete(path: List<String>): Boolean = RunFolder.of(runs, path.singleOrNull()).path.deleteRecursively()
+    /** Deletes a run, or with artifacts/ARTIFACT what was copied of it. */
+    fun delete(path: List<String>): Boolean =
+        if (path.firstOrNull() == COPIES) copies.delete(path.drop(1)) else RunFolder.of(runs, path.singleOrNull()).path.deleteRecursively()
 
+    /** "whole", or why there is no such artifact in the app's own storage; looked at and, where it was just copied, settled. */
+    fun adopt(id: String?): String = copies.adopt(id)
+
+    /** Name and size of a file, by the names that Android's programs ask with. */
+    fun described(path: List<String>): Map<String, Any?> {
+        val file = file(path, write = false)
+        return mapOf("_display_name" to "slm-run-${path[0]}-${file.name}", "_size" to file.length())
+    }
+
+    /** Every run's id and state. */
     fun all(): List<Pair<String, String>> = RunFolder.all(runs).map { it.id to state(it) }
 
     private fun state(folder: RunFolder): String {
@@ -78,6 +93,7 @@ class Door(private val runs: File, private val processes: RunProcesses) {
     companion object {
         const val RUNNING = "running"
         const val NOT_STARTED = "13 not_started"
+        private const val COPIES = "artifacts"
         private const val LOOK_MS = 50L
         private const val END_LOOKS = 40
         private const val BUFFER_BYTES = 1 shl 16

@@ -58,7 +58,8 @@ class RunFolder(val path: File) {
         const val SHARED = "shared.jsonl"
 
         private val READABLE = setOf(OUT, ERROR, RESULT, APP, EXIT, SHARED)
-        private val WRITABLE = setOf(ARGUMENTS)
+        // Beside the arguments what they name, on phones where the app cannot read it where adb puts it.
+        private val WRITABLE = Regex("$ARGUMENTS|$PROMPT|$CONTINUATION|conversation\\.json|open-[0-9]{1,9}")
         private val ID = Regex("[0-9a-z]{16}")
         private const val ENDING_BYTES = 64
 
@@ -75,7 +76,7 @@ class RunFolder(val path: File) {
          */
         fun fileFor(runs: File, parts: List<String>, write: Boolean): File {
             val name = parts.getOrNull(1)
-            if (parts.size != 2 || name !in (if (write) WRITABLE else READABLE)) {
+            if (parts.size != 2 || !(if (write) WRITABLE.matches(name!!) else name in READABLE)) {
                 throw ContractError("'${parts.joinToString("/")}' is nothing to ${if (write) "write" else "read"}")
             }
             return of(runs, parts[0]).file(name!!)

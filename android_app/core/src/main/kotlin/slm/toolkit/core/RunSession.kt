@@ -70,7 +70,7 @@ class RunSession(private val folder: RunFolder, private val sampler: Sampler) : 
 
     private fun runArguments(): Int {
         val bytes = folder.file(RunFolder.ARGUMENTS).readBytes()
-        val arguments = Arguments.parse(bytes, folder.path.path.toByteArray())
+        val arguments = Arguments.parse(bytes, folder.path)
         if (arguments.mode == "chat") {
             val chat = ChatRun(arguments.texts.drop(1).map { it.decodeToString() }, ::out)
             cancelledBy(chat::cancel, chat::run)
