@@ -21,6 +21,12 @@ class TokenRecords final : public TokenSink {
     return records_.Write(record);
   }
 
+  // What the last token has begun and no other one has finished.
+  Status Finish() {
+    const std::string rest = text_ ? text_->Finish() : std::string();
+    return rest.empty() ? Status() : records_.Write(records_.NewRecord("text").Add("text", rest));
+  }
+
  private:
   RecordWriter& records_;
   std::optional<TextStream> text_;
@@ -78,6 +84,7 @@ Status GenerateMode::Run(Engine& engine, RecordSink& out, StopToken stop) const 
   if (Status status = WriteStart(records, session, facts); !status.ok()) return status;
   TokenRecords sink(records, words);
   if (Status status = text.Generate(ids, generation, sink); !status.ok()) return status;
+  if (Status status = sink.Finish(); !status.ok()) return status;
   return records.Finish();
 }
 

@@ -6,6 +6,7 @@ import datetime
 import json
 import random
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +127,10 @@ WELL = arguments_bytes("profile", "--model", "/m", "--output", "@run/result.json
 ARGUMENTS = [
     (WELL, "--output /app/runs/0/result.jsonl"),
     (arguments_bytes("profile", "--model", "@artifacts/0a"), "--model /app/artifacts/0a"),
-    (arguments_bytes("profile", "--model", "x@artifacts/0a", "@artifactsx"), "--model x@artifacts/0a @artifactsx"),
+    (
+        arguments_bytes("profile", "--model", "x@artifacts/0a", "@artifactsx"),
+        "--model x@artifacts/0a @artifactsx",
+    ),
     (WELL[:-1], "cut short"),
     (b"", "cut short"),
     (b"\0", "the host speaks '', this app slm-app/3"),
@@ -146,6 +150,43 @@ def test_arguments_travel_as_a_file(core: Core, tmp_path: Path) -> None:
     for line, (_, answer) in zip(lines, ARGUMENTS, strict=True):
         said = json.loads(line)
         assert answer in (said["refused"] if "refused" in said else " ".join(said["texts"]))
+
+
+def test_the_app_knows_which_engines_it_was_built_with(core: Core, tmp_path: Path) -> None:
+    packages = {
+        "one": ["lib/arm64-v8a/libslm_ort.so", "lib/arm64-v8a/libonnxruntime.so"],
+        "both": ["lib/x86_64/libslm_ort.so", "lib/x86_64/libslm_et.so"],
+        "none": ["lib/arm64-v8a/libonnxruntime.so", "assets/libslm_et.so", "classes.dex"],
+    }
+    for name, entries in packages.items():
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            for entry in entries:
+                archive.writestr(entry, "")
+    done = core("engines", *(tmp_path / name for name in packages))
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [
+        ["onnxruntime"],
+        ["onnxruntime", "executorch"],
+        [],
+    ]
+
+
+def test_whoever_a_file_is_shared_with_learns_its_name_and_size_alone(core: Core, tmp_path: Path) -> None:
+    run = "0123456789abcdef"
+    for name in (run, "f" * 16):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+    (tmp_path / "runs" / run / "shared.jsonl").write_text("x" * 321)
+
+    def query(path: str) -> list[str]:
+        uri = f"content://slm.toolkit.app.runs/{path}"
+        return (
+            core("emulated", "content", tmp_path, "0.1.0", "query", "--uri", uri).stdout.decode().splitlines()
+        )
+
+    assert query(f"{run}/shared.jsonl") == [f"Row: 0 _display_name=slm-run-{run}-shared.jsonl, _size=321"]
+    assert query(f"{run}/arguments") == query(run) == []
+    assert query("") == [
+        f"Row: {row} run_id={name}, state=13 not_started" for row, name in enumerate([run, "f" * 16])
+    ]
 
 
 def test_only_files_of_runs_are_read_and_written(core: Core) -> None:

@@ -342,7 +342,7 @@ def test_a_phone_that_keeps_adbs_files_from_apps_copies_them_into_the_app(
     shutil.copytree(artifact.path, partial)
     os.truncate(partial / artifact.manifest.files[0].path, 10)
     gated = ["--gate", "default", "--max-cpu-busy", "1", "--max-celsius", "99", "--runner", "app"]
-    inodes = []
+    inodes: list[int] = []
     for flags in (IN_APP, [*SMALL_FLAGS[: SMALL_FLAGS.index("--gate")], *gated]):
         process = slm("profile", artifact.path, "-d", installed.serial, *flags, "--json")
         out, err = process.communicate(timeout=240)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from runner_process import Runner
+from talking_artifact import tokenizer_of_bytes
 from tiny_decoder import HEAD_DIM, KV_HEADS, LAYERS, VOCAB, TinyDecoder
 
 PROMPT = [3, 77, 210, 5, 9]
@@ -38,6 +39,21 @@ def test_greedy_tokens_equal_numpy(runner: Runner, decoder: TinyDecoder, model: 
     assert all(record["run_id"] == "g1" for record in records)
     assert all(record["ns"] > 0 for record in records[1:-1])
     assert records[-1]["records"] == 13
+
+
+def test_text_has_what_the_last_token_began(runner: Runner, model: Path, tmp_path: Path) -> None:
+    tokenizer = tokenizer_of_bytes()
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    flags = ("--prompt", "Hi", "--tokenizer", tmp_path / "tokenizer.json", "--run-id", "g1")
+    unfinished = 0
+    for count in range(1, 9):
+        done = runner("generate", "--model", model, *flags, "--max-tokens", str(count))
+        assert done.returncode == 0, done.stderr
+        records = [json.loads(line) for line in done.stdout.splitlines()]
+        assert "".join(record.get("text", "") for record in records) == tokenizer.decode(ids(records))
+        assert records[-1]["records"] == len(records) - 1
+        unfinished += records[-2]["record"] == "text"
+    assert unfinished > 0
 
 
 def test_stop_tokens_end_it(runner: Runner, decoder: TinyDecoder, model: Path, prompt: Path) -> None:

@@ -33,7 +33,7 @@ data=/data/data/{package}
 jvm() {{
   export LD_LIBRARY_PATH="$app/lib:$app/native"
   exec "$app/jre/bin/java" -XX:-UsePerfData -XX:TieredStopAtLevel=1 \\
-    -Xshare:off -Djava.library.path="$app/native" -cp "$app/core.jar:$app/kotlin-stdlib.jar" \\
+    -Xshare:auto -Djava.library.path="$app/native" -cp "$app/core.jar:$app/kotlin-stdlib.jar" \\
     slm.toolkit.checks.MainKt emulated "$@"
 }}
 lives() {{ pid=$(cat "$data/pid" 2>/dev/null) && [ ! -f "$data/ends/$pid" ] && kill -0 "$pid" 2>/dev/null; }}
@@ -114,6 +114,9 @@ def _link_jre(target: Path) -> None:
             f"jlink failed: {(done.stderr + done.stdout).strip()[-500:]}",
             next_step="Install a whole JDK (Debian: apt-get install openjdk-17-jdk-headless).",
         )
+    # A run starts some ten JVMs, which begin sooner with their classes prepared; they do without, too.
+    command = [target / "bin" / "java", "-Xshare:dump"]
+    subprocess.run(command, capture_output=True, timeout=300, check=False)
 
 
 def _system_libraries(folder: Path) -> set[str]:

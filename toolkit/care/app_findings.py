@@ -38,8 +38,8 @@ def app_findings(device: Device) -> list[Finding]:
                 serial,
                 "app reads",
                 "warn",
-                "nothing of what slm push puts there: this phone keeps adb's files from apps, so that --runner app "
-                "copies artifacts into the app's own storage, where they take their space once more",
+                "nothing of what slm push puts there: this phone keeps adb's files from apps, so that "
+                "--runner app copies artifacts into the app's own storage, which takes their space once more",
                 "Keep that space free; uninstalling the app frees it again.",
             )
         )

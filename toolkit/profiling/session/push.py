@@ -53,7 +53,7 @@ def push(
 ) -> Pushed:
     """Verify the artifact here, build the bundle for the device's ABI, and push both.
 
-    An app brings its runner along; then the artifact alone travels, on some phones into the app's own storage.
+    An app brings its runner along; then the artifact alone travels, on some phones into the app's storage.
 
     The caller holds the device's lock.
 

@@ -2,5 +2,6 @@ package android.content.pm;
 
 public class ApplicationInfo {
     public String sourceDir;
+    public String[] splitSourceDirs;
     public int targetSdkVersion;
 }

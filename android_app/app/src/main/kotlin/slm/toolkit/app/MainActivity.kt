@@ -12,10 +12,12 @@ import android.widget.ListView
 import android.widget.TextView
 import java.io.IOException
 import kotlin.concurrent.thread
+import slm.toolkit.core.Engine
 import slm.toolkit.core.ImportError
 import slm.toolkit.core.Preset
 import slm.toolkit.core.PushedArtifact
 import slm.toolkit.core.RunFolder
+import slm.toolkit.core.enginesIn
 import slm.toolkit.core.importArtifact
 import slm.toolkit.core.prepareRun
 import slm.toolkit.core.pushedArtifacts
@@ -74,10 +76,19 @@ class MainActivity : Activity() {
             AlertDialog.Builder(this).setMessage(why).show()
             return
         }
+        val here = enginesIn(packagesOf(this))
+        val lines = artifacts.map { if (it.engine in here) it.name else getString(R.string.not_runnable, it.name, it.engine.word) }
         AlertDialog.Builder(this)
             .setTitle(R.string.choose_artifact)
-            .setItems(artifacts.map { it.name }.toTypedArray()) { _, index -> then(artifacts[index]) }
+            .setItems(lines.toTypedArray()) { _, index ->
+                val chosen = artifacts[index]
+                if (chosen.engine in here) then(chosen) else sayWhatIsMissing(chosen.engine)
+            }
             .show()
+    }
+
+    private fun sayWhatIsMissing(engine: Engine) {
+        AlertDialog.Builder(this).setMessage(getString(R.string.no_engine, engine.word, engine.library)).show()
     }
 
     private fun chat(artifact: PushedArtifact) {

@@ -91,7 +91,10 @@ class RunsProvider : ContentProvider() {
         throw FileNotFoundException(refused.message)
     }
 
-    override fun getType(uri: Uri): String? = if (uri.lastPathSegment == RunFolder.SHARED) "application/jsonl" else null
+    override fun getType(uri: Uri): String? {
+        val path: List<String> = uri.pathSegments
+        return if (path.lastOrNull() == RunFolder.SHARED) "application/jsonl" else null
+    }
 
     override fun insert(uri: Uri, values: ContentValues?): Uri? = null
 

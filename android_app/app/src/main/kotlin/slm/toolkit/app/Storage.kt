@@ -10,5 +10,11 @@ val PUSHED = File("/data/local/tmp/slm-toolkit/artifacts")
 /** The folder of artifacts that were imported, or copied by the host, in the app's own storage. */
 fun importedOf(context: Context) = artifactsBeside(runsOf(context))
 
+/** The files that the app was installed from; libraries may be in one of their own. */
+fun packagesOf(context: Context): List<File> {
+    val app = context.applicationInfo
+    return (listOf(app.sourceDir) + app.splitSourceDirs.orEmpty()).map(::File)
+}
+
 /** The folder of all runs, in the app's own storage. */
 fun runsOf(context: Context) = File(context.filesDir, "runs")

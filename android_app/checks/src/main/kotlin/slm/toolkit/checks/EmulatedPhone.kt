@@ -48,7 +48,7 @@ class EmulatedPhone(private val data: File, private val version: String) {
     /** `content VERB --uri URI ...`; as Android's, it ends with 0 and an error on stderr. */
     fun content(words: List<String>) {
         val flags = words.drop(1).chunked(2).filter { it.size == 2 }.associate { (name, value) -> name to value }
-        val path = flags["--uri"].orEmpty().substringAfter("//").split('/').drop(1)
+        val path = flags["--uri"].orEmpty().substringAfter("//").split('/').drop(1).filter { it.isNotEmpty() }
         try {
             answer(words.first(), path, flags)
         } catch (refused: ContractError) {

@@ -27,6 +27,7 @@ import slm.toolkit.core.RunSlot
 import slm.toolkit.core.RunnerEnded
 import slm.toolkit.core.Sampler
 import slm.toolkit.core.endingOf
+import slm.toolkit.core.enginesIn
 import slm.toolkit.core.figuresOf
 import slm.toolkit.core.importArtifact
 import slm.toolkit.core.json
@@ -44,6 +45,7 @@ fun main(words: Array<String>) {
         "figures" -> rest.forEach { println(json(figures(File(it)))) }
         "arguments" -> rest.forEach { println(json(arguments(File(it)))) }
         "starts" -> RunSlot(File(rest[0])).let { slot -> rest.drop(1).forEach { println(json(start(slot, it))) } }
+        "engines" -> rest.forEach { println(json(enginesIn(listOf(File(it))).map { engine -> engine.word })) }
         "files" -> rest.forEach { println(json(file(it))) }
         "chart" -> drawChart(File(rest[0]), File(rest[1]), rest[2].toInt(), rest[3].toInt())
         "byhand" -> println(runByHand(File(rest[0]), File(rest[1])))

@@ -2,10 +2,19 @@ package slm.toolkit.core
 
 import java.io.File
 import java.security.SecureRandom
+import java.util.zip.ZipFile
 
 /** A model on the phone, where `slm push` puts it or in the app's own folder. */
 class PushedArtifact(val folder: File, val name: String, val engine: Engine, val manifest: Map<*, *>) {
     val model: File get() = File(folder, manifest["model_file"] as String)
+}
+
+/** Engines whose library of ours ([Engine.library]) is in one of the app's [packages], for whatever processor. */
+fun enginesIn(packages: List<File>): Set<Engine> {
+    val names = packages.flatMap { file -> ZipFile(file).use { zip -> zip.entries().asSequence().map { it.name }.toList() } }
+    return Engine.entries.filterTo(mutableSetOf()) { engine ->
+        names.any { it.startsWith("lib/") && it.endsWith("/lib${engine.library}.so") }
+    }
 }
 
 /** How much a run by hand measures. */
