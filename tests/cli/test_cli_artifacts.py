@@ -68,6 +68,16 @@ def test_removing_touches_nothing_when_one_of_the_folders_is_not_an_artifact(fol
     assert [one.name for one in folder.iterdir()] == ["notes"]
 
 
+def test_removing_follows_no_link_and_takes_a_folder_named_twice_once(folder: Path) -> None:
+    link = folder / "link"
+    link.symlink_to(folder / "good")
+    with pytest.raises(UsageError, match=str(folder / "good")):
+        run("remove", link)
+    assert (folder / "good" / MANIFEST).exists()
+    assert run("remove", folder / "good", folder / "cut" / ".." / "good").count("removed") == 1
+    assert not (folder / "good").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "name"),
     [

@@ -40,3 +40,31 @@ def test_what_no_recipe_can_hold_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="names no device"):
         init(tmp_path / "a.yaml", "--device", "x: {")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"), [("n.yaml", "n"), ("_nightly.yaml", "nightly"), ("2024.yaml", "2024")]
+)
+def test_whatever_the_file_is_called_its_name_is_a_text(tmp_path: Path, name: str, kept: str) -> None:
+    init(tmp_path / name, "--model", "random:llama-tiny")
+    assert load_recipe(tmp_path / name).recipe.name == kept
+
+
+def test_a_model_beside_me_is_found_from_the_recipes_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my-model").mkdir()
+    (tmp_path / "recipes").mkdir()
+    monkeypatch.chdir(tmp_path)
+    init("recipes/nightly.yaml", "--model", "./my-model")
+    [model] = load_recipe(tmp_path / "recipes" / "nightly.yaml").recipe.convert.model
+    assert (tmp_path / "recipes" / model.id).resolve() == tmp_path / "my-model"
+
+
+def test_a_missing_folder_is_named_and_what_is_wrong_decides_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="mkdir -p"):
+        init(tmp_path / "none" / "recipe.yaml")
+    with pytest.raises(UsageError, match="(?s)--device.*names no device"):
+        init(tmp_path / "a.yaml", "--device", "x: {")
+    with pytest.raises(UsageError, match="(?s)--model"):
+        init(tmp_path / "a.yaml", "--model", "")

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from toolkit import api
 from toolkit.artifact import Artifact
 from toolkit.cli.main import app
-from toolkit.errors import RequirementFailed, UsageError
+from toolkit.errors import RequirementFailed, TaskDataMissing, UsageError
 from toolkit.evaluate.requirements import check_readable, parse_requirement
 from toolkit.settings import Settings
 
@@ -76,3 +76,16 @@ def test_a_task_can_be_a_limit(onnx: Artifact, original: Path, settings: Setting
     assert len(said) == 2
     with pytest.raises(RequirementFailed, match="own_letters"):
         api.check_requirements(onnx, [f"{task} > 1"], source=str(original), settings=settings)
+
+
+def test_what_cannot_be_measured_is_said_before_anything_is_converted(tmp_path: Path) -> None:
+    task = write_tasks(tmp_path / "tasks", items=2) / "own_letters.yaml"
+    (tmp_path / "tasks" / "items.jsonl").unlink()
+    asked = ["convert", "random:llama-tiny", "-o", str(tmp_path / "a")]
+    for flags, error in (
+        (("--check-text", str(tmp_path / "nowhere.txt")), UsageError),
+        (("--require", f"{task} >= 0.5"), TaskDataMissing),
+    ):
+        done = CliRunner().invoke(app, [*asked, *flags])
+        assert isinstance(done.exception, error), done.output
+        assert not (tmp_path / "a").exists()

@@ -51,6 +51,13 @@ class Hub:
                 self.end_headers()
                 self.wfile.write(data)
 
+            def do_GET(self) -> None:
+                data = hub.files.get(self.path.partition("/me/tiny/resolve/main/")[2])
+                self.send_response(404 if data is None else 200)
+                self.send_header("Content-Length", str(len(data or b"")))
+                self.end_headers()
+                self.wfile.write(data or b"")
+
             def log_message(self, *arguments: object) -> None:
                 pass
 
@@ -155,6 +162,34 @@ def test_the_commands_write_and_upload_the_card(artifact: Artifact, hub: Hub, tm
     slm("card", artifact.path, "-o", file)
     assert slm("push-to-hub", artifact.path, "me/tiny").strip() == f"{hub.url}/me/tiny/commit/abc"
     assert hub.files["README.md"].decode() == file.read_text()
+    command = [sys.executable, "-m", "toolkit.cli.main", "card", str(artifact.path), "-o", "none/card.md"]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True)
+    assert done.returncode == UsageError.exit_code and "mkdir -p none" in done.stderr
+
+
+def test_an_upload_keeps_what_was_written_into_the_metadata_on_the_hub(artifact: Artifact, hub: Hub) -> None:
+    hub.files["README.md"] = b"---\nlicense: apache-2.0\ntags: [mine, slm-toolkit]\n---\n\nearlier text\n"
+    made = "---\npipeline_tag: text-generation\ntags: [slm-toolkit]\n---\n\n# card\n"
+    for _ in range(2):
+        push_to_hub(artifact, "me/tiny", made, endpoint=hub.url)
+        _, front, text = hub.files["README.md"].decode().split("---\n", 2)
+        assert yaml.safe_load(front) == {
+            "license": "apache-2.0",
+            "pipeline_tag": "text-generation",
+            "tags": ["slm-toolkit", "mine"],
+        }
+        assert text == "\n# card\n"
+    hub.files["README.md"] = broken = b"---\nlicense: [\n---\n"
+    with pytest.raises(UsageError, match="on the hub"):
+        push_to_hub(artifact, "me/tiny", made, endpoint=hub.url)
+    assert hub.files["README.md"] == broken
+
+
+def test_a_card_of_the_folder_one_is_in_names_it(
+    artifact: Artifact, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(artifact.path)
+    assert f"slm chat {artifact.path.name}\n" in model_card(Artifact.load(Path(".")), store)
 
 
 @pytest.mark.parametrize(

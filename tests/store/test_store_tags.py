@@ -60,3 +60,10 @@ def test_a_result_that_comes_late_keeps_the_tags_of_the_run_given_up(store: Stor
 def test_what_is_no_tag(store: Store, tag: str) -> None:
     with pytest.raises(UsageError, match="is not a tag"):
         tag_runs(store, tag, [])
+
+
+def test_more_runs_than_a_statement_takes_values(three: Store) -> None:
+    many = [*(f"x{number}" for number in range(70_000)), "run0", "run2", "run0"]
+    tag_runs(three, "v1", ["run0", "run2"])
+    assert tags_of(three, many) == {"run0": ["v1"], "run2": ["v1"]}
+    assert untag_runs(three, "v1", many) == 2

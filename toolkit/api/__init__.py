@@ -6,9 +6,10 @@ from toolkit.api.conversion import convert
 from toolkit.api.evaluation import evaluate_needle, evaluate_tasks, evaluate_text, fetch_tasks
 from toolkit.api.generation import generate, generate_each
 from toolkit.api.measuring import open_store, profile, profile_on_each
-from toolkit.api.requirements import check_requirements
+from toolkit.api.requirements import check_measurable, check_requirements
 
 __all__ = [
+    "check_measurable",
     "check_requirements",
     "convert",
     "evaluate_needle",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit.api.evaluation import evaluate_tasks
+from toolkit.api.evaluation import evaluate_tasks, fetch_tasks
 from toolkit.artifact import Artifact
 from toolkit.errors import RequirementFailed
+from toolkit.evaluate.request import TaskRequest
 from toolkit.settings import Settings
 
 if TYPE_CHECKING:
@@ -62,6 +64,29 @@ def check_requirements(
             next_step=f"Use more bits or another algorithm. The artifact is in {artifact.path}.",
         )
     return said
+
+
+def check_measurable(requirements: Sequence[str], *, text: Path | None) -> None:
+    """Look at limits before hours of work: that they can be read, and that text, tasks and data are there.
+
+    Args:
+        requirements: as of :func:`check_requirements`.
+        text: over which figures will be taken.
+
+    Raises:
+        UsageError: a limit or the text cannot be read, or the harness is not installed.
+        EvaluationError: a task that is unknown or without data.
+    """
+    from toolkit.evaluate.requirements import check_readable
+
+    if text is not None:
+        from toolkit.evaluate.text import readable
+
+        readable(text)
+    limits = check_readable(requirements, with_text=text is not None)
+    tasks = dict.fromkeys(limit.name for limit in limits if not limit.over_text)
+    if tasks:
+        fetch_tasks(TaskRequest.of(tasks=",".join(tasks)))
 
 
 def _task_score(target: Artifact | str, task: str, settings: Settings | None) -> float:

@@ -20,6 +20,7 @@ from toolkit.devices.local import LOCAL_SERIAL
 from toolkit.devices.locks import lock_holder
 from toolkit.devices.names import name_of
 from toolkit.devices.patience import Patience
+from toolkit.devices.states import advice_for
 from toolkit.errors import DeviceError
 from toolkit.settings import Settings
 
@@ -75,7 +76,7 @@ class Watch:
         seen = Watched(serial, None, attached.state, readings=self._read.get(serial))
         if attached.state != "device":
             self._devices.pop(serial, None)
-            return seen
+            return replace(seen, advice=advice_for(attached.state))
         try:
             if serial not in self._devices:
                 self._devices[serial] = open_device(serial, self.settings, patience=_PATIENCE)

@@ -147,9 +147,18 @@ def remove(
     """  # noqa: D301
     # All are looked at before the first one goes.
     for one in artifacts:
+        if one.is_symlink():
+            raise UsageError(
+                "is only a link", subject=str(one), next_step=f"Remove what it leads to: {one.resolve()}"
+            )
         check_is_artifact(one)
-    for one in artifacts:
-        shutil.rmtree(one)
+    for folder, one in {one.resolve(): one for one in artifacts}.items():
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            raise ArtifactError(
+                f"cannot be removed: {error.strerror}", subject=str(one), next_step="Remove it by hand."
+            ) from None
         print(f"removed {one}")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from toolkit.cli.output_file import output_file
 from toolkit.cli.text_output import write_text
 from toolkit.settings import Settings
 
@@ -24,7 +25,6 @@ def card(
       slm card artifacts/my-model -o README.md
     """  # noqa: D301
     from toolkit.artifact import Artifact
-    from toolkit.files import whole_file
     from toolkit.sharing.model_card import model_card
     from toolkit.store import open_store
 
@@ -34,6 +34,6 @@ def card(
     if output is None:
         write_text(text)
         return
-    with whole_file(output) as part:
+    with output_file(output) as part:
         part.write_text(text, encoding="utf-8")
     print(f"wrote {output}")

@@ -116,9 +116,18 @@ def _answer(line: str, dialogue: Dialogue, model: KeptModel, request: GenerateRe
 
 
 def _next_line(by_hand: bool) -> str | None:
-    """The next line without its end; None at the end of the input, and at the second Ctrl-C."""
+    """The next line without its end; None at the end of the input, and at the second Ctrl-C.
+
+    Raises:
+        UsageError: piped input is no text.
+    """
     if not by_hand:
-        line = sys.stdin.readline()
+        try:
+            line = sys.stdin.readline()
+        except UnicodeDecodeError as error:
+            raise UsageError(
+                f"the conversation on stdin is not UTF-8: {error}", next_step="Give it in UTF-8."
+            ) from None
         return line.strip() if line else None
     try:
         try:
@@ -144,7 +153,7 @@ def _obey(line: str, dialogue: Dialogue) -> bool:
     """Do what a command says; whether the conversation goes on.
 
     Raises:
-        UsageError: no such command.
+        UsageError: no such command, or one without its file.
     """
     command, _, rest = line.partition(" ")
     rest = rest.strip()
@@ -158,7 +167,9 @@ def _obey(line: str, dialogue: Dialogue) -> bool:
     elif command == "/system":
         dialogue.set_system(rest)
         say("system message set" if rest else "no system message")
-    elif command == "/save" and rest:
+    elif command == "/save" and not rest:
+        raise UsageError("/save needs a file", next_step="/save conversation.json")
+    elif command == "/save":
         _save(dialogue, Path(rest).expanduser())
         say(f"saved {len(dialogue)} messages in {rest}")
     else:

@@ -49,10 +49,9 @@ def convert(
     """  # noqa: D301
     import toolkit
     from toolkit import api
-    from toolkit.evaluate.requirements import check_readable
 
     # Before minutes of work.
-    check_readable(require or [], with_text=check_text is not None)
+    api.check_measurable(require or [], text=check_text)
     artifact = toolkit.convert(request, output or default_folder(request), force=force)
     texts = None
     if check_text is not None:

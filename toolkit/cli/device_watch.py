@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from toolkit.errors import ToolkitError
 from toolkit.settings import Settings
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from toolkit.care.watching import Watched
+    from toolkit.care.watching import Watch, Watched
     from toolkit.devices.base import Readings
 
 # Android's words for its thermal status.
@@ -31,7 +32,8 @@ def watch(
     """Watch devices: state, heat, battery, who uses them, what runs.
 
     A device in use is not asked anything, so that watching does not disturb what is measured: its readings
-    are those of before. Another host's lease is believed until it ends. Ctrl-C ends the watch.
+    are those of before. Another host's lease is believed until it ends. A look that fails, when adb starts
+    again for instance, is said and the next one tried. Ctrl-C ends the watch.
 
     \b
     Examples:
@@ -48,7 +50,7 @@ def watch(
     try:
         if as_json or not sys.stdout.isatty():
             while left is None or left > 0:
-                _print(watching.look(), as_json)
+                _print(watching, as_json)
                 left = _after(left, interval)
             return
         from rich.console import Group
@@ -56,7 +58,7 @@ def watch(
 
         with Live(auto_refresh=False) as live:
             while left is None or left > 0:
-                live.update(Group(*_table(watching.look())), refresh=True)
+                live.update(Group(*_seen(watching)), refresh=True)
                 left = _after(left, interval)
     except KeyboardInterrupt:
         # That is how a watch ends.
@@ -72,14 +74,34 @@ def _after(left: int | None, interval: float) -> int | None:
     return left
 
 
-def _print(seen: Sequence[Watched], as_json: bool) -> None:
-    if as_json:
-        for one in seen:
-            looked = {"looked_unix_ns": time.time_ns(), **asdict(one)}
-            print(json.dumps(looked), flush=True)
+def _print(watching: Watch, as_json: bool) -> None:
+    if not as_json:
+        for line in _seen(watching):
+            print(line.plain, flush=True)
         return
-    for line in _table(seen):
-        print(line.plain, flush=True)
+    try:
+        seen = watching.look()
+    except ToolkitError as error:
+        # The next look may succeed: a lab's watch outlives a restart of adb.
+        print(json.dumps({"looked_unix_ns": time.time_ns(), "error": str(error)}), flush=True)
+        return
+    for one in seen:
+        looked = {"looked_unix_ns": time.time_ns(), **asdict(one)}
+        print(json.dumps(looked), flush=True)
+
+
+def _seen(watching: Watch) -> list[Text]:
+    """A look as lines; one that failed says why, and the next one may succeed."""
+    from rich.text import Text
+
+    try:
+        return _table(watching.look())
+    except ToolkitError as error:
+        return [Text(f"{_now()}: {error}")]
+
+
+def _now() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _table(seen: Sequence[Watched]) -> list[Text]:
@@ -90,12 +112,12 @@ def _table(seen: Sequence[Watched]) -> list[Text]:
     columns = (
         Column("DEVICE"),
         Column("STATE", style=lambda text: "" if text == "device" else "red"),
-        Column("CPU", numeric=True, rank=2),
-        Column("HEAT", rank=1, style=lambda text: "red" if text in _HEAT[2:] else ""),
+        Column("CPU", numeric=True, rank=4),
+        Column("HEAT", rank=2, style=lambda text: "red" if text in _HEAT[2:] else ""),
         Column("BATTERY", numeric=True, rank=3),
         Column("READ", rank=5),
         Column("USED BY", least=12),
-        Column("RUNNING", rank=4, least=16),
+        Column("RUNNING", rank=1, least=16),
     )
     rows = [
         (
@@ -103,13 +125,18 @@ def _table(seen: Sequence[Watched]) -> list[Text]:
             one.state,
             *_readings(one.readings),
             one.used_by or "-",
-            one.running or "-",
+            _running(one.running),
         )
         for one in seen
     ]
     lines, _ = table_lines(columns, rows, width=line_width())
     advice = [Text(f"{one.serial}: {one.advice}") for one in seen if one.advice]
-    return [Text(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"), *lines, *advice]
+    return [Text(_now()), *lines, *advice]
+
+
+def _running(command: str | None) -> str:
+    """A command with its paths cut to their last parts, for which a table has room."""
+    return " ".join(word.rstrip("/").rpartition("/")[2] for word in (command or "-").split())
 
 
 def _readings(readings: Readings | None) -> tuple[str, str, str, str]:

@@ -45,7 +45,7 @@ def evaluate(
     those of the model that it was made from. `--tasks` gives scores of EleutherAI's lm-evaluation-harness; an
     artifact is scored by the runner, on this machine or on a phone, and what was answered before a kill or a
     cut link is not asked again. `--needle` hides facts in long texts and asks for them.
-    Scores of tasks are stored, all else is printed only. docs/evaluation.md says how each figure is defined.
+    All figures are stored: see slm results scores. docs/evaluation.md says how each is defined.
 
     \b
     Examples:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
+
+from toolkit.cli.output_file import output_file
+from toolkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from toolkit.recipes.problems import Problem
 
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9._-]+")
 _LONGEST_NAME = 48
@@ -52,9 +60,7 @@ def init(
     """  # noqa: D301
     import json
 
-    from toolkit import files
     from toolkit.engines import DEFAULT_ENGINE, ENGINES
-    from toolkit.errors import UsageError
     from toolkit.recipes.problems import InvalidRecipe
     from toolkit.recipes.validation import load_recipe
 
@@ -65,18 +71,37 @@ def init(
     installed = [name for name in ENGINES if ENGINES.get(name).installed_version is not None]
     text = _TEMPLATE.format(
         path=recipe,
-        name=_NOT_IN_NAMES.sub("-", recipe.stem.lower()).strip("-.")[:_LONGEST_NAME] or "recipe",
-        # JSON strings are YAML strings, whatever is in them.
-        model=json.dumps(model),
+        # JSON strings are YAML strings, whatever is in them: n alone would be no.
+        name=json.dumps(_NOT_IN_NAMES.sub("-", recipe.stem.lower()).strip("-._")[:_LONGEST_NAME] or "recipe"),
+        model=json.dumps(_from_the_recipe(model, recipe)),
         engines=", ".join(installed or [DEFAULT_ENGINE]),
         devices=", ".join(map(json.dumps, device)),
     )
-    with files.whole_file(recipe) as partial:
-        partial.write_text(text)
+    with output_file(recipe) as partial:
+        partial.write_text(text, encoding="utf-8")
         try:
             load_recipe(partial)
         except InvalidRecipe as error:
-            raise UsageError(
-                error.problems[0].message, subject="--model and --device", next_step="See `slm devices list`."
-            ) from None
+            raise _refused(error.problems[0], text) from None
     print(f"wrote {recipe}\n  next: slm recipe plan {recipe}")
+
+
+def _from_the_recipe(model: str, recipe: Path) -> str:
+    """The model as a recipe names it: its paths start from the recipe's folder, these from here."""
+    prefix = "random:" if model.startswith("random:") else ""
+    path = Path(model.removeprefix(prefix)).expanduser()
+    if not model or path.is_absolute() or not path.exists():
+        return model
+    return prefix + os.path.relpath(path.absolute(), recipe.absolute().parent)
+
+
+def _refused(problem: Problem, text: str) -> UsageError:
+    """What stands in the problem's line decides which option to change."""
+    field = text.splitlines()[problem.line - 1].strip().partition(":")[0]
+    of_devices, of_models = "Devices: slm devices list.", "Models: slm models list."
+    subject, where = {
+        "name": ("the file's name", "Name the file in letters, digits and dashes."),
+        "model": ("--model", of_models),
+        "device": ("--device", of_devices),
+    }.get(field, ("the recipe", "See docs/recipes.md."))
+    return UsageError(problem.message, subject=subject, next_step=problem.hint or where)

@@ -18,7 +18,8 @@ def push_to_hub(
     """Upload an artifact and its card to the Hugging Face hub.
 
     One commit holds all of it. Log in with `hf auth login`, or set HF_TOKEN. The licence of the original
-    model holds for what is made of it: write it into the card on the hub.
+    model holds for what is made of it: write it into the metadata of the card on the hub, which later uploads
+    keep; the text is written anew.
 
     \b
     Examples:

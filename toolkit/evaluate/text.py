@@ -93,7 +93,7 @@ def evaluate_text(
         BadLogits: a model gives logits that are no numbers.
         SourceError: the source cannot be loaded.
     """
-    text = _readable(request.text)
+    text = readable(request.text)
     length, stride, windows = text_windows(subject, text, request)
     decoder = subject.open(length, request.dtype)
     reference = source.open(length, request.dtype) if source is not None else None
@@ -199,7 +199,12 @@ def _mean(total: NDArray[np.float64], tokens: NDArray[np.float64]) -> NDArray[np
     return total / tokens
 
 
-def _readable(text: Path | None) -> Path:
+def readable(text: Path | None) -> Path:
+    """A text that is there and in UTF-8.
+
+    Raises:
+        UsageError: it is not.
+    """
     if text is None or not text.is_file():
         raise UsageError(
             "no text to read" if text is None else "no such file",

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from toolkit.artifact import MANIFEST, Artifact
 from toolkit.errors import PublishFailed, UsageError
+from toolkit.sharing.model_card import CARD, with_metadata_of
 
-CARD = "README.md"
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+
+_NOT_FOUND = 404
 
 
 def push_to_hub(
@@ -22,7 +29,7 @@ def push_to_hub(
     Args:
         artifact: verified before anything is sent.
         repository: "USER/NAME".
-        card: the repository's README.md.
+        card: the repository's README.md; what the metadata of the one that is there has beside it is kept.
         private: of a new repository.
         message: of the commit.
         endpoint: base URL of the hub; the hub library's own choice (``HF_ENDPOINT``) by default.
@@ -33,7 +40,7 @@ def push_to_hub(
     Raises:
         ArtifactCorrupt: a file has changed since it was converted.
         PublishFailed: the hub refused or was not reached; a commit is there as a whole or not at all.
-        UsageError: no such name of a repository is possible.
+        UsageError: no such name of a repository is possible, or the metadata that is there cannot be read.
     """
     from huggingface_hub import CommitOperationAdd, HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
@@ -46,9 +53,12 @@ def push_to_hub(
         for name in names
         if name != CARD
     ]
-    operations.append(CommitOperationAdd(path_in_repo=CARD, path_or_fileobj=card.encode()))
     try:
         api.create_repo(repository, private=private, exist_ok=True)
+        there = _card_there(api, repository)
+        if there is not None:
+            card = with_metadata_of(card, there)
+        operations.append(CommitOperationAdd(path_in_repo=CARD, path_or_fileobj=card.encode()))
         commit = api.create_commit(
             repository, operations, commit_message=message or f"Add {artifact.name}, made with slm-toolkit"
         )
@@ -64,6 +74,19 @@ def push_to_hub(
             next_step="Check the network and HF_ENDPOINT, and run the same command again.",
         ) from None
     return str(commit.commit_url)
+
+
+def _card_there(api: HfApi, repository: str) -> str | None:
+    """The card that a repository has; None where it has none."""
+    from huggingface_hub import hf_hub_url
+    from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
+
+    address = hf_hub_url(repository, CARD, endpoint=api.endpoint)
+    answer = get_session().get(address, headers=build_hf_headers(token=api.token))
+    if answer.status_code == _NOT_FOUND:
+        return None
+    hf_raise_for_status(answer)
+    return str(answer.text)
 
 
 def _refused(error: Exception, repository: str) -> PublishFailed:

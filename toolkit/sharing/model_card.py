@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import yaml
@@ -11,9 +13,13 @@ from toolkit.analysis.condition_key import ConditionKey
 from toolkit.analysis.groups import Group, load_groups
 from toolkit.analysis.names import told_apart
 from toolkit.artifact import Artifact, Manifest, TensorQuantization
+from toolkit.errors import UsageError
 from toolkit.store import tables
 from toolkit.store.store import Store
 
+# What the hub calls a card.
+CARD = "README.md"
+_FRONT = re.compile(r"\A---\r?\n(.*?)\r?\n---(?=\r?\n|\Z)", re.DOTALL)
 _FIGURES = {
     "prefill": "prefill_tokens_per_second",
     "decode": "decode_tokens_per_second",
@@ -35,6 +41,34 @@ def model_card(artifact: Artifact, store: Store) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def with_metadata_of(card: str, earlier: str) -> str:
+    """A card with what stands in an earlier one's metadata and not in its own, a licence for instance.
+
+    Raises:
+        UsageError: the earlier one's metadata cannot be read.
+    """
+    own, theirs = _FRONT.match(card), _FRONT.match(earlier)
+    if own is None or theirs is None:
+        return card
+    try:
+        data = yaml.safe_load(theirs[1]) or {}
+        kept = dict(data)
+    except (yaml.YAMLError, TypeError, ValueError) as error:
+        said = (str(error).splitlines() or ["no mapping"])[0]
+        raise UsageError(
+            f"the metadata of its {CARD} cannot be read, and would be lost: {said}",
+            next_step=f"Correct the {CARD} on the hub.",
+        ) from None
+    made = yaml.safe_load(own[1])
+    tags = kept.get("tags")
+    more = [one for one in tags if one not in made["tags"]] if isinstance(tags, list) else []
+    return f"{_front(kept | made | {'tags': [*made['tags'], *more]})}{card[own.end() :]}"
+
+
+def _front(data: Mapping[str, object]) -> str:
+    return f"---\n{yaml.safe_dump(dict(data), sort_keys=True, allow_unicode=True).rstrip()}\n---"
+
+
 def _metadata(manifest: Manifest) -> str:
     data: dict[str, object] = {
         "tags": ["slm-toolkit", manifest.backend.name, manifest.quantization.linear.scheme]
@@ -42,7 +76,7 @@ def _metadata(manifest: Manifest) -> str:
     if manifest.source.kind == "hub":
         data |= {"base_model": manifest.source.id, "base_model_relation": "quantized"}
     data["pipeline_tag"] = "text-generation"
-    return f"---\n{yaml.safe_dump(data, sort_keys=True).rstrip()}\n---"
+    return _front(data)
 
 
 def _introduction(manifest: Manifest) -> str:
@@ -143,8 +177,9 @@ def _last(group: Group) -> str:
 
 
 def _use(artifact: Artifact) -> str:
+    name = artifact.path.resolve().name
     return (
-        f"```\nslm chat {artifact.path.name}\nslm profile {artifact.path.name} --device SERIAL\n```\n\n"
+        f"```\nslm chat {name}\nslm profile {name} --device SERIAL\n```\n\n"
         "The folder is an artifact as slm-toolkit's docs/file_formats.md describes it."
     )
 

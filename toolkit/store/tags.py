@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -12,6 +12,7 @@ from toolkit.errors import UsageError
 from toolkit.store import tables
 from toolkit.store.store import Store
 
+_RUNS_AT_A_TIME = 500
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+-]{0,63}")
 
 
@@ -60,11 +61,11 @@ def untag_runs(store: Store, tag: str, run_ids: Sequence[str] | None = None) -> 
     """Take a tag from runs, or from all that have it; returns how many did."""
     tagged = tables.tags.c
     remove = sa.delete(tables.tags).where(tagged.tag == tag)
+    queries = [remove]
     if run_ids is not None:
-        remove = remove.where(tagged.run_id.in_(run_ids))
+        queries = [remove.where(tagged.run_id.in_(some)) for some in _parts(run_ids)]
     with store.writing() as connection:
-        removed: int = connection.execute(remove).rowcount
-    return removed
+        return sum(connection.execute(query).rowcount for query in queries)
 
 
 def list_tags(store: Store) -> list[Tag]:
@@ -85,12 +86,16 @@ def tags_of(store: Store, run_ids: Sequence[str]) -> dict[str, list[str]]:
     """The tags of each of these runs, in alphabetical order; runs without any are left out."""
     found: dict[str, list[str]] = {}
     tagged = tables.tags.c
-    query = (
-        sa.select(tagged.run_id, tagged.tag)
-        .where(tagged.run_id.in_(run_ids))
-        .order_by(tagged.run_id, tagged.tag)
-    )
+    query = sa.select(tagged.run_id, tagged.tag).order_by(tagged.run_id, tagged.tag)
     with store.reading() as connection:
-        for run_id, tag in connection.execute(query):
-            found.setdefault(run_id, []).append(tag)
+        for some in _parts(run_ids):
+            for run_id, tag in connection.execute(query.where(tagged.run_id.in_(some))):
+                found.setdefault(run_id, []).append(tag)
     return found
+
+
+def _parts(run_ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Each once, in parts: databases take so many bound values in one statement and not many more."""
+    different = list(dict.fromkeys(run_ids))
+    for first in range(0, len(different), _RUNS_AT_A_TIME):
+        yield different[first : first + _RUNS_AT_A_TIME]

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 import typer
 
+from toolkit.cli.output_file import output_file
 from toolkit.cli.results import selection
 from toolkit.errors import UsageError
-from toolkit.files import whole_file
 from toolkit.settings import Settings
 
 
@@ -50,18 +47,6 @@ def export_runs(
             export(store, run_ids, format_name, sys.stdout.buffer)
             sys.stdout.buffer.flush()
         else:
-            with _whole_file(output) as stream:
+            with output_file(output) as partial, partial.open("wb") as stream:
                 export(store, run_ids, format_name, stream)
             print(f"{len(run_ids)} runs written to {output}", file=sys.stderr)
-
-
-@contextmanager
-def _whole_file(output: Path) -> Iterator[BinaryIO]:
-    """A file that gets its name when all of it is written."""
-    try:
-        with whole_file(output) as partial, partial.open("wb") as stream:
-            yield stream
-    except OSError as error:
-        raise UsageError(
-            f"cannot be written: {error.strerror}", subject=str(output), next_step="Choose another -o."
-        ) from None
