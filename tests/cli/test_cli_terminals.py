@@ -233,7 +233,7 @@ def results_scores(folder: Path) -> None:
     compared = Paired(items=2376, difference=-0.0312, interval=Interval(-0.0501, -0.0123), p_value=0.00123)
     best = place("SmolLM2-1.7B-Instruct-onnxruntime-mobile-8bit", 0.5912, None)
     other = place("SmolLM2-135M-Instruct-onnxruntime-8da4w", 0.56, compared)
-    scores.print_rankings([ScoreRanking("arc_easy", 0, "acc", (best, other))])
+    scores.print_rankings([ScoreRanking("arc_easy", 0, "acc", False, (best, other))])
 
 
 def compare_two(folder: Path) -> None:

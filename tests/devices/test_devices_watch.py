@@ -135,7 +135,7 @@ def test_what_runs_stays_in_a_narrow_table(monkeypatch: pytest.MonkeyPatch) -> N
     seen = Watched("R5CT1234567", None, "device", None, "process 1234567", running, readings)
     lines = [line.plain for line in device_watch._table([seen])]
     assert all(len(line) <= 80 for line in lines)
-    assert "RUNNING" in lines[1] and "smollm2-135m-8da4w" in "".join(lines)
+    assert running in " ".join(line.strip() for line in lines)
 
 
 def test_a_phone_that_cannot_be_used_comes_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,17 +107,16 @@ def _now() -> str:
 def _table(seen: Sequence[Watched]) -> list[Text]:
     from rich.text import Text
 
-    from toolkit.cli.tables import Column, line_width, table_lines
+    from toolkit.cli.tables import Column, folded, line_width, table_lines
 
     columns = (
         Column("DEVICE"),
         Column("STATE", style=lambda text: "" if text == "device" else "red"),
-        Column("CPU", numeric=True, rank=4),
-        Column("HEAT", rank=2, style=lambda text: "red" if text in _HEAT[2:] else ""),
+        Column("CPU", numeric=True, rank=2),
+        Column("HEAT", rank=1, style=lambda text: "red" if text in _HEAT[2:] else ""),
         Column("BATTERY", numeric=True, rank=3),
         Column("READ", rank=5),
         Column("USED BY", least=12),
-        Column("RUNNING", rank=1, least=16),
     )
     rows = [
         (
@@ -125,18 +124,16 @@ def _table(seen: Sequence[Watched]) -> list[Text]:
             one.state,
             *_readings(one.readings),
             one.used_by or "-",
-            _running(one.running),
         )
         for one in seen
     ]
-    lines, _ = table_lines(columns, rows, width=line_width())
-    advice = [Text(f"{one.serial}: {one.advice}") for one in seen if one.advice]
-    return [Text(_now()), *lines, *advice]
-
-
-def _running(command: str | None) -> str:
-    """A command with its paths cut to their last parts, for which a table has room."""
-    return " ".join(word.rstrip("/").rpartition("/")[2] for word in (command or "-").split())
+    width = line_width()
+    lines, _ = table_lines(columns, rows, width=width)
+    # Below the table: commands are longer than any column has room for.
+    said = [f"{one.name or one.serial} runs {one.running}" for one in seen if one.running]
+    said += [f"{one.serial}: {one.advice}" for one in seen if one.advice]
+    below = [Text(line) for text in said for line in folded(text, width=width, indent="  ")]
+    return [Text(_now()), *lines, *below]
 
 
 def _readings(readings: Readings | None) -> tuple[str, str, str, str]:

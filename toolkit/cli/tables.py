@@ -103,13 +103,16 @@ def print_facts(facts: Sequence[tuple[str, str]], *, width: int | None) -> None:
 
 def print_folded(text: str, *, width: int | None, indent: str = "", file: TextIO | None = None) -> None:
     """Print a sentence, folded at spaces; what goes on below is indented."""
+    print("\n".join(folded(text, width=width, indent=indent)), file=file)
+
+
+def folded(text: str, *, width: int | None, indent: str = "") -> list[str]:
+    """The lines of a sentence, folded at spaces; all but the first are indented."""
     if width is None or len(text) <= width:
-        print(text, file=file)
-        return
-    folded = textwrap.wrap(
+        return [text]
+    return textwrap.wrap(
         text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
-    print("\n".join(folded), file=file)
 
 
 def _fitted(
