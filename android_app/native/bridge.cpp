@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,10 +32,26 @@ struct Run {
     if (ends[end] >= 0) close(ends[end]);
     ends[end] = -1;
   }
+  bool Tell(std::string_view text) {
+    const std::lock_guard lock(telling);
+    while (!text.empty()) {
+      const ssize_t count = write(ends[1], text.data(), text.size());
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) return false;
+      text.remove_prefix(static_cast<size_t>(count));
+    }
+    return true;
+  }
+  void Finish() {
+    const std::lock_guard lock(telling);
+    Close(1);
+  }
 
   slm::StopSource stop;
   // What the mode serve reads requests from, and what they are written to.
   std::array<int, 2> ends{-1, -1};
+  // A descriptor that is closed may be another file's a moment later.
+  std::mutex telling;
 };
 
 Run& OfHandle(jlong handle) { return *reinterpret_cast<Run*>(handle); }
@@ -103,18 +120,11 @@ JNIEXPORT void JNICALL Java_slm_toolkit_core_NativeRunner_cancel(JNIEnv*, jobjec
 // False where nobody reads any more.
 JNIEXPORT jboolean JNICALL Java_slm_toolkit_core_NativeRunner_tell(JNIEnv* env, jobject, jlong handle,
                                                                    jbyteArray request) {
-  const std::string text = slm::Text(env, request);
-  for (size_t written = 0; written < text.size();) {
-    const ssize_t count = write(OfHandle(handle).ends[1], text.data() + written, text.size() - written);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return JNI_FALSE;
-    written += static_cast<size_t>(count);
-  }
-  return JNI_TRUE;
+  return OfHandle(handle).Tell(slm::Text(env, request)) ? JNI_TRUE : JNI_FALSE;
 }
 
 JNIEXPORT void JNICALL Java_slm_toolkit_core_NativeRunner_finish(JNIEnv*, jobject, jlong handle) {
-  OfHandle(handle).Close(1);
+  OfHandle(handle).Finish();
 }
 
 JNIEXPORT jint JNICALL Java_slm_toolkit_core_NativeRunner_run(JNIEnv* env, jobject, jlong handle,
@@ -125,7 +135,9 @@ JNIEXPORT jint JNICALL Java_slm_toolkit_core_NativeRunner_run(JNIEnv* env, jobje
   const std::string_view name = slm::LibraryName();
   Run& run = OfHandle(handle);
   slm::Status status;
-  {
+  if (run.ends[0] < 0) {
+    status = {slm::ErrorKind::kOutput, "no pipe can be made: too many files are open"};
+  } else {
     const std::unique_ptr<slm::Engine> engine = slm::NewEngine();
     status = slm::RunCommandLine(views, name, name, *engine, sink, run.stop, run.ends[0]);
   }

@@ -84,7 +84,7 @@ inline void DotBlock(const std::byte* block, const int8_t* bytes, int64_t row_by
 // Adds (start + sum of products) * scale of the weights * scale of the activations for one block.
 template <int kBits, int kDots, int kRows>
 inline void AddBlock(const std::byte* block, const float* weight_scales, const int8_t* bytes,
-                     int64_t row_bytes, const int32_t* starts, const float* scales, int64_t blocks,
+                     int64_t row_bytes, const int32_t* initial_sums, const float* scales, int64_t blocks,
                      __m256 (&sums)[kRows][kHalves]) {
   const __m256i ones = _mm256_set1_epi16(1);
   __m256i pairs[kRows][kOperands];
@@ -102,7 +102,7 @@ inline void AddBlock(const std::byte* block, const float* weight_scales, const i
         total = _mm256_add_epi32(_mm256_madd_epi16(pairs[row][0], ones),
                                  _mm256_madd_epi16(pairs[row][1], _mm256_set1_epi16(16)));
       }
-      total = _mm256_add_epi32(total, _mm256_set1_epi32(starts[row * blocks]));
+      total = _mm256_add_epi32(total, _mm256_set1_epi32(initial_sums[row * blocks]));
       const __m256 scaled =
           _mm256_mul_ps(_mm256_cvtepi32_ps(total), _mm256_load_ps(weight_scales + half * kLanes));
       sums[row][half] = _mm256_fmadd_ps(scaled, _mm256_set1_ps(scales[row * blocks]), sums[row][half]);
@@ -142,7 +142,7 @@ template <int kBits, int kDots, bool kZeros, int kRows>
       if (is_first) Prefetch<kHeadBytes + kBlockBytes>(stream);
       const int64_t at = first_row * loop.blocks + block;
       AddBlock<kBits, kDots, kRows>(stream, head, activations + block * kDots * 4, loop.padded_columns,
-                                    rows.starts + at, rows.scales + at, loop.blocks, sums);
+                                    rows.initial_sums + at, rows.scales + at, loop.blocks, sums);
       if constexpr (kZeros) {
 #pragma GCC unroll 4
         for (int row = 0; row < kRows; ++row) {

@@ -70,7 +70,7 @@ void MultiplyTile(const Product& product, const Loop& loop, const QuantizedRows&
   const std::byte* stream = product.weights + tile * loop.tile_bytes;
   const int8_t* activations = rows.values + row * loop.padded_columns;
   const float* scales = rows.scales + row * loop.blocks;
-  const int32_t* starts = rows.starts + row * loop.blocks;
+  const int32_t* initial_sums = rows.initial_sums + row * loop.blocks;
   const float* block_sums = kZeros ? rows.sums + row * loop.blocks : nullptr;
   __m512 sums[kRows];
 #pragma GCC unroll 8
@@ -88,7 +88,7 @@ void MultiplyTile(const Product& product, const Loop& loop, const QuantizedRows&
       for (int index = 0; index < kRows; ++index) {
         const int8_t* bytes = activations + index * loop.padded_columns + block * kDots * 4;
         const int64_t at = index * loop.blocks + block;
-        __m512i total = _mm512_set1_epi32(starts[at]);
+        __m512i total = _mm512_set1_epi32(initial_sums[at]);
 #pragma GCC unroll 8
         for (int dot = 0; dot < kDots; ++dot) {
           total = _mm512_dpbusd_epi32(total, weights[dot], Broadcast(bytes + 4 * dot));
@@ -150,7 +150,7 @@ void MultiplyRow(const Product& product, const Loop& loop, const QuantizedRows& 
   constexpr int64_t kBlockBytes = kDots * kBits / 8 * kWordsBytes;
   const int8_t* activations = rows.values + row * loop.padded_columns;
   const float* scales = rows.scales + row * loop.blocks;
-  const int32_t* starts = rows.starts + row * loop.blocks;
+  const int32_t* initial_sums = rows.initial_sums + row * loop.blocks;
   const float* block_sums = kZeros ? rows.sums + row * loop.blocks : nullptr;
   const std::byte* streams[kTiles];
   __m512 sums[kTiles];
@@ -183,7 +183,7 @@ void MultiplyRow(const Product& product, const Loop& loop, const QuantizedRows& 
       }
     }
     __m512i totals[kTiles];
-    DotBlock<kBits, kDots, kTiles>(streams, offset, activations, starts[block], totals);
+    DotBlock<kBits, kDots, kTiles>(streams, offset, activations, initial_sums[block], totals);
     offset += kBlockBytes;
     activations += kDots * 4;
     const __m512 scale = _mm512_set1_ps(scales[block]);

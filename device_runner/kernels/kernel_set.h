@@ -11,15 +11,15 @@
 namespace slm::kernels {
 
 // Activations as signed bytes with one scale per block: value = scale * byte. Columns of four-bit
-// weights are reordered within each step like the weights, and blocks are filled up with zeros.
+// weights are reordered within each step like the weights, and blocks are padded with zeros.
 struct QuantizedRows {
   int64_t rows = 0;
   // [rows][padded_columns]
   int8_t* values = nullptr;
   // [rows][blocks]
   float* scales = nullptr;
-  // [rows][blocks]: what the integer sum of a block starts from, `start_factor` * the sum of its bytes.
-  int32_t* starts = nullptr;
+  // [rows][blocks]: what the integer sum of a block begins with, `initial_sum_factor` * the sum of its bytes.
+  int32_t* initial_sums = nullptr;
   // [rows][blocks]: the sum of the block's quantized activations; only for weights with zero points.
   float* sums = nullptr;
 };

@@ -55,7 +55,7 @@ void MultiplyTile(const Product& product, const Loop& loop, const QuantizedRows&
       for (int quarter = 0; quarter < kQuarters; ++quarter) {
         int32x4_t totals[kRows];
         for (int index = 0; index < kRows; ++index) {
-          totals[index] = vdupq_n_s32(rows.starts[(row + index) * loop.blocks + block]);
+          totals[index] = vdupq_n_s32(rows.initial_sums[(row + index) * loop.blocks + block]);
         }
         const uint8_t* source = words + quarter * kRegisterBytes;
         for (int64_t at = 0; at < block_bytes;

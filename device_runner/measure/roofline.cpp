@@ -23,7 +23,7 @@ constexpr int64_t kMatrixColumns = 512;
 constexpr int64_t kActivationRows = 32;
 constexpr int64_t kGroupColumns = 32;
 // A pass repeats its work until it takes so long: shorter ones are the clock's and the scheduler's.
-constexpr int64_t kLeastPassNs = 20'000'000;
+constexpr int64_t kMinimumPassNs = 20'000'000;
 constexpr int64_t kNsPerS = 1'000'000'000;
 
 // Everything that a thread multiplies with; values do not matter to the speed.
@@ -102,7 +102,7 @@ double BestRate(int64_t passes, kernels::ParallelFor& threads, const std::functi
       int64_t mine = 0;
       do {
         mine += work(thread);
-      } while (MonotonicNs() - started_ns.load() < kLeastPassNs);
+      } while (MonotonicNs() - started_ns.load() < kMinimumPassNs);
       done[static_cast<size_t>(thread)] = mine;
     });
     const int64_t ns = std::max<int64_t>(MonotonicNs() - started_ns.load(), 1);

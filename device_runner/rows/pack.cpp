@@ -20,7 +20,7 @@ kernels::WeightLayout LayoutOf(const Value& filter) {
   // A group of the kernels is a power of two; one that is longer than a row is padded.
   const auto group = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(filter.group_columns)));
   const kernels::WeightLayout layout{filter.shape[0], columns, bytes ? 8 : 4,
-                                     std::max<int64_t>(group, kernels::kMostBlockColumns), false};
+                                     std::max<int64_t>(group, kernels::kMaximumBlockColumns), false};
   const bool whole_rows = filter.group_columns == columns;
   if (!kernels::IsSupported(layout) || (!bytes && columns % 2 != 0) ||
       (!whole_rows && layout.group_columns != filter.group_columns)) {

@@ -17,8 +17,8 @@ namespace {
 // Most rows that a thread takes at once: their intermediate results and one tile of weights fit its cache.
 constexpr int64_t kMaximumBlockRows = 32;
 // With fewer rows per thread the threads share each product instead.
-constexpr int64_t kLeastRowsPerThread = 8;
-constexpr int64_t kLeastTaskBytes = 16 << 10;
+constexpr int64_t kMinimumRowsPerThread = 8;
+constexpr int64_t kMinimumTaskBytes = 16 << 10;
 
 }  // namespace
 
@@ -28,7 +28,7 @@ Program::Program(Graph graph, std::shared_ptr<Resources> resources)
 void Program::Run(std::span<float* const> arguments, int64_t rows, std::vector<int64_t>* step_ns) {
   const int64_t threads = resources_->threads->threads();
   const int64_t per_thread = (rows + threads - 1) / threads;
-  const bool shared = threads > 1 && per_thread < kLeastRowsPerThread;
+  const bool shared = threads > 1 && per_thread < kMinimumRowsPerThread;
   const int64_t block_rows = std::min(kMaximumBlockRows, shared ? rows : per_thread);
   Reserve(block_rows);
   const size_t timed = step_ns == nullptr ? 0 : compiled_.steps.size();
@@ -78,7 +78,7 @@ void Program::Reserve(int64_t block_rows) {
       const int64_t rows = block_rows * products->rows_per_row;
       fit(workspace.bytes, rows * layout.padded_columns());
       fit(workspace.scales, rows * layout.blocks());
-      fit(workspace.starts, rows * layout.blocks());
+      fit(workspace.initial_sums, rows * layout.blocks());
       fit(workspace.sums, rows * layout.blocks());
     }
   }
@@ -114,7 +114,8 @@ void Program::RunStep(const Block& block, bool shared, const Step& step) const {
 void Program::Multiply(const Block& block, const ProductsStep& step, bool shared) const {
   Workspace& workspace = *block.workspace;
   const kernels::QuantizedRows rows{block.rows * step.rows_per_row, workspace.bytes.data(),
-                                    workspace.scales.data(), workspace.starts.data(), workspace.sums.data()};
+                                    workspace.scales.data(), workspace.initial_sums.data(),
+                                    workspace.sums.data()};
   const kernels::KernelSet& kernels = *resources_->kernels;
   kernels.quantize(step.matrices.front().layout, block.At(step.input), rows);
   int64_t tiles = 0;
@@ -138,7 +139,7 @@ void Program::Multiply(const Block& block, const ProductsStep& step, bool shared
     }
   };
   const int64_t threads = shared ? resources_->threads->threads() : 1;
-  const int64_t tasks = kernels::TaskCount(work_bytes, kLeastTaskBytes, tiles, threads);
+  const int64_t tasks = kernels::TaskCount(work_bytes, kMinimumTaskBytes, tiles, threads);
   if (tasks == 1) return multiply(0, tiles);
   resources_->threads->Run(tasks,
                            [&](int64_t task) { multiply(tiles * task / tasks, tiles * (task + 1) / tasks); });

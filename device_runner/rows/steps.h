@@ -101,7 +101,7 @@ struct Workspace {
   std::vector<float> values;
   std::vector<int8_t> bytes;
   std::vector<float> scales;
-  std::vector<int32_t> starts;
+  std::vector<int32_t> initial_sums;
   std::vector<float> sums;
 };
 

@@ -14,11 +14,11 @@
 
 namespace {
 
-constexpr size_t kMostConstantBytes = 1 << 20;
-constexpr int64_t kMostArgumentFloats = 1 << 22;
+constexpr size_t kMaximumConstantBytes = 1 << 20;
+constexpr int64_t kMaximumArgumentFloats = 1 << 22;
 
 void Take(const std::vector<uint8_t>& payload) {
-  const std::vector<uint8_t> zeros(kMostConstantBytes);
+  const std::vector<uint8_t> zeros(kMaximumConstantBytes);
   const slm::NamedData named_data = [&](const std::string&) {
     return slm::rows::SharedBytes{zeros, nullptr};
   };
@@ -33,7 +33,7 @@ void Take(const std::vector<uint8_t>& payload) {
     std::vector<float*> arguments(positions.size());
     for (const uint32_t position : positions) {
       const int64_t floats = rows * program.width(position);
-      if (floats > kMostArgumentFloats) throw slm::rows::NotCovered("too much for this test");
+      if (floats > kMaximumArgumentFloats) throw slm::rows::NotCovered("too much for this test");
       buffers[position].resize(static_cast<size_t>(floats));
       arguments[position] = buffers[position].data();
     }

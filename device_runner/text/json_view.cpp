@@ -9,10 +9,10 @@ namespace slm {
 namespace {
 
 // Deeper than any tokenizer, and nowhere near the end of a stack.
-constexpr int kDeepest = 64;
+constexpr int kMaximumDepth = 64;
 
 // Doubles hold all whole numbers up to it.
-constexpr int64_t kMostExact = 1'000'000'000'000'000;
+constexpr int64_t kMaximumExact = 1'000'000'000'000'000;
 
 bool IsSpace(char character) {
   return character == ' ' || character == '\t' || character == '\n' || character == '\r';
@@ -99,9 +99,9 @@ class Checker {
     Space();
     switch (Now()) {
       case '{':
-        return depth < kDeepest && Items('}', depth, true);
+        return depth < kMaximumDepth && Items('}', depth, true);
       case '[':
-        return depth < kDeepest && Items(']', depth, false);
+        return depth < kMaximumDepth && Items(']', depth, false);
       case '"':
         return Text();
       case 't':
@@ -230,10 +230,10 @@ std::optional<double> JsonView::Number() const {
 std::optional<int64_t> JsonView::Integer() const {
   if (First() != '-' && !IsDigit(First())) return std::nullopt;
   int64_t whole = 0;
-  if (ParseInteger(text_.substr(at_, Skip(text_, at_) - at_), -kMostExact, kMostExact, whole).ok())
+  if (ParseInteger(text_.substr(at_, Skip(text_, at_) - at_), -kMaximumExact, kMaximumExact, whole).ok())
     return whole;
   const std::optional<double> number = Number();
-  if (!number || std::trunc(*number) != *number || std::abs(*number) > static_cast<double>(kMostExact))
+  if (!number || std::trunc(*number) != *number || std::abs(*number) > static_cast<double>(kMaximumExact))
     return std::nullopt;
   return static_cast<int64_t>(*number);
 }

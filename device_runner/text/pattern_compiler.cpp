@@ -9,7 +9,7 @@
 namespace slm {
 namespace {
 
-constexpr uint32_t kMostRepetitions = 1000;
+constexpr uint32_t kMaximumRepetitions = 1000;
 constexpr uint32_t kEndless = ~uint32_t{0};
 
 }  // namespace
@@ -144,7 +144,7 @@ class PatternCompiler {
       return false;
     }
     const uint32_t most = repetition.most == kEndless ? repetition.least : repetition.most;
-    if (most > kMostRepetitions || most < repetition.least)
+    if (most > kMaximumRepetitions || most < repetition.least)
       return reader_.Refuse("a count that cannot be meant");
     return true;
   }

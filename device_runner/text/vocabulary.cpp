@@ -4,7 +4,7 @@ namespace slm {
 namespace {
 
 // Far beyond any vocabulary, so that a wrong id cannot ask for all memory.
-constexpr int64_t kMostTokens = int64_t{1} << 24;
+constexpr int64_t kMaximumTokens = int64_t{1} << 24;
 
 std::string ByteToken(unsigned char byte) {
   constexpr std::string_view kDigits = "0123456789ABCDEF";
@@ -14,7 +14,7 @@ std::string ByteToken(unsigned char byte) {
 }  // namespace
 
 void Vocabulary::Add(std::string token, int64_t id) {
-  if (id < 0 || id >= kMostTokens) return;
+  if (id < 0 || id >= kMaximumTokens) return;
   const auto place = ids_.insert_or_assign(std::move(token), id).first;
   if (tokens_.size() <= static_cast<size_t>(id)) tokens_.resize(static_cast<size_t>(id) + 1);
   // Nodes of a map stay where they are.

@@ -24,7 +24,7 @@ namespace {
 using executorch::aten::Tensor;
 using executorch::runtime::Error;
 using executorch::runtime::KernelRuntimeContext;
-using kernels::kMostAttentionRows;
+using kernels::kMaximumAttentionRows;
 
 // Writes value [1, tokens, heads, head_dim] into cache [1, capacity, heads, head_dim] from start_pos on. What
 // it returns stands for the cache and is not read.
@@ -62,7 +62,7 @@ const char* WhyNot(const Tensor& query, const Tensor& key, const Tensor& value, 
   }
   if (key.size(2) < 1 || query.size(3) != key.size(3) || query.size(2) % key.size(2) != 0)
     return "heads that do not fit each other";
-  if (query.size(2) / key.size(2) > kMostAttentionRows) return "too many heads share one key";
+  if (query.size(2) / key.size(2) > kMaximumAttentionRows) return "too many heads share one key";
   const int64_t tokens = query.size(1);
   if (start_pos < 0 || tokens < 1 || start_pos > key.size(1) - tokens) return "positions beyond the cache";
   if (!mask) return nullptr;

@@ -10,7 +10,7 @@ namespace slm {
 namespace {
 
 // The first messages name the cause; those after them come from callers that give up in turn.
-constexpr size_t kMostBytes = 600;
+constexpr size_t kMaximumBytes = 600;
 
 // ExecuTorch's platform layer takes plain functions, so what they write to cannot be passed in. One per
 // thread: what a session hears is about its own calls.
@@ -28,7 +28,7 @@ void Keep(et_timestamp_t, et_pal_log_level_t level, const char*, const char*, si
   std::string& messages = Messages();
   const std::string_view text(message, length);
   // Each instruction that needs a missing kernel says so.
-  if (messages.size() + length > kMostBytes || messages.find(text) != std::string::npos) return;
+  if (messages.size() + length > kMaximumBytes || messages.find(text) != std::string::npos) return;
   if (!messages.empty()) messages += "; ";
   messages += text;
 }

@@ -97,10 +97,11 @@ std::vector<int64_t> Sizes(const FlatTable& table, int field) {
 
 // The product of the sizes, which must be a number that a tensor in memory can have.
 int64_t Elements(const std::vector<int64_t>& shape) {
-  constexpr int64_t kMost = int64_t{1} << 40;
+  constexpr int64_t kMaximum = int64_t{1} << 40;
   int64_t elements = 1;
   for (const int64_t size : shape) {
-    if (size < 1 || size > kMost / elements) throw NotCovered("a shape without elements, or with too many");
+    if (size < 1 || size > kMaximum / elements)
+      throw NotCovered("a shape without elements, or with too many");
     elements *= size;
   }
   return elements;

@@ -14,7 +14,7 @@
 namespace slm::own {
 namespace {
 
-using kernels::kMostAttentionRows;
+using kernels::kMaximumAttentionRows;
 
 float AttributeOr(const Ort::ConstKernelInfo& info, const char* name, float otherwise) {
   float value = 0;
@@ -73,7 +73,7 @@ AttentionKernel::AttentionKernel(Shared& shared, const Ort::ConstKernelInfo& inf
       softcap_(AttributeOr(info, "softcap", 0.0F)),
       rotary_(own::AttributeOr(info, "do_rotary", 0) != 0) {
   if (kv_heads_ < 1 || heads_ < 1 || heads_ > kMaximumHeads || heads_ % kv_heads_ != 0 ||
-      heads_ / kv_heads_ > kMostAttentionRows) {
+      heads_ / kv_heads_ > kMaximumAttentionRows) {
     ThrowNotCovered(info, "these heads");
   }
   if (IsGiven(info, kPositions) || IsGiven(info, kBias) || IsGiven(info, kSink)) {

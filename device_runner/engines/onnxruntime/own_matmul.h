@@ -38,7 +38,7 @@ class MatMulKernel {
   }
 
  private:
-  // The operator's word for activations rounded to bytes.
+  // The operator's word for activations quantized to bytes.
   static constexpr int64_t kInt8AccuracyLevel = 4;
   // Of a dimension; products of two stay within 64 bits.
   static constexpr int64_t kMaximumSize = int64_t{1} << 28;
@@ -91,7 +91,7 @@ class MatMulKernel {
   }
 
   int64_t Tasks(int64_t work_bytes, int64_t maximum) const {
-    return kernels::TaskCount(work_bytes, kLeastTaskBytes, maximum, shared_.threads);
+    return kernels::TaskCount(work_bytes, kMinimumTaskBytes, maximum, shared_.threads);
   }
 
   void Compute(Ort::KernelContext& context) {
@@ -120,13 +120,13 @@ class MatMulKernel {
     Scratch& scratch = shared_.scratch;
     const kernels::QuantizedRows all{
         rows, Resized(scratch.bytes, rows * layout_.padded_columns()), Resized(scratch.scales, rows * blocks),
-        Resized(scratch.starts, rows * blocks), Resized(scratch.sums, rows * blocks)};
+        Resized(scratch.initial_sums, rows * blocks), Resized(scratch.sums, rows * blocks)};
     const int64_t tasks = Tasks(rows * layout_.columns * int64_t{sizeof(float)}, rows);
     SessionThreads(context, shared_.threads).Run(tasks, [&](int64_t task) {
       const int64_t first = rows * task / tasks;
       const kernels::QuantizedRows part{
           rows * (task + 1) / tasks - first, all.values + first * layout_.padded_columns(),
-          all.scales + first * blocks, all.starts + first * blocks, all.sums + first * blocks};
+          all.scales + first * blocks, all.initial_sums + first * blocks, all.sums + first * blocks};
       shared_.kernels.quantize(layout_, input + first * layout_.columns, part);
     });
     return all;

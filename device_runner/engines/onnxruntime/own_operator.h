@@ -17,7 +17,7 @@
 
 namespace slm::own {
 
-constexpr int64_t kLeastTaskBytes = 32 << 10;
+constexpr int64_t kMinimumTaskBytes = 32 << 10;
 
 inline int64_t AttributeOr(const Ort::ConstKernelInfo& info, const char* name, int64_t otherwise) {
   int64_t value = 0;
@@ -70,7 +70,7 @@ struct Scratch {
   std::vector<int8_t> bytes;
   std::vector<float> scales;
   std::vector<float> sums;
-  std::vector<int32_t> starts;
+  std::vector<int32_t> initial_sums;
   kernels::AttentionScratch attention;
 };
 

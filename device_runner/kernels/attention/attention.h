@@ -6,15 +6,15 @@
 
 namespace slm::kernels {
 
-// Rows of queries are worked on in fours; callers fill up the last four.
+// Rows of queries are worked on in fours; callers pad the last four.
 inline constexpr int64_t kAttentionRows = 4;
-inline constexpr int64_t kMostAttentionRows = 192;
+inline constexpr int64_t kMaximumAttentionRows = 192;
 // Head sizes are multiples of this.
 inline constexpr int64_t kAttentionLanes = 16;
 
 struct AttentionBlock {
-  // A multiple of kAttentionRows, kMostAttentionRows at most. Row r is at position min(first_position + r /
-  // rows_per_position, last_position): heads that share keys lie side by side.
+  // A multiple of kAttentionRows, kMaximumAttentionRows at most. Row r is at position min(first_position + r
+  // / rows_per_position, last_position): heads that share keys lie side by side.
   int64_t rows = 0;
   int64_t rows_per_position = 1;
   int64_t first_position = 0;

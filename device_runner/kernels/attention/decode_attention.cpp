@@ -9,7 +9,7 @@ namespace slm::kernels {
 namespace {
 
 // Fewer keys are not worth a part of their own.
-constexpr int64_t kLeastPartKeys = 64;
+constexpr int64_t kMinimumPartKeys = 64;
 
 int64_t GroupFloats(const DecodeAttention& step) { return step.heads / step.kv_heads * step.head_dim; }
 
@@ -27,7 +27,7 @@ int64_t PartsPerHead(const DecodeAttention& step, int64_t threads) {
   // Rounded up to where the parts of all heads together divide evenly among the threads.
   const int64_t multiple = threads / std::gcd(threads, step.kv_heads);
   const int64_t keys = step.end_key - step.first_key;
-  return std::clamp<int64_t>(keys / kLeastPartKeys, 1, (wanted + multiple - 1) / multiple * multiple);
+  return std::clamp<int64_t>(keys / kMinimumPartKeys, 1, (wanted + multiple - 1) / multiple * multiple);
 }
 
 int64_t PartsFloats(const DecodeAttention& step, int64_t per_head) {

@@ -205,7 +205,7 @@ inline void Attend(const AttentionBlock& block) {
   float* transposed = block.workspace;
   std::memset(block.output, 0, static_cast<size_t>(block.rows * block.head_dim) * sizeof(float));
   if (transpose) std::memset(transposed, 0, static_cast<size_t>(kKeys * block.head_dim) * sizeof(float));
-  Running running[kMostAttentionRows / kAttentionRows];
+  Running running[kMaximumAttentionRows / kAttentionRows];
   for (int64_t group = 0; group < groups; ++group) {
     for (int row = 0; row < kRows; ++row) {
       running[group].largest[row] = kMasked;

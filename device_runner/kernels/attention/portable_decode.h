@@ -1,6 +1,6 @@
 // Attention of one position over a range of its keys: what a decode step consists of. One pass with an
 // online softmax like portable_attention.h, but every row of keys and values is loaded once for all query
-// heads that share it, and keys are not transposed. Memory bounds it, so it also asks for rows ahead of use.
+// heads that share it, and keys are not transposed. Memory bounds it, so it also prefetches rows.
 #pragma once
 
 #include <utility>

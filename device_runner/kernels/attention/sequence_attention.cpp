@@ -101,7 +101,7 @@ void AttendBlock(const KernelSet& set, const SequenceAttention& call, QueryRef q
 
 void AttendBlocks(const KernelSet& set, ParallelFor& threads, const SequenceAttention& call, QueryRef query) {
   const int64_t group = call.heads / call.kv_heads;
-  const int64_t tokens_per_block = std::min(call.tokens, std::max<int64_t>(kMostAttentionRows / group, 1));
+  const int64_t tokens_per_block = std::min(call.tokens, std::max<int64_t>(kMaximumAttentionRows / group, 1));
   const int64_t blocks = (call.tokens + tokens_per_block - 1) / tokens_per_block;
   threads.Run(call.kv_heads * blocks, [&](int64_t task) {
     // The longest blocks first, so that no thread is left with one at the end.

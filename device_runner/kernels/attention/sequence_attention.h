@@ -31,7 +31,7 @@ struct SequenceAttention {
   int64_t tokens = 0;
   // Keys that exist; the last `tokens` of them are the call's own.
   int64_t length = 0;
-  // Query heads h * heads / kv_heads and on share the keys of KV head h, kMostAttentionRows at most.
+  // Query heads h * heads / kv_heads and on share the keys of KV head h, kMaximumAttentionRows at most.
   int64_t heads = 0;
   int64_t kv_heads = 0;
   int64_t head_dim = 0;

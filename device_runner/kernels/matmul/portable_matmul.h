@@ -52,8 +52,8 @@ inline int32_t QuantizeBlock(const float* values, int64_t columns, int8_t* bytes
 }
 
 template <int64_t kBlock>
-void QuantizeRow(const float* activations, int64_t columns, int bits, int32_t start_factor, bool with_sums,
-                 int8_t* values, float* scales, int32_t* starts, float* sums) {
+void QuantizeRow(const float* activations, int64_t columns, int bits, int32_t initial_sum_factor,
+                 bool with_sums, int8_t* values, float* scales, int32_t* initial_sums, float* sums) {
   float padded[kBlock];
   int8_t bytes[kBlock];
   for (int64_t first = 0; first < columns; first += kBlock) {
@@ -76,21 +76,22 @@ void QuantizeRow(const float* activations, int64_t columns, int bits, int32_t st
     }
     values += kBlock;
     *scales++ = scale;
-    *starts++ = static_cast<int32_t>(static_cast<uint32_t>(start_factor) * static_cast<uint32_t>(sum));
+    *initial_sums++ =
+        static_cast<int32_t>(static_cast<uint32_t>(initial_sum_factor) * static_cast<uint32_t>(sum));
     if (with_sums) *sums++ = scale * static_cast<float>(sum);
   }
 }
 
-inline void QuantizeRows(const WeightLayout& layout, const float* activations, int32_t start_factor,
+inline void QuantizeRows(const WeightLayout& layout, const float* activations, int32_t initial_sum_factor,
                          const QuantizedRows& rows) {
   const int64_t blocks = layout.blocks();
   const int64_t padded_columns = layout.padded_columns();
   const auto quantize_row = layout.block_columns() == 16 ? QuantizeRow<16> : QuantizeRow<32>;
   for (int64_t row = 0; row < rows.rows; ++row) {
     float* sums = layout.has_zeros ? rows.sums + row * blocks : nullptr;
-    quantize_row(activations + row * layout.columns, layout.columns, layout.bits, start_factor,
+    quantize_row(activations + row * layout.columns, layout.columns, layout.bits, initial_sum_factor,
                  layout.has_zeros, rows.values + row * padded_columns, rows.scales + row * blocks,
-                 rows.starts + row * blocks, sums);
+                 rows.initial_sums + row * blocks, sums);
   }
 }
 
@@ -143,7 +144,7 @@ void MultiplyTilePortable(const Product& product, const Loop& loop, const Quanti
     for (int64_t last = block + loop.blocks_per_group; block < last && block < loop.blocks; ++block) {
       const int64_t at = row * loop.blocks + block;
       int32_t totals[kTileRows];
-      for (int32_t& total : totals) total = rows.starts[at];
+      for (int32_t& total : totals) total = rows.initial_sums[at];
       for (int64_t step = 0; step < loop.steps; ++step, words += kTileRows, activations += kStepColumns) {
         for (int64_t lane = 0; lane < kTileRows; ++lane) {
           for (int column = 0; column < kStepColumns; ++column) {

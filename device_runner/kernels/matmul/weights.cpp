@@ -53,7 +53,7 @@ std::byte* PackTile(const WeightLayout& layout, const OperatorWeights& weights, 
 
 int64_t WeightLayout::tiles() const { return (rows + kTileRows - 1) / kTileRows; }
 int64_t WeightLayout::groups() const { return (columns + group_columns - 1) / group_columns; }
-int64_t WeightLayout::block_columns() const { return std::min(group_columns, kMostBlockColumns); }
+int64_t WeightLayout::block_columns() const { return std::min(group_columns, kMaximumBlockColumns); }
 int64_t WeightLayout::blocks_per_group() const { return group_columns / block_columns(); }
 int64_t WeightLayout::blocks() const { return (columns + block_columns() - 1) / block_columns(); }
 int64_t WeightLayout::padded_columns() const { return blocks() * block_columns(); }

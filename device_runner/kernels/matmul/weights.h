@@ -21,7 +21,7 @@ namespace slm::kernels {
 
 inline constexpr int64_t kTileRows = 16;
 // Activations get one scale per block of this many columns, or per group of weights if that is smaller.
-inline constexpr int64_t kMostBlockColumns = 32;
+inline constexpr int64_t kMaximumBlockColumns = 32;
 
 struct WeightLayout {
   int64_t rows = 0;

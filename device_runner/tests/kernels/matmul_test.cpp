@@ -148,8 +148,8 @@ std::vector<float> RunQuantized(const KernelSet& set, const Matrix& matrix, int6
   std::vector<int8_t> bytes(static_cast<size_t>(rows * layout.padded_columns()));
   std::vector<float> scales(static_cast<size_t>(rows * layout.blocks()));
   std::vector<float> sums(scales.size());
-  std::vector<int32_t> starts(scales.size());
-  const QuantizedRows quantized{rows, bytes.data(), scales.data(), starts.data(), sums.data()};
+  std::vector<int32_t> initial_sums(scales.size());
+  const QuantizedRows quantized{rows, bytes.data(), scales.data(), initial_sums.data(), sums.data()};
   set.quantize(layout, activations.data(), quantized);
   std::vector<float> output(static_cast<size_t>(rows * layout.rows), NAN);
   const Product product{layout, matrix.packed.get(), bias.empty() ? nullptr : bias.data(), output.data()};
@@ -204,14 +204,14 @@ TEST(EightBitProductsMatchADoubleReference) {
 }
 
 void CheckRowsTogether(const Shape& shape, int bits, Zeros zeros) {
-  constexpr int64_t kMostRows = 9;
+  constexpr int64_t kMaximumRows = 9;
   std::mt19937 random(static_cast<uint32_t>(shape.columns));
   const Matrix matrix(shape, bits, zeros, random);
   const std::vector<float> bias = RandomFloats(shape.rows, random);
-  const std::vector<float> activations = RandomFloats(kMostRows * shape.columns, random);
+  const std::vector<float> activations = RandomFloats(kMaximumRows * shape.columns, random);
   for (const KernelSet* set : AvailableKernels()) {
     std::vector<float> alone;
-    for (int64_t rows = 1; rows <= kMostRows; ++rows) {
+    for (int64_t rows = 1; rows <= kMaximumRows; ++rows) {
       const auto end = activations.begin() + rows * shape.columns;
       const std::vector<float> last = RunQuantized(*set, matrix, 1, {end - shape.columns, end}, bias);
       alone.insert(alone.end(), last.begin(), last.end());

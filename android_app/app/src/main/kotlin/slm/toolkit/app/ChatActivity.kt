@@ -54,7 +54,7 @@ class ChatActivity : Activity() {
             val begun = transcript.text.toString() + getString(R.string.model_said)
             val answer = StringBuilder()
             val end = try {
-                session.ask(said, MOST_TOKENS) { piece ->
+                session.ask(said, MAXIMUM_TOKENS) { piece ->
                     val text = begun + answer.append(piece)
                     runOnUiThread { transcript.text = text }
                 }
@@ -87,6 +87,6 @@ class ChatActivity : Activity() {
 
     companion object {
         const val ARTIFACT = "artifact"
-        private const val MOST_TOKENS = 1024
+        private const val MAXIMUM_TOKENS = 1024
     }
 }

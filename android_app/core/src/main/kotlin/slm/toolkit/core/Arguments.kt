@@ -21,7 +21,7 @@ class Arguments(val engine: Engine, val texts: List<ByteArray>) {
     val mode: String get() = texts.first().decodeToString()
 
     companion object {
-        const val MOST_BYTES = 1 shl 20
+        const val MAXIMUM_BYTES = 1 shl 20
 
         private const val ZERO: Byte = 0
 
@@ -34,7 +34,7 @@ class Arguments(val engine: Engine, val texts: List<ByteArray>) {
          * @throws ContractError for anything else.
          */
         fun parse(bytes: ByteArray, folder: File): Arguments {
-            if (bytes.size > MOST_BYTES) throw ContractError("the arguments are longer than $MOST_BYTES bytes")
+            if (bytes.size > MAXIMUM_BYTES) throw ContractError("the arguments are longer than $MAXIMUM_BYTES bytes")
             if (bytes.isEmpty() || bytes.last() != ZERO) throw ContractError("the arguments are cut short")
             val texts = split(bytes)
             val contract = texts.first().decodeToString()

@@ -40,7 +40,7 @@ private class JsonReader(private val text: String) {
     }
 
     private fun value(depth: Int): Any? {
-        if (depth > MOST_DEPTH) fail("nested too deep")
+        if (depth > MAXIMUM_DEPTH) fail("nested too deep")
         skipSpace()
         return when (peek()) {
             '{' -> objectOf(depth)
@@ -136,7 +136,7 @@ private class JsonReader(private val text: String) {
     private fun fail(what: String): Nothing = throw JsonError("character $at: $what")
 
     private companion object {
-        const val MOST_DEPTH = 64
+        const val MAXIMUM_DEPTH = 64
         const val HEX_DIGITS = 4
         val NUMBER = Regex("-?(0|[1-9][0-9]*)(\\.[0-9]+)?([eE][+-]?[0-9]+)?")
     }
