@@ -91,6 +91,7 @@ def test_lengths_and_depths_that_cannot_be_are_refused(onnx: Artifact, settings:
         ({"lengths": "a"}, UsageError, "no list of numbers"),
         ({"lengths": "128,inf"}, UsageError, "no list of numbers"),
         ({"lengths": "nan"}, UsageError, "no list of numbers"),
+        ({"lengths": "128.5"}, UsageError, "128.5 is no number of tokens"),
         ({"depths": "0,nan"}, UsageError, "no list of numbers"),
         ({"depths": "120"}, UsageError, "percents"),
     ]:

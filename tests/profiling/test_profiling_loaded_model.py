@@ -159,6 +159,10 @@ def test_a_file_of_prompts_is_answered_by_one_model(
     assert [one["kept"] for one in answers] == [0, 1]
     text, _ = slm(*common, file).communicate(timeout=120)
     assert text.splitlines() == [one["text"] for one in answers]
+    file.write_text("w5 w17\n" + "w5 " * 400)
+    process = slm(*common, file, "--json")
+    out, err = process.communicate(timeout=60)
+    assert out == "" and "the prompt has 400 tokens" in err, "looked at before the model is loaded"
     for content, wrong in {"": "holds no prompt", '"a\n': "is not JSON", "[1]\n": "is not an object"}.items():
         bad = tmp_path / "prompts.jsonl"
         bad.write_text(content)

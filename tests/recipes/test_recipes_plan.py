@@ -10,6 +10,7 @@ import pytest
 
 from toolkit.errors import UsageError
 from toolkit.recipes import fingerprints
+from toolkit.recipes.estimate import ModelSize
 from toolkit.recipes.plan import Plan, make_plan
 from toolkit.recipes.run_ids import run_id
 from toolkit.recipes.validation import load_recipe
@@ -228,3 +229,11 @@ def test_this_machine_is_another_device_than_any_other_machine(
         other == {one for one in keys_here if one.endswith((" on local", " on virtual-1"))}
         and len(other) == 4
     )
+
+
+@pytest.mark.parametrize(
+    "model", ["HuggingFaceTB/SmolLM2-135M-Instruct", "SmolLM2-135M-Instruct", "random:SmolLM2-135M"]
+)
+def test_a_model_that_is_not_there_yet_is_as_large_as_the_catalogue_says(model: str) -> None:
+    # The published count (model card of SmolLM2), not a guess of a billion.
+    assert ModelSize.of({}, model).parameters == pytest.approx(135e6, rel=0.01)

@@ -55,6 +55,18 @@ def test_every_picture_names_its_conditions_and_emulated_ones_say_so(
     assert all("-pp512-tg128-c2048-t4" in picture.file for picture in of_devices)
 
 
+def test_pictures_of_an_earlier_report_do_not_stay(
+    empty_store: Store, settings: Settings, tmp_path: Path
+) -> None:
+    fill(empty_store, sample_runs(models=MODELS[:1], devices=(HOST,)))
+    folder = build_report(empty_store, tmp_path / "figures", settings, format_name="png")
+    drawn = {path.name for path in folder.iterdir()}
+    for name in ("decode-old-conditions.png", "curve-part-3-of-3.png", "decoder.png", "decode.txt"):
+        (folder / name).touch()
+    build_report(empty_store, folder, settings, format_name="png")
+    assert {path.name for path in folder.iterdir()} == drawn | {"decoder.png", "decode.txt"}
+
+
 @pytest.mark.parametrize("serial", ["../../etc/passwd", "a b\n", "192.168.0.7:5555", ""])
 def test_file_names_stay_in_the_folder(serial: str, empty_store: Store) -> None:
     made = artifact(*MODELS[0], SCHEMES[0], "onnxruntime")

@@ -84,7 +84,7 @@ def generate_each(
     Raises:
         ToolkitError: see `toolkit.chat.loaded_model`.
     """
-    from toolkit.chat.generate import prompt_ids
+    from toolkit.chat.generate import prompt_ids, room_for
     from toolkit.chat.loaded_model import load_model
 
     settings = settings or Settings.from_environment()
@@ -92,6 +92,8 @@ def generate_each(
     asked = GenerateRequest.of(**{**({} if request is None else dict(request)), **options})
     # All are looked at before the model is loaded for them.
     texts = [prompt_ids(found, prompt, chat=chat, system=system) for prompt in prompts]
+    for text in texts:
+        room_for(found, text, found.manifest.context_length)
     opened = open_device(chosen_serial(device, settings), settings)
     with load_model(opened, found, settings, threads=asked.threads, runner=asked.runner) as model:
         for text in texts:

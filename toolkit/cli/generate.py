@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -68,26 +69,27 @@ def generate(
                 raise UsageError(
                     "--prompts excludes --prompt and --messages", next_step="Give one of the three."
                 )
-            several = []
+            several: list[dict[str, Any]] = []
             # Closed in any case: the model stays loaded for as long as somebody may ask.
-            with closing(
-                toolkit.generate_each(
-                    artifact,
-                    _each(prompts),
-                    request,
-                    device=device,
-                    chat=chat,
-                    system=system,
-                    on_text=on_text,
-                )
-            ) as answers:
+            with (
+                _written(several, as_json),
+                closing(
+                    toolkit.generate_each(
+                        artifact,
+                        _each(prompts),
+                        request,
+                        device=device,
+                        chat=chat,
+                        system=system,
+                        on_text=on_text,
+                    )
+                ) as answers,
+            ):
                 for generated in answers:
                     several.append(generated.model_dump())
                     if not as_json:
                         write_text("\n")
                         remark(generated.speed())
-            if as_json:
-                write_text(json.dumps(several, indent=2) + "\n")
             return
         generated = toolkit.generate(
             artifact,
@@ -103,6 +105,16 @@ def generate(
         end_quietly()
     if not as_json:
         remark(generated.speed())
+
+
+@contextmanager
+def _written(answers: list[dict[str, Any]], as_json: bool) -> Iterator[None]:
+    """Write the answers at the end: those that are there, whatever broke the rest off."""
+    try:
+        yield
+    finally:
+        if as_json and (answers or sys.exc_info()[0] is None):
+            write_text(json.dumps(answers, indent=2) + "\n")
 
 
 def _each(file: Path) -> list[str | list[Message]]:

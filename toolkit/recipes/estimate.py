@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from toolkit.models.shape import DecoderShape, MatrixRole, MatrixShape
 from toolkit.profiling.request import ProfileRequest
 from toolkit.recipes.workspace import StepRecord
 
+# What is made of a model by tuning has its sizes.
+_TUNED = re.compile("-(instruct|chat|it)$", re.IGNORECASE)
 # Measured on one core of a 2.1 GHz Xeon; the first real steps replace them.
 _IMPORTS_BYTES = 450e6
 _CONVERT_START_S = 0.3
@@ -68,8 +71,8 @@ class ModelSize:
             return cls(_unknown(int(fields["file_bytes"] * 8 / 4.5)))
         if shape := shape_of_config(fields):
             return cls(shape)
-        known, name = shipped(), model.removeprefix("random:")
-        return (cls.of_entry(known[name]) if name in known else None) or cls(_unknown(1_000_000_000))
+        entry = shipped().find(model) or shipped().find(_TUNED.sub("", model))
+        return (cls.of_entry(entry) if entry else None) or cls(_unknown(1_000_000_000))
 
     @classmethod
     def of_entry(cls, entry: Entry) -> ModelSize | None:

@@ -50,10 +50,18 @@ class Picture:
 
 
 def write_pictures(content: Content, output: Path, settings: Settings) -> None:
-    """Write a folder of PNG files; see :func:`toolkit.report.build_report`."""
+    """Write a folder of PNG files; see :func:`toolkit.report.build_report`.
+
+    Pictures of an earlier report that this one has none of are removed; other files stay.
+    """
     output.mkdir(exist_ok=True)
+    written = set()
     for picture in pictures(content):
         write_whole(output / picture.file, draw(picture))
+        written.add(picture.file)
+    for file in output.glob("*.png"):
+        if re.split("[-.]", file.name)[0] in CHARTS and file.name not in written:
+            file.unlink()
 
 
 def pictures(content: Content) -> Iterator[Picture]:

@@ -94,5 +94,5 @@ def heat(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> Any
 
 
 def _accuracy(options: Mapping[str, Any]) -> Any:
-    axis = alt.Axis(tickCount=5, format=".2f")
+    axis = alt.Axis(tickCount=5, format="~g")
     return alt.Y("y:Q", title=options["y"], axis=axis, scale=alt.Scale(zero=False, padding=16))

@@ -23,7 +23,6 @@ from toolkit.store.evaluations import evaluations_of
 from toolkit.store.rows import Artifact, Device, RunSummary, StoredEvaluation
 from toolkit.store.store import Store
 
-_RANDOM = "random:"
 # Databases take so many bound values in one statement and not many more.
 _RUNS_AT_A_TIME = 500
 
@@ -182,12 +181,11 @@ def read_data(
     for name, (figure, _) in _FIGURES.items():
         for found in _groups(store, figure, list(summaries)):
             groups[found.key][name] = found
-    by_hub_id = {entry.hub_id.casefold(): entry for entry in known.values() if entry.hub_id}
     points = []
     for key, named in groups.items():
         ids = tuple(dict.fromkeys(run.run_id for one in named.values() for run in one.runs))
         summary = summaries[ids[0]]
-        entry = _entry(summary.artifact.model, known, by_hub_id)
+        entry = known.find(summary.artifact.model)
         points.append(
             Point(
                 model=entry.name if entry else summary.artifact.model,
@@ -204,12 +202,6 @@ def read_data(
     asked = [str(one.result["evaluation"]) for one in records if one.result and "evaluation" in one.result]
     evaluations = evaluations_of(store, identities=asked) if asked else []
     return StudyData(points, records, evaluations, store, known)
-
-
-def catalogue_entry(model: str, known: Catalogue) -> Entry | None:
-    """The entry of a model as artifacts name it: random:NAME, or the id on the hub."""
-    by_hub_id = {entry.hub_id.casefold(): entry for entry in known.values() if entry.hub_id}
-    return _entry(model, known, by_hub_id)
 
 
 def _existing(store: Store, run_ids: Sequence[str]) -> Iterator[RunSummary]:
@@ -235,11 +227,6 @@ def _number(found: Group) -> Number:
         repetitions=len(found.values),
         runs=len(found.runs),
     )
-
-
-def _entry(model: str, known: Catalogue, by_hub_id: Mapping[str, Entry]) -> Entry | None:
-    name = model.removeprefix(_RANDOM)
-    return known[name] if name in known else by_hub_id.get(model.casefold())
 
 
 def _is_random(store: Store, artifact: Artifact) -> bool:

@@ -13,7 +13,7 @@ from toolkit.evaluate.tasks.figures import main_scores
 from toolkit.evaluate.tasks.presets import group_means
 from toolkit.models.catalogue.entry import Entry
 from toolkit.store.rows import Evaluation, Score
-from toolkit.studies.data import StudyData, catalogue_entry
+from toolkit.studies.data import StudyData
 
 # The survey's mean where all of its tasks are there, else that of the tasks that are.
 OVERALL = "Acc(Avg)"
@@ -83,7 +83,7 @@ def scored(data: StudyData) -> list[Scored]:
     found = []
     for members in groups.values():
         evaluation = members[0][0]
-        entry = catalogue_entry(evaluation.model, data.catalogue)
+        entry = data.catalogue.find(evaluation.model)
         found.append(
             Scored(
                 model=entry.name if entry else evaluation.model,

@@ -94,7 +94,13 @@ def lengths_of(request: NeedleRequest, subject: Subject) -> list[int]:
         while len(found) < 5 and found[0] // 2 >= _SHORTEST:
             found.insert(0, found[0] // 2)
         return found
-    lengths = sorted({int(one) for one in _numbers(request.lengths, "--lengths")})
+    given = _numbers(request.lengths, "--lengths")
+    if fraction := next((one for one in given if one != int(one)), None):
+        raise UsageError(
+            f"--lengths {request.lengths}: {fraction:g} is no number of tokens",
+            next_step="Write whole numbers with commas: --lengths 512,1024.",
+        )
+    lengths = sorted({int(one) for one in given})
     if lengths[0] < 1 or lengths[-1] > limit:
         raise ContextTooShort(
             f"--lengths {request.lengths}: its context length is {limit}",

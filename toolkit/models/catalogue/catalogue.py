@@ -34,6 +34,7 @@ class Catalogue(Mapping[str, Entry]):
     def __init__(self, entries: Mapping[str, Entry]) -> None:
         self._entries = dict(entries)
         self._by_folded = {name.casefold(): name for name in self._entries}
+        self._by_hub_id = {entry.hub_id.casefold(): entry for entry in self._entries.values() if entry.hub_id}
 
     def __getitem__(self, name: str) -> Entry:
         """An entry.
@@ -60,6 +61,11 @@ class Catalogue(Mapping[str, Entry]):
     def __len__(self) -> int:
         """How many entries."""
         return len(self._entries)
+
+    def find(self, model: str) -> Entry | None:
+        """The entry of a model as commands and artifacts name it: NAME, random:NAME or the id on the hub."""
+        name = model.removeprefix("random:")
+        return self[name] if name in self else self._by_hub_id.get(model.casefold())
 
     def buildable(self) -> list[str]:
         """Names of the entries that have a config."""
