@@ -65,6 +65,8 @@ def test_impossible_limits_are_refused_before_anything_is_built(autotune: SlmRec
     assert small.returncode == UsageError.exit_code and "the smallest candidate has about" in small.stderr
     slow = autotune.run("random:llama-tiny", "--min-speed", "5")
     assert slow.returncode == UsageError.exit_code and "--device" in slow.stderr
+    nowhere = autotune.run("random:llama-tiny", "--pick", "smallest")
+    assert nowhere.returncode == UsageError.exit_code and "Pass -o FOLDER" in nowhere.stderr
     assert not autotune.workspace.exists()
 
 

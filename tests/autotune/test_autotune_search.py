@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from toolkit.autotune.candidates import Candidate, candidates
-from toolkit.autotune.picking import picked
+from toolkit.autotune.picking import check_pick, picked
 from toolkit.autotune.request import AutotuneRequest
 from toolkit.autotune.search import Measured, first_ones, next_ones, small_enough
 from toolkit.errors import UsageError
@@ -90,3 +90,13 @@ def test_limits_and_picks() -> None:
             picked(front, word)
     with pytest.raises(UsageError, match="within all limits"):
         picked([], "best")
+
+
+def test_picks_that_no_front_could_answer_are_refused_before_the_search() -> None:
+    for word in ("best", "smallest", "1", "12"):
+        check_pick(word, with_speed=False)
+    check_pick("fastest", with_speed=True)
+    wrong = {"fastest": "measured speeds", "fastst": "none of best", "0": "none of", "": "none of"}
+    for word, why in wrong.items():
+        with pytest.raises(UsageError, match=why):
+            check_pick(word, with_speed=False)

@@ -162,7 +162,7 @@ def test_an_interval_holds_the_mean_of_most_samples() -> None:
 
 
 def test_the_same_text_in_other_tokens_is_not_the_same_items() -> None:
-    subject = cast(Subject, SimpleNamespace(artifact=None, name="m"))
+    subject = cast(Subject, SimpleNamespace(artifact=None, source=None, name="m"))
     same: dict[str, Any] = {
         **{"target": "m", "source": None, "text": "river.txt", "text_sha256": "a" * 64},
         **{"window_tokens": 64, "stride": 32, "windows": 8, "scored_tokens": 288},

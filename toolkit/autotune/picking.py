@@ -13,6 +13,24 @@ from toolkit.errors import UsageError
 WORDS = ("best", "smallest", "fastest")
 
 
+def check_pick(word: str, *, with_speed: bool) -> None:
+    """Refuse what no front could answer.
+
+    Raises:
+        UsageError: no word and no number, or the fastest of a search that measures no speed.
+    """
+    if word == "fastest" and not with_speed:
+        raise UsageError(
+            "--pick fastest needs measured speeds",
+            next_step="Name the device to measure on: --device SERIAL or --device local.",
+        )
+    if word not in WORDS and not (word.isdecimal() and int(word) > 0):
+        raise UsageError(
+            f"--pick {word}: no number of the front, and none of {', '.join(WORDS)}",
+            next_step="Pass --pick best, or the number of a point in the table that the search prints.",
+        )
+
+
 def picked(front: Sequence[Measured], word: str) -> Measured:
     """A point of the front: by its number in the table from 1, or by what it is ahead in.
 
@@ -30,7 +48,7 @@ def picked(front: Sequence[Measured], word: str) -> Measured:
         return min(front, key=lambda one: (one.size_bytes, one.loss))
     if word == "fastest" and front[0].tokens_per_second is not None:
         return max(front, key=lambda one: one.tokens_per_second or 0.0)
-    if word.isdigit() and 1 <= int(word) <= len(front):
+    if word.isdecimal() and 1 <= int(word) <= len(front):
         return front[int(word) - 1]
     raise UsageError(
         f"--pick {word}: the front has points 1 to {len(front)}"

@@ -11,6 +11,7 @@ import typer
 from toolkit.autotune.request import AutotuneRequest
 from toolkit.cli.recipe_options import ExecutorFlag, JobsFlag, WorkspaceFlag, executor_of, workspace_of
 from toolkit.cli.request_options import takes
+from toolkit.errors import UsageError
 
 if TYPE_CHECKING:
     from toolkit.autotune.search import Measured
@@ -24,8 +25,9 @@ def autotune(
         Path | None, typer.Option("--output", "-o", help="Folder for the artifact that --pick names.")
     ] = None,
     pick: Annotated[
-        str, typer.Option("--pick", help="best (least loss), smallest, fastest, or a number of the front.")
-    ] = "best",
+        str | None,
+        typer.Option("--pick", help="best (least loss, the default), smallest, fastest, or a number."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing artifact.")] = False,
     executor: ExecutorFlag = "local",
     jobs: JobsFlag = None,
@@ -47,7 +49,7 @@ def autotune(
       slm autotune Qwen/Qwen3-0.6B --max-loss 0.1 --device R5CT10ABCDE --min-speed 20 --pick smallest -o qwen3
     """  # noqa: D301
     from toolkit.artifact import check_target
-    from toolkit.autotune.picking import picked, written
+    from toolkit.autotune.picking import check_pick, picked, written
     from toolkit.autotune.tuning import tune
     from toolkit.cli.recipe_text import Narrator
     from toolkit.export.quiet import hush_libraries
@@ -55,19 +57,28 @@ def autotune(
 
     hush_libraries()
     settings = Settings.from_environment()
+    # Before an hour of work.
+    if pick is not None:
+        if output is None:
+            raise UsageError("--pick needs a folder for the artifact", next_step="Pass -o FOLDER.")
+        check_pick(pick, with_speed=request.device is not None)
     if output is not None:
-        # Before an hour of work.
         check_target(output, overwrite=force)
     place = workspace_of(workspace, settings)
-    found = tune(request, settings, place, executor_of(executor, jobs, place, settings), Narrator(place))
+    narrator = Narrator(place)
+    try:
+        found = tune(request, settings, place, executor_of(executor, jobs, place, settings), narrator)
+    except KeyboardInterrupt:
+        narrator.interrupted()
+        raise
     print(json.dumps(_plain(found), indent=2)) if as_json else _print(found)
     if output is not None:
-        chosen = picked(found.front, pick)
+        chosen = picked(found.front, pick or "best")
         made = written(chosen, output, overwrite=force)
         if not as_json:
             print(f"{chosen.candidate.label}: {made.path}")
     elif not found.front:
-        picked(found.front, pick)
+        picked(found.front, "best")
 
 
 def _print(found: Tuned) -> None:
