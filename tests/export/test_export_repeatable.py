@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import torch
 from conversions import Convert, request
 from model_folders import edit_config, write_folder
+from transformers import PretrainedConfig, PreTrainedModel
 from transformers_reference import MODEL_TYPES
 
 from toolkit.artifact import Artifact
@@ -18,6 +20,7 @@ from toolkit.capture.capture import cached_capture
 from toolkit.capture.skeleton import build_skeleton
 from toolkit.engines.onnxruntime.session import OnnxDecoder
 from toolkit.export.convert import convert
+from toolkit.inference import transformers_decoder
 from toolkit.settings import Settings
 from toolkit.sources import ModelSource, resolve
 
@@ -165,3 +168,18 @@ def test_quantized_bytes_are_the_same_as_well(quant: str, convert_model: Convert
     first = convert_model("random:qwen3-tiny", quant, output=tmp_path / "1")
     second = convert_model("random:qwen3-tiny", quant, output=tmp_path / "2")
     assert first.manifest.files == second.manifest.files
+
+
+def test_the_skeleton_is_built_once_per_conversion(
+    convert_model: Convert, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = []
+
+    def counted(config: PretrainedConfig) -> PreTrainedModel:
+        built.append(config.model_type)
+        return build_skeleton(config)
+
+    for module in (sys.modules[convert.__module__], transformers_decoder):
+        monkeypatch.setattr(module, "build_skeleton", counted)
+    convert_model("random:llama-tiny", "8da4w")
+    assert built == ["llama"]
