@@ -10,6 +10,7 @@ from toolkit.recipes.workspace import Workspace
 from toolkit.report.build import build_report
 from toolkit.settings import Settings
 from toolkit.store import open_store
+from toolkit.store.filters import of_runs
 from toolkit.store.tags import tag_runs, untag_runs
 
 
@@ -32,7 +33,8 @@ def run(work: ReportWork, workspace: Workspace, settings: Settings) -> dict[str,
             settings,
             format_name=file.suffix.removeprefix("."),
             title=work.title,
-            where=f"tag = '{tag}'",
+            # Not by the tag: another machine's recipe of this name may share the store.
+            where=of_runs(work.run_ids),
             selection=f"The runs of the recipe {work.title}.",
             batch=work.batch,
         )
