@@ -60,7 +60,7 @@ STATES: dict[str, tuple[dict[str, Any], Refusal]] = {
     "without counters": (
         {"current_ua": None},
         Refusal(
-            f"{UNGATED} --energy", "energy", does(UNGATED, when="Leave out --energy")
+            f"{UNGATED} --energy", "energy", does(UNGATED, when="leave energy out")
         ),
     ),
     "with too few CPUs": (

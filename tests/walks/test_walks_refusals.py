@@ -308,7 +308,11 @@ RECIPES = {
         does("init mine.yaml --force", when="--force"),
         before=("init mine.yaml",),
     ),
-    "a device for a starter": Refusal("init other.yaml --device nope", "'nope'", quoted),
+    "a device for a starter": Refusal(
+        "init other.yaml --device nope",
+        "'nope'",
+        does("init other.yaml --device virtual", when="Write local, virtual"),
+    ),
 }
 
 STUDIES = {

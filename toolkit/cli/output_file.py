@@ -25,5 +25,7 @@ def output_file(output: Path) -> Iterator[Path]:
         raise UsageError(
             f"cannot be written: {error.strerror}",
             subject=str(output),
-            next_step=f"Make its folder first: mkdir -p {output.parent}" if missing else "Name another file.",
+            next_step=f"Make its folder first (mkdir -p {output.parent}), or write elsewhere: -o FILE."
+            if missing
+            else "Name another file: -o FILE.",
         ) from None
