@@ -28,7 +28,7 @@ UNGATED = f"{PROFILE} --gate off"
 
 @pytest.fixture(scope="module")
 def phone(adb_server: AdbServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualPhone]:
-    """The one phone that is attached, in a folder with an artifact."""
+    """The phone that is meant when none is named, in a folder with an artifact."""
     folder = tmp_path_factory.mktemp("phone")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -37,6 +37,8 @@ def phone(adb_server: AdbServer, tmp_path_factory: pytest.TempPathFactory) -> It
         make_artifact(folder / "artifact", TinyDecoder(context_length=CONTEXT_LENGTH))
         settings = replace(Settings.from_environment(), data_dir=Path(folder / "data"))
         with running_phone(adb_server.client, settings, PhoneSpec("walked", model="Walked")) as phone:
+            # Other tests' phones may be attached as well.
+            patch.setenv("SLM_DEVICE", phone.serial)
             yield phone
 
 
