@@ -70,7 +70,7 @@ test: $(VENV)/.test lint ## Set up and run all tests (about half an hour on 2 co
 QUICK := analysis benchmarks chat chat_template compress docs models requests store recipes/test_recipes_schema.py \
   recipes/test_recipes_matrix.py test_*.py
 
-test-quick: $(VENV)/.test ## The tests of pure code (about 2 minutes)
+test-quick: $(VENV)/.test ## The tests of pure code (about 3 minutes on 2 cores)
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not soak and not serial" $(addprefix tests/,$(QUICK))
 
 soak: $(VENV)/.test ## Slow checks: sanitizers, long fault runs
