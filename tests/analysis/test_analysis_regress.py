@@ -179,3 +179,43 @@ def test_the_advice_is_followed_once_and_then_something_is_compared(
         compare(store, DECODE, ["version"], run_ids=["base0-2", "new0"])
     asked = re.findall(r"--axis (\w+)", unranked.value.next_step or "")
     assert compare(store, DECODE, ["version", *asked], run_ids=["base0-2", "new0"]).rankings
+
+
+def throttled(store: Store, *, runs: int = 2, **changes: object) -> None:
+    for number in range(runs):
+        version = {"runner_version": "0.2.0", "bundle_sha256": "c" * 64, **changes}
+        name = f"hot{number}-{changes.get('threads', 2)}"
+        add_measured(store, name, status="throttled", created_unix_ns=2000 + number, **version)  # type: ignore[arg-type]
+
+
+def test_what_only_throttled_runs_measured_again_is_inconclusive(store: Store) -> None:
+    baseline(store)
+    baseline(store, threads=4)
+    candidate(store, decode=100)
+    throttled(store, threads=4)
+    throttled(store, threads=8)
+    found = regress(store, [DECODE], "v1", limit=0.05)
+    assert outcomes(found) == ["same"]
+    [untold] = found.untold
+    assert untold.group.key.threads == 4 and [one.run_id for one in untold.left_out] == ["hot1-4", "hot0-4"]
+    assert [one.status for one in found.left_out] == ["throttled"] * 4
+
+
+def test_a_check_of_runs_that_are_not_ok_says_how_many_there_are_and_why(store: Store) -> None:
+    baseline(store)
+    throttled(store)
+    add_measured(store, "gone", status="device_lost", created_unix_ns=3000)
+    with pytest.raises(RunNotFound, match="3 runs were left out: 2 throttled, 1 device_lost") as refused:
+        regress(store, [DECODE], "v1", limit=0.05)
+    assert "slm results show gone" in (refused.value.next_step or "")
+    candidate(store, decode=100, threads=4)
+    with pytest.raises(ConditionsDiffer, match="threads: 2 and 4; 3 runs were left out: 2 throttled"):
+        regress(store, [DECODE], "v1", limit=0.05)
+
+
+def test_a_baseline_whose_runs_are_not_ok_says_so(store: Store) -> None:
+    add_measured(store, "hot", status="throttled")
+    tag_runs(store, "v1", ["hot"])
+    candidate(store, decode=100)
+    with pytest.raises(RunNotFound, match="no run with this tag is ok.*; 1 run was left out: 1 throttled"):
+        regress(store, [DECODE], "v1", limit=0.05)

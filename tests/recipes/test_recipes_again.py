@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from recipe_process import SlmRecipe
-from rolling import KIND, AtOnce
+from rolling import KIND, AtOnce, RollWork
 
 from toolkit.errors import RecipeError, UsageError
 from toolkit.profiling.description import Origin
@@ -150,6 +150,68 @@ def test_a_batch_that_stopped_in_the_middle_of_measuring_again_goes_on(dice: Dic
     assert (resumed.done, resumed.already) == (1, 1)
     done = dice.workspace.record(record.key)
     assert done is not None and [one.number for one in done.attempts] == [1, 2]
+
+
+def killed(dice: Dice, hours_ago: float) -> None:
+    """Every die's newest attempt was killed that long ago, before anybody knew what it rolled."""
+    began = time.time_ns() - round(hours_ago * HOUR_NS)
+    for record in list(dice.workspace.records()):
+        number = record.last.number + 1
+        running = record.last.model_copy(
+            update={"number": number, "outcome": "running", "started_unix_ns": began, "ended_unix_ns": None}
+        )
+        attempts = [*record.attempts, running]
+        dice.workspace.write_record(record.model_copy(update={"attempts": attempts, "result": None}))
+
+
+@pytest.mark.parametrize(
+    ("text", "again", "hours_ago", "numbers"),
+    [
+        (RECIPE, (), 1000, (2, 2)),
+        (RECIPE, ("roll",), 1, (3, 3)),
+        (RECIPE + NIGHTLY, (), 1, (2, 2)),
+        (RECIPE + NIGHTLY, (), 21, (3, 3)),
+        (RECIPE + NIGHTLY, (), -1, (3, 3)),
+        (RECIPE + NIGHTLY, ("roll",), 1, (3, 3)),
+    ],
+)
+def test_a_killed_attempt_goes_on_only_while_its_measurement_would_count(
+    dice: Dice,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    again: tuple[str, ...],
+    hours_ago: float,
+    numbers: tuple[int, int],
+) -> None:
+    begun: list[tuple[int, int]] = []
+
+    def begin(work: RollWork, beginning: Beginning) -> RollWork:
+        begun.append((beginning.first, beginning.number))
+        return work
+
+    dice.text = text
+    dice.run()
+    killed(dice, hours_ago)
+    monkeypatch.setattr(RollWork, "begun", begin)
+    dice.run(again=again)
+    assert begun == [numbers] * 2
+
+
+def test_what_was_found_is_as_old_as_the_attempt_that_made_it(
+    dice: Dice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dice.text += NIGHTLY
+    dice.run()
+    killed(dice, 19)
+    with monkeypatch.context() as patch:
+        patch.setattr(RollWork, "run", lambda *_: {"roll": 1, "found": True})
+        found = dice.run()
+    assert (found.done, found.already, dice.states()) == (0, 2, ["cached", "cached"])
+    assert dice.run().done == 0
+    for record in list(dice.workspace.records()):
+        older = record.last.model_copy(update={"started_unix_ns": record.last.started_unix_ns - 2 * HOUR_NS})
+        dice.workspace.write_record(record.model_copy(update={"attempts": [*record.attempts[:-1], older]}))
+    assert (dice.run().done, dice.states()) == (2, ["done", "done"])
 
 
 def beginning(workspace: Workspace, first: int, number: int) -> Beginning:

@@ -257,6 +257,29 @@ def test_cannot_tell_fails_strict_checks_in_every_format(store: Store, store_url
     assert slm(store_url, *arguments, "--format", "jnuit").returncode == 2
 
 
+def test_throttled_runs_are_counted_and_fail_strict_checks(store: Store, store_url: str) -> None:
+    for number in range(2):
+        for threads in (2, 4):
+            name = f"{number}{threads}"
+            add_measured(store, f"base{name}", created_unix_ns=number, threads=threads)
+            status = {"status": "throttled"} if threads == 4 else {}
+            add_measured(store, f"new{name}", created_unix_ns=10 + number, threads=threads, **status)
+    assert slm(store_url, "tag", "v1", "--where", "created < 5").returncode == 0
+    arguments = ("regress", "--baseline", "v1", "--figure", "decode")
+    assert slm(store_url, *arguments).returncode == 0
+    table = slm(store_url, *arguments, "--strict")
+    assert table.returncode == 1 and "inconclusive: 1;" in table.stderr
+    assert "2 runs were left out: 2 throttled" in table.stderr and "2 throttled" in table.stdout
+    data = json.loads(slm(store_url, *arguments, "--json").stdout)
+    assert data["inconclusive"] == 1 and {one["status"] for one in data["left_out"]} == {"throttled"}
+    github = slm(store_url, *arguments, "--format", "github", "--strict").stdout
+    assert "::error title=not measured again::" in github and "2 runs were left out" in github
+    junit = slm(store_url, *arguments, "--format", "junit", "--strict").stdout
+    assert 'failures="1"' in junit and "2 throttled" in junit
+    assert "2 throttled" in slm(store_url, *arguments, "--format", "md").stdout
+    assert "2 runs were left out: 2 throttled" in slm(store_url, "compare", "--axis", "threads").stderr
+
+
 def test_runs_move_from_store_to_store(
     measured: Store, store_url: str, sqlite_url: str, tmp_path: Path
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -20,6 +20,7 @@ from toolkit.analysis.condition_key import (
     without,
 )
 from toolkit.analysis.groups import SEED, Group, load_groups
+from toolkit.analysis.left_out import LeftOut, left_out_words, load_left_out
 from toolkit.analysis.noise import load_noise
 from toolkit.analysis.statistics import Interval
 from toolkit.analysis.verdicts import (
@@ -71,20 +72,29 @@ class Unpaired:
         group: it.
         nearest: the closest group of the other side, or None when that is empty.
         differences: what keeps the two apart.
+        left_out: runs of the other side under these conditions that are not ok, so that nothing can be told.
     """
 
     side: Side
     group: Group
     nearest: Group | None
     differences: tuple[Difference, ...]
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True)
 class Regression:
-    """The outcome of a check against a baseline; the worst check first."""
+    """The outcome of a check against a baseline; the worst check first.
+
+    Attributes:
+        checks: what was measured on both sides.
+        unpaired: what was not.
+        left_out: runs of either side that are not ok.
+    """
 
     checks: tuple[Check, ...]
     unpaired: tuple[Unpaired, ...]
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def regressions(self) -> tuple[Check, ...]:
@@ -97,8 +107,13 @@ class Regression:
         return tuple(check for check in self.checks if check.outcome == "inconclusive")
 
     @property
+    def untold(self) -> tuple[Unpaired, ...]:
+        """Conditions of the baseline that only runs which are not ok measured again: inconclusive, too."""
+        return tuple(unpaired for unpaired in self.missing if unpaired.left_out)
+
+    @property
     def missing(self) -> tuple[Unpaired, ...]:
-        """Conditions of the baseline that nobody measured again."""
+        """Conditions of the baseline that no run that is ok measured again."""
         return tuple(unpaired for unpaired in self.unpaired if unpaired.side == "baseline")
 
 
@@ -132,27 +147,31 @@ def regress(
     tagged = tables.runs.c.id.in_(sa.select(tables.tags.c.run_id).where(tables.tags.c.tag == baseline_tag))
     checks: list[Check] = []
     unpaired: list[Unpaired] = []
-    for figure in figures:
-        baseline = load_groups(store, figure, where=tagged, seed=seed)
+    baselines = {figure: load_groups(store, figure, where=tagged, seed=seed) for figure in figures}
+    started = [group.runs[-1].created_unix_ns for groups in baselines.values() for group in groups]
+    newest = max(started, default=0)
+    checked = _checked(tagged, where, newest)
+    lost, again = load_left_out(store, tagged), load_left_out(store, checked)
+    for figure, baseline in baselines.items():
         if not baseline:
             continue
-        candidates = load_groups(store, figure, where=_checked(tagged, where, baseline), seed=seed)
-        allowed = axis_parts(axes, setting_names(one.key for one in (*baseline, *candidates)))
+        candidates = load_groups(store, figure, where=checked, seed=seed)
+        keys = [one.key for one in (*baseline, *candidates)] + [one.key for one in (*lost, *again)]
+        allowed = axis_parts(axes, setting_names(keys))
         old, new = _by_conditions(baseline, allowed), _by_conditions(candidates, allowed)
         for groups in old.values():
             _refuse_mixed_baseline(groups, baseline_tag)
         checks += _checks(store, figure, old, new, limit)
-        unpaired += _all_unpaired("baseline", old, new, allowed)
-        unpaired += _all_unpaired("candidate", new, old, allowed)
-    _refuse_nothing(checks, unpaired, baseline_tag, axes)
+        unpaired += _all_unpaired("baseline", old, new, allowed, again)
+        unpaired += _all_unpaired("candidate", new, old, allowed, lost)
+    _refuse_nothing(checks, unpaired, baseline_tag, axes, lost, again)
     checks.sort(key=lambda check: (OUTCOMES.index(check.outcome), -check.worse_by))
-    return Regression(tuple(checks), tuple(unpaired))
+    return Regression(tuple(checks), tuple(unpaired), (*lost, *again))
 
 
-def _checked(tagged: Filter, where: Filter | str | None, baseline: Sequence[Group]) -> Filter:
+def _checked(tagged: Filter, where: Filter | str | None, newest_unix_ns: int) -> Filter:
     if where is None:
-        newest = max(group.runs[-1].created_unix_ns for group in baseline)
-        return sa.and_(sa.not_(tagged), tables.runs.c.created_unix_ns > newest)
+        return sa.and_(sa.not_(tagged), tables.runs.c.created_unix_ns > newest_unix_ns)
     return sa.and_(sa.not_(tagged), all_of(where) if isinstance(where, str) else where)
 
 
@@ -194,10 +213,21 @@ def _check(base: Group, candidate: Group, found: Change, limit: float) -> Check:
 
 
 def _all_unpaired(
-    side: Side, mine: dict[Any, list[Group]], theirs: dict[Any, list[Group]], allowed: Sequence[str]
+    side: Side,
+    mine: dict[Any, list[Group]],
+    theirs: dict[Any, list[Group]],
+    allowed: Sequence[str],
+    left_out: Sequence[LeftOut],
 ) -> list[Unpaired]:
     others = [groups[0] for groups in theirs.values()]
-    return [_unpaired(side, mine[key][0], others, allowed) for key in mine if key not in theirs]
+    by_conditions: dict[Any, list[LeftOut]] = defaultdict(list)
+    for one in left_out:
+        by_conditions[without(one.key, allowed)].append(one)
+    return [
+        replace(_unpaired(side, mine[key][0], others, allowed), left_out=tuple(by_conditions[key]))
+        for key in mine
+        if key not in theirs
+    ]
 
 
 def _unpaired(side: Side, group: Group, others: Sequence[Group], allowed: Sequence[str]) -> Unpaired:
@@ -221,7 +251,12 @@ def _refuse_mixed_baseline(groups: Sequence[Group], tag: str) -> None:
 
 
 def _refuse_nothing(
-    checks: Sequence[Check], unpaired: Sequence[Unpaired], tag: str, axes: Sequence[str]
+    checks: Sequence[Check],
+    unpaired: Sequence[Unpaired],
+    tag: str,
+    axes: Sequence[str],
+    lost: Sequence[LeftOut],
+    again: Sequence[LeftOut],
 ) -> None:
     """A check that compared nothing must not pass."""
     if checks:
@@ -229,16 +264,17 @@ def _refuse_nothing(
     subject = f"tag {tag!r}"
     if not any(one.side == "baseline" for one in unpaired):
         raise RunNotFound(
-            "no run with this tag is ok and has the figures",
+            f"no run with this tag is ok and has the figures{_and_left_out(lost)}",
             subject=subject,
             next_step="Give the baseline's runs the tag with: slm results tag TAG RUN...",
         )
     lonely = [one for one in unpaired if one.side == "baseline" and one.differences]
     if not lonely:
         raise RunNotFound(
-            "there is no run to check against the baseline",
+            f"there is no run to check against the baseline{_and_left_out(again)}",
             subject=subject,
-            next_step="Profile again, or choose runs with --where.",
+            next_step="Profile again, or choose runs with --where."
+            + (f" Why a run was left out: slm results show {again[0].run_id}" if again else ""),
         )
     # Those that come closest; following the advice must then compare something.
     nearest = min(lonely, key=lambda one: (not allowing(one.differences), len(one.differences)))
@@ -246,9 +282,13 @@ def _refuse_nothing(
     allow = allowing(nearest.differences)
     asked = " ".join(f"--axis {axis}" for axis in (*axes, *allow))
     raise ConditionsDiffer(
-        f"no condition was measured on both sides; the closest differ in {named}",
+        f"no condition was measured on both sides; the closest differ in {named}{_and_left_out(again)}",
         subject=subject,
         next_step=f"Allow that with {asked}, or profile under the baseline's conditions."
         if allow
         else "Profile under the baseline's conditions: runs that differ so are never compared.",
     )
+
+
+def _and_left_out(left: Sequence[LeftOut]) -> str:
+    return f"; {left_out_words(left)}" if left else ""

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
 
+from pydantic import TypeAdapter
+
 from toolkit.chat_format import (
     DATE_BEGIN,
     DATE_END,
@@ -19,13 +21,9 @@ from toolkit.chat_format import (
     Dropped,
     UnsplitChat,
 )
-from toolkit.chat_template.environment import Message, render, renderer
-from toolkit.chat_template.template import (
-    find_template,
-    special_tokens,
-    splits_special_tokens,
-    why_not_rendered,
-)
+from toolkit.chat_template.environment import Message, Render, render, renderer
+from toolkit.chat_template.limits import NotRendered, why_not_rendered, within_limits
+from toolkit.chat_template.template import find_template, special_tokens, splits_special_tokens
 
 _SYSTEM = "Qzsystem"
 _WORDS = ("Qzuser", "Qzanswer", "Qzsecond", "Qzreply", "Qzthird")
@@ -46,6 +44,7 @@ _ANSWERS: list[tuple[str | None, Dropped, Dropped]] = [
 ]
 
 Rendered = Callable[[Sequence[str], str | None], str]
+_FOUND: TypeAdapter[ChatFormat | UnsplitChat] = TypeAdapter(ChatFormat | UnsplitChat)
 
 
 class _NotSplit(Exception):
@@ -70,18 +69,30 @@ def chat_format(folder: Path, chat_template_file: str | None) -> ChatFormat | Un
 
 def split_template(template: str, tokens: dict[str, str]) -> ChatFormat | UnsplitChat:
     """What a template writes around messages, or why that is not made of texts that stay the same."""
+    original = renderer()
+    try:
+        # All conversations in one process: most of the time goes into starting it.
+        found = within_limits(lambda: _found(template, tokens, original).model_dump_json())
+    except NotRendered as why:
+        return UnsplitChat(reason=_not_rendered(str(why)))
+    return _FOUND.validate_json(found)
 
+
+def _found(template: str, tokens: dict[str, str], original: Render) -> ChatFormat | UnsplitChat:
     def marked(said: Sequence[str], system: str | None) -> str:
         return render(template, _messages(said, system), tokens, write_date=_mark)
 
     def real(said: Sequence[str], system: str | None) -> str:
-        return renderer()(template, _messages(said, system), tokens)
+        return original(template, _messages(said, system), tokens)
 
     try:
-        found = _split(_telling(marked), _telling(real))
+        return _split(_telling(marked), _telling(real))
     except _NotSplit as why:
         return UnsplitChat(reason=str(why))
-    return found
+
+
+def _not_rendered(why: str) -> str:
+    return f"it does not render a plain conversation ({why})"
 
 
 def _mark(format: str) -> str:
@@ -102,7 +113,7 @@ def _telling(rendered: Rendered) -> Rendered:
         except _NotSplit:
             raise
         except Exception as error:  # noqa: BLE001 - a template is a program from elsewhere and raises what it likes
-            raise _NotSplit(f"it does not render a plain conversation ({why_not_rendered(error)})") from None
+            raise _NotSplit(_not_rendered(why_not_rendered(error))) from None
 
     return tell
 

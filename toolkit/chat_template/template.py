@@ -9,6 +9,7 @@ from typing import Any
 
 from toolkit.artifact import Artifact
 from toolkit.chat_template.environment import Message, renderer
+from toolkit.chat_template.limits import NotRendered, within_limits
 from toolkit.errors import NotAnArtifact, UsageError
 
 _TOKENIZER_CONFIG = "tokenizer_config.json"
@@ -26,7 +27,8 @@ def render_chat(artifact: Artifact, prompt: str | Sequence[Message], *, system: 
         system: system message in front, or None for the template's own default.
 
     Raises:
-        UsageError: the artifact has no chat template, or the template refuses these messages.
+        UsageError: the artifact has no chat template, or the template refuses these messages, takes too long
+            over them, or too much memory.
     """
     template = _plain_template(artifact)
     tokens = special_tokens(artifact.path)
@@ -45,7 +47,7 @@ def render_chat(artifact: Artifact, prompt: str | Sequence[Message], *, system: 
     elif opening and isinstance(_rendered(template, messages, tokens), str):
         next_step = "Leave out --system. Or: " + next_step
     raise UsageError(
-        f"its chat template cannot render this conversation: {why_not_rendered(rendered)}",
+        f"its chat template cannot render this conversation: {rendered}",
         subject=artifact.name,
         next_step=next_step,
     )
@@ -65,21 +67,13 @@ def splits_special_tokens(folder: Path) -> bool:
     return read_json(folder / _TOKENIZER_CONFIG).get("split_special_tokens") is True
 
 
-def _rendered(template: str, messages: list[Message], tokens: dict[str, str]) -> str | Exception:
+def _rendered(template: str, messages: list[Message], tokens: dict[str, str]) -> str | NotRendered:
     """The rendered text, or why there is none."""
+    render = renderer()
     try:
-        return renderer()(template, messages, tokens)
-    except Exception as error:  # noqa: BLE001 - a template is a program from elsewhere and raises what it likes
-        return error
-
-
-def why_not_rendered(error: Exception) -> str:
-    """What a template raised, in words."""
-    from jinja2 import TemplateError
-
-    said = str(error).strip() or "without a reason"
-    # What a template raises on purpose speaks for itself.
-    return said if isinstance(error, TemplateError) else f"{type(error).__name__}: {said}"
+        return within_limits(lambda: render(template, messages, tokens))
+    except NotRendered as why:
+        return why
 
 
 def _plain_template(artifact: Artifact) -> str:

@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from itertools import takewhile
 from typing import Literal
 
 from toolkit.errors import StepsFailed, UsageError
 from toolkit.recipes.executor import Ended, Executor, Task
+from toolkit.recipes.freshness import Freshness
 from toolkit.recipes.plan import Plan
 from toolkit.recipes.steps import Beginning, Stage, Step
 from toolkit.recipes.workspace import Attempt, StepRecord, Workspace
@@ -111,6 +113,7 @@ class Batch:
     choice: Choice
     listener: Listener
     id: str = ""
+    freshness: Freshness = field(default_factory=Freshness)
     _waiting: list[Step] = field(default_factory=list)
     _running: dict[str, Step] = field(default_factory=dict)
     _done: set[str] = field(default_factory=set)
@@ -196,7 +199,11 @@ class Batch:
 
     def _start(self, step: Step) -> bool:
         record = self.workspace.record(step.key)
-        number = _next_attempt(record)
+        attempts = list(record.attempts) if record else []
+        earlier = self._going_on(attempts, step)
+        # A killed attempt goes on under its number, so that its run id stays the same.
+        killed = earlier[-1] if earlier and earlier[-1].outcome == "running" else None
+        number = killed.number if killed else attempts[-1].number + 1 if attempts else 1
         if not self.executor.has_room(step.resources):
             return False
         recipe = self.plan.recipe.recipe
@@ -204,7 +211,7 @@ class Batch:
             Beginning(
                 key=step.key,
                 needs=step.needs,
-                first=_first_since_done(record),
+                first=earlier[0].number if earlier else number,
                 number=number,
                 recipe=recipe.name,
                 batch=self.id,
@@ -213,18 +220,22 @@ class Batch:
             )
         )
         task = Task(step.key, step.title, work, step.resources, self.workspace.log(step.key))
-        attempts = [one for one in (record.attempts if record else []) if one.number != number]
         attempt = Attempt(
             number=number,
             outcome="running",
-            started_unix_ns=time.time_ns(),
+            started_unix_ns=killed.started_unix_ns if killed else time.time_ns(),
             run_id=work.run_id,
             host=platform.node(),
             batch=self.id,
         )
         # Written before the start: whatever happens then, the run's id is known.
         self.workspace.write_record(
-            StepRecord(key=step.key, kind=step.kind, title=step.title, attempts=[*attempts, attempt])
+            StepRecord(
+                key=step.key,
+                kind=step.kind,
+                title=step.title,
+                attempts=[*(one for one in attempts if one.number != number), attempt],
+            )
         )
         self.executor.start(task)
         self._running[step.key] = step
@@ -241,10 +252,14 @@ class Batch:
         found = answer.result is not None and answer.result.get("found", False)
         record = self.workspace.record(step.key)
         assert record is not None, "it was written when the step was started"
+        started = answer.started_unix_ns or record.last.started_unix_ns
+        if found:
+            earlier = [record.last, *self._going_on(record.attempts[:-1], step)]
+            started = min(one.started_unix_ns for one in earlier)
         last = record.last.model_copy(
             update={
                 "outcome": "done" if answer.outcome == "done" else "failed",
-                "started_unix_ns": answer.started_unix_ns or record.last.started_unix_ns,
+                "started_unix_ns": started,
                 "ended_unix_ns": time.time_ns(),
                 "error": answer.error,
                 "found": found,
@@ -264,8 +279,8 @@ class Batch:
             else:
                 self._finished += 1
                 self._runs += [last.run_id] if last.run_id else []
-            self._estimated += step.estimate.seconds
-            self._measured += last.seconds or 0.0
+                self._estimated += step.estimate.seconds
+                self._measured += last.seconds or 0.0
             self._tell("found" if found else "done", step)
         elif answer.again and self._tries[step.key] <= self.plan.recipe.recipe.limits.retries:
             self._waiting.insert(0, step)
@@ -274,6 +289,11 @@ class Batch:
         else:
             self._failed[step.key] = (step.title, answer.error or "", answer.exit_code)
             self._tell("failed", step, answer.error or "")
+
+    def _going_on(self, attempts: Sequence[Attempt], step: Step) -> list[Attempt]:
+        """The last attempts whose results may be taken: what is measured anew must not be found."""
+        going_on = takewhile(lambda one: self.freshness.goes_on(one, step.work), reversed(attempts))
+        return list(going_on)[::-1]
 
     def _tell(
         self, what: Literal["started", "done", "found", "failed", "again"], step: Step, error: str = ""
@@ -290,19 +310,6 @@ class Batch:
         if not estimated or not self._estimated:
             return None
         return estimated * self._measured / self._estimated / max(1, len(self._running))
-
-
-def _next_attempt(record: StepRecord | None) -> int:
-    """A killed attempt goes on under its number, so that its run id stays the same."""
-    if record is None:
-        return 1
-    return record.last.number if record.last.outcome == "running" else record.last.number + 1
-
-
-def _first_since_done(record: StepRecord | None) -> int:
-    """Whoever measures again must not take an earlier measurement for its own."""
-    done = [one.number for one in record.attempts if one.outcome == "done"] if record else []
-    return max(done, default=0) + 1
 
 
 def _chosen(steps: Sequence[Step], words: Sequence[str]) -> Iterator[Step]:

@@ -13,6 +13,7 @@ from functools import cache
 from toolkit.recipes import fingerprints, matrix
 from toolkit.recipes.batch import Batch, Choice, Listener, Summary
 from toolkit.recipes.executor import Executor
+from toolkit.recipes.freshness import Freshness
 from toolkit.recipes.plan import Plan, make_plan
 from toolkit.recipes.planning import Phones, phones_here
 from toolkit.recipes.schema import LoadedRecipe
@@ -84,7 +85,8 @@ def run_recipe(
         with closing(executor):
             described = described.model_copy(update={"executor": executor.name})
             _describe(plan, described, workspace)
-            batch = Batch(plan, workspace, executor, choice, listener, described.id)
+            freshness = Freshness(loaded.recipe.schedule.fresh_s, frozenset(again), described.started_unix_ns)
+            batch = Batch(plan, workspace, executor, choice, listener, described.id, freshness)
             if any(step.work.stage == "sources" for step in chosen.to_do):
                 # What they turn out to be decides about the keys of everything else.
                 batch.run("sources")

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from toolkit.recipes.estimate import History
+from toolkit.recipes.freshness import Freshness
 from toolkit.recipes.planning import Phones, Planning, is_known, phones_here
 from toolkit.recipes.schema import LoadedRecipe
 from toolkit.recipes.share import Share
@@ -55,7 +56,7 @@ def make_plan(
         phones,
         History.of(workspace.records()),
         None if workspace.share is None else frozenset(Share(workspace.share).keys()),
-        frozenset(again),
+        Freshness(loaded.recipe.schedule.fresh_s, frozenset(again)),
     )
     kinds = [STEP_KINDS.get(name) for name in STEP_KINDS]
     for stage in STAGES:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -10,6 +9,7 @@ from toolkit.devices.base import DeviceInfo
 from toolkit.devices.discovery import list_devices
 from toolkit.recipes import fingerprints
 from toolkit.recipes.estimate import History
+from toolkit.recipes.freshness import Freshness
 from toolkit.recipes.schema import LoadedRecipe
 from toolkit.recipes.steps import Stage, State, Step, Work
 from toolkit.recipes.targets import LOCAL, PHONES, virtual_count, virtual_name
@@ -61,7 +61,7 @@ class Planning:
         phones: asked what the word "phones" stands for, when the recipe has it.
         history: what earlier steps took.
         shared: keys of the artifacts that other hosts can get; None without a share.
-        again: kinds whose steps are to be done again although they are done.
+        freshness: until when a measurement counts.
         steps: planned so far: all of earlier stages, and of this one those of earlier kinds.
     """
 
@@ -71,7 +71,7 @@ class Planning:
     phones: Phones
     history: History
     shared: frozenset[str] | None
-    again: frozenset[str] = frozenset()
+    freshness: Freshness = field(default_factory=Freshness)
     steps: list[Step] = field(default_factory=list)
     _phones: list[str] | None = None
 
@@ -92,14 +92,7 @@ class Planning:
 
     def still_counts(self, record: StepRecord, work: Work) -> bool:
         """Whether a step's newest attempt ended well, and by the recipe's rule needs not be done again."""
-        last = record.last
-        if last.outcome != "done" or work.kind in self.again:
-            return False
-        fresh_s = self.loaded.recipe.schedule.fresh_s
-        if fresh_s is None or not work.measures:
-            return True
-        # Of a clock that was set back nobody knows how long ago it was.
-        return last.ended_unix_ns is not None and 0 <= time.time_ns() - last.ended_unix_ns <= fresh_s * 1e9
+        return self.freshness.is_done(record.last, work)
 
     def devices(self, word: str) -> list[str]:
         """The devices that a recipe's word stands for, by their names in the plan."""

@@ -39,7 +39,8 @@ class Attempt(Frozen):
 
     ``run_id`` of a profile step is noted before the run starts: after a kill it tells whether the run was
     stored. ``batch`` is the run of the recipe that made it, None in records of before. ``found`` says that
-    nothing was done: the result was there already.
+    nothing was done: the result was there already, of this attempt or one before it, and ``started_unix_ns``
+    is when the first of them began.
     """
 
     number: int
@@ -54,8 +55,15 @@ class Attempt(Frozen):
 
     @property
     def seconds(self) -> float | None:
-        """How long it took, once it has ended."""
-        return None if self.ended_unix_ns is None else (self.ended_unix_ns - self.started_unix_ns) / 1e9
+        """How long it took, once it has ended; None where its result was there already."""
+        if self.ended_unix_ns is None or self.found:
+            return None
+        return (self.ended_unix_ns - self.started_unix_ns) / 1e9
+
+    @property
+    def measured_unix_ns(self) -> int | None:
+        """When its result was made, or not long before."""
+        return self.started_unix_ns if self.found else self.ended_unix_ns
 
 
 class StepRecord(Frozen):

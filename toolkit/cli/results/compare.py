@@ -74,6 +74,8 @@ def compare(
             return
         wanted = find_figure(figure)
         ids = [store.find_run_id(run_id) for run_id in run_ids or []]
+        if not ids:
+            _say_left_out(store, chosen)
         if axis:
             # Scores know nothing of runs, and heed no filter of theirs.
             quality = "quantization" in axis and not (where or device or run_ids)
@@ -147,6 +149,13 @@ def _describe(store: Store, figure: Figure, where: Filter, ids: list[str], seed:
         print_groups(groups, floors)
     else:
         _say_nothing_found(figure)
+
+
+def _say_left_out(store: Store, where: Filter) -> None:
+    from toolkit.analysis.left_out import left_out_words, load_left_out
+
+    if left := load_left_out(store, where):
+        print(f"{left_out_words(left)}. Only runs that are ok are compared.", file=sys.stderr)
 
 
 def _say_nothing_found(figure: Figure) -> None:

@@ -54,10 +54,10 @@ def comparison_as_json(comparison: Comparison) -> dict[str, Any]:
 
 
 def regression_as_json(regression: Regression) -> dict[str, Any]:
-    """Every check, and conditions that only one side has."""
+    """Every check, conditions that only one side has, and runs that are not ok."""
     return {
         "regressions": len(regression.regressions),
-        "inconclusive": len(regression.inconclusive),
+        "inconclusive": len(regression.inconclusive) + len(regression.untold),
         "checks": [
             {
                 "figure": check.baseline.figure.name,
@@ -77,9 +77,11 @@ def regression_as_json(regression: Regression) -> dict[str, Any]:
                 "side": one.side,
                 **_group(one.group),
                 "differences": _differences(one.differences),
+                "left_out": [run.run_id for run in one.left_out],
             }
             for one in regression.unpaired
         ],
+        "left_out": [{"run": one.run_id, "status": one.status} for one in regression.left_out],
     }
 
 

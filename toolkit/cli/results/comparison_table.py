@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from toolkit.analysis.condition_key import ConditionKey, Difference, shown
+from toolkit.analysis.left_out import left_out_words
 from toolkit.analysis.names import told_apart
 from toolkit.cli.tables import Column, line_width, print_folded, print_table
 from toolkit.store.names import model_names
@@ -188,6 +189,8 @@ def unpaired_words(unpaired: Unpaired, under: Mapping[ConditionKey, str]) -> str
     where = "only in the baseline" if unpaired.side == "baseline" else "not in the baseline"
     figure = short_figure(unpaired.group.figure)
     why = f"; the closest differs in {_named(unpaired.differences)}" if unpaired.differences else ""
+    if unpaired.left_out:
+        why = f"; inconclusive: under these conditions {left_out_words(unpaired.left_out)}"
     return f"{where}: {figure}, {under[unpaired.group.key]}{why}"
 
 

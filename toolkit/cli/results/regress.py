@@ -42,7 +42,7 @@ def regress(
     Worse is worse by more than --fail-over, the whole interval of the change; same and better are as certain.
     What the interval cannot decide is inconclusive, with how many rounds would tell; the interval is at
     least as wide as the noise between equal runs. The worst comes first. What only one side has measured is
-    listed.
+    listed; it is inconclusive, too, where the other side's runs are not ok. Those are counted.
 
     \b
     Examples:
@@ -52,6 +52,7 @@ def regress(
       slm results regress --baseline v1.0 --strict --format github
     """  # noqa: D301
     from toolkit.analysis.compared_figures import find_figure
+    from toolkit.analysis.left_out import left_out_words
     from toolkit.analysis.regress import regress as check
     from toolkit.cli.results.regression_formats import FORMATS
     from toolkit.store import open_store
@@ -63,12 +64,15 @@ def regress(
     with open_store(Settings.from_environment().store_url) as store:
         found = check(store, figures, baseline, limit=limit, axes=axis, where=chosen, seed=seed)
     write(found, strict, require_all)
+    inconclusive = len(found.inconclusive) + len(found.untold)
     print(
         f"checks: {len(found.checks)}; worse by more than {fail_over}: {len(found.regressions)}; "
-        f"inconclusive: {len(found.inconclusive)}; of the baseline, not measured again: {len(found.missing)}",
+        f"inconclusive: {inconclusive}; of the baseline, not measured again: {len(found.missing)}",
         file=sys.stderr,
     )
-    if found.regressions or (strict and found.inconclusive) or (require_all and found.missing):
+    if found.left_out:
+        print(f"{left_out_words(found.left_out)}. Only runs that are ok are compared.", file=sys.stderr)
+    if found.regressions or (strict and inconclusive) or (require_all and found.missing):
         raise typer.Exit(_FOUND)
 
 

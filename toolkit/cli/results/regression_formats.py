@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+from toolkit.analysis.left_out import left_out_words
 from toolkit.cli.junit import print_suite, xml_text
 from toolkit.cli.results.comparison_table import (
     conditions_under,
@@ -20,7 +21,7 @@ from toolkit.registry import Registry
 
 if TYPE_CHECKING:
     from toolkit.analysis.condition_key import ConditionKey
-    from toolkit.analysis.regress import Check, Regression
+    from toolkit.analysis.regress import Check, Regression, Unpaired
 
 # Prints a regression; told whether inconclusive checks and missing conditions fail as well.
 Write = Callable[["Regression", bool, bool], None]
@@ -54,6 +55,8 @@ def _markdown(regression: Regression, strict: bool, require_all: bool) -> None:
         print("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     for unpaired in regression.unpaired:
         print(f"\n- {unpaired_words(unpaired, under)}")
+    if regression.left_out:
+        print(f"\n- {left_out_words(regression.left_out)}")
 
 
 def _github(regression: Regression, strict: bool, require_all: bool) -> None:
@@ -66,9 +69,11 @@ def _github(regression: Regression, strict: bool, require_all: bool) -> None:
         elif check.outcome == "inconclusive":
             print(_command("error" if strict else "warning", title, _sentence(check, under)))
     for missing in regression.missing:
-        level = "error" if require_all else "warning"
+        level = "error" if _fails(missing, strict, require_all) else "warning"
         print(_command(level, "not measured again", unpaired_words(missing, under)))
     told = ", ".join(f"{count} {outcome}" for outcome, count in _counts(regression))
+    if regression.left_out:
+        told = f"{told}; {left_out_words(regression.left_out)}"
     print(_command("notice", "regression check", told))
 
 
@@ -88,11 +93,15 @@ def _junit(regression: Regression, strict: bool, require_all: bool) -> None:
     for missing in regression.missing:
         case = _case(suite, short_figure(missing.group.figure), under[missing.group.key])
         words = xml_text(unpaired_words(missing, under))
-        if require_all:
+        if _fails(missing, strict, require_all):
             ElementTree.SubElement(case, "failure", type="not measured again", message=words)
         else:
             ElementTree.SubElement(case, "skipped", message=words)
     print_suite(suite)
+
+
+def _fails(missing: Unpaired, strict: bool, require_all: bool) -> bool:
+    return require_all or (strict and bool(missing.left_out))
 
 
 def _case(suite: ElementTree.Element, figure: str, under: str) -> ElementTree.Element:
