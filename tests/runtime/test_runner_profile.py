@@ -7,9 +7,12 @@ import signal
 import subprocess
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
+from onnx import helper, numpy_helper
 from runner_process import Runner
-from tiny_decoder import VOCAB, TinyDecoder
+from tiny_decoder import HIDDEN, VOCAB, TinyDecoder
 
 from toolkit.profiling.records import parse_result
 from toolkit.runtime.bundle import Bundle
@@ -215,3 +218,50 @@ def test_engine_options_reach_the_engine(runner: Runner, model: Path, tmp_path: 
     assert runner(*profile(model, tmp_path / "result", *spinning)).returncode == 0
     refused = ("--engine-option", "session.intra_op_thread_affinities=nonsense")
     assert runner(*profile(model, tmp_path / "result2", *refused)).returncode == 4
+
+
+def with_head(path: Path, *, accuracy_level: int) -> Path:
+    """The decoder with 4-bit weights in its head, of activations as floats (0) or as bytes (4)."""
+    TinyDecoder().save(path)
+    model = onnx.load(path / "model.onnx")
+    head = next(node for node in model.graph.node if node.output[0] == "logits")
+    head.op_type, head.domain = "MatMulNBits", "com.microsoft"
+    head.input[1] = "head_values"
+    head.input.append("head_scales")
+    for name, value in {
+        "N": VOCAB, "K": HIDDEN, "bits": 4, "block_size": 32, "accuracy_level": accuracy_level,
+    }.items():  # fmt: skip
+        head.attribute.append(helper.make_attribute(name, value))
+    values = np.random.default_rng(3).integers(0, 256, (VOCAB, HIDDEN // 32, 16), np.uint8)
+    scales = np.full(VOCAB * HIDDEN // 32, 0.1, np.float32)
+    model.graph.initializer.extend(
+        [numpy_helper.from_array(values, "head_values"), numpy_helper.from_array(scales, "head_scales")]
+    )
+    onnx.save_model(model, path / "model.onnx", save_as_external_data=True, location="model.onnx.data")
+    return path
+
+
+def smooth(path: Path) -> Path:
+    model = onnx.load(path / "model.onnx")
+    for node in model.graph.node:
+        if node.op_type == "GroupQueryAttention":
+            node.attribute.append(helper.make_attribute("smooth_softmax", 1))
+    onnx.save_model(model, path / "model.onnx", save_as_external_data=True, location="model.onnx.data")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("accuracy_level", "changed", "kernels"),
+    [(4, False, "own:"), (0, False, "own-attention:"), (4, True, "own-matmul:"), (0, True, "engine")],
+)
+def test_what_the_kernels_cover_is_known_before_the_model_is_loaded(
+    runner: Runner, tmp_path: Path, accuracy_level: int, changed: bool, kernels: str
+) -> None:
+    model = with_head(tmp_path / "model", accuracy_level=accuracy_level)
+    if changed:
+        smooth(model)
+    done = runner(*profile(model, tmp_path / "result", "--trace", tmp_path / "trace", repetitions=1))
+    assert done.returncode == 0, done.stderr
+    assert parse_result(done.stdout, run_id="r1", subject="test").start.kernels.startswith(kernels)
+    # The engine writes one file for each session that it begins, also for those that it gives up.
+    assert len(list(tmp_path.glob("trace*"))) == 1

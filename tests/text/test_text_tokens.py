@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from compiled_programs import TESTS, compile_programs
 from tokenizers import Tokenizer
 from tokenizers_of_families import CORPUS, FAMILIES
 
@@ -184,6 +185,21 @@ def test_a_part_that_is_not_known_is_named(
 
 
 def test_a_damaged_file_is_refused(program: Path, tmp_path: Path) -> None:
+    assert_damage_is_refused(program, tmp_path, mutants=60)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_the_tokenizer_stays_in_its_memory(tmp_path: Path) -> None:
+    definitions = {"CMAKE_BUILD_TYPE": "Debug", "SLM_SANITIZE": "address,undefined"}
+    build = compile_programs(tmp_path, "tokenizer_texts", engines=["onnxruntime"], **definitions)
+    program = build / TESTS / "tokenizer_texts"
+    for name in FAMILIES:
+        assert_equal(program, name, tmp_path, [*CORPUS, *PARTS, *fuzzed(7, 500)])
+    assert_damage_is_refused(program, tmp_path, mutants=1000)
+
+
+def assert_damage_is_refused(program: Path, tmp_path: Path, *, mutants: int) -> None:
     whole = byte_level_text().encode()
     generator = random.Random(9)
     file = tmp_path / "tokenizer.json"
@@ -198,11 +214,11 @@ def test_a_damaged_file_is_refused(program: Path, tmp_path: Path) -> None:
     ):
         file.write_bytes(broken)
         refusal(program, file)
-    for _ in range(60):
+    for _ in range(mutants):
         at = generator.randrange(len(whole))
         file.write_bytes(whole[:at] + bytes([generator.randrange(256)]) + whole[at + 1 :])
         done = subprocess.run([program, file], input=b"Hello\0", capture_output=True, timeout=60)
-        assert done.returncode in (0, 1), broken
+        assert done.returncode in (0, 1), done.stderr.decode()
     file.unlink()
     assert "No such file" in refusal(program, file)
 

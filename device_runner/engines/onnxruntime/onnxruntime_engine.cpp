@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "engine/guarded.h"
+#include "engines/onnxruntime/model_file.h"
 
 namespace slm {
 namespace {
@@ -61,8 +62,11 @@ Status OnnxRuntimeEngine::Open(const EngineOptions& options) {
 void OnnxRuntimeEngine::CreateSession(const std::string& file, const EngineOptions& options,
                                       Stopwatch& watch) {
   using enum OwnKernels::Operators;
+  const Coverage covered = ReadCoverage(file);
   for (const OwnKernels::Operators operators : {kMatMulAndAttention, kMatMul, kAttention}) {
     if (kernels_.set == nullptr) break;
+    if (operators != kAttention && !covered.matmul) continue;
+    if (operators != kMatMul && !covered.attention) continue;
     try {
       own_kernels_ = std::make_unique<OwnKernels>(*kernels_.set, options.threads, operators);
       Ort::SessionOptions with_own = MakeSessionOptions(options);
@@ -73,7 +77,7 @@ void OnnxRuntimeEngine::CreateSession(const std::string& file, const EngineOptio
       own_kernels_->ReleaseSources();
       return;
     } catch (const Ort::Exception&) {
-      // A node that they do not cover; or the model is damaged, and the last attempt says how.
+      // Weights that are not as the attributes say; or the model is damaged, and the last attempt says how.
       own_kernels_.reset();
     }
     watch.Restart();

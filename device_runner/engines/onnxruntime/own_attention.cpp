@@ -14,22 +14,13 @@
 namespace slm::own {
 namespace {
 
-using kernels::kMaximumAttentionRows;
-
 float AttributeOr(const Ort::ConstKernelInfo& info, const char* name, float otherwise) {
   float value = 0;
   const Ort::Status status(Ort::GetApi().KernelInfoGetAttribute_float(info, name, &value));
   return status.IsOK() ? value : otherwise;
 }
 
-bool HasText(const Ort::ConstKernelInfo& info, const char* name) {
-  size_t size = 0;
-  const Ort::Status status(Ort::GetApi().KernelInfoGetAttribute_string(info, name, nullptr, &size));
-  return status.IsOK() && size > 1;
-}
-
-// No decoder has more heads, or longer ones: their products stay far from the ends of 64 bits.
-constexpr int64_t kMaximumHeads = 1 << 16;
+// No decoder has longer heads: products of them stay far from the ends of 64 bits.
 constexpr int64_t kMaximumHeadDim = 1 << 16;
 
 // The kernels take sizes from one tensor and read the others by them, so all must agree.
@@ -66,34 +57,14 @@ struct AttentionKernel::Step {
 
 AttentionKernel::AttentionKernel(Shared& shared, const Ort::ConstKernelInfo& info)
     : shared_(shared),
-      heads_(info.GetAttribute<int64_t>("num_heads")),
-      kv_heads_(info.GetAttribute<int64_t>("kv_num_heads")),
-      window_(own::AttributeOr(info, "local_window_size", -1)),
       scale_(AttributeOr(info, "scale", 0.0F)),
-      softcap_(AttributeOr(info, "softcap", 0.0F)),
-      rotary_(own::AttributeOr(info, "do_rotary", 0) != 0) {
-  if (kv_heads_ < 1 || heads_ < 1 || heads_ > kMaximumHeads || heads_ % kv_heads_ != 0 ||
-      heads_ / kv_heads_ > kMaximumAttentionRows) {
-    ThrowNotCovered(info, "these heads");
-  }
-  if (IsGiven(info, kPositions) || IsGiven(info, kBias) || IsGiven(info, kSink)) {
-    ThrowNotCovered(info, "position_ids, attention_bias or head_sink");
-  }
-  if (IsGiven(info, kKey) != IsGiven(info, kValue) || !IsGiven(info, kPastKey) ||
-      !IsGiven(info, kPastValue)) {
-    ThrowNotCovered(info, "a node without a KV cache");
-  }
-  if (rotary_ && !(IsGiven(info, kCosines) && IsGiven(info, kSines)))
-    ThrowNotCovered(info, "a missing table");
-  if (info.GetInputCount() > kInputs || info.GetOutputCount() != kOutputs)
-    ThrowNotCovered(info, "more tensors");
-  if (own::AttributeOr(info, "rotary_interleaved", 0) != 0 ||
-      own::AttributeOr(info, "smooth_softmax", 0) > 0 || own::AttributeOr(info, "qk_output", 0) != 0) {
-    ThrowNotCovered(info, "rotary_interleaved, smooth_softmax or qk_output");
-  }
-  for (const char* quantized : {"k_quant_type", "v_quant_type"}) {
-    if (HasText(info, quantized)) ThrowNotCovered(info, "a quantized cache");
-  }
+      softcap_(AttributeOr(info, "softcap", 0.0F)) {
+  const EngineNode node(info);
+  if (const std::string_view what = AttentionNotCovered(node); !what.empty()) ThrowNotCovered(info, what);
+  heads_ = node.Integer("num_heads", 0);
+  kv_heads_ = node.Integer("kv_num_heads", 0);
+  window_ = node.Integer("local_window_size", -1);
+  rotary_ = node.Integer("do_rotary", 0) != 0;
 }
 
 OrtStatusPtr AttentionKernel::ComputeV2(OrtKernelContext* context) {

@@ -11,23 +11,6 @@ namespace slm::own {
 // One node of the model.
 class AttentionKernel {
  public:
-  enum Input : size_t {
-    kQuery,
-    kKey,
-    kValue,
-    kPastKey,
-    kPastValue,
-    kLastPosition,
-    kTotalLength,
-    kCosines,
-    kSines,
-    kPositions,
-    kBias,
-    kSink,
-    kInputs
-  };
-  enum Output : size_t { kAttended, kPresentKey, kPresentValue, kOutputs };
-
   AttentionKernel(Shared& shared, const Ort::ConstKernelInfo& info);
   OrtStatusPtr ComputeV2(OrtKernelContext* context);
 
@@ -58,23 +41,22 @@ struct AttentionOperator : OwnOperator<AttentionOperator, AttentionKernel> {
   using OwnOperator::OwnOperator;
 
   const char* GetName() const { return "GroupQueryAttention"; }
-  size_t GetInputTypeCount() const { return AttentionKernel::kInputs; }
-  size_t GetOutputTypeCount() const { return AttentionKernel::kOutputs; }
+  size_t GetInputTypeCount() const { return kAttentionInputs; }
+  size_t GetOutputTypeCount() const { return kAttentionOutputs; }
   ONNXTensorElementDataType GetOutputType(size_t) const { return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT; }
   ONNXTensorElementDataType GetInputType(size_t input) const {
     switch (input) {
-      case AttentionKernel::kLastPosition:
-      case AttentionKernel::kTotalLength:
+      case kLastPosition:
+      case kTotalLength:
         return ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32;
-      case AttentionKernel::kPositions:
+      case kPositions:
         return ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64;
       default:
         return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
     }
   }
   OrtCustomOpInputOutputCharacteristic GetInputCharacteristic(size_t input) const {
-    const bool required = input == AttentionKernel::kQuery || input == AttentionKernel::kLastPosition ||
-                          input == AttentionKernel::kTotalLength;
+    const bool required = input == kQuery || input == kLastPosition || input == kTotalLength;
     return required ? INPUT_OUTPUT_REQUIRED : INPUT_OUTPUT_OPTIONAL;
   }
 };

@@ -9,21 +9,13 @@ namespace slm::own {
 // One node of the model.
 class MatMulKernel {
  public:
-  enum Input : size_t { kActivations, kValues, kScales, kZeroPoints, kGroupIndex, kBias, kInputs };
-
   MatMulKernel(Shared& shared, const Ort::ConstKernelInfo& info) : shared_(shared) {
-    layout_ = {info.GetAttribute<int64_t>("N"), info.GetAttribute<int64_t>("K"),
-               static_cast<int>(AttributeOr(info, "bits", 4)), info.GetAttribute<int64_t>("block_size"),
-               false};
-    if (AttributeOr(info, "accuracy_level", 0) != kInt8AccuracyLevel)
-      ThrowNotCovered(info, "float activations");
-    const bool plain = AttributeOr(info, "weight_prepacked", 0) == 0 && !IsGiven(info, kGroupIndex);
-    const bool sized = layout_.rows > 0 && layout_.rows <= kMaximumSize && layout_.columns > 0 &&
-                       layout_.columns <= kMaximumSize && layout_.group_columns <= kMaximumSize;
-    if (!plain || !sized || !kernels::IsSupported(layout_)) ThrowNotCovered(info, "this layout of weights");
-    PackWeights(info);
-    if (IsGiven(info, kBias)) {
-      const Ort::ConstValue given = Constant(info, kBias);
+    const EngineNode node(info);
+    if (const std::string_view what = MatMulNotCovered(node); !what.empty()) ThrowNotCovered(info, what);
+    layout_ = LayoutOf(node);
+    PackWeights(info, node.IsGiven(kZeroPoints));
+    if (node.IsGiven(kMatMulBias)) {
+      const Ort::ConstValue given = Constant(info, kMatMulBias);
       RequireElements(info, given, layout_.rows);
       const float* bias = given.GetTensorData<float>();
       bias_.assign(bias, bias + layout_.rows);
@@ -38,11 +30,6 @@ class MatMulKernel {
   }
 
  private:
-  // The operator's word for activations quantized to bytes.
-  static constexpr int64_t kInt8AccuracyLevel = 4;
-  // Of a dimension; products of two stay within 64 bits.
-  static constexpr int64_t kMaximumSize = int64_t{1} << 28;
-
   static Ort::ConstValue Constant(const Ort::ConstKernelInfo& info, size_t input) {
     int is_constant = 0;
     const Ort::ConstValue value = info.GetTensorConstantInput(input, &is_constant);
@@ -59,15 +46,15 @@ class MatMulKernel {
       ThrowNotCovered(info, "weights of another size than the attributes say");
   }
 
-  void PackWeights(const Ort::ConstKernelInfo& info) {
-    const Ort::ConstValue values = Constant(info, kValues);
+  void PackWeights(const Ort::ConstKernelInfo& info, bool has_zero_points) {
+    const Ort::ConstValue values = Constant(info, kQuantized);
     const Ort::ConstValue scales = Constant(info, kScales);
     const int64_t groups = layout_.groups();
     RequireElements(info, values, layout_.rows * groups * layout_.group_columns * layout_.bits / 8);
     RequireElements(info, scales, layout_.rows * groups);
     kernels::OperatorWeights weights{values.GetTensorData<uint8_t>(), scales.GetTensorData<float>(), nullptr,
                                      nullptr};
-    if (IsGiven(info, kZeroPoints)) {
+    if (has_zero_points) {
       const Ort::ConstValue zeros = Constant(info, kZeroPoints);
       switch (zeros.GetTensorTypeAndShapeInfo().GetElementType()) {
         case ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT:
@@ -144,24 +131,24 @@ struct MatMulOperator : OwnOperator<MatMulOperator, MatMulKernel> {
   using OwnOperator::OwnOperator;
 
   const char* GetName() const { return "MatMulNBits"; }
-  size_t GetInputTypeCount() const { return MatMulKernel::kInputs; }
+  size_t GetInputTypeCount() const { return kMatMulInputs; }
   size_t GetOutputTypeCount() const { return 1; }
   ONNXTensorElementDataType GetOutputType(size_t) const { return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT; }
   ONNXTensorElementDataType GetInputType(size_t input) const {
     switch (input) {
-      case MatMulKernel::kValues:
+      case kQuantized:
         return ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8;
-      case MatMulKernel::kZeroPoints:
+      case kZeroPoints:
         // Any: they are integers or floats.
         return ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
-      case MatMulKernel::kGroupIndex:
+      case kGroupIndex:
         return ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32;
       default:
         return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
     }
   }
   OrtCustomOpInputOutputCharacteristic GetInputCharacteristic(size_t input) const {
-    return input < MatMulKernel::kZeroPoints ? INPUT_OUTPUT_REQUIRED : INPUT_OUTPUT_OPTIONAL;
+    return input < kZeroPoints ? INPUT_OUTPUT_REQUIRED : INPUT_OUTPUT_OPTIONAL;
   }
 };
 

@@ -8,8 +8,10 @@
 #include <new>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "engines/onnxruntime/node_facts.h"
 #include "kernels/attention/sequence_attention.h"
 #include "kernels/kernel_set.h"
 #include "kernels/matmul/weight_memory.h"
@@ -19,11 +21,30 @@ namespace slm::own {
 
 constexpr int64_t kMinimumTaskBytes = 32 << 10;
 
-inline int64_t AttributeOr(const Ort::ConstKernelInfo& info, const char* name, int64_t otherwise) {
-  int64_t value = 0;
-  const Ort::Status status(Ort::GetApi().KernelInfoGetAttribute_int64(info, name, &value));
-  return status.IsOK() ? value : otherwise;
-}
+// A node as the engine tells of it.
+class EngineNode final : public NodeFacts {
+ public:
+  explicit EngineNode(const Ort::ConstKernelInfo& info) : info_(info) {}
+
+  int64_t Integer(const char* attribute, int64_t otherwise) const override {
+    int64_t value = 0;
+    const Ort::Status status(Ort::GetApi().KernelInfoGetAttribute_int64(info_, attribute, &value));
+    return status.IsOK() ? value : otherwise;
+  }
+  bool HasText(const char* attribute) const override {
+    size_t size = 0;
+    const Ort::Status status(Ort::GetApi().KernelInfoGetAttribute_string(info_, attribute, nullptr, &size));
+    return status.IsOK() && size > 1;
+  }
+  bool IsGiven(size_t input) const override {
+    return input < info_.GetInputCount() && !info_.GetInputName(input).empty();
+  }
+  size_t inputs() const override { return info_.GetInputCount(); }
+  size_t outputs() const override { return info_.GetOutputCount(); }
+
+ private:
+  const Ort::ConstKernelInfo& info_;
+};
 
 // The session's threads, as a node reaches them during a call.
 class SessionThreads final : public kernels::ParallelFor {
@@ -83,10 +104,6 @@ struct Shared {
   Scratch scratch;
 };
 
-inline bool IsGiven(const Ort::ConstKernelInfo& info, size_t input) {
-  return input < info.GetInputCount() && !info.GetInputName(input).empty();
-}
-
 // Runs what may throw and turns an exception into the engine's status: none may cross into the engine.
 template <typename Body>
 OrtStatusPtr AsStatus(Body&& body) {
@@ -101,8 +118,8 @@ OrtStatusPtr AsStatus(Body&& body) {
 }
 
 // Operators of ours throw this for a node that is theirs by name but not by what it asks for.
-[[noreturn]] inline void ThrowNotCovered(const Ort::ConstKernelInfo& info, const std::string& reason) {
-  ORT_CXX_API_THROW(info.GetNodeName() + ": the runner's kernels do not cover " + reason,
+[[noreturn]] inline void ThrowNotCovered(const Ort::ConstKernelInfo& info, std::string_view reason) {
+  ORT_CXX_API_THROW(info.GetNodeName() + ": the runner's kernels do not cover " + std::string(reason),
                     ORT_NOT_IMPLEMENTED);
 }
 
