@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
+from toolkit.analysis.pareto import pareto_front
 from toolkit.autotune.candidates import Candidate, candidates
 from toolkit.autotune.picking import check_pick, picked
 from toolkit.autotune.request import AutotuneRequest
@@ -28,7 +30,8 @@ def smollm() -> FoundDecoder:
 
 
 def candidate(quant: str, size_mb: float, guess: float, **options: object) -> Candidate:
-    return Candidate(BASE.model_copy(update={"quant": quant, **options}), int(size_mb * 1e6), guess)
+    size = int(size_mb * 1e6)
+    return Candidate(BASE.model_copy(update={"quant": quant, **options}), size, guess, size)
 
 
 def measured(one: Candidate, loss: float, speed: float | None = None) -> Measured:
@@ -40,7 +43,8 @@ def test_candidates_are_different_plans_with_the_estimators_sizes(smollm: FoundD
     plans = [plan_of(one.request, tied=smollm.shape.tied) for one in found]
     assert len(set(plans)) == len(plans) > 50
     for one in found[:: len(found) // 5]:
-        assert one.size_bytes == estimate_of(smollm, one.request).estimate.artifact_bytes
+        figures = estimate_of(smollm, one.request).estimate
+        assert (one.size_bytes, one.decode_bytes) == (figures.artifact_bytes, figures.decode_weights_bytes)
     asked = {field: {getattr(one.request, field) for one in found} for field in ConvertRequest.model_fields}
     assert {"mobile-4bit", "mobile-8bit", "8da4w", "8da8w"} <= asked["quant"]
     assert {32, 64} <= asked["group_size"] and {True, False} <= asked["symmetric"]
@@ -74,6 +78,20 @@ def test_measurements_of_a_scheme_correct_its_other_guesses() -> None:
 def test_a_search_ends_when_no_guess_is_beyond_the_front() -> None:
     small, large = candidate("8da4w", 80, 0.2), candidate("8da4w", 90, 0.3, algorithm="gptq")
     assert next_ones([small, large], [small], [measured(small, 0.2)], AutotuneRequest(model="m")) == []
+
+
+def test_without_a_device_the_bytes_of_a_token_stand_for_speed() -> None:
+    light, heavy, worse = (
+        measured(Candidate(BASE, 80_000_000, 0.1, decode_bytes), loss)
+        for decode_bytes, loss in ((60_000_000, 0.3), (70_000_000, 0.2), (70_000_000, 0.3))
+    )
+    assert pareto_front([light, heavy, worse], Measured.costs) == [heavy, light]
+    timed = [
+        dataclasses.replace(one, tokens_per_second=speed) for one, speed in ((light, 20.0), (heavy, 30.0))
+    ]
+    assert pareto_front(timed, Measured.costs) == timed[1:], (
+        "what was measured counts, not what was estimated"
+    )
 
 
 def test_limits_and_picks() -> None:

@@ -189,6 +189,7 @@ def test_what_cannot_be_scored_says_why(
         ("own_sampled", {}, EvaluationError, "do_sample: false"),
         (",", {}, UsageError, "--tasks"),
         ("survey", {"shots": 3}, UsageError, "--shots"),
+        ("quick,own_choice", {}, UsageError, "quick.*stands alone.*--tasks quick"),
         ("own_choice", {"include_path": tmp_path / "none"}, UsageError, "no folder"),
     ]
     for names, options, kind, words in refused:
@@ -196,6 +197,8 @@ def test_what_cannot_be_scored_says_why(
             evaluate(onnx, tmp_path, settings, names, **options)
     with pytest.raises(UsageError, match="--device runs artifacts"):
         evaluate(original, tmp_path, settings, "own_choice", device="local")
+    with pytest.raises(UsageError, match="OMP_NUM_THREADS=3"):
+        evaluate(original, tmp_path, settings, "own_choice", threads=3)
     found = evaluate(onnx, tmp_path, settings, "own_long", truncate=True, limit=2)
     assert found.scores[0].n == 2
 

@@ -12,9 +12,10 @@ from toolkit.report import BatchStatus, BatchStep, build_report
 from toolkit.report.library import javascript
 from toolkit.settings import Settings
 from toolkit.store import Store
+from toolkit.store.evaluations import add_evaluation
 from toolkit.store.measurements import measurement
 from toolkit.store.rooflines import add_roofline
-from toolkit.store.rows import DeviceRoofline
+from toolkit.store.rows import DeviceRoofline, Evaluation, Score, StoredEvaluation
 
 HOSTILE = "evil/</script><script>alert(1)</script><img src=x onerror=alert(2)>|`*"
 
@@ -151,6 +152,61 @@ def test_energy_is_shown_where_it_was_measured(
     text = build_report(empty_store, tmp_path / "r.md", settings, format_name="md").read_text()
     assert "Energy per generated token, joules" in text and "| 0.0321 |" in text
     assert "Energy per prompt token, joules" not in text
+
+
+def scored(store: Store, identity: str, sha256: str | None, model: str, value: float, created: int) -> None:
+    evaluation = Evaluation(
+        id=identity,
+        created_unix_ns=created,
+        toolkit_version="1",
+        name=model,
+        model=model,
+        artifact_sha256=sha256,
+        backend="onnxruntime" if sha256 else "transformers",
+        quantization="8da4w g32" if sha256 else "fp32",
+        size_bytes=None,
+        place="local",
+        place_identity="here",
+        item_limit=None,
+        seed=1,
+        truncated=False,
+        versions={},
+    )
+    scores = [
+        Score("piqa", "1", 0, metric, "none", value + more, 0.01, 100, True, "b" * 64)
+        for metric, more in (("acc", 0.0), ("acc_norm", 0.1))
+    ]
+    text = [
+        Score("text:book", "1", 0, metric, "none", value + more, None, 100, False, "c" * 64)
+        for metric, more in (("perplexity", 9.0), ("mean_kl", 0.001))
+    ]
+    add_evaluation(store, StoredEvaluation(evaluation, (*scores, *text)), [])
+
+
+@pytest.mark.parametrize("name", ["html", "md"])
+def test_scores_of_the_shown_models_have_a_table(
+    name: str, empty_store: Store, settings: Settings, tmp_path: Path
+) -> None:
+    def report(where: str | None) -> str:
+        output = tmp_path / f"r.{name}"
+        text = build_report(empty_store, output, settings, format_name=name, where=where).read_text()
+        return text.replace(javascript(settings.cache_dir), "")
+
+    made = artifact("a/model", 1_000_000, SCHEMES[1], "onnxruntime")
+    empty_store.add_run(run_of(made, HOST, number=1, decode=100.0), manifest(SCHEMES[1]))
+    assert "Asked on" not in report(None)
+    scored(empty_store, "e1", made.sha256, "a/model", 0.5101, created=1)
+    scored(empty_store, "e2", made.sha256, "a/model", 0.5202, created=2)
+    scored(empty_store, "e3", None, "a/model", 0.5303, created=3)
+    scored(empty_store, "e4", "d" * 64, "other/one", 0.5404, created=4)
+    text = report(None)
+    order = [text.index(f"0.{value}") for value in ("5404", "5303", "5202")]
+    assert order == sorted(order), "the best first"
+    assert "0.5101" not in text, "the latest alone"
+    assert "0.6202" not in text, "one metric stands for a task"
+    assert "9.5202" in text and "0.5212" in text, "all figures over a text"
+    chosen = report("model contains 'a/model'")
+    assert "0.5202" in chosen and "0.5303" in chosen and "0.5404" not in chosen
 
 
 def test_captions_name_gate_and_power(empty_store: Store, settings: Settings, tmp_path: Path) -> None:

@@ -18,6 +18,11 @@ def test_a_name_at_the_right_edge_stands_on_the_left_or_above() -> None:
     assert places([(1e8, 1.0, "small"), (1e9, 9.0, "a-rather-long-name-of-a-model")])[1] != "right"
 
 
+def test_values_of_a_plain_axis_may_be_nothing_and_less() -> None:
+    shares = [(-1.0, 0.0, "low"), (0.0, 0.5, "middle"), (1.0, 1.0, "high")]
+    assert "none" not in places(shares, log=(False, False))
+
+
 def test_a_box_lies_beside_its_point() -> None:
     width = _LETTER * 5
     assert _box(100, 100, width, "right").left > 100 > _box(100, 100, width, "left").right

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -20,6 +20,7 @@ from toolkit.errors import UsageError
 from toolkit.models.catalogue.catalogue import shipped
 from toolkit.recipes.plan import make_plan
 from toolkit.recipes.workspace import Workspace
+from toolkit.report.label_places import PLACES
 from toolkit.report.study_charts import specification
 from toolkit.report.study_content import Chart
 from toolkit.settings import Settings
@@ -177,6 +178,34 @@ def test_every_chart_can_be_drawn(kind: str, row: dict[str, str | float], count:
     rows = [{**row, "x": row["x"] if isinstance(row["x"], str) else row["x"] * (n + 1)} for n in range(count)]
     chart = Chart("t", kind, {"x": "x", "y": "y", "value": "v", "log": True}, rows, {})
     assert specification(chart)["height"] > 100
+
+
+def drawn_rows(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    [rows] = spec["datasets"].values()
+    return list(rows)
+
+
+def test_points_are_named_and_logarithmic_axes_end_in_ticks() -> None:
+    """Whatever is drawn: the names are those of the rows, of dates those that nothing before them beats."""
+    sizes = [
+        {"label": f"m{n}", "series": "s", "x": 70.0 * (n + 1), "y": 0.3 + n / 9, "front": "yes"}
+        for n in range(3)
+    ]
+    front = specification(Chart("t", "front", {"x": "MB", "y": "acc", "log": True}, sizes, {}))
+    fit = specification(
+        Chart("t", "fit", {"x": "M", "y": "gain"}, [{**row, "x": row["x"] * 1e6} for row in sizes], {})
+    )
+    for spec, ends in ((front, (50.0, 500.0)), (fit, (5e7, 5e8))):
+        named, *_ = [layer for layer in spec["layer"] if layer.get("name") == "names"]
+        x = named["encoding"]["x"]
+        assert (x["axis"]["values"][0], x["axis"]["values"][-1]) == ends == tuple(x["scale"]["domain"])
+        assert {row["place"] for row in drawn_rows(spec)} <= set(PLACES)
+    months = [
+        {"label": f"m{n}", "series": "s", "x": f"2024-0{n + 1}", "y": y}
+        for n, y in enumerate((0.3, 0.2, 0.4))
+    ]
+    dates = specification(Chart("t", "dates", {"x": "released", "y": "acc"}, months, {}))
+    assert [row["name"] for row in drawn_rows(dates)] == ["m0", "", "m2"]
 
 
 def test_models_of_the_catalogue_come_with_their_own_weights(tmp_path: Path) -> None:

@@ -43,11 +43,14 @@ class Candidate:
         request: it.
         size_bytes: of the artifact, estimated.
         guess: mean KL that is expected, nats per token; only good for comparing candidates.
+        decode_bytes: weights that a generated token reads, estimated: where memory is the limit, time goes
+            by them.
     """
 
     request: ConvertRequest
     size_bytes: int
     guess: float
+    decode_bytes: int
 
     @property
     def label(self) -> str:
@@ -72,8 +75,9 @@ def candidates(found: FoundDecoder, base: ConvertRequest) -> list[Candidate]:
         try:
             plan = plan_of(request, tied=found.shape.tied)
             if plan not in known:
-                size = estimate_of(found, request).estimate.artifact_bytes
-                known[plan] = Candidate(request, size, _guess(found.shape, request))
+                figures = estimate_of(found, request).estimate
+                guess = _guess(found.shape, request)
+                known[plan] = Candidate(request, figures.artifact_bytes, guess, figures.decode_weights_bytes)
         except CompressError:
             continue
     return sorted(known.values(), key=lambda one: (one.size_bytes, one.guess))

@@ -39,9 +39,9 @@ class Measured:
     tokens_per_second: float | None = None
 
     def costs(self) -> tuple[float, ...]:
-        """Size, loss and time: smaller is better."""
-        speed = () if self.tokens_per_second is None else (-self.tokens_per_second,)
-        return (self.size_bytes, self.loss, *speed)
+        """Size, loss and time, the smaller the better; bytes that a token reads stand for a missing speed."""
+        speed = self.tokens_per_second
+        return (self.size_bytes, self.loss, self.candidate.decode_bytes if speed is None else -speed)
 
     def within(self, request: AutotuneRequest) -> bool:
         """Whether it keeps all limits."""

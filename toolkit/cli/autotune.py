@@ -40,7 +40,8 @@ def autotune(
 
     Sizes are estimated first, so most candidates are never built. The rest is built and measured in rounds,
     each chosen by what came of those before. What was built is kept: run it again after an interruption, or
-    with other limits. Printed is the front: what nothing else beats in size, loss and, with --device, speed.
+    with other limits. Printed is the front: what nothing else beats in size, loss and speed, as measured on
+    --device; without one, the bytes of weights that a token reads stand for speed.
 
     \b
     Examples:
@@ -98,8 +99,10 @@ def _print(found: Tuned) -> None:
         Column("MB", numeric=True),
         Column("mean KL", numeric=True),
         Column("perplexity", numeric=True),
+        Column("MB/token", numeric=True),
     ]
-    if any(one.tokens_per_second is not None for one in found.measured):
+    timed = any(one.tokens_per_second is not None for one in found.measured)
+    if timed:
         columns.append(Column("tok/s", numeric=True))
     rows = [
         (
@@ -108,11 +111,19 @@ def _print(found: Tuned) -> None:
             f"{one.size_bytes / 1e6:.1f}",
             f"{one.loss:.4f}",
             f"{one.perplexity_ratio - 1:+.2%}",
+            f"{one.candidate.decode_bytes / 1e6:.1f}",
             "-" if one.tokens_per_second is None else f"{one.tokens_per_second:.1f}",
         )[: len(columns)]
         for one in found.measured
     ]
     print_table(columns, rows, width=width)
+    if not timed:
+        print_folded(
+            "Speed was not measured (--device does); MB/token, estimated, are the weights that a generated "
+            "token reads: where memory is the limit, fewer are faster.",
+            width=width,
+            indent="  ",
+        )
     for label, error in found.failed:
         print_folded(f"failed: {label}: {error}", width=width, indent="  ")
 
@@ -138,5 +149,6 @@ def _point(one: Measured) -> dict[str, Any]:
         "estimated_bytes": one.candidate.size_bytes,
         "mean_kl": one.loss,
         "perplexity_ratio": one.perplexity_ratio,
+        "estimated_decode_bytes": one.candidate.decode_bytes,
         "decode_tokens_per_second": one.tokens_per_second,
     }

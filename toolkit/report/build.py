@@ -64,7 +64,9 @@ def build_report(
         selection = f"Runs where {where}." if isinstance(where, str) else "All stored runs."
     if len(runs) == limit and (found := store.count_runs(where)) > limit:
         selection += f" Only the newest {limit} of {found}."
-    content = read_content(store, runs, title=title, selection=selection, batch=batch)
+    content = read_content(
+        store, runs, title=title, selection=selection, batch=batch, every_score=where is None
+    )
     try:
         renderer(content, output, settings)
     except OSError as error:

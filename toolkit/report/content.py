@@ -14,6 +14,7 @@ from toolkit.report.batch import BatchStatus
 from toolkit.report.configurations import Configuration, Workload, read_configurations
 from toolkit.report.names import Names
 from toolkit.report.quality import Quality, quality_of
+from toolkit.report.scores_table import ScoredModel, read_scores
 from toolkit.store.rows import Artifact, Device, RunSummary
 from toolkit.store.store import Store
 
@@ -28,7 +29,7 @@ class Content:
     ``configurations`` come fastest decode first, workloads by their conditions, real devices before
     emulated ones. ``first`` is the number of the workload that a reader sees first. ``selection`` says in a
     sentence which runs these are. ``rooflines`` has, by run id, what share of the device's
-    roofs is known.
+    roofs is known. ``scores`` are those of the runs' models.
     """
 
     title: str
@@ -42,6 +43,7 @@ class Content:
     first: int
     devices: Sequence[Device]
     qualities: Sequence[Quality]
+    scores: Sequence[ScoredModel]
     batch: BatchStatus | None
 
     @cached_property
@@ -67,9 +69,15 @@ class Content:
 
 
 def read_content(
-    store: Store, runs: Sequence[RunSummary], *, title: str, selection: str, batch: BatchStatus | None
+    store: Store,
+    runs: Sequence[RunSummary],
+    *,
+    title: str,
+    selection: str,
+    batch: BatchStatus | None,
+    every_score: bool = False,
 ) -> Content:
-    """Read the samples and manifests that belong to ``runs``."""
+    """Read the samples, manifests and scores that belong to ``runs``; with ``every_score`` all scores."""
     configurations = read_configurations(store, runs)
     artifacts: dict[str, Artifact] = {summary.artifact.sha256: summary.artifact for summary in runs}
     qualities = (quality_of(artifact, store.manifest(sha256)) for sha256, artifact in artifacts.items())
@@ -86,6 +94,7 @@ def read_content(
         first=_first(configurations, workloads),
         devices=_devices(configurations),
         qualities=[quality for quality in qualities if quality is not None],
+        scores=read_scores(store, artifacts.values(), every=every_score),
         batch=batch,
     )
 

@@ -36,15 +36,46 @@ class _Box:
         )
 
 
-def places(points: Sequence[tuple[float, float, str]]) -> list[Place]:
+def placed(
+    rows: Sequence[Mapping[str, Any]], *, log: tuple[bool, bool] = (True, True)
+) -> list[dict[str, Any]]:
+    """Rows with the place of each one's name beside its point.
+
+    Args:
+        rows: with x, y and label.
+        log: whether the axes are logarithmic, whose values are positive.
+    """
+    where = places([(float(row["x"]), float(row["y"]), str(row["label"])) for row in rows], log=log)
+    return [{**row, "place": place} for row, place in zip(rows, where, strict=True)]
+
+
+def names(base: alt.Chart, x: alt.X, y: alt.Y, text: str = "label:N") -> alt.Chart:
+    """The layer of names beside points; the page moves them again where it knows their sizes.
+
+    Args:
+        base: a chart of rows as :func:`placed` gives them.
+        x: where its points stand.
+        y: likewise.
+        text: the field that holds them.
+    """
+    drawn = base.mark_text(fontSize=11, baseline="middle", **beside("datum.place"))
+    layer: alt.Chart = drawn.encode(x=x, y=y, text=text).properties(name="names")
+    return layer
+
+
+def places(
+    points: Sequence[tuple[float, float, str]], *, log: tuple[bool, bool] = (True, True)
+) -> list[Place]:
     """A place for each name.
 
     Args:
-        points: positive (x, y, name); both axes are logarithmic.
+        points: (x, y, name).
+        log: whether the axes are logarithmic, whose values are positive.
     """
     if not points:
         return []
-    xs, ys = [math.log(x) for x, _, _ in points], [math.log(y) for _, y, _ in points]
+    xs = [math.log(x) if log[0] else x for x, _, _ in points]
+    ys = [math.log(y) if log[1] else y for _, y, _ in points]
     at = [(_scaled(x, xs) * _WIDTH, (1 - _scaled(y, ys)) * _HEIGHT) for x, y in zip(xs, ys, strict=True)]
     taken = [_Box(x - 4, y - 4, x + 4, y + 4) for x, y in at]
     found: list[Place] = []

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from toolkit.files import write_whole
-from toolkit.report import runs_table
+from toolkit.report import runs_table, scores_table
 from toolkit.report.batch import STATE_WORDS, STEP_STATES, BatchStatus
 from toolkit.report.configurations import unique_labels
 from toolkit.report.content import Content
@@ -46,6 +46,14 @@ def _document(content: Content) -> Iterator[str]:
         ],
         numeric=[column.numeric for column in runs_table.COLUMNS],
     )
+    if content.scores:
+        yield "## Scores\n"
+        yield f"{scores_table.TEXT}\n"
+        yield _table(
+            [column.title for column in scores_table.COLUMNS],
+            [[cell.text for cell in scores_table.cells(one, content.names)] for one in content.scores],
+            numeric=[column.numeric for column in scores_table.COLUMNS],
+        )
     for figure in figures_of(content):
         charts = [chart for chart in figure.charts if chart not in _DRAWN_ONLY]
         if charts:

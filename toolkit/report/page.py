@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from toolkit.files import write_whole
-from toolkit.report import charts, frame, runs_table
+from toolkit.report import charts, frame, runs_table, scores_table
 from toolkit.report.batch import STATE_WORDS, STEP_STATES, BatchStatus, StepState
 from toolkit.report.configurations import Configuration, unique_labels
 from toolkit.report.content import Content
@@ -50,6 +50,9 @@ def render_page(content: Content, library: str) -> str:
         filters=_filters(content.runs, content.names),
         columns=runs_table.COLUMNS,
         rows=[_row(summary, content) for summary in content.runs[:_WITHOUT_SCRIPTS]],
+        scores_text=scores_table.TEXT,
+        score_columns=scores_table.COLUMNS,
+        score_rows=[scores_table.cells(one, content.names) for one in content.scores],
         figures=figures_of(content),
         matrix=[(key, CHARTS[key].title) for key in _MATRIX if _has(content, key)],
         batch_text=_batch_text(content.batch),

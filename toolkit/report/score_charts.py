@@ -7,18 +7,21 @@ from typing import Any
 
 import altair as alt
 
+from toolkit.report.label_places import names, placed
 from toolkit.report.legends import legend_of
 from toolkit.report.study_content import Row
+from toolkit.report.ticks import BILLIONS, log_axis
 
 _HEIGHT = 300
 
 
 def front(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> Any:
     """Points with a line through those that nothing beats; rows: label, series, x, y, front (yes or no)."""
-    base = alt.Chart(alt.InlineData(values=[dict(row) for row in rows]))
-    log: dict[str, Any] = {"type": "log", "nice": False} if options.get("log") else {"zero": False}
-    axis = alt.Axis(tickCount=5, format="~g")
-    x = alt.X("x:Q", title=options["x"], axis=axis, scale=alt.Scale(**log, padding=24))
+    log = bool(options.get("log"))
+    base = alt.Chart(alt.InlineData(values=placed(rows, log=(log, False))))
+    plain = {"axis": alt.Axis(tickCount=5, format="~g"), "scale": alt.Scale(zero=False, padding=24)}
+    around = log_axis([row["x"] for row in rows], format="~g") if log else plain
+    x = alt.X("x:Q", title=options["x"], **around)
     series = list(dict.fromkeys(str(row["series"]) for row in rows))
     colour = alt.Color("series:N", scale=alt.Scale(domain=series), title=None, legend=legend_of(series))
     points = base.mark_point(filled=not emulated, size=70, strokeWidth=2).encode(
@@ -32,16 +35,22 @@ def front(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> An
         ],
     )
     line = base.mark_line(strokeDash=[4, 3], strokeWidth=1.5).encode(x=x, y=_accuracy(options), order="x:Q")
-    return alt.layer(line.transform_filter("datum.front === 'yes'"), points).properties(height=_HEIGHT)
+    layers = (line.transform_filter("datum.front === 'yes'"), points, names(base, x, _accuracy(options)))
+    return alt.layer(*layers).properties(height=_HEIGHT)
 
 
 def dates(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> Any:
-    """Points over months with the best so far; rows: label, series, x (YYYY-MM), y."""
-    best, data = float("-inf"), []
+    """Points over months with the best so far, which are named; rows: label, series, x (YYYY-MM), y."""
+    best, data, spots = float("-inf"), [], []
     for row in sorted(rows, key=lambda one: (str(one["x"]), -float(one["y"]))):
+        name = row["label"] if float(row["y"]) > best else ""
         best = max(best, float(row["y"]))
-        data.append({**row, "month": f"{row['x']}-01", "best": best})
-    base = alt.Chart(alt.InlineData(values=data))
+        year, month = map(int, str(row["x"]).split("-"))
+        spots.append({"x": 12 * year + month, "y": row["y"], "label": name})
+        data.append({**row, "month": f"{row['x']}-01", "best": best, "name": name})
+    where = placed(spots, log=(False, False))
+    values = [{**row, "place": one["place"]} for row, one in zip(data, where, strict=True)]
+    base = alt.Chart(alt.InlineData(values=values))
     x = alt.X("month:T", title=options["x"], axis=alt.Axis(tickCount=5))
     points = base.mark_point(filled=not emulated, size=50).encode(
         x=x,
@@ -49,27 +58,23 @@ def dates(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> An
         tooltip=["label:N", "series:N", "x:N", alt.Tooltip("y:Q", format=".3f")],
     )
     line = base.mark_line(strokeDash=[4, 3], strokeWidth=1.5, interpolate="step-after")
-    return alt.layer(line.encode(x=x, y="best:Q"), points).properties(height=_HEIGHT)
+    named = names(base, x, _accuracy(options), "name:N")
+    return alt.layer(line.encode(x=x, y="best:Q"), points, named).properties(height=_HEIGHT)
 
 
 def fit(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> Any:
     """Points over parameters with the line through them; rows: label, x, y."""
-    base = alt.Chart(alt.InlineData(values=[dict(row) for row in rows]))
-    x = alt.X(
-        "x:Q",
-        title=options["x"],
-        # Engineers' G is a billion.
-        axis=alt.Axis(tickCount=5, format="~s", labelExpr="replace(datum.label, 'G', 'B')"),
-        scale=alt.Scale(type="log", nice=False, padding=24),
-    )
+    base = alt.Chart(alt.InlineData(values=placed(rows, log=(True, False))))
+    x = alt.X("x:Q", title=options["x"], **log_axis([row["x"] for row in rows], **BILLIONS))
     y = alt.Y("y:Q", title=options["y"], axis=alt.Axis(tickCount=5))
     points = base.mark_point(filled=not emulated, size=70).encode(
         x=x, y=y, tooltip=["label:N", "x:Q", alt.Tooltip("y:Q", format="+.2f")]
     )
-    if len({row["x"] for row in rows}) < 2:
-        return points.properties(height=_HEIGHT)
-    line = base.mark_line(strokeDash=[4, 3], strokeWidth=1.5).transform_regression("x", "y", method="log")
-    return alt.layer(line.encode(x=x, y=y), points).properties(height=_HEIGHT)
+    layers = [points, names(base, x, y)]
+    if len({row["x"] for row in rows}) > 1:
+        line = base.mark_line(strokeDash=[4, 3], strokeWidth=1.5).transform_regression("x", "y", method="log")
+        layers.insert(0, line.encode(x=x, y=y))
+    return alt.layer(*layers).properties(height=_HEIGHT)
 
 
 def heat(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> Any:

@@ -8,10 +8,10 @@ from typing import Any
 import altair as alt
 
 from toolkit.report import score_charts
-from toolkit.report.label_places import beside, places
+from toolkit.report.label_places import names, placed
 from toolkit.report.legends import legend_of, line_legend, top_legend
 from toolkit.report.study_content import Chart, Row
-from toolkit.report.ticks import log_ticks
+from toolkit.report.ticks import BILLIONS, log_axis
 
 Spec = dict[str, Any]
 
@@ -37,14 +37,11 @@ def specification(chart: Chart, *, emulated: bool = False, width: int | str = "c
 
 def scatter(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> Any:
     """Points over the parameters; rows: label, family, series, x, y, and low and high where there are any."""
-    where = places([(float(row["x"]), float(row["y"]), str(row["label"])) for row in rows])
-    data = [{**row, "place": place} for row, place in zip(rows, where, strict=True)]
+    data = placed(rows)
     base = alt.Chart(alt.InlineData(values=data))
-    # Engineers' G is a billion.
-    billions = {"format": "~s", "labelExpr": "replace(datum.label, 'G', 'B')"}
-    x = alt.X("x:Q", title=options["x"], **_log_axis([row["x"] for row in data], **billions))
+    x = alt.X("x:Q", title=options["x"], **log_axis([row["x"] for row in data], **BILLIONS))
     ends = [row[end] for row in data for end in ("y", "low", "high") if end in row]
-    y = alt.Y("y:Q", title=options["y"], **_log_axis(ends, format="~g"))
+    y = alt.Y("y:Q", title=options["y"], **log_axis(ends, format="~g"))
     series = list(dict.fromkeys(str(row["series"]) for row in data))
     families = list(dict.fromkeys(str(row["family"]) for row in data))
     encodings: dict[str, Any] = {
@@ -66,8 +63,7 @@ def scatter(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> 
     if all("low" in row and "high" in row for row in data):
         layers.insert(0, base.mark_rule(strokeWidth=1.5).encode(x=x, y=alt.Y("low:Q"), y2="high:Q"))
     if len(series) == 1:
-        names = base.mark_text(fontSize=11, baseline="middle", **beside("datum.place"))
-        layers.append(names.encode(x=x, y=y, text="label:N").properties(name="names"))
+        layers.append(names(base, x, y))
     return alt.layer(*layers).properties(height=320)
 
 
@@ -171,15 +167,6 @@ KINDS: Mapping[str, Callable[[Sequence[Row], Mapping[str, Any], bool], Any]] = {
     "fit": score_charts.fit,
     "heat": score_charts.heat,
 }
-
-
-def _log_axis(values: Sequence[Any], **axis: Any) -> dict[str, Any]:
-    """Both ends of the axis have a tick."""
-    ticks = log_ticks([float(value) for value in values]) if values else [1.0, 10.0]
-    return {
-        "axis": alt.Axis(values=ticks, labelOverlap=False, **axis),
-        "scale": alt.Scale(type="log", nice=False, domain=[ticks[0], ticks[-1]]),
-    }
 
 
 def _labels(labels: Sequence[str], bars: int) -> alt.Y:

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+
+# Engineers' G is a billion.
+BILLIONS = {"format": "~s", "labelExpr": "replace(datum.label, 'G', 'B')"}
 
 # Within a decade, from many ticks to few.
 _STEPS = ((1, 2, 5), (1, 3), (1,))
@@ -28,3 +34,17 @@ def log_ticks(values: Sequence[float]) -> list[float]:
     # Of many decades every second or third.
     stride = math.ceil((len(found) - 1) / _MAXIMUM)
     return [*found[:-1:stride], found[-1]] if stride > 1 else found
+
+
+def log_axis(values: Sequence[Any], **axis: Any) -> dict[str, Any]:
+    """Axis and scale of an encoding over positive values.
+
+    Args:
+        values: numbers that are shown along it.
+        axis: more properties of the axis.
+    """
+    ticks = log_ticks([float(value) for value in values]) if values else [1.0, 10.0]
+    return {
+        "axis": alt.Axis(values=ticks, labelOverlap=False, **axis),
+        "scale": alt.Scale(type="log", nice=False, domain=[ticks[0], ticks[-1]]),
+    }

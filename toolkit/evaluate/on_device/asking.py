@@ -131,6 +131,13 @@ def _identity(subject: Subject, request: PlacedRequest, settings: Settings) -> s
                 subject=subject.name,
                 next_step="Leave --device out, or convert the model first.",
             )
+        if request.threads:
+            raise UsageError(
+                "--threads are the runner's; a model that is no artifact runs in transformers",
+                subject=subject.name,
+                next_step=f"Leave --threads out and set OMP_NUM_THREADS={request.threads}, which "
+                "transformers heeds, or convert the model first.",
+            )
         libraries = [version("transformers"), version("torch")]
         identity = [source_sha256(subject.source), request.dtype, *libraries]
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:24]

@@ -37,7 +37,7 @@ def work_of(request: TaskRequest) -> Work:
     """The rounds of a preset, or the tasks named, as one.
 
     Raises:
-        UsageError: no task, or shots beside a preset that says them itself.
+        UsageError: no task, or shots or other tasks beside a preset that says them itself.
     """
     names = tuple(name.strip() for name in (request.tasks or "").split(",") if name.strip())
     if not names:
@@ -50,6 +50,12 @@ def work_of(request: TaskRequest) -> Work:
                 next_step="Leave --shots out, or name the tasks.",
             )
         return Work(preset.rounds, request.limit or preset.limit)
+    if mixed := [name for name in names if name in PRESETS]:
+        raise UsageError(
+            f"--tasks {request.tasks}: the preset {mixed[0]} says shots and items itself and stands alone",
+            next_step=f"Evaluate twice, with --tasks {mixed[0]} and with the others: what is stored is shown "
+            "together.",
+        )
     return Work((Round(names, request.shots),), request.limit)
 
 
