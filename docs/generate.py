@@ -306,6 +306,9 @@ def families() -> str:
             f"{title} {len(passed)} of {len(known)} configs, all of {len(good)} of {len(types)} model types"
         )
 
+    made = [row for row in rows if row.scheme == "fp32" and row.outcome == "converts"]
+    twice = sum(row.same_from_cache is True for row in made)
+
     tiny = {path.stem for path in (ROOT / "tests" / "families" / "configs").glob("*.json")}
     unknown = sorted(tiny - configs.keys())
     quantized = {row.config for row in rows if row.scheme != "fp32"}
@@ -336,8 +339,9 @@ def families() -> str:
         "switches, `*-remote` have code in their folder that is not run, of `*-multimodal` the text "
         "decoder is taken. unjudged: transformers itself does not run it. coarse: it converts, and so few "
         "bits cost these random weights more than the limit; `tests/families/test_families_rounded.py` "
-        "compares five of them on ONNX Runtime with transformers that has the same rounded weights.\n",
-        f"In fp32 convert: {'; '.join(counts)}.\n",
+        "compares such ones with transformers that has the same rounded weights.\n",
+        f"In fp32 convert: {'; '.join(counts)}. Of these {len(made)} artifacts {twice} were made a second "
+        "time, by another process from what the cache held then: the same byte for byte.\n",
         *(missing if unknown else ()),
         "| config | model type | "
         + " | ".join(f"{title}, {scheme}" for title in titles.values() for scheme in ("fp32", "8da4w"))

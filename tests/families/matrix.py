@@ -1,13 +1,14 @@
 """Convert tiny configs on every engine and write what became of them into the table of docs/families.md.
 
 In fp32 each conversion starts from an empty cache; another process, in which Python orders sets otherwise,
-converts the same again from what the cache holds then, and must say the same byte for byte.
+converts the same again from what the cache holds then, and must say the same byte for byte. Several of these
+may run at once.
 
 To run all, which takes an hour on 2 cores, and then `make docs`:
 
     python tests/families/matrix.py
     python tests/families/matrix.py llama mixtral    # of these configs only
-    python tests/families/matrix.py --missing        # what the table has no row for
+    python tests/families/matrix.py --missing        # what has no row, or was converted once
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from pathlib import Path
 from conversions_of_families import CONFIGS, ENGINES, contents, contents_or_refusal, outcome
 
 from toolkit.artifact import Artifact
+from toolkit.locks import exclusive
 from toolkit.models.support import Support, read_support, write_support
 from toolkit.settings import Settings
 
@@ -76,7 +78,7 @@ def measured_twice(name: str, engine: str, folder: Path, others: Executor) -> Su
     other = sorted(key for key in second if not first or second[key] != first[0].get(key))
     if other:
         return replace(found, outcome="traceback", reason=f"a full cache changes {', '.join(other)}")
-    return found
+    return replace(found, same_from_cache=True)
 
 
 def main() -> None:
@@ -95,11 +97,16 @@ def main() -> None:
                         row_of(name, engine, scheme, Path(home), others, missing=chosen.missing)
 
 
+def _only_once(row: Support) -> bool:
+    """Whether it converted, and was not converted again from a full cache."""
+    return row.scheme == "fp32" and row.outcome == "converts" and row.same_from_cache is None
+
+
 def row_of(name: str, engine: str, scheme: str, folder: Path, others: Executor, *, missing: bool) -> None:
     """Measure and write one row."""
     known = {(row.config, row.engine, row.scheme): row for row in read_support()}
     place = (name, engine, scheme)
-    if missing and place in known:
+    if missing and place in known and not _only_once(known[place]):
         return
     plain = known.get((name, engine, "fp32"))
     if scheme == "fp32":
@@ -110,7 +117,9 @@ def row_of(name: str, engine: str, scheme: str, folder: Path, others: Executor, 
     else:
         settings = Settings(folder / f"cache-{engine}", folder / "data", "sqlite://")
         row = measured(name, engine, scheme, folder, settings)
-    write_support([*(known | {place: row}).values()])
+    with exclusive(Path(tempfile.gettempdir()) / "slm-families-matrix.lock"):
+        known = {(other.config, other.engine, other.scheme): other for other in read_support()}
+        write_support([*(known | {place: row}).values()])
     print(*place, row.outcome, row.difference or row.divergence or row.reason, file=sys.stderr, flush=True)
 
 

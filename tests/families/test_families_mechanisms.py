@@ -39,6 +39,7 @@ MECHANISMS = {
     "a delta rule, heads and tokens in one dimension": "olmo_hybrid",
     "norms over whole queries and keys, gate and up in one matrix, an architecture of ours": "openlm-dclm",
     "positions in three rows, the decoder of a model that sees": "qwen2_vl-multimodal",
+    "attention within chunks, experts with scaled inputs": "llama4_text",
 }
 EXPERTS = {
     "experts, and a gated one that all tokens use": "qwen2_moe",

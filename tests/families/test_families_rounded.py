@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conversions_of_families import decoder, tiny_source
+from conversions_of_families import ENGINES, decoder, tiny_source
 
 from toolkit.artifact import TensorQuantization
 from toolkit.capture.capture import cached_capture
@@ -21,10 +21,21 @@ from toolkit.export.request import ConvertRequest
 from toolkit.settings import Settings
 
 EXACT = TensorQuantization(scheme="fp32", group_size=None, symmetric=True, algorithm="none")
-# Weight-only, so that nothing but the weights is rounded.
-ROUNDED = TensorQuantization(scheme="4w", group_size=32, symmetric=True, algorithm="rtn")
+# Weight-only, so that nothing but the weights is rounded; as finely as each engine can.
+GROUPS = {"onnxruntime": 32, "executorch": 0}
 # Recurrences keep what was rounded; a squared activation and routers enlarge it.
-COARSE = ("mamba", "falcon_mamba", "olmo_hybrid", "nemotron", "qwen3_next")
+COARSE = (
+    "mamba",
+    "mamba2",
+    "falcon_mamba",
+    "falcon_h1-norm",
+    "olmo_hybrid",
+    "jamba",
+    "nemotron",
+    "qwen3_5_text",
+    "qwen3_next",
+    "zamba2",
+)
 
 
 def matrices(graph: DecoderGraph, tied: dict[str, str]) -> list[str]:
@@ -37,17 +48,19 @@ def matrices(graph: DecoderGraph, tied: dict[str, str]) -> list[str]:
 
 @pytest.mark.soak
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", COARSE)
 def test_logits_are_those_of_transformers_with_the_rounded_weights(
-    name: str, tmp_path: Path, settings: Settings
+    name: str, engine: str, tmp_path: Path, settings: Settings
 ) -> None:
     from transformers import AutoModelForCausalLM
 
     source = tiny_source(name, tmp_path, settings)
     skeleton = build_skeleton(source.config)
     graph, _ = cached_capture(skeleton, source.config, settings.cache_dir)
-    request = ConvertRequest.of(model=source.name, quant="fp32", parity_check=False)
-    plan = QuantizationPlan(ROUNDED, EXACT, EXACT)
+    request = ConvertRequest.of(model=source.name, quant="fp32", backend=engine, parity_check=False)
+    spec = TensorQuantization(scheme="4w", group_size=GROUPS[engine], symmetric=True, algorithm="rtn")
+    plan = QuantizationPlan(spec, EXACT, EXACT)
 
     artifact = convert(source, request, tmp_path / "out", settings, plan=plan)
 
@@ -66,6 +79,6 @@ def test_logits_are_those_of_transformers_with_the_rounded_weights(
     ids = np.random.default_rng(7).integers(3, source.config.vocab_size, 24).tolist()
     with torch.no_grad():
         expected = model.eval()(torch.tensor([ids]), use_cache=False).logits[0, -1]
-    with decoder("onnxruntime", artifact.path) as loaded:
+    with decoder(engine, artifact.path) as loaded:
         assert (loaded.step(ids)[-1] - expected).abs().max() <= 1e-3
     assert changed

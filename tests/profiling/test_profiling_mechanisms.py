@@ -33,6 +33,8 @@ OTHER_MECHANISMS = {
     "layers that share keys and values": "gemma4_text",
     "a soft cap": "gemma2",
     "biases of keys": "falcon-rw",
+    "biases that grow with the distance": "bloom",
+    "attention within chunks": "llama4_text",
 }
 
 pytestmark = pytest.mark.timeout(600)

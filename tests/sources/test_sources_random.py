@@ -13,6 +13,7 @@ from toolkit.models.catalogue.catalogue import shipped
 from toolkit.settings import Settings
 from toolkit.sources import resolve
 
+FAMILIES = Path(__file__).parents[1] / "families" / "configs"
 TINY = [name for name, entry in shipped().items() if entry.made_up]
 
 
@@ -40,6 +41,20 @@ def test_logits_are_neither_flat_nor_exploding(builtin: str, settings: Settings)
     assert 1 < float(logits.std()) < 4
     # A model that repeats one token makes greedy parity a weak test.
     assert len(set(continuation[0, 32:].tolist())) > 3
+
+
+@pytest.mark.parametrize("name", ["nemotron", "qwen3_next", "vaultgemma", "gemma4_text"])
+def test_norms_neither_double_nor_lose_their_input(name: str, settings: Settings) -> None:
+    from transformers import AutoModelForCausalLM
+
+    source = resolve(f"random:{FAMILIES / name}.json", settings)
+    model = AutoModelForCausalLM.from_config(source.config).eval()
+    norms = {name: module for name, module in model.named_modules() if name.endswith("input_layernorm")}
+    with torch.no_grad():
+        for path, norm in norms.items():
+            norm.weight.copy_(source.weights.read(f"{path}.weight"))
+            assert 0.9 < float(norm(torch.randn(8, len(norm.weight))).std()) < 1.1
+    assert norms
 
 
 def test_tensors_depend_on_their_name_only(settings: Settings) -> None:

@@ -122,6 +122,11 @@ def _negative(do: Rewriting) -> Op | None:
     return _product(do, do.op.args[0], -1.0)
 
 
+def _log_sigmoid(do: Rewriting) -> Op | None:
+    inverse = _product(do, do.op.args[0], -1.0)
+    return _product(do, Ref(do.add("aten.softplus", (Ref(inverse.name),), do.shape).name), -1.0)
+
+
 def _with_factor(do: Rewriting) -> Op | None:
     """``a + alpha * b``; rsub is ``b - alpha * a``."""
     left, right = do.op.args[:2]
@@ -177,6 +182,7 @@ ARITHMETIC: dict[str, Rule] = {
     **dict.fromkeys(("aten.min", "aten.max"), _extreme),
     **dict.fromkeys(("aten.square", "aten.pow"), _power),
     "aten.neg": _negative,
+    "aten.log_sigmoid": _log_sigmoid,
     **dict.fromkeys(("aten.add", "aten.sub", "aten.rsub"), _with_factor),
     "aten.view_as_real": _view_as_real,
 }

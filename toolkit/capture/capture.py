@@ -23,6 +23,7 @@ import torch
 from torch import nn
 
 import toolkit
+from toolkit.capture.chunks import without_chunks
 from toolkit.capture.graph import ODD, SEQUENCE, DecoderGraph, Op, Ref, is_odd, references
 from toolkit.capture.inlined import recognize_attention
 from toolkit.capture.patches import ATTENTION, register_attention, traced_operators
@@ -31,6 +32,7 @@ from toolkit.capture.rows import split_rows
 from toolkit.capture.shape import longest_text
 from toolkit.capture.simplify import simplify, without_dead_code
 from toolkit.capture.skeleton import shared_names
+from toolkit.capture.token_rows import by_token
 from toolkit.errors import UnsupportedModel
 from toolkit.files import write_whole
 
@@ -50,11 +52,11 @@ def capture(model: PreTrainedModel, config: Any) -> DecoderGraph:
     """
     from transformers import PretrainedConfig
 
-    if "chunked_attention" in (getattr(config, "layer_types", None) or ()):
-        # transformers says it in a mask, of which an operator of ours would know nothing.
+    chosen = getattr(config, "index_topk", None)
+    if chosen is not None:
         raise UnsupportedModel(
-            f"model type {config.model_type!r} attends within chunks of {config.attention_chunk_size} "
-            "tokens, for which there is no operator yet",
+            f"model type {config.model_type!r} attends to {chosen} tokens that it chooses for each token "
+            "(index_topk), for which there is no operator",
             subject=config.name_or_path or config.model_type,
             next_step="docs/families.md lists the model types that convert.",
         )
@@ -72,7 +74,7 @@ def capture(model: PreTrainedModel, config: Any) -> DecoderGraph:
         if isinstance(own, PretrainedConfig):
             own._attn_implementation = traced.config._attn_implementation
     _in_no_memory(traced)
-    wrapper = _Logits(traced, takes_positions=_takes_positions(traced))
+    wrapper = _Logits(traced, first_position(traced) if _takes_positions(traced) else None)
     inputs = (
         torch.zeros((1, length), dtype=torch.long),
         torch.zeros((1, length), dtype=torch.long),
@@ -212,17 +214,39 @@ def _takes_positions(model: nn.Module) -> bool:
 
 
 class _Logits(nn.Module):
-    def __init__(self, model: nn.Module, *, takes_positions: bool) -> None:
+    """Logits alone; ``first`` is what the model calls the first position, None where it counts itself."""
+
+    def __init__(self, model: nn.Module, first: int | None) -> None:
         super().__init__()
         self.model = model
-        self._takes_positions = takes_positions
+        self._first = first
 
     def forward(self, input_ids: torch.Tensor, position_ids: torch.Tensor) -> torch.Tensor:
-        positions = {"position_ids": position_ids} if self._takes_positions else {}
+        positions = {}
+        if self._first is not None:
+            positions["position_ids"] = position_ids + self._first if self._first else position_ids
         logits: torch.Tensor = self.model(
             input_ids=input_ids, use_cache=False, return_dict=True, **positions
         ).logits
         return logits
+
+
+def first_position(model: nn.Module) -> int:
+    """The number that a model gives to a text's first token itself: RoBERTa begins behind its padding's."""
+    for module in model.modules():
+        number = getattr(module, "create_position_ids_from_input_ids", None)
+        padding = getattr(module, "padding_idx", None)
+        if number is None or padding is None:
+            continue
+        made = number(torch.full((1, 5), padding + 1), padding)
+        if not torch.equal(made[0] - made[0, 0], torch.arange(5)):
+            raise UnsupportedModel(
+                "its positions do not count the tokens",
+                subject=type(module).__name__,
+                next_step="docs/families.md lists the model types that convert.",
+            )
+        return int(made[0, 0])
+    return 0
 
 
 def _context_limit(config: Any) -> int:
@@ -270,7 +294,7 @@ def _to_graph(program: torch.export.ExportedProgram, limit: int, shared: Mapping
     ops = with_state_names(_numbered(ops))
     graph = DecoderGraph(tuple(ops), parameters, constants, output)
     _check_operands(graph)
-    graph = simplify(split_rows(graph))
+    graph = without_dead_code(by_token(without_chunks(simplify(split_rows(graph)))))
     graph = without_dead_code(recognize_attention(graph, limit))
     _check(graph)
     # Lists only now: a mask of all positions by all is gone. Integers and flags stay what they are.

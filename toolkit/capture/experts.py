@@ -7,6 +7,7 @@ one of the formulas that :func:`toolkit.capture.operators.experts` stands for.
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ class ExpertsCall:
     limit: float
 
 
-def traced_experts(module: Any) -> Callable[..., Tensor] | None:
+def traced_experts(module: Any) -> Callable[..., Any] | None:
     """The forward of a module of experts as one slm::experts; None for any other module.
 
     Args:
@@ -61,6 +62,8 @@ def traced_experts(module: Any) -> Callable[..., Tensor] | None:
     Raises:
         UnsupportedModel: they compute something that is not known.
     """
+    if type(module).__name__ == "Llama4TextMoe":
+        return _scaled_inputs(module)
     if not hasattr(module, "_is_expert_parallel"):
         return None
     if module.has_post_expert_norm:
@@ -102,6 +105,39 @@ def traced_experts(module: Any) -> Callable[..., Tensor] | None:
         return forward(hidden_states, index, weights)
 
     return renamed
+
+
+def _scaled_inputs(module: Any) -> Callable[..., tuple[Tensor, Tensor]] | None:
+    """Llama 4's mixture, which scales what goes into its experts and runs each over the whole text."""
+    kind: tuple[Any, ...] = ("silu", True, False, True, 1.0, 0.0, 0.0)
+
+    def forward(owner: Any, hidden_states: Tensor, experts: Callable[..., Tensor]) -> tuple[Tensor, Tensor]:
+        hidden = hidden_states.reshape(-1, owner.hidden_dim)
+        logits = nn.functional.linear(hidden, owner.router.weight)
+        scores, chosen = torch.topk(logits, owner.top_k, dim=-1)
+        result = owner.shared_expert(hidden)
+        up, down = owner.experts.gate_up_proj, owner.experts.down_proj
+        for place in range(owner.top_k):
+            score, one = scores[:, place : place + 1], chosen[:, place : place + 1]
+            inputs = hidden * torch.sigmoid(score)
+            result = result + experts(inputs, one, torch.ones_like(score), up, down, None, None, *kind)
+        return result, logits
+
+    def computed(hidden: Tensor, chosen: Tensor, weights: Tensor, *given: Any) -> Tensor:
+        up, down = (weight[chosen[:, 0]] for weight in given[:2])
+        result: Tensor = (gated(hidden[:, None] @ up, "silu", False, 1.0, 0.0, 0.0) @ down)[:, 0] * weights
+        return result
+
+    probe = copy.deepcopy(module).to_empty(device="cpu")
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in probe.parameters():
+            parameter.normal_(0.0, parameter.shape[-1] ** -0.5, generator=generator)
+        hidden = torch.randn(1, 5, probe.hidden_dim, generator=generator)
+        expected, actual = probe(hidden)[0], forward(probe, hidden, computed)[0]
+    if not torch.allclose(actual, expected, rtol=1e-4, atol=1e-4):
+        return None
+    return lambda hidden_states: forward(module, hidden_states, torch.ops.slm.experts)
 
 
 def recognize_gate(module: Any) -> Gate:

@@ -2,22 +2,19 @@
 
 Some models multiply queries and keys, add a mask and take the softmax in their own code. Whatever they do to
 the scores is tried out on numbers: it must be a factor, the mask of causal attention with or without a
-window, and possibly a bias that grows with the distance (ALiBi, arXiv 2108.12409). The bias becomes one more
-column of queries and keys, slope and position: a softmax does not see what a row's scores have in common. A
-bias of each key that is no straight line (ALiBi in bfloat16) is a column as the model computes it.
+window, and possibly a bias that grows with the distance (ALiBi, arXiv 2108.12409) or is one of each key.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from toolkit.capture.graph import SEQUENCE, DecoderGraph, Op, Ref, references
+from toolkit.capture.attention_operations import AttentionOperations, Scores
+from toolkit.capture.graph import SEQUENCE, DecoderGraph, Op, references
 from toolkit.capture.interpret import Interpreter
 from toolkit.errors import UnsupportedModel
 
@@ -25,25 +22,6 @@ from toolkit.errors import UnsupportedModel
 _LENGTH = 600
 # Whatever is further below any score has no share of a row, be it -1e4, -3e38 or an infinity.
 _HIDDEN = -5e3
-# Columns that a bias adds to each head, of which one is used: engines take heads of multiples of 8.
-_COLUMNS = 8
-
-
-@dataclass(frozen=True)
-class _Scores:
-    """What happens to the products of queries and keys.
-
-    Attributes:
-        scale: factor.
-        window: as slm::attention has it.
-        slopes: of the bias, one for each head; None for no such bias.
-        column: operation that yields a bias of each key, and its factor; None for no such bias.
-    """
-
-    scale: float
-    window: int
-    slopes: tuple[float, ...] | None = None
-    column: tuple[str, float] | None = None
 
 
 def recognize_attention(graph: DecoderGraph, limit: int) -> DecoderGraph:
@@ -65,7 +43,7 @@ def recognize_attention(graph: DecoderGraph, limit: int) -> DecoderGraph:
             if product is None or output is None:
                 continue
             scores = _scores(graph, product, op.args[0].name, limit)
-            placed[output.name] = _Attention(graph, count, scores).from_products(product, op, output)
+            placed[output.name] = AttentionOperations(graph, count, scores).from_products(product, op, output)
             count += 1
     if not placed:
         return graph
@@ -102,7 +80,7 @@ def _output(users: dict[str, list[Op]], softmax: Op) -> Op | None:
     return None
 
 
-def _scores(graph: DecoderGraph, product: Op, result: str, limit: int) -> _Scores:
+def _scores(graph: DecoderGraph, product: Op, result: str, limit: int) -> Scores:
     length = min(_LENGTH, limit)
     shape = [length if size == SEQUENCE else int(size) for size in product.shape or ()]
 
@@ -149,7 +127,7 @@ def _column(graph: DecoderGraph, result: str, product: str, bias: Tensor) -> tup
 
 def _classified(
     evaluate: Callable[[float], Tensor], column: Callable[[Tensor], tuple[str, float] | None], subject: str
-) -> _Scores:
+) -> Scores:
     base, one, two = (evaluate(number).double() for number in (0.0, 1.0, 2.0))
     length = base.shape[-1]
     visible = base[0] > _HIDDEN
@@ -171,7 +149,7 @@ def _classified(
         bias = base[:, -1]
         slopes = (bias[:, -1] - bias[:, 0]) / float(length - 1)
     along = base - base.diagonal(dim1=1, dim2=2)[..., None]
-    found = _Scores(scale, 0 if window == length else window)
+    found = Scores(scale, 0 if window == length else window)
     if torch.allclose(along[:, expected], -slopes[:, None] * distance[expected], atol=1e-3):
         biased = bool((slopes.abs() > 1e-6).any())
         return replace(found, slopes=tuple(slopes.tolist())) if biased else found
@@ -193,7 +171,7 @@ def _from_sdpa(graph: DecoderGraph, op: Op, layer: int, limit: int) -> list[Op]:
     if mask is None:
         if not causal:
             raise UnsupportedModel(f"{op} is attention without a causal mask")
-        return _Attention(graph, layer, _Scores(scale, 0)).of(op.args[:3], op)
+        return AttentionOperations(graph, layer, Scores(scale, 0)).of(op.args[:3], op)
     length = min(_LENGTH, limit)
     try:
         value = Interpreter(graph, length, read=_unreadable, rope=_no_rope).value(mask.name)
@@ -209,121 +187,7 @@ def _from_sdpa(graph: DecoderGraph, op: Op, layer: int, limit: int) -> list[Op]:
         lambda bias: _column(graph, mask.name, "", bias),
         str(op),
     )
-    return _Attention(graph, layer, scores).of(op.args[:3], op)
-
-
-class _Attention:
-    """Operations of one attention."""
-
-    def __init__(self, graph: DecoderGraph, layer: int, scores: _Scores) -> None:
-        self._graph = graph
-        self._layer = layer
-        self._scores = scores
-        self._ops: list[Op] = []
-        self._stem = ""
-        self._module = ""
-
-    def from_products(self, product: Op, softmax: Op, output: Op) -> list[Op]:
-        """``softmax(query @ keys, transposed) @ values``."""
-        self._start(softmax)
-        query, transposed = product.args[:2]
-        before = self._graph.by_name[transposed.name]
-        shape = before.shape or ()
-        rank = len(shape)
-        turned = before.target == "aten.transpose"
-        if turned and {int(dim) % rank for dim in before.args[1:3]} == {rank - 2, rank - 1}:
-            key = before.args[0]
-        else:
-            swapped = (*shape[:-2], shape[-1], shape[-2])
-            key = self._add("aten.transpose", (transposed, rank - 2, rank - 1), swapped)
-        return self.of((query, key, output.args[1]), output)
-
-    def of(self, operands: tuple[Any, ...], output: Op) -> list[Op]:
-        """Attention whose result takes the place of ``output``, [.., H, S, D]."""
-        self._start(output)
-        query, key, value = (self._heads(ref) for ref in operands)
-        width = int(self._shape(value)[-1])
-        if self._scores.slopes is not None:
-            query, key = self._sloping(query, key, self._scores.slopes)
-        elif self._scores.column is not None:
-            query, key = self._biased(query, key, *self._scores.column)
-        wide = max(int(self._shape(ref)[-1]) for ref in (query, value))
-        wide = -(-wide // _COLUMNS) * _COLUMNS
-        query, key, value = (self._padded(ref, wide) for ref in (query, key, value))
-        heads = self._shape(query)[1]
-        scores = self._scores
-        args = (query, key, value, self._layer, scores.scale, scores.window, 0.0)
-        result = self._add("slm.attention", args, (1, SEQUENCE, heads, wide))
-        if wide > width:
-            result = self._add("aten.slice", (result, 3, 0, width), (1, SEQUENCE, heads, width))
-        shape = (1, heads, SEQUENCE, width)
-        result = self._add("aten.transpose", (result, 1, 2), shape)
-        if output.shape != shape:
-            result = self._add("aten.view", (result, output.shape), output.shape or ())
-        self._ops[-1] = replace(self._ops[-1], name=output.name)
-        return self._ops
-
-    def _start(self, op: Op) -> None:
-        self._stem, self._module = op.name, op.module
-
-    def _sloping(self, query: Ref, key: Ref, slopes: tuple[float, ...]) -> tuple[Ref, Ref]:
-        """Slopes beside queries, positions beside keys."""
-        heads, kv_heads = (int(self._shape(ref)[1]) for ref in (query, key))
-        numbers = [slope / self._scores.scale for slope in slopes]
-        slope = self._constant("slopes", (1, heads, 1, 1), numbers * (heads // len(numbers)))
-        places = self._add("aten.view", (Ref("position_ids"), (1, 1, SEQUENCE, 1)), (1, 1, SEQUENCE, 1))
-        place = self._add("aten.to", (places, "float32"), (1, 1, SEQUENCE, 1))
-        return self._joined(query, slope, heads, 1), self._joined(key, place, kv_heads, 1)
-
-    def _biased(self, query: Ref, key: Ref, column: str, factor: float) -> tuple[Ref, Ref]:
-        """Ones beside queries, what each key adds beside keys: a column for each head that has its own."""
-        heads, kv_heads = (int(self._shape(ref)[1]) for ref in (query, key))
-        rows = Ref(column)
-        biases = math.prod(int(size) for size in self._shape(rows) if size != SEQUENCE)
-        flat = self._add("aten.view", (rows, (1, biases, SEQUENCE, 1)), (1, biases, SEQUENCE, 1))
-        scale = factor / self._scores.scale
-        scaled = self._add("aten.mul", (flat, scale), (1, biases, SEQUENCE, 1))
-        if biases in (1, kv_heads):
-            one = self._constant("ones", (1, 1, 1, 1), [1.0])
-            return self._joined(query, one, heads, 1), self._joined(key, scaled, kv_heads, 1)
-        own = [float(row == column) for row in range(heads) for column in range(heads)]
-        choice = self._constant("choice", (1, heads, 1, heads), own)
-        turned = self._add("aten.transpose", (scaled, 1, 3), (1, 1, SEQUENCE, biases))
-        return self._joined(query, choice, heads, heads), self._joined(key, turned, kv_heads, heads)
-
-    def _joined(self, states: Ref, columns: Ref, heads: int, width: int) -> Ref:
-        """Heads' states with more columns."""
-        wide = (1, heads, SEQUENCE, width)
-        expanded = self._add("aten.expand", (columns, wide), wide)
-        shape = self._shape(states)
-        return self._add("aten.cat", ((states, expanded), 3), (*shape[:3], int(shape[3]) + width))
-
-    def _constant(self, name: str, shape: tuple[int, ...], numbers: list[float]) -> Ref:
-        name = f"{self._stem}.{name}"
-        self._graph.constants[name] = (shape, torch.tensor(numbers))  # type: ignore[assignment]
-        return Ref(name)
-
-    def _heads(self, ref: Ref) -> Ref:
-        shape = self._shape(ref)
-        return ref if len(shape) == 4 else self._add("aten.view", (ref, (1, *shape)), (1, *shape))
-
-    def _padded(self, ref: Ref, width: int) -> Ref:
-        shape = self._shape(ref)
-        missing = width - int(shape[-1])
-        return self._add("slm.pad", (ref, (0, missing), 0.0), (*shape[:-1], width)) if missing else ref
-
-    def _shape(self, ref: Ref) -> tuple[int | str, ...]:
-        if ref.name in self._graph.constants:
-            return self._graph.constants[ref.name][0]
-        op = next((op for op in self._ops if op.name == ref.name), None) or self._graph.by_name.get(ref.name)
-        if op is None or op.shape is None:
-            raise UnsupportedModel(f"{ref.name} is read by an attention and is not one tensor")
-        return op.shape
-
-    def _add(self, target: str, args: tuple[Any, ...], shape: tuple[int | str, ...]) -> Ref:
-        name = f"{self._stem}.attention.{len(self._ops)}"
-        self._ops.append(Op(name, target, args, {}, shape, "float32", self._module))
-        return Ref(name)
+    return AttentionOperations(graph, layer, scores).of(op.args[:3], op)
 
 
 def _unreadable(name: str) -> Tensor:

@@ -75,7 +75,8 @@ class Interpreter:
             return operator.getitem(*args)
         kwargs = {key: self._operand(value) for key, value in op.kwargs.items() if key not in _PLACEMENT}
         if op.target == "aten.to" and len(args) > 1 and isinstance(args[1], str):
-            return args[0]  # to another device
+            # To another device, and perhaps another type.
+            return args[0].to(next((arg for arg in args[2:] if isinstance(arg, torch.dtype)), args[0].dtype))
         if op.target in ("aten.view", "aten.reshape"):
             return torch.reshape(args[0], args[1])
         if op.target == "aten.expand":

@@ -61,12 +61,14 @@ def attention(
     window: int,
     softcap: float,
     sinks: Tensor | None = None,
+    chunk: int = 0,
 ) -> Tensor:
     """Causal grouped-query attention over the layer's KV cache, to which key and value are appended.
 
     query [B, H, S, D], key and value [B, KVH, S, D] -> [B, S, H, D]. ``window`` > 0: a token sees itself
     and the ``window - 1`` tokens before it. ``softcap`` > 0: scores become softcap * tanh(score / softcap).
-    ``sinks`` [H]: one more score for each head, of a key without value (arXiv 2309.17453).
+    ``sinks`` [H]: one more score for each head, of a key without value (arXiv 2309.17453). ``chunk`` > 0: a
+    token sees those of its chunk, the text is cut every ``chunk`` tokens; no lowering gets to see that.
     """
     raise NotImplementedError("slm::attention exists only in captured graphs")
 
@@ -81,6 +83,7 @@ def _(
     window: int,
     softcap: float,
     sinks: Tensor | None = None,
+    chunk: int = 0,
 ) -> Tensor:
     batch, heads, length, _ = query.shape
     return query.new_empty((batch, length, heads, value.shape[-1]))

@@ -59,6 +59,15 @@ def _window(windows: set[int], module: Any, **given: Any) -> int:
     return max(windows) if layers[module.layer_idx] == "sliding_attention" else 0
 
 
+def _chunk(module: Any) -> int:
+    """How many tokens a chunk has in which a layer attends, 0 for the whole text."""
+    config = getattr(module, "config", None)
+    layers = getattr(config, "layer_types", None)
+    if config is None or not layers or layers[module.layer_idx] != "chunked_attention":
+        return 0
+    return int(config.attention_chunk_size)
+
+
 def _attention(
     windows: set[int],
     module: Any,
@@ -80,15 +89,17 @@ def _attention(
     scale = float(scaling if scaling is not None else query.shape[-1] ** -0.5)
     width = value.shape[-1]
     query, key, value = _as_wide(query, key, value)
+    chunk = _chunk(module)
     output = torch.ops.slm.attention(
         query,
         key,
         value,
         module.layer_idx,
         scale,
-        _window(windows, module, **kwargs),
+        0 if chunk else _window(windows, module, **kwargs),
         float(softcap or 0.0),
         kwargs.get("s_aux"),
+        chunk,
     )
     return output if output.shape[-1] == width else output[..., :width], None
 

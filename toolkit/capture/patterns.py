@@ -100,7 +100,7 @@ def matrix_columns(graph: DecoderGraph, tied: Mapping[str, str]) -> list[Columns
             ]
         elif op.target == "aten.embedding" and op.args[1] == Ref("input_ids"):
             name = op.args[0].name
-            found.append(Columns(tied.get(name, name), "embedding", graph.parameters[name][-1]))
+            found.append(Columns(tied.get(name, name), "embedding", int(shape_of(graph, op.args[0])[-1])))
     return found
 
 

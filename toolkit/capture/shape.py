@@ -63,7 +63,11 @@ def _matrix(graph: DecoderGraph, tied: Mapping[str, str], op: Op) -> MatrixShape
         shape = graph.parameters[op.args[1].name]
         rows, columns = (shape[1], shape[0]) if matrix.transposed else (shape[0], shape[-1])
         return MatrixShape(matrix.name, matrix.role, rows, columns)
-    if op.target == "aten.embedding" and op.args[1] == Ref("input_ids"):
+    if (
+        op.target == "aten.embedding"
+        and op.args[1] == Ref("input_ids")
+        and op.args[0].name in graph.parameters
+    ):
         name = op.args[0].name
         rows, columns = graph.parameters[name]
         return MatrixShape(tied.get(name, name), "embedding", rows, columns)

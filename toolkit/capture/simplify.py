@@ -92,7 +92,8 @@ def _casts_to_same(graph: DecoderGraph, op: Op, source: str) -> bool:
         return False
     before = graph.by_name.get(source)
     # Parameters and lifted buffers are float32 in every capture.
-    return op.dtype == (before.dtype if before is not None else "float32")
+    given = "int64" if source in _INPUT_SHAPES else "float32"
+    return op.dtype == (before.dtype if before is not None else given)
 
 
 def _views_as_is(graph: DecoderGraph, op: Op, source: str) -> bool:

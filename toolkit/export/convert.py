@@ -26,7 +26,7 @@ from toolkit.artifact import (
 )
 from toolkit.calibration.matrices import calibrate
 from toolkit.calibration.texts import generated, windows
-from toolkit.capture.capture import cached_capture, is_parameter
+from toolkit.capture.capture import cached_capture, first_position, is_parameter
 from toolkit.capture.description import describe
 from toolkit.capture.folding import fold
 from toolkit.capture.graph import DecoderGraph
@@ -120,10 +120,13 @@ def _converted(
 ) -> Artifact:
     lowering = lowering_for(engine)
     opset = lowering.opset(request.opset)
-    context = context_length(request.context, longest_text(source.config), subject=source.name)
     stages = _Stages()
     with stages("capture"):
         model = build_skeleton(source.config)
+        longest = longest_text(source.config)
+        # Numbers of positions in front of the first are no place for a token.
+        places = None if longest is None else longest - first_position(model)
+        context = context_length(request.context, places, subject=source.name)
         tied = tied_names(model)
         _take_buffers(source, model)
         graph, cached = cached_capture(model, source.config, settings.cache_dir)

@@ -31,6 +31,8 @@ class Support:
         difference: largest difference of a logit over a prefill, steps and a prefill in chunks; fp32 only.
         divergence: mean KL divergence from transformers in nats; quantized schemes only.
         reason: why not.
+        same_from_cache: whether a conversion with a full cache gave the same bytes as one with an empty one;
+            None where that was not tried.
     """
 
     config: str
@@ -41,6 +43,7 @@ class Support:
     difference: float | None = None
     divergence: float | None = None
     reason: str = ""
+    same_from_cache: bool | None = None
 
 
 def read_support(table: Path = TABLE) -> list[Support]:
@@ -88,4 +91,5 @@ def _row(row: Mapping[str, str]) -> Support:
         number("difference"),
         number("divergence"),
         row["reason"],
+        row["same_from_cache"] == "True" if row["same_from_cache"] else None,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +24,13 @@ class Parameter:
         shape: as in the ``state_dict()``.
         module: class name of the module that owns it: "Linear", "Conv1D", "Embedding", "LlamaRMSNorm" ...
         buffer: a number that the model's class makes itself and checkpoints store all the same.
+        unit_offset: a norm multiplies by 1 + this weight.
     """
 
     shape: tuple[int, ...]
     module: str
     buffer: bool = False
+    unit_offset: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,18 +86,50 @@ def expected_parameters(
 
 def _parameters(model: Any) -> dict[str, Parameter]:
     persistent = set(model.state_dict())
-    # Without duplicates: a tied lm_head is the embedding's parameter under a second name.
-    tensors = [*model.named_parameters(), *model.named_buffers()]
+    # A tied lm_head is the embedding's parameter under a second name, which may come first (CamemBERT).
+    tied = model.get_expanded_tied_weights_keys(all_submodels=True)
+    named = [pair for pair in model.named_parameters(remove_duplicate=False) if pair[0] not in tied]
+    once = {id(parameter): (name, parameter) for name, parameter in reversed(named)}
+    tensors = [*reversed(once.values()), *model.named_buffers()]
     # Others, such as a router's biases, are as little known before the checkpoint is as parameters are.
     buffers = {
         name for name, value in model.named_buffers() if not value.is_floating_point() or value.dim() == 0
     }
     owners = {name: type(module).__name__ for name, module in model.named_modules()}
+    norms = {type(module): module for module in model.modules() if _is_norm(module)}
+    adding = {kind for kind, module in norms.items() if _adds_one(module)}
+    offset = {name for name, module in model.named_modules() if type(module) in adding}
     return {
-        name: Parameter(tuple(tensor.shape), owners[name.rpartition(".")[0]], name in buffers)
+        name: Parameter(
+            tuple(tensor.shape),
+            owners[owner := name.rpartition(".")[0]],
+            name in buffers,
+            owner in offset and name.endswith(".weight"),
+        )
         for name, tensor in tensors
         if name in persistent
     }
+
+
+def _is_norm(module: Any) -> bool:
+    weight = getattr(module, "weight", None)
+    return "Norm" in type(module).__name__ and weight is not None and weight.dim() == 1
+
+
+def _adds_one(norm: Any) -> bool:
+    """Whether a norm with a weight of zeros yields something, since it multiplies by 1 + weight."""
+    import torch
+
+    probe = copy.deepcopy(norm).to_empty(device="cpu")
+    with torch.no_grad():
+        for parameter in probe.parameters():
+            parameter.zero_()
+        try:
+            normalized = probe(torch.linspace(-1, 1, len(norm.weight))[None])
+        except (RuntimeError, TypeError, ValueError, AttributeError, LookupError, AssertionError):
+            # It takes something else than rows, a gate say.
+            return False
+    return isinstance(normalized, torch.Tensor) and bool(normalized.any())
 
 
 def _empty_model(config: PretrainedConfig, subject: str, trust_remote_code: bool) -> Any:

@@ -100,8 +100,6 @@ class RandomWeights:
     def __init__(self, parameters: dict[str, Parameter]) -> None:
         # A number that the model's class makes itself is no weight; a vector, such as a router's bias, is.
         self._parameters = {name: one for name, one in parameters.items() if one.shape or not one.buffer}
-        # Gemma multiplies by 1 + weight, everyone else by weight.
-        self._centred_norms = any(p.module.startswith("Gemma") for p in parameters.values())
 
     def names(self) -> list[str]:
         """All parameters, in the model's order."""
@@ -122,7 +120,7 @@ class RandomWeights:
         if _is_final_norm(name, parameter):
             # Half of the channels change sign. Else a tied lm_head finds the current token's embedding in
             # the residual stream and repeats that token for ever.
-            return values.sign_().sub_(1.0 if self._centred_norms else 0.0)
+            return values.sign_().sub_(1.0 if parameter.unit_offset else 0.0)
         mean, deviation = self._distribution(name, parameter)
         return values.mul_(deviation).add_(mean)
 
@@ -133,7 +131,7 @@ class RandomWeights:
     def _distribution(self, name: str, parameter: Parameter) -> tuple[float, float]:
         """Mean and standard deviation."""
         if "Norm" in parameter.module:
-            centred = name.endswith(".bias") or self._centred_norms
+            centred = name.endswith(".bias") or parameter.unit_offset
             return (0.0 if centred else 1.0), 0.05
         if len(parameter.shape) < 2:
             # A single number is a factor (Gemma 4's layer_scalar), several are biases.
