@@ -16,6 +16,7 @@ from benchmarks.environments import Environment
 from benchmarks.errors import PeerFailed
 from benchmarks.kept import KeptAnswers
 from benchmarks.machine import cpu_flags, describe_machine
+from benchmarks.peers.app_library import IN_APP, OursInApp
 from benchmarks.peers.base import Peer, Workplace
 from benchmarks.peers.executorch import (
     CONTEXT_LENGTH,
@@ -139,6 +140,7 @@ def all_peers(quantizations: Sequence[str], environments: Environments) -> list[
     artifacts = [OurArtifact(quantization, OUT) for quantization in quantizations]
     peers: list[Peer] = [Ours(artifact, genai, settings) for artifact in artifacts]
     peers.append(Ours(artifacts[0], genai, settings, ENGINE_KERNELS))
+    peers.append(OursInApp(artifacts[0], genai, settings, IN_APP))
     peers += [GenaiOnOurArtifact(artifacts[0], genai, as_shipped=shipped) for shipped in (False, True)]
     peers += [GenaiBuilder(genai, as_shipped=shipped, out=OUT) for shipped in (False, True)]
     executorch = ExecutorchEngine(environments.executorch)

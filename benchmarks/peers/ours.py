@@ -181,12 +181,12 @@ class Ours:
         self._kernels = variant.kernels
         self._artifact = artifact
         self._scorer = scorer
-        self._settings = settings
+        self.settings = settings
         self._bundle: Bundle | None = None
 
     def prepare(self, place: Workplace) -> list[ConversionCost]:
         """Build the runner and convert."""
-        self._bundle = build_bundle("host", self._settings, engine=self._artifact.backend)
+        self._bundle = build_bundle("host", self.settings, engine=self._artifact.backend)
         return self._artifact.convert(place)
 
     def files_bytes(self) -> int:
@@ -212,8 +212,8 @@ class Ours:
             "--repetitions": workload.repetitions,
             "--kernels": self._kernels,
         }
-        command: list[str | Path] = [*self._bundle.command(str(self._bundle.path)), "profile"]
-        command += [str(part) for flag in flags.items() for part in flag]
+        words = ["profile", *(str(part) for flag in flags.items() for part in flag)]
+        command = self._command(place, self._bundle, words)
         run_child(command, log=place.log(self.name, "profile"), timeout_s=PROFILE_TIMEOUT_S)
         result = parse_result(output.read_text(), run_id=run_id, subject=self.name)
         # The runner adds which of its own it chose for this CPU: "own:avx512vnni".
@@ -221,6 +221,10 @@ class Ours:
         if ran.partition(":")[0] != self._kernels:
             raise PeerFailed(f"{ran} kernels ran, not {self._kernels}")
         return sample_of_result(result)
+
+    def _command(self, place: Workplace, bundle: Bundle, words: list[str]) -> list[str | Path]:
+        """What runs the runner's command line."""
+        return [*bundle.command(str(bundle.path)), *words]
 
     def perplexity(self, place: Workplace) -> Score:
         """The twin with all logits, in the engine's own Python package: the same weights."""

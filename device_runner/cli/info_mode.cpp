@@ -52,6 +52,7 @@ Status InfoMode::Run(Engine& engine, RecordSink& out, StopToken) const {
       .Add("engine", engine.name())
       .Add("engine_version", engine.version())
       .Add("engine_interface_version", engine.interface_version())
+      .Add("providers", engine.providers())
       .Add("cpus", AvailableCpus())
       .Add("cpu_features", CpuFeatures())
       .Add("kernel_sets", engine.kernel_sets());

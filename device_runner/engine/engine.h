@@ -90,6 +90,8 @@ class Engine {
 
   // Finds the engine's library and asks it for the interface.
   virtual Status Open(const EngineOptions& options) = 0;
+  // What the library can hand work to, by the engine's names; it is open.
+  virtual std::vector<std::string> providers() const = 0;
   // Loads the model and reads model(). Restarts `watch` when an attempt has failed and another begins.
   virtual Status Load(const EngineOptions& options, Stopwatch& watch) = 0;
   virtual const ModelFacts& model() const = 0;

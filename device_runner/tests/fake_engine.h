@@ -22,6 +22,7 @@ class FakeEngine final : public Engine {
     opened_with = options;
     return {};
   }
+  std::vector<std::string> providers() const override { return {"FakeProvider"}; }
   Status Load(const EngineOptions&, Stopwatch& watch) override {
     if (failed_attempt_ms > 0) {
       std::this_thread::sleep_for(std::chrono::milliseconds(failed_attempt_ms));

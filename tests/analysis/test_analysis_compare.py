@@ -207,7 +207,7 @@ def test_places_with_equal_names_are_told_apart(store: Store) -> None:
 
 def test_every_axis_is_made_of_parts_of_the_key() -> None:
     # What a run was asked for and has no column is a part by its own name.
-    settings = {"runner"}
+    settings = {"runner", "processor", "provider"}
     assert set(axis_parts(list(AXES))) - settings == set(PARTS) - {"emulated", "protocol"}
     assert len(fields(ConditionKey)) == len(PARTS)
 

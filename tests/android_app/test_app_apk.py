@@ -13,7 +13,10 @@ from jni_library import JNI_FUNCTIONS
 from toolkit.app.android_tools import AndroidTools, find_tools
 from toolkit.app.apk import add_aligned, build_check_apk
 from toolkit.app.apk_check import PERMISSIONS, check_apk, exported_components
+from toolkit.app.driver import CONTRACT, PACKAGE
+from toolkit.app.shipped import in_app, shipped_engines
 from toolkit.app.source import app_source, versions
+from toolkit.engines.onnxruntime.headers import ORT_VERSION
 from toolkit.errors import BuildFailed
 from toolkit.settings import Settings
 
@@ -82,7 +85,38 @@ def test_versions_are_written_in_one_place() -> None:
     assert set(known) - used == {"onnxruntime"}
     assert used <= set(known)
     # No version is spelled out where one is read.
-    assert not re.search(r'(minSdk|targetSdk|compileSdk|versionCode) = \d|version "\d', gradle)
+    files = [file.read_text() for file in source.rglob("*.gradle.kts")]
+    assert len(files) == 4
+    assert not re.search(r'(minSdk|targetSdk|compileSdk|versionCode) = \d|version "\d', "".join(files))
+    cmake = (source / "native" / "CMakeLists.txt").read_text()
+    needed = re.search(r"cmake_minimum_required\(VERSION ([\d.]+)\)", cmake)
+    assert needed is not None
+    assert numbers(needed[1]) <= numbers(known["cmake"])
+    # Gradle builds the libraries of the engines that are shipped, for the ABIs that their libraries are for.
+    [targets] = re.findall(r"targets \+= (.*)", gradle)
+    assert re.findall(r'"(\w+)"', targets) == [in_app(one.spec).library for one in shipped_engines()]
+    assert all(f"slm_add_app_library({name} " in cmake for name in re.findall(r'"(\w+)"', targets))
+    assert known["abis"].split(",") == ["arm64-v8a", "x86_64"] and known["onnxruntime"] == ORT_VERSION
+    assert (int(known["minSdk"]), int(known["targetSdk"])) == (26, 36)
+    assert numbers(known["androidGradlePlugin"]) >= (8, 5) and numbers(known["ndk"]) >= (28,)
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(one) for one in version.split("."))
+
+
+def test_everybody_means_the_same_app() -> None:
+    source = app_source()
+    package = versions(source)["applicationId"]
+    gradle = (source / "app" / "build.gradle.kts").read_text()
+    manifest = (source / "app" / "src" / "main" / "AndroidManifest.xml").read_text()
+    assert package == PACKAGE and f'namespace = "{package}"' in gradle
+    components = re.findall(r'android:name="(?!android\.)([\w.]+)"', manifest)
+    assert len(components) == 7 and all(name.startswith(f"{package}.") for name in components)
+    assert re.findall(r'android:authorities="(.*?)"', manifest) == [f"{package}.runs"]
+    assert not re.search(r"uses-sdk|versionCode|versionName|package=", manifest)
+    arguments = source / "core" / "src" / "main" / "kotlin" / "slm" / "toolkit" / "core" / "Arguments.kt"
+    assert f"const val CONTRACT = {CONTRACT}\n" in arguments.read_text()
 
 
 def test_texts_are_in_resources() -> None:

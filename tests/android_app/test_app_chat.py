@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 from contract import Core
-from talking_artifact import answers, make_talking_artifact
+from talking_artifact import CHATML, STOP, answers, make_talking_artifact, tokenizer_of_bytes
 from tiny_artifact import make_artifact
 from tiny_decoder import TinyDecoder
 
 from toolkit.artifact import Artifact
+from toolkit.chat.conversation import parse_messages
+from toolkit.chat_template.environment import render_with_transformers
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -59,6 +61,26 @@ def test_a_conversation_is_that_of_the_original_libraries(talking: Artifact, cha
         pieces = records(done, "text")
         for answer in got:
             assert "".join(one["text"] for one in pieces if one["turn"] == answer["turn"]) == answer["text"]
+
+
+def test_a_system_message_is_set_in_between_and_the_conversation_saved(
+    talking: Artifact, core: Core, ort_library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(ort_library))
+    done = core("dialogue", talking.path, "Hi é", "/system Be brief", "And?", library=ort_library)
+    assert done.returncode == 0, done.stderr.decode()
+    saved = parse_messages(done.stdout.decode(), origin="saved")
+    decoder = TinyDecoder(context_length=256)
+    (_, _, first), *_ = answers(decoder, ["Hi é"], 6)
+    assert [one["role"] for one in saved] == ["system", "user", "assistant", "user", "assistant"]
+    assert [one["content"] for one in saved[:4]] == ["Be brief", "Hi é", first, "And?"]
+    # The second answer is to the whole conversation with the new message in front.
+    prompt = tokenizer_of_bytes().encode(
+        render_with_transformers(CHATML, saved[:4], {}), add_special_tokens=False
+    )
+    tokens = decoder.greedy(prompt.ids, 6)
+    tokens = tokens[: tokens.index(STOP)] if STOP in tokens else tokens
+    assert saved[4]["content"] == tokenizer_of_bytes().decode(tokens)
 
 
 def test_what_cannot_be_talked_with_says_why(talking: Artifact, chat: Chat, tmp_path: Path) -> None:

@@ -182,6 +182,7 @@ def test_whoever_a_file_is_shared_with_learns_its_name_and_size_alone(core: Core
             core("emulated", "content", tmp_path, "0.1.0", "query", "--uri", uri).stdout.decode().splitlines()
         )
 
+    assert query("engines") == ["No result found."]
     assert query(f"{run}/shared.jsonl") == [f"Row: 0 _display_name=slm-run-{run}-shared.jsonl, _size=321"]
     assert query(f"{run}/arguments") == query(run) == []
     assert query("") == [

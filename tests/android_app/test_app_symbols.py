@@ -22,12 +22,31 @@ def listed() -> dict[str, str]:
     return {words[0]: words[-1] for words in lines if words}
 
 
-@pytest.mark.soak
-@pytest.mark.timeout(1800)
-@pytest.mark.skipif(
+needs_clang = pytest.mark.skipif(
     not shutil.which("clang++-14") or not Path("/usr/lib/llvm-14/include/c++/v1/__config").is_file(),
     reason="needs Debian's packages clang-14, libc++-14-dev and libc++abi-14-dev",
 )
+
+
+@needs_clang
+def test_the_bridge_compiles_with_clang_and_libcxx() -> None:
+    jni = next(iter(Path("/usr/lib/jvm").glob("*/include/jni.h")), None)
+    if jni is None:
+        pytest.skip("needs Debian's package openjdk-17-jdk-headless")
+    native = app_source() / "native"
+    headers = [jni.parent, jni.parent / "linux", find_headers(Settings.from_environment()).provide()]
+    command = ["clang++-14", "-stdlib=libc++", "-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Werror"]
+    command += [f"-I{runner_source()}", *(f"-isystem{folder}" for folder in headers)]
+    # The core is compiled so in tests/runtime; ExecuTorch's headers are in an extra.
+    files = [file for file in sorted(native.glob("*.cpp")) if file.name != "executorch.cpp"]
+    assert len(files) == 3
+    done = subprocess.run([*command, "-DORT_API_MANUAL_INIT", *files], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+@needs_clang
 def test_the_library_needs_nothing_newer_than_android_api_26(tmp_path: Path) -> None:
     configure = [
         *("cmake", "-G", "Ninja", "-S", app_source() / "native", "-B", tmp_path),

@@ -14,6 +14,7 @@ from benchmarks.peers.llama_cpp import build_variables, missing_instruction_sets
 _ROWS = [
     "ours-mobile-4bit",
     "ours-mobile-4bit-engine-kernels",
+    "ours-mobile-4bit-app-library",
     "genai-same-artifact",
     "genai-same-artifact-as-shipped",
     "genai-builder",
@@ -47,6 +48,7 @@ def test_what_executorch_cannot_have_is_no_row(tmp_path):
     assert [name for name in names if "source" in name] == [
         "ours-source",
         "ours-source-engine-kernels",
+        "ours-source-app-library",
         "llama.cpp-source-file",
     ]
     assert "executorch-optimum" in names
@@ -54,14 +56,14 @@ def test_what_executorch_cannot_have_is_no_row(tmp_path):
 
 def test_rows_are_chosen_by_pattern(tmp_path):
     chosen = cli.choose(peers(tmp_path), ["llama.cpp-*", "ours-mobile-4bit"])
-    assert [peer.name for peer in chosen] == [_ROWS[0], *_ROWS[10:]]
+    assert [peer.name for peer in chosen] == [_ROWS[0], *_ROWS[11:]]
 
 
 def test_what_runs_on_executorch_can_be_run_alone(tmp_path):
     chosen = cli.choose(peers(tmp_path), ["*executorch*"])
-    assert [peer.name for peer in chosen] == _ROWS[6:10]
+    assert [peer.name for peer in chosen] == _ROWS[7:11]
     assert {peer.engine for peer in chosen} == {"executorch"}
-    others = [peer for peer in peers(tmp_path) if peer.name not in _ROWS[6:10]]
+    others = [peer for peer in peers(tmp_path) if peer.name not in _ROWS[7:11]]
     assert all(peer.engine != "executorch" for peer in others)
 
 

@@ -9,6 +9,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import onnxruntime
 import pytest
 from private_adb import AdbServer
 from runs import ENDLESS_FLAGS, SMALL_FLAGS, wait_for
@@ -135,6 +136,25 @@ def test_a_run_in_the_app_is_stored_and_never_mixed_with_the_shells(
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert {"app", "default"} <= {line.split()[0] for line in out.splitlines() if line}
+
+
+def test_the_app_lists_its_engines_and_what_they_lack(
+    slm: SlmProcess, installed: VirtualPhone, artifact: Artifact, settings: Settings
+) -> None:
+    told = json.loads(succeed(slm, "app", "info", "-d", installed.serial, "--json"))[installed.serial]
+    [engine] = told["engines"]
+    assert (engine["engine"], engine["problem"]) == ("onnxruntime", None)
+    # The library of the virtual phone's app is the Python package's.
+    assert engine["version"] == onnxruntime.__version__
+    assert engine["providers"] == onnxruntime.get_available_providers()
+    text = succeed(slm, "app", "info", "-d", installed.serial)
+    assert "without QNNExecutionProvider (npu): it comes with onnxruntime-android-qnn" in text
+    assert "without executorch" in text
+    asked = ("profile", artifact.path, "-d", installed.serial, *IN_APP, "--processor", "npu")
+    _, err = (process := slm(*asked)).communicate(timeout=120)
+    assert process.returncode == 2 and "QNNExecutionProvider" in err
+    assert "onnxruntime-android-qnn" in err.partition("next:")[2]
+    assert stored(settings) == []
 
 
 def test_doctor_knows_the_app(slm: SlmProcess, installed: VirtualPhone, artifact: Artifact) -> None:
@@ -380,6 +400,18 @@ def test_a_conversation_is_held_in_the_app(
     assert [one["text"] for one in got] == [text for _, _, text in expected]
     assert got[1]["kept"] >= len(expected[0][0]) == got[0]["prompt_tokens"]
     assert left_on(installed) == []
+    # The same on a phone that keeps adb's files from apps.
+    keeps = installed.root / "data/data/slm.toolkit.app/keeps_adb_files"
+    keeps.touch()
+    try:
+        copied = succeed(slm, *words, "--json")
+        prompt = ("generate", talking.path, "-d", installed.serial, "-p", said[1], "--max-tokens", "6")
+        generated = succeed(slm, *prompt, "--runner", "app", "--json")
+    finally:
+        keeps.unlink()
+    assert json.loads(copied) == got
+    assert json.loads(generated)["text"] == answers(decoder, said[1:], 6)[0][2]
+    assert (installed.root / "data/data/slm.toolkit.app/artifacts" / talking.manifest.sha256[:16]).is_dir()
 
     process = slm("app", "chat", artifact.path, "-d", installed.serial, "-p", "Hi")
     _, err = process.communicate(timeout=120)

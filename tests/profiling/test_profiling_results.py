@@ -188,6 +188,12 @@ def test_exit_codes_become_reasons(code: int, status: str, said: str) -> None:
         (11, "slm-runner-ort: error: this CPU cannot run own:avx512vnni", "--kernels"),
         (2, "slm-runner-ort: error: unknown flag '--new'", "slm runtime build"),
         (2, "", "slm runtime build"),
+        (3, "slm-runner-ort: error: the engine library cannot be opened: x", "slm runtime build"),
+        # The app has a runner and engines of its own.
+        (3, "slm-app: error: the engine's library cannot be loaded: no slm_et", "slm app info"),
+        (3, "slm-app-ort: error: the engine library cannot be opened: x", "slm app info"),
+        (2, "slm-app-ort: error: unknown flag '--new'", "slm app install"),
+        (4, "slm-app-ort: error: no model", "Push it again"),
     ],
 )
 def test_one_exit_code_for_several_faults_is_told_apart(code: int, last_words: str, said: str) -> None:

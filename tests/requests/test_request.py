@@ -173,7 +173,10 @@ def test_what_cannot_be_meant_is_refused_with_its_field() -> None:
 
 def test_what_may_move_a_figure_is_in_the_condition_key(tmp_path: Path) -> None:
     # Those that have no column are kept among the settings, where a key finds them by their own names.
-    without_column = {"runner": "app", "app_state": "service", "pause_s": 10.0, "page_cache": "cold"}
+    without_column = {
+        **{"processor": "npu", "provider": "QNNExecutionProvider", "runner": "app", "app_state": "service"},
+        **{"pause_s": 10.0, "page_cache": "cold"},
+    }
     apart = {
         field.name: value
         for field, value in ((one, without_column.get(one.name)) for one in ProfileRequest.options())

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import onnxruntime
 import pytest
 from runner_process import Runner
 from talking_artifact import tokenizer_of_bytes
@@ -90,6 +91,8 @@ def test_info_describes_runner_engine_and_model(runner: Runner, model: Path) -> 
     info = json.loads(done.stdout)
     assert info["engine"] == "onnxruntime"
     assert int(info["engine_version"].split(".")[1]) >= info["engine_interface_version"]
+    # As the Python package of the same library lists them.
+    assert info["providers"] == onnxruntime.get_available_providers()
     assert info["build_type"] == "Release"
     assert info["model"]["vocab_size"] == VOCAB
     assert info["model"]["context_length"] == 1024

@@ -241,9 +241,15 @@ def mapped_kilobytes(pid: int, file: Path) -> Counter[str]:
 
 @needs_executorch
 def test_info_tells_the_geometry_of_the_cache(et_runner: Run, llama: Artifact) -> None:
+    from executorch.runtime import Runtime
+
     done = et_runner("info", "--model", llama.path)
     assert done.returncode == 0, done.stderr
-    facts = json.loads(done.stdout)["model"]
+    info = json.loads(done.stdout)
+    # The Python package links further ones.
+    registered = Runtime.get().backend_registry.registered_backend_names
+    assert "XnnpackBackend" in info["providers"] and set(info["providers"]) <= set(registered)
+    facts = info["model"]
     architecture = llama.manifest.architecture
     [attention] = set(attention_of(architecture.layers))
     assert facts["layers"] == len(architecture.layers)

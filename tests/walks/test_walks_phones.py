@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
+from place import walking_in
 from private_adb import AdbServer
 from test_walks_refusals import Refusal, does, fills, run, words
-from tiny_artifact import CONTEXT_LENGTH, make_artifact
-from tiny_decoder import TinyDecoder
 from virtual_phones import running_phone
 
 from toolkit.devices.virtual.conditions import Conditions, set_conditions
@@ -29,13 +26,8 @@ UNGATED = f"{PROFILE} --gate off"
 @pytest.fixture(scope="module")
 def phone(adb_server: AdbServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualPhone]:
     """The phone that is meant when none is named, in a folder with an artifact."""
-    folder = tmp_path_factory.mktemp("phone")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setenv("SLM_DATA_DIR", str(folder / "data"))
-        patch.setenv("SLM_STORE_URL", f"sqlite:///{folder / 'results.db'}")
-        make_artifact(folder / "artifact", TinyDecoder(context_length=CONTEXT_LENGTH))
-        settings = replace(Settings.from_environment(), data_dir=Path(folder / "data"))
+    with walking_in(tmp_path_factory.mktemp("phone")) as patch:
+        settings = Settings.from_environment()
         with running_phone(adb_server.client, settings, PhoneSpec("walked", model="Walked")) as phone:
             # Other tests' phones may be attached as well.
             patch.setenv("SLM_DEVICE", phone.serial)

@@ -42,6 +42,25 @@ def test_two_engines_are_compared(stranger: Stranger) -> None:
     assert list(Path(stranger.environ["HOME"]).rglob("report.html")), run
 
 
+def test_the_survey_is_redone_without_a_download(stranger: Stranger) -> None:
+    typed = commands("The survey, redone")
+    assert len(typed) == 1
+    small = {
+        "--models survey": "--models llama-tiny,gpt2-tiny",
+        "--limit-params 700M": "--limit-params 700M --protocol smoke",
+    }
+    assert all(shown in typed[0] for shown in small)
+    # Nobody answers there.
+    stranger.environ["HF_ENDPOINT"] = "http://127.0.0.1:1"
+    stranger.types(typed[0], small)
+    [report] = Path(stranger.environ["HOME"]).rglob("report.html")
+    page = report.read_text()
+    # One's own figures beside the published ones, and the survey's statements with a verdict.
+    assert all(said in page for said in ("llama-tiny", "gpt2-tiny", "Jetson Orin NX", "not enough data"))
+    listed = re.search(r"`(slm study list)`", (ROOT / "README.md").read_text())
+    assert listed and "latency-overview" in stranger.types(listed[1])
+
+
 def test_every_night_is_compared_with_the_baseline(stranger: Stranger) -> None:
     typed = commands("Every night, in CI")
     assert len(typed) <= 3

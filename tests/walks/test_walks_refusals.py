@@ -16,9 +16,8 @@ from pathlib import Path
 
 import pytest
 from measured_runs import add_measured
+from place import walking_in
 from private_adb import AdbServer
-from tiny_artifact import CONTEXT_LENGTH, make_artifact
-from tiny_decoder import TinyDecoder
 
 from toolkit.cli.main import main
 from toolkit.store import open_store
@@ -54,10 +53,7 @@ def run(command: Command) -> tuple[int, str]:
 def place(adb_server: AdbServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with what the commands name, a store with five runs, and no phone."""
     folder = tmp_path_factory.mktemp("walk")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setenv("SLM_DATA_DIR", str(folder / "data"))
-        patch.setenv("SLM_STORE_URL", f"sqlite:///{folder / 'results.db'}")
+    with walking_in(folder):
         with open_store(f"sqlite:///{folder / 'results.db'}") as store:
             for run_id, changes in {
                 "aaaa0000": {}, "aaab0000": {}, "bbbb0000": {"threads": 4},
@@ -65,7 +61,6 @@ def place(adb_server: AdbServer, tmp_path_factory: pytest.TempPathFactory) -> It
             }.items():  # fmt: skip
                 add_measured(store, run_id, **changes)
             add_measured(store, "dddd0000", engine_version="1.32.0", created_unix_ns=2 * 10**18)
-        make_artifact(folder / "artifact", TinyDecoder(context_length=CONTEXT_LENGTH))
         files = {
             "recipe.yaml": RECIPE,
             "wrong.yaml": RECIPE.replace("model:", "modell:"),

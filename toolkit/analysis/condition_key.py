@@ -139,6 +139,7 @@ for _name, _parts in {
     "context": ("context_length", "artifact_sha256"),
     "threads": ("threads", "affinity"),
     "power": ("power_source",),
+    "processor": ("processor", "provider", *_VERSION),
     # An app brings its own runner and engine library; "runner" is a setting.
     "runner": ("runner", *_VERSION),
     "gate": _GATE,

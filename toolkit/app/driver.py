@@ -111,6 +111,10 @@ esac
 content call --uri "content://$1.runs" --method info 2>&1
 sha256sum $(echo "$said" | sed -n 's/^package://p' | head -n 1)
 """
+# $1 is the app.
+_ENGINES = """
+content query --uri "content://$1.runs/engines" 2>&1
+"""
 # $1 is the app, $2 a path.
 _PROBE = """
 [ -e "$2" ] || { echo absent; exit; }
@@ -118,6 +122,9 @@ content call --uri "content://$1.runs" --method probe --arg "$2" 2>&1
 """
 _CONTRACT = re.compile(r"\bcontract=(\d+)")
 _VERSION = re.compile(r"\bversion=([^,}\s]+)")
+_ENGINE_ROW = re.compile(
+    r"^Row: \d+ engine=(\w+), version=([^,\n]*), providers=([^,\n]*), problem=(.*)$", re.MULTILINE
+)
 _SHA256 = re.compile(r"^([0-9a-f]{64})\s", re.MULTILINE)
 
 
@@ -154,6 +161,36 @@ def installed_app(device: Device) -> InstalledApp | None:
             next_step="Install it again: slm app install",
         )
     return InstalledApp(version[1], int(contract[1]), sha256[1])
+
+
+@dataclass(frozen=True)
+class EngineInApp:
+    """An engine as the app has it.
+
+    Attributes:
+        version: None where its library cannot be used.
+        providers: what it can hand work to.
+        problem: why its library cannot be used.
+    """
+
+    engine: str
+    version: str | None
+    providers: tuple[str, ...]
+    problem: str | None
+
+
+def engines_of_app(device: Device) -> list[EngineInApp] | None:
+    """The engines in the app on a device; None when the app does not say.
+
+    Raises:
+        DeviceError: the device cannot be reached.
+    """
+    said = device.shell(["sh", "-c", _ENGINES, "slm-app-engines", PACKAGE], timeout_s=_QUICK_S).stdout
+    found = []
+    for row in _ENGINE_ROW.finditer(said):
+        version, providers, problem = (None if one == "NULL" else one for one in row.groups()[1:])
+        found.append(EngineInApp(row[1], version, tuple((providers or "").split()), problem))
+    return found if found or "No result found" in said else None
 
 
 def app_reads(device: Device, path: str) -> bool | None:

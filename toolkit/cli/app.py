@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from toolkit.cli.fleet import DEVICES_HELP, exit_with_first_failure, run_on_devices
 from toolkit.settings import Settings
+
+if TYPE_CHECKING:
+    from toolkit.app.driver import EngineInApp
 
 app = typer.Typer(help="The Android app: the same runner inside an app.", no_args_is_help=True)
 
@@ -94,30 +98,65 @@ def install(
 def info(
     device: list[str] = _DEVICES, as_json: bool = typer.Option(False, "--json", help="Print JSON.")
 ) -> None:
-    """Say which version of the app phones have.
+    """Say which version of the app phones have, and what its engines can hand work to.
+
+    Models run on the CPU; other providers are listed for whoever builds the app with another library.
 
     \b
     Examples:
       slm app info
       slm app info --device R5CT1234567 --json
     """  # noqa: D301
-    from toolkit.app.driver import InstalledApp, installed_app
+    from toolkit.app.driver import InstalledApp, engines_of_app, installed_app
     from toolkit.devices.discovery import open_device
     from toolkit.devices.selection import chosen_serials
 
     settings = Settings.from_environment()
 
-    def look(serial: str, _: object) -> tuple[InstalledApp | None]:
-        return (installed_app(open_device(serial, settings)),)
+    def look(serial: str, _: object) -> tuple[InstalledApp | None, list[EngineInApp] | None]:
+        opened = open_device(serial, settings)
+        found = installed_app(opened)
+        return found, None if found is None else engines_of_app(opened)
 
     outcomes = run_on_devices(chosen_serials(device, settings), look)
-    found = {one.serial: one.result[0] for one in outcomes if one.result is not None}
+    found = {one.serial: one.result for one in outcomes if one.result is not None}
     if as_json:
-        print(json.dumps({serial: one and asdict(one) for serial, one in found.items()}, indent=2))
+        told = {
+            serial: one and {**asdict(one), "engines": engines and [asdict(each) for each in engines]}
+            for serial, (one, engines) in found.items()
+        }
+        print(json.dumps(told, indent=2))
     else:
-        for serial, one in found.items():
+        for serial, (one, engines) in found.items():
             print(f"{serial}: " + (f"app {one.version}, contract {one.contract}" if one else "no app"))
+            for line in _engine_lines(engines) if one else ():
+                print(f"  {line}")
     exit_with_first_failure(outcomes)
+
+
+def _engine_lines(engines: list[EngineInApp] | None) -> list[str]:
+    """What an app's engines offer, and what brings the providers that they lack."""
+    from toolkit.app.shipped import engines_in_app
+
+    if engines is None:
+        return ["it does not say which engines it has"]
+    here = {one.engine: one for one in engines}
+    lines = []
+    for spec in engines_in_app():
+        one = here.get(spec.name)
+        if one is None:
+            lines.append(f"without {spec.name}: docs/android_app.md says how to build it with that engine")
+            continue
+        if one.problem is not None:
+            lines.append(f"{one.engine}: its library cannot be used: {one.problem}")
+            continue
+        lines.append(f"{one.engine} {one.version}: {', '.join(one.providers)}")
+        lines += [
+            f"  without {other.provider} ({other.name}): it comes with {other.library}"
+            for other in spec.other_processors
+            if other.provider not in one.providers
+        ]
+    return lines
 
 
 @app.command()

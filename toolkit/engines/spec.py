@@ -44,12 +44,14 @@ class Processor:
     """A processor that an engine runs models on.
 
     Attributes:
-        name: "cpu".
+        name: "cpu", "gpu" or "npu".
         provider: what the engine calls the part of it that does so.
+        library: what brings it, where the engine's own library does not.
     """
 
     name: str
     provider: str
+    library: str | None = None
 
 
 class Headers(Protocol):
@@ -135,6 +137,7 @@ class EngineSpec:
         model_file: name of the model in the artifact.
         capabilities: what it can store and multiply.
         processors: what it runs models on.
+        other_processors: what other libraries of it could, on which no model was ever run here.
         lowering: "module:attribute" of its :class:`toolkit.export.lowering.EngineLowering`.
         decoder: "module:attribute" of a function (model file, capacity in tokens) that gives a
             :class:`toolkit.inference.decoder.Decoder` on this host.
@@ -168,6 +171,7 @@ class EngineSpec:
     trace: str | None = None
     storage: Storage = field(default_factory=Storage)
     slow_schemes: Mapping[str, str] = field(default_factory=dict)
+    other_processors: tuple[Processor, ...] = ()
 
     @property
     def install(self) -> str:
@@ -199,6 +203,34 @@ class EngineSpec:
                 f"--backend {self.name} needs the package {self.package}, which is not installed",
                 next_step=self.install_for_converting,
             )
+
+    def check_processor(self, name: str, provider: str | None) -> None:
+        """Refuse a processor that no model is run on.
+
+        Args:
+            name: of the processor.
+            provider: the engine's word for what runs there; None for whichever there is.
+
+        Raises:
+            UsageError: says what brings it, and what there is.
+        """
+
+        def fits(one: Processor) -> bool:
+            return one.name == name and provider in (None, one.provider)
+
+        if any(fits(one) for one in self.processors):
+            return
+        there = ", ".join(f"{one.name} ({one.provider})" for one in self.processors)
+        next_step = f"Models run on {there}."
+        asked = name if provider is None else f"{name} with {provider}"
+        other = next((one for one in self.other_processors if fits(one)), None)
+        if other is None:
+            raise UsageError(f"{self.title} knows nothing for {asked}", next_step=next_step)
+        raise UsageError(
+            f"{self.title} has no {other.provider} here, which {asked} takes",
+            next_step=f"{next_step} {other.provider} would come into the app with {other.library} "
+            "(slm app info lists what an app has); no model was ever run on it.",
+        )
 
     def needed_runner(self) -> Runner:
         """What runs its artifacts on devices.

@@ -17,6 +17,7 @@ from toolkit.request import Count, CountOrZero, Flag, Option, Request
 # The sets are those of device_runner/kernels/sets.h; which of them a CPU can run, its runner says (`info`).
 Kernels = Literal["own", "engine", "own:avx512vnni", "own:avx2", "own:neon-dotprod", "own:portable"]
 PageCache = Literal["cold", "warm"]
+ProcessorName = Literal["cpu", "gpu", "npu"]
 
 _CPUS = re.compile("([0-9]+)(?:-([0-9]+))?")
 # Linux counts at most 8192 CPUs.
@@ -55,6 +56,8 @@ class ProfileRequest(Request):
         threads: engine threads; 0 lets the runner choose.
         affinity: CPUs that the runner may use, or a text like "0,2,4-7"; empty for all.
         prefill_chunk: prompt tokens per prefill call; 0 for all at once.
+        processor: what the model runs on.
+        provider: the engine's word for what runs it there; None for the engine's own choice.
         runner: what the engine runs in. Runs of the two are never compared unless that is what is asked.
         app_state: what keeps the app's process going, of a run in the app.
         kernels: whose kernels multiply with quantized weights, or which set of the runner's; None leaves the
@@ -114,6 +117,23 @@ class ProfileRequest(Request):
             recipe="axis",
             recipe_help="Whose kernels multiply with quantized weights, or which set of them; null: own "
             "where they fit, the fastest that the CPU can run.",
+        ),
+    ] = None
+    processor: Annotated[
+        ProcessorName,
+        Option(
+            "What the model runs on; each engine says which it has (slm runtime engines).",
+            recipe="axis",
+            label="on {}".format,
+        ),
+    ] = "cpu"
+    provider: Annotated[
+        str | None,
+        Option(
+            "The engine's word for what runs it there, like CPUExecutionProvider.",
+            recipe="axis",
+            recipe_help="The engine's word for what runs it there; null for its own choice.",
+            label=str,
         ),
     ] = None
     runner: Annotated[

@@ -1,5 +1,7 @@
 #include "engines/executorch/executorch_engine.h"
 
+#include <executorch/runtime/backend/interface.h>
+
 #include <algorithm>
 #include <numeric>
 
@@ -67,6 +69,15 @@ Status ExecutorchEngine::Open(const EngineOptions& options) {
             "--engine-option: ExecuTorch has none, got '" + options.settings.front().first + "'"};
   }
   return SetThreads(options.threads, options.thread_cpus);
+}
+
+std::vector<std::string> ExecutorchEngine::providers() const {
+  std::vector<std::string> names;
+  for (size_t index = 0; index < executorch::runtime::get_num_registered_backends(); ++index) {
+    const auto name = executorch::runtime::get_backend_name(index);
+    if (name.ok()) names.emplace_back(name.get());
+  }
+  return names;
 }
 
 std::string ExecutorchEngine::kernels() const {

@@ -26,6 +26,7 @@ class ExecutorchEngine final : public Engine {
   // Its C++ interface has no version apart from the library's.
   int interface_version() const override { return 0; }
   Status Open(const EngineOptions& options) override;
+  std::vector<std::string> providers() const override;
   Status Load(const EngineOptions& options, Stopwatch& watch) override;
   const ModelFacts& model() const override { return facts_; }
   std::vector<std::string> kernel_sets() const override { return KernelSetNames(); }

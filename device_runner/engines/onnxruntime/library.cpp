@@ -24,6 +24,20 @@ std::vector<std::string> Candidates(const std::string& path, const std::string& 
   return candidates;
 }
 
+Status ReadProviders(const std::string& path, OnnxRuntimeLibrary& library) {
+  char** names = nullptr;
+  int count = 0;
+  OrtStatus* status = library.api->GetAvailableProviders(&names, &count);
+  if (status == nullptr) {
+    library.providers.assign(names, names + count);
+    status = library.api->ReleaseAvailableProviders(names, count);
+  }
+  if (status == nullptr) return {};
+  const std::string message = library.api->GetErrorMessage(status);
+  library.api->ReleaseStatus(status);
+  return {ErrorKind::kEngineLibrary, path + ": does not say its providers: " + message};
+}
+
 }  // namespace
 
 Status OpenOnnxRuntime(const std::string& path, const std::string& executable, OnnxRuntimeLibrary& library) {
@@ -44,7 +58,7 @@ Status OpenOnnxRuntime(const std::string& path, const std::string& executable, O
                                            " is too old, the runner needs 1." +
                                            std::to_string(ORT_API_VERSION) + " or newer"};
   }
-  return {};
+  return ReadProviders(candidate, library);
 }
 
 }  // namespace slm

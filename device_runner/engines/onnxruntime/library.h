@@ -4,6 +4,7 @@
 #include <onnxruntime_c_api.h>
 
 #include <string>
+#include <vector>
 
 #include "engine/status.h"
 
@@ -12,6 +13,7 @@ namespace slm {
 struct OnnxRuntimeLibrary {
   const OrtApi* api = nullptr;
   std::string version;
+  std::vector<std::string> providers;
 };
 
 // `path` may be empty: then ./lib and the folder of `executable` are tried, then the loader's search path.

@@ -22,6 +22,7 @@ class OnnxRuntimeEngine final : public Engine {
   std::string version() const override { return library_.version; }
   int interface_version() const override { return ORT_API_VERSION; }
   Status Open(const EngineOptions& options) override;
+  std::vector<std::string> providers() const override { return library_.providers; }
   Status Load(const EngineOptions& options, Stopwatch& watch) override;
   const ModelFacts& model() const override { return facts_; }
   std::vector<std::string> kernel_sets() const override { return KernelSetNames(); }

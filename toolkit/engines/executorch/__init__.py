@@ -34,6 +34,10 @@ EXECUTORCH = EngineSpec(
         gguf_integers=False,
     ),
     processors=(Processor("cpu", "XnnpackBackend"),),
+    other_processors=(
+        Processor("gpu", "VulkanBackend", "ExecuTorch built with EXECUTORCH_BUILD_VULKAN=ON"),
+        Processor("npu", "QnnBackend", "ExecuTorch built with EXECUTORCH_BUILD_QNN=ON"),
+    ),
     lowering="toolkit.export.executorch.backend:LOWERING",
     decoder="toolkit.engines.executorch.session:open_program",
     official_runtime="executorch.extension.llm.runner",

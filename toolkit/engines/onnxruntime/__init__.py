@@ -37,6 +37,7 @@ ONNXRUNTIME = EngineSpec(
         newest_opset=26,
     ),
     processors=(Processor("cpu", "CPUExecutionProvider"),),
+    other_processors=(Processor("npu", "QNNExecutionProvider", "onnxruntime-android-qnn"),),
     lowering="toolkit.export.onnx.backend:LOWERING",
     decoder="toolkit.engines.onnxruntime.session:OnnxDecoder",
     official_runtime="onnxruntime-genai",

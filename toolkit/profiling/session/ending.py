@@ -75,6 +75,15 @@ _REASONS = {
 }
 
 
+# The app brings a runner and engines of its own; what its own code says begins so.
+_OF_APP = re.compile("slm-app")
+_STEPS_OF_APP = {
+    2: "App and toolkit do not fit. Build the app of this toolkit (docs/android_app.md): slm app install",
+    3: "This app lacks the engine: slm app info lists those it has. docs/android_app.md says how to build it "
+    "with another one; or leave out --runner app.",
+}
+
+
 @dataclass(frozen=True)
 class Ending:
     """The end of a run.
@@ -135,6 +144,8 @@ def ending_of_exit_code(exit_code: int, stderr: str, *, serial: str) -> Ending:
     else:
         reason, next_step = _REASONS.get(reason_code, ("failed", "See the runner's message."))
         what = f"the runner {reason} (exit code {exit_code})"
+        if said and _OF_APP.match(said[-1]):
+            next_step = _STEPS_OF_APP.get(reason_code, next_step)
     status: Status = "left_foreground" if exit_code == _LEFT_FOREGROUND else "error"
     return Ending(status, exit_code, _failed(what + message, serial, next_step))
 

@@ -17,6 +17,7 @@ from toolkit.app.driver import APP_RESULT
 from toolkit.artifact import Artifact
 from toolkit.devices.base import Device
 from toolkit.devices.power_supply import PowerSupply
+from toolkit.engines import ENGINES
 from toolkit.errors import StoreError, ToolkitError
 from toolkit.profiling import remote
 from toolkit.profiling.description import Origin, RunDescription
@@ -83,6 +84,7 @@ def profile(
             and without figures, unless the error is a StoreError: then `slm pull` stores it.
     """
     check_context(artifact, options)
+    ENGINES.get(artifact.manifest.backend.name).check_processor(options.processor, options.provider)
     if options.breakdown:
         check_traceable(artifact.manifest.backend.name, options.runner)
     timeout_s = session.timeout_s or run_timeout_s(artifact.manifest.size_bytes, options)

@@ -1,13 +1,19 @@
 package slm.toolkit.app
 
 import android.app.Activity
+import android.app.AlertDialog
+import android.content.Intent
 import android.os.Bundle
 import android.os.Process
 import android.view.View
 import android.view.WindowManager
 import android.widget.Button
+import android.widget.EditText
 import android.widget.TextView
+import android.widget.Toast
 import java.io.File
+import java.io.FileNotFoundException
+import java.io.IOException
 import kotlin.concurrent.thread
 import slm.toolkit.core.ChatError
 import slm.toolkit.core.ChatSession
@@ -19,6 +25,8 @@ import slm.toolkit.core.pushedArtifact
 class ChatActivity : Activity() {
     private var session: ChatSession? = null
     private lateinit var transcript: TextView
+    // What is to be written once the file is named; gone with the process, as the conversation is.
+    private var unsaved: String? = null
 
     override fun onCreate(saved: Bundle?) {
         super.onCreate(saved)
@@ -27,6 +35,8 @@ class ChatActivity : Activity() {
         transcript = findViewById(R.id.transcript)
         findViewById<Button>(R.id.send).setOnClickListener { send() }
         findViewById<Button>(R.id.stop).setOnClickListener { session?.stop() }
+        findViewById<Button>(R.id.system).setOnClickListener { askForSystem() }
+        findViewById<Button>(R.id.save).setOnClickListener { chooseFile() }
         val folder = intent.getStringExtra(ARTIFACT)
         val artifact = folder?.let { pushedArtifact(File(it)) }
         if (artifact == null) {
@@ -71,6 +81,48 @@ class ChatActivity : Activity() {
         }
     }
 
+    private fun askForSystem() {
+        val session = session ?: return
+        val text = EditText(this)
+        text.setText(session.system.orEmpty())
+        AlertDialog.Builder(this)
+            .setTitle(R.string.system_message)
+            .setView(text)
+            .setPositiveButton(R.string.set) { _, _ -> setSystem(session, text.text.toString().trim()) }
+            .show()
+    }
+
+    private fun setSystem(session: ChatSession, text: String) {
+        try {
+            session.system = text.ifEmpty { null }
+            show(if (text.isEmpty()) getString(R.string.system_none) else getString(R.string.system_set, text))
+        } catch (refused: ChatError) {
+            show(getString(R.string.no_chat, refused.message))
+        }
+    }
+
+    /** The system's picker names the file, so that the app needs no permission for it. */
+    private fun chooseFile() {
+        unsaved = session?.conversation()
+        val file = Intent(Intent.ACTION_CREATE_DOCUMENT).addCategory(Intent.CATEGORY_OPENABLE).setType("application/json")
+        startActivityForResult(file.putExtra(Intent.EXTRA_TITLE, "conversation.json"), NAME_FILE)
+    }
+
+    override fun onActivityResult(request: Int, result: Int, data: Intent?) {
+        super.onActivityResult(request, result, data)
+        val file = data?.data
+        if (request != NAME_FILE || file == null) return
+        val said = try {
+            val text = unsaved ?: throw IOException(getString(R.string.conversation_gone))
+            val stream = contentResolver.openOutputStream(file) ?: throw FileNotFoundException("$file")
+            stream.use { it.write(text.toByteArray()) }
+            getString(R.string.saved)
+        } catch (failed: IOException) {
+            getString(R.string.not_saved, failed.message)
+        }
+        Toast.makeText(this, said, Toast.LENGTH_LONG).show()
+    }
+
     private fun show(line: String) {
         transcript.text = listOf(transcript.text.toString(), line).filter { it.isNotEmpty() }.joinToString("\n\n")
     }
@@ -78,6 +130,8 @@ class ChatActivity : Activity() {
     private fun answering(yes: Boolean) {
         findViewById<Button>(R.id.send).isEnabled = !yes && session != null
         findViewById<View>(R.id.stop).isEnabled = yes
+        // A conversation stands still while it is changed or saved.
+        for (id in listOf(R.id.system, R.id.save)) findViewById<View>(id).isEnabled = !yes && session != null
     }
 
     override fun onDestroy() {
@@ -88,5 +142,6 @@ class ChatActivity : Activity() {
     companion object {
         const val ARTIFACT = "artifact"
         private const val MAXIMUM_TOKENS = 1024
+        private const val NAME_FILE = 1
     }
 }

@@ -14,10 +14,13 @@ import java.io.IOException
 import kotlin.concurrent.thread
 import slm.toolkit.core.Engine
 import slm.toolkit.core.ImportError
+import slm.toolkit.core.OtherProvider
 import slm.toolkit.core.Preset
 import slm.toolkit.core.PushedArtifact
 import slm.toolkit.core.RunFolder
+import slm.toolkit.core.RunnerEnded
 import slm.toolkit.core.enginesIn
+import slm.toolkit.core.factsOf
 import slm.toolkit.core.importArtifact
 import slm.toolkit.core.prepareRun
 import slm.toolkit.core.pushedArtifacts
@@ -29,6 +32,7 @@ class MainActivity : Activity() {
         setContentView(R.layout.main)
         findViewById<Button>(R.id.measure).setOnClickListener { chooseArtifact(::chooseWork) }
         findViewById<Button>(R.id.chat).setOnClickListener { chooseArtifact(::chat) }
+        findViewById<Button>(R.id.engines).setOnClickListener { showEngines() }
         findViewById<Button>(R.id.import_artifact).setOnClickListener {
             startActivityForResult(Intent(Intent.ACTION_OPEN_DOCUMENT_TREE), PICK_FOLDER)
         }
@@ -85,6 +89,34 @@ class MainActivity : Activity() {
                 if (chosen.engine in here) then(chosen) else sayWhatIsMissing(chosen.engine)
             }
             .show()
+    }
+
+    private fun showEngines() {
+        val here = enginesIn(packagesOf(this))
+        val button = findViewById<Button>(R.id.engines)
+        button.isEnabled = false
+        // Loading a library takes a moment.
+        thread(name = "engines") {
+            val said = Engine.entries.joinToString("\n\n") {
+                if (it in here) linesOf(it) else getString(R.string.no_engine, it.word, it.library)
+            }
+            runOnUiThread {
+                button.isEnabled = true
+                if (!isFinishing) AlertDialog.Builder(this).setMessage(said).show()
+            }
+        }
+    }
+
+    private fun linesOf(engine: Engine): String {
+        val facts = try {
+            factsOf(engine)
+        } catch (refused: RunnerEnded) {
+            return getString(R.string.engine_refuses, engine.word, refused.message)
+        }
+        val missing = OtherProvider.entries.filter { it.engine == engine && it.word !in facts.providers }
+        val lines = missing.map { getString(R.string.no_provider, it.word, it.processor, it.library) }
+        val first = getString(R.string.engine_facts, engine.word, facts.version, facts.providers.joinToString())
+        return (listOf(first) + lines).joinToString("\n")
     }
 
     private fun sayWhatIsMissing(engine: Engine) {

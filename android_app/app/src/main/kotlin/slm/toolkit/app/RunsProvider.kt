@@ -15,6 +15,7 @@ import slm.toolkit.core.CONTRACT
 import slm.toolkit.core.ContractError
 import slm.toolkit.core.Door
 import slm.toolkit.core.RunFolder
+import slm.toolkit.core.enginesIn
 
 /**
  * The host's door: `content write|read|query|delete|call` of adb's shell, which holds DUMP; nobody else does.
@@ -22,7 +23,7 @@ import slm.toolkit.core.RunFolder
  * content://slm.toolkit.app.runs/RUN_ID/FILE, where the files are those of docs/android_app.md.
  */
 class RunsProvider : ContentProvider() {
-    private val door: Door by lazy { Door(runsOf(context!!), AndroidRunProcesses(context!!)) }
+    private val door: Door by lazy { Door(runsOf(context!!), AndroidRunProcesses(context!!)) { enginesIn(packagesOf(context!!)) } }
 
     override fun onCreate() = true
 
@@ -46,18 +47,15 @@ class RunsProvider : ContentProvider() {
         }
     }
 
-    /** One row per run, its id and state; of a file its name and size, which whoever it is shared with asks for. */
+    /** A row per run, or per engine; of a file its name and size, which whoever it is shared with asks for. */
     override fun query(
         uri: Uri, columns: Array<String>?, selection: String?, arguments: Array<String>?, order: String?,
     ): Cursor {
         val path: List<String> = uri.pathSegments
-        if (path.isNotEmpty()) {
-            val facts = checked { door.described(path) }
-            val asked = columns.orEmpty().filter { it in facts }.ifEmpty { facts.keys.toList() }
-            return MatrixCursor(asked.toTypedArray()).apply { addRow(asked.map { facts[it] }.toTypedArray()) }
-        }
-        val rows = MatrixCursor(arrayOf("run_id", "state"))
-        for ((id, state) in door.all()) rows.addRow(arrayOf(id, state))
+        val found = checked { door.rows(path) }
+        val asked = columns.orEmpty().map(found.names::indexOf).filter { it >= 0 }.ifEmpty { found.names.indices.toList() }
+        val rows = MatrixCursor(asked.map(found.names::get).toTypedArray())
+        for (row in found.rows) rows.addRow(asked.map(row::get).toTypedArray())
         return rows
     }
 

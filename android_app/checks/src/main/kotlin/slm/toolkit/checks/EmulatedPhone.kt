@@ -6,6 +6,7 @@ import slm.toolkit.core.AppState
 import slm.toolkit.core.CONTRACT
 import slm.toolkit.core.ContractError
 import slm.toolkit.core.Door
+import slm.toolkit.core.Engine
 import slm.toolkit.core.LEFT_FOREGROUND
 import slm.toolkit.core.Platform
 import slm.toolkit.core.ProcessEnd
@@ -18,7 +19,7 @@ import slm.toolkit.core.Sampler
 /** Android's `content` and the process `:runner` on a virtual phone; [data] is the app's own folder there. */
 class EmulatedPhone(private val data: File, private val version: String) {
     private val runs = File(data, "runs")
-    private val door = Door(runs, EmulatedProcesses(data))
+    private val door = Door(runs, EmulatedProcesses(data), ::engines)
 
     /** The process of one run, of a visible activity or of a service. */
     fun run(id: String, state: AppState) {
@@ -64,16 +65,21 @@ class EmulatedPhone(private val data: File, private val version: String) {
             "read" -> read(path)
             "write" -> door.file(path, write = true).outputStream().use { System.`in`.copyTo(it) }
             "delete" -> door.delete(path)
-            "query" -> queried(path).forEachIndexed { row, facts ->
-                println("Row: $row ${facts.entries.joinToString { "${it.key}=${it.value}" }}")
+            "query" -> door.rows(path).let { found ->
+                if (found.rows.isEmpty()) println("No result found.")
+                found.rows.forEachIndexed { number, row ->
+                    println("Row: $number ${found.names.zip(row).joinToString { (name, value) -> "$name=${value ?: "NULL"}" }}")
+                }
             }
             "call" -> println("Result: Bundle[{${called(flags["--method"], flags["--arg"])}}]")
             else -> throw ContractError("no verb $verb")
         }
     }
 
-    private fun queried(path: List<String>): List<Map<String, Any?>> =
-        if (path.isNotEmpty()) listOf(door.described(path)) else door.all().map { mapOf("run_id" to it.first, "state" to it.second) }
+    // Libraries lie in a folder here, not in a package.
+    private fun engines(): Set<Engine> = System.getProperty("java.library.path").split(':').map(::File).let { folders ->
+        Engine.entries.filterTo(mutableSetOf()) { engine -> folders.any { File(it, "lib${engine.library}.so").isFile } }
+    }
 
     private fun read(path: List<String>) {
         val file = door.file(path, write = false)

@@ -11,6 +11,7 @@ import slm.toolkit.core.CONTRACT
 import slm.toolkit.core.ChatError
 import slm.toolkit.core.ChatFormat
 import slm.toolkit.core.ChatRun
+import slm.toolkit.core.ChatSession
 import slm.toolkit.core.ContractError
 import slm.toolkit.core.ImportError
 import slm.toolkit.core.LEFT_FOREGROUND
@@ -33,6 +34,7 @@ import slm.toolkit.core.importArtifact
 import slm.toolkit.core.json
 import slm.toolkit.core.parseJson
 import slm.toolkit.core.prepareRun
+import slm.toolkit.core.pushedArtifact
 import slm.toolkit.core.pushedArtifacts
 import slm.toolkit.core.sha256
 import slm.toolkit.core.sharedRun
@@ -51,6 +53,7 @@ fun main(words: Array<String>) {
         "byhand" -> println(runByHand(File(rest[0]), File(rest[1])))
         "import" -> println(json(imported(File(rest[0]), File(rest[1]))))
         "chat" -> exitProcess(chat(rest))
+        "dialogue" -> println(dialogue(File(rest[0]), rest.drop(1)))
         "conversations" -> rest.forEach { println(json(conversation(File(it)))) }
         "endings" -> rest.forEach { println(json(ending(it))) }
         else -> error("what to check?")
@@ -186,6 +189,15 @@ private fun chat(words: List<String>): Int = try {
     System.err.println(ended.message)
     ended.code
 }
+
+/** Messages and `/system TEXT` one after the other, as on the screen; what would be saved of it. */
+private fun dialogue(artifact: File, said: List<String>): String =
+    ChatSession(pushedArtifact(artifact)!!, "r1").use { session ->
+        for (line in said) {
+            if (line.startsWith("/system")) session.system = line.substringAfter(' ', "").ifEmpty { null } else session.ask(line, 6)
+        }
+        session.conversation()
+    }
 
 /** A file with a manifest's `chat`, `said`, `system` and `today`: the conversation's text. */
 private fun conversation(file: File): Any? {

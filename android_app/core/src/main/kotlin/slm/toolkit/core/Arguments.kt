@@ -13,6 +13,10 @@ class ContractError(message: String) : Exception(message)
 enum class Engine(val word: String, val library: String, val engineLibrary: String?) {
     ONNXRUNTIME("onnxruntime", "slm_ort", "libonnxruntime.so"),
     EXECUTORCH("executorch", "slm_et", null),
+    ;
+
+    /** What tells the runner where its engine is. */
+    val flags: List<String> get() = engineLibrary?.let { listOf("--engine-library", it) }.orEmpty()
 }
 
 /** A run's engine and the runner's arguments, as `NativeRunner.run` takes them. */

@@ -29,7 +29,7 @@ class RunnerEnded(val code: Int, message: String) : Exception(message)
 class ChatSession(
     artifact: PushedArtifact,
     runId: String,
-    private val system: String? = null,
+    system: String? = null,
     threads: Int = 0,
 ) : AutoCloseable {
     private val format = ChatFormat.of(artifact.manifest)
@@ -43,13 +43,19 @@ class ChatSession(
     private val turns = mutableListOf<String>()
     private var turn = 0
 
+    /** The message in front of all others; null for none. A [ChatError] where the template takes none. */
+    var system: String? = null
+        set(text) {
+            if (text != null && !format.takesSystem) throw ChatError("its chat template takes no system message")
+            field = text
+        }
+
     init {
-        if (system != null && !format.takesSystem) throw ChatError("its chat template takes no system message")
+        this.system = system
         tokenizer = NativeTokenizer(artifact.engine.library, File(artifact.folder, "tokenizer.json"))
         runner = NativeRunner(artifact.engine.library)
-        val engine = artifact.engine.engineLibrary?.let { listOf("--engine-library", it) }.orEmpty()
         val count = if (threads > 0) listOf("--threads", "$threads") else emptyList()
-        val words = listOf("serve", "--model", artifact.model.path, "--run-id", runId) + PREFILL + engine + count
+        val words = listOf("serve", "--model", artifact.model.path, "--run-id", runId) + PREFILL + artifact.engine.flags + count
         running = thread(name = "chat") { serve(words) }
     }
 
@@ -100,6 +106,13 @@ class ChatSession(
                 return Answer("$answer", ids.size, record["kept"] as Long, tokens, "${record["ending"]}")
             }
         }
+    }
+
+    /** What was said, as a JSON list of messages with role and content: that of `slm chat --messages`. */
+    fun conversation(): String {
+        val said = turns.mapIndexed { number, text -> (if (number % 2 == 0) "user" else "assistant") to text }
+        val messages = listOfNotNull(system?.let { "system" to it }) + said
+        return json(messages.map { (role, content) -> linkedMapOf("role" to role, "content" to content) })
     }
 
     /** Asks for the end of the answer under way, from any thread. */

@@ -11,8 +11,11 @@ interface RunProcesses {
     fun endOf(pid: Int): ProcessEnd?
 }
 
+/** A table, as `content query` shows it; each of [rows] has a value for each of [names]. */
+class Rows(val names: List<String>, val rows: List<List<Any?>>)
+
 /** What a host may ask of the app, whatever carries the question: Android's provider, or a virtual phone's. */
-class Door(private val runs: File, private val processes: RunProcesses) {
+class Door(private val runs: File, private val processes: RunProcesses, private val engines: () -> Set<Engine>) {
     private val copies = Copies(artifactsBeside(runs))
 
     /** The file that a content URI's path names: RUN/FILE, or artifacts/ARTIFACT/FILE to write. */
@@ -59,14 +62,22 @@ class Door(private val runs: File, private val processes: RunProcesses) {
     /** "whole", or why there is no such artifact in the app's own storage; looked at and, where it was just copied, settled. */
     fun adopt(id: String?): String = copies.adopt(id)
 
-    /** Name and size of a file, by the names that Android's programs ask with. */
-    fun described(path: List<String>): Map<String, Any?> {
-        val file = file(path, write = false)
-        return mapOf("_display_name" to "slm-run-${path[0]}-${file.name}", "_size" to file.length())
+    /** What is asked for row by row: all runs, with `engines` the app's engines, and else one file. */
+    fun rows(path: List<String>): Rows = when (path) {
+        emptyList<String>() -> Rows(listOf("run_id", "state"), RunFolder.all(runs).map { listOf(it.id, state(it)) })
+        listOf(ENGINES) -> Rows(listOf("engine", "version", "providers", "problem"), engines().sorted().map(::described))
+        else -> {
+            val file = file(path, write = false)
+            // By the names that Android's programs ask with.
+            Rows(listOf("_display_name", "_size"), listOf(listOf("slm-run-${path[0]}-${file.name}", file.length())))
+        }
     }
 
-    /** Every run's id and state. */
-    fun all(): List<Pair<String, String>> = RunFolder.all(runs).map { it.id to state(it) }
+    private fun described(engine: Engine): List<String?> = try {
+        factsOf(engine).let { listOf(engine.word, it.version, it.providers.joinToString(" "), null) }
+    } catch (refused: RunnerEnded) {
+        listOf(engine.word, null, null, refused.message)
+    }
 
     private fun state(folder: RunFolder): String {
         folder.ending?.let { return it }
@@ -94,6 +105,7 @@ class Door(private val runs: File, private val processes: RunProcesses) {
         const val RUNNING = "running"
         const val NOT_STARTED = "13 not_started"
         private const val COPIES = "artifacts"
+        private const val ENGINES = "engines"
         private const val LOOK_MS = 50L
         private const val END_LOOKS = 40
         private const val BUFFER_BYTES = 1 shl 16

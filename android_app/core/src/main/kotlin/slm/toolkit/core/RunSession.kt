@@ -76,9 +76,9 @@ class RunSession(private val folder: RunFolder, private val sampler: Sampler) : 
             cancelledBy(chat::cancel, chat::run)
             return 0
         }
-        val library = arguments.engine.engineLibrary?.let { listOf("--engine-library".toByteArray(), it.toByteArray()) }
+        val words = arguments.texts + arguments.engine.flags.map { it.toByteArray() }
         return NativeRunner(arguments.engine.library).use { runner ->
-            cancelledBy(runner::cancel) { runner.run(arguments.texts + library.orEmpty(), this) }
+            cancelledBy(runner::cancel) { runner.run(words, this) }
         }
     }
 
