@@ -7,12 +7,14 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import typer.main
 
-from toolkit.cli.main import _SECTIONS, app
+from toolkit.cli.main import _SECTIONS, app, main
+from toolkit.progress import PROGRESS_VARIABLE, VERBOSITY_VARIABLE
 
 ROOT: Any = typer.main.get_command(app)
 
@@ -84,3 +86,28 @@ def test_summaries_are_whole_in_80_columns(path: tuple[str, ...]) -> None:
         # On the line of its name, to the full stop.
         [line] = [line for line in lines if line[:1] == [name] and len(line) > 2]
         assert " ".join(line[1:]) == one.get_short_help_str(200)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["results", "list", "--no-progress", "-q"], 0),
+        (["results", "-v", "list"], 0),
+        (["-q", "results", "list", "-v"], 2),
+    ],
+)
+def test_the_programs_own_options_may_stand_behind_the_command(
+    words: list[str], code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLM_DATA_DIR", str(tmp_path))
+    for name in (VERBOSITY_VARIABLE, PROGRESS_VARIABLE):
+        # So that whatever the command sets is undone.
+        monkeypatch.setenv(name, "")
+    monkeypatch.setattr("sys.argv", ["slm", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == code
+    if code == 0:
+        said = "quiet" if "-q" in words else "verbose"
+        progress = "off" if "--no-progress" in words else ""
+        assert (os.environ[VERBOSITY_VARIABLE], os.environ[PROGRESS_VARIABLE]) == (said, progress)

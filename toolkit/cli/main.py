@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from copy import copy
 from typing import Any
 
 import typer
@@ -56,6 +57,9 @@ _SECTIONS = {
 }
 
 
+# How much is said, by the names of the program's own options.
+_SPEAKING = ("quiet", "verbose", "no_progress")
+
 # What stands for an option's value in help, in place of Python's words for its type.
 _VALUES = {
     "<str>": "TEXT",
@@ -72,10 +76,11 @@ class _Commands(typer.core.TyperGroup):
     """Lists the commands in sections."""
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """A command, with people's words for its options' values."""
+        """A command, with people's words for its options' values; it takes the program's own options, too."""
         command = super().get_command(ctx, cmd_name)
         if command is not None:
             _name_values(command)
+            _take_behind(command, [one for one in self.params if one.name in _SPEAKING])
         return command
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
@@ -97,6 +102,38 @@ def _name_values(command: Any) -> None:
             parameter.metavar = parameter.metavar or _VALUES.get(parameter.display_type(context))
     for one in getattr(command, "commands", {}).values():
         _name_values(one)
+
+
+def _take_behind(command: Any, options: list[Any]) -> None:
+    """Let a command take options that belong in front of it: few remember that."""
+    for option in options:
+        if not any(set(option.opts) & set(own.opts) for own in command.params):
+            behind = copy(option)
+            behind.hidden, behind.expose_value, behind.callback = True, False, _also
+            command.params.append(behind)
+    for one in getattr(command, "commands", {}).values():
+        _take_behind(one, options)
+
+
+def _also(context: Any, option: Any, given: bool) -> None:
+    if given:
+        root = context.find_root()
+        root.params[option.name] = True
+        _speak(**{name: bool(root.params[name]) for name in _SPEAKING})
+
+
+def _speak(*, quiet: bool, verbose: bool, no_progress: bool) -> None:
+    """How much is said, by this process and its children.
+
+    Raises:
+        UsageError: options that exclude each other.
+    """
+    if quiet and verbose:
+        raise UsageError("--quiet and --verbose exclude each other", next_step="Give one of them.")
+    if quiet or verbose:
+        os.environ[VERBOSITY_VARIABLE] = "quiet" if quiet else "verbose"
+    if no_progress:
+        os.environ[PROGRESS_VARIABLE] = "off"
 
 
 app = typer.Typer(
@@ -152,12 +189,7 @@ def _root(
     verbose: bool = typer.Option(False, "--verbose", "-v", help="Also each command that devices are given."),
     no_progress: bool = typer.Option(False, "--no-progress", help="No progress bars and stages."),
 ) -> None:
-    if quiet and verbose:
-        raise UsageError("--quiet and --verbose exclude each other", next_step="Give one of them.")
-    if quiet or verbose:
-        os.environ[VERBOSITY_VARIABLE] = "quiet" if quiet else "verbose"
-    if no_progress:
-        os.environ[PROGRESS_VARIABLE] = "off"
+    _speak(quiet=quiet, verbose=verbose, no_progress=no_progress)
     # For this process and its children; commands import engines later.
     set_environment()
 

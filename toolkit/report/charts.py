@@ -123,8 +123,9 @@ def against_size(title: str, *, logarithmic: bool = False, largest: float | None
     if logarithmic:
         y = alt.Y("value:Q", title=f"{title} (log)", **_log_axis("yticks"))
     else:
-        end: dict[str, Any] = {} if largest is None else {"domainMax": largest}
-        scale = alt.Scale(zero=False, padding=16, **end)
+        # Room around the points would make the axis go past what there can be.
+        end: dict[str, Any] = {"padding": 16} if largest is None else {"domainMax": largest}
+        scale = alt.Scale(zero=False, **end)
         y = alt.Y("value:Q", title=title, axis=alt.Axis(tickCount=6), scale=scale)
     spread = _base().mark_rule(strokeWidth=2).encode(x=x, y=alt.Y("low:Q"), y2="high:Q")
     points = (

@@ -83,8 +83,8 @@ def profile(
         ToolkitError: before the start: nothing is stored. After it: the run is stored with its status
             and without figures, unless the error is a StoreError: then `slm pull` stores it.
     """
-    check_context(artifact, options)
     ENGINES.get(artifact.manifest.backend.name).check_processor(options.processor, options.provider)
+    check_context(artifact, options)
     if options.breakdown:
         check_traceable(artifact.manifest.backend.name, options.runner)
     timeout_s = session.timeout_s or run_timeout_s(artifact.manifest.size_bytes, options)
