@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 from own_tasks import write_tasks
+from questions import share_cache
 from recipe_process import SlmRecipe
 
 from toolkit.artifact import Artifact
+from toolkit.settings import Settings
 
 
 @pytest.mark.soak
@@ -23,14 +25,16 @@ def test_ten_random_kills_change_no_score(roomy: Artifact, tmp_path: Path) -> No
     asked = (roomy.path, "--tasks", "own_letters,own_writing", "--include-path", tasks, "--shots", "1")
 
     def slm(folder: str) -> SlmRecipe:
-        """With kept answers and a store of its own."""
+        """With kept answers and a store of its own; the runner is the user's: no compiler is killed."""
         home = tmp_path / folder
-        (home / "cache").mkdir(parents=True)
+        share_cache(Settings.from_environment().cache_dir, home / "cache")
         return SlmRecipe(home, {"SLM_CACHE_DIR": str(home / "cache")}, verb="evaluate")
 
     def scores(said: str) -> list[dict[str, object]]:
         return [dict(one) for one in json.loads(said)["scores"]]
 
+    built = slm("built").run(*asked, "--limit", "1", timeout_s=1200)
+    assert built.returncode == 0, built.stderr
     whole = slm("whole")
     started = time.monotonic()
     done = whole.run(*asked, "--json", timeout_s=1200)

@@ -59,6 +59,16 @@ def test_steps_in_an_order_in_which_they_can_be_done(tmp_path: Path, settings: S
     }
 
 
+def test_pauses_take_time(tmp_path: Path, settings: Settings) -> None:
+    def seconds(pause: str) -> float:
+        text = RECIPE.format(model="random:llama-tiny").partition("profile:")[0]
+        work = f"profile: {{device: local, repetitions: 4, warmup: 1, pause_s: {pause}}}\n"
+        *_, last = plan(tmp_path, settings, text + work).steps
+        return last.estimate.seconds
+
+    assert seconds("10") - seconds("0") == pytest.approx(50)
+
+
 def test_memory_of_architectures_of_our_own_is_estimated_by_the_catalogue(
     tmp_path: Path, settings: Settings
 ) -> None:

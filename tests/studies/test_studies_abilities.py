@@ -205,7 +205,7 @@ def test_points_are_named_and_logarithmic_axes_end_in_ticks() -> None:
         for n, y in enumerate((0.3, 0.2, 0.4))
     ]
     dates = specification(Chart("t", "dates", {"x": "released", "y": "acc"}, months, {}))
-    assert [row["name"] for row in drawn_rows(dates)] == ["m0", "", "m2"]
+    assert [row["label"] for row in drawn_rows(dates)] == ["m0", "", "m2"]
 
 
 def test_models_of_the_catalogue_come_with_their_own_weights(tmp_path: Path) -> None:

@@ -145,9 +145,8 @@ def profile_estimate(size: ModelSize, conversion: ConvertRequest, run: ProfileRe
     prefill = size.shape.prefill_flops(run.prompt_tokens + run.depth) / _FLOPS
     decode = run.generate_tokens * found.decode_bytes / _DECODE_BYTES_PER_SECOND
     repetitions = run.repetitions + run.warmup
-    return Estimate(
-        _PROFILE_START_S + repetitions * (prefill + decode), _RESULT_BYTES, found.memory.peak_bytes
-    )
+    seconds = _PROFILE_START_S + repetitions * (run.pause_s + prefill + decode)
+    return Estimate(seconds, _RESULT_BYTES, found.memory.peak_bytes)
 
 
 def _estimate(size: ModelSize, request: ConvertRequest, text: int = 1) -> ModelEstimate:

@@ -12,11 +12,13 @@ import altair as alt
 from toolkit.models.catalogue import statistics
 from toolkit.models.catalogue.entry import Entry
 from toolkit.models.catalogue.statistics import Row
+from toolkit.report.label_places import BEFORE_STEPS, names, placed
 from toolkit.report.theme import Theme
 
 _HALF = 300
 _WIDE = 640
 _PIE = 150
+_ACCURACY_HEIGHT = 240
 # As many makers as there are colours that can be told apart; the others share one.
 _MAKERS = 7
 _OTHERS = "others"
@@ -195,21 +197,30 @@ def _accuracy(entries: Sequence[Entry], theme: Theme) -> Any:
             .mark_line(interpolate="step-after", strokeDash=[6, 4], color=theme.bad, strokeWidth=2)
             .encode(x=x, y=y)
         )
-        names = (
-            alt.Chart(_data(best))
-            .mark_text(align="right", dx=-6, dy=-7, fontSize=11, color=theme.text)
-            .encode(x=x, y=y, text="model:N")
-        )
+        ahead = {row["model"] for row in best}
+        spots: list[Row] = [
+            {
+                **row,
+                "x": row["released"],
+                "y": row["accuracy"],
+                "label": row["model"] if row["model"] in ahead else "",
+            }
+            for row in rows
+        ]
+        where = placed(spots, log=(False, False), size=(_WIDE - 60, _ACCURACY_HEIGHT), order=BEFORE_STEPS)
+        named = names(alt.Chart(_data(where)), x, y, color=theme.text)
+        # Two of them are nearly equal: every second name stands further on.
         lines: list[Row] = [
-            {"model": name, "accuracy": values[index]} for name, values in statistics.BASELINES.items()
+            {"model": name, "accuracy": values[index], "at": 90 + 90 * (number % 2)}
+            for number, (name, values) in enumerate(statistics.BASELINES.items())
         ]
         base = alt.Chart(_data(lines)).encode(y=y)
         rules = base.mark_rule(strokeDash=[2, 3], color=theme.muted)
         labels = base.mark_text(align="left", dy=-5, fontSize=10, color=theme.muted).encode(
-            x=alt.value(90), text="model:N"
+            x=alt.X("at:Q", scale=None), text="model:N"
         )
-        layers = alt.layer(rules, labels, points, steps, names)
-        charts.append(layers.properties(width=_WIDE - 60, height=240))
+        layers = alt.layer(rules, labels, points, steps, named)
+        charts.append(layers.properties(width=_WIDE - 60, height=_ACCURACY_HEIGHT))
     return alt.vconcat(*charts)
 
 

@@ -11,6 +11,8 @@ import altair as alt
 
 Place = Literal["right", "above", "below", "left", "none"]
 PLACES: tuple[Place, ...] = ("right", "above", "below", "left")
+# Where a line of steps leaves its points to the right.
+BEFORE_STEPS: tuple[Place, ...] = ("above", "left", "below", "right")
 
 _SIDES = {"right": (8, 0), "above": (0, -13), "below": (0, 15), "left": (-8, 0)}
 _ALIGNS = {"right": "left", "left": "right"}
@@ -37,19 +39,28 @@ class _Box:
 
 
 def placed(
-    rows: Sequence[Mapping[str, Any]], *, log: tuple[bool, bool] = (True, True)
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    log: tuple[bool, bool] = (True, True),
+    size: tuple[float, float] = (_WIDTH, _HEIGHT),
+    order: tuple[Place, ...] = PLACES,
 ) -> list[dict[str, Any]]:
     """Rows with the place of each one's name beside its point.
 
     Args:
-        rows: with x, y and label.
+        rows: with label, y, and x, which may be a month such as 2024-03.
         log: whether the axes are logarithmic, whose values are positive.
+        size: of the drawing, pixels.
+        order: in which sides are tried.
     """
-    where = places([(float(row["x"]), float(row["y"]), str(row["label"])) for row in rows], log=log)
-    return [{**row, "place": place} for row, place in zip(rows, where, strict=True)]
+    points = [(_number(row["x"]), float(row["y"]), str(row["label"])) for row in rows]
+    return [
+        {**row, "place": place}
+        for row, place in zip(rows, places(points, log=log, size=size, order=order), strict=True)
+    ]
 
 
-def names(base: alt.Chart, x: alt.X, y: alt.Y, text: str = "label:N") -> alt.Chart:
+def names(base: alt.Chart, x: alt.X, y: alt.Y, text: str = "label:N", **look: Any) -> alt.Chart:
     """The layer of names beside points; the page moves them again where it knows their sizes.
 
     Args:
@@ -57,26 +68,34 @@ def names(base: alt.Chart, x: alt.X, y: alt.Y, text: str = "label:N") -> alt.Cha
         x: where its points stand.
         y: likewise.
         text: the field that holds them.
+        look: more properties of the marks.
     """
-    drawn = base.mark_text(fontSize=11, baseline="middle", **beside("datum.place"))
+    drawn = base.mark_text(fontSize=11, baseline="middle", **beside("datum.place"), **look)
     layer: alt.Chart = drawn.encode(x=x, y=y, text=text).properties(name="names")
     return layer
 
 
 def places(
-    points: Sequence[tuple[float, float, str]], *, log: tuple[bool, bool] = (True, True)
+    points: Sequence[tuple[float, float, str]],
+    *,
+    log: tuple[bool, bool] = (True, True),
+    size: tuple[float, float] = (_WIDTH, _HEIGHT),
+    order: tuple[Place, ...] = PLACES,
 ) -> list[Place]:
     """A place for each name.
 
     Args:
-        points: (x, y, name).
+        points: (x, y, name); an empty name needs none.
         log: whether the axes are logarithmic, whose values are positive.
+        size: of the drawing, pixels.
+        order: in which sides are tried.
     """
     if not points:
         return []
     xs = [math.log(x) if log[0] else x for x, _, _ in points]
     ys = [math.log(y) if log[1] else y for _, y, _ in points]
-    at = [(_scaled(x, xs) * _WIDTH, (1 - _scaled(y, ys)) * _HEIGHT) for x, y in zip(xs, ys, strict=True)]
+    width, height = size
+    at = [(_scaled(x, xs) * width, (1 - _scaled(y, ys)) * height) for x, y in zip(xs, ys, strict=True)]
     taken = [_Box(x - 4, y - 4, x + 4, y + 4) for x, y in at]
     found: list[Place] = []
     said: set[tuple[float, float, str]] = set()
@@ -84,9 +103,9 @@ def places(
         name = point[2]
         place: Place = "none"
         # Where points are the same, one name says it.
-        for one in () if point in said else PLACES:
+        for one in () if point in said or not name else order:
             box = _box(x, y, _LETTER * len(name), one)
-            inside = box.left >= -30 and box.right <= _WIDTH + 30
+            inside = box.left >= 0 and box.right <= width + 30
             if inside and not any(box.meets(other) for other in taken):
                 place = one
                 taken.append(box)
@@ -115,6 +134,14 @@ def beside(place: str) -> dict[str, Any]:
         "dy": chosen({name: dy for name, (_, dy) in _SIDES.items()}, 0),
         "opacity": chosen({"none": 0}, 1),
     }
+
+
+def _number(value: Any) -> float:
+    """A number as such, a month in months."""
+    if isinstance(value, str):
+        year, month = map(int, value.split("-"))
+        return 12.0 * year + month
+    return float(value)
 
 
 def _scaled(value: float, values: Sequence[float]) -> float:

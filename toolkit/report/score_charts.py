@@ -7,7 +7,7 @@ from typing import Any
 
 import altair as alt
 
-from toolkit.report.label_places import names, placed
+from toolkit.report.label_places import BEFORE_STEPS, names, placed
 from toolkit.report.legends import legend_of
 from toolkit.report.study_content import Row
 from toolkit.report.ticks import BILLIONS, log_axis
@@ -41,25 +41,22 @@ def front(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> An
 
 def dates(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> Any:
     """Points over months with the best so far, which are named; rows: label, series, x (YYYY-MM), y."""
-    best, data, spots = float("-inf"), [], []
+    best, data = float("-inf"), []
     for row in sorted(rows, key=lambda one: (str(one["x"]), -float(one["y"]))):
         name = row["label"] if float(row["y"]) > best else ""
         best = max(best, float(row["y"]))
-        year, month = map(int, str(row["x"]).split("-"))
-        spots.append({"x": 12 * year + month, "y": row["y"], "label": name})
-        data.append({**row, "month": f"{row['x']}-01", "best": best, "name": name})
-    where = placed(spots, log=(False, False))
-    values = [{**row, "place": one["place"]} for row, one in zip(data, where, strict=True)]
-    base = alt.Chart(alt.InlineData(values=values))
+        about = {"model": row["label"], "month": f"{row['x']}-01", "best": best}
+        data.append({**row, **about, "label": name})
+    base = alt.Chart(alt.InlineData(values=placed(data, log=(False, False), order=BEFORE_STEPS)))
     x = alt.X("month:T", title=options["x"], axis=alt.Axis(tickCount=5))
     points = base.mark_point(filled=not emulated, size=50).encode(
         x=x,
         y=_accuracy(options),
-        tooltip=["label:N", "series:N", "x:N", alt.Tooltip("y:Q", format=".3f")],
+        tooltip=["model:N", "series:N", "x:N", alt.Tooltip("y:Q", format=".3f")],
     )
     line = base.mark_line(strokeDash=[4, 3], strokeWidth=1.5, interpolate="step-after")
-    named = names(base, x, _accuracy(options), "name:N")
-    return alt.layer(line.encode(x=x, y="best:Q"), points, named).properties(height=_HEIGHT)
+    layers = (line.encode(x=x, y="best:Q"), points, names(base, x, _accuracy(options)))
+    return alt.layer(*layers).properties(height=_HEIGHT)
 
 
 def fit(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> Any:

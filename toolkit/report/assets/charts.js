@@ -73,9 +73,10 @@ const charts = {
       const point = `${name.textContent} ${name.getAttribute("transform")}`;
       if (said.has(point)) { name.remove(); continue; }
       said.add(point);
-      const own = { start: sides.right, middle: sides.above, end: sides.left }[name.getAttribute("text-anchor") ?? "start"];
+      // Vega keeps a mark's item with its element: the side that was chosen for it is tried first.
+      const own = sides[name.__data__?.datum?.place] ?? sides.right;
       const [x, y] = name.getAttribute("transform").match(/-?[\d.]+(?:e-?\d+)?/g).map(Number);
-      const found = Object.values(sides).some(([anchor, dx, dy]) => {
+      const found = [own, ...Object.values(sides)].some(([anchor, dx, dy]) => {
         name.setAttribute("text-anchor", anchor);
         name.setAttribute("transform", `translate(${x - own[1] + dx},${y - own[2] + dy})`);
         const at = box(name);
