@@ -90,7 +90,7 @@ docs: $(VENV)/.test ## Write docs/reference from the code
 	$(BIN)/python docs/generate.py
 
 clean: ## Remove what the other targets made in this folder
-	rm -rf $(VENV) .venvs artifacts build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venvs artifacts benchmarks/out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -109,7 +109,7 @@ def test_a_phone_that_dies_is_a_device_error_now_and_later(
 def test_a_model_that_cannot_be_loaded_says_so(
     local: LocalDevice, artifact: Artifact, settings: Settings
 ) -> None:
-    with pytest.raises(UsageError, match="the app answers one prompt per start"):
+    with pytest.raises(UsageError, match="in the shell only"):
         load_model(local, artifact, settings, runner="app").__enter__()
     with load_model(local, artifact, settings):
         pass

@@ -44,8 +44,8 @@ def test_two_engines_are_compared(stranger: Stranger) -> None:
     typed = commands("ONNX Runtime or ExecuTorch, and which scheme?")
     assert len(typed) <= 2
     _, compared = [stranger.types(command) for command in typed]
-    # Two engines, two schemes, this machine and a virtual phone.
-    assert len(runs_of(stranger)) == 8
+    # Two engines, two schemes, this machine and a virtual phone, twice.
+    assert len(runs_of(stranger)) == 16
     assert "onnxruntime" in compared and "executorch" in compared
 
 

@@ -240,8 +240,8 @@ def load_model(
     """
     if runner == "app":
         raise UsageError(
-            "the app answers one prompt per start and keeps no model loaded",
-            next_step="Use --runner shell, or slm generate with one --prompt.",
+            "slm chat and slm serve keep a model loaded in the shell only",
+            next_step="Use --runner shell, or slm app chat for a conversation inside the app.",
         )
     with device.lock():
         if threads:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from toolkit.cli.fleet import DEVICES_HELP, exit_with_first_failure, run_on_devices
+from toolkit.cli.fleet import exit_with_first_failure, run_on_devices
 from toolkit.settings import Settings
 
 if TYPE_CHECKING:
@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="The Android app: the same runner inside an app.", no_args_is_help=True)
 
-_DEVICES = typer.Option([], "--device", "-d", help=DEVICES_HELP)
+_DEVICES = typer.Option(
+    [],
+    "--device",
+    "-d",
+    help="Serial or name of a phone, or all; may be repeated. Default: the only attached phone.",
+)
 
 
 @app.command()
@@ -76,7 +81,7 @@ def install(
 
     \b
     Examples:
-      slm app install app/build/outputs/apk/release/app-release.apk
+      slm app install android_app/app/build/outputs/apk/release/app-release.apk
       slm app install --device 127.0.0.1:5555
     """  # noqa: D301
     from toolkit.app.install import install_app

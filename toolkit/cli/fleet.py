@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 DEVICES_HELP = (
-    "Serial, name, ssh:USER@HOST, local, or all for every attached phone; may be repeated. The attached "
-    "phone when there is just one, this machine when there is none."
+    "Serial, name, ssh:USER@HOST, local, or all for every attached phone; may be repeated. Default: that of "
+    "`slm config`, else the attached phone when there is just one, else this machine."
 )
 
 

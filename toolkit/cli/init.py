@@ -39,6 +39,8 @@ profile:
   prompt_tokens: [128]
   generate_tokens: [64]
   repetitions: 5
+  # Everything twice: what two equal runs differ by is the noise that comparisons need.
+  rounds: 2
 report: [report.html]
 """
 
