@@ -16,7 +16,7 @@ from toolkit.devices.adb.parsers import (
     parse_connect,
     parse_devices,
 )
-from toolkit.devices.marked_shell import AfterMarker, MarkedOutput, remote_script
+from toolkit.devices.marked_shell import BetweenMarkers, MarkedOutput, remote_script
 
 DEVICES = """\
 * daemon not running; starting now at tcp:5037
@@ -154,12 +154,12 @@ def test_output_is_separated_from_the_markers_however_it_is_cut(
     assert lines == (text.removesuffix("\n").split("\n") if text else [])
 
 
-@given(outputs, st.integers(0, 255))
-def test_lines_that_end_as_on_a_terminal_are_the_same_output(text: str, code: int) -> None:
+@given(outputs, st.integers(0, 255), st.sampled_from([b"\r\n", b"\r\r\n"]))
+def test_lines_that_end_as_on_a_terminal_are_the_same_output(text: str, code: int, line_end: bytes) -> None:
     plain, old = MarkedOutput(TOKEN), MarkedOutput(TOKEN)
     data = f"{TOKEN} pid 321\n{text}\n{TOKEN} rc {code}\n".encode()
     plain.feed(data)
-    old.feed(data.replace(b"\n", b"\r\n"))
+    old.feed(data.replace(b"\n", line_end))
     assert (old.pid, old.returncode, old.text) == (321, code, plain.text)
 
 
@@ -182,19 +182,20 @@ def test_output_without_its_first_marker_is_none() -> None:
     assert (marked.pid, marked.returncode, marked.text) == (None, None, "")
 
 
-@given(greetings, st.binary(), st.lists(st.integers(1, 30), min_size=1))
-def test_bytes_are_passed_on_from_the_marker_on_however_they_are_cut(
-    greeting: str, payload: bytes, pieces: list[int]
+@given(greetings, st.binary(), greetings, st.lists(st.integers(1, 30), min_size=1), st.booleans())
+def test_bytes_are_passed_on_between_the_markers_however_they_are_cut(
+    greeting: str, payload: bytes, farewell: str, pieces: list[int], whole: bool
 ) -> None:
     passed = bytearray()
-    stream = AfterMarker(TOKEN, passed.extend)
-    data = f"{greeting}\n{TOKEN}\n".encode() + payload
+    stream = BetweenMarkers(TOKEN, passed.extend)
+    end = f"\n{TOKEN}\n{farewell}".encode() if whole else b""
+    data = f"{greeting}\n{TOKEN}\n".encode() + payload + end
     position = turn = 0
     while position < len(data):
         step = pieces[turn % len(pieces)]
         stream.feed(data[position : position + step])
         position, turn = position + step, turn + 1
-    assert bytes(passed) == payload
+    assert bytes(passed) == payload if whole else payload.startswith(passed)
 
 
 @given(outputs, st.data())

@@ -97,11 +97,12 @@ ORIGINAL = '"$SSH_ORIGINAL_COMMAND"'
         ("sh", f"echo Welcome to the board; exec sh -c {ORIGINAL}"),
         ("sh", f"printf 'Last login: never'; exec sh -c {ORIGINAL}"),
         ("sh", f"printf '0 0 0 \\r\\n\\n'; echo problem >&2; exec sh -c {ORIGINAL}"),
+        ("sh", f"printf '\\033[2J\\0\\377'; sh -c {ORIGINAL}; code=$?; echo Good-bye; exit $code"),
         ("bash", f"exec bash -c {ORIGINAL}"),
         ("tcsh", f"exec tcsh -f -c {ORIGINAL}"),
         ("fish", f"exec fish -c {ORIGINAL}"),
     ],
-    ids=["greeting", "greeting-without-newline", "figures-and-stderr", "bash", "tcsh", "fish"],
+    ids=["greeting", "greeting-without-newline", "figures-and-stderr", "farewell", "bash", "tcsh", "fish"],
 )
 def test_neither_greetings_nor_the_login_shell_change_what_is_done(
     own_board: Board, tmp_path: Path, program: str, login: str

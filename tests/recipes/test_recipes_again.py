@@ -11,7 +11,7 @@ import pytest
 from recipe_process import SlmRecipe
 from rolling import KIND, AtOnce, RollWork
 
-from toolkit.errors import RecipeError, UsageError
+from toolkit.errors import ArtifactCorrupt, RecipeError, UsageError
 from toolkit.profiling.description import Origin
 from toolkit.profiling.request import ProfileRequest
 from toolkit.recipes.batch import Choice, Summary
@@ -212,6 +212,19 @@ def test_what_was_found_is_as_old_as_the_attempt_that_made_it(
         older = record.last.model_copy(update={"started_unix_ns": record.last.started_unix_ns - 2 * HOUR_NS})
         dice.workspace.write_record(record.model_copy(update={"attempts": [*record.attempts[:-1], older]}))
     assert (dice.run().done, dice.states()) == (2, ["done", "done"])
+
+
+def test_a_damaged_artifact_of_the_workspace_is_deleted_not_converted_by_hand(
+    dice: Dice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artifact = dice.workspace.artifact("key")
+
+    def refuse(*_: object) -> None:
+        raise ArtifactCorrupt("is damaged", subject=str(artifact), next_step="slm convert")
+
+    monkeypatch.setattr(RollWork, "run", refuse)
+    [(_, error)] = dice.run().failed
+    assert f"next: Delete {artifact}, and run the recipe again" in error and "slm convert" not in error
 
 
 def beginning(workspace: Workspace, first: int, number: int) -> Beginning:

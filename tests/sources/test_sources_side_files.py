@@ -243,6 +243,18 @@ def test_a_first_token_without_an_embedding_is_refused(tmp_path: Path) -> None:
         check_tokens(written, 300, subject="made")
 
 
+@pytest.mark.parametrize(("name", "key"), [("unigram", "unk_id"), ("WordPiece", "unk_token")])
+def test_a_tokenizer_that_fails_on_unknown_characters_is_refused(name: str, key: str, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    FOLDERS[name](folder)
+    data = json.loads((folder / "tokenizer.json").read_text())
+    data["model"][key] = None if key == "unk_id" else "[none]"
+    (folder / "tokenizer.json").write_text(json.dumps(data))
+    outcome = compare(folder, tmp_path / "written", refusal_allowed=True)
+    assert outcome == "refused"
+
+
 def test_a_folder_without_a_tokenizer_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config(tmp_path)
     written = write(tmp_path, tmp_path)

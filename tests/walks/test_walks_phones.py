@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -91,6 +92,49 @@ def test_what_is_advised_about_a_phone_is_accepted(name: str, phone: VirtualPhon
             assert code == 0, (advised, answer)
     finally:
         set_conditions(phone, **{key: healthy[key] for key in conditions})
+
+
+# An adb that calls one phone by another state, while a file says which.
+STATED = """#!/bin/sh
+"{adb}" "$@" >"{folder}/said"
+code=$?
+state=$(cat "{folder}/state" 2>/dev/null)
+case " $* " in
+*" devices "*) sed "s/^{serial} *device .*/{serial} ${{state:-device}}/" "{folder}/said";;
+*) cat "{folder}/said";;
+esac
+exit $code
+"""
+
+
+@pytest.mark.parametrize(
+    ("state", "advised"),
+    [
+        ("unauthorized", "Allow USB debugging"),
+        ("offline", "adb connect {serial}"),
+        ("no permissions (user in plugdev group; are your udev rules wrong?)", "udev rules"),
+        ("recovery", "adb -s {serial} reboot"),
+        ("bootloader", "fastboot -s {serial} reboot"),
+        ("host", "reconnect it"),
+    ],
+)
+def test_a_phone_that_is_attached_and_cannot_be_used_says_so_until_it_can(
+    state: str, advised: str, phone: VirtualPhone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adb = tmp_path / "adb"
+    adb.write_text(STATED.format(adb=os.environ["SLM_ADB"], folder=tmp_path, serial=phone.serial))
+    adb.chmod(0o755)
+    (tmp_path / "state").write_text(state)
+    monkeypatch.setenv("SLM_ADB", str(adb))
+    code, said = run(["devices", "list"])
+    assert code == 0 and state.split(" (")[0] in said and phone.serial in said
+    for refused in ("push artifact", f"{UNGATED} --threads 1", "doctor"):
+        code, said = run(words(refused))
+        assert code not in (0, 1) and "Traceback" not in said, said
+        assert phone.serial in said and state.split(" (")[0] in said, said
+        assert advised.format(serial=phone.serial) in said.partition("next: ")[2], said
+    (tmp_path / "state").unlink()
+    assert run(words("push artifact"))[0] == 0
 
 
 def test_what_a_virtual_phone_does_not_have_is_refused(phone: VirtualPhone) -> None:

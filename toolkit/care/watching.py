@@ -76,7 +76,7 @@ class Watch:
         seen = Watched(serial, None, attached.state, readings=self._read.get(serial))
         if attached.state != "device":
             self._devices.pop(serial, None)
-            return replace(seen, advice=advice_for(attached.state))
+            return replace(seen, advice=advice_for(attached.state, serial))
         try:
             if serial not in self._devices:
                 self._devices[serial] = open_device(serial, self.settings, patience=_PATIENCE)

@@ -83,7 +83,14 @@ def prompt_ids(
         ) from None
     # A template writes the special tokens itself.
     tokenizer = tokenizer or load_tokenizer(artifact)
-    ids: list[int] = tokenizer.encode(text, add_special_tokens=not use_chat).ids
+    try:
+        ids: list[int] = tokenizer.encode(text, add_special_tokens=not use_chat).ids
+    except Exception as error:  # noqa: BLE001 - tokenizers raises bare Exception
+        raise UsageError(
+            f"its tokenizer fails on the prompt: {error}",
+            subject=artifact.name,
+            next_step="Leave out characters that it does not know.",
+        ) from None
     beyond = next((one for one in ids if one >= artifact.manifest.architecture.vocab_size), None)
     if beyond is not None:
         raise UsageError(

@@ -87,7 +87,7 @@ def open_device(name: str, settings: Settings, *, patience: Patience = Patience(
         name = found
     state = attached[name].state
     if state != "device":
-        raise DeviceNotReady(f"adb says: {state}.", serial=name, next_step=advice_for(state))
+        raise DeviceNotReady(f"adb says: {state}.", serial=name, next_step=advice_for(state, name))
     return AdbDevice(name, client, lock_folder=_lock_folder(settings), patience=patience)
 
 
@@ -144,7 +144,7 @@ def _describe(phone: AttachedDevice, client: AdbClient, settings: Settings) -> D
         kind="adb",
         state=phone.state,
         model=phone.tags.get("model"),
-        advice=advice_for(phone.state),
+        advice=advice_for(phone.state, phone.serial),
     )
     if phone.state != "device":
         return known

@@ -90,8 +90,9 @@ class MarkedOutput:
             self.pid = self._marker(line, b"pid")
             if self.pid is None:
                 self.before = f"{self.before}{line.decode(errors='replace')}\n"[-_KEPT_BEFORE:]
-            elif line.endswith(b"\r"):
-                self._line_end = b"\r"
+            else:
+                # One, or two where a terminal's end was made into a terminal's end again.
+                self._line_end = line[len(line.rstrip(b"\r")) :]
             return
         line = line.removesuffix(self._line_end)
         returncode = self._marker(line, b"rc")
@@ -117,29 +118,41 @@ class MarkedOutput:
         return None
 
 
-class AfterMarker:
-    """Passes on the bytes of a stream that come after a line with the token; what comes before is dropped."""
+class BetweenMarkers:
+    """Passes on the bytes of a stream between two lines with the token; what stands around them is dropped.
+
+    Of a stream that breaks off, the last bytes may be missing.
+    """
 
     def __init__(self, token: str, sink: Callable[[bytes], None]) -> None:
         self._marker = f"\n{token}\n".encode()
         self._sink = sink
         # As if a line had ended before the first byte: the token's line may be the first.
-        self._waiting: bytearray | None = bytearray(b"\n")
+        self._waiting = bytearray(b"\n")
+        self._begun = self._ended = False
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes."""
-        if self._waiting is None:
-            self._sink(data)
+        if self._ended:
             return
         self._waiting += data
-        _, found, payload = self._waiting.partition(self._marker)
+        if not self._begun:
+            _, found, rest = self._waiting.partition(self._marker)
+            if not found:
+                del self._waiting[: -len(self._marker)]
+                return
+            self._begun, self._waiting = True, rest
+        payload, found, _ = self._waiting.partition(self._marker)
         if found:
-            self._waiting = None
-            self._sink(bytes(payload))
+            self._ended = True
         else:
+            # The marker may have begun to arrive.
+            payload = self._waiting[: -len(self._marker)]
             del self._waiting[: -len(self._marker)]
+        self._sink(bytes(payload))
 
 
 def marked_output(command: str, token: str) -> str:
-    """The text for the device's ``sh -c`` whose stdout an :class:`AfterMarker` reads."""
-    return f"printf '\\n%s\\n' {token} && {command}"
+    """The text for the device's ``sh -c`` whose stdout a :class:`BetweenMarkers` reads."""
+    marker = f"printf '\\n%s\\n' {token}"
+    return f"{marker} && {command} && {marker}"

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from toolkit.artifact import Frozen
 from toolkit.engines import converting_extras
-from toolkit.errors import BatchError, DeviceError, DeviceFull, StoreLocked, ToolkitError
+from toolkit.errors import ArtifactCorrupt, BatchError, DeviceError, DeviceFull, StoreLocked, ToolkitError
 from toolkit.extras import install_command
 from toolkit.recipes.steps import work_from_json
 from toolkit.recipes.workspace import Workspace, write_atomically
@@ -39,6 +39,12 @@ class Answer(Frozen):
     exit_code: int = 0
     again: bool = False
     started_unix_ns: int | None = None
+
+
+def failed(what: str, next_step: str, *, exit_code: int = 1, again: bool = False) -> Answer:
+    """The answer of a step that did not end well, and what to do about it."""
+    text = f"{what}\n  next: {next_step}"
+    return Answer(outcome="failed", error=text, exit_code=exit_code, again=again)
 
 
 def answer(
@@ -68,22 +74,26 @@ def _answered(
             raise failure
         return Answer(outcome="done", result=work_from_json(work).run(workspace, settings))
     except ToolkitError as error:
+        if isinstance(error, ArtifactCorrupt) and Path(error.subject or "").is_relative_to(workspace.root):
+            error.next_step = f"Delete {error.subject}, and run the recipe again: it is converted again."
         print(f"error: {error}", file=sys.stderr)
         return Answer(outcome="failed", error=str(error), exit_code=error.exit_code, again=_may_pass(error))
     except ModuleNotFoundError as error:
         print(f"error: {error}", file=sys.stderr)
         install = install_command("convert", *converting_extras(), "report")
-        text = f"needs the package {error.name}\n  next: {install}"
-        return Answer(outcome="failed", error=text, exit_code=2)
+        return failed(f"needs the package {error.name}", install, exit_code=2)
     except MemoryError:
-        return Answer(outcome="failed", error="ran out of memory", exit_code=1)
+        return failed(
+            "ran out of memory",
+            "close other programs, or take a larger machine; with limits.memory_gb it waits for room",
+        )
     except KeyboardInterrupt:
         return Answer(outcome="interrupted", error="interrupted", exit_code=130)
     except Exception as error:
         # The batch goes on with other steps; the log keeps the traceback of what can only be a bug.
         traceback.print_exc()
-        text = f"{type(error).__name__}: {error}\n  next: this is a bug; its traceback is in the log"
-        return Answer(outcome="failed", error=text, exit_code=70)
+        what = f"{type(error).__name__}: {error}"
+        return failed(what, "this is a bug; its traceback is in the log", exit_code=70)
 
 
 def die_with(parent: int) -> None:

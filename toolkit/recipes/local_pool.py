@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.recipes import memory
-from toolkit.recipes.child import Answer
+from toolkit.recipes.child import Answer, failed
 from toolkit.recipes.executor import Ended, Task
 from toolkit.recipes.forkserver import settings_to_json
 from toolkit.recipes.steps import Resources, work_to_json
@@ -27,6 +27,7 @@ from toolkit.settings import Settings
 # How often memory is looked at. A child that takes a gigabyte per second overshoots by a fifth of one.
 _LOOK_S = 0.2
 _INTERRUPT_S = 20.0
+_STAYS_DONE = "what is done stays done"
 
 
 @dataclass
@@ -37,8 +38,7 @@ class _Job:
     oom_kills: int | None
     pid: int | None = None
     # Why we killed it.
-    killed: str | None = None
-    kill_again: bool = False
+    killed: Answer | None = None
     most_bytes: int = 0
 
 
@@ -198,15 +198,18 @@ class LocalPool:
 
     def _answer(self, job: _Job, status: int) -> Answer:
         if job.killed is not None:
-            return Answer(outcome="failed", error=job.killed, exit_code=1, again=job.kill_again)
+            return job.killed
         if os.WIFSIGNALED(status):
             return _killed(os.WTERMSIG(status), job)
         try:
             return Answer.model_validate_json(job.reply.read_text())
         except (OSError, ValueError):
-            code = os.WEXITSTATUS(status)
-            text = f"its process ended with exit code {code} and no answer"
-            return Answer(outcome="failed", error=text, exit_code=70, again=True)
+            return failed(
+                f"its process ended with exit code {os.WEXITSTATUS(status)} and no answer",
+                "this is a bug; what it printed is in the log",
+                exit_code=70,
+                again=True,
+            )
 
     def _lost_server(self) -> list[Ended]:
         """The warm process itself was killed, and the children with it: the next task starts another one."""
@@ -214,8 +217,9 @@ class LocalPool:
         server, self._server = self._server, None
         if server is not None:
             server.close()
-        text = "the process that starts steps was killed"
-        answer = Answer(outcome="failed", error=text, exit_code=1, again=True)
+        answer = failed(
+            "the process that starts steps was killed", f"run the recipe again: {_STAYS_DONE}", again=True
+        )
         return [Ended(job.task.key, answer) for job in lost.values()]
 
     def _enforce(self) -> None:
@@ -226,28 +230,27 @@ class LocalPool:
             limits = job.task.resources
             job.most_bytes = max(job.most_bytes, memory.held_bytes(job.pid) or 0)
             if limits.memory_limit_bytes is not None and job.most_bytes > limits.memory_limit_bytes:
-                job.killed = (
+                job.killed = failed(
                     f"took {job.most_bytes / 1e9:.2f} GB, more than its budget of "
-                    f"{limits.memory_limit_bytes / 1e9:.2f} GB, and was killed\n"
-                    "  next: raise limits.memory_gb in the recipe, or convert on a larger machine"
+                    f"{limits.memory_limit_bytes / 1e9:.2f} GB, and was killed",
+                    "raise limits.memory_gb in the recipe, or convert on a larger machine",
                 )
                 _signal(job, signal.SIGKILL)
             elif limits.timeout_s is not None and now - job.started_s > limits.timeout_s:
-                job.killed = (
-                    f"took longer than {limits.timeout_s:.0f} s and was killed\n"
-                    "  next: raise limits.timeout_minutes in the recipe"
+                job.killed = failed(
+                    f"took longer than {limits.timeout_s:.0f} s and was killed",
+                    "raise limits.timeout_minutes in the recipe",
+                    again=True,
                 )
-                job.kill_again = True
                 _signal(job, signal.SIGKILL)
 
 
 def too_large(needed_bytes: int, free_bytes: int) -> Answer:
     """The answer for a step that was not begun, because it cannot fit into memory."""
-    text = (
-        f"needs about {needed_bytes / 1e9:.1f} GB of memory, {free_bytes / 1e9:.1f} GB are free\n"
-        "  next: close other programs, or take a larger machine; limits.memory_gb replaces the estimate"
+    return failed(
+        f"needs about {needed_bytes / 1e9:.1f} GB of memory, {free_bytes / 1e9:.1f} GB are free",
+        "close other programs, or take a larger machine; limits.memory_gb replaces the estimate",
     )
-    return Answer(outcome="failed", error=text, exit_code=1)
 
 
 def _killed(number: int, job: _Job) -> Answer:
@@ -255,13 +258,16 @@ def _killed(number: int, job: _Job) -> Answer:
     kills = memory.oom_kills()
     out_of_memory = number == signal.SIGKILL and kills is not None and kills > (job.oom_kills or 0)
     if out_of_memory:
-        text = (
-            f"the kernel killed it because memory ran out (it held {job.most_bytes / 1e9:.2f} GB)\n"
-            "  next: close other programs, lower --jobs, or convert on a larger machine"
+        return failed(
+            f"the kernel killed it because memory ran out (it held {job.most_bytes / 1e9:.2f} GB)",
+            "close other programs, lower --jobs, or convert on a larger machine",
+            again=True,
         )
-    else:
-        text = f"its process was killed by signal {number}"
-    return Answer(outcome="failed", error=text, exit_code=1, again=True)
+    return failed(
+        f"its process was killed by signal {number}",
+        f"see what it printed in the log, and run the recipe again: {_STAYS_DONE}",
+        again=True,
+    )
 
 
 def _signal(job: _Job, number: signal.Signals) -> None:

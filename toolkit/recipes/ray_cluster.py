@@ -20,7 +20,7 @@ from typing import Any
 
 from toolkit.errors import ClusterUnusable, UsageError
 from toolkit.extras import install_command
-from toolkit.recipes.child import Answer
+from toolkit.recipes.child import Answer, failed
 from toolkit.recipes.cluster_devices import (
     device_resource,
     node_resources,
@@ -275,13 +275,17 @@ class RayCluster:
         if isinstance(error, errors.TaskCancelledError):
             return Answer(outcome="interrupted", error="interrupted", exit_code=130)
         if isinstance(error, errors.OutOfMemoryError):
-            text = f"Ray killed it because memory ran out: {_first_line(error)}"
-            return Answer(outcome="failed", error=text, exit_code=1)
+            return failed(
+                f"Ray killed it because memory ran out: {_first_line(error)}",
+                "take a node with more memory, or set limits.memory_gb in the recipe to what it takes",
+            )
         if isinstance(error, errors.RayTaskError):
-            text = f"{_last_line(error)}\n  next: install the same slm-toolkit on every node"
-            return Answer(outcome="failed", error=text, exit_code=70)
-        text = f"its node or process was lost again and again: {_first_line(error)}"
-        return Answer(outcome="failed", error=text, exit_code=1, again=True)
+            return failed(_last_line(error), "install the same slm-toolkit on every node", exit_code=70)
+        return failed(
+            f"its node or process was lost again and again: {_first_line(error)}",
+            "see with `ray status` which nodes are up, and run the recipe again: what is done stays done",
+            again=True,
+        )
 
     def _given_up(self) -> list[Ended]:
         """Tasks that wait for a device whose node is gone for too long."""
@@ -298,8 +302,8 @@ class RayCluster:
             elif now - self._homeless_since_s.setdefault(task.key, now) > _PATIENCE_S:
                 self.ray.cancel(reference, force=True)
                 del self._tasks[reference]
-                text = f"the node with the device {device} is gone"
-                ended.append(Ended(task.key, Answer(outcome="failed", error=text, exit_code=8)))
+                gone = failed(f"the node with the device {device} is gone", _offer(device), exit_code=8)
+                ended.append(Ended(task.key, gone))
         return ended
 
     def _nodes(self) -> list[dict[str, Any]]:
@@ -308,13 +312,18 @@ class RayCluster:
 
 def _nowhere(device: str, offered: Sequence[str]) -> ClusterUnusable:
     """The error of a device that no node has."""
+    what = "no node has a phone" if device == PHONES else f"no node has the device {device}"
+    return ClusterUnusable(
+        f"{what}; they have {', '.join(offered) or 'none at all'}", next_step=_offer(device)
+    )
+
+
+def _offer(device: str) -> str:
+    """How a node comes to have a device."""
     start = 'ray start --address=HEAD --resources="$(slm recipe resources)"'
     if virtual_number(device) is not None:
         start = f"slm devices emulate, then {start}"
-    what = "no node has a phone" if device == PHONES else f"no node has the device {device}"
-    return ClusterUnusable(
-        f"{what}; they have {', '.join(offered) or 'none at all'}", next_step=f"On its host: {start}"
-    )
+    return f"On its host: {start}"
 
 
 def _first_line(error: BaseException) -> str:

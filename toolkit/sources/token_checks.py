@@ -11,6 +11,8 @@ from toolkit.progress import say
 from toolkit.sources.generation import GENERATION_CONFIG
 
 _TOKENIZER = "tokenizer.json"
+# A private and an unassigned character, in no vocabulary, and some that few have.
+_RARE = "\U0010fffd \u0378 \0 日本 é"
 
 
 def check_tokens(folder: Path, vocabulary_size: int, *, subject: str) -> None:
@@ -23,7 +25,7 @@ def check_tokens(folder: Path, vocabulary_size: int, *, subject: str) -> None:
 
     Raises:
         SourceError: the first, an end or a pad token, or one that the tokenizer adds to every text, has no
-            embedding.
+            embedding; or the tokenizer fails on characters that it does not know.
     """
     fields = json.loads((folder / GENERATION_CONFIG).read_text())
     for role in ("bos", "eos", "pad"):
@@ -41,6 +43,14 @@ def _check_vocabulary(path: Path, vocabulary_size: int, subject: str) -> None:
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(path))
+    try:
+        tokenizer.encode(_RARE)
+    except Exception as error:  # noqa: BLE001 - tokenizers raises bare Exception
+        raise SourceError(
+            f"its tokenizer fails on characters that it does not know: {error}",
+            subject=subject,
+            next_step="Take the tokenizer files of the original model; a token for the unknown is missing.",
+        ) from None
     added = [token_id for token_id in tokenizer.encode("").ids if token_id >= vocabulary_size]
     if added:
         what = f"the token {tokenizer.id_to_token(added[0])!r} ({added[0]}), which begins or ends every text,"

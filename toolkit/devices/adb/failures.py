@@ -31,13 +31,13 @@ def raise_failure(text: str, *, serial: str, doing: str, otherwise: type[DeviceE
             )
         case Failure.UNAUTHORIZED:
             raise DeviceNotReady(
-                f"Not authorized while {doing}.", serial=serial, next_step=advice_for("unauthorized")
+                f"Not authorized while {doing}.", serial=serial, next_step=advice_for("unauthorized", serial)
             )
         case Failure.NO_PERMISSIONS:
             raise DeviceNotReady(
                 f"No permission to use the phone while {doing}.",
                 serial=serial,
-                next_step=advice_for("no permissions"),
+                next_step=advice_for("no permissions", serial),
             )
         case Failure.MISSING_FILE | Failure.DENIED:
             raise TransferFailed(

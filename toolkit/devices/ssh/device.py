@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, NoReturn
 
 from toolkit.devices.base import DeviceInfo
-from toolkit.devices.marked_shell import AfterMarker, marked_output
+from toolkit.devices.marked_shell import BetweenMarkers, marked_output
 from toolkit.devices.patience import Patience
 from toolkit.devices.process import ENDLESS_S, Finished
 from toolkit.devices.shell_device import RENEWAL_S, ShellDevice
@@ -90,7 +90,7 @@ class SshDevice(ShellDevice):
             finished = self._client.execute(
                 _in_sh(marked_output(f"cat {shlex.quote(remote)}", token)),
                 timeout_s=self._patience.transfer_s(size_bytes),
-                on_stdout=AfterMarker(token, write).feed,
+                on_stdout=BetweenMarkers(token, write).feed,
                 on_tick=on_tick,
                 tick_s=self._patience.poll_s,
             )

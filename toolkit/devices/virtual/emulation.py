@@ -74,9 +74,8 @@ def bring_online(phone: VirtualPhone, client: AdbClient, *, timeout_s: float = _
     deadline = time.monotonic() + timeout_s
     while (state := _state(phone, client)) != "device":
         if time.monotonic() > deadline:
-            raise DeviceNotReady(
-                f"adb says: {state}.", serial=phone.serial, next_step=advice_for(state or "offline")
-            )
+            advice = advice_for(state or "offline", phone.serial)
+            raise DeviceNotReady(f"adb says: {state}.", serial=phone.serial, next_step=advice)
         if state is None:
             # The end of an earlier connection under this name may take the new one along.
             client.connect(phone.serial)
