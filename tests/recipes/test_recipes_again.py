@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -214,6 +215,36 @@ def test_what_was_found_is_as_old_as_the_attempt_that_made_it(
     assert (dice.run().done, dice.states()) == (2, ["done", "done"])
 
 
+def test_what_another_recipe_measures_at_this_moment_is_its_own(dice: Dice) -> None:
+    dice.run()
+    other = dice.workspace.batch_file("dice")
+    assert other is not None
+    dice.workspace.write_batch("other", other.model_copy(update={"id": "others"}))
+    for record in list(dice.workspace.records()):
+        running = record.last.model_copy(update={"number": 2, "outcome": "running", "batch": "others"})
+        dice.workspace.write_record(record.model_copy(update={"attempts": [*record.attempts, running]}))
+    with dice.workspace.batch_lock("other"):
+        assert dice.run().done == 2
+    for record in dice.workspace.records():
+        assert [(one.number, one.outcome) for one in record.attempts] == [
+            (1, "done"), (2, "running"), (3, "done"),
+        ]  # fmt: skip
+
+
+def test_a_copy_of_a_workspace_is_another_one(tmp_path: Path) -> None:
+    one = Workspace(tmp_path / "one")
+    identity = one.identity()
+    shutil.copytree(one.root, tmp_path / "copy")
+    copy = Workspace(tmp_path / "copy").identity()
+    assert copy and copy != identity and Workspace(tmp_path / "copy").identity() == copy
+    one.root.rename(tmp_path / "moved")
+    assert Workspace(tmp_path / "moved").identity() == identity
+    before = Workspace(tmp_path / "before")
+    before.root.mkdir()
+    (before.root / "identity").write_text("0123456789abcdef")
+    assert before.identity() == before.identity() == "0123456789abcdef"
+
+
 def test_a_damaged_artifact_of_the_workspace_is_deleted_not_converted_by_hand(
     dice: Dice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,7 +254,7 @@ def test_a_damaged_artifact_of_the_workspace_is_deleted_not_converted_by_hand(
         raise ArtifactCorrupt("is damaged", subject=str(artifact), next_step="slm convert")
 
     monkeypatch.setattr(RollWork, "run", refuse)
-    [(_, error)] = dice.run().failed
+    _, error = dice.run().failed[0]
     assert f"next: Delete {artifact}, and run the recipe again" in error and "slm convert" not in error
 
 

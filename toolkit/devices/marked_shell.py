@@ -32,10 +32,14 @@ def kill_script(pid: int, token: str) -> str:
     """The text that kills a command which ran past its deadline, with everything it started.
 
     The pid may belong to something else by now, so the process must carry the call's token. adbd and sshd
-    start each command in a session of its own; the group's leader is the shell.
+    start each command in a session of its own; its leader is the shell, or what the board puts around it.
     """
-    kill = f"{{ kill -9 -{pid} || kill -9 {pid}; }}"
-    return f"grep -q {token} /proc/{pid}/cmdline 2>/dev/null && {kill} 2>/dev/null"
+    return (
+        f"grep -q {token} /proc/{pid}/cmdline 2>/dev/null || exit 0\n"
+        # Behind the name in brackets: state, parent, group, session.
+        f"read -r stat </proc/{pid}/stat; set -- ${{stat##*) }}\n"
+        f'[ "$3" = "$4" ] && kill -9 -"$3" 2>/dev/null || kill -9 {pid}'
+    )
 
 
 class MarkedOutput:

@@ -116,6 +116,7 @@ class Batch:
     freshness: Freshness = field(default_factory=Freshness)
     _waiting: list[Step] = field(default_factory=list)
     _running: dict[str, Step] = field(default_factory=dict)
+    _attempts: dict[str, Attempt] = field(default_factory=dict)
     _done: set[str] = field(default_factory=set)
     _done_now: set[str] = field(default_factory=set)
     _failed: dict[str, tuple[str, str, int]] = field(default_factory=dict)
@@ -238,7 +239,7 @@ class Batch:
             )
         )
         self.executor.start(task)
-        self._running[step.key] = step
+        self._running[step.key], self._attempts[step.key] = step, attempt
         self._tries[step.key] = self._tries.get(step.key, 0) + 1
         self._started += 1
         self._tell("started", step)
@@ -250,13 +251,15 @@ class Batch:
         if answer.outcome != "done":
             step.work.remove_leftovers(step.key, self.workspace)
         found = answer.result is not None and answer.result.get("found", False)
+        attempt = self._attempts.pop(step.key)
         record = self.workspace.record(step.key)
-        assert record is not None, "it was written when the step was started"
-        started = answer.started_unix_ns or record.last.started_unix_ns
+        # Another recipe may have begun the same step meanwhile: its attempts are its own.
+        others = [one for one in (record.attempts if record else []) if one.number != attempt.number]
+        started = answer.started_unix_ns or attempt.started_unix_ns
         if found:
-            earlier = [record.last, *self._going_on(record.attempts[:-1], step)]
-            started = min(one.started_unix_ns for one in earlier)
-        last = record.last.model_copy(
+            earlier = self._going_on([one for one in others if one.number < attempt.number], step)
+            started = min(one.started_unix_ns for one in (*earlier, attempt))
+        last = attempt.model_copy(
             update={
                 "outcome": "done" if answer.outcome == "done" else "failed",
                 "started_unix_ns": started,
@@ -268,8 +271,9 @@ class Batch:
         result = None
         if answer.result is not None:
             result = {**answer.result, "peak_bytes": ended.peak_bytes}
+        attempts = sorted([*others, last], key=lambda one: one.number)
         self.workspace.write_record(
-            record.model_copy(update={"attempts": [*record.attempts[:-1], last], "result": result})
+            StepRecord(key=step.key, kind=step.kind, title=step.title, attempts=attempts, result=result)
         )
         if answer.outcome == "done":
             self._done.add(step.key)
@@ -292,8 +296,15 @@ class Batch:
 
     def _going_on(self, attempts: Sequence[Attempt], step: Step) -> list[Attempt]:
         """The last attempts whose results may be taken: what is measured anew must not be found."""
-        going_on = takewhile(lambda one: self.freshness.goes_on(one, step.work), reversed(attempts))
+        going_on = takewhile(
+            lambda one: self.freshness.goes_on(one, step.work) and not self._is_anothers(one),
+            reversed(attempts),
+        )
         return list(going_on)[::-1]
+
+    def _is_anothers(self, attempt: Attempt) -> bool:
+        """Whether another recipe's batch makes it at this moment."""
+        return attempt.outcome == "running" and attempt.batch in self.workspace.running_batches()
 
     def _tell(
         self, what: Literal["started", "done", "found", "failed", "again"], step: Step, error: str = ""

@@ -124,4 +124,7 @@ def _link_artifacts(plan: Plan, workspace: Workspace) -> None:
         if record is None or record.result is None or step.output is None or not step.output.exists():
             continue
         link = folder / f"{record.result['artifact']}-{step.key[:6]}"
+        if link.exists():
+            # What a copy of the workspace has made of a link.
+            continue
         link.symlink_to(os.path.relpath(step.output, folder))

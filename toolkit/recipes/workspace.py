@@ -137,17 +137,23 @@ class Workspace:
     def identity(self) -> str:
         """What tells its runs from those of other workspaces; made when it is first asked for.
 
-        It is empty for a workspace of before, so that what was begun there goes on under its ids.
+        It is empty for a workspace of before, so that what was begun there goes on under its ids. A copy of a
+        workspace gets one of its own: the folder's number on its disk stands beside it.
         """
-        path = self.root / "identity"
-        if not path.is_file():
-            used = next((self.root / "steps").glob("*.json"), None) is not None
-            self.root.mkdir(parents=True, exist_ok=True)
-            # Two batches may begin at once; the first one's is kept.
-            with locks.exclusive(self.root / ".identity.lock"):
-                if not path.is_file():
-                    files.write_whole(path, "" if used else secrets.token_hex(8))
-        return path.read_text().strip()
+        self.root.mkdir(parents=True, exist_ok=True)
+        path, here = self.root / "identity", str(self.root.stat().st_ino)
+        # Two batches may begin at once; the first one's is kept.
+        with locks.exclusive(self.root / ".identity.lock"):
+            if path.is_file():
+                known, _, where = path.read_text().partition("\n")
+            else:
+                used = next((self.root / "steps").glob("*.json"), None) is not None
+                known, where = "" if used else secrets.token_hex(8), ""
+            if where.strip() not in ("", here):
+                known = secrets.token_hex(8)
+            if where.strip() != here:
+                files.write_whole(path, f"{known}\n{here}\n")
+        return known
 
     def artifact(self, key: str) -> Path:
         """Where a conversion's artifact is or will be."""
@@ -227,6 +233,11 @@ class Workspace:
     def is_running(self, name: str) -> bool:
         """Whether a process runs this recipe now."""
         return locks.is_held(self._lock(name))
+
+    def running_batches(self) -> list[str]:
+        """The ids of the batches that processes run now."""
+        running = [self.batch_file(name) for name in self.batch_names() if self.is_running(name)]
+        return [batch.id for batch in running if batch is not None and batch.id]
 
     def _lock(self, name: str) -> Path:
         return self.batch(name) / "lock"
