@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import random
 import signal
-import subprocess
-import time
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from own_tasks import write_tasks
 from questions import share_cache
-from recipe_process import SlmRecipe
+from recipe_process import SlmRecipe, wait_until
 
 from toolkit.artifact import Artifact
 from toolkit.settings import Settings
+
+
+def answers_in(cache: Path) -> int:
+    """How many are kept so far."""
+    return sum(file.read_bytes().count(b"\n") for file in (cache / "evaluations").glob("*.jsonl"))
 
 
 @pytest.mark.soak
@@ -35,18 +37,18 @@ def test_ten_random_kills_change_no_score(roomy: Artifact, tmp_path: Path) -> No
 
     built = slm("built").run(*asked, "--limit", "1", timeout_s=1200)
     assert built.returncode == 0, built.stderr
-    whole = slm("whole")
-    started = time.monotonic()
-    done = whole.run(*asked, "--json", timeout_s=1200)
-    took = time.monotonic() - started
+    done = slm("whole").run(*asked, "--json", timeout_s=1200)
     assert done.returncode == 0, done.stderr
+    questions = int(json.loads(done.stdout)["asked"])
     killed, chance = slm("killed"), random.Random(0)
-    for _ in range(10):
+    # Moments are numbers of kept answers: whatever a start takes, every kill is in the middle.
+    for kept in sorted(chance.sample(range(questions * 9 // 10), 10)):
         process = killed.start(*asked, "--json")
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=chance.uniform(0.1, 1.0) * took)
+        wait_until(lambda kept=kept: answers_in(killed.settings.cache_dir) >= kept, timeout_s=600)
         process.send_signal(signal.SIGKILL)
         process.communicate()
+        assert process.returncode == -signal.SIGKILL, "it was still at work"
+        assert answers_in(killed.settings.cache_dir) < questions
     again = killed.run(*asked, "--json", timeout_s=1200)
     assert again.returncode == 0, again.stderr
     assert scores(again.stdout) == scores(done.stdout)
