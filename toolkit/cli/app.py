@@ -103,9 +103,10 @@ def install(
 def info(
     device: list[str] = _DEVICES, as_json: bool = typer.Option(False, "--json", help="Print JSON.")
 ) -> None:
-    """Say which version of the app phones have, and what its engines can hand work to.
+    """Say which version of the app phones have, and which engines.
 
-    Models run on the CPU; other providers are listed for whoever builds the app with another library.
+    Of each engine it lists the providers that its library offers, and of those that it lacks what brings them;
+    models run on the CPU alone.
 
     \b
     Examples:
