@@ -105,8 +105,8 @@ def info(
 ) -> None:
     """Say which version of the app phones have, and which engines.
 
-    Of each engine it lists the providers that its library offers, and of those that it lacks what brings them;
-    models run on the CPU alone.
+    Of each engine it lists the providers that its library offers, and of those that it lacks what brings
+    them; models run on the CPU alone.
 
     \b
     Examples:
