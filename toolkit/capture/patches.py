@@ -79,7 +79,7 @@ def _attention(
     softcap: float | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    unknown = [name for name in ("head_mask", "attention_bias") if kwargs.get(name) is not None]
+    unknown = [name for name in _UNKNOWN if kwargs.get(name) is not None]
     if unknown or attention_mask is not None or not getattr(module, "is_causal", True):
         raise UnsupportedModel(
             f"its attention uses {', '.join(unknown) or 'a mask that is not causal'}",
@@ -104,6 +104,8 @@ def _attention(
     return output if output.shape[-1] == width else output[..., :width], None
 
 
+# What some models give their attention beside a mask: biases, and the keys that it is to look at.
+_UNKNOWN = ("head_mask", "attention_bias", "position_bias", "indices", "block_indices")
 # Engines' attention kernels take heads of a multiple of so many numbers, values as wide as keys.
 _HEAD_MULTIPLE = 8
 
