@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from toolkit.files import (
+    expanded,
     put_in_place,
     remove_leftovers,
     remove_leftovers_of_the_dead,
@@ -139,3 +140,11 @@ def test_leftovers_of_dead_processes_are_removed_and_those_of_living_ones_stay(t
         remove_leftovers_of_the_dead(tmp_path / "a")
         assert folder.is_dir()
         assert names(tmp_path) == sorted([folder.parent.name, *kept])
+
+
+def test_a_home_that_nobody_has_is_a_name_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert expanded("~/models/a") == Path("/home/me/models/a")
+    assert expanded("models/~a") == Path("models/~a")
+    for odd in ("~nobody-has-this-name/a", "~[name]", "~a\0b"):
+        assert expanded(odd) == Path(odd)

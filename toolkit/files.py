@@ -23,6 +23,17 @@ from pathlib import Path
 PARTIAL = ".partial-"
 
 
+def expanded(path: str | Path) -> Path:
+    """A path as it was typed, with ``~`` and ``~name`` at its begin replaced; an unknown name stays as it is.
+
+    ``Path.expanduser`` raises RuntimeError for one, and ValueError for what no name can be.
+    """
+    try:
+        return Path(os.path.expanduser(path))
+    except ValueError:
+        return Path(path)
+
+
 @contextmanager
 def whole_file(target: Path) -> Iterator[Path]:
     """Where to write a file that gets the name ``target`` when the block ends, and is removed when it raises.

@@ -19,7 +19,7 @@ from toolkit.errors import BatchBusy, StepsFailed, UsageError
 from toolkit.evaluate.needle.haystack import TEXT
 from toolkit.export.estimate import decoder_of
 from toolkit.export.request import DEFAULT_QUANT, ConvertRequest
-from toolkit.files import write_whole
+from toolkit.files import expanded, write_whole
 from toolkit.recipes.batch import Choice, Listener
 from toolkit.recipes.execution import OpenExecutor, run_recipe
 from toolkit.recipes.plan import make_plan
@@ -216,5 +216,5 @@ def _speed(result: Mapping[str, Any] | None, settings: Settings) -> float | None
 def _placed(model: str) -> str:
     """A model on this machine by its whole path: the recipe lies elsewhere."""
     prefix = "random:" if model.startswith("random:") else ""
-    path = Path(model.removeprefix(prefix)).expanduser()
+    path = expanded(model.removeprefix(prefix))
     return f"{prefix}{path.absolute()}" if path.exists() else model

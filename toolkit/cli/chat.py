@@ -13,6 +13,7 @@ from toolkit.chat.request import GenerateRequest
 from toolkit.cli.request_options import takes
 from toolkit.cli.text_output import OutputClosed, end_quietly, write_text
 from toolkit.errors import ToolkitError, UsageError
+from toolkit.files import expanded
 from toolkit.progress import remark, say
 from toolkit.settings import Settings
 
@@ -170,7 +171,7 @@ def _obey(line: str, dialogue: Dialogue) -> bool:
     elif command == "/save" and not rest:
         raise UsageError("/save needs a file", next_step="/save conversation.json")
     elif command == "/save":
-        _save(dialogue, Path(rest).expanduser())
+        _save(dialogue, expanded(rest))
         say(f"saved {len(dialogue)} messages in {rest}")
     else:
         raise UsageError(f"{line!r} is no command", next_step="/help lists them.")

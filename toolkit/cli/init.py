@@ -11,6 +11,7 @@ import typer
 
 from toolkit.cli.output_file import output_file
 from toolkit.errors import UsageError
+from toolkit.files import expanded
 
 if TYPE_CHECKING:
     from toolkit.recipes.problems import Problem
@@ -91,7 +92,7 @@ def init(
 def _from_the_recipe(model: str, recipe: Path) -> str:
     """The model as a recipe names it: its paths start from the recipe's folder, these from here."""
     prefix = "random:" if model.startswith("random:") else ""
-    path = Path(model.removeprefix(prefix)).expanduser()
+    path = expanded(model.removeprefix(prefix))
     if not model or path.is_absolute() or not path.exists():
         return model
     return prefix + os.path.relpath(path.absolute(), recipe.absolute().parent)

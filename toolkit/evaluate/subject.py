@@ -15,6 +15,7 @@ from toolkit.artifact import MANIFEST, Artifact
 from toolkit.capture.shape import longest_text
 from toolkit.engines import ENGINES
 from toolkit.errors import OtherSource, SourceNotFound, UsageError
+from toolkit.files import expanded
 from toolkit.inference.decoder import Decoder, open_decoder
 from toolkit.inference.transformers_decoder import open_original
 from toolkit.settings import Settings
@@ -101,7 +102,7 @@ def subject_of(target: str, settings: Settings) -> Subject:
         NotAnArtifact: a damaged artifact.
         SourceError: no such model.
     """
-    folder = Path(target).expanduser()
+    folder = expanded(target)
     if (folder / MANIFEST).is_file():
         artifact = Artifact.load(folder)
         manifest = artifact.manifest

@@ -19,6 +19,7 @@ from toolkit.estimate.stored import stored_matrices
 from toolkit.export.context import context_length
 from toolkit.export.quantization import check_request, plan_of
 from toolkit.export.request import ConvertRequest
+from toolkit.files import expanded
 from toolkit.models.catalogue.catalogue import catalogue, shipped
 from toolkit.models.catalogue.entry import Entry
 from toolkit.models.facts_shape import shape_of_entry
@@ -156,7 +157,7 @@ def found_decoder(request: ConvertRequest, settings: Settings) -> FoundDecoder:
         SourceError: no such model.
         UnsupportedModel: cannot be traced, and no facts are known.
     """
-    model, path = request.model, Path(request.model).expanduser()
+    model, path = request.model, expanded(request.model)
     local = model.startswith("random:") or model.lower().endswith(".gguf") or path.is_dir()
     if local or model == DEMO.model_name:
         source = resolve(

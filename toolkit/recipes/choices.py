@@ -13,6 +13,7 @@ from toolkit.compress.groups import GROUP_SIZES, PER_CHANNEL
 from toolkit.compress.presets import PRESETS
 from toolkit.compress.schemes import SCHEMES
 from toolkit.errors import UsageError
+from toolkit.files import expanded
 from toolkit.profiling.request import parse_affinity
 from toolkit.recipes import matrix
 from toolkit.recipes.axes import Section
@@ -74,7 +75,7 @@ def _check_value(axis: str, value: Any, at: tuple[int, int], document: Document,
         hint = f"Did you mean {near[0]!r}? " if near else ""
         text = "Write local, virtual, virtual:N (1 to 16), phones, or a serial."
         problems.add(at, f"{value!r} names no device", hint + text)
-    elif axis == "calibration" and not _is_file(folder / Path(value).expanduser()):
+    elif axis == "calibration" and not _is_file(folder / expanded(value)):
         problems.add(at, f"no file {value!r}", "Paths start from the recipe's folder.")
     elif axis == "affinity":
         try:
@@ -111,9 +112,9 @@ def _check_model(model: str, at: tuple[int, int], document: Document, folder: Pa
                 nearest_choice(name, known.buildable()),
             )
     elif model.endswith(".gguf"):
-        if not _is_file(folder / Path(model).expanduser()):
+        if not _is_file(folder / expanded(model)):
             problems.add(at, f"no file {model!r}", "Paths start from the recipe's folder.")
-    elif not _HUB_ID.fullmatch(model) and not _is_folder(folder / Path(model).expanduser()):
+    elif not _HUB_ID.fullmatch(model) and not _is_folder(folder / expanded(model)):
         problems.add(at, f"{model!r} is no folder, and no hub id either", "Hub ids are owner/name.")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import toolkit
 from toolkit.engines import ENGINES
+from toolkit.files import expanded
 from toolkit.models.catalogue.catalogue import shipped
 from toolkit.recipes.schema import Model
 from toolkit.recipes.workspace import KEY_LENGTH, Workspace
@@ -78,7 +79,7 @@ def reference(model: Model, folder: Path) -> str:
     if model.id.startswith("random:"):
         name = model.id.removeprefix("random:")
         return f"random:{folder / name}" if (folder / name).is_file() else model.id
-    path = folder / Path(model.id).expanduser()
+    path = folder / expanded(model.id)
     return str(path) if model.id.endswith(".gguf") or path.is_dir() else model.id
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import CatalogueInvalid, UsageError
-from toolkit.files import write_whole
+from toolkit.files import expanded, write_whole
 from toolkit.models.catalogue import derive
 from toolkit.models.catalogue.catalogue import family_text, parse_family, shipped
 from toolkit.models.catalogue.entry import Entry
@@ -62,7 +62,7 @@ def add_entry(
         UsageError: the name is taken.
         CatalogueInvalid: facts that contradict each other.
     """
-    folder = Path(model).expanduser()
+    folder = expanded(model)
     local = folder.is_dir()
     if local and revision is not None:
         raise UsageError(

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from toolkit.errors import SourceNotFound, UsageError
+from toolkit.files import expanded
 from toolkit.settings import Settings
 from toolkit.sources.base import ModelSource
 from toolkit.sources.demo_wheel import DEMO
@@ -39,7 +40,7 @@ def resolve(
         SourceError: one of its other subclasses, see the functions that open each kind.
         UsageError: a revision for something that has none.
     """
-    path = Path(model).expanduser()
+    path = expanded(model)
     if model.startswith("random:") or _is_gguf(model) or path.is_dir():
         if revision is not None:
             raise UsageError(

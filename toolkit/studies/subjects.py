@@ -9,6 +9,7 @@ from pathlib import Path
 from toolkit.errors import UnknownModel, UsageError
 from toolkit.export.context import DEFAULT_CONTEXT
 from toolkit.export.request import ConvertRequest
+from toolkit.files import expanded
 from toolkit.models.catalogue.catalogue import Catalogue, shipped
 from toolkit.models.catalogue.entry import Entry
 from toolkit.models.catalogue.selection import parameter_count
@@ -89,7 +90,7 @@ def _meant(word: str, known: Catalogue, study: Study) -> Iterable[Subject]:
     if word == DEMO.model_name:
         return [Subject(DEMO.hub_id)]
     made_up = word.startswith(_RANDOM)
-    if (made_up or _is_path(word)) and not Path(name).expanduser().exists():
+    if (made_up or _is_path(word)) and not expanded(name).exists():
         if made_up:
             near = did_you_mean(word, [f"{_RANDOM}{one}" for one in known])
             raise UnknownModel(
@@ -119,7 +120,7 @@ def _is_place(word: str) -> bool:
 def _absolute(word: str) -> str:
     """A file or folder by its whole path: the recipe lies elsewhere. Other words are hub ids."""
     prefix = "random:" if word.startswith("random:") else ""
-    path = Path(word.removeprefix(prefix)).expanduser()
+    path = expanded(word.removeprefix(prefix))
     return f"{prefix}{path.absolute()}" if path.exists() else word
 
 

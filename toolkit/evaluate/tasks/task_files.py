@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from toolkit.errors import UsageError
+from toolkit.files import expanded
 
 _SUFFIXES = (".yaml", ".yml")
 _WORD = re.compile(r"[^\s\"'\[\]{},]+")
@@ -25,7 +26,7 @@ def placed(tasks: str, folder: Path) -> str:
     """
     found = []
     for word in (part.strip() for part in tasks.split(",")):
-        file = folder.absolute() / Path(word).expanduser()
+        file = folder.absolute() / expanded(word)
         if word.endswith(_SUFFIXES) and not file.is_file():
             raise UsageError(
                 "no such file", subject=f"task {word}", next_step=f"Paths start from {folder.absolute()}."
