@@ -79,7 +79,9 @@ def why_not_rendered(error: Exception) -> str:
 def _answer(work: Callable[[], str], connection: Connection) -> NoReturn:
     code = 1
     try:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        # The handlers of the process that was copied are not for this one.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
         _limit()
         try:
             text = work()
