@@ -47,7 +47,9 @@ def test_a_lost_node_does_not_harm_the_result(slm_recipe: SlmRecipe) -> None:
         made.remove_node(doomed, allow_graceful=False)
         out, err = process.communicate(timeout=200)
         assert process.returncode == 0, err
-        assert json.loads(out)["done"] == STEPS
+        # What the doomed node had written before it could say so is found by the next attempt.
+        summary = json.loads(out)
+        assert summary["done"] + summary["already"] == STEPS, err
     spread = slm_recipe.artifacts()
     assert len(spread) == STEPS
     assert slm_recipe.leftovers() == []
