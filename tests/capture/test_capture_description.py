@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from toolkit.capture.capture import cached_capture
+from toolkit.capture.cached import cached_capture
 from toolkit.capture.description import describe
 from toolkit.capture.graph import SEQUENCE, DecoderGraph, Op, Ref
 from toolkit.capture.patches import register_attention

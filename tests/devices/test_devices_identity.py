@@ -15,14 +15,14 @@ from virtual_phones import OpenPhone, StartPhone
 from toolkit.devices.adb.client import AdbClient
 from toolkit.devices.base import Device
 from toolkit.devices.discovery import list_devices, open_device
+from toolkit.devices.given_names import NamedDevice, find_name, give_name, name_of, named_devices, remove_name
 from toolkit.devices.identity import Identity, parse_identity, running_system, trusted_serial
 from toolkit.devices.local import LocalDevice
-from toolkit.devices.names import NamedDevice, find_name, give_name, name_of, named_devices, remove_name
 from toolkit.devices.selection import chosen_serials
 from toolkit.devices.virtual.emulation import bring_online
 from toolkit.devices.virtual.fleet import VirtualPhone, start_phone
 from toolkit.errors import DeviceBusy, DeviceNotFound, UsageError
-from toolkit.profiling.rows import device_row
+from toolkit.profiling.run_rows import device_row
 from toolkit.settings import Settings
 
 BOOT = "5c1e3f0a-9a40-4c6c-8f13-0d2ab3c4d5e6"

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 import toolkit
 from toolkit.artifact import Artifact
 from toolkit.errors import ContextTooShort, UsageError
-from toolkit.evaluate.needle.figures import NeedleScore, heat_map, means_of, middle_of
 from toolkit.evaluate.needle.haystack import FACTS, KINDS, Kind, hide, prompts, text
+from toolkit.evaluate.needle.needle_scores import NeedleScore, heat_map, means_of, middle_of
 from toolkit.settings import Settings
 
 

@@ -31,8 +31,8 @@ from toolkit.errors import (
 from toolkit.evaluate.on_device.asking import Asking
 from toolkit.evaluate.on_device.kept import KeptAnswers
 from toolkit.evaluate.scoring import ContinueAnswer, ContinueRequest, ScoreAnswer, ScoreRequest
-from toolkit.evaluate.tasks.figures import TaskFigures, items_of, left_out_of, scores_of
 from toolkit.evaluate.tasks.presets import PRESETS, group_means
+from toolkit.evaluate.tasks.task_scores import TaskFigures, items_of, left_out_of, scores_of
 from toolkit.settings import Settings
 
 ROUNDS = {"own_choice,own_letters,own_rolling,own_writing": 0, "own_choice,own_letters": 1}

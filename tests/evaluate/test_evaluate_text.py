@@ -18,7 +18,7 @@ from toolkit.cli.main import app
 from toolkit.errors import BadLogits, NotAnArtifact, OtherSource, ToolkitError, UsageError
 from toolkit.evaluate.intervals import estimate
 from toolkit.evaluate.likelihood import divergence, negative_log_likelihood
-from toolkit.evaluate.stored.rows import text_rows
+from toolkit.evaluate.stored.score_rows import text_rows
 from toolkit.evaluate.subject import Subject
 from toolkit.evaluate.text import TextFigures
 from toolkit.evaluate.windows import Window

@@ -11,7 +11,7 @@ from test_export_failures import run_cli
 
 from toolkit.calibration import texts as calibration_texts
 from toolkit.calibration.matrices import calibrate
-from toolkit.capture.capture import cached_capture
+from toolkit.capture.cached import cached_capture
 from toolkit.capture.patches import register_attention
 from toolkit.capture.patterns import linear_matrix
 from toolkit.capture.skeleton import build_skeleton, tied_names

@@ -16,7 +16,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 from transformers_reference import MODEL_TYPES
 
 from toolkit.artifact import Artifact
-from toolkit.capture.capture import cached_capture
+from toolkit.capture.cached import cached_capture
 from toolkit.capture.skeleton import build_skeleton
 from toolkit.engines.onnxruntime.session import OnnxDecoder
 from toolkit.export.convert import convert

@@ -9,7 +9,7 @@ from conversions_of_families import tiny_source
 
 from toolkit.calibration import texts as calibration_texts
 from toolkit.calibration.matrices import calibrate
-from toolkit.capture.capture import cached_capture
+from toolkit.capture.cached import cached_capture
 from toolkit.capture.patterns import linear_matrix
 from toolkit.capture.skeleton import build_skeleton, tied_names
 from toolkit.export.quantization import plan_for

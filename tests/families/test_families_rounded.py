@@ -10,7 +10,7 @@ import torch
 from conversions_of_families import ENGINES, decoder, tiny_source
 
 from toolkit.artifact import TensorQuantization
-from toolkit.capture.capture import cached_capture
+from toolkit.capture.cached import cached_capture
 from toolkit.capture.graph import DecoderGraph
 from toolkit.capture.patterns import linear_matrix, routers
 from toolkit.capture.skeleton import build_skeleton, tied_names

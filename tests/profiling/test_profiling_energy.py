@@ -18,7 +18,7 @@ from toolkit.profiling.energy.power_curve import PowerCurve
 from toolkit.profiling.energy_options import EnergyOptions
 from toolkit.profiling.gate.moments import Moment
 from toolkit.profiling.records import Power, Result
-from toolkit.profiling.rows import stored_run
+from toolkit.profiling.run_rows import stored_run
 from toolkit.profiling.session.ending import Ending
 from toolkit.profiling.session.result_check import checked_result
 

@@ -8,7 +8,7 @@ from described_runs import as_text, description, result_records
 
 from toolkit.artifact import Artifact
 from toolkit.cli.results.gate_words import counter_words, energy_words, gate_words, throttling_words
-from toolkit.profiling.rows import stored_run
+from toolkit.profiling.run_rows import stored_run
 from toolkit.profiling.session.ending import Ending
 from toolkit.profiling.session.result_check import checked_result
 from toolkit.store.measurements import measurement

@@ -12,7 +12,7 @@ from toolkit.devices.local import LocalDevice
 from toolkit.devices.virtual.fleet import VirtualPhone
 from toolkit.errors import DeviceTimeout, ResultInvalid
 from toolkit.profiling.roofline import parse_roofline
-from toolkit.profiling.rows import device_row
+from toolkit.profiling.run_rows import device_row
 from toolkit.profiling.session.measuring import measure_roofline
 from toolkit.settings import Settings
 from toolkit.store import open_store

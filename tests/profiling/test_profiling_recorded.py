@@ -8,7 +8,7 @@ import pytest
 from described_runs import as_text, description, result_records
 
 from toolkit.artifact import Artifact
-from toolkit.profiling import rows
+from toolkit.profiling import run_rows
 from toolkit.profiling.records import Memory, Result
 from toolkit.profiling.session.ending import Ending
 from toolkit.profiling.session.result_check import checked_result
@@ -34,6 +34,6 @@ def test_a_recorded_field_of_the_vocabularys_name_is_stored(artifact: Artifact, 
     result = checked_result(as_text(result_records(run)), run)
     memory = MemoryWithParts(**result.memory.model_dump(), expert_cache_bytes=12)
     parts: Result = result.model_copy(update={"memory": memory})
-    stored = rows.stored_run(run, Ending("ok", 0, result=parts), ())
+    stored = run_rows.stored_run(run, Ending("ok", 0, result=parts), ())
     assert [(one.name, one.value, one.unit) for one in stored.measurements] == [(made_up.name, 12, "B")]
-    assert rows.stored_run(run, Ending("throttled", 0, result=parts), ()).measurements == ()
+    assert run_rows.stored_run(run, Ending("throttled", 0, result=parts), ()).measurements == ()

@@ -18,7 +18,7 @@ from toolkit.errors import DeviceLost, ResultInvalid, UsageError
 from toolkit.profiling.description import parse_description
 from toolkit.profiling.gate.moments import Moment
 from toolkit.profiling.request import ProfileRequest
-from toolkit.profiling.rows import device_row, stored_run
+from toolkit.profiling.run_rows import device_row, stored_run
 from toolkit.profiling.session.ending import (
     Ending,
     ending_of_device_error,

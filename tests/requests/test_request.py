@@ -27,7 +27,7 @@ from toolkit.profiling.energy_options import EnergyOptions
 from toolkit.profiling.gate_options import GateOptions
 from toolkit.profiling.records import parse_result
 from toolkit.profiling.request import ProfileRequest
-from toolkit.profiling.rows import _settings, stored_run
+from toolkit.profiling.run_rows import _settings, stored_run
 from toolkit.profiling.session.ending import Ending
 from toolkit.recipes.matrix import conversions, profile_runs
 from toolkit.recipes.plan import make_plan

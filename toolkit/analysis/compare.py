@@ -19,8 +19,8 @@ from toolkit.analysis.condition_key import (
     shown,
     without,
 )
+from toolkit.analysis.condition_labels import told_apart
 from toolkit.analysis.groups import SEED, Group, load_groups
-from toolkit.analysis.names import told_apart
 from toolkit.analysis.noise import NoiseFloor, NoiseFloors, load_noise
 from toolkit.analysis.statistics import Interval, cliffs_delta, percentile_interval
 from toolkit.analysis.verdicts import UNKNOWN_NOISE, Power, power_of, widened

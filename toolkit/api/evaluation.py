@@ -12,8 +12,8 @@ from toolkit.progress import bar
 from toolkit.settings import Settings
 
 if TYPE_CHECKING:
-    from toolkit.evaluate.needle.figures import NeedleFigures
-    from toolkit.evaluate.tasks.figures import TaskFigures
+    from toolkit.evaluate.needle.needle_scores import NeedleFigures
+    from toolkit.evaluate.tasks.task_scores import TaskFigures
     from toolkit.evaluate.text import TextFigures
 
 

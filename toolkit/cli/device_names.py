@@ -23,7 +23,7 @@ def name(
       slm devices name pixel7 --remove
     """  # noqa: D301
     from toolkit.devices.discovery import open_device
-    from toolkit.devices.names import NamedDevice, give_name, remove_name
+    from toolkit.devices.given_names import NamedDevice, give_name, remove_name
     from toolkit.errors import UsageError
     from toolkit.store import open_store
 

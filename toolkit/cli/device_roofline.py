@@ -31,7 +31,7 @@ def measure(
     from toolkit.cli.text_output import write_text
     from toolkit.devices.discovery import open_device
     from toolkit.devices.selection import chosen_serial
-    from toolkit.profiling.rows import device_row, roofline_row
+    from toolkit.profiling.run_rows import device_row, roofline_row
     from toolkit.profiling.session.measuring import measure_roofline
     from toolkit.store import open_store
     from toolkit.store.rooflines import add_roofline

@@ -126,7 +126,7 @@ def set_command(
       slm devices set 127.0.0.1:40123 thermal_status=3 zones.cpu-0-0=81.5
       slm devices set 127.0.0.1:40123 battery_percent=12 charging=true current_ua=none
     """  # noqa: D301
-    from toolkit.devices.names import find_name
+    from toolkit.devices.given_names import find_name
     from toolkit.devices.virtual.conditions import parse_assignments, set_conditions
     from toolkit.devices.virtual.fleet import find_phone
 

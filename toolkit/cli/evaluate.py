@@ -13,8 +13,8 @@ from toolkit.request import Request
 
 if TYPE_CHECKING:
     from toolkit.evaluate.intervals import Estimate
-    from toolkit.evaluate.needle.figures import NeedleFigures
-    from toolkit.evaluate.tasks.figures import TaskFigures
+    from toolkit.evaluate.needle.needle_scores import NeedleFigures
+    from toolkit.evaluate.tasks.task_scores import TaskFigures
     from toolkit.evaluate.text import TextFigures
 
 _Request = TypeVar("_Request", bound=Request)
@@ -132,8 +132,8 @@ def _print_row(name: str, figure: Estimate | None, form: str) -> None:
 
 
 def _print_needle(figures: NeedleFigures) -> None:
-    from toolkit.evaluate.needle.figures import heat_map
     from toolkit.evaluate.needle.haystack import KINDS
+    from toolkit.evaluate.needle.needle_scores import heat_map
 
     print(f"{figures.target} on {figures.where}: needles found; depths down, lengths in tokens across")
     for kind in KINDS:

@@ -22,7 +22,7 @@ class DeviceInfo:
     Attributes:
         serial: what adb or ssh calls it: adb's serial, "local", or "ssh:USER@HOST".
         identity: the hardware's own serial number, the same under every name; None where it has none.
-        name: what the user calls it, see devices.names.
+        name: what the user calls it, see devices.given_names.
         state: adb's word ("device", "unauthorized", "offline" ...); "device" means usable.
         abi: primary ABI in Android's words: "arm64-v8a", "x86_64".
         os_version: "Android 14" or the Linux distribution's pretty name.

@@ -12,9 +12,9 @@ from toolkit.devices.adb.client import AdbClient
 from toolkit.devices.adb.device import AdbDevice
 from toolkit.devices.adb.parsers import AttachedDevice
 from toolkit.devices.base import Device, DeviceInfo
+from toolkit.devices.given_names import NamedDevice, find_name, name_of
 from toolkit.devices.identity import Identity
 from toolkit.devices.local import LOCAL_SERIAL, LocalDevice
-from toolkit.devices.names import NamedDevice, find_name, name_of
 from toolkit.devices.patience import Patience
 from toolkit.devices.ssh import client as ssh
 from toolkit.devices.ssh.device import open_board

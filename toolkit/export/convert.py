@@ -26,8 +26,10 @@ from toolkit.artifact import (
 )
 from toolkit.calibration.matrices import calibrate
 from toolkit.calibration.texts import generated, windows
-from toolkit.capture.capture import cached_capture, first_position, is_parameter
+from toolkit.capture.cached import cached_capture
+from toolkit.capture.capture import first_position
 from toolkit.capture.description import describe
+from toolkit.capture.exported import is_parameter
 from toolkit.capture.folding import fold
 from toolkit.capture.graph import DecoderGraph
 from toolkit.capture.parts import matrix_parts

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
-from toolkit.capture.capture import cached_capture
+from toolkit.capture.cached import cached_capture
 from toolkit.capture.description import describe
 from toolkit.capture.shape import decoder_shape
 from toolkit.capture.skeleton import build_skeleton, tied_names

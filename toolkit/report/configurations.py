@@ -10,12 +10,12 @@ from typing import Any
 
 from toolkit.analysis.compared_figures import find_figure
 from toolkit.analysis.condition_key import ConditionKey
+from toolkit.analysis.condition_labels import told_apart
 from toolkit.analysis.groups import SEED, RunSamples, load_samples
-from toolkit.analysis.names import told_apart
 from toolkit.analysis.statistics import RESAMPLES, median_of_medians, percentile_interval, resample
 from toolkit.engines import short_name
 from toolkit.report.curves import Curve, read_curves
-from toolkit.report.names import Names
+from toolkit.report.unique_names import Names
 from toolkit.store.rows import Artifact, Device, Run, RunSummary, Setting
 from toolkit.store.store import Store
 

@@ -12,9 +12,9 @@ import toolkit
 from toolkit.analysis.roofline import RooflineShare, roofline_shares
 from toolkit.report.batch import BatchStatus
 from toolkit.report.configurations import Configuration, Workload, read_configurations
-from toolkit.report.names import Names
 from toolkit.report.quality import Quality, quality_of
 from toolkit.report.scores_table import ScoredModel, read_scores
+from toolkit.report.unique_names import Names
 from toolkit.store.rows import Artifact, Device, RunSummary
 from toolkit.store.store import Store
 

@@ -15,7 +15,7 @@ from toolkit.report.content import Content
 from toolkit.report.figures import CHARTS, CONFIGURATION_ROWS, QUALITY_ROWS, Row, figures_of
 from toolkit.report.lengths import OVER_LENGTHS, Length, apart_from, series
 from toolkit.report.library import javascript
-from toolkit.report.names import Names
+from toolkit.report.unique_names import Names
 from toolkit.settings import Settings
 from toolkit.store.rows import STATUSES, Device, RunSummary
 

@@ -20,9 +20,9 @@ from toolkit.report.figures import CHARTS, CONFIGURATION_ROWS, QUALITY_ROWS, Fig
 from toolkit.report.label_places import places
 from toolkit.report.lengths import OVER_LENGTHS
 from toolkit.report.look import chart_config
-from toolkit.report.names import Names
 from toolkit.report.parameters import fitted
 from toolkit.report.theme import LIGHT
+from toolkit.report.unique_names import Names
 from toolkit.settings import Settings
 from toolkit.store.rows import Artifact
 

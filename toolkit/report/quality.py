@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from toolkit.report.names import Names
+from toolkit.report.unique_names import Names
 from toolkit.store.rows import Artifact
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from toolkit.analysis.roofline import RooflineShare
-from toolkit.report.names import Names
+from toolkit.report.unique_names import Names
 from toolkit.store.rows import RunSummary
 
 

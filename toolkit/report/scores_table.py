@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from toolkit.evaluate.tasks.figures import main_scores
-from toolkit.report.names import Names
+from toolkit.evaluate.tasks.task_scores import main_scores
 from toolkit.report.runs_table import Cell, Column
+from toolkit.report.unique_names import Names
 from toolkit.store.evaluations import evaluations_of
 from toolkit.store.rows import Artifact, Evaluation, Score
 from toolkit.store.store import Store

@@ -10,8 +10,8 @@ import yaml
 
 from toolkit.analysis.compared_figures import FIGURES, Figure
 from toolkit.analysis.condition_key import ConditionKey
+from toolkit.analysis.condition_labels import told_apart
 from toolkit.analysis.groups import Group, load_groups
-from toolkit.analysis.names import told_apart
 from toolkit.artifact import Artifact, Manifest, TensorQuantization
 from toolkit.errors import UsageError
 from toolkit.store import tables

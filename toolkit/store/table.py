@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from toolkit.engines import short_name
-from toolkit.store.names import model_names, quantization_names
 from toolkit.store.rows import RunSummary
+from toolkit.store.short_names import model_names, quantization_names
 
 SHOWN_ID_LENGTH = 7
 

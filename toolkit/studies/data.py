@@ -18,7 +18,7 @@ from toolkit.models.catalogue.catalogue import Catalogue
 from toolkit.models.catalogue.entry import Entry
 from toolkit.recipes.workspace import StepRecord
 from toolkit.report.configurations import Workload
-from toolkit.report.names import Names
+from toolkit.report.unique_names import Names
 from toolkit.store.evaluations import evaluations_of
 from toolkit.store.rows import Artifact, Device, RunSummary, StoredEvaluation
 from toolkit.store.store import Store

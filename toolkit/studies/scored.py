@@ -9,8 +9,8 @@ from math import log2
 from statistics import fmean
 
 from toolkit.analysis.findings import Draw
-from toolkit.evaluate.tasks.figures import main_scores
 from toolkit.evaluate.tasks.presets import group_means
+from toolkit.evaluate.tasks.task_scores import main_scores
 from toolkit.models.catalogue.entry import Entry
 from toolkit.store.rows import Evaluation, Score
 from toolkit.studies.data import StudyData

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from toolkit.analysis.condition_key import ConditionKey, Difference, shown
+from toolkit.analysis.condition_labels import told_apart
 from toolkit.analysis.left_out import left_out_words
-from toolkit.analysis.names import told_apart
 from toolkit.cli.tables import Column, line_width, print_folded, print_table
-from toolkit.store.names import model_names
+from toolkit.store.short_names import model_names
 from toolkit.store.table import SHOWN_ID_LENGTH
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from toolkit.errors import ContextTooShort, UsageError
-from toolkit.evaluate.needle.figures import NeedleFigures, NeedleScore, means_of, middle_of
 from toolkit.evaluate.needle.haystack import KINDS, Hidden, Kind, hide, prompts, text
+from toolkit.evaluate.needle.needle_scores import NeedleFigures, NeedleScore, means_of, middle_of
 from toolkit.evaluate.on_device.asking import UNKNOWN_CONTEXT, asking, where
 from toolkit.evaluate.request import NeedleRequest
 from toolkit.evaluate.scoring import ContinueAnswer, ContinueRequest, Request

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from toolkit.evaluate.needle.figures import NeedleFigures
+from toolkit.evaluate.needle.needle_scores import NeedleFigures
 from toolkit.evaluate.needle.run import evaluate_needle
 from toolkit.evaluate.on_device.asking import place_of, where
 from toolkit.evaluate.request import NeedleRequest, PlacedRequest, TaskRequest, TextRequest
-from toolkit.evaluate.stored.rows import needle_rows, task_rows, text_rows
+from toolkit.evaluate.stored.score_rows import needle_rows, task_rows, text_rows
 from toolkit.evaluate.subject import Subject, source_of, subject_of_source
-from toolkit.evaluate.tasks.figures import TaskFigures
 from toolkit.evaluate.tasks.run import evaluate_tasks, placed_here
+from toolkit.evaluate.tasks.task_scores import TaskFigures
 from toolkit.evaluate.text import TextFigures, evaluate_text
 from toolkit.progress import ProgressCallback, silent
 from toolkit.settings import Settings

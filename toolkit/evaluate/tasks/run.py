@@ -16,8 +16,8 @@ from toolkit.evaluate.on_device.sampled import sample_again
 from toolkit.evaluate.request import TaskRequest
 from toolkit.evaluate.subject import Subject
 from toolkit.evaluate.tasks import harness
-from toolkit.evaluate.tasks.figures import TaskFigures, items_of, left_out_of, means_of, scores_of
 from toolkit.evaluate.tasks.presets import PRESETS, Round
+from toolkit.evaluate.tasks.task_scores import TaskFigures, items_of, left_out_of, means_of, scores_of
 from toolkit.progress import ProgressCallback, silent
 from toolkit.settings import Settings
 

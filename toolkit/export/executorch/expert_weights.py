@@ -10,7 +10,7 @@ from toolkit.compress.parameters import Matrix
 from toolkit.compress.schemes import SCHEMES
 from toolkit.compress.tensor import QuantizedTensor
 from toolkit.export.executorch.offsets import with_positive_scales
-from toolkit.export.executorch.weights import WeightStore
+from toolkit.export.executorch.program_data import WeightStore
 from toolkit.export.executorch.xnnpack import Filter
 
 

@@ -13,9 +13,9 @@ from toolkit.engines.executorch import EXECUTORCH
 from toolkit.export.executorch.lowering import Lowering
 from toolkit.export.executorch.partition import Partition
 from toolkit.export.executorch.program import Constant, Method
+from toolkit.export.executorch.program_data import WeightStore
 from toolkit.export.executorch.recurrences import longest_chunk
 from toolkit.export.executorch.segments import Segments
-from toolkit.export.executorch.weights import WeightStore
 from toolkit.export.lowering import LoweringJob
 from toolkit.models.layers import Layer, attention_of
 

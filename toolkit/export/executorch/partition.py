@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from toolkit.capture.graph import SEQUENCE, DecoderGraph, Op, Ref
 from toolkit.errors import UnsupportedModel
 from toolkit.export.executorch.program import Method, Value
-from toolkit.export.executorch.weights import WeightStore
+from toolkit.export.executorch.program_data import WeightStore
 from toolkit.export.executorch.xnnpack import TEXT, Node, Shape, XnnpackGraph
 
 

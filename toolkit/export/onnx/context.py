@@ -8,7 +8,7 @@ from typing import Protocol
 from toolkit.capture.graph import DecoderGraph, Op, Ref
 from toolkit.compress.parameters import Matrix
 from toolkit.export.onnx.builder import GraphBuilder
-from toolkit.export.onnx.weights import WeightStore
+from toolkit.export.onnx.initializers import WeightStore
 
 
 class LoweringContext(Protocol):

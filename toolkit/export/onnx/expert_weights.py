@@ -14,8 +14,8 @@ from toolkit.compress.groups import PER_CHANNEL
 from toolkit.compress.schemes import SCHEMES
 from toolkit.compress.tensor import QuantizedTensor
 from toolkit.export.onnx.builder import FLOAT
+from toolkit.export.onnx.initializers import WeightStore
 from toolkit.export.onnx.packing import pack_scales, pack_values, pack_zero_points
-from toolkit.export.onnx.weights import WeightStore
 
 _SMALLEST_BLOCK = 16
 

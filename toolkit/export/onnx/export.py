@@ -17,8 +17,8 @@ from toolkit.export.lowering import LoweringJob
 from toolkit.export.onnx.builder import GraphBuilder
 from toolkit.export.onnx.external_data import ExternalData
 from toolkit.export.onnx.genai_config import has_genai_config
+from toolkit.export.onnx.initializers import WeightStore
 from toolkit.export.onnx.lowering import Lowering
-from toolkit.export.onnx.weights import WeightStore
 from toolkit.models.layers import states_of
 
 

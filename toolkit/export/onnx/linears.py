@@ -13,7 +13,7 @@ from toolkit.compress.parameters import Matrix
 from toolkit.export.onnx.builder import MICROSOFT
 from toolkit.export.onnx.context import LoweringContext
 from toolkit.export.onnx.heads import Columns
-from toolkit.export.onnx.weights import StoredMatrix
+from toolkit.export.onnx.initializers import StoredMatrix
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from toolkit.export.onnx import arithmetic, layout, recurrences, routing
 from toolkit.export.onnx.attention import Attention
 from toolkit.export.onnx.builder import FLOAT, INT64, MICROSOFT, GraphBuilder
 from toolkit.export.onnx.experts import Experts
+from toolkit.export.onnx.initializers import WeightStore
 from toolkit.export.onnx.linears import Linears
-from toolkit.export.onnx.weights import WeightStore
 from toolkit.models.layers import BATCH, TEXT, State
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from toolkit.app.copies import folder_for_app
 from toolkit.app.driver import AppState, Runner, app_command, needed_app
 from toolkit.artifact import MANIFEST, Artifact, FileEntry
 from toolkit.devices.base import Device, DeviceInfo
-from toolkit.devices.names import name_of
+from toolkit.devices.given_names import name_of
 from toolkit.devices.transfer import push_folder_verified
 from toolkit.errors import DeviceNotReady
 from toolkit.files import sha256_of

@@ -25,7 +25,7 @@ from toolkit.profiling.energy.counters import counters_of
 from toolkit.profiling.flags import profile_flags, write_token_ids
 from toolkit.profiling.gate.moments import Moment
 from toolkit.profiling.request import ProfileRequest, check_context
-from toolkit.profiling.rows import stored_run
+from toolkit.profiling.run_rows import stored_run
 from toolkit.profiling.session import launch, raw
 from toolkit.profiling.session.attended_run import run_attended
 from toolkit.profiling.session.ending import Ending

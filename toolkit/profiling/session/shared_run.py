@@ -17,7 +17,7 @@ from toolkit.profiling.description import BundleIdentity, RunDescription
 from toolkit.profiling.gate_options import GateOptions
 from toolkit.profiling.records import Result, parse_result
 from toolkit.profiling.request import ProfileRequest
-from toolkit.profiling.rows import stored_run
+from toolkit.profiling.run_rows import stored_run
 from toolkit.profiling.session.ending import ending_of_result
 from toolkit.profiling.session.result_check import checked_result
 from toolkit.store.importing import Incoming

@@ -8,9 +8,9 @@ from statistics import fmean
 from typing import Any
 
 from toolkit.analysis.findings import Finding, Middle, Sample, Statement
-from toolkit.evaluate.needle.figures import middle_of_cells
 from toolkit.evaluate.needle.haystack import KINDS
-from toolkit.evaluate.stored.rows import cells
+from toolkit.evaluate.needle.needle_scores import middle_of_cells
+from toolkit.evaluate.stored.score_rows import cells
 from toolkit.report.study_content import Chart, Panel, Row, StudyFigure, Table
 from toolkit.store.evaluations import items_of
 from toolkit.studies import published

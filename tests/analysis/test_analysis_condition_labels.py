@@ -17,7 +17,7 @@ from toolkit.analysis.noise import NoiseFloors
 from toolkit.analysis.regress import Regression, Unpaired
 from toolkit.cli.results.comparison_table import conditions_of, conditions_under, unpaired_words
 from toolkit.store import Store
-from toolkit.store.names import model_names
+from toolkit.store.short_names import model_names
 
 # Values that are written alike, cut alike or shortened alike.
 POOLS: dict[str, list[Any]] = {

@@ -10,14 +10,14 @@ from statistics import NormalDist
 
 from toolkit import __version__
 from toolkit.evaluate.intervals import LEVEL, Estimate
-from toolkit.evaluate.needle.figures import NeedleFigures
 from toolkit.evaluate.needle.haystack import KINDS
 from toolkit.evaluate.needle.haystack import text as haystack
+from toolkit.evaluate.needle.needle_scores import NeedleFigures
 from toolkit.evaluate.requirements import TEXT_FIGURES
 from toolkit.evaluate.subject import Subject, source_sha256
-from toolkit.evaluate.tasks.figures import TaskFigures
+from toolkit.evaluate.tasks.task_scores import TaskFigures
 from toolkit.evaluate.text import TextFigures
-from toolkit.profiling.rows import artifact_row
+from toolkit.profiling.run_rows import artifact_row
 from toolkit.store.rows import SOURCE_SHA256, Evaluation, Score, ScoredItem, StoredEvaluation
 
 TRANSFORMERS = "transformers"

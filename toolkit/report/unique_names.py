@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from toolkit.store.names import model_names, quantization_names, refined
 from toolkit.store.rows import Artifact, Device
+from toolkit.store.short_names import model_names, quantization_names, refined
 
 
 @dataclass(frozen=True)

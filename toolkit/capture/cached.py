@@ -1,0 +1,73 @@
+"""Captures that are kept: a capture is made once and reused for every quantization of the model.
+
+It depends on the configuration, on code and on versions, which are its key in the cache, and on nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+import toolkit
+from toolkit.capture.capture import capture
+from toolkit.capture.exported import is_parameter
+from toolkit.capture.graph import DecoderGraph
+from toolkit.files import write_whole
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+def cached_capture(model: PreTrainedModel, config: Any, cache_dir: Path) -> tuple[DecoderGraph, bool]:
+    """Return the capture and whether it came from the cache."""
+    path = cache_dir / "captures" / f"{config.model_type}-{_cache_key(model, config)}.json"
+    try:
+        return DecoderGraph.from_json(path.read_text()), True
+    except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError):
+        graph = capture(model, config)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, graph.to_json())
+    return graph, False
+
+
+def _cache_key(model: nn.Module, config: Any) -> str:
+    """What a capture follows from: config, stored numbers, our code and the model's own, and versions."""
+    import transformers
+
+    facts = config.to_dict()
+    for irrelevant in ("_name_or_path", "transformers_version", "dtype", "torch_dtype"):
+        facts.pop(irrelevant, None)
+    versions = [toolkit.__version__, torch.__version__, transformers.__version__]
+    numbers = _stored_numbers(model)
+    text = json.dumps([facts, versions, _code_digest(model), numbers], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def _stored_numbers(model: nn.Module) -> dict[str, list[float]]:
+    """Values that become constants of a graph and may come from a checkpoint."""
+    persistent = set(model.state_dict())
+    return {
+        name: buffer.flatten().tolist()
+        for name, buffer in model.named_buffers()
+        if name in persistent and not is_parameter(buffer)
+    }
+
+
+def _code_digest(model: nn.Module) -> str:
+    """Hash of the source files of this package and of the model's modules, a folder's own code among them."""
+    owners = {type(module).__module__ for module in model.modules()}
+    files = {sys.modules[owner].__file__ for owner in owners}
+    model_files = {Path(file) for file in files if file is not None}
+    digest = hashlib.sha256()
+    for file in [
+        *sorted(Path(__file__).parent.glob("*.py")),
+        *sorted(model_files, key=lambda path: path.name),
+    ]:
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
