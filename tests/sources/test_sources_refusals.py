@@ -1,0 +1,305 @@
+"""A folder of which something would be lost or misread is refused, and the advice given then is accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from changed_folders import (
+    SINGLE,
+    Change,
+    Tensors,
+    put_config,
+    rewrite,
+)
+from model_folders import edit_config, write_folder
+from safetensors.torch import load_file
+
+from toolkit.errors import SourceError, ToolkitError
+from toolkit.settings import Settings
+from toolkit.sources import resolve
+
+
+@pytest.fixture
+def folder(tmp_path: Path, settings: Settings) -> Path:
+    write_folder(tmp_path / "m", settings)
+    return tmp_path / "m"
+
+
+def scaled(dtype: torch.dtype, suffix: str = "weight_scale") -> Callable[[Tensors], Tensors]:
+    def change(tensors: Tensors) -> Tensors:
+        changed = dict(tensors)
+        for name, values in tensors.items():
+            if name.endswith("proj.weight"):
+                scale = values.abs().max() / 100
+                changed[name] = (values / scale).to(dtype)
+                changed[name.removesuffix("weight") + suffix] = scale.reshape(1)
+        return changed
+
+    return change
+
+
+def fp8_alone(folder: Path) -> None:
+    rewrite(folder, scaled(torch.float8_e4m3fn))
+
+
+def fp8_without_scales(folder: Path) -> None:
+    rewrite(
+        folder,
+        lambda tensors: {
+            name: values.to(torch.float8_e5m2) if name.endswith("proj.weight") else values
+            for name, values in tensors.items()
+        },
+    )
+
+
+def int8_alone(folder: Path) -> None:
+    rewrite(folder, scaled(torch.int8))
+
+
+def floats_with_scales(folder: Path) -> None:
+    rewrite(folder, scaled(torch.float16, "weight_scale_inv"))
+
+
+def packed(folder: Path) -> None:
+    rewrite(
+        folder,
+        lambda tensors: {
+            name.replace("weight", "qweight") if name.endswith("proj.weight") else name: values
+            for name, values in tensors.items()
+        },
+    )
+
+
+def compression_config(folder: Path) -> None:
+    edit_config(folder, compression_config={"quant_method": "compressed-tensors", "format": "int-quantized"})
+
+
+def nested_config(folder: Path) -> None:
+    edit_config(folder, text_config={"quantization_config": {"quant_method": "fbgemm_fp8"}})
+
+
+def mlx_config(folder: Path) -> None:
+    edit_config(folder, quantization={"group_size": 64, "bits": 4})
+
+
+def modelopt_file(folder: Path) -> None:
+    put_config(folder, "hf_quant_config.json", quantization={"quant_algo": "NVFP4"})
+
+
+def autogptq_file(folder: Path) -> None:
+    put_config(folder, "quantize_config.json", bits=4, group_size=128)
+
+
+def surplus_layers(folder: Path) -> None:
+    edit_config(folder, num_hidden_layers=1)
+
+
+def layer_of_another_kind(folder: Path) -> None:
+    """As models store heads that predict several tokens at once, behind their layers."""
+    rewrite(
+        folder,
+        lambda tensors: (
+            tensors | {f"model.layers.2.{name}.weight": torch.ones(4) for name in ("eh", "enorm")}
+        ),
+    )
+
+
+def layer_with_more_tensors(folder: Path) -> None:
+    edit_config(folder, num_hidden_layers=1)
+    rewrite(folder, lambda tensors: tensors | {"model.layers.1.eh_proj.weight": torch.ones(4, 4)})
+
+
+def in_place_of_a_weight(*endings: str) -> Change:
+    def change(folder: Path) -> None:
+        name = "model.layers.0.self_attn.q_proj"
+
+        def replaced(tensors: Tensors) -> Tensors:
+            weight = tensors[f"{name}.weight"]
+            kept = {key: values for key, values in tensors.items() if key != f"{name}.weight"}
+            return kept | {f"{name}{ending}": weight.clone() for ending in endings}
+
+        rewrite(folder, replaced)
+
+    change.__name__ = f"{endings[0]} in place of a weight"
+    return change
+
+
+HQQ = in_place_of_a_weight(".W_q", ".zero")
+MXFP4 = in_place_of_a_weight("_blocks", "_scales")
+WEIGHT_NORM = in_place_of_a_weight(".weight_g", ".weight_v")
+PARAMETRIZED = in_place_of_a_weight(".parametrizations.weight.original0")
+
+
+def link_to_nothing(name: str) -> Change:
+    def change(folder: Path) -> None:
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to(folder.parent / "blobs" / "0123")
+
+    change.__name__ = f"link to no {name}"
+    return change
+
+
+def pointer_to(name: str) -> Change:
+    def change(folder: Path) -> None:
+        (folder / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:01\nsize 1234\n")
+
+    change.__name__ = f"pointer to {name}"
+    return change
+
+
+WEIGHTS_POINTER, CONFIG_POINTER = pointer_to("model.safetensors"), pointer_to("config.json")
+WEIGHTS_LINK, INDEX_LINK = link_to_nothing("model.safetensors"), link_to_nothing(f"{SINGLE}.index.json")
+CONFIG_LINK, GENERATION_LINK = link_to_nothing("config.json"), link_to_nothing("generation_config.json")
+
+
+def classifier(folder: Path) -> None:
+    rewrite(folder, lambda tensors: tensors | {"score.weight": torch.zeros(2, 64)})
+
+
+def foreign_tensor(folder: Path) -> None:
+    rewrite(folder, lambda tensors: tensors | {"model.layers.0.self_attn.q_proj.bias": torch.ones(64)})
+
+
+def adapter_beside(folder: Path) -> None:
+    put_config(folder, "adapter_config.json", peft_type="LORA", base_model_name_or_path="someone/base")
+
+
+def adapter_alone(folder: Path) -> None:
+    adapter_beside(folder)
+    (folder / "config.json").unlink()
+    (folder / "model.safetensors").unlink()
+
+
+def adapter_weights_alone(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
+
+
+def adapter_in_the_file(folder: Path) -> None:
+    lora = {f"model.layers.0.self_attn.q_proj.lora_{part}.weight": torch.ones(4, 64) for part in "AB"}
+    rewrite(folder, lambda tensors: tensors | lora)
+
+
+def unmerged_state(folder: Path) -> None:
+    rewrite(
+        folder,
+        lambda tensors: {
+            f"base_model.model.{name.replace('q_proj.weight', 'q_proj.base_layer.weight')}": values
+            for name, values in tensors.items()
+        },
+    )
+
+
+def consolidated_alone(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "consolidated.safetensors")
+
+
+def another_name_alone(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "llama.safetensors")
+
+
+def pth_alone(folder: Path) -> None:
+    torch.save(load_file(folder / "model.safetensors"), folder / "consolidated.00.pth")
+    (folder / "model.safetensors").unlink()
+
+
+REFUSED = {
+    fp8_alone: "FP8",
+    fp8_without_scales: "FP8",
+    int8_alone: "INT8",
+    floats_with_scales: "weight_scale_inv",
+    packed: "qweight",
+    compression_config: "compressed-tensors; compression_config in config.json",
+    nested_config: "fbgemm_fp8; text_config.quantization_config",
+    mlx_config: "4-bit; quantization in config.json",
+    modelopt_file: "NVFP4; hf_quant_config.json",
+    autogptq_file: "4-bit; quantize_config.json",
+    surplus_layers: "hold 2 layers, the config says 1",
+    layer_of_another_kind: "and layer 2 is not like those",
+    layer_with_more_tensors: "and layer 1 is not like those",
+    HQQ: "q_proj.weight is stored in another form (model.layers.0.self_attn.q_proj.W_q",
+    MXFP4: "in another form (model.layers.0.self_attn.q_proj_blocks",
+    WEIGHT_NORM: "in another form (model.layers.0.self_attn.q_proj.weight_g",
+    PARAMETRIZED: "in another form (model.layers.0.self_attn.q_proj.parametrizations",
+    WEIGHTS_POINTER: "is a git-lfs pointer",
+    CONFIG_POINTER: "is a git-lfs pointer",
+    WEIGHTS_LINK: "is a link to a file that is not there",
+    INDEX_LINK: "is a link to a file that is not there",
+    CONFIG_LINK: "is a link to a file that is not there",
+    GENERATION_LINK: "is a link to a file that is not there",
+    classifier: "classifier or reward model",
+    foreign_tensor: "belong to no part of the model: model.layers.0.self_attn.q_proj.bias",
+    adapter_beside: "an adapter (adapter_config.json: LORA of someone/base)",
+    adapter_alone: "is an adapter (LORA of someone/base), not a whole model",
+    adapter_weights_alone: "an adapter's weights only",
+    adapter_in_the_file: "an adapter that is not merged",
+    unmerged_state: "an adapter that is not merged",
+    consolidated_alone: "their publisher's own layout",
+    another_name_alone: "a name that transformers does not read",
+    pth_alone: "their publisher's own layout",
+}
+
+
+@pytest.mark.parametrize("change", REFUSED, ids=lambda change: change.__name__)
+def test_what_would_be_lost_or_misread_is_refused(change: Change, folder: Path, settings: Settings) -> None:
+    change(folder)
+    with pytest.raises(SourceError) as caught:
+        resolve(str(folder), settings)
+    assert REFUSED[change] in caught.value.what
+    assert caught.value.subject and caught.value.next_step
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_a_file_of_a_folder_is_no_model(name: str, folder: Path, settings: Settings) -> None:
+    with pytest.raises(SourceError, match=r"is a file, and no \.gguf file") as caught:
+        resolve(str(folder / name), settings)
+    assert (caught.value.next_step or "").endswith(str(folder))
+    assert resolve(str(folder), settings).weights.names()
+
+
+def merged(folder: Path) -> None:
+    """What merging an adapter leaves."""
+    (folder / "adapter_config.json").unlink(missing_ok=True)
+
+
+def renamed(folder: Path) -> None:
+    (folder / "llama.safetensors").rename(folder / "model.safetensors")
+
+
+def more_layers(folder: Path) -> None:
+    edit_config(folder, num_hidden_layers=2)
+
+
+def without_foreign_tensors(folder: Path) -> None:
+    rewrite(folder, lambda tensors: {k: v for k, v in tensors.items() if not k.endswith("q_proj.bias")})
+
+
+def without_layers_beyond(folder: Path) -> None:
+    rewrite(folder, lambda tensors: {k: v for k, v in tensors.items() if ".layers.2." not in k})
+
+
+def without_the_link(folder: Path) -> None:
+    (folder / "generation_config.json").unlink()
+
+
+NEXT_STEPS = [
+    (layer_of_another_kind, without_layers_beyond),
+    (GENERATION_LINK, without_the_link),
+    (adapter_beside, merged),
+    (another_name_alone, renamed),
+    (surplus_layers, more_layers),
+    (foreign_tensor, without_foreign_tensors),
+]
+
+
+@pytest.mark.parametrize(("change", "advice"), NEXT_STEPS, ids=lambda change: change.__name__)
+def test_the_next_step_of_a_refusal_is_accepted(
+    change: Change, advice: Change, folder: Path, settings: Settings
+) -> None:
+    change(folder)
+    with pytest.raises(ToolkitError):
+        resolve(str(folder), settings)
+    advice(folder)
+    assert resolve(str(folder), settings).weights.names()
