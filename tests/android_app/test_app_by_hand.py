@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 import subprocess
 import sys
@@ -69,6 +70,34 @@ def test_a_shared_run_is_imported_with_its_figures_and_conditions(
     assert reference is not None and run.greedy_matched == run.greedy_total == len(reference.token_ids)
     assert stored.artifact.sha256 == manifest.sha256
     assert (stored.device.model, stored.device.emulated) == ("Phone", True)
+
+
+def test_a_run_that_cannot_begin_leaves_nothing_and_says_why(
+    core: Core, artifacts: Path, tmp_path: Path
+) -> None:
+    def prepared(runs: Path) -> dict[str, str]:
+        done = core("prepare", artifacts, runs)
+        assert done.returncode == 0, done.stderr.decode()
+        answer: dict[str, str] = json.loads(done.stdout)
+        return answer
+
+    runs = tmp_path / "runs"
+    begun, waiting = prepared(runs)["run"], prepared(runs)["run"]
+    answers = [json.loads(line) for line in core("starts", runs, begun, waiting).stdout.splitlines()]
+    assert answers == [{"begun": begun}, {"refused": f"run {begun} is in this process"}]
+    # What runs, or has run, stays; and no path out of the folder is taken for a run.
+    assert core("withdraw", runs, begun, waiting, "../runs").returncode == 0
+    assert [one.name for one in runs.iterdir()] == [begun]
+
+    # A full disk, as far as a process can be told so.
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        refused = prepared(runs)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "File too large" in refused["refused"]
+    assert [one.name for one in runs.iterdir()] == [begun]
 
 
 def imported(core: Core, folder: Path, into: Path) -> dict[str, str]:

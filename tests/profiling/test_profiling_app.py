@@ -21,6 +21,7 @@ from virtual_phones import running_phone
 from toolkit.app.emulated_app import build_emulated_app
 from toolkit.artifact import Artifact
 from toolkit.devices.discovery import open_device
+from toolkit.devices.virtual.conditions import conditions_of, set_conditions
 from toolkit.devices.virtual.emulation import bring_online
 from toolkit.devices.virtual.faults import Faults
 from toolkit.devices.virtual.fleet import VirtualPhone
@@ -219,7 +220,7 @@ def test_a_run_ends_when_another_app_comes_in_front_and_a_service_does_not(
     wait_for(lambda: list(runs.glob("*/stdout")), timeout_s=120)
     device.shell(home, timeout_s=30)
     _, err = process.communicate(timeout=120)
-    assert process.returncode == 9 and "left the foreground" in err and "--app-state service" in err
+    assert process.returncode == 9 and "was not in the foreground" in err and "--app-state service" in err
     [run] = stored(settings)
     assert (run.run.status, run.run.exit_code) == ("left_foreground", 12)
     assert run.run.decode_tokens_per_second is None and left_on(installed) == []
@@ -234,6 +235,60 @@ def test_a_run_ends_when_another_app_comes_in_front_and_a_service_does_not(
     assert shown["run"]["settings"] == {"runner": "app", "app_state": "service"}
     raw = settings.data_dir / "raw" / shown["run"]["id"] / "app.jsonl"
     assert {json.loads(line)["app_state"] for line in raw.read_text().splitlines()} == {"service"}
+
+
+def test_a_dark_phone_is_woken_and_a_locked_one_named(
+    slm: SlmProcess, installed: VirtualPhone, artifact: Artifact, settings: Settings
+) -> None:
+    device = open_device(installed.serial, settings)
+
+    def power() -> str:
+        return device.shell(["dumpsys", "power"], timeout_s=30).stdout
+
+    profile = ("profile", artifact.path, "-d", installed.serial)
+    set_conditions(installed, screen_on=False, lock="swipe")
+    watching = ["--gate", "watch", *SMALL_FLAGS[: SMALL_FLAGS.index("--gate")], "--runner", "app"]
+    succeed(slm, *profile, *watching)
+    [run] = stored(settings)
+    # Dark before, lit while it ran, dark again.
+    lit = [(one.moment, one.repetition is None, one.screen_on) for one in run.conditions]
+    assert lit[0] == ("before", True, False) and lit[-1] == ("after", True, False)
+    assert {screen_on for _, of_run, screen_on in lit if not of_run} == {True}
+    assert "mWakefulness=Asleep" in power() and not conditions_of(installed).screen_on
+
+    def refused(why: str) -> None:
+        process = slm(*profile, *IN_APP)
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 9 and why in err and "Unlock the phone" in err
+        assert [one.run.status for one in stored(settings) if one.run.id != run.run.id][
+            -1
+        ] == "left_foreground"
+        assert left_on(installed) == [] and not app_pids() and "mWakefulness=Asleep" in power()
+
+    set_conditions(installed, lock="pin")
+    refused("the screen is locked")
+    # One that does not answer its keys.
+    set_conditions(installed, lock="swipe")
+    keys = installed.root / "system/bin/input"
+    whole = keys.read_text()
+    keys.write_text("#!/system/bin/sh\n")
+    refused("the screen is off")
+    keys.write_text(whole)
+
+
+def test_an_activity_behind_a_dark_screen_ends_by_itself(
+    slm: SlmProcess, installed: VirtualPhone, artifact: Artifact, settings: Settings
+) -> None:
+    # A phone that does not say whether it is dark: the app finds out.
+    set_conditions(installed, screen_on=False, lock="pin")
+    for service in ("power", "activity"):
+        installed.set_service(service, "")
+    process = slm("profile", artifact.path, "-d", installed.serial, *ENDLESS_FLAGS, "--runner", "app")
+    _, err = process.communicate(timeout=120)
+    set_conditions(installed, lock="swipe")
+    assert process.returncode == 9 and "was not in the foreground" in err and "Unlock the phone" in err
+    [run] = stored(settings)
+    assert (run.run.status, run.run.exit_code) == ("left_foreground", 12) and left_on(installed) == []
 
 
 def test_nothing_disturbs_a_run_and_ctrl_c_ends_it(
@@ -361,7 +416,9 @@ def test_a_phone_that_keeps_adbs_files_from_apps_copies_them_into_the_app(
     partial = copy.with_name(f".{copy.name}.part")
     shutil.copytree(artifact.path, partial)
     os.truncate(partial / artifact.manifest.files[0].path, 10)
-    gated = ["--gate", "default", "--max-cpu-busy", "1", "--max-celsius", "99", "--runner", "app"]
+    # The screen is lit by the run, so that the strict gate cannot ask for a dark one.
+    set_conditions(installed, screen_on=True)
+    gated = ["--gate", "strict", "--max-cpu-busy", "1", "--max-celsius", "99", "--runner", "app"]
     inodes: list[int] = []
     for flags in (IN_APP, [*SMALL_FLAGS[: SMALL_FLAGS.index("--gate")], *gated]):
         process = slm("profile", artifact.path, "-d", installed.serial, *flags, "--json")
@@ -375,6 +432,9 @@ def test_a_phone_that_keeps_adbs_files_from_apps_copies_them_into_the_app(
     assert inodes[0] == inodes[1] and not partial.exists() and left_on(installed) == []
     for entry in artifact.manifest.files:
         assert (copy / entry.path).read_bytes() == (artifact.path / entry.path).read_bytes()
+    set_conditions(installed, screen_on=False)
+    lit = {(c.screen_on, c.repetition is None) for one in stored(settings) for c in one.conditions}
+    assert (True, False) in lit and (False, False) not in lit
     raw = [(settings.data_dir / "raw" / one.run.id / "stdout").read_text() for one in stored(settings)]
     assert sum(text.count('"gate":"opened"') for text in raw) == 3
     (data / "keeps_adb_files").unlink()

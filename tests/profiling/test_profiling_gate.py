@@ -58,6 +58,20 @@ def test_only_strict_asks_for_a_dark_screen() -> None:
     assert judge(lit, STRICT).unmet == ("the screen is on",)
 
 
+@pytest.mark.parametrize(
+    ("options", "met"),
+    [({}, False), ({"runner": "app"}, True), ({"runner": "app", "app_state": "service"}, False)],
+)
+def test_an_app_in_front_lights_the_screen_and_is_asked_for_no_dark_one(
+    options: dict[str, str], met: bool
+) -> None:
+    asked = ProfileRequest.of(gate=GateOptions(name="strict"), **options)
+    limits = limits_for(asked.gate, "adb", lit=asked.lights_screen)
+    assert (judge(replace(FINE, screen_on=True), limits) == Verdict()) is met
+    # All else is asked for as before.
+    assert limits.model_copy(update={"screen_on": False}) == STRICT
+
+
 def test_limits_are_met_at_their_exact_value() -> None:
     edge = replace(FINE, hottest_cpu_celsius=40.0, cpu_busy=0.3, battery_percent=20)
     assert judge(edge, DEFAULT) == Verdict()

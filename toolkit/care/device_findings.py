@@ -276,7 +276,12 @@ def _judge_power(say: _Lines, info: DeviceInfo, facts: DeviceFacts, readings: Re
         say.ok("energy counters", facts.battery.path)
     if readings.screen_on is not None:
         level: Level = "warn" if readings.screen_on else "ok"
-        say.add(level, "screen", "on" if readings.screen_on else "off", "Switch it off: it draws and heats.")
+        say.add(
+            level,
+            "screen",
+            "on" if readings.screen_on else "off",
+            "Switch it off: it draws and heats. A run in the app lights it itself.",
+        )
     else:
         say.warn("screen", "unreadable", "Switch it off by hand.")
 

@@ -212,6 +212,11 @@ class ProfileRequest(Request):
     ] = False
 
     @property
+    def lights_screen(self) -> bool:
+        """Whether the run itself keeps the screen lit: that of an app in front."""
+        return self.runner == "app" and self.app_state == "activity"
+
+    @property
     def tokens_per_repetition(self) -> int:
         """Positions of the KV cache that a repetition fills."""
         return self.depth + self.prompt_tokens + self.generate_tokens

@@ -224,7 +224,7 @@ def _figures(result: Result) -> dict[str, Any]:
 def _gate(description: RunDescription, ending: Ending, moments: Sequence[Moment]) -> dict[str, Any]:
     """What was asked of the device, and what gate the repetitions really passed."""
     asked = description.options.gate
-    limits = limits_for(asked, description.device.kind)
+    limits = limits_for(asked, description.device.kind, lit=description.options.lights_screen)
     repetitions = ending.result.repetitions if ending.result else []
     unattended = any(repetition.gate == "unattended" for repetition in repetitions)
     return {

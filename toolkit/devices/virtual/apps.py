@@ -1,10 +1,12 @@
-"""What a virtual phone's `am`, `pm` and `content` are: scripts that know one kind of app, that of `slm app`.
+"""A virtual phone's `am`, `pm`, `content`, `input` and `wm`: scripts that know one app, that of `slm app`.
 
 An installed app is a folder of /data/app with a program ``emulated``, which plays Android to the app's own
 code. Their words are those of Android 14 as far as anybody reads them here.
 """
 
 from __future__ import annotations
+
+from toolkit.devices.virtual.conditions import STATE_FOLDER
 
 _PM = """#!/system/bin/sh
 # pm install [-FLAG ...] FILE | pm path PACKAGE | pm uninstall PACKAGE
@@ -40,7 +42,7 @@ case "$1" in
 esac
 """
 
-_AM = """#!/system/bin/sh
+_AM = f"""#!/system/bin/sh
 # am start [-W] -n PACKAGE/ACTIVITY --es run_id ID | am start -a android.intent.action.MAIN -c HOME
 # am start-foreground-service -n PACKAGE/SERVICE --es run_id ID | am force-stop PACKAGE
 verb=$1
@@ -62,23 +64,28 @@ while [ $# -gt 0 ]; do
 done
 if [ "$home" ]; then
   for app in /data/app/*; do [ ! -f "$app/emulated" ] || sh "$app/emulated" home; done
-  echo "Starting: Intent { act=android.intent.action.MAIN cat=[android.intent.category.HOME] }"
+  echo "Starting: Intent {{ act=android.intent.action.MAIN cat=[android.intent.category.HOME] }}"
   exit 0
 fi
-[ "$state" = activity ] || echo "Starting service: Intent { cmp=$component (has extras) }"
-[ "$state" = service ] || echo "Starting: Intent { cmp=$component (has extras) }"
-app=/data/app/${component%%/*}
+[ "$state" = activity ] || echo "Starting service: Intent {{ cmp=$component (has extras) }}"
+[ "$state" = service ] || echo "Starting: Intent {{ cmp=$component (has extras) }}"
+app=/data/app/${{component%%/*}}
 if [ ! -d "$app" ] && [ "$state" = service ]; then
   echo "Error: Not found; no service started."
   exit 1
 fi
 if [ ! -d "$app" ]; then
   echo "Error type 3"
-  echo "Error: Activity class {$component} does not exist."
+  echo "Error: Activity class {{$component}} does not exist."
   exit 1
 fi
 sh "$app/emulated" start "$run" "$state" || exit 1
 [ "$state" = activity ] || exit 0
+# Behind a dark or locked screen Android stops an activity as it does behind another app.
+cd /{STATE_FOLDER}
+if grep -q '"screen_on": false' conditions.json || grep -q '"lock": "pin"' conditions.json; then
+  sh "$app/emulated" home
+fi
 echo "Status: ok"
 echo "Complete"
 """
@@ -98,4 +105,27 @@ fi
 exec sh "$app/emulated" content "$verb" "$@"
 """
 
-SCRIPTS = {"am": _AM, "content": _CONTENT, "pm": _PM}
+# What changes a condition changes what the host reads of it, too.
+_INPUT = f"""#!/system/bin/sh
+# input keyevent KEYCODE_WAKEUP | KEYCODE_SLEEP
+cd /{STATE_FOLDER}
+case "$2" in
+  KEYCODE_WAKEUP)
+    sed -i 's/Asleep/Awake/; s/mInteractive=false/mInteractive=true/; s/state=OFF/state=ON/' power.txt
+    sed -i 's/"screen_on": false/"screen_on": true/' conditions.json
+    ;;
+  KEYCODE_SLEEP)
+    sed -i 's/Awake/Asleep/; s/mInteractive=true/mInteractive=false/; s/state=ON/state=OFF/' power.txt
+    sed -i 's/"screen_on": true/"screen_on": false/' conditions.json
+    grep -q '"lock": "none"' conditions.json || sed -i 's/Showing=false/Showing=true/' activity.txt
+    ;;
+esac
+"""
+
+_WM = f"""#!/system/bin/sh
+# wm dismiss-keyguard
+cd /{STATE_FOLDER}
+grep -q '"lock": "pin"' conditions.json || sed -i 's/Showing=true/Showing=false/' activity.txt
+"""
+
+SCRIPTS = {"am": _AM, "content": _CONTENT, "input": _INPUT, "pm": _PM, "wm": _WM}

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Protocol
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from toolkit.devices.virtual.hardware import cpu_files, cpuinfo_text, meminfo_text
-from toolkit.devices.virtual.services import battery_text, power_text, thermal_text
+from toolkit.devices.virtual.services import activity_text, battery_text, power_text, thermal_text
 from toolkit.devices.virtual.spec import PhoneSpec
 from toolkit.errors import UsageError
 from toolkit.files import write_whole
@@ -47,6 +47,8 @@ class Conditions(BaseModel):
         current_ua: the battery's ``current_now`` as it is; makers differ in sign and unit.
         voltage_uv: the battery's ``voltage_now`` as it is.
         screen_on: ``dumpsys power``'s display state.
+        lock: what a dark screen comes back with: nothing (``none``), a lock that goes when it is asked to
+            (``swipe``), or one with a secret (``pin``), which nobody has typed while that is set.
         available_ram_bytes: MemAvailable.
         cpu_busy: fraction 0..1 that /proc/stat shows.
         frequency_fraction: each core's current frequency as a part of its highest.
@@ -65,6 +67,7 @@ class Conditions(BaseModel):
     current_ua: int | None = -310_000
     voltage_uv: int | None = 3_987_000
     screen_on: bool = False
+    lock: Literal["none", "swipe", "pin"] = "swipe"
     available_ram_bytes: int = Field(5 << 30, ge=0)
     cpu_busy: float = Field(0.03, ge=0, le=1)
     frequency_fraction: float = Field(1.0, ge=0, le=1)
@@ -175,6 +178,8 @@ def _write(root: Path, spec: PhoneSpec, conditions: Conditions) -> None:
     thermal = thermal_text(status=conditions.thermal_status, zones=conditions.zones)
     set_service(root, "thermalservice", thermal)
     set_service(root, "power", power_text(screen_on=conditions.screen_on))
+    locked = conditions.lock == "pin" or (conditions.lock == "swipe" and not conditions.screen_on)
+    set_service(root, "activity", activity_text(locked=locked))
     cpu = cpu_files(
         spec.clusters,
         governor=conditions.governor,

@@ -79,5 +79,16 @@ Display Power: state={"ON" if screen_on else "OFF"}
 """
 
 
+def activity_text(*, locked: bool = False) -> str:
+    """What ``dumpsys activity activities`` prints about the lock screen."""
+    return f"""ACTIVITY MANAGER ACTIVITIES (dumpsys activity activities)
+
+KeyguardController:
+  mKeyguardShowing={str(locked).lower()}
+  mAodShowing=false
+  mKeyguardGoingAway=false
+"""
+
+
 def _sensor_type(zone: str) -> int:
     return next((kind for prefix, kind in _SENSOR_TYPES.items() if zone.startswith(prefix)), _TYPE_UNKNOWN)

@@ -43,6 +43,7 @@ class GateKeeper:
         run_id: the run.
         options: the gate.
         say: told, in a sentence, what a repetition is waiting for.
+        lit: the run lights the screen itself.
         poll_s: seconds between two looks at a device that is not ready.
         pause_s: seconds of rest before each repetition; the device is looked at after them.
 
@@ -58,6 +59,7 @@ class GateKeeper:
         kind: DeviceKind,
         *,
         say: Callable[[str], None],
+        lit: bool = False,
         poll_s: float = _POLL_S,
         pause_s: float = 0.0,
     ) -> None:
@@ -65,7 +67,7 @@ class GateKeeper:
         self._device = device
         self._run_dir = remote.run_dir(device, run_id)
         self._options = options
-        self._limits = limits_for(options, kind)
+        self._limits = limits_for(options, kind, lit=lit)
         self._window_s = _LOCAL_CPU_WINDOW_S if kind == "local" else _CPU_WINDOW_S
         self._say = say
         self._poll_s = poll_s

@@ -43,11 +43,19 @@ _LOCAL: dict[GateName, Limits] = {
 _LIMITS: dict[DeviceKind, dict[GateName, Limits]] = {"adb": _PHONE, "ssh": _BOARD, "local": _LOCAL}
 
 
-def limits_for(options: GateOptions, kind: DeviceKind) -> Limits:
-    """The limits of a gate on a kind of device."""
+def limits_for(options: GateOptions, kind: DeviceKind, *, lit: bool = False) -> Limits:
+    """The limits of a gate on a kind of device.
+
+    Args:
+        options: the gate.
+        kind: what it is asked of.
+        lit: the run itself lights the screen (``ProfileRequest.lights_screen``): no dark one is asked for.
+    """
     if options.name in ("off", "watch"):
         return Limits()
     limits = _LIMITS[kind][options.name]
+    if lit:
+        limits = limits.model_copy(update={"screen_on": None})
     replaced = options.model_dump(include=Limits.model_fields.keys() & GateOptions.model_fields.keys())
     return limits.model_copy(update={name: value for name, value in replaced.items() if value is not None})
 

@@ -48,6 +48,7 @@ def run_attended(
         description.options.gate,
         description.device.kind,
         say=say,
+        lit=description.options.lights_screen,
         pause_s=description.options.pause_s,
     )
     ending = _run(device, description, folder, keeper, timeout_s, show_progress)

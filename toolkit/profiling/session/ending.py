@@ -57,8 +57,9 @@ _REASONS = {
         "Name one of the sets in the message, or leave --kernels out.",
     ),
     12: (
-        "left the foreground, and what runs behind other apps is another condition",
-        "Keep the app in front and run it again, or measure that condition: --app-state service.",
+        "was not in the foreground, and what runs behind other apps or a dark screen is another condition",
+        "Unlock the phone, keep the app in front and run it again, or measure that condition: "
+        "--app-state service.",
     ),
     13: (
         "was ended with its app, or the app did not start",

@@ -3,6 +3,7 @@ package android.app;
 public class Activity extends android.view.ContextThemeWrapper {
     protected void onCreate(android.os.Bundle saved) {}
     protected void onResume() {}
+    protected void onNewIntent(android.content.Intent intent) {}
     protected void onStop() {}
     protected void onDestroy() {}
     public void onWindowFocusChanged(boolean hasFocus) {}

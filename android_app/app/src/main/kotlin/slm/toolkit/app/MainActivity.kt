@@ -135,11 +135,20 @@ class MainActivity : Activity() {
         AlertDialog.Builder(this)
             .setTitle(R.string.choose_work)
             .setItems(presets.values.toTypedArray()) { _, index ->
-                val folder = prepareRun(runsOf(this), artifact, presets.keys.toList()[index])
-                val run = Intent(this, RunActivity::class.java)
-                startActivity(run.putExtra(RUN_ID, folder.id).putExtra(RunActivity.BY_HAND, true))
+                measure(artifact, presets.keys.toList()[index])
             }
             .show()
+    }
+
+    private fun measure(artifact: PushedArtifact, preset: Preset) {
+        val folder = try {
+            prepareRun(runsOf(this), artifact, preset)
+        } catch (failed: IOException) {
+            AlertDialog.Builder(this).setMessage(getString(R.string.not_begun, failed.message)).show()
+            return
+        }
+        val run = Intent(this, RunActivity::class.java)
+        startActivity(run.putExtra(RUN_ID, folder.id).putExtra(RunActivity.BY_HAND, true))
     }
 
     private companion object {

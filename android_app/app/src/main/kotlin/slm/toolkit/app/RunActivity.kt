@@ -7,7 +7,9 @@ import android.os.Process
 import android.view.WindowManager
 import android.widget.Button
 import android.widget.TextView
+import android.widget.Toast
 import java.util.concurrent.CountDownLatch
+import java.util.concurrent.TimeUnit
 import kotlin.concurrent.thread
 import kotlin.system.exitProcess
 import slm.toolkit.core.AppState
@@ -16,6 +18,7 @@ import slm.toolkit.core.LEFT_FOREGROUND
 import slm.toolkit.core.LiveSteps
 import slm.toolkit.core.RunFolder
 import slm.toolkit.core.RunSession
+import slm.toolkit.core.withdrawRun
 
 /** One run in this process, which ends with it. What runs is in the run's folder; the intent says its id alone. */
 class RunActivity : Activity() {
@@ -30,7 +33,7 @@ class RunActivity : Activity() {
         findViewById<Button>(R.id.cancel).setOnClickListener { session?.cancel() }
         // Android makes activities anew when it likes to, with the same intent; the run goes on as it is.
         val under = slotOf(application).session?.takeIf { it.id == intent.getStringExtra(RUN_ID) }
-        val running = under ?: beginRun(application, intent, AppState.ACTIVITY)
+        val running = under ?: beginRun(application, intent, AppState.ACTIVITY) { refuse(intent, it) }
         if (running == null) {
             finish()
             return
@@ -40,12 +43,26 @@ class RunActivity : Activity() {
         running.ended = { unwritten -> ended(unwritten) }
         when {
             under == null -> thread(name = "run") {
-                // Only a visible activity is a top app.
-                visible.await()
+                // Only a visible activity is a top app; one that does not come in front is none.
+                if (!visible.await(LONGEST_START_S, TimeUnit.SECONDS)) running.cancel(LEFT_FOREGROUND)
                 running.run()
             }
             folder(running).ending != null -> finished(running)
         }
+    }
+
+    /** Another run is asked for while this one is here, which goes on as it was. */
+    override fun onNewIntent(asked: Intent) {
+        super.onNewIntent(asked)
+        val running = session ?: return
+        if (asked.getStringExtra(RUN_ID) != running.id) beginRun(application, asked, AppState.ACTIVITY) { refuse(asked, it) }
+    }
+
+    /** Whoever asked by hand is told, and what was prepared for it is gone again. */
+    private fun refuse(asked: Intent, why: String) {
+        if (!asked.getBooleanExtra(BY_HAND, false)) return
+        withdrawRun(runsOf(this), asked.getStringExtra(RUN_ID))
+        Toast.makeText(this, getString(R.string.not_begun, why), Toast.LENGTH_LONG).show()
     }
 
     override fun onWindowFocusChanged(hasFocus: Boolean) {
@@ -91,5 +108,6 @@ class RunActivity : Activity() {
 
     companion object {
         const val BY_HAND = "by_hand"
+        private const val LONGEST_START_S = 30L
     }
 }

@@ -20,14 +20,17 @@ private const val STANDARD_ERROR = 2
 /** The run of this process. */
 fun slotOf(application: Application): RunSlot = (application as ToolkitApplication).slot
 
-/** Begins the run that an intent names; null where there is nothing to start, which the log says. */
-fun beginRun(application: Application, intent: Intent?, state: AppState): RunSession? = try {
+/** Begins the run that an intent names; null where there is nothing to start, which the log says and [refused] is told. */
+fun beginRun(
+    application: Application, intent: Intent?, state: AppState, refused: (String) -> Unit = {},
+): RunSession? = try {
     slotOf(application).begin(intent?.getStringExtra(RUN_ID)) { folder ->
         takeStandardError(folder)
         RunSession(folder, Sampler(folder, AndroidPlatform(application, state)))
     }
-} catch (refused: ContractError) {
-    Log.w("slm-toolkit", "not started: ${refused.message}")
+} catch (error: ContractError) {
+    Log.w("slm-toolkit", "not started: ${error.message}")
+    refused(error.message.orEmpty())
     null
 }
 

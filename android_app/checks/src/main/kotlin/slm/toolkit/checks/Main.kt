@@ -2,6 +2,7 @@
 package slm.toolkit.checks
 
 import java.io.File
+import java.io.IOException
 import java.time.LocalDate
 import kotlin.concurrent.thread
 import kotlin.system.exitProcess
@@ -38,6 +39,7 @@ import slm.toolkit.core.pushedArtifact
 import slm.toolkit.core.pushedArtifacts
 import slm.toolkit.core.sha256
 import slm.toolkit.core.sharedRun
+import slm.toolkit.core.withdrawRun
 
 fun main(words: Array<String>) {
     val rest = words.drop(1)
@@ -51,6 +53,8 @@ fun main(words: Array<String>) {
         "files" -> rest.forEach { println(json(file(it))) }
         "chart" -> drawChart(File(rest[0]), File(rest[1]), rest[2].toInt(), rest[3].toInt())
         "byhand" -> println(runByHand(File(rest[0]), File(rest[1])))
+        "prepare" -> println(json(prepared(File(rest[0]), File(rest[1]))))
+        "withdraw" -> rest.drop(1).forEach { withdrawRun(File(rest[0]), it) }
         "import" -> println(json(imported(File(rest[0]), File(rest[1]))))
         "chat" -> exitProcess(chat(rest))
         "dialogue" -> println(dialogue(File(rest[0]), rest.drop(1)))
@@ -157,6 +161,13 @@ private fun runByHand(artifacts: File, runs: File): String {
     )
     val app = mapOf("version" to "0.1.0", "contract" to CONTRACT, "sha256" to sha256(folder.file(RunFolder.ARGUMENTS)))
     return "${sharedRun(folder, device, app)}"
+}
+
+/** The run that a person asks for, not begun yet. */
+private fun prepared(artifacts: File, runs: File): Map<String, Any?> = try {
+    mapOf("run" to prepareRun(runs, pushedArtifacts(artifacts)!!.first(), Preset.SHORT).id)
+} catch (failed: IOException) {
+    mapOf("refused" to failed.message)
 }
 
 /** Imports a folder of this machine as the app does one that the system's picker gives. */

@@ -1,6 +1,7 @@
 package slm.toolkit.core
 
 import java.io.File
+import java.io.IOException
 import java.security.SecureRandom
 import java.util.zip.ZipFile
 
@@ -33,7 +34,7 @@ fun pushedArtifact(folder: File): PushedArtifact? {
         parseJson(File(folder, "manifest.json").readText()) as? Map<*, *>
     } catch (_: JsonError) {
         null
-    } catch (_: java.io.IOException) {
+    } catch (_: IOException) {
         null
     }
     val word = (manifest?.get("backend") as? Map<*, *>)?.get("name")
@@ -42,19 +43,41 @@ fun pushedArtifact(folder: File): PushedArtifact? {
     return PushedArtifact(folder, manifest["name"] as? String ?: folder.name, engine, manifest)
 }
 
-/** Makes the folder of a run that was asked for by hand, with its arguments. */
+/**
+ * Makes the folder of a run that was asked for by hand, with its arguments.
+ *
+ * @throws IOException it cannot be written; then nothing of it is left.
+ */
 fun prepareRun(runs: File, artifact: PushedArtifact, preset: Preset): RunFolder {
-    val id = newId()
-    val folder = RunFolder.of(runs, id)
-    folder.path.mkdirs()
+    val folder = RunFolder.of(runs, newId())
+    try {
+        folder.path.mkdirs()
+        writeRun(folder, artifact, preset)
+    } catch (failed: IOException) {
+        folder.path.deleteRecursively()
+        throw failed
+    }
+    return folder
+}
+
+/** Takes back a run that was prepared and that nobody has begun or will begin. */
+fun withdrawRun(runs: File, id: String?) {
+    val folder = try {
+        RunFolder.of(runs, id)
+    } catch (_: ContractError) {
+        return
+    }
+    if (!folder.file(RunFolder.BEGUN).exists() && folder.ending == null) folder.path.deleteRecursively()
+}
+
+private fun writeRun(folder: RunFolder, artifact: PushedArtifact, preset: Preset) {
     folder.file(RunFolder.MANIFEST).writeText(json(artifact.manifest))
     val words = listOf(
-        "slm-app/$CONTRACT", artifact.engine.word, "profile", "--model", artifact.model.path, "--run-id", id,
+        "slm-app/$CONTRACT", artifact.engine.word, "profile", "--model", artifact.model.path, "--run-id", folder.id,
         "--output", "@run/${RunFolder.RESULT}", "--prompt-tokens", "${preset.promptTokens}",
         "--generate-tokens", "${preset.generateTokens}", "--repetitions", "${preset.repetitions}",
     ) + referenceFlags(folder, artifact)
     folder.file(RunFolder.ARGUMENTS).writeText(words.joinToString("") { "$it\u0000" })
-    return folder
 }
 
 /** The converting host's greedy tokens, with which the phone's are compared wherever the result is read. */
