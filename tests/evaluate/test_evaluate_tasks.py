@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from own_tasks import write_tasks
 from questions import share_cache
 
 import toolkit
+from toolkit.analysis.scores import rank_scores
 from toolkit.artifact import Artifact
 from toolkit.errors import (
     ContextTooShort,
@@ -28,12 +31,16 @@ from toolkit.errors import (
     UnknownTask,
     UsageError,
 )
-from toolkit.evaluate.on_device.asking import Asking
+from toolkit.evaluate.on_device.asking import Asking, asking
 from toolkit.evaluate.on_device.kept import KeptAnswers
+from toolkit.evaluate.request import TaskRequest
 from toolkit.evaluate.scoring import ContinueAnswer, ContinueRequest, ScoreAnswer, ScoreRequest
+from toolkit.evaluate.tasks.harness import Tasks
 from toolkit.evaluate.tasks.presets import PRESETS, group_means
 from toolkit.evaluate.tasks.task_scores import TaskFigures, items_of, left_out_of, scores_of
+from toolkit.progress import silent
 from toolkit.settings import Settings
+from toolkit.store import open_store
 
 ROUNDS = {"own_choice,own_letters,own_rolling,own_writing": 0, "own_choice,own_letters": 1}
 SEED = 7
@@ -82,9 +89,12 @@ def assert_scores_of(found: TaskFigures, wanted: dict[str, Any], *, within: floa
         assert len(ours) == len(samples)
         for item, sample in zip(ours, samples, strict=True):
             for name in sample["metrics"]:
-                if isinstance(sample[name], int | float):
-                    wanted_value = float(sample[name])
-                    assert item.metrics[f"{name},none"] == pytest.approx(wanted_value, abs=within)
+                wanted_value = sample[name]
+                if isinstance(wanted_value, tuple):
+                    log_likelihood, parts = wanted_value
+                    assert item.metrics[f"{name},none,weight"] == parts
+                    wanted_value = -log_likelihood
+                assert item.metrics[f"{name},none"] == pytest.approx(float(wanted_value), abs=within)
 
 
 @pytest.mark.parametrize("kind", ["original", "onnx", "executorch"])
@@ -104,6 +114,82 @@ def test_every_kind_of_task_scores_as_the_harness_own_model_does(
         assert choice.stderr is not None
         assert found.settings == {"limit": None, "seed": SEED, "truncate": False}
         assert found.where == ("transformers fp32" if kind == "original" else "local")
+
+
+def instances(kind: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
+    from lm_eval.api.instance import Instance
+
+    return [
+        Instance(request_type=kind, doc={}, arguments=one, idx=index, metadata=("own", index, 1))
+        for index, one in enumerate(arguments)
+    ]
+
+
+def requests_of_every_kind() -> dict[str, list[Any]]:
+    """What tasks ask: continuations of one and several tokens, long texts, and text up to a stop sequence."""
+    chance = random.Random(11)
+
+    def words(count: int) -> str:
+        return " ".join(chance.choices(("river", "meadow", "Zoë", "night;", "1999", "a"), k=count))
+
+    scored = [(words(3 + n), f" {words(1 + n % 3)}") for n in range(8)]
+    # No context, a space that belongs to what follows, and a line's end between the two.
+    scored += [("", "river"), ("The river ", "rose"), ("The river\n", "rose\n")]
+    until = ({"until": ["\n", "z"], "max_gen_toks": 12}, {"until": ["e", "q", "th"], "max_gen_toks": 30})
+    return {
+        "loglikelihood": instances("loglikelihood", scored),
+        "loglikelihood_rolling": instances("loglikelihood_rolling", [(words(n),) for n in (1, 2, 9, 30, 90)]),
+        "generate_until": instances(
+            "generate_until", [(words(2 + n), until[n % 2] | {"do_sample": False}) for n in range(10)]
+        ),
+    }
+
+
+@pytest.fixture(scope="module")
+def returned_by_hflm(original: Path) -> dict[str, list[Any]]:
+    from lm_eval.models.huggingface import HFLM
+
+    model = HFLM(pretrained=str(original), device="cpu", dtype="float32", batch_size=1)
+    asked = requests_of_every_kind()
+    return {kind: getattr(model, kind)(some, disable_tqdm=True) for kind, some in asked.items()}
+
+
+@pytest.mark.parametrize("kind", ["original", "onnx", "executorch"])
+def test_every_answer_is_that_of_the_harness_own_model(
+    kind: str,
+    returned_by_hflm: dict[str, list[Any]],
+    settings: Settings,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    """Scores alone would be equal where both models know nothing."""
+    from toolkit.evaluate.subject import subject_of
+    from toolkit.evaluate.tasks.model import Limits, ScoredModel, tokenizer_of
+
+    target = request.getfixturevalue(kind)
+    subject = subject_of(str(getattr(target, "path", target)), settings)
+    assert subject.context_length is not None
+    model = ScoredModel(
+        subject.name,
+        tokenizer_of(subject.write_tokenizer(tmp_path), subject.name),
+        asking(subject, TaskRequest.of(), settings, silent),
+        Limits(subject.context_length, subject.vocab_size),
+    )
+    found = {name: getattr(model, name)(some) for name, some in requests_of_every_kind().items()}
+    for (ours, greedy), (theirs, also) in zip(
+        found["loglikelihood"], returned_by_hflm["loglikelihood"], strict=True
+    ):
+        assert ours == pytest.approx(theirs, abs=1e-3) and greedy == also
+    assert found["loglikelihood_rolling"] == pytest.approx(
+        returned_by_hflm["loglikelihood_rolling"], abs=1e-3
+    )
+    texts = found["generate_until"]
+    assert texts == returned_by_hflm["generate_until"]
+    assert len(set(texts)) > 5, "texts that tell models apart"
+    longest = max(
+        len(model.tok_encode(one.args[0])) for one in requests_of_every_kind()["loglikelihood_rolling"]
+    )
+    assert longest > subject.context_length, "a text of several windows"
 
 
 def test_what_was_answered_is_not_asked_again(quantized: Artifact, tasks: Path, settings: Settings) -> None:
@@ -156,6 +242,64 @@ def test_the_tasks_of_the_survey_and_their_means() -> None:
     }
     assert group_means({"gsm8k": 1.0}) == {}
     assert [one.shots for one in PRESETS["in-context"].rounds] == [0, 1, 5]
+    assert [len(one.tasks) for one in PRESETS["in-context"].rounds] == [8, 7, 7]
+
+
+# Of the harness's thousands of tasks, those that the presets name.
+PRESET_FOLDERS = (
+    *("arc", "benchmarks", "commonsense_qa", "gsm8k", "hellaswag", "minerva_math", "mmlu/default"),
+    *("openbookqa", "piqa", "super_glue/boolq", "truthfulqa", "winogrande"),
+)
+
+
+@pytest.fixture(scope="module")
+def preset_tasks() -> dict[str, Any]:
+    """Entries of the presets' tasks, groups by those of their parts."""
+    import lm_eval.tasks
+    from lm_eval.tasks._index import TaskIndex
+
+    root = Path(lm_eval.tasks.__file__).parent
+    index = TaskIndex.build([root / folder for folder in PRESET_FOLDERS])
+    found: dict[str, Any] = {}
+    left = [task for preset in PRESETS.values() for one in preset.rounds for task in one.tasks]
+    while left:
+        name = left.pop()
+        entry = index[name]
+        children = (entry.cfg or {}).get("task") if entry.yaml_path else sorted(entry.tags)
+        if isinstance(children, list):
+            left += children
+        else:
+            found[name] = entry
+    return found
+
+
+def test_examples_are_asked_for_of_tasks_that_take_them(preset_tasks: dict[str, Any]) -> None:
+    """The harness leaves tasks that say 0 at that, whatever is asked of them."""
+    for preset in PRESETS.values():
+        for one in preset.rounds:
+            fixed = [task for task in one.tasks if task in preset_tasks and one.shots]
+            assert [task for task in fixed if preset_tasks[task].cfg.get("num_fewshot") == 0] == []
+    assert preset_tasks["truthfulqa_mc2"].cfg["num_fewshot"] == 0
+
+
+def test_every_function_of_the_presets_can_be_imported(preset_tasks: dict[str, Any], tmp_path: Path) -> None:
+    """All but Minerva Math's by what the toolkit's extra brings; theirs say what to install."""
+    from importlib.util import find_spec
+
+    from lm_eval.tasks._yaml_loader import load_yaml
+
+    assert len(preset_tasks) > 70
+    maths = {name for name in preset_tasks if name.startswith("minerva_math")}
+    assert len(maths) == 7
+    for name, entry in preset_tasks.items():
+        if name not in maths:
+            assert load_yaml(entry.yaml_path, resolve_func=True)["task"] == name
+    folder = preset_tasks["minerva_math_algebra"].yaml_path.parent
+    wanted = UsageError if find_spec("math_verify") is None else TaskDataMissing
+    with pytest.raises(wanted) as refused:
+        Tasks(folder).load(["minerva_math_algebra"])
+    if wanted is UsageError:
+        assert refused.value.next_step == "Install them: pip install 'lm-eval[math]'"
 
 
 @pytest.mark.soak
@@ -181,7 +325,23 @@ def test_what_cannot_be_scored_says_why(
     write_yaml(tmp_path, "own_absent", start.replace("items.jsonl", "none.jsonl"))
     sampled = (tmp_path / "own_writing.yaml").read_text().partition("\n")[2]
     write_yaml(tmp_path, "own_sampled", sampled.replace("do_sample: false", "do_sample: true"))
+    write_yaml(tmp_path, "own_code", start + "unsafe_code: true\n")
+    write_yaml(tmp_path, "own_pictures", start + "doc_to_image: picture\n")
+    write_yaml(tmp_path, "own_needs", start + "process_docs: !function needing.docs\n")
+    (tmp_path / "needing.py").write_text("import no_such_package.inner\n")
+    write_yaml(tmp_path, "own_typo", start + "process_docs: !function neding.docs\n")
+    (tmp_path / "cut.yaml").write_text("task: [\n")
     refused: list[tuple[str, dict[str, Any], type[ToolkitError], str]] = [
+        ("own_code", {}, EvaluationError, "own_code: runs the code that a model writes"),
+        ("own_pictures", {}, EvaluationError, "own_pictures: shows pictures"),
+        (
+            "own_needs",
+            {},
+            UsageError,
+            "own_needs.*import no_such_package, .*pip install no_such_package$",
+        ),
+        ("own_typo", {}, TaskInvalid, "own_typo.*neding"),
+        (str(tmp_path / "cut.yaml"), {}, TaskInvalid, "cut.yaml.*Correct its YAML"),
         ("own_chioce", {}, UnknownTask, "'own_choice'"),
         ("own_absent", {}, TaskDataMissing, "none.jsonl.*--fetch-only"),
         ("own_broken", {}, TaskInvalid, "no_such_type"),
@@ -209,8 +369,8 @@ def test_a_tokenizer_of_another_model_is_refused(onnx: Artifact, tasks: Path, se
 
     subject = subject_of(str(onnx.path), settings)
     tokenizer = tokenizer_of(onnx.path, subject.name)
-    asking = Asking(list, KeptAnswers(tasks / "x"), print)  # type: ignore[arg-type]
-    model = ScoredModel(subject.name, tokenizer, asking, Limits(64, 70))
+    nobody = Asking(list, KeptAnswers(tasks / "x"), print)  # type: ignore[arg-type]
+    model = ScoredModel(subject.name, tokenizer, nobody, Limits(64, 70))
     with pytest.raises(TokenizerMismatch, match="70 embeddings"):
         model._loglikelihood_tokens([(("", ""), [5, 71], [6])])
 
@@ -292,7 +452,14 @@ def test_scores_of_two_artifacts_are_ranked_item_by_item(
     store = f"sqlite:///{settings.data_dir / 'ranked.db'}"
     own = dataclasses.replace(settings, store_url=store)
     for artifact in (onnx, quantized):
-        evaluate(artifact, tasks, own, "own_choice")
+        evaluate(artifact, tasks, own, "own_choice,own_rolling")
+    with open_store(store) as opened:
+        for metric in ("word_perplexity", "bits_per_byte"):
+            [ranking] = rank_scores(opened, "own_rolling", metric=metric)
+            best, other = ranking.places
+            assert other.paired is not None and other.paired.items == 12
+            # The items come to the harness's own figures.
+            assert other.paired.difference == pytest.approx(other.score.value - best.score.value, rel=1e-6)
     monkeypatch.setenv("SLM_STORE_URL", store)
     for command in (
         ["scores", "own_choice"],

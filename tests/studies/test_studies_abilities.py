@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+import yaml
 from made_points import DEVICE, point
 from own_tasks import write_tasks
 from recipe_process import SlmRecipe
@@ -147,6 +148,23 @@ def test_gains_are_those_of_five_examples_over_none() -> None:
     assert flat.verdict == "not enough data", "HellaSwag was not asked"
 
 
+def test_the_mean_moves_with_the_examples_alone() -> None:
+    """TruthfulQA has a score for its own number of examples only, and another study asked PIQA for five."""
+    one = made(
+        "m",
+        1e8,
+        90,
+        "8da4w",
+        *(score("arc_challenge", value, shots) for shots, value in ((0, 0.2), (1, 0.3), (5, 0.4))),
+        *(score("winogrande", value, shots) for shots, value in ((0, 0.6), (1, 0.5), (5, 0.7))),
+        score("truthfulqa_mc2", 0.9, 0),
+        score("piqa", 0.1, 5),
+    )
+    assert [in_context.mean(one, shots) for shots in (0, 1, 5)] == pytest.approx([0.4, 0.4, 0.55])
+    assert in_context.gains(one)["gain"] == pytest.approx(0.15)
+    assert in_context.mean(made("m", 1e8, 90, "8da4w", score("truthfulqa_mc2", 0.9, 0)), 0) is None
+
+
 def test_facts_lost_in_the_middle() -> None:
     grid = [(length, depth, 0.2 if 0.2 <= depth <= 0.7 else 0.8) for length in (256, 512, 1024, 2048)
             for depth in (0.0, 0.5, 1.0)]  # fmt: skip
@@ -216,6 +234,25 @@ def test_models_of_the_catalogue_come_with_their_own_weights(tmp_path: Path) -> 
     assert "tasks: piqa" in text and "limit: 5" in text
     with pytest.raises(UsageError, match="--lengths means nothing here"):
         prepare(STUDIES.get("capability"), StudyRequest.of(lengths="128"), settings)
+
+
+def test_joules_are_measured_beside_speed_where_they_are_asked_for(tmp_path: Path) -> None:
+    settings = Settings.from_environment({"SLM_DATA_DIR": str(tmp_path)})
+
+    def profile_of(name: str, energy: bool) -> dict[str, Any]:
+        asked = StudyRequest.of(models=["SmolLM2-135M"], energy=energy)
+        recipe = yaml.safe_load(prepare(STUDIES.get(name), asked, settings).text)
+        return dict(recipe["profile"])
+
+    with_joules = profile_of("capability", energy=True)
+    assert with_joules["energy"] is True
+    alone = profile_of("energy", energy=False)
+    assert {alone[name] for name in ("prompt_tokens", "generate_tokens")} == {
+        with_joules[name] for name in ("prompt_tokens", "generate_tokens")
+    }
+    assert "energy" not in profile_of("capability", energy=False)
+    with pytest.raises(UsageError, match="--energy means nothing here"):
+        profile_of("in-context", energy=True)
 
 
 @pytest.mark.parametrize("name", ["capability", "in-context", "long-context"])

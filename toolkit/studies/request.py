@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from toolkit.engines import EngineName
-from toolkit.request import Count, CountOrZero, Option, Request, Text
+from toolkit.request import Count, CountOrZero, Flag, Option, Request, Text
 
 # Fields that studies of what models can do take, and no others.
-QUESTIONS = ("tasks", "items", "include_path", "lengths", "depths", "trials")
+QUESTIONS = ("tasks", "items", "include_path", "energy", "lengths", "depths", "trials")
 
 ProtocolName = Literal["survey", "survey-phones", "standard", "smoke"]
 
@@ -38,6 +38,7 @@ class StudyRequest(Request):
         memory_gb: models that need more are left out; by default what fits into the devices.
         rounds: independent runs of each combination. Without a second one the noise between runs is unknown.
         tasks, items, include_path: of studies that score tasks.
+        energy: of capability: joules beside speed, which needs a phone on battery.
         lengths, depths, trials: of needles in long texts.
         name: of the recipe and its folder; studies of other models can so be kept apart.
     """
@@ -77,6 +78,9 @@ class StudyRequest(Request):
     ] = None
     items: Annotated[Count | None, Option("Items of each task. Default: all.")] = None
     include_path: Annotated[Path | None, Option("A folder with YAML files of tasks of one's own.")] = None
+    energy: Annotated[Flag, Option("Measure joules beside speed, on a phone on battery; of capability.")] = (
+        False
+    )
     lengths: Annotated[Text | None, Option("Of texts with a needle, in tokens; of long-context.")] = None
     depths: Annotated[Text | None, Option("Where the needle stands, in percent.")] = None
     trials: Annotated[Count | None, Option("Needles of each kind in each cell.")] = None

@@ -60,9 +60,9 @@ class Scored:
         found = [one for one in self.scores if one.task == task and shots in (None, one.shots)]
         return max(found, key=lambda one: one.shots).value if found else None
 
-    def means(self, shots: int | None = None) -> Mapping[str, float]:
+    def means(self) -> Mapping[str, float]:
         """The survey's group means as far as their tasks are there, and the mean of all under OVERALL."""
-        values = {task: value for task in self.tasks if (value := self.accuracy(task, shots)) is not None}
+        values = {task: value for task in self.tasks if (value := self.accuracy(task)) is not None}
         means = dict(group_means(values))
         if values:
             means.setdefault(OVERALL, fmean(values.values()))

@@ -84,7 +84,7 @@ class Study:
             UsageError: an option that means nothing to this study.
         """
         for name in QUESTIONS:
-            if name not in self.takes and getattr(request, name) is not None:
+            if name not in self.takes and getattr(request, name) not in (None, False):
                 raise UsageError(
                     f"--{name.replace('_', '-')} means nothing here",
                     subject=f"study {self.name}",

@@ -15,6 +15,8 @@ _DEFAULT_CONTEXT = 4096
 
 # Speed beside what models know, over the survey's tokens: they fit into every context.
 _TIMED = {"prompt_tokens": 50, "generate_tokens": 50}
+# Batteries' counters change a few times a second at most: shorter runs would end between two changes.
+ENERGY = {"energy": True, "generate_tokens": 128, "prompt_tokens": 128}
 
 
 def profiled(
@@ -74,7 +76,7 @@ def evaluated(
         contexts: of each model by its reference.
         timed: whether artifacts are profiled, too.
     """
-    sections = profiled(request, subjects, contexts=contexts, profile=_TIMED)
+    sections = profiled(request, subjects, contexts=contexts, profile=ENERGY if request.energy else _TIMED)
     given = {"tasks": request.tasks, "limit": request.items, "lengths": request.lengths}
     given |= {"depths": request.depths, "trials": request.trials}
     if request.include_path is not None:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from toolkit.errors import TaskDataMissing, TaskInvalid, UnknownTask, UsageError
+from yaml import YAMLError
+
+from toolkit.errors import EvaluationError, TaskDataMissing, TaskInvalid, UnknownTask, UsageError
 from toolkit.extras import install_command
 from toolkit.registry import did_you_mean
+
+# How the harness's own messages name the extra that a task's functions need.
+_HARNESS_EXTRA = re.compile(r"lm[-_]eval\[\w+\]")
+# What loading a task raises when its file, or a function that it names, is wrong.
+_WRONG = (ImportError, ValueError, KeyError, TypeError, AttributeError, AssertionError, YAMLError)
+_OTHER_INPUT = ("doc_to_image", "doc_to_audio")
 
 
 def prepare() -> None:
@@ -66,13 +75,22 @@ class Tasks:
             UnknownTask: no such task.
             TaskDataMissing: its data set is neither cached nor to be downloaded.
             TaskInvalid: its file cannot be used.
+            EvaluationError: it runs what a model writes, or shows pictures.
+            UsageError: its functions need a package that is not installed.
         """
         for name in names:
             self._check(name)
+            # Before its functions are loaded: those of tasks that run code run some at once.
+            for config in self._configs(name):
+                other = any(config.get(field) for field in _OTHER_INPUT)
+                _refuse(str(config.get("task", name)), config.get("unsafe_code", False), other)
         # One by one, so that a failure is known to be its own.
         built: list[Any] = []
         for name in names:
             loaded = self._load(name)
+            # Files beside the folder, and tasks in Python, were not known before.
+            for task, one in loaded["tasks"].items():
+                _refuse(task, getattr(one, "UNSAFE_CODE", False), getattr(one, "MULTIMODAL", False))
             groups = list(loaded.get("groups", {}).values())
             inner = {task for group in groups for task in (one.task_name for one in group.get_all_tasks())}
             nested = {one.name for group in groups for one in group.get_all_groups()}
@@ -108,9 +126,11 @@ class Tasks:
             return self._manager.load([name])
         except (OSError, DatasetsError) as error:
             raise self._missing(name, error) from error
-        except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
+        except _WRONG as error:
             if "find cache" in str(error) or "offline" in str(error).lower():
                 raise self._missing(name, error) from error
+            if (missing := _missing_package(name, error)) is not None:
+                raise missing from error
             said = (str(error).splitlines() or [type(error).__name__])[0]
             raise TaskInvalid(
                 f"cannot be loaded: {said[:300]}",
@@ -129,16 +149,56 @@ class Tasks:
         )
 
     def _data_sets(self, name: str) -> Iterator[str]:
+        for config in self._configs(name):
+            path = config.get("dataset_path")
+            if isinstance(path, str):
+                part = config.get("dataset_name")
+                files = (config.get("dataset_kwargs") or {}).get("data_files")
+                where = f" of {files}" if files else ""
+                yield f"{path}/{part}{where}" if part else f"{path}{where}"
+
+    def _configs(self, name: str) -> Iterator[Mapping[str, Any]]:
+        """What a task's file in the folders says, and those of all that a group or tag stands for."""
         entry = self._manager.task_index.get(name)
         config = (entry.cfg or {}) if entry is not None else {}
-        path = config.get("dataset_path")
-        if isinstance(path, str):
-            part = config.get("dataset_name")
-            files = (config.get("dataset_kwargs") or {}).get("data_files")
-            where = f" of {files}" if files else ""
-            yield f"{path}/{part}{where}" if part else f"{path}{where}"
+        yield config
         children = config.get("task")
         tagged = sorted(entry.tags) if entry is not None and not config else []
         for child in [*(children if isinstance(children, list) else []), *tagged]:
             if isinstance(child, str) and child != name:
-                yield from self._data_sets(child)
+                yield from self._configs(child)
+
+
+def _refuse(name: str, unsafe: bool, other_input: bool) -> None:
+    """The harness refuses these itself, in words for its own callers."""
+    if unsafe:
+        raise EvaluationError(
+            "runs the code that a model writes, which is not done here",
+            subject=f"task {name}",
+            next_step="Leave it out.",
+        )
+    if other_input:
+        raise EvaluationError(
+            "shows pictures or plays sound; only text can be asked",
+            subject=f"task {name}",
+            next_step="Leave it out.",
+        )
+
+
+def _missing_package(name: str, error: Exception) -> UsageError | None:
+    """What a task's functions import and is not here; None where something else is wrong."""
+    # The harness's own tasks name the extra that brings all they need, others only the module.
+    if extra := _HARNESS_EXTRA.search(str(error)):
+        return UsageError(
+            f"needs the packages of {extra[0]}, of which one is missing or of another version",
+            subject=f"task {name}",
+            next_step=f"Install them: pip install '{extra[0]}'",
+        )
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        package = error.name.partition(".")[0]
+        return UsageError(
+            f"its functions import {error.name}, which is not installed",
+            subject=f"task {name}",
+            next_step=f"Install the package that brings it, most likely: pip install {package}",
+        )
+    return None

@@ -34,8 +34,9 @@ IN_CONTEXT = (
     "openbookqa",
 )
 GROUPS = {"commonsense": COMMONSENSE, "problem solving": PROBLEM_SOLVING, "mathematics": MATHEMATICS}
-# Its prompt holds four examples that come with the task, and no more can be had.
-_OWN_SHOTS = ("minerva_math",)
+# Their examples are part of the task, and no others can be had: the harness counts TruthfulQA's six as none,
+# and Minerva Math's four as four.
+OWN_SHOTS = ("truthfulqa_mc2", "minerva_math")
 
 
 @dataclass(frozen=True)
@@ -57,14 +58,19 @@ class Preset:
 
 def _survey(shots: int) -> tuple[Round, ...]:
     tasks = tuple(task for group in GROUPS.values() for task in group)
-    return (Round(tuple(task for task in tasks if task not in _OWN_SHOTS), shots), Round(_OWN_SHOTS, None))
+    return (Round(_free(tasks), shots), Round(OWN_SHOTS, None))
+
+
+def _free(tasks: Sequence[str]) -> tuple[str, ...]:
+    """Those that take as many examples as one likes."""
+    return tuple(task for task in tasks if task not in OWN_SHOTS)
 
 
 PRESETS: Mapping[str, Preset] = {
-    "survey": Preset("the survey's twelve tasks, 5 shots", _survey(5)),
+    "survey": Preset("the survey's twelve tasks, 5 shots where a task has none of its own", _survey(5)),
     "in-context": Preset(
         "the survey's eight tasks for in-context learning, 0, 1 and 5 shots",
-        tuple(Round(IN_CONTEXT, shots) for shots in (0, 1, 5)),
+        (Round(IN_CONTEXT, 0), *(Round(_free(IN_CONTEXT), shots) for shots in (1, 5))),
     ),
     "quick": Preset(
         "100 items of each of four tasks, 0 shots: minutes",

@@ -275,5 +275,5 @@ STUDY = Study(
     protocol="standard",
     quant=("mobile-4bit", "mobile-8bit"),
     weights="real",
-    takes=("tasks", "items", "include_path"),
+    takes=("tasks", "items", "include_path", "energy"),
 )

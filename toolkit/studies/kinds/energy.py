@@ -12,7 +12,7 @@ from toolkit.studies.data import StudyData, samples
 from toolkit.studies.overview import shown
 from toolkit.studies.request import StudyRequest
 from toolkit.studies.study import Study, Subject
-from toolkit.studies.template import profiled
+from toolkit.studies.template import ENERGY, profiled
 
 _NAMES = ("prefill_joules", "decode_joules", "ttft_ms", "decode_ms")
 _SOURCE = "announced in the survey's introduction; the test is ours"
@@ -41,7 +41,7 @@ STATEMENTS = (
 
 
 def _template(request: StudyRequest, subjects: Sequence[Subject]) -> Mapping[str, Any]:
-    return profiled(request, subjects, profile={"energy": True, "generate_tokens": 128, "prompt_tokens": 128})
+    return profiled(request, subjects, profile=ENERGY)
 
 
 def _figures(data: StudyData) -> list[StudyFigure]:

@@ -12,7 +12,7 @@ from toolkit.evaluate.tasks.presets import IN_CONTEXT
 from toolkit.report.study_content import Chart, Panel, Row, StudyFigure, Table
 from toolkit.studies.data import StudyData
 from toolkit.studies.request import StudyRequest
-from toolkit.studies.scored import OVERALL, Scored, by_place, per_doubling, scored
+from toolkit.studies.scored import Scored, by_place, per_doubling, scored
 from toolkit.studies.study import Study, Subject
 from toolkit.studies.template import evaluated
 
@@ -91,7 +91,7 @@ def _figures(data: StudyData) -> list[StudyFigure]:
             _chart(task, [(one, partial(one.accuracy, task)) for one in some])
             for task in sorted({task for one in some for task in one.tasks})
         ]
-        charts.append(_chart("Mean", [(one, partial(_mean, one)) for one in some]))
+        charts.append(_chart("Mean", [(one, partial(mean, one)) for one in some]))
         fitted: list[Row] = [
             {"label": one.label, "x": float(one.parameters), "y": 100 * found["gain"]}
             for one in some
@@ -109,8 +109,11 @@ def _figures(data: StudyData) -> list[StudyFigure]:
     return [StudyFigure("in-context", "What examples bring", text, panels)]
 
 
-def _mean(one: Scored, shots: int) -> float | None:
-    return one.means(shots).get(OVERALL)
+def mean(one: Scored, shots: int) -> float | None:
+    """Over tasks that have all numbers of shots: what the others know would move it, and not the examples."""
+    found = [[one.accuracy(task, count) for count in SHOTS] for task in one.tasks]
+    values = [by_shots[SHOTS.index(shots)] for by_shots in found if None not in by_shots]
+    return fmean(value for value in values if value is not None) if values else None
 
 
 def _chart(title: str, series: Sequence[tuple[Scored, Callable[[int], float | None]]]) -> Chart:
@@ -131,7 +134,7 @@ def _table(data: StudyData) -> Table:
     for one in found:
         gained = gains(one).get("gain")
         for shots in SHOTS:
-            cells = [*(one.accuracy(task, shots) for task in tasks), _mean(one, shots)]
+            cells = [*(one.accuracy(task, shots) for task in tasks), mean(one, shots)]
             rows.append(
                 [
                     one.model,
