@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from own_tasks import write_tasks
 from typer.testing import CliRunner
 
@@ -12,7 +14,7 @@ from toolkit import api
 from toolkit.artifact import Artifact
 from toolkit.cli.main import app
 from toolkit.errors import RequirementFailed, TaskDataMissing, UsageError
-from toolkit.evaluate.requirements import check_readable, parse_requirement
+from toolkit.evaluate.requirements import Requirement, check_readable, parse_requirement
 from toolkit.settings import Settings
 
 
@@ -25,11 +27,21 @@ from toolkit.settings import Settings
         ("arc_easy >= 0.95x source", 0.57, 0.6, True),
         ("arc_easy >= 0.95 x source", 0.56, 0.6, False),
         ("top1_agreement > 0.9", 0.91, None, True),
+        ("mean_kl <= 1e-3", 0.0009, None, True),
+        ("mean_kl <= 1E-3", 0.0011, None, False),
+        ("arc_easy >= .95x source", 0.57, 0.6, True),
+        ("arc_easy >= 1.x source", 0.59, 0.6, False),
     ],
 )
 def test_a_limit_is_met_or_not(text: str, figure: float, source: float | None, met: bool) -> None:
     limit = parse_requirement(text)
     assert limit.met_by(figure, source) == met
+    assert parse_requirement(str(limit)) == limit
+
+
+@given(st.floats(min_value=0, allow_nan=False, allow_infinity=False), st.booleans())
+def test_a_limit_is_printed_as_it_is_read(value: float, of_source: bool) -> None:
+    limit = Requirement("arc_easy", ">=", value, of_source)
     assert parse_requirement(str(limit)) == limit
 
 
@@ -39,6 +51,8 @@ def test_a_limit_is_met_or_not(text: str, figure: float, source: float | None, m
         ("arc_easy", "no limit"),
         ("arc_easy == 1", "no limit"),
         ("arc_easy >= many", "no limit"),
+        ("arc_easy >= .", "no limit"),
+        ("arc_easy >= 1e", "no limit"),
         ("mean_kl <= 0.1", "--check-text"),
     ],
 )

@@ -23,7 +23,9 @@ _COMPARED: Mapping[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     ">": operator.gt,
 }
-_FORM = re.compile(r"\s*([\w./-]+)\s*(<=|>=|<|>)\s*(\d+(?:\.\d+)?)\s*(x\s*source)?\s*")
+_FORM = re.compile(
+    r"\s*([\w./-]+)\s*(<=|>=|<|>)\s*((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*(x\s*source)?\s*", re.I
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,9 @@ class Requirement:
         return self.name in TEXT_FIGURES
 
     def __str__(self) -> str:
-        return f"{self.name} {self.comparison} {self.value:g}{'x source' if self.of_source else ''}"
+        # All digits, so that what is printed is the same limit when it is given again.
+        number = repr(self.value).removesuffix(".0")
+        return f"{self.name} {self.comparison} {number}{'x source' if self.of_source else ''}"
 
     def met_by(self, figure: float, source: float | None = None) -> bool:
         """Whether a figure is within the limit; NaN never is."""
