@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import replace
 
 import pytest
 
+from toolkit.analysis.item_figures import ItemValues, weighted
 from toolkit.analysis.scores import p_value, paired, rank_scores
 from toolkit.analysis.two_artifacts import compare_scores
 from toolkit.store import open_store
@@ -105,6 +107,34 @@ def test_other_differences_are_judged_by_their_signs() -> None:
     some = [one + 0.8 for one in none]
     assert p_value(none, chance) == 1
     assert p_value(some, chance) < 0.01
+
+
+def test_perplexities_are_compared_by_sums_over_tokens() -> None:
+    """A window of nine times the tokens counts nine times."""
+    ours = {"a": weighted("perplexity,none", 10.0, 10), "b": weighted("perplexity,none", 180.0, 90)}
+    theirs = {"a": weighted("perplexity,none", 20.0, 10), "b": weighted("perplexity,none", 90.0, 90)}
+    found = paired(ours, theirs, "perplexity,none")
+    assert found is not None and found.items == 2
+    assert found.difference == pytest.approx(math.exp(1.9) - math.exp(1.1))
+    # Drawing both windows, or one of them twice, in nats per token: 1.9 and 1.1, 1 and 2, 2 and 1.
+    assert found.interval.low == pytest.approx(math.exp(1) - math.exp(2))
+    assert found.interval.high == pytest.approx(math.exp(2) - math.exp(1))
+
+
+def test_every_metric_of_whole_texts_is_its_own_function_of_the_sums() -> None:
+    for metric, value in (
+        ("word_perplexity", math.exp(1.5)),
+        ("bits_per_byte", 1.5 / math.log(2)),
+        ("mean_kl", 1.5),
+    ):
+        items = [weighted(f"{metric},none", 3.0, 2), weighted(f"{metric},none", 6.0, 4)]
+        assert ItemValues.of(items, f"{metric},none").figure() == pytest.approx(value)
+    # As the harness keeps those of tasks with one word to guess: log-likelihoods.
+    alone = ItemValues.of([{"perplexity,none": -1.0}, {"perplexity,none": -2.0}], "perplexity,none")
+    assert alone.figure() == pytest.approx(math.exp(1.5))
+    assert (
+        ItemValues.of([weighted("word_perplexity,none", 9e9, 1)], "word_perplexity,none").figure() == math.inf
+    )
 
 
 def test_items_of_one_alone_are_left_out() -> None:

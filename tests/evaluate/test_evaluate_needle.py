@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from toolkit.errors import ContextTooShort, UsageError
 from toolkit.evaluate.needle.haystack import FACTS, KINDS, Kind, hide, prompts, text
 from toolkit.evaluate.needle.needle_scores import NeedleScore, heat_map, means_of, middle_of
 from toolkit.settings import Settings
+from toolkit.store import open_store
+from toolkit.store.evaluations import evaluations_of
 
 
 def bytes_of(words: str) -> list[int]:
@@ -81,6 +84,10 @@ def test_an_artifact_finds_what_its_source_finds(onnx: Artifact, original: Path,
         (kind, length, depth) for kind in KINDS for length in (240, 256) for depth in (0, 1)
     }
     assert found.mean == pytest.approx(sum(found.means.values()) / 3)
+    assert found.versions == {name: version(name) for name in ("onnxruntime", "tokenizers")}
+    with open_store(settings.store_url) as store:
+        kept = [one.evaluation for one in evaluations_of(store, "needle:single")]
+    assert [one.versions for one in kept if one.name == onnx.name] == [found.versions]
     assert found.scores == evaluate(original, settings, **small).scores
 
 

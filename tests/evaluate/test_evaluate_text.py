@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -13,6 +15,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import toolkit
+from toolkit.analysis.scores import SIGNIFICANT, rank_scores
 from toolkit.artifact import Artifact
 from toolkit.cli.main import app
 from toolkit.errors import BadLogits, NotAnArtifact, OtherSource, ToolkitError, UsageError
@@ -23,6 +26,8 @@ from toolkit.evaluate.subject import Subject
 from toolkit.evaluate.text import TextFigures
 from toolkit.evaluate.windows import Window
 from toolkit.settings import Settings
+from toolkit.store import open_store
+from toolkit.store.evaluations import evaluations_of
 
 TEXT = "The river had risen in the night, and by morning the meadow was a sheet of grey water.\n" * 3
 WINDOW, STRIDE = 64, 32
@@ -99,6 +104,28 @@ def test_a_quantized_artifact_is_somewhat_off(
     # Both were drawn with the same windows: the ratio is known better than either.
     spread = found.perplexity.high / found.perplexity.low
     assert found.perplexity_ratio.high / found.perplexity_ratio.low < spread
+
+
+def test_two_artifacts_on_one_text_are_told_apart_window_by_window(
+    onnx: Artifact, quantized: Artifact, original: Path, text: Path, settings: Settings, tmp_path: Path
+) -> None:
+    own = dataclasses.replace(settings, store_url=f"sqlite:///{tmp_path / 'results.db'}")
+    figures = {one.name: evaluate(one, text, own, source=str(original)) for one in (onnx, quantized)}
+    with open_store(own.store_url) as store:
+        for metric in ("perplexity", "perplexity_ratio", "mean_kl", "top1_agreement"):
+            [ranking] = rank_scores(store, "text:river.txt", metric=metric)
+            best, other = ranking.places
+            assert other.paired is not None and other.paired.items == figures[onnx.name].windows > 5
+            values = [getattr(figures[one.evaluation.name], metric).value for one in (other, best)]
+            assert other.paired.difference == pytest.approx(values[0] - values[1], rel=1e-6)
+            assert other.paired.interval.low <= other.paired.difference <= other.paired.interval.high
+            if metric == "mean_kl":
+                # In every window the quantized one is further off: 2 of the 2^windows ways to sign them.
+                assert best.evaluation.name == onnx.name and other.paired.p_value < SIGNIFICANT
+        kept = evaluations_of(store)[0].evaluation
+    assert kept.versions == {
+        name: version(name) for name in ("onnxruntime", "tokenizers", "torch", "transformers")
+    }
 
 
 def test_the_command_prints_figures_with_intervals(

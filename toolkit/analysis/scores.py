@@ -13,8 +13,8 @@ import random
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 
+from toolkit.analysis.item_figures import ItemValues
 from toolkit.analysis.statistics import Interval, percentile_interval
 from toolkit.store.evaluations import evaluations_of, items_of, items_of_group
 from toolkit.store.rows import Evaluation, Score
@@ -33,7 +33,7 @@ class Paired:
 
     Attributes:
         items: how many both have.
-        difference: mean over items, ours less theirs.
+        difference: of what the items come to, ours less theirs: of means, or of perplexities.
         interval: of that, by drawing items.
         p_value: of no difference.
     """
@@ -139,12 +139,17 @@ def paired(
     keys = sorted(key for key in ours.keys() & theirs.keys() if metric in ours[key] and metric in theirs[key])
     if not keys:
         return None
-    differences = [ours[key][metric] - theirs[key][metric] for key in keys]
+    mine, others = (ItemValues.of([one[key] for key in keys], metric) for one in (ours, theirs))
     chance = random.Random(seed)
-    drawn = [fmean(chance.choices(differences, k=len(differences))) for _ in range(_DRAWS)]
+    drawn = []
+    for _ in range(_DRAWS):
+        chosen = chance.choices(range(len(keys)), k=len(keys))
+        drawn.append(mine.figure(chosen) - others.figure(chosen))
+    # Of sums, so that a window of more tokens counts for more.
+    differences = [one - other for one, other in zip(mine.totals, others.totals, strict=True)]
     return Paired(
         items=len(keys),
-        difference=fmean(differences),
+        difference=mine.figure() - others.figure(),
         interval=percentile_interval(drawn),
         p_value=p_value(differences, chance),
     )
@@ -197,14 +202,11 @@ def _items(store: Store, evaluation: Evaluation, score: Score) -> dict[str, dict
         return own
     of_group = items_of_group(store, evaluation.id, score.task, score.shots)
     name = f"{score.metric},{score.filter}"
-    values = [metrics[name] for metrics in of_group.values() if name in metrics]
-    if (
-        not values
-        or len(values) != score.n
-        or not math.isclose(fmean(values), score.value, abs_tol=_SAME_MEAN)
-    ):
+    having = [metrics for metrics in of_group.values() if name in metrics]
+    if not having or len(having) != score.n:
         return {}
-    return of_group
+    figure = ItemValues.of(having, name).figure()
+    return of_group if math.isclose(figure, score.value, abs_tol=_SAME_MEAN) else {}
 
 
 def _conditions(evaluation: Evaluation, score: Score) -> tuple[object, ...]:

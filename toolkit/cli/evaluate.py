@@ -157,10 +157,6 @@ def _print_tasks(figures: TaskFigures) -> None:
     for metric in figures.left_out:
         print(f"  left out, it is no number: {metric}")
     if figures.sampled is not None:
-        one = figures.sampled
-        apart = (
-            "" if one.max_difference is None else f", log-probabilities up to {one.max_difference:.2g} apart"
-        )
-        print(f"  on {one.where}: {one.same} of {one.n} questions answered alike{apart}")
+        print(f"  {figures.sampled}")
     for name, value in figures.means.items():
         print(f"  {name}: {value:.4f}")

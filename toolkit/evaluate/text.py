@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from toolkit.artifact import Frozen
 from toolkit.errors import UsageError
@@ -18,6 +19,7 @@ from toolkit.evaluate.intervals import Estimate, estimate
 from toolkit.evaluate.likelihood import divergence, negative_log_likelihood, scored_logits
 from toolkit.evaluate.request import WINDOW_TOKENS, TextRequest
 from toolkit.evaluate.subject import Subject
+from toolkit.evaluate.versions import versions_here
 from toolkit.evaluate.windows import Window, sliding_windows
 from toolkit.files import sha256_of
 from toolkit.inference.decoder import Decoder
@@ -25,6 +27,18 @@ from toolkit.progress import ProgressCallback, silent
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
+
+
+@dataclass(frozen=True)
+class Sums:
+    """One window's sums; see :class:`TextFigures`."""
+
+    tokens: int
+    nll: float
+    source_nll: float = 0.0
+    kl: float = 0.0
+    top1: float = 0.0
+    top5: float = 0.0
 
 
 class TextFigures(Frozen):
@@ -42,6 +56,8 @@ class TextFigures(Frozen):
         mean_kl: KL(source || target) per position, nats.
         top1_agreement: share of positions where both find the same token the likeliest.
         top5_agreement: share where the source's likeliest is among the target's five likeliest.
+        versions: of the engine, and of what read the text; of figures from before they were kept none.
+        sums: those of each window, which are no part of the JSON.
     """
 
     target: str
@@ -59,18 +75,8 @@ class TextFigures(Frozen):
     mean_kl: Estimate | None = None
     top1_agreement: Estimate | None = None
     top5_agreement: Estimate | None = None
-
-
-@dataclass(frozen=True)
-class Sums:
-    """One window's sums; see :class:`TextFigures`."""
-
-    tokens: int
-    nll: float
-    source_nll: float = 0.0
-    kl: float = 0.0
-    top1: float = 0.0
-    top5: float = 0.0
+    versions: dict[str, str] = Field(default_factory=dict)
+    sums: tuple[Sums, ...] = Field((), exclude=True, repr=False)
 
 
 def evaluate_text(
@@ -111,6 +117,8 @@ def evaluate_text(
         windows=len(windows),
         scored_tokens=sum(one.tokens for one in sums),
         token_ids_sha256=hashlib.sha256(json.dumps([one.ids for one in windows]).encode()).hexdigest(),
+        versions=versions_here(subject, *([source] if source is not None else [])),
+        sums=tuple(sums),
         **figures(sums, compared=source is not None),
     )
 

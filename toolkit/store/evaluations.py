@@ -100,6 +100,16 @@ def items_of_group(store: Store, evaluation_id: str, group: str, shots: int) -> 
         return {f"{task} {key}": dict(metrics) for task, key, metrics in connection.execute(query)}
 
 
+def items_beginning(store: Store, evaluation_id: str, beginning: str) -> list[ScoredItem]:
+    """The items of an evaluation whose task's name begins so."""
+    items = tables.scored_items
+    query = sa.select(*_columns(items, ScoredItem)).where(
+        items.c.evaluation_id == evaluation_id, items.c.task.startswith(beginning, autoescape=True)
+    )
+    with store.reading() as connection:
+        return [row_of(ScoredItem, row, "") for row in connection.execute(query).mappings()]
+
+
 def scored_tasks(store: Store) -> list[str]:
     """Names of the tasks that any evaluation has a score of."""
     with store.reading() as connection:

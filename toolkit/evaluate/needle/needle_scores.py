@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean
 
+from pydantic import Field
+
 from toolkit.artifact import Frozen
 from toolkit.evaluate.needle.haystack import Kind
 
@@ -33,6 +35,7 @@ class NeedleFigures(Frozen):
         mean: of the three kinds, the survey's score.
         middle, outside: means of the cells whose depth is 20 to 70 %, and of the others; None where there are
             none.
+        versions: of the tokenizer's library and the engine; of figures from before they were kept none.
     """
 
     target: str
@@ -45,6 +48,7 @@ class NeedleFigures(Frozen):
     outside: float | None
     trials: int
     seed: int
+    versions: dict[str, str] = Field(default_factory=dict)
     seconds: float
 
 

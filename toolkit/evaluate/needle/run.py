@@ -17,6 +17,7 @@ from toolkit.evaluate.request import NeedleRequest
 from toolkit.evaluate.scoring import ContinueAnswer, ContinueRequest, Request
 from toolkit.evaluate.subject import Subject
 from toolkit.evaluate.text import beginning
+from toolkit.evaluate.versions import versions_asked
 from toolkit.progress import ProgressCallback, silent
 from toolkit.settings import Settings
 
@@ -82,6 +83,7 @@ def evaluate_needle(
         outside=outside,
         trials=request.trials,
         seed=request.seed,
+        versions=versions_asked(subject, "tokenizers"),
         seconds=round(time.monotonic() - started, 3),
     )
 

@@ -26,6 +26,14 @@ class Sampled(Frozen):
     same: int
     max_difference: float | None
 
+    def __str__(self) -> str:
+        apart = (
+            ""
+            if self.max_difference is None
+            else f", log-probabilities up to {self.max_difference:.2g} apart"
+        )
+        return f"on {self.where}: {self.same} of {self.n} questions answered alike{apart}"
+
 
 def sample_again(here: Asking, there: Asking, where: str, count: int, seed: int) -> Sampled:
     """Ask some of the questions that were asked in one place in another, and compare.

@@ -9,21 +9,27 @@ from collections.abc import Iterator, Mapping
 from statistics import NormalDist
 
 from toolkit import __version__
+from toolkit.analysis.item_figures import weighted
 from toolkit.evaluate.intervals import LEVEL, Estimate
 from toolkit.evaluate.needle.haystack import KINDS
 from toolkit.evaluate.needle.haystack import text as haystack
 from toolkit.evaluate.needle.needle_scores import NeedleFigures
+from toolkit.evaluate.on_device.sampled import Sampled
 from toolkit.evaluate.requirements import TEXT_FIGURES
 from toolkit.evaluate.subject import Subject, source_sha256
 from toolkit.evaluate.tasks.task_scores import TaskFigures
-from toolkit.evaluate.text import TextFigures
+from toolkit.evaluate.text import Sums, TextFigures
 from toolkit.profiling.run_rows import artifact_row
+from toolkit.store.evaluations import items_beginning
 from toolkit.store.rows import SOURCE_SHA256, Evaluation, Score, ScoredItem, StoredEvaluation
+from toolkit.store.store import Store
 
 TRANSFORMERS = "transformers"
 Rows = tuple[StoredEvaluation, list[ScoredItem]]
 
 _LOWER_IS_BETTER = ("perplexity", "perplexity_ratio", "mean_kl")
+# What a sample on a device stands under, before the device.
+_SAMPLE = "sample:"
 # The metric of needles: the share of questions answered.
 FOUND = "found"
 
@@ -53,11 +59,34 @@ def task_rows(subject: Subject, figures: TaskFigures, place_identity: str, ident
     for item in figures.items:
         merged.setdefault((item.task, item.shots, item.key), {}).update(item.metrics)
     items = [ScoredItem(task, shots, key, metrics) for (task, shots, key), metrics in merged.items()]
+    if figures.sampled is not None:
+        items.append(_sample_item(figures.sampled))
     return StoredEvaluation(evaluation, scores), items
 
 
+def sampled_of(store: Store, evaluation_id: str) -> Sampled | None:
+    """How a sample on a device differed, of a stored evaluation; None where none was asked for."""
+    for item in items_beginning(store, evaluation_id, _SAMPLE):
+        found = item.metrics
+        return Sampled(
+            where=item.task.removeprefix(_SAMPLE),
+            n=int(found["n"]),
+            same=int(found["same"]),
+            max_difference=found.get("max_difference"),
+        )
+    return None
+
+
+def _sample_item(sampled: Sampled) -> ScoredItem:
+    """One item: a sample has no score, which would be ranked and averaged with those of tasks."""
+    metrics = {"n": float(sampled.n), "same": float(sampled.same)}
+    if sampled.max_difference is not None:
+        metrics["max_difference"] = sampled.max_difference
+    return ScoredItem(f"{_SAMPLE}{sampled.where}", 0, "answers", metrics)
+
+
 def text_rows(subject: Subject, figures: TextFigures, where: tuple[str, str], identity: str) -> Rows:
-    """Rows of the figures over a text, by the name ``text:FILE``.
+    """Rows of the figures over a text, by the name ``text:FILE``, and of its windows as items.
 
     Args:
         subject: the model.
@@ -65,16 +94,17 @@ def text_rows(subject: Subject, figures: TextFigures, where: tuple[str, str], id
         where: what answered, and what tells that from all others.
         identity: of the evaluation.
     """
-    evaluation = _evaluation(subject, identity, where)
+    evaluation = _evaluation(subject, identity, where, versions=figures.versions)
     cut = [figures.window_tokens, figures.stride, figures.windows]
     items = _hash([figures.text_sha256, *cut, figures.token_ids_sha256])
+    task = f"text:{figures.text}"
     scores = []
     for metric in TEXT_FIGURES:
         figure: Estimate | None = getattr(figures, metric)
         if figure is not None:
             scores.append(
                 Score(
-                    task=f"text:{figures.text}",
+                    task=task,
                     version=f"window {figures.window_tokens}, stride {figures.stride}",
                     shots=0,
                     metric=metric,
@@ -86,7 +116,24 @@ def text_rows(subject: Subject, figures: TextFigures, where: tuple[str, str], id
                     items_sha256=items,
                 )
             )
-    return StoredEvaluation(evaluation, tuple(scores)), []
+    compared = figures.source is not None
+    windows = [
+        ScoredItem(task, 0, f"{number:06}", _window_metrics(one, compared))
+        for number, one in enumerate(figures.sums)
+    ]
+    return StoredEvaluation(evaluation, tuple(scores)), windows
+
+
+def _window_metrics(sums: Sums, compared: bool) -> dict[str, float]:
+    """What the figures over a text are made of: two artifacts are compared window by window."""
+    totals = {"perplexity": sums.nll}
+    if compared:
+        totals |= {"perplexity_ratio": sums.nll - sums.source_nll, "mean_kl": sums.kl}
+        totals |= {"top1_agreement": sums.top1, "top5_agreement": sums.top5}
+    found: dict[str, float] = {}
+    for metric, total in totals.items():
+        found |= weighted(f"{metric},none", total, sums.tokens)
+    return found
 
 
 def needle_rows(subject: Subject, figures: NeedleFigures, place_identity: str, identity: str) -> Rows:
@@ -98,7 +145,9 @@ def needle_rows(subject: Subject, figures: NeedleFigures, place_identity: str, i
         place_identity: what tells the place where it ran from all others.
         identity: of the evaluation.
     """
-    evaluation = _evaluation(subject, identity, (figures.where, place_identity), seed=figures.seed)
+    evaluation = _evaluation(
+        subject, identity, (figures.where, place_identity), seed=figures.seed, versions=figures.versions
+    )
     grid = sorted({(one.length, one.depth) for one in figures.scores})
     same = _hash([haystack(), grid, figures.trials, figures.seed])
     scores = [

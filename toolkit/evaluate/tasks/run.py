@@ -6,7 +6,6 @@ import tempfile
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,11 @@ from toolkit.evaluate.subject import Subject
 from toolkit.evaluate.tasks import harness
 from toolkit.evaluate.tasks.presets import PRESETS, Round
 from toolkit.evaluate.tasks.task_scores import TaskFigures, items_of, left_out_of, means_of, scores_of
+from toolkit.evaluate.versions import versions_asked
 from toolkit.progress import ProgressCallback, silent
 from toolkit.settings import Settings
 
+_PACKAGES = ("lm-eval", "datasets", "transformers")
 # Of the bootstrap that the harness takes for metrics without a formula.
 _BOOTSTRAP = 1000
 
@@ -105,6 +106,8 @@ def evaluate_tasks(
     loaded = [list(_top_level(tasks.load(one.tasks))) for one in work.rounds]
     asked = placed_here(request)
     questions = asking(subject, asked, settings, progress)
+    # A device that is not there shows now, and not after hours of answers.
+    there = None if request.sample_on_device is None else asking(subject, request, settings, progress)
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slm-tokenizer-")))
         model = ScoredModel(
@@ -139,8 +142,7 @@ def evaluate_tasks(
             next_step="Ask more items, or another task: --limit N, --tasks NAME.",
         )
     sampled = None
-    if request.sample_on_device is not None:
-        there = asking(subject, request, settings, progress)
+    if request.sample_on_device is not None and there is not None:
         device = where(subject, request)
         sampled = sample_again(questions, there, device, request.sample_on_device, request.seed)
     return TaskFigures(
@@ -150,7 +152,7 @@ def evaluate_tasks(
         scores=scores,
         means=means_of(scores) if len(work.rounds) <= 2 else {},
         settings={"limit": work.limit, "seed": request.seed, "truncate": request.truncate},
-        versions=_versions(subject),
+        versions=versions_asked(subject, *_PACKAGES),
         asked=questions.asked,
         answered=questions.answered,
         seconds=round(time.monotonic() - started, 3),
@@ -182,12 +184,3 @@ def _top_level(loaded: dict[str, Any]) -> list[Any]:
     grouped = {task.task_name for group in groups.values() for task in group.get_all_tasks()}
     found = [group for name, group in groups.items() if name not in nested]
     return found + [task for name, task in loaded["tasks"].items() if name not in grouped]
-
-
-def _versions(subject: Subject) -> dict[str, str]:
-    names = ["lm-eval", "datasets", "transformers"]
-    found = {name: version(name) for name in names}
-    if subject.artifact is not None:
-        backend = subject.artifact.manifest.backend
-        found[backend.name] = backend.version
-    return found

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import Field
 
+from toolkit.analysis.item_figures import ROLLING, weighted
 from toolkit.artifact import Frozen
 from toolkit.evaluate.on_device.sampled import Sampled
 from toolkit.evaluate.tasks.presets import group_means
@@ -169,14 +170,23 @@ def items_of(results: Mapping[str, Any]) -> list[Item]:
         shots = int(results["n-shot"][task])
         for sample in samples:
             said = f"{sample['doc_hash']} {sample['prompt_hash']} {sample['target_hash']}"
-            metrics = {
-                f"{name},{sample['filter']}": float(sample[name])
-                for name in sample["metrics"]
-                if _number(sample[name]) is not None
-            }
+            metrics: dict[str, float] = {}
+            for name in sample["metrics"]:
+                metrics |= _item_metric(f"{name},{sample['filter']}", sample[name])
             key = hashlib.sha256(said.encode()).hexdigest()[:32]
             found.append(Item(task=task, shots=shots, key=key, metrics=metrics))
     return found
+
+
+def _item_metric(name: str, value: Any) -> dict[str, float]:
+    """A metric of an item as it is kept: a number, or of a whole text what perplexities are made of."""
+    if (number := _number(value)) is not None:
+        return {name: number}
+    if name.partition(",")[0] in ROLLING and isinstance(value, tuple | list) and len(value) == 2:
+        log_likelihood, parts = map(_number, value)
+        if log_likelihood is not None and parts:
+            return weighted(name, -log_likelihood, parts)
+    return {}
 
 
 def means_of(scores: Sequence[TaskScore]) -> dict[str, float]:

@@ -12,6 +12,7 @@ import torch  # noqa: E402
 
 from toolkit.evaluate.request import NeedleRequest, TaskRequest, TextRequest  # noqa: E402
 from toolkit.evaluate.stored.run import keep_needles, keep_tasks, keep_text  # noqa: E402
+from toolkit.evaluate.stored.score_rows import sampled_of  # noqa: E402
 from toolkit.evaluate.subject import subject_of  # noqa: E402
 from toolkit.recipes.kinds.evaluate import EvaluateWork  # noqa: E402
 from toolkit.recipes.share import obtained  # noqa: E402
@@ -48,6 +49,9 @@ def run(work: EvaluateWork, workspace: Workspace, settings: Settings) -> dict[st
                 if isinstance(there, NeedleRequest):
                     keep_needles(subject, there, settings, store, identity=identity)
         scores = scores_of(store, kept or identity)
+        sampled = sampled_of(store, kept or identity)
+    if sampled is not None:
+        print(sampled)
     return {
         "evaluation": kept or identity,
         "artifact": work.artifact,
@@ -56,6 +60,7 @@ def run(work: EvaluateWork, workspace: Workspace, settings: Settings) -> dict[st
         "scores": [
             {"task": one.task, "shots": one.shots, "metric": one.metric, "value": one.value} for one in scores
         ],
+        "sampled": sampled.model_dump() if sampled is not None else None,
         "found": kept is not None,
         "alike": list(work.alike),
     }
