@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable
+from fnmatch import fnmatch
 from pathlib import Path
 
 from toolkit.errors import SourceError
@@ -22,8 +23,15 @@ _OF_A_SENSE = re.compile(r"\.lora_(?:[AB]|embedding_[AB])\.(?:vision|image|video
 _MERGE = "PeftModel.from_pretrained(base, adapter).merge_and_unload().save_pretrained(DIR), then convert DIR."
 
 
-def refuse_adapter_folder(folder: Path) -> None:
+def refuse_adapter_folder(
+    folder: Path, *, hub_id: str | None = None, names: Collection[str] | None = None
+) -> None:
     """Refuse a folder with adapter_config.json, alone or beside a whole model.
+
+    Args:
+        folder: the folder, or a snapshot of a hub repository.
+        hub_id: the repository, for messages.
+        names: files that belong to it, where not all are there yet.
 
     Raises:
         SourceError: says what it is, of which model, and how to merge it.
@@ -39,15 +47,23 @@ def refuse_adapter_folder(folder: Path) -> None:
     kind = fields.get("peft_type") or "an adapter"
     base = fields.get("base_model_name_or_path")
     of = f" of {base}" if isinstance(base, str) and base else ""
-    if (folder / "config.json").is_file() and any(folder.glob("model*.safetensors")):
+    if names is None:
+        names = [path.name for path in folder.iterdir()]
+    if "config.json" in names and any(fnmatch(name, "model*.safetensors") for name in names):
+        without = f"move {ADAPTER_CONFIG} away."
+        if hub_id:
+            # What is moved out of the cache comes back with the next look at the hub.
+            without = (
+                f"run `hf download {hub_id} --exclude '{ADAPTER_CONFIG}' --local-dir DIR`, then convert DIR."
+            )
         raise SourceError(
             f"holds a whole model and an adapter ({ADAPTER_CONFIG}: {kind}{of}), which would be lost",
-            subject=str(folder),
-            next_step=f"Merge the adapter first: {_MERGE} To convert without it, move {ADAPTER_CONFIG} away.",
+            subject=hub_id or str(folder),
+            next_step=f"Merge the adapter first: {_MERGE} To convert without it, {without}",
         )
     raise SourceError(
         f"is an adapter ({kind}{of}), not a whole model",
-        subject=str(folder),
+        subject=hub_id or str(folder),
         next_step=f"Merge the adapter into its model first: {_MERGE}",
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -60,7 +61,7 @@ def from_folder(
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
     refuse_stand_ins(folder)
-    refuse_adapter_folder(folder)
+    refuse_adapter_folder(folder, hub_id=hub_id)
     fields = config_fields(folder)
     config = config_from_fields(fields, folder, trust_remote_code=trust_remote_code)
     if config.model_type == fields.get("model_type"):
@@ -127,7 +128,7 @@ def config_from_fields(
         given = {key: value for key, value in fields.items() if key not in ("model_type", "auto_map")}
         config = _build(lambda: AutoConfig.for_model(model_type, **given), origin)
     elif "auto_map" in fields:
-        config = _build(lambda: AutoConfig.from_pretrained(origin, trust_remote_code=True), origin)
+        config = _build_foreign(origin)
     else:
         raise UnsupportedModel(
             f"transformers does not know the model type {model_type!r}",
@@ -168,6 +169,28 @@ def _build(make: Any, origin: Path) -> Any:
             f"config.json does not make a valid config: {' '.join(str(error).split())[:300]}",
             subject=str(origin),
             next_step="Correct what it names, or get config.json of the model again.",
+        ) from error
+
+
+def _build_foreign(origin: Path) -> Any:
+    """A config of a class that comes with the model.
+
+    Raises:
+        SourceCorrupt: the class cannot be made, whatever its code raised.
+    """
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(origin, trust_remote_code=True)
+    except Exception as error:  # the code is anybody's and raises anything
+        # What the system refuses, a full disk for one, is not the code's fault; a file that is missing is.
+        if isinstance(error, OSError) and error.errno not in (None, errno.ENOENT):
+            raise
+        raise SourceCorrupt(
+            f"the model's own Python code makes no config ({type(error).__name__}: "
+            f"{' '.join(str(error).split())[:300]})",
+            subject=str(origin),
+            next_step="Get all *.py files of the model beside config.json, and install what they import.",
         ) from error
 
 

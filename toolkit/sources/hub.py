@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import MissingWeights, SourceError, SourceNotFound, UntrustedSource
 from toolkit.models.catalogue.catalogue import shipped
-from toolkit.progress import ProgressCallback, bar
+from toolkit.progress import ProgressCallback, bar, say
 from toolkit.registry import did_you_mean
 from toolkit.settings import Settings
+from toolkit.sources.adapters import refuse_adapter_folder
 from toolkit.sources.base import ModelSource
 from toolkit.sources.folder_source import TRUST, config_fields, from_folder
+from toolkit.sources.hub_cache import CONFIG, TEXT_FILES, mark_absent, unknown_files
 from toolkit.sources.naming import safe_name
-from toolkit.sources.side_files import TOKENIZER_FILES
 from toolkit.sources.weight_files import entry_point, files_of, folder_files, is_pickled
 
 if TYPE_CHECKING:
@@ -26,10 +27,8 @@ if TYPE_CHECKING:
 
 # A machine without internet must not wait: the name lookup alone can block for tens of seconds.
 _REACH_TIMEOUT_S = 4.0
-_TEXT_FILES = ("config.json", *TOKENIZER_FILES)
 
 _OF_THIS_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
-CONFIG = "config.json"
 
 
 class HubUnreachable(SourceNotFound):
@@ -59,6 +58,8 @@ class Hub:
     ) -> ModelSource:
         """Open a model from the cache, or download it first.
 
+        Files that the cache lacks and the repository may have are asked for; offline they are named.
+
         Args:
             repo_id: "owner/name", or "name" for the hub's oldest models.
             settings: hashes are cached in its cache_dir.
@@ -80,6 +81,8 @@ class Hub:
             )
         if folder is None:
             folder = self._download(repo_id, revision, trust_remote_code)
+        else:
+            self._complete(repo_id, folder, trust_remote_code, offline=offline)
         return from_folder(
             folder,
             settings,
@@ -117,7 +120,7 @@ class Hub:
             return fetch.file(CONFIG, 0, revision=revision or "main")
 
     def _cached(self, repo_id: str, revision: str | None, trust_remote_code: bool) -> Path | None:
-        """The snapshot in the cache when it holds everything that a conversion reads."""
+        """The snapshot in the cache when it holds the config and all weights."""
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -130,22 +133,52 @@ class Hub:
             return None
         return folder if trust_remote_code or not is_pickled(files[0].name) else None
 
+    def _complete(self, repo_id: str, snapshot: Path, trust_remote_code: bool, *, offline: bool) -> None:
+        """Fetch what else a conversion reads into a snapshot that another program may have left."""
+        unknown = unknown_files(snapshot, with_code=trust_remote_code)
+        if not unknown:
+            return
+        reason = "--offline"
+        if not offline:
+            try:
+                # Of the commit in the cache: the branch may have moved on, and its weights with it.
+                info = self._model_info(repo_id, snapshot.name)
+            except SourceNotFound as error:
+                reason = error.what
+            else:
+                with bar(f"download {repo_id}") as progress:
+                    self._fetch_texts(_Fetch(self, repo_id, snapshot.name, progress), info, trust_remote_code)
+                return
+        say(
+            f"{repo_id} is read as it is in the cache ({reason}); "
+            f"not known is whether the repository has {', '.join(unknown)}"
+        )
+
+    def _fetch_texts(self, fetch: _Fetch, info: ModelInfo, trust_remote_code: bool) -> None:
+        """Download everything but the weights, and note what the repository lacks."""
+        sizes = _sizes(info)
+        path = None
+        for name in sizes:
+            if name in TEXT_FILES or (trust_remote_code and name.endswith(".py") and "/" not in name):
+                path = fetch.file(name, sizes[name])
+        if path is None:
+            return
+        absent = unknown_files(path.parent, with_code=trust_remote_code)
+        mark_absent(path.parent, [name for name in absent if name not in sizes])
+        refuse_adapter_folder(path.parent, hub_id=str(info.id), names=sizes)
+
     def _download(self, repo_id: str, revision: str | None, trust_remote_code: bool) -> Path:
         info = self._model_info(repo_id, revision)
-        sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
-        small = [
-            name for name in sizes if name in _TEXT_FILES or (trust_remote_code and name.endswith(".py"))
-        ]
+        sizes = _sizes(info)
         with bar(f"download {repo_id}") as progress:
             fetch = _Fetch(self, repo_id, str(info.sha), progress)
-            for name in small:
-                fetch.file(name, sizes[name])
+            self._fetch_texts(fetch, info, trust_remote_code)
             weights = _weight_files(list(sizes), repo_id, trust_remote_code, lambda name: fetch.file(name, 0))
             fetch.total_bytes = fetch.done_bytes + sum(sizes.get(name, 0) for name in weights)
             for name in weights:
                 path = fetch.file(name, sizes.get(name, 0))
             # The branch's entry in the cache comes last: it makes the snapshot findable by name.
-            fetch.file("config.json", 0, revision=revision or "main")
+            fetch.file(CONFIG, 0, revision=revision or "main")
         return path.parent
 
     def _model_info(self, repo_id: str, revision: str | None) -> ModelInfo:
@@ -192,6 +225,11 @@ class Hub:
                 subject=repo_id,
                 next_step=f"{_near(repo_id)}Check the connection, or give a local folder or .gguf file.",
             ) from error
+
+
+def _sizes(info: ModelInfo) -> dict[str, int]:
+    """Size in bytes of every file of the repository, by its path there."""
+    return {file.rfilename: file.size or 0 for file in info.siblings or []}
 
 
 def _near(repo_id: str) -> str:
@@ -246,7 +284,7 @@ def _weight_files(
         SourceNotFound: nothing that transformers would read.
     """
     top_level = [name for name in names if "/" not in name]
-    fields = config_fields(fetch("config.json").parent) if "config.json" in names else {}
+    fields = config_fields(fetch(CONFIG).parent) if CONFIG in names else {}
     entry = entry_point(top_level, fields, subject=repo_id)
     if is_pickled(entry) and not trust_remote_code:
         raise UntrustedSource(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -153,6 +154,16 @@ def _empty_model(config: PretrainedConfig, subject: str, trust_remote_code: bool
             f" ({_first_line(error)})",
             subject=subject,
             next_step="Check the config; only decoder-only models can be converted.",
+        ) from error
+    except OSError as error:
+        # What the system refuses is not the code's fault; a file that is missing, which transformers says
+        # without a number, is.
+        if error.errno not in (None, errno.ENOENT):
+            raise
+        raise SourceCorrupt(
+            f"the model's own Python code is not complete: {_first_line(error)}",
+            subject=subject,
+            next_step="Get all *.py files of the model beside config.json.",
         ) from error
     except _ODD_CONFIG as error:
         raise SourceCorrupt(

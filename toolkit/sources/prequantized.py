@@ -27,7 +27,7 @@ _SCHEMES = {
 # Blocks of a config that describe quantized weights, at any depth.
 _CONFIG_KEYS = ("quantization_config", "compression_config", "quantization")
 # Files beside config.json that say the same: NVIDIA ModelOpt, AutoGPTQ, AutoAWQ.
-_SIDE_FILES = ("hf_quant_config.json", "quantize_config.json", "quant_config.json")
+QUANTIZATION_FILES = ("hf_quant_config.json", "quantize_config.json", "quant_config.json")
 # Endings of tensors beside stored integers: compressed-tensors, ModelOpt, GPTQ, AWQ, MLX, bitsandbytes.
 _COMPANIONS = (
     "weight_scale",
@@ -59,7 +59,7 @@ def refuse_quantized_config(fields: Mapping[str, Any], origin: Path) -> None:
     """
     for path, block in _blocks(fields, ""):
         raise _refusal(f"{_method(block)}; {path} in config.json", str(origin))
-    for name in _SIDE_FILES:
+    for name in QUANTIZATION_FILES:
         file = origin / name
         if file.is_file():
             raise _refusal(f"{_method(_read(file))}; {name}", str(origin))
