@@ -51,7 +51,7 @@ def test_what_is_clear_is_said() -> None:
     )
 
 
-@pytest.mark.parametrize("true", [0.0, 0.02, 0.08, 0.1])
+@pytest.mark.parametrize("true", [-0.1, -0.02, 0.0, 0.02, 0.08, 0.1])
 def test_so_many_rounds_as_are_told_would_tell(true: float) -> None:
     """In about 80 % of all cases: the change may come out nearer to the limit than it looked."""
     change = true
@@ -74,6 +74,37 @@ def test_so_many_rounds_as_are_told_would_tell(true: float) -> None:
         for _ in range(TRIALS)
     )
     assert less < told, "they are not asked for in vain"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "outcome"),
+    [
+        (-0.05, 0.05, "same"),
+        (-0.04, -0.01, "same"),
+        (-0.40, 0.04, "inconclusive"),
+        (-0.051, -0.01, "inconclusive"),
+        (-0.40, -0.05, "inconclusive"),
+        (-0.40, -0.06, "better"),
+        (-0.40, 0.40, "inconclusive"),
+        (0.04, 0.40, "inconclusive"),
+        (0.06, 0.40, "worse"),
+    ],
+)
+def test_same_is_claimed_of_intervals_within_the_limit_on_both_sides(
+    low: float, high: float, outcome: Outcome
+) -> None:
+    assert outcome_of(Interval(low, high), LIMIT) == outcome
+
+
+def test_rounds_are_told_for_either_side() -> None:
+    """A gain that may be none takes as many as a loss of the same size."""
+    loss = power_of(Interval(0.0, 0.2), 0.1, LIMIT, 2, 3)
+    gain = power_of(Interval(-0.2, 0.0), -0.1, LIMIT, 2, 3)
+    assert loss.rounds is not None and loss == gain
+    # Within, what is nearer to a limit takes more.
+    near, far = (power_of(Interval(at - 0.06, at + 0.06), at, LIMIT, 2, 2) for at in (-0.03, -0.01))
+    assert near.rounds is not None and far.rounds is not None
+    assert near.rounds + (near.baseline_rounds or 0) > far.rounds + (far.baseline_rounds or 0)
 
 
 def test_a_change_at_the_limit_is_never_decided() -> None:

@@ -19,8 +19,8 @@ Outcome = Literal["worse", "same", "better", "inconclusive"]
 OUTCOMES: tuple[Outcome, ...] = ("worse", "inconclusive", "same", "better")
 
 # The interval's half width in standard deviations, and what is added for the change to come out clear of the
-# limit in 80 % of all cases.
-_OF_INTERVAL, _OF_POWER = 1.96, 0.84
+# limit, or of the limits on both sides, in 80 % of all cases.
+_OF_INTERVAL, _OF_POWER, _OF_POWER_BOTH = 1.96, 0.84, 1.28
 # A figure so near to its limit is not worth more measuring.
 _MAXIMUM_ROUNDS = 100
 
@@ -67,10 +67,9 @@ def outcome_of(worse_by: Interval, limit: float) -> Outcome:
     """The answer that the whole interval gives; ``limit`` is how much worse is a regression."""
     if worse_by.low > limit:
         return "worse"
-    if worse_by.high > limit:
-        return "inconclusive"
-    # No worse than allowed is certain. A gain is claimed only when it is as certain, and as large.
-    return "better" if worse_by.high < -limit else "same"
+    if worse_by.high < -limit:
+        return "better"
+    return "same" if -limit <= worse_by.low and worse_by.high <= limit else "inconclusive"
 
 
 def power_of(worse_by: Interval, middle: float, limit: float, runs: int, baseline_runs: int) -> Power:
@@ -83,11 +82,21 @@ def power_of(worse_by: Interval, middle: float, limit: float, runs: int, baselin
         runs: of the candidate.
         baseline_runs: of the baseline.
     """
-    half = (worse_by.high - middle) if middle <= limit else (middle - worse_by.low)
-    distance = abs(middle - limit)
+    above, below = worse_by.high - middle, middle - worse_by.low
+    power = _OF_POWER
+    if middle > limit:
+        half, distance = below, middle - limit
+    elif middle < -limit:
+        half, distance = above, -limit - middle
+    else:
+        # The interval must come out clear of both limits; the nearer one decides.
+        half, distance = max(
+            (above, limit - middle), (below, middle + limit), key=lambda side: side[0] / (side[1] or 1e-9)
+        )
+        power = _OF_POWER_BOTH
     if half <= 0 or distance <= 0:
         return Power(reason="the change is as large as the limit")
-    clear = half * (1 + _OF_POWER / _OF_INTERVAL)
+    clear = half * (1 + power / _OF_INTERVAL)
     wanted = (_variance(runs) + _variance(baseline_runs)) * (distance / clear) ** 2
     alone = _rounds(wanted - _variance(baseline_runs))
     if alone is not None:
