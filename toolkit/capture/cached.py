@@ -27,13 +27,31 @@ if TYPE_CHECKING:
 def cached_capture(model: PreTrainedModel, config: Any, cache_dir: Path) -> tuple[DecoderGraph, bool]:
     """Return the capture and whether it came from the cache."""
     path = cache_dir / "captures" / f"{config.model_type}-{_cache_key(model, config)}.json"
-    try:
-        return DecoderGraph.from_json(path.read_text()), True
-    except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError):
-        graph = capture(model, config)
+    kept = _kept(path)
+    if kept is not None:
+        return kept, True
+    graph = capture(model, config)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, graph.to_json())
+    text = graph.to_json().encode()
+    write_whole(path, _digest(text) + b"\n" + text)
     return graph, False
+
+
+def _kept(path: Path) -> DecoderGraph | None:
+    """The graph in a file; None where there is none, or not one byte for byte as it was written."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    digest, _, text = content.partition(b"\n")
+    if digest != _digest(text):
+        # Cut or damaged: a flipped digit would still be JSON, and another model.
+        return None
+    return DecoderGraph.from_json(text.decode())
+
+
+def _digest(text: bytes) -> bytes:
+    return hashlib.sha256(text).hexdigest().encode()
 
 
 def _cache_key(model: nn.Module, config: Any) -> str:
