@@ -13,6 +13,7 @@ from toolkit.sources.gguf_config import read_config
 from toolkit.sources.gguf_parts import model_name, parts_of, read_headers
 from toolkit.sources.gguf_tensors import TENSOR_NAMES
 from toolkit.sources.gguf_tokenizer import GgufTokenizer
+from toolkit.sources.gguf_vocabulary_keys import check_vocabulary_keys
 from toolkit.sources.gguf_weights import GgufWeights
 from toolkit.sources.naming import safe_name
 from toolkit.sources.parameters import check_complete, expected_parameters
@@ -37,6 +38,7 @@ def from_gguf(
     """
     header = read_headers(path)
     refuse_other_kinds(header)
+    check_vocabulary_keys(header)
     config, keys = read_config(header)
     expected = expected_parameters(config, subject=str(path))
     heads = config.num_attention_heads
