@@ -60,7 +60,9 @@ def mutated(value: Any, rng: random.Random) -> Any:
     """Another value in its place: of another type, or of another size."""
     if not isinstance(value, list) or rng.random() < 0.3:
         odd = rng.choice(_ODD_SCALARS)
-        return [odd] * rng.choice((1, 3, _SIZE)) if rng.random() < 0.2 else odd
+        # Lists are written as signed numbers.
+        listed = min(odd, 2**31 - 1) if isinstance(odd, int) else odd
+        return [listed] * rng.choice((1, 3, _SIZE)) if rng.random() < 0.2 else odd
     ways: tuple[Any, ...] = (
         lambda: value[: len(value) // 2],
         lambda: [*value, value[0]],
