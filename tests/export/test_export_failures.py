@@ -79,8 +79,12 @@ def test_wrong_weights_fail_parity_and_leave_nothing(
 
     honest = module.reference_logits
     monkeypatch.setattr(module, "reference_logits", lambda *args, **given: -honest(*args, **given))
-    with pytest.raises(ParityFailed, match="mean KL"):
-        convert_model("random:llama-tiny")
+    for quant, advice in (("fp32", "take another --backend"), ("8da8w", "Use more bits")):
+        with pytest.raises(ParityFailed, match="mean KL") as caught:
+            convert_model("random:llama-tiny", quant)
+        # Float32 has no more bits to take.
+        assert str(caught.value.next_step).count("more bits do not help") == (quant == "fp32")
+        assert advice in str(caught.value.next_step)
     assert list(tmp_path.iterdir()) == []
     kept = convert_model("random:llama-tiny", parity_check=False)
     assert kept.manifest.parity is None, "a check that is not asked for is not made"
@@ -296,7 +300,7 @@ def test_the_default_is_the_preset_that_keeps_quality_and_ends_with_a_verdict(tm
     result = run_cli("random:llama-tiny", "-o", str(tmp_path / "a"), home=tmp_path)
     assert result.returncode == 0, result.stderr
     assert Artifact.load(tmp_path / "a").manifest.quantization.preset == "mobile-4bit"
-    assert re.search(r"^verdict: (good|usable|damaged) - .*; random weights", result.stdout, re.MULTILINE)
+    assert re.search(r"^verdict: (good|usable|damaged) - .*; random weights", result.stderr, re.MULTILINE)
     unchecked = run_cli("random:llama-tiny", "-o", str(tmp_path / "b"), "--no-parity-check", home=tmp_path)
-    assert "verdict: none: not compared" in unchecked.stdout
+    assert "verdict: none: not compared" in unchecked.stderr
     assert "check parity" not in unchecked.stderr

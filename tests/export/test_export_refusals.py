@@ -250,6 +250,27 @@ def calibration(text: str | None) -> Callable[[Asked], object]:
     return cause
 
 
+def tokens_of_another_model(asked: Asked) -> None:
+    """A tokenizer whose every token lies beyond the model's 512."""
+    fields = json.loads((asked.folder / "tokenizer.json").read_text())
+    model = fields["model"]
+    fields["added_tokens"] = []
+    fields["post_processor"] = None
+    model["vocab"] = {token: 512 + index for index, token in enumerate(model["vocab"])}
+    asked.damage("tokenizer.json", json.dumps(fields).encode())
+    asked.damage("generation_config.json", b"{}")
+
+
+def a_picture_in_the_calibration(asked: Asked) -> None:
+    """A tokenizer that has one token more than the model, and a text with it."""
+    fields = json.loads((asked.folder / "tokenizer.json").read_text())
+    more = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+    fields["model"]["vocab"]["<picture>"] = 600
+    fields["added_tokens"].append({"id": 600, "content": "<picture>", "special": True, **more})
+    asked.damage("tokenizer.json", json.dumps(fields).encode())
+    calibration(f"<picture>{LONG_TEXT}")(asked)
+
+
 REFUSALS = {
     "a context beyond the model's": Refusal(
         option(context=10**6),
@@ -323,6 +344,15 @@ REFUSALS = {
         lambda asked, advice: asked.options.update(quant="fp32" if "--quant fp32" in advice else ""),
     ),
     "a token that is no number": Refusal(no_number, CompressError, get_again("get it again")),
+    "tokens of another model": Refusal(tokens_of_another_model, SourceError, get_again("tokenizer files")),
+    "tokens of another model, compared": Refusal(
+        lambda asked: (tokens_of_another_model(asked), asked.options.update(parity_check=True)),
+        SourceError,
+        get_again("tokenizer files"),
+    ),
+    "a calibration with tokens that the model lacks": Refusal(
+        a_picture_in_the_calibration, UsageError, leave_out("leave the option out", "calibration")
+    ),
     "a cut config": Refusal(damaged("config.json", b'{"a'), SourceCorrupt, get_again()),
     "a config of another kind": Refusal(damaged("config.json", b"[]"), SourceCorrupt, get_again()),
     "a config of wrong types": Refusal(

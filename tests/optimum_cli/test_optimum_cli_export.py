@@ -49,6 +49,7 @@ def test_it_makes_what_slm_convert_makes(tmp_path: Path) -> None:
         timeout=240,
     )
     assert done.returncode == 0, done.stderr
+    assert "verdict: none: not compared" in done.stderr
     asked = ConvertRequest.of(
         model="random:llama-tiny", quant="8da8w", group_size=0, symmetric=False, parity_check=False
     )

@@ -37,6 +37,8 @@ def test_a_recipe_runs_once_and_then_does_nothing(slm_recipe: SlmRecipe) -> None
     )
     first = json.loads(process.stdout)
     assert (first["done"], first["left"], first["failed"]) == (6, 0, [])
+    verdicts = {step["verdict"] for step in first["steps"] if step["kind"] == "convert"}
+    assert verdicts == {"random weights"}
     rest = slm_recipe.json("run", recipe)
     assert (rest["done"], rest["already"]) == (6, 6)
     before = slm_recipe.stored(), slm_recipe.run_ids(), slm_recipe.artifacts()
@@ -56,8 +58,11 @@ def test_a_recipe_runs_once_and_then_does_nothing(slm_recipe: SlmRecipe) -> None
     assert {step["state"] for step in status["steps"]} == {"cached"}
     made = [Path(step["output"]).name for step in status["steps"] if step["kind"] == "convert"]
     assert sorted(made) == sorted(before[2])
+    log = Path(next(step["log"] for step in status["steps"] if step["kind"] == "convert"))
+    assert re.search(r"^verdict: (good|usable|damaged) - .*random weights", log.read_text(), re.MULTILINE)
     planned = slm_recipe.json("plan", "small")
     assert {step["state"] for step in planned["steps"]} == {"done"}
+    assert "Verdicts on artifacts: 6 random weights" in slm_recipe.run("run", recipe).stdout
 
 
 @pytest.mark.parametrize("moments", [4, pytest.param(10, marks=pytest.mark.soak)])

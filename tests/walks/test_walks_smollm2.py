@@ -30,7 +30,8 @@ def test_a_fine_tuned_model_comes_to_a_phone(stranger: Stranger, serial: str) ->
     save_demo_model(stranger)
     typed = commands("A fine-tuned model, on a phone")
     assert len(typed) <= 5
-    said = {command.split()[1]: stranger.types(command, {"SERIAL": serial}) for command in typed}
+    # What people read: results and what is told beside them, the verdict for one.
+    said = {command.split()[1]: stranger.types(f"{command} 2>&1", {"SERIAL": serial}) for command in typed}
     # Its weights lie on another grid of 4 bits already, so that this one's verdict may be any of the three.
     assert re.search(r"verdict: (good|usable|damaged) - ", said["convert"]), said["convert"]
     [run] = runs_of(stranger)

@@ -26,11 +26,17 @@ HELD_BYTES = 700_000_000
 _STATES = ("past_key_values", "cache_params")
 
 
-def windows(text: Path, tokenizer: Path) -> list[list[int]]:
+def windows(text: Path, tokenizer: Path, vocab_size: int) -> list[list[int]]:
     """The first WINDOWS windows of WINDOW_TOKENS tokens of a file.
 
+    Args:
+        text: the file.
+        tokenizer: the model's tokenizer.json.
+        vocab_size: rows of its embedding.
+
     Raises:
-        UsageError: no such text, no tokenizer, or fewer than FEWEST_WINDOWS windows.
+        UsageError: no such text, no tokenizer, fewer than FEWEST_WINDOWS windows, or a token without an
+            embedding.
     """
     from tokenizers import Tokenizer
 
@@ -40,7 +46,8 @@ def windows(text: Path, tokenizer: Path) -> list[list[int]]:
             f"--calibration {text}: {missing}",
             next_step="Name a text file, or leave the option out to let the model write its own.",
         )
-    ids = Tokenizer.from_file(str(tokenizer)).encode(text.read_text(errors="replace")).ids
+    encoding = Tokenizer.from_file(str(tokenizer)).encode(text.read_text(errors="replace"))
+    ids = encoding.ids
     count = min(len(ids) // WINDOW_TOKENS, WINDOWS)
     if count < FEWEST_WINDOWS:
         raise UsageError(
@@ -48,6 +55,12 @@ def windows(text: Path, tokenizer: Path) -> list[list[int]]:
             next_step=f"At least {FEWEST_WINDOWS * WINDOW_TOKENS} tokens calibrate; leave the option out to"
             " let the model write its own.",
         )
+    for token_id, token in zip(ids[: count * WINDOW_TOKENS], encoding.tokens, strict=False):
+        if token_id >= vocab_size:
+            raise UsageError(
+                f"--calibration {text}: its token {token!r} ({token_id}) is beyond the model's {vocab_size}",
+                next_step="Name a text without it, or leave the option out to let the model write its own.",
+            )
     return [ids[index * WINDOW_TOKENS : (index + 1) * WINDOW_TOKENS] for index in range(count)]
 
 

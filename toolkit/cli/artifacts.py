@@ -195,8 +195,6 @@ def _quantization(manifest: Manifest) -> str:
 
 
 def _verdict(manifest: Manifest) -> str | None:
-    from toolkit.evaluate.verdict import verdict
+    from toolkit.evaluate.verdict import in_a_word
 
-    if manifest.parity is None:
-        return None
-    return "random weights" if manifest.source.kind == "random" else verdict(manifest.parity).word
+    return None if manifest.parity is None else in_a_word(manifest)

@@ -13,7 +13,7 @@ from toolkit.export.request import ConvertRequest
 from toolkit.progress import remark
 
 if TYPE_CHECKING:
-    from toolkit.artifact import Artifact, Manifest
+    from toolkit.artifact import Artifact
     from toolkit.evaluate.text import TextFigures
 
 
@@ -72,20 +72,9 @@ def _print(artifact: Artifact, texts: TextFigures | None) -> None:
             f"agreement with transformers fp32: top-1 {manifest.parity.top1_agreement:.0%}, "
             f"mean KL {manifest.parity.mean_kl:.3g} nats, max abs diff {manifest.parity.max_abs_diff:.3g}"
         )
-    print(f"verdict: {_verdict(manifest)}")
     if texts is not None:
         from toolkit.cli.evaluate import print_text
 
         print_text(texts)
     cost = manifest.conversion
     print(f"took {cost.seconds:.1f} s, peak memory {cost.peak_rss_bytes / 1e6:.0f} MB")
-
-
-def _verdict(manifest: Manifest) -> str:
-    from toolkit.evaluate.verdict import verdict
-
-    if manifest.parity is None:
-        return "none: not compared with the original (--no-parity-check)"
-    found = verdict(manifest.parity)
-    random = "; random weights, so this says nothing about a trained model"
-    return f"{found.word} - {found.meaning}{random if manifest.source.kind == 'random' else ''}"

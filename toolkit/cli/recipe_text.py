@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -148,9 +149,21 @@ def print_summary(summary: Summary, status: BatchStatus, workspace: Workspace) -
         said.append(
             f"Nothing was measured now; the newest run was made {newest}. Measure again with --again."
         )
+    if told := _verdicts(status):
+        said.append(told)
     said.append(f"Results: slm results list --recipe {status.name}; files: {workspace.batch(status.name)}")
     for sentence in said:
         print_folded(sentence, width=line_width(), indent="  ")
+
+
+def _verdicts(status: BatchStatus) -> str:
+    """How many artifacts got which verdict; damaged ones by name, since everything else was made of them."""
+    words = Counter(step.verdict for step in status.steps if step.verdict)
+    if not words:
+        return ""
+    damaged = [step.name.removeprefix("convert ") for step in status.steps if step.verdict == "damaged"]
+    which = f"; damaged: {'; '.join(damaged)}" if damaged else ""
+    return f"Verdicts on artifacts: {', '.join(f'{count} {word}' for word, count in words.items())}{which}"
 
 
 def print_junit(status: BatchStatus) -> None:

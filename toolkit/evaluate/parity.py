@@ -11,6 +11,7 @@ import torch
 from toolkit.artifact import GreedyReference, Parity, TensorQuantization
 from toolkit.compress.schemes import SCHEMES
 from toolkit.inference.decoder import Decoder
+from toolkit.sources.token_checks import check_embedded
 
 # Written for this project: prose, code, dialogue and numbers.
 TEXTS = (
@@ -108,10 +109,26 @@ def greedy_reference(decoder: Decoder, prompt: Sequence[int], tokens: int = GREE
     return GreedyReference(prompt_ids=list(prompt), token_ids=ids)
 
 
-def parity_ids(folder: Path, vocab_size: int) -> tuple[list[list[int]], list[int]]:
-    """TEXT_TOKENS token ids of each text, and those of the greedy prompt, by the artifact's own tokenizer.
+@dataclass(frozen=True)
+class ParityIds:
+    """What an artifact and the original are compared with.
+
+    Attributes:
+        texts: TEXT_TOKENS token ids of each text.
+        prompt: token ids that the artifact continues greedily.
+    """
+
+    texts: list[list[int]]
+    prompt: list[int]
+
+
+def parity_ids(folder: Path, vocab_size: int, *, subject: str) -> ParityIds:
+    """The texts, by the artifact's own tokenizer.
 
     A model whose tokenizer is missing or cannot say these texts gets fixed pseudo-random ids instead.
+
+    Raises:
+        SourceError: the tokenizer gives them tokens that the model does not have.
     """
     file = folder / "tokenizer.json"
     if file.is_file():
@@ -121,9 +138,12 @@ def parity_ids(folder: Path, vocab_size: int) -> tuple[list[list[int]], list[int
         texts = [tokenizer.encode(text).ids[:TEXT_TOKENS] for text in TEXTS]
         prompt = tokenizer.encode(GREEDY_PROMPT).ids
         if prompt and all(len(ids) == TEXT_TOKENS for ids in texts):
-            return texts, prompt
+            check_embedded(
+                (token_id for ids in (*texts, prompt) for token_id in ids), vocab_size, subject=subject
+            )
+            return ParityIds(texts, prompt)
     generator = torch.Generator().manual_seed(0)
     ids: list[list[int]] = torch.randint(
         vocab_size, (len(TEXTS) + 1, TEXT_TOKENS), generator=generator
     ).tolist()
-    return ids[:-1], ids[-1][:8]
+    return ParityIds(ids[:-1], ids[-1][:8])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from toolkit.artifact import Parity
+from toolkit.artifact import Manifest, Parity
 
 Word = Literal["good", "usable", "damaged"]
 # Upper limits. Within about 2 % and 12 % of the original's perplexity on the demo model.
@@ -40,3 +40,19 @@ def verdict(agreement: Parity) -> Verdict:
     elif agreement.mean_kl <= USABLE_MEAN_KL:
         word = "usable"
     return Verdict(word, _MEANINGS[word])
+
+
+def in_a_word(manifest: Manifest) -> str:
+    """The verdict on an artifact where there is little room, and why there is none."""
+    if manifest.parity is None:
+        return "not compared"
+    return "random weights" if manifest.source.kind == "random" else verdict(manifest.parity).word
+
+
+def in_words(manifest: Manifest) -> str:
+    """The verdict on an artifact, and what it means."""
+    if manifest.parity is None:
+        return "none: not compared with the original (--no-parity-check)"
+    found = verdict(manifest.parity)
+    random = "; random weights, so this says nothing about a trained model"
+    return f"{found.word} - {found.meaning}{random if manifest.source.kind == 'random' else ''}"

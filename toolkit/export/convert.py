@@ -47,6 +47,7 @@ from toolkit.engines import ENGINES
 from toolkit.engines.spec import EngineSpec
 from toolkit.errors import MissingWeights, UnsupportedModel
 from toolkit.evaluate import parity
+from toolkit.evaluate.verdict import in_words
 from toolkit.export import facts
 from toolkit.export.context import context_length
 from toolkit.export.lowering import LoweringJob, lowering_for
@@ -140,6 +141,8 @@ def _converted(
     plan = _fitted(with_exact(plan, routers(graph)), matrix_columns(graph, tied), engine, request)
     with staging(output, overwrite=overwrite) as folder:
         tokenizer = source.write_tokenizer(folder)
+        # Texts that the model cannot read are met before the long part.
+        texts = parity.parity_ids(folder, source.config.vocab_size, subject=source.name)
         chat = chat_format(folder, tokenizer.chat_template)
         if isinstance(chat, UnsplitChat):
             progress.say(
@@ -172,7 +175,7 @@ def _converted(
             lowered = lowering.write(folder, job)
         with stages("check parity" if request.parity_check else "greedy reference"):
             limit = parity.threshold(lowered.stored.values()) if request.parity_check else None
-            agreement, greedy = try_out(source, model, folder, tied, context, limit, engine)
+            agreement, greedy = try_out(source, model, folder, texts, tied, context, limit, engine)
         with stages("hash and publish"):
             files = file_entries(folder)
             manifest = Manifest(
@@ -203,7 +206,10 @@ def _converted(
                 request=request.recorded(),
                 chat=chat,
             )
-            return publish(folder, output, manifest)
+            artifact = publish(folder, output, manifest)
+    # Here, where every way to a conversion ends: commands, recipes, optimum-cli, Python.
+    progress.say(f"verdict: {in_words(manifest)}")
+    return artifact
 
 
 @contextmanager
@@ -222,7 +228,7 @@ def _calibrated(
         yield {}
         return
     if calibration is not None:
-        ids = windows(calibration, folder / "tokenizer.json")
+        ids = windows(calibration, folder / "tokenizer.json", source.config.vocab_size)
     else:
         with stages("write calibration text"), progress.bar("generate", unit="tokens") as report:
             ids = generated(model, source.weights, tied, source.config.vocab_size, report)

@@ -26,6 +26,7 @@ def try_out(
     source: ModelSource,
     skeleton: PreTrainedModel,
     folder: Path,
+    given: parity.ParityIds,
     tied: Mapping[str, str],
     context: int,
     limit: parity.Threshold | None,
@@ -37,6 +38,7 @@ def try_out(
         source: the original.
         skeleton: it without weights.
         folder: the artifact, its manifest still missing.
+        given: the texts to compare, and the greedy prompt.
         tied: alias -> stored parameter.
         context: tokens that the artifact is made for.
         limit: what counts as agreement; None for no comparison, which loads nothing of the original.
@@ -47,10 +49,9 @@ def try_out(
         EngineFailed: the engine cannot run it; its process is another one than ours.
         SourceError: its makers' own code cannot load the original.
     """
-    ids, prompt = parity.parity_ids(folder, source.config.vocab_size)
-    length = min(len(ids[0]), context)
-    ids = [text[:length] for text in ids]
-    prompt = prompt[: max(1, context - 1)]
+    length = min(len(given.texts[0]), context)
+    ids = [text[:length] for text in given.texts]
+    prompt = given.prompt[: max(1, context - 1)]
     tokens = max(1, min(parity.GREEDY_TOKENS, context - len(prompt)))
     first = first_long_position(source.config, context)
     if first:
@@ -68,14 +69,14 @@ def try_out(
             if limit is not None and expected is not None:
                 agreement = parity.measure(expected, decoder, ids, limit)
                 if not agreement.passed:
-                    raise _disagreement(agreement, source.name)
+                    raise _disagreement(agreement, source.name, quantized=limit.max_abs_diff is None)
             return agreement, parity.greedy_reference(decoder, prompt, tokens)
     except EngineFailed as error:
         error.subject = error.subject or source.name
         raise
 
 
-def _disagreement(agreement: Parity, subject: str) -> ParityFailed:
+def _disagreement(agreement: Parity, subject: str, *, quantized: bool) -> ParityFailed:
     if not math.isfinite(agreement.mean_kl):
         return ParityFailed(
             "its logits are no numbers",
@@ -83,9 +84,14 @@ def _disagreement(agreement: Parity, subject: str) -> ParityFailed:
             next_step="Get the model again: weights or config are damaged. Or convert it all the same, with "
             "--no-parity-check.",
         )
+    remedy = (
+        "Use more bits or smaller groups"
+        if quantized
+        else "Nothing was quantized, so that more bits do not help: take another --backend"
+    )
     return ParityFailed(
         f"the artifact disagrees with transformers: mean KL {agreement.mean_kl:.4g}, "
         f"max abs diff {agreement.max_abs_diff:.4g}, allowed {agreement.threshold}",
         subject=subject,
-        next_step="Use more bits or smaller groups, or pass --no-parity-check to convert without comparing.",
+        next_step=f"{remedy}, or pass --no-parity-check to convert without comparing.",
     )

@@ -44,6 +44,7 @@ def batch_status(name: str, workspace: Workspace) -> BatchStatus:
                 detail=last.error if last and state == "failed" else None,
                 log=str(log) if (log := workspace.log(step["key"])).is_file() else None,
                 output=step.get("output") if state in ("done", "cached") else None,
+                verdict=record.result.get("verdict") if record and record.result and last else None,
             )
         )
     return BatchStatus(name=name, batch=batch.id or None, steps=tuple(steps))

@@ -30,7 +30,7 @@ class BatchStep(BaseModel):
     ``done`` is done by this batch, ``cached`` was done before. ``detail`` is a failed step's error or what a
     running one is doing; ``seconds`` and ``ended_unix_ns`` are None until it ends. ``run_id`` is the stored
     run of one that measures, ``log`` the file of what the step said, ``output`` what it made: an artifact's
-    folder, a report.
+    folder, a report. ``verdict`` is the word for a converted artifact, or why there is none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,6 +44,7 @@ class BatchStep(BaseModel):
     detail: str | None = None
     log: str | None = None
     output: str | None = None
+    verdict: str | None = None
 
 
 class BatchStatus(BaseModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,22 @@ def check_tokens(folder: Path, vocabulary_size: int, *, subject: str) -> None:
         say(f"{subject} names no end token: generation ends at --max-tokens only")
     if (folder / _TOKENIZER).is_file():
         _check_vocabulary(folder / _TOKENIZER, vocabulary_size, subject)
+
+
+def check_embedded(token_ids: Iterable[int], vocabulary_size: int, *, subject: str) -> None:
+    """Refuse a tokenizer that gives an ordinary text tokens without an embedding.
+
+    Args:
+        token_ids: of such a text.
+        vocabulary_size: rows of the embedding.
+        subject: the model, for errors.
+
+    Raises:
+        SourceError: one has none.
+    """
+    for token_id in token_ids:
+        if token_id >= vocabulary_size:
+            raise _beyond(f"the token {token_id} of an ordinary English text", vocabulary_size, subject)
 
 
 def _check_vocabulary(path: Path, vocabulary_size: int, subject: str) -> None:

@@ -15,6 +15,7 @@ import torch  # noqa: E402
 from toolkit.artifact import MANIFEST, Artifact, Manifest  # noqa: E402
 from toolkit.engines import ENGINES  # noqa: E402
 from toolkit.errors import ArtifactCorrupt, ArtifactError, SourceError, UsageError  # noqa: E402
+from toolkit.evaluate.verdict import in_a_word  # noqa: E402
 from toolkit.export.convert import convert  # noqa: E402
 from toolkit.export.lowering import lowering_for  # noqa: E402
 from toolkit.locks import exclusive  # noqa: E402
@@ -114,5 +115,6 @@ def _result(work: ConvertWork, manifest: Manifest) -> dict[str, Any]:
         "sha256": manifest.sha256,
         "size_bytes": manifest.size_bytes,
         "seconds": manifest.conversion.seconds,
+        "verdict": in_a_word(manifest),
         "alike": list(work.alike),
     }
