@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from toolkit.devices.adb.parsers import AttachedDevice
+from toolkit.devices.given_names import NamedDevice, give_name
+from toolkit.devices.identity import Identity
 from toolkit.errors import UsageError
-from toolkit.recipes import fingerprints
+from toolkit.recipes import fingerprints, planning
 from toolkit.recipes.estimate import ModelSize
 from toolkit.recipes.plan import Plan, make_plan
 from toolkit.recipes.run_ids import run_id
@@ -57,6 +60,42 @@ def test_steps_in_an_order_in_which_they_can_be_done(tmp_path: Path, settings: S
         "virtual-1",
         "virtual-2",
     }
+
+
+def test_a_device_is_planned_once_whatever_it_is_called(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usb, wifi = "R5CT1234567", "192.168.1.5:5555"
+    give_name(NamedDevice(name="pixel7", identity=usb, serial=wifi), settings)
+    give_name(NamedDevice(name="here1", identity="a hash", serial="local"), settings)
+    give_name(NamedDevice(name="board1", identity="1000abcdef", serial="ssh:me@board"), settings)
+
+    def planned(words: str, *attached: str) -> tuple[dict[str, str], set[str]]:
+        phones = [AttachedDevice(serial, "device", {}) for serial in attached]
+        monkeypatch.setattr(planning, "attached_phones", lambda settings: phones)
+        path = tmp_path / "recipe.yaml"
+        text = RECIPE.format(model="random:llama-tiny").partition("profile:")[0]
+        sections = f"profile: {{device: {words}}}\nevaluate: {{tasks: arc_easy, device: {words}}}\n"
+        path.write_text(text + sections)
+        steps = make_plan(
+            load_recipe(path), Workspace.default(settings), settings, phones=lambda settings: [usb]
+        ).steps
+        by_key = {step.key: str(step.resources.device) for step in steps if step.kind != "convert"}
+        assert len(by_key) == sum(step.kind != "convert" for step in steps)
+        return by_key, set(by_key.values())
+
+    monkeypatch.setattr(
+        planning, "identities", lambda names, settings: dict.fromkeys(names, Identity(hardware=usb))
+    )
+    once, devices = planned(f"[{usb}]", usb)
+    assert (len(once), devices) == (4, {usb})
+    assert planned(f"[phones, pixel7, {usb}, '{wifi}']", usb, wifi)[0] == once
+    # The name is enough where nothing is attached, and another port is no other phone.
+    assert planned("pixel7")[0] == once
+    assert planned("'192.168.1.5:40112'", "192.168.1.5:40112")[0] == once
+    assert planned(f"'{wifi}'")[1] == {wifi}, "nobody can be asked who it is"
+    assert planned("[here1, local]")[1] == {"local"}
+    assert planned("board1")[1] == {"ssh:me@board"}
 
 
 def test_pauses_take_time(tmp_path: Path, settings: Settings) -> None:

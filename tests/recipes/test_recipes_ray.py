@@ -11,6 +11,7 @@ import pytest
 from ray_nodes import add_node, cluster
 from recipe_process import SlmRecipe, wait_until
 
+from toolkit.devices.given_names import NamedDevice, give_name
 from toolkit.errors import BatchError
 from toolkit.recipes.cluster_devices import node_resources
 
@@ -131,6 +132,24 @@ def test_phones_are_those_of_all_hosts_of_the_cluster(slm_recipe: SlmRecipe, one
     titles = [step["title"] for step in steps if step["kind"] == "profile"]
     assert len(titles) == STEPS * 2
     assert {title.rpartition(" on ")[2] for title in titles} == set(PHONES)
+
+
+def test_a_name_that_was_given_to_a_phone_finds_the_host_that_has_it(
+    slm_recipe: SlmRecipe, one_node: str
+) -> None:
+    give_name(NamedDevice(name="pixel7", identity=PHONES[0], serial="1.2.3.4:5555"), slm_recipe.settings)
+    slm_recipe.environ |= {"RAY_ADDRESS": one_node, "SLM_ADB": "/nonexistent"}
+    recipe = slm_recipe.write(
+        "schema: slm-recipe/1\nname: named\nconvert: {model: random:llama-tiny, quant: fp32}\n"
+        f"profile: {{device: [pixel7, {PHONES[0]}]}}\n"
+    )
+    done = slm_recipe.run("run", recipe, "--executor", "ray", "--json")
+    summary = json.loads(done.stdout)
+    # It was placed, and begun there; that the cluster has such a phone is only said.
+    assert summary["done"] == 1, done.stderr
+    (failed,) = summary["failed"]
+    assert "/nonexistent" in failed["error"]
+    assert PHONES[0] in failed["title"]
 
 
 def test_a_cluster_that_is_not_there(slm_recipe: SlmRecipe) -> None:

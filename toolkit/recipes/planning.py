@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from toolkit.devices.base import DeviceInfo
-from toolkit.devices.discovery import list_devices
+from toolkit.devices.discovery import attached_phones, identities, list_devices
+from toolkit.devices.given_names import find_name
+from toolkit.devices.ssh.client import PREFIX as BOARD
 from toolkit.recipes import fingerprints
 from toolkit.recipes.estimate import History
 from toolkit.recipes.freshness import Freshness
@@ -38,6 +40,24 @@ def is_known(key: str) -> bool:
 def planned_name(device: DeviceInfo) -> str:
     """A device's name in plans: of its hardware, as the same phone under another serial is the same."""
     return device.serial if device.kind == LOCAL else device.identity or device.serial
+
+
+def named_device(word: str, settings: Settings) -> str:
+    """The name in plans of a device that a recipe names by a serial or by the name that its owner gave it.
+
+    A phone that hangs on another host keeps the word, which must be its hardware's serial number then.
+
+    Raises:
+        AdbServerFailed: there is an adb, but it cannot say which phones are attached.
+        UsageError: the file of names is damaged.
+    """
+    named = find_name(word, settings)
+    if named is not None:
+        # Boards are found by their address alone.
+        return named.serial if named.serial == LOCAL or named.serial.startswith(BOARD) else named.identity
+    if not any(phone.serial == word and phone.state == "device" for phone in attached_phones(settings)):
+        return word
+    return identities([word], settings)[word].hardware or word
 
 
 def phones_here(settings: Settings) -> list[str]:
@@ -74,6 +94,7 @@ class Planning:
     freshness: Freshness = field(default_factory=Freshness)
     steps: list[Step] = field(default_factory=list)
     _phones: list[str] | None = None
+    _named: dict[str, str] = field(default_factory=dict)
 
     def of_kind(self, name: str) -> list[Step]:
         """The steps of a kind, in the order in which it planned them."""
@@ -98,8 +119,12 @@ class Planning:
         """The devices that a recipe's word stands for, by their names in the plan."""
         if count := virtual_count(word):
             return [virtual_name(number) for number in range(1, count + 1)]
+        if word == LOCAL:
+            return [LOCAL]
         if word != PHONES:
-            return [word]
+            if word not in self._named:
+                self._named[word] = named_device(word, self.settings)
+            return [self._named[word]]
         if self._phones is None:
             self._phones = list(self.phones(self.settings))
         # With none attached the word stays, so that the plan shows what cannot be run now.

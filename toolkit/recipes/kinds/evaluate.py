@@ -132,7 +132,8 @@ def _asked(section: EvaluateSection, planning: Planning) -> Iterator[tuple[What,
     if values["tasks"] is not None:
         values["tasks"] = placed_tasks(values["tasks"], folder)
     shots = values["shots"]
-    devices = [one for word in values["device"] for one in planning.devices(word or LOCAL)]
+    named = (one for word in values["device"] for one in planning.devices(word or LOCAL))
+    devices = list(dict.fromkeys(named))
     for what, kind in _REQUESTS.items():
         if chosen[what]:
             # A text is read by the engine on this machine.
