@@ -90,7 +90,8 @@ def breakdown(
     """
     if not calls or len(calls) % work.calls:
         raise ResultInvalid(
-            f"the engine's trace has {len(calls)} calls, {work.calls} make a repetition",
+            f"has {len(calls)} calls, {work.calls} make a repetition",
+            subject="the engine's trace",
             next_step="Ask for fewer tokens; an engine's trace may have room for a million operators.",
         )
     last = calls[-work.calls :]

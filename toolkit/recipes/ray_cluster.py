@@ -171,6 +171,7 @@ class RayCluster:
         if writes and len(hosts) > 1 and self.settings.store_url.startswith("sqlite"):
             raise ClusterUnusable(
                 f"{len(hosts)} hosts cannot write to one SQLite file",
+                subject=self.settings.store_url,
                 next_step="Set SLM_STORE_URL to a database server, e.g. postgresql+psycopg://user@host/slm",
             )
         for device in {step.resources.device for step in plan.to_do if step.resources.device}:
@@ -314,7 +315,9 @@ def _nowhere(device: str, offered: Sequence[str]) -> ClusterUnusable:
     """The error of a device that no node has."""
     what = "no node has a phone" if device == PHONES else f"no node has the device {device}"
     return ClusterUnusable(
-        f"{what}; they have {', '.join(offered) or 'none at all'}", next_step=_offer(device)
+        f"{what}; they have {', '.join(offered) or 'none at all'}",
+        subject="the Ray cluster",
+        next_step=_offer(device),
     )
 
 
