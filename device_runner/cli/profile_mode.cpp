@@ -13,6 +13,9 @@ Status CheckTogether(const std::string& one, const std::string& other, const std
   return one.empty() == other.empty() ? Status() : Status(ErrorKind::kUsage, names + " go together");
 }
 
+// A day.
+constexpr int64_t kMaximumRepeatSeconds = 86'400;
+
 Status ReadReference(const std::string& prompt, const std::string& continuation, Reference& reference) {
   if (prompt.empty()) return {};
   reference.prompt_source = prompt;
@@ -48,6 +51,12 @@ void ProfileMode::AddFlags(Flags& flags) {
   flags.Integer("--depth", profile.depth, 0, kMaximumTokens,
                 "tokens in the KV cache before the timed prefill");
   flags.Integer("--repetitions", profile.repetitions, 1, 1 << 20, "measured repetitions");
+  flags.Integer("--repeat-seconds", profile.repeat_s, 0, kMaximumRepeatSeconds,
+                "go on repeating until so long after the first measured repetition began");
+  flags.Text(
+      "--reserve", reserve, "WHAT",
+      "run: the cache has room for the run's positions; context: for the model's whole context, all of it "
+      "in memory");
   flags.Integer("--warmup", profile.warmup, 0, 1 << 20, "repetitions before them that do not count");
   flags.Text("--reference-prompt", reference_prompt, "FILE", "token ids of the reference text's beginning");
   flags.Text("--reference-continuation", reference_continuation, "FILE",
@@ -62,6 +71,10 @@ void ProfileMode::AddFlags(Flags& flags) {
 
 Status ProfileMode::Run(Engine& engine, RecordSink& out, StopToken stop) const {
   ProfileOptions options = profile;
+  if (reserve != "run" && reserve != "context") {
+    return {ErrorKind::kUsage, "--reserve: '" + reserve + "' is neither run nor context"};
+  }
+  options.reserves_context = reserve == "context";
   if (Status status = CheckTogether(reference_prompt, reference_continuation,
                                     "--reference-prompt and --reference-continuation");
       !status.ok()) {

@@ -17,6 +17,7 @@ struct ProfileMode {
   std::string reference_prompt;
   std::string reference_continuation;
   std::string page_cache;
+  std::string reserve = "run";
 
   void AddFlags(Flags& flags);
   // Records go to the file `output` and to `out`.

@@ -86,6 +86,7 @@ Status ServeMode::Run(Engine& engine, RecordSink& out, StopToken stop) const {
   RecordWriter records(run.run_id, {&out});
   StartFacts facts;
   facts.mode = "serve";
+  facts.reserve = "context";
   if (Status status = WriteStart(records, session, facts); !status.ok()) return status;
   for (std::optional<ServeTurn> turn;;) {
     if (Status status = turns.Next(turn); !status.ok()) return status;

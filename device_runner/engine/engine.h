@@ -105,6 +105,9 @@ class Engine {
   // Allocates everything that Forward needs for kv_length positions, fed at most max_tokens at a time, and
   // starts an empty text.
   virtual Status Reserve(int64_t kv_length, int64_t max_tokens) = 0;
+  // Brings all the memory that was reserved for the text's states into the process, before anything is fed.
+  // Nothing to do for an engine whose Reserve has touched it.
+  virtual Status TouchStates() { return {}; }
   // The last position, `position` at most, that Rewind can go to; 0 is always possible. States that grow with
   // the text can be cut anywhere. One of fixed size holds the whole text, and can only become what it was at
   // the checkpoint.

@@ -14,6 +14,8 @@
 namespace slm {
 namespace {
 
+constexpr int64_t kNsPerSecond = 1'000'000'000;
+
 struct RepetitionTimes {
   int64_t started_unix_ns = 0;
   int64_t started_ns = 0;
@@ -68,12 +70,17 @@ Status WriteRepetitions(Generator& text, RecordWriter& records, PowerSampler& po
   RepetitionTimes times;
   times.decode_ns.resize(static_cast<size_t>(options.generate_tokens - 1));
   Gate gate(options.gate, records, stop);
-  for (int64_t index = 0; index < options.warmup + options.repetitions; ++index) {
+  Stopwatch since_first;
+  const auto goes_on = [&](int64_t index) {
+    return index < options.warmup + options.repetitions || since_first.ns() < options.repeat_s * kNsPerSecond;
+  };
+  for (int64_t index = 0; goes_on(index); ++index) {
     if (Status status = gate.Await(index); !status.ok()) return status;
     // Behind the first gate: the device is as cool and idle as it is before the repetitions.
     if (index == 0) {
       if (Status status = power.MeasureBaseline(stop); !status.ok()) return status;
     }
+    if (index == options.warmup) since_first.Restart();
     if (Status status = Repeat(text, depth, prompt, times); !status.ok()) return status;
     const Status status = records.Write(records.NewRecord("repetition")
                                             .Add("index", index)
@@ -94,6 +101,18 @@ Status CheckReference(const Reference& reference, int64_t vocab_size) {
   Status status = CheckTokens(reference.prompt, vocab_size, reference.prompt_source);
   return status.ok() ? CheckTokens(reference.continuation, vocab_size, reference.continuation_source)
                      : status;
+}
+
+Status ReserveStates(Generator& text, Session& session, const ProfileOptions& options) {
+  const int64_t timed = options.depth + options.prompt_tokens + options.generate_tokens;
+  const int64_t of_reference = options.reference.size();
+  const int64_t needed = std::max(timed, of_reference);
+  const std::string needed_for = of_reference > timed ? "the reference prompt and its continuation"
+                                                      : "depth, prompt and generated tokens";
+  if (!options.reserves_context) return text.Reserve(needed, needed_for);
+  const int64_t whole = std::max(session.context_length(), needed);
+  if (Status status = text.Reserve(whole, needed_for); !status.ok()) return status;
+  return session.engine().TouchStates();
 }
 
 // The peak is taken first: looking at its parts costs memory, too.
@@ -127,15 +146,17 @@ Status RunProfile(Engine& engine, const SessionOptions& session_options, const P
   const int64_t vocab_size = session.model().vocab_size;
   const Reference& reference = options.reference;
   if (Status status = CheckReference(reference, vocab_size); !status.ok()) return status;
-  const int64_t timed = options.depth + options.prompt_tokens + options.generate_tokens;
-  const std::string needed_for = reference.size() > timed ? "the reference prompt and its continuation"
-                                                          : "depth, prompt and generated tokens";
   Generator text(session, stop);
-  if (Status status = text.Reserve(std::max(timed, reference.size()), needed_for); !status.ok())
-    return status;
+  if (Status status = ReserveStates(text, session, options); !status.ok()) return status;
 
-  StartFacts facts{"profile",     options.prompt_tokens, options.generate_tokens,
-                   options.depth, options.warmup,        options.repetitions};
+  StartFacts facts{"profile",
+                   options.prompt_tokens,
+                   options.generate_tokens,
+                   options.depth,
+                   options.warmup,
+                   options.repetitions,
+                   options.repeat_s,
+                   options.reserves_context ? "context" : "run"};
   if (Status status = WriteStart(records, session, facts); !status.ok()) return status;
   if (reference.size() > 0) {
     if (Status status = WriteGreedy(text, records, reference); !status.ok()) return status;

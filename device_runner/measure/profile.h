@@ -29,8 +29,12 @@ struct ProfileOptions {
   int64_t prompt_tokens = 512;
   int64_t generate_tokens = 128;
   int64_t depth = 0;
+  // At least so many measured ones, and more until so many seconds after the first of them began.
   int64_t repetitions = 5;
+  int64_t repeat_s = 0;
   int64_t warmup = 1;
+  // The states have room for the model's whole context, all of it in memory, whatever the run uses of it.
+  bool reserves_context = false;
   Reference reference;
   GateOptions gate;
   PowerOptions power;

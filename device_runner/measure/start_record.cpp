@@ -24,6 +24,8 @@ Status WriteStart(RecordWriter& records, Session& session, const StartFacts& fac
                            .Add("context_length", session.context_length())
                            .Add("warmup", facts.warmup)
                            .Add("repetitions", facts.repetitions)
+                           .Add("repeat_s", facts.repeat_s)
+                           .Add("reserve", facts.reserve)
                            .Add("load_ns", session.load_ns())
                            .Add("started_unix_ns", UnixNs()));
 }

@@ -16,6 +16,9 @@ struct StartFacts {
   int64_t depth = 0;
   int64_t warmup = 0;
   int64_t repetitions = 0;
+  int64_t repeat_s = 0;
+  // What the states have room for: the positions of the "run", or the model's whole "context".
+  std::string_view reserve = "run";
 };
 
 // Writes `start`: what runs, on what and how. The session is loaded.

@@ -38,6 +38,10 @@ class FakeEngine final : public Engine {
     checkpoint = -1;
     return {};
   }
+  Status TouchStates() override {
+    states_are_touched = true;
+    return {};
+  }
   int64_t RewindsTo(int64_t position) const override {
     if (!keeps_a_fixed_state || position == static_cast<int64_t>(cache.size())) return position;
     return checkpoint >= 0 && checkpoint <= position ? checkpoint : 0;
@@ -54,6 +58,7 @@ class FakeEngine final : public Engine {
     return {};
   }
   Status Forward(std::span<const int64_t> tokens) override {
+    if (forward_ms > 0) std::this_thread::sleep_for(std::chrono::milliseconds(forward_ms));
     calls.push_back(tokens.size());
     if (fail_at_call > 0 && calls.size() == fail_at_call) return {ErrorKind::kRunFailed, "told to fail"};
     cache.insert(cache.end(), tokens.begin(), tokens.end());
@@ -73,10 +78,12 @@ class FakeEngine final : public Engine {
   EngineOptions opened_with;
   int64_t reserved_positions = 0;
   int64_t reserved_tokens = 0;
+  bool states_are_touched = false;
   int rewinds = 0;
   bool keeps_a_fixed_state = false;
   int64_t checkpoint = -1;
   int failed_attempt_ms = 0;
+  int forward_ms = 0;
   size_t fail_at_call = 0;
   size_t longest_cache = 0;
   bool nothing_but_nan = false;

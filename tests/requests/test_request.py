@@ -175,7 +175,7 @@ def test_what_may_move_a_figure_is_in_the_condition_key(tmp_path: Path) -> None:
     # Those that have no column are kept among the settings, where a key finds them by their own names.
     without_column = {
         **{"processor": "npu", "provider": "QNNExecutionProvider", "runner": "app", "app_state": "service"},
-        **{"pause_s": 10.0, "page_cache": "cold"},
+        **{"pause_s": 10.0, "page_cache": "cold", "reserve": "context", "repeat_s": 600},
     }
     apart = {
         field.name: value

@@ -6,11 +6,23 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from made_points import point
 from sample_runs import PHONE, SCHEMES, artifact, run_of
 
 from toolkit.analysis.findings import Sample
+from toolkit.errors import UsageError
 from toolkit.store.rows import Condition, Repetition
-from toolkit.studies.kinds.sustained import _FALLS, stretches, tokens_per_percent
+from toolkit.studies.kinds.sustained import (
+    _FALLS,
+    Decoding,
+    duration,
+    lasted,
+    length_seconds,
+    stretches,
+    tokens_per_percent,
+)
+from toolkit.studies.request import StudyRequest
+from toolkit.studies.study import STUDIES, Subject
 
 
 def long_run(step_ms: list[float], battery: list[int | None]) -> Any:
@@ -69,3 +81,32 @@ def test_a_run_that_slows_down_is_told_from_one_that_does_not(last: float, verdi
     ]
     assert _FALLS.test(own, "here").verdict == verdict
     assert _FALLS.test(own[:5], "here").verdict == "not enough data"
+
+
+def decoding(seconds: float, asked_seconds: float) -> Decoding:
+    return Decoding(point("SmolLM-135M"), "SmolLM-135M ort", (), seconds, asked_seconds)
+
+
+def test_a_run_lasts_from_its_first_repetition_to_the_end_of_its_last() -> None:
+    # The second begins at 30 s: 1 s of prefill, 100 steps of 20 ms.
+    assert length_seconds(long_run([10.0, 20.0], [90, 89])) == pytest.approx(33.0)
+    assert length_seconds(replace(long_run([10.0], [90]), repetitions=())) == 0
+
+
+def test_titles_say_how_long_runs_lasted_and_which_fell_short() -> None:
+    assert [duration(one) for one in (1.4, 59.9, 60.0, 601.0)] == ["1.4 s", "59.9 s", "1 min", "10 min"]
+    assert lasted([decoding(601, 600), decoding(602, 600)]) == "10 min"
+    assert lasted([decoding(1.4, 600), decoding(602, 600)]) == "1.4 s to 10 min"
+    assert decoding(600.1, 600).title == "SmolLM-135M ort"
+    assert decoding(1.4, 600).title == "SmolLM-135M ort (only 1.4 s of 10 min)"
+
+
+def test_every_model_repeats_for_the_time_asked() -> None:
+    study = STUDIES.get("sustained")
+    subjects = [Subject("random:SmolLM-135M"), Subject("random:SmolLM-1.7B")]
+    for request, seconds in ((StudyRequest.of(), 600), (StudyRequest.of(minutes=0.5, repetitions=2), 30)):
+        profile = study.template(study.filled(request), subjects)["profile"]
+        assert profile["repeat_s"] == seconds and profile["gate"] == "watch"
+    with pytest.raises(UsageError, match="--minutes means nothing here") as caught:
+        STUDIES.get("energy").filled(StudyRequest.of(minutes=1))
+    assert "it is for sustained." in str(caught.value.next_step)

@@ -36,6 +36,10 @@ def profile_flags(
     flags += engine_flags(options.threads, options.affinity, options.prefill_chunk)
     if options.kernels is not None:
         flags += ["--kernels", options.kernels]
+    if options.repeat_s:
+        flags += ["--repeat-seconds", str(options.repeat_s)]
+    if options.reserve != "run":
+        flags += ["--reserve", options.reserve]
     if options.page_cache is not None:
         flags += ["--page-cache", options.page_cache]
     if options.gate.name != "off":

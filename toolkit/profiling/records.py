@@ -30,6 +30,9 @@ class Start(Record):
     """Written once the model is loaded.
 
     ``affinity`` lists the CPUs the process may run on, or is empty when it was not restricted.
+    There are at least ``repetitions`` measured ones, more where ``repeat_s`` seconds were to be filled.
+    ``reserve`` says what the states have room for, all of it touched: the run's positions or the whole
+    context. Runners of before knew neither.
     ``kernels`` says whose kernels run the quantized products and the attention: "engine", or for instance
     "own:avx512vnni"; see docs/kernels.md.
     """
@@ -51,6 +54,8 @@ class Start(Record):
     context_length: int
     warmup: int
     repetitions: int
+    repeat_s: int = 0
+    reserve: Literal["run", "context"] = "run"
     load_ns: int
     started_unix_ns: int
 
@@ -219,11 +224,14 @@ def parse_result(text: str, *, run_id: str, subject: str) -> Result:
     repetitions = [record for record in records if isinstance(record, Repetition)]
     if len(memory) != 1 or len(greedy) > 1 or len(power) > 1:
         raise invalid(f"{len(memory)} memory, {len(greedy)} greedy and {len(power)} power records")
-    if [r.index for r in repetitions] != list(range(start.warmup + start.repetitions)) or any(
+    fewest = start.warmup + start.repetitions
+    count = max(len(repetitions), fewest) if start.repeat_s else fewest
+    if [r.index for r in repetitions] != list(range(count)) or any(
         r.warmup != (r.index < start.warmup) for r in repetitions
     ):
+        least = " or more" if start.repeat_s else ""
         raise invalid(
-            f"{len(repetitions)} repetitions, {start.warmup} warm-ups + {start.repetitions} asked for"
+            f"{len(repetitions)} repetitions, {start.warmup} warm-ups + {start.repetitions}{least} asked for"
         )
     for repetition in repetitions:
         steps = len(repetition.decode_ns)

@@ -17,6 +17,7 @@ from toolkit.request import Count, CountOrZero, Flag, Option, Request
 # The sets are those of device_runner/kernels/sets.h; which of them a CPU can run, its runner says (`info`).
 Kernels = Literal["own", "engine", "own:avx512vnni", "own:avx2", "own:neon-dotprod", "own:portable"]
 PageCache = Literal["cold", "warm"]
+Reserve = Literal["run", "context"]
 ProcessorName = Literal["cpu", "gpu", "npu"]
 
 _CPUS = re.compile("([0-9]+)(?:-([0-9]+))?")
@@ -51,7 +52,9 @@ class ProfileRequest(Request):
         prompt_tokens: tokens prefilled, timed (pp).
         generate_tokens: tokens generated (tg); the first one belongs to prefill.
         depth: tokens already in the KV cache before the prefill, not timed.
-        repetitions: measured repetitions.
+        repetitions: measured repetitions; at least so many where `repeat_s` is given.
+        repeat_s: repetitions go on until so many seconds after the first measured one began; 0 for no longer
+            than their number.
         warmup: repetitions before them that do not count.
         threads: engine threads; 0 lets the runner choose.
         affinity: CPUs that the runner may use, or a text like "0,2,4-7"; empty for all.
@@ -63,6 +66,8 @@ class ProfileRequest(Request):
         kernels: whose kernels multiply with quantized weights, or which set of the runner's; None leaves the
             choice to the runner. A device that cannot run the set refuses.
         gate: what the device must meet before each repetition; its name alone stands for its limits.
+        reserve: what the cache has room for, all of it in memory: the run's own positions, or the artifact's
+            whole context, as in a chat. An engine takes only what is touched of what it plans otherwise.
         page_cache: whether the model's files are in memory when it is loaded; None leaves them as they are.
         pause_s: seconds that the device rests before each repetition, beside what the gate asks for.
         energy: how energy is measured, True for the defaults, or None when it is not.
@@ -83,6 +88,15 @@ class ProfileRequest(Request):
         # More of them tell the same more surely.
         Option("Measured repetitions.", flags=("--repetitions", "-r"), condition=False),
     ] = 5
+    repeat_s: Annotated[
+        int,
+        Field(ge=0, le=86_400, strict=True),
+        Option(
+            "Go on repeating until so many seconds after the first; at least --repetitions.",
+            flags=("--repeat-seconds",),
+            recipe_help="Go on repeating until so many seconds after the first; at least `repetitions`.",
+        ),
+    ] = 0
     warmup: Annotated[CountOrZero, Option("Repetitions before them that do not count.")] = 1
     threads: Annotated[
         CountOrZero,
@@ -157,6 +171,15 @@ class ProfileRequest(Request):
         BeforeValidator(_gate, json_schema_input_type=GateName | GateOptions),
         Option("What the device must meet before each repetition: a gate's name, or its fields."),
     ] = GateOptions()
+    reserve: Annotated[
+        Reserve,
+        Option(
+            "What the KV cache has room for, all of it in memory: the run's positions, or the artifact's "
+            "whole context.",
+            recipe="axis",
+            label="{} reserved".format,
+        ),
+    ] = "run"
     page_cache: Annotated[
         PageCache | None,
         Option(
@@ -221,9 +244,13 @@ class ProfileRequest(Request):
         """Positions of the KV cache that a repetition fills."""
         return self.depth + self.prompt_tokens + self.generate_tokens
 
+    def positions(self, context_length: int) -> int:
+        """Positions of the KV cache that are in memory, of an artifact with this context length."""
+        return context_length if self.reserve == "context" else self.tokens_per_repetition
+
     @property
     def work_tokens(self) -> int:
-        """Tokens processed by the whole run, warm-ups included."""
+        """Tokens processed by the whole run, warm-ups included, without what `repeat_s` adds."""
         return self.tokens_per_repetition * (self.repetitions + self.warmup)
 
 

@@ -80,6 +80,7 @@ def stored_run(description: RunDescription, ending: Ending, moments: Sequence[Mo
     }
     if ending.result is not None:
         run |= _as_run(ending.result)
+        run["repetitions"] = len(ending.result.measured)
         run["throttled_repetitions"] = _throttled_repetitions(ending.result, throttling)
         if ending.status == "ok":
             run |= _figures(ending.result)

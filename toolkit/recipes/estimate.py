@@ -145,8 +145,14 @@ def profile_estimate(size: ModelSize, conversion: ConvertRequest, run: ProfileRe
     prefill = size.shape.prefill_flops(run.prompt_tokens + run.depth) / _FLOPS
     decode = run.generate_tokens * found.decode_bytes / _DECODE_BYTES_PER_SECOND
     repetitions = run.repetitions + run.warmup
-    seconds = _PROFILE_START_S + repetitions * (run.pause_s + prefill + decode)
-    return Estimate(seconds, _RESULT_BYTES, found.memory.peak_bytes)
+    once = run.pause_s + prefill + decode
+    seconds = _PROFILE_START_S + max(repetitions * once, run.warmup * once + run.repeat_s)
+    peak = peak_bytes(size, conversion, run.positions(_context(size, conversion)))
+    return Estimate(seconds, _RESULT_BYTES, peak)
+
+
+def _context(size: ModelSize, request: ConvertRequest) -> int:
+    return request.context or min(DEFAULT_CONTEXT, size.shape.longest or DEFAULT_CONTEXT)
 
 
 def _estimate(size: ModelSize, request: ConvertRequest, text: int = 1) -> ModelEstimate:
@@ -156,7 +162,7 @@ def _estimate(size: ModelSize, request: ConvertRequest, text: int = 1) -> ModelE
         size.shape,
         quantized_as(size.shape, plan),
         engine,
-        context=request.context or min(DEFAULT_CONTEXT, size.shape.longest or DEFAULT_CONTEXT),
+        context=_context(size, request),
         text=text,
         prompt_tokens=text,
     )

@@ -76,7 +76,7 @@ class StudyContent:
     Attributes:
         facts: what stands at a glance.
         conditions: sentences about how it was measured.
-        left_out: models that were not measured, with the reason.
+        left_out: models that were not measured, or what of them was not, with the reason.
     """
 
     title: str

@@ -88,6 +88,11 @@ class Point:
         return Workload.of(self.key)
 
     @property
+    def reserves_context(self) -> bool:
+        """Whether the cache of the artifact's whole context was in memory."""
+        return bool(self.key.value("reserve") == "context")
+
+    @property
     def family(self) -> str:
         """For colours."""
         return self.entry.family if self.entry else self.model
@@ -121,6 +126,16 @@ class StudyData:
     def names(self) -> Names:
         """What everything is called."""
         return Names.of((one.artifact for one in self.points), (one.device for one in self.points))
+
+    @property
+    def cache_words(self) -> str:
+        """Which keys and values are in the memory that was measured, as a sentence."""
+        if all(one.reserves_context for one in self.points):
+            return "The keys and values of the artifact's whole context are in memory."
+        return (
+            "Some runs reserved no more than they used, as all did before: the context that an artifact is "
+            "made for is not in their memory."
+        )
 
     def by_device(self) -> list[tuple[Device, list[Point]]]:
         """Points by device; emulated devices last."""

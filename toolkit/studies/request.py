@@ -10,8 +10,8 @@ from pydantic import BeforeValidator, Field
 from toolkit.engines import EngineName
 from toolkit.request import Count, CountOrZero, Flag, Option, Request, Text
 
-# Fields that studies of what models can do take, and no others.
-QUESTIONS = ("tasks", "items", "include_path", "energy", "lengths", "depths", "trials")
+# Fields that only some studies take.
+NOT_FOR_EVERY_STUDY = ("tasks", "items", "include_path", "energy", "lengths", "depths", "trials", "minutes")
 
 ProtocolName = Literal["survey", "survey-phones", "standard", "smoke"]
 
@@ -35,11 +35,12 @@ class StudyRequest(Request):
         device: as in a recipe.
         protocol: tokens, repetitions and pauses; see :mod:`toolkit.studies.protocols`.
         limit_params: models with more unique parameters are left out.
-        memory_gb: models that need more are left out; by default what fits into the devices.
+        memory_gb: models and contexts that need more are left out; by default what fits into the devices.
         rounds: independent runs of each combination. Without a second one the noise between runs is unknown.
         tasks, items, include_path: of studies that score tasks.
         energy: of capability: joules beside speed, which needs a phone on battery.
         lengths, depths, trials: of needles in long texts.
+        minutes: of decoding.
         name: of the recipe and its folder; studies of other models can so be kept apart.
     """
 
@@ -66,7 +67,7 @@ class StudyRequest(Request):
     ] = None
     limit_params: Annotated[Text | None, Option("Leave out larger models: 700M, 1.5B.")] = None
     memory_gb: Annotated[
-        float | None, Field(gt=0), Option("Leave out models that need more memory than this.")
+        float | None, Field(gt=0), Option("Leave out models and contexts that need more memory than this.")
     ] = None
     threads: Annotated[CountOrZero, Option("Engine threads; 0: the runner's choice.")] = 0
     repetitions: Annotated[
@@ -84,6 +85,9 @@ class StudyRequest(Request):
     lengths: Annotated[Text | None, Option("Of texts with a needle, in tokens; of long-context.")] = None
     depths: Annotated[Text | None, Option("Where the needle stands, in percent.")] = None
     trials: Annotated[Count | None, Option("Needles of each kind in each cell.")] = None
+    minutes: Annotated[
+        float | None, Field(ge=1 / 60, le=1440), Option("Minutes of decoding; of sustained. Default: 10.")
+    ] = None
     name: Annotated[
         Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,47}$")] | None,
         Option("Name of the study's folder. Default: study-NAME."),

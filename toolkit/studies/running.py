@@ -31,8 +31,8 @@ from toolkit.store.store import Store
 from toolkit.studies.data import StudyData, read_data
 from toolkit.studies.protocols import PROTOCOLS
 from toolkit.studies.request import StudyRequest
-from toolkit.studies.study import STUDIES, Study, Subject
-from toolkit.studies.subjects import LeftOut, chosen_subjects
+from toolkit.studies.study import STUDIES, LeftOut, Study, Subject
+from toolkit.studies.subjects import chosen_subjects
 
 _SHARE_OF_RAM = 0.75
 RECIPE = "recipe.yaml"
@@ -59,7 +59,7 @@ class Prepared:
         name: of its recipe.
         request: with the study's defaults.
         subjects: models that are measured.
-        left_out: models that are not.
+        left_out: models that are not, and what is left out of those that are.
         text: the recipe.
     """
 
@@ -93,6 +93,7 @@ def prepare(
         filled = filled.model_copy(update={"memory_gb": round(ram * _SHARE_OF_RAM / 1e9, 1)})
     known = catalogue(settings.models_dir)
     subjects, left = chosen_subjects(study, filled, known)
+    left = [*left, *study.leaves_out(filled, subjects)]
     name = filled.name or f"study-{study.name}"
     sections = {
         "schema": "slm-recipe/1",

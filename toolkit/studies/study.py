@@ -13,7 +13,7 @@ from toolkit.models.catalogue.entry import Entry
 from toolkit.registry import Registry
 from toolkit.report.study_content import StudyFigure, Table
 from toolkit.studies.data import StudyData
-from toolkit.studies.request import QUESTIONS, ProtocolName, StudyRequest
+from toolkit.studies.request import NOT_FOR_EVERY_STUDY, ProtocolName, StudyRequest
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,14 @@ class Subject:
     def name(self) -> str:
         """For people."""
         return self.entry.name if self.entry else self.reference
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A model that was asked for and is not measured, or a part of it, with the reason."""
+
+    model: str
+    why: str
 
 
 # Sections of a recipe, from the request with the study's defaults filled in.
@@ -59,6 +67,7 @@ class Study:
         defaults: other fields of the request.
         weights: what models of the catalogue get; "real" ones come from the hub.
         takes: fields of the request that mean something to it and not to every study.
+        leaves_out: what its template leaves out of models that are measured.
     """
 
     name: str
@@ -76,6 +85,7 @@ class Study:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     weights: Literal["random", "real"] = "random"
     takes: tuple[str, ...] = ()
+    leaves_out: Callable[[StudyRequest, Sequence[Subject]], Sequence[LeftOut]] = lambda request, subjects: ()
 
     def filled(self, request: StudyRequest) -> StudyRequest:
         """A request with the study's own choice for what is not given.
@@ -83,12 +93,13 @@ class Study:
         Raises:
             UsageError: an option that means nothing to this study.
         """
-        for name in QUESTIONS:
+        for name in NOT_FOR_EVERY_STUDY:
             if name not in self.takes and getattr(request, name) not in (None, False):
+                meant = ", ".join(one for one in STUDIES if name in STUDIES.get(one).takes)
                 raise UsageError(
                     f"--{name.replace('_', '-')} means nothing here",
                     subject=f"study {self.name}",
-                    next_step="Leave it out; it is for studies of what models can do.",
+                    next_step=f"Leave it out; it is for {meant}.",
                 )
         own: dict[str, Any] = {
             "models": self.models,

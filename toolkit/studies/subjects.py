@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.errors import UnknownModel, UsageError
@@ -17,19 +16,11 @@ from toolkit.recipes.estimate import ModelSize, conversion_estimate, peak_bytes
 from toolkit.registry import did_you_mean
 from toolkit.sources.demo_wheel import DEMO
 from toolkit.studies.request import StudyRequest
-from toolkit.studies.study import Study, Subject
+from toolkit.studies.study import LeftOut, Study, Subject
 
 _RANDOM = "random:"
 EVERYTHING = "all"
 SURVEY = "survey"
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A model that was asked for and is not measured, with the reason."""
-
-    model: str
-    why: str
 
 
 def chosen_subjects(

@@ -19,6 +19,10 @@ _TIMED = {"prompt_tokens": 50, "generate_tokens": 50}
 ENERGY = {"energy": True, "generate_tokens": 128, "prompt_tokens": 128}
 
 
+# Memory of a context is what its keys and values take once they are there.
+WHOLE_CONTEXT = {"reserve": "context"}
+
+
 def profiled(
     request: StudyRequest,
     subjects: Sequence[Subject],
@@ -57,6 +61,11 @@ def profiled(
         if (value := getattr(request, name)) is not None:
             runs[name] = value
     return {"convert": section, "profile": runs}
+
+
+def profiled_with_whole_context(request: StudyRequest, subjects: Sequence[Subject]) -> dict[str, Any]:
+    """As :func:`profiled`, with the cache of the artifact's whole context in memory."""
+    return profiled(request, subjects, profile=WHOLE_CONTEXT)
 
 
 def evaluated(

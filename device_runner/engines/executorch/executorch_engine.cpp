@@ -89,15 +89,22 @@ std::string ExecutorchEngine::kernels() const {
 HeldMemory ExecutorchEngine::held_memory() const {
   HeldMemory held;
   if (method_allocator_.own_delegates > 0) held.packed_weights = method_allocator_.resources->memory.ranges();
-  // Programs of slm convert plan what grows with the text and what does not in buffers of their own; others
-  // keep it among the activations.
-  for (const int64_t number : {2, 3}) {
-    const std::span<uint8_t> buffer = memory_->buffer(number);
-    if (buffer.empty()) continue;
+  for (const std::span<uint8_t> buffer : StateBuffers()) {
     if (!held.states) held.states.emplace();
     held.states->push_back(std::as_bytes(buffer));
   }
   return held;
+}
+
+std::vector<std::span<uint8_t>> ExecutorchEngine::StateBuffers() const {
+  // Programs of slm convert plan what grows with the text and what does not in buffers of their own; others
+  // keep it among the activations.
+  std::vector<std::span<uint8_t>> buffers;
+  for (const int64_t number : {2, 3}) {
+    const std::span<uint8_t> buffer = memory_->buffer(number);
+    if (!buffer.empty()) buffers.push_back(buffer);
+  }
+  return buffers;
 }
 
 bool ExecutorchEngine::TakesDelegates() const {
@@ -256,6 +263,17 @@ Status ExecutorchEngine::ReserveFor(int64_t kv_length) {
   position_ = 0;
   checkpoint_ = -1;
   std::fill(fixed_states_.begin(), fixed_states_.end(), uint8_t{0});
+  return {};
+}
+
+Status ExecutorchEngine::TouchStates() {
+  const std::vector<std::span<uint8_t>> buffers = StateBuffers();
+  if (buffers.empty()) {
+    return {ErrorKind::kModelInterface,
+            "the program keeps its states among its activations, where the whole context cannot be reserved; "
+            "programs of slm convert do not"};
+  }
+  for (const std::span<uint8_t> buffer : buffers) std::fill(buffer.begin(), buffer.end(), uint8_t{0});
   return {};
 }
 

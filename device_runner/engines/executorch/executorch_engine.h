@@ -33,6 +33,7 @@ class ExecutorchEngine final : public Engine {
   std::string kernels() const override;
   HeldMemory held_memory() const override;
   Status Reserve(int64_t kv_length, int64_t max_tokens) override;
+  Status TouchStates() override;
   int64_t RewindsTo(int64_t position) const override;
   Status Rewind(int64_t position) override;
   Status Checkpoint() override;
@@ -44,6 +45,8 @@ class ExecutorchEngine final : public Engine {
 
   // Whether delegates are to run on the runner's kernels, where those cover them.
   bool TakesDelegates() const;
+  // The planned buffers of the states; none where the program keeps them among its activations.
+  std::vector<std::span<uint8_t>> StateBuffers() const;
   Status ReserveFor(int64_t kv_length);
   Status OpenProgram(const std::string& file);
   Status ReadInterface();

@@ -50,6 +50,17 @@ TEST(FlagsThatGoTogetherAreRefusedAlone) {
   CHECK(!std::filesystem::exists(reference.folder / "result.part"));
 }
 
+TEST(WhatIsReservedIsAWordOfTwo) {
+  Run run;
+  run.mode.reserve = "context";
+  CHECK(run.Go().ok());
+  CHECK(run.engine.reserved_positions == 100);
+  run.mode.reserve = "all";
+  const slm::Status status = run.Go();
+  CHECK(status.kind() == slm::ErrorKind::kUsage);
+  CHECK(status.message() == "--reserve: 'all' is neither run nor context");
+}
+
 TEST(ReferencesAreReadFromTheirFiles) {
   Run run;
   slm::test::WriteFile(run.folder / "ids", "7 8 9");

@@ -54,6 +54,49 @@ TEST(FeedsDepthAndPromptInChunksThenSingleTokens) {
   CHECK(run.engine.reserved_tokens == 4);
 }
 
+TEST(ReservesTheWholeContextWhereItIsAsked) {
+  Run run;
+  run.options.reserves_context = true;
+  CHECK(run.Go().ok());
+  CHECK(run.engine.reserved_positions == 100);
+  CHECK(run.engine.states_are_touched);
+  CHECK(run.engine.longest_cache == 17);
+  CHECK(run.result.find("\"reserve\":\"context\"") != std::string::npos);
+  Run lowered;
+  lowered.options.reserves_context = true;
+  lowered.session.context_length = 50;
+  CHECK(lowered.Go().ok());
+  CHECK(lowered.engine.reserved_positions == 50);
+  Run of_the_run;
+  CHECK(of_the_run.Go().ok());
+  CHECK(!of_the_run.engine.states_are_touched);
+  CHECK(of_the_run.result.find("\"reserve\":\"run\"") != std::string::npos);
+  Run exceeds;
+  exceeds.options.reserves_context = true;
+  exceeds.options.depth = 100;
+  CHECK(exceeds.Go().kind() == slm::ErrorKind::kContextExceeded);
+}
+
+TEST(RepeatsForAsLongAsItIsAskedAndAtLeastSoOften) {
+  Run run;
+  run.options.repeat_s = 1;
+  run.engine.forward_ms = 5;
+  const int64_t before = slm::MonotonicNs();
+  CHECK(run.Go().ok());
+  CHECK(slm::MonotonicNs() - before >= 1'000'000'000);
+  // Seven calls of 5 ms each: 28 in a second on an idle machine.
+  const int64_t repetitions = CountOf(run.result, "\"record\":\"repetition\"");
+  CHECK(repetitions > 3 && repetitions < 32);
+  CHECK(CountOf(run.result, "\"warmup\":true") == 1);
+  CHECK(run.result.find("\"repeat_s\":1") != std::string::npos);
+  Run often;
+  often.options.repeat_s = 1;
+  often.options.repetitions = 4;
+  often.engine.forward_ms = 50;
+  CHECK(often.Go().ok());
+  CHECK(CountOf(often.result, "\"record\":\"repetition\"") == 5);
+}
+
 TEST(WritesEveryRecordAndTheEndLast) {
   Run run;
   CHECK(run.Go().ok());

@@ -75,7 +75,9 @@ def _run(
     options = description.options
     try:
         with show_progress(f"run on {device.serial}", unit="repetitions") as progress:
-            count = _repetition_counter(progress, options.warmup + options.repetitions)
+            # How many fit into a time, nobody knows before.
+            total = 0 if options.repeat_s else options.warmup + options.repetitions
+            count = _repetition_counter(progress, total)
 
             def on_line(line: str) -> None:
                 count(line)

@@ -20,13 +20,13 @@ _SLOWEST_SETUP_S = 300.0
 
 
 def minimum_ram_bytes(artifact: Artifact, options: ProfileRequest) -> int:
-    """A lower bound of the memory a run needs: the weights, the states that it fills, and the process."""
+    """A lower bound of the memory a run needs: the weights, the states that are in it, and the process."""
     manifest = artifact.manifest
     return minimum_memory_bytes(
         manifest.size_bytes,
         manifest.architecture.layers,
         ENGINES.get(manifest.backend.name),
-        text=options.tokens_per_repetition,
+        text=options.positions(manifest.context_length),
     )
 
 
@@ -118,4 +118,4 @@ def run_timeout_s(artifact_bytes: int, options: ProfileRequest) -> float:
     waits = options.warmup + options.repetitions if options.gate.name != "off" else 0
     idle_s = options.energy.baseline_s if options.energy else 0
     work_s = work_timeout_s(artifact_bytes, options.work_tokens)
-    return work_s + idle_s + waits * options.gate_timeout_s
+    return work_s + idle_s + options.repeat_s + waits * options.gate_timeout_s

@@ -6,7 +6,7 @@ from toolkit.errors import ResultInvalid
 from toolkit.profiling.description import RunDescription
 from toolkit.profiling.records import Result, parse_result
 
-_ASKED = ("prompt_tokens", "generate_tokens", "depth", "warmup", "repetitions")
+_ASKED = ("prompt_tokens", "generate_tokens", "depth", "warmup", "repetitions", "repeat_s", "reserve")
 
 
 def checked_result(text: str, description: RunDescription) -> Result:

@@ -104,7 +104,7 @@ def traced_pass(
 
 def _command(description: RunDescription, run_dir: str) -> list[str]:
     """The timed run's command with one repetition, no gate, and the trace."""
-    quick = {"repetitions": 1, "warmup": 1, "gate": GateOptions(name="off"), "energy": None}
+    quick = {"repetitions": 1, "repeat_s": 0, "warmup": 1, "gate": GateOptions(name="off"), "energy": None}
     options = description.options.model_copy(update={**quick, "pause_s": 0, "page_cache": None})
     mode = description.argv.index("profile")
     model = description.argv[description.argv.index("--model") + 1]

@@ -10,7 +10,7 @@ from toolkit.report.study_content import Chart, Panel, Row, StudyFigure, Table
 from toolkit.studies import published
 from toolkit.studies.data import Point, StudyData
 from toolkit.studies.study import Study
-from toolkit.studies.template import profiled
+from toolkit.studies.template import profiled_with_whole_context
 
 # As docs/protocol.md defines them.
 PARTS = {
@@ -70,9 +70,9 @@ def _figures(data: StudyData) -> list[StudyFigure]:
         title, caption = data.names.device(device), f"Conditions: {workload}."
         panels.append(Panel(title, caption, [_chart(rows)], emulated=device.emulated))
     text = (
-        "What was in memory after the last repetition, and beside it what the peak had more. Weights that an "
-        "engine packs itself are in its compute. llama.cpp's buffers are another split: its parameters stand "
-        "for packed weights here."
+        "What was in memory after the last repetition, and beside it what the peak had more. "
+        f"{data.cache_words} Weights that an engine packs itself are in its compute. llama.cpp's buffers are "
+        "another split: its parameters stand for packed weights here."
     )
     return [
         StudyFigure("memory-breakdown", "What the memory is made of", text, [*panels, _published_panel()])
@@ -129,8 +129,9 @@ def _findings(data: StudyData) -> list[Finding]:
         own = []
         for point in points:
             split = parts(data, point)
-            # Without packed weights apart, the share of all weights is not known.
-            if "weights_packed" in split:
+            # Without packed weights apart, the share of all weights is not known. The source is about a whole
+            # context.
+            if "weights_packed" in split and point.reserves_context:
                 weights = split["weights_packed"] + split["weights_mapped"]
                 values = {"weights": weights / sum(split.values())}
                 x = float(point.artifact.unique_parameters)
@@ -144,7 +145,7 @@ STUDY = Study(
     title="Memory breakdown",
     question="What is a model's peak memory made of?",
     survey="Fig. 11 (v3: Fig. 13a)",
-    template=profiled,
+    template=profiled_with_whole_context,
     figures=_figures,
     table=_table,
     findings=_findings,

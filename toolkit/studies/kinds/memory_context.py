@@ -1,4 +1,4 @@
-"""`memory-context`: peak memory as the context that an artifact is made for grows to the model's maximum."""
+"""`memory-context`: peak memory as the context, all of it in memory, grows to the model's maximum."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from toolkit.report.study_content import Chart, Panel, Row, StudyFigure
 from toolkit.studies import lengths
 from toolkit.studies.data import Point, StudyData
 from toolkit.studies.request import StudyRequest
-from toolkit.studies.study import Study, Subject
+from toolkit.studies.study import LeftOut, Study, Subject
 from toolkit.studies.subjects import needed_bytes
-from toolkit.studies.template import profiled
+from toolkit.studies.template import WHOLE_CONTEXT, profiled
 
 _STEPS = (512, 2048, 8192, 32768, 131072)
 # Of a model that nobody knows the maximum of.
 _UNKNOWN = (512, 2048, 4096)
-_X, _Y = "context that the artifact is made for, tokens", "peak memory, MB"
+_X, _Y = "context, tokens", "peak memory, MB"
 
 _DOMINATES = Statement(
     text="At a model's longest context, memory that grows with the context is more than half of all",
@@ -36,29 +36,50 @@ _DOMINATES = Statement(
 def contexts(entry: Entry | None, quants: Sequence[str], limit_bytes: float | None) -> list[int]:
     """The contexts of a model: steps up to its maximum, and the maximum, as far as memory goes.
 
+    The shortest is always among them: what does not fit at all, nobody chose.
+
     Args:
         entry: of the catalogue; None for a model that it does not have.
         quants: schemes that it is made with.
         limit_bytes: most memory; None for no limit.
     """
+    first, *longer = _wanted(entry)
+    return [first, *(one for one in longer if _missing_bytes(entry, quants, one, limit_bytes) is None)]
+
+
+def _wanted(entry: Entry | None) -> Sequence[int]:
     most = entry.architecture.context if entry else None
-    if entry is None or most is None:
-        return list(_UNKNOWN)
-    wanted = [*(step for step in _STEPS if step < most), most]
-    fitting = [
-        tokens
-        for tokens in wanted
-        if limit_bytes is None
-        or (needed := needed_bytes(entry, quants, tokens)) is None
-        or needed <= limit_bytes
-    ]
-    return fitting or wanted[:1]
+    return _UNKNOWN if most is None else (*(step for step in _STEPS if step < most), most)
+
+
+def _missing_bytes(
+    entry: Entry | None, quants: Sequence[str], tokens: int, limit_bytes: float | None
+) -> float | None:
+    """What a context needs where that is above the limit; None where it is not, or nobody knows."""
+    needed = None if entry is None or limit_bytes is None else needed_bytes(entry, quants, tokens)
+    return needed if needed is not None and limit_bytes is not None and needed > limit_bytes else None
+
+
+def _limit_bytes(request: StudyRequest) -> float | None:
+    return None if request.memory_gb is None else request.memory_gb * 1e9
 
 
 def _template(request: StudyRequest, subjects: Sequence[Subject]) -> Mapping[str, Any]:
-    limit = None if request.memory_gb is None else request.memory_gb * 1e9
+    limit = _limit_bytes(request)
     sizes = {one.reference: contexts(one.entry, request.quant, limit) for one in subjects}
-    return profiled(request, subjects, contexts=sizes)
+    return profiled(request, subjects, contexts=sizes, profile=WHOLE_CONTEXT)
+
+
+def _leaves_out(request: StudyRequest, subjects: Sequence[Subject]) -> list[LeftOut]:
+    """The contexts for which there is no memory."""
+    left = []
+    for one in subjects:
+        for tokens in _wanted(one.entry)[1:]:
+            needed = _missing_bytes(one.entry, request.quant, tokens, _limit_bytes(request))
+            if needed is not None:
+                why = f"needs about {needed / 1e9:.1f} GB, the limit is {request.memory_gb:.1f} GB"
+                left.append(LeftOut(one.name, f"a context of {tokens} {why}"))
+    return left
 
 
 def _figures(data: StudyData) -> list[StudyFigure]:
@@ -69,10 +90,8 @@ def _figures(data: StudyData) -> list[StudyFigure]:
         _panel(data, points) for points in sorted(found.values(), key=lambda some: some[0].device.emulated)
     ]
     text = (
-        "Peak memory of the runner's process after a prompt of 50 tokens and 50 more. Dashed: the keys and "
-        "values of the whole context by their formula, 4 bytes each, on top of the smallest measured. An "
-        "engine that reserves the cache and touches what it needs only stays below. The survey gives shares "
-        "for this and no curve."
+        f"Peak memory of the runner's process. {data.cache_words} By formula: 4 bytes for each key and "
+        "value, on top of the smallest measured. The survey gives shares for this and no curve."
     )
     return [StudyFigure("context", "Memory against context", text, own)]
 
@@ -126,9 +145,10 @@ def _findings(data: StudyData) -> list[Finding]:
     for points in devices.values():
         own: dict[str, list[Sample]] = defaultdict(list)
         for some in _series(points).values():
-            if len(some) >= 2:
+            samples = own[some[0].series]
+            if len(some) >= 2 and _goes_to_the_maximum(some):
                 small, large = some[0].numbers["peak_mb"], some[-1].numbers["peak_mb"]
-                own[some[0].series].append(
+                samples.append(
                     Sample(
                         name=some[0].model,
                         x=float(some[-1].key.context_length),
@@ -136,9 +156,16 @@ def _findings(data: StudyData) -> list[Finding]:
                         rows=(*some[0].run_ids, *some[-1].run_ids),
                     )
                 )
-        device = data.names.device(points[0].device)
+        device = data.names.device(points[0].device) + (" (emulated)" if points[0].device.emulated else "")
         found += [_DOMINATES.test(some, f"{device}, {series}") for series, some in own.items()]
     return found
+
+
+def _goes_to_the_maximum(points: Sequence[Point]) -> bool:
+    """Whether the last of a model's points has its longest context, and all have theirs in memory."""
+    entry, longest = points[-1].entry, points[-1].key.context_length
+    is_maximum = entry is not None and longest == entry.architecture.context
+    return is_maximum and all(one.reserves_context for one in points)
 
 
 STUDY = Study(
@@ -151,4 +178,5 @@ STUDY = Study(
     table=lengths.table,
     findings=_findings,
     models="Qwen1.5-0.5B,Qwen2-0.5B",
+    leaves_out=_leaves_out,
 )

@@ -12,7 +12,7 @@ from toolkit.report.study_content import StudyFigure
 from toolkit.studies import overview, pairs
 from toolkit.studies.data import Point, StudyData, samples
 from toolkit.studies.study import Study
-from toolkit.studies.template import profiled
+from toolkit.studies.template import profiled_with_whole_context
 
 _PEAK = "peak memory, MB (log)"
 _PUBLISHED = "memory_mb_ctx2048"
@@ -85,8 +85,9 @@ def _figures(data: StudyData) -> list[StudyFigure]:
     own = overview.panels(data, (("Peak memory", "peak_mb", _PEAK),))
     other = overview.published_panel((("Memory", _PUBLISHED, _PEAK),))
     text = (
-        "Peak memory of the runner's process, engine included. Engines differ in what they keep beside the "
-        "weights: llama.cpp's buffers hold the logits of 512 tokens, so that large vocabularies show."
+        f"Peak memory of the runner's process, engine included. {data.cache_words} Engines differ in what "
+        "they keep beside the weights: llama.cpp's buffers hold the logits of 512 tokens, so that large "
+        "vocabularies show."
     )
     return [StudyFigure("memory", "Memory against size", text, [*own, other])]
 
@@ -105,7 +106,7 @@ STUDY = Study(
     title="Memory overview",
     question="How much memory do models of different sizes take?",
     survey="Fig. 7c (v3: Fig. 8c)",
-    template=profiled,
+    template=profiled_with_whole_context,
     figures=_figures,
     table=overview.table,
     findings=_findings,

@@ -1,16 +1,13 @@
-"""`sustained`: ten minutes of decoding: throughput, temperature, clocks and charge over time."""
+"""`sustained`: minutes of decoding: throughput, temperature, clocks and charge over time."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 from toolkit.analysis.findings import Draw, Finding, Sample, Statement
-from toolkit.export.request import ConvertRequest
-from toolkit.recipes.estimate import ModelSize, conversion_estimate
 from toolkit.report.study_content import Chart, Panel, Row, StudyFigure, Table
 from toolkit.store.rows import Condition, StoredRun
 from toolkit.studies.data import Point, StudyData
@@ -18,13 +15,13 @@ from toolkit.studies.request import StudyRequest
 from toolkit.studies.study import Study, Subject
 from toolkit.studies.template import profiled
 
-SECONDS = 600
+MINUTES = 10.0
 # Short enough that readings come every few seconds, long enough that they cost nothing.
 _TOKENS = 256
-_FEWEST, _MOST = 6, 2000
-# A first guess only: how many repetitions fill the time.
-_BYTES_PER_SECOND = 8e9
-_MINUTES = "minutes"
+_FEWEST = 6
+_AXIS = "minutes"
+# Of the time asked for: devices' clocks are set while they run.
+_WHOLE = 0.99
 
 
 @dataclass(frozen=True)
@@ -44,6 +41,43 @@ class Stretch:
     celsius: float | None
     mhz: float | None
     battery_percent: int | None
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """A run.
+
+    Attributes:
+        label: what it is called.
+        seconds: from its first repetition's beginning to its last one's end; 0 of a run without any.
+        asked_seconds: how long it was to go on.
+    """
+
+    point: Point
+    label: str
+    stretches: Sequence[Stretch]
+    seconds: float
+    asked_seconds: float
+
+    @property
+    def title(self) -> str:
+        """Its label, with how long it lasted where that is less than was asked for."""
+        if self.seconds >= _WHOLE * self.asked_seconds:
+            return self.label
+        return f"{self.label} (only {duration(self.seconds)} of {duration(self.asked_seconds)})"
+
+
+def duration(seconds: float) -> str:
+    """Seconds or minutes, in words."""
+    value, unit = (seconds / 60, "min") if seconds >= 60 else (seconds, "s")
+    return f"{value:.1f}".removesuffix(".0") + f" {unit}"
+
+
+def lasted(runs: Sequence[Decoding]) -> str:
+    """How long the shortest and the longest of some runs lasted."""
+    seconds = [one.seconds for one in runs]
+    ends = [duration(one) for one in (min(seconds, default=0.0), max(seconds, default=0.0))]
+    return " to ".join(dict.fromkeys(ends))
 
 
 def stretches(run: StoredRun) -> list[Stretch]:
@@ -68,6 +102,17 @@ def stretches(run: StoredRun) -> list[Stretch]:
             )
         )
     return found
+
+
+def length_seconds(run: StoredRun) -> float:
+    """From the beginning of a run's first repetition to the end of its last one."""
+    ends = [one.started_unix_ns + (one.prefill_ns or 0) + sum(one.decode_ns) for one in run.repetitions]
+    return (max(ends) - min(one.started_unix_ns for one in run.repetitions)) / 1e9 if ends else 0.0
+
+
+def _asked_seconds(run: StoredRun) -> float:
+    """How long a run was to last. Runs of before have no limit: the default was meant."""
+    return float((run.run.settings or {}).get("repeat_s", 60 * MINUTES))
 
 
 def _mhz(reading: Condition | None) -> float | None:
@@ -109,12 +154,11 @@ _FALLS = Statement(
 
 
 def _template(request: StudyRequest, subjects: Sequence[Subject]) -> Mapping[str, Any]:
-    slowest = max((_seconds_per_token(one, request.quant) for one in subjects), default=0.01)
-    count = min(max(math.ceil(SECONDS / (_TOKENS * slowest)), _FEWEST), _MOST)
     work = {
         "prompt_tokens": 16,
         "generate_tokens": _TOKENS,
-        "repetitions": count,
+        "repetitions": _FEWEST,
+        "repeat_s": round(60 * (request.minutes or MINUTES)),
         "warmup": 0,
         "gate": "watch",
         "pause_s": 0.0,
@@ -125,21 +169,15 @@ def _template(request: StudyRequest, subjects: Sequence[Subject]) -> Mapping[str
     return profiled(request, subjects, profile=work)
 
 
-def _seconds_per_token(subject: Subject, quants: Sequence[str]) -> float:
-    size = ModelSize.of_entry(subject.entry) if subject.entry else None
-    size = size or ModelSize.of({})
-    requests = [ConvertRequest.of(model=subject.reference, quant=quant) for quant in quants]
-    return max(conversion_estimate(size, one).disk_bytes for one in requests) / _BYTES_PER_SECOND
-
-
-def _of_points(data: StudyData) -> list[tuple[Point, str, list[Stretch]]]:
-    """Every run of every point, with its name."""
+def _of_points(data: StudyData) -> list[Decoding]:
+    """Every run of every point."""
     found = []
     for point in data.points:
         runs = data.store.get_runs(point.run_ids)
         for number, run in enumerate(runs, start=1):
             again = f" round {number}" if len(runs) > 1 else ""
-            found.append((point, f"{point.model} {point.series}{again}", stretches(run)))
+            label = f"{point.model} {point.series}{again}"
+            found.append(Decoding(point, label, stretches(run), length_seconds(run), _asked_seconds(run)))
     return found
 
 
@@ -154,14 +192,14 @@ def _figures(data: StudyData) -> list[StudyFigure]:
     panels = []
     for device, workload, points in data.panels():
         keys = {point.key for point in points}
-        mine = [one for one in every if one[0].key in keys]
+        mine = [one for one in every if one.point.key in keys]
         drawn = [
             Chart(
-                title,
+                f"{title} over {lasted(mine)}",
                 "lines",
-                {"x": _MINUTES, "y": axis, "whole": False},
+                {"x": _AXIS, "y": axis, "whole": False},
                 _rows(mine, name),
-                {"series": "run", "x": _MINUTES, "y": axis},
+                {"series": "run", "x": _AXIS, "y": axis},
             )
             for title, name, axis in charts
         ]
@@ -173,29 +211,30 @@ def _figures(data: StudyData) -> list[StudyFigure]:
         "(gate watch); readings are taken between repetitions. A throttled run counts here: how far it falls "
         "is the question."
     )
-    return [StudyFigure("sustained", "Ten minutes of decoding", text, panels)]
+    return [StudyFigure("sustained", f"Decoding for {lasted(every)}", text, panels)]
 
 
-def _rows(runs: Sequence[tuple[Point, str, list[Stretch]]], name: str) -> list[Row]:
+def _rows(runs: Sequence[Decoding], name: str) -> list[Row]:
     return [
-        {"series": label, "x": one.minutes, "y": float(getattr(one, name))}
-        for _, label, found in runs
-        for one in found
+        {"series": run.title, "x": one.minutes, "y": float(getattr(one, name))}
+        for run in runs
+        for one in run.stretches
         if getattr(one, name) is not None
     ]
 
 
 def _table(data: StudyData) -> Table:
     rows = []
-    for point, label, found in _of_points(data):
+    for run in _of_points(data):
+        found, device = run.stretches, run.point.device
         third = max(len(found) // 3, 1)
         percent = tokens_per_percent(found)
         hottest = max((one.celsius for one in found if one.celsius is not None), default=None)
         rows.append(
             [
-                label,
-                data.names.device(point.device) + (" (emulated)" if point.device.emulated else ""),
-                f"{found[-1].minutes:.1f}" if found else "-",
+                run.title,
+                data.names.device(device) + (" (emulated)" if device.emulated else ""),
+                f"{run.seconds / 60:.1f}" if found else "-",
                 f"{median(one.rate for one in found[:third]):.4g}" if found else "-",
                 f"{median(one.rate for one in found[-third:]):.4g}" if found else "-",
                 "-" if hottest is None else f"{hottest:.1f}",
@@ -218,14 +257,13 @@ def _table(data: StudyData) -> Table:
 
 def _findings(data: StudyData) -> list[Finding]:
     found = []
-    for point, label, some in _of_points(data):
+    for run in _of_points(data):
+        device = run.point.device
         own = [
-            Sample(name=f"{number}", x=one.minutes, values={"rate": one.rate}, rows=point.run_ids)
-            for number, one in enumerate(some)
+            Sample(name=f"{number}", x=one.minutes, values={"rate": one.rate}, rows=run.point.run_ids)
+            for number, one in enumerate(run.stretches)
         ]
-        where = f"{label} on {data.names.device(point.device)}" + (
-            " (emulated)" if point.device.emulated else ""
-        )
+        where = f"{run.title} on {data.names.device(device)}" + (" (emulated)" if device.emulated else "")
         found.append(_FALLS.test(own, where))
     return found
 
@@ -233,11 +271,13 @@ def _findings(data: StudyData) -> list[Finding]:
 STUDY = Study(
     name="sustained",
     title="Sustained decoding",
-    question="Where does throughput settle in ten minutes of decoding, and how hot does the device get?",
+    question="Where does throughput settle in decoding without a pause, and how hot does the device get?",
     survey="",
     template=_template,
     figures=_figures,
     table=_table,
     findings=_findings,
     models="SmolLM2-135M",
+    takes=("minutes",),
+    defaults={"minutes": MINUTES},
 )

@@ -29,9 +29,10 @@ fun figuresOf(text: String, runId: String): Figures {
     val end = records.last()
     if (end["record"] != "end" || end["records"] != records.size - 1L) throw ResultError("is cut short")
     val repetitions = records.filter { it["record"] == "repetition" }
-    if (repetitions.size.toLong() != start.long("warmup") + start.long("repetitions")) {
-        throw ResultError("lacks repetitions")
-    }
+    val fewest = start.long("warmup") + start.long("repetitions")
+    // Of a run that fills a time there may be more.
+    val most = if ((start["repeat_s"] as? Long ?: 0) > 0) Long.MAX_VALUE else fewest
+    if (repetitions.size.toLong() !in fewest..most) throw ResultError("lacks repetitions")
     val measured = repetitions.filter { it["warmup"] == false }.ifEmpty { throw ResultError("measured nothing") }
     val steps = measured.map { it.longs("decode_ns") }
     val prefill = measured.map { tokensPerSecond(start.long("prompt_tokens"), it.positive("prefill_ns")) }
@@ -71,5 +72,9 @@ private val WORK = listOf(
     "prefill_chunk", "context_length", "warmup",
 )
 
+// Runners of before reserved what a run used.
+private fun reserve(figures: Figures) = figures.start["reserve"] ?: "run"
+
 /** Whether two runs did the same work; which model it was, their arguments tell. */
-fun comparable(one: Figures, other: Figures): Boolean = WORK.all { one.start[it] == other.start[it] }
+fun comparable(one: Figures, other: Figures): Boolean =
+    WORK.all { one.start[it] == other.start[it] } && reserve(one) == reserve(other)
