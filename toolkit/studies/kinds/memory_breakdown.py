@@ -149,5 +149,5 @@ STUDY = Study(
     figures=_figures,
     table=_table,
     findings=_findings,
-    models="survey-latency",
+    models="survey-memory",
 )
