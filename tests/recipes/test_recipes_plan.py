@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from toolkit.artifact import Artifact
 from toolkit.devices.adb.parsers import AttachedDevice
 from toolkit.devices.given_names import NamedDevice, give_name
 from toolkit.devices.identity import Identity
-from toolkit.errors import UsageError
+from toolkit.errors import RecipeInvalid, SourceError, UsageError
+from toolkit.models.catalogue.catalogue import family_text, shipped
 from toolkit.recipes import fingerprints, planning
 from toolkit.recipes.estimate import ModelSize
 from toolkit.recipes.plan import Plan, make_plan
@@ -40,7 +42,7 @@ def settings(tmp_path: Path) -> Settings:
 def plan(folder: Path, settings: Settings, text: str) -> Plan:
     path = folder / "recipe.yaml"
     path.write_text(text)
-    return make_plan(load_recipe(path), Workspace.default(settings), settings)
+    return make_plan(load_recipe(path, settings.models_dir), Workspace.default(settings), settings)
 
 
 def keys(made: Plan) -> set[str]:
@@ -96,6 +98,40 @@ def test_a_device_is_planned_once_whatever_it_is_called(
     assert planned(f"'{wifi}'")[1] == {wifi}, "nobody can be asked who it is"
     assert planned("[here1, local]")[1] == {"local"}
     assert planned("board1")[1] == {"ssh:me@board"}
+
+
+def own_entry(settings: Settings, name: str, **config: int) -> None:
+    """An entry of one's own that is llama-tiny but for some fields."""
+    tiny = shipped()["llama-tiny"]
+    entry = tiny.model_copy(update={"name": name, "config": {**(tiny.config or {}), **config}})
+    settings.models_dir.mkdir(parents=True, exist_ok=True)
+    (settings.models_dir / f"{name}.json").write_text(family_text((entry,)))
+
+
+def test_an_entry_of_ones_own_is_converted_and_known_by_its_config(
+    tmp_path: Path, settings: Settings
+) -> None:
+    text = RECIPE.format(model="random:mine").partition("profile:")[0].replace("[8da4w, fp16]", "8da4w")
+    with pytest.raises(RecipeInvalid, match="no file 'mine'"):
+        plan(tmp_path, settings, text)
+    own_entry(settings, "mine")
+    (step,) = plan(tmp_path, settings, text).steps
+    workspace = Workspace.default(settings)
+    step.work.run(workspace, settings)
+    manifest = Artifact.load(workspace.artifact(step.key)).manifest
+    assert manifest.source.id == "random:mine"
+    expected = shipped()["llama-tiny"].parameters
+    assert expected is not None and manifest.architecture.unique_parameters == expected.unique
+    (again,) = plan(tmp_path, settings, text).steps
+    assert (again.state, again.key) == ("done", step.key)
+
+    own_entry(settings, "mine", num_hidden_layers=1)
+    (other,) = plan(tmp_path, settings, text).steps
+    assert other.state == "to do" and other.key != step.key
+    # Another host's file, or one that changed since the plan.
+    own_entry(settings, "mine", num_hidden_layers=3)
+    with pytest.raises(SourceError, match="not the one that the step was planned with"):
+        other.work.run(workspace, settings)
 
 
 def test_pauses_take_time(tmp_path: Path, settings: Settings) -> None:

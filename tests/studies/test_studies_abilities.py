@@ -259,7 +259,7 @@ def test_joules_are_measured_beside_speed_where_they_are_asked_for(tmp_path: Pat
 def test_every_device_answers(name: str, tmp_path: Path) -> None:
     settings = Settings.from_environment({"SLM_DATA_DIR": str(tmp_path)})
     asked = StudyRequest.of(models=["SmolLM2-135M"], quant="8da4w", device="local,virtual:2,local")
-    loaded = loaded_anywhere(prepare(STUDIES.get(name), asked, settings))
+    loaded = loaded_anywhere(prepare(STUDIES.get(name), asked, settings), settings)
     plan = make_plan(loaded, Workspace(tmp_path / "recipes"), settings)
     asking = [step for step in plan.steps if step.kind == "evaluate"]
     per_device = 3 if name == "in-context" else 1

@@ -15,9 +15,18 @@ from typer.testing import CliRunner
 
 from toolkit.cli.main import app
 from toolkit.errors import CatalogueInvalid, StudyError, ToolkitError, UnknownModel, UsageError
+from toolkit.recipes.plan import make_plan
+from toolkit.recipes.workspace import Workspace
 from toolkit.settings import Settings
 from toolkit.studies.request import StudyRequest
-from toolkit.studies.running import Prepared, loaded_anywhere, prepare, stored_study, write_report
+from toolkit.studies.running import (
+    Prepared,
+    loaded_anywhere,
+    prepare,
+    stored_study,
+    write_report,
+    written,
+)
 from toolkit.studies.study import STUDIES
 
 PAGE = Path(__file__).parents[2] / "docs" / "studies.md"
@@ -33,7 +42,7 @@ def settings(tmp_path: Path) -> Settings:
 
 def prepared(settings: Settings, study: str = "latency-overview", **request: Any) -> Prepared:
     made = prepare(STUDIES.get(study), StudyRequest.of(**request), settings)
-    loaded_anywhere(made)
+    loaded_anywhere(made, settings)
     return made
 
 
@@ -65,6 +74,9 @@ def test_the_surveys_models_up_to_a_size_by_the_surveys_protocol(settings: Setti
     assert (profile["prompt_tokens"], profile["generate_tokens"], profile["pause_s"]) == (50, 50, 10.0)
     assert {one.model for one in made.left_out} >= {"Gemma-2B", "Phi-2"}
     assert all("700M" in one.why or "config" in one.why for one in made.left_out)
+    # As docs/studies.md has it: the figure's models, and the catalogue's.
+    every = prepared(settings, models=["all"], limit_params="700M", memory_gb=64)
+    assert (len(names), len(every.subjects)) == (8, 27)
 
 
 def test_models_get_the_context_that_they_have_room_for(settings: Settings) -> None:
@@ -94,6 +106,25 @@ def test_a_config_of_ones_own_is_found_from_wherever_the_recipe_lies(
     monkeypatch.chdir(tmp_path)
     made = prepared(settings, models=["random:mine.json"])
     assert [subject.reference for subject in made.subjects] == [f"random:{tmp_path / 'mine.json'}"]
+
+
+def test_an_entry_of_ones_own_is_measured_like_any_other(settings: Settings) -> None:
+    from toolkit.models.catalogue.catalogue import family_text, shipped
+
+    tiny = shipped()["llama-tiny"]
+    mine = tiny.model_copy(update={"name": "mine", "made_up": False})
+    bare = mine.model_copy(update={"name": "bare", "config": None, "config_note": "it is secret"})
+    settings.models_dir.mkdir()
+    for entry in (mine, bare):
+        (settings.models_dir / f"{entry.name}.json").write_text(family_text((entry,)))
+    made = prepared(settings, models=["mine,bare"])
+    assert [subject.reference for subject in made.subjects] == ["random:mine"]
+    (left,) = made.left_out
+    assert left.model == "bare" and "it is secret" in left.why
+    steps = make_plan(loaded_anywhere(made, settings), Workspace.default(settings), settings).steps
+    assert [step.kind for step in steps] == ["convert", "profile"]
+    loaded = written(made, Workspace.default(settings), settings)
+    assert [one.id for one in loaded.recipe.convert.model] == ["random:mine"]
 
 
 def test_what_does_not_fit_is_left_out_with_the_reason(settings: Settings) -> None:
@@ -147,7 +178,7 @@ def test_an_entry_that_contradicts_itself_stands_in_the_way_by_its_name(settings
 def test_every_study_makes_a_recipe_that_is_valid(settings: Settings, name: str) -> None:
     study = STUDIES.get(name)
     made = prepared(settings, name, models=["llama-tiny", "gpt2-tiny"], device=["virtual:2"])
-    recipe = loaded_anywhere(made).recipe
+    recipe = loaded_anywhere(made, settings).recipe
     assert recipe.name == f"study-{name}" and recipe.tag == [f"study:{name}"]
     assert study.name == name and {one.id for one in recipe.convert.model} == {
         "random:llama-tiny",
@@ -163,8 +194,6 @@ def test_a_study_without_enough_devices_is_refused(settings: Settings) -> None:
 
 
 def test_a_report_of_what_was_not_run_says_how_to_run_it(settings: Settings) -> None:
-    from toolkit.recipes.workspace import Workspace
-
     place = Workspace.default(settings)
     with pytest.raises(StudyError) as caught:
         stored_study("latency-overview", place)

@@ -168,7 +168,7 @@ def _round(
     folder = workspace.batch(name)
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "recipe.yaml", recipe_text(request, base, chosen))
-    loaded = load_recipe(folder / "recipe.yaml")
+    loaded = load_recipe(folder / "recipe.yaml", settings.models_dir)
     summary = run_recipe(
         loaded, workspace, settings, open_executor, choice=Choice(keep_going=True), listener=listener
     )

@@ -66,6 +66,7 @@ def init(
     from toolkit.engines import DEFAULT_ENGINE, ENGINES
     from toolkit.recipes.problems import InvalidRecipe
     from toolkit.recipes.validation import load_recipe
+    from toolkit.settings import Settings
 
     if recipe.exists() and not force:
         raise UsageError(
@@ -83,7 +84,7 @@ def init(
     with output_file(recipe) as partial:
         partial.write_text(text, encoding="utf-8")
         try:
-            load_recipe(partial)
+            load_recipe(partial, Settings.from_environment().models_dir)
         except InvalidRecipe as error:
             raise _refused(error.problems[0], text) from None
     print(f"wrote {recipe}\n  next: slm recipe plan {recipe}")

@@ -91,10 +91,11 @@ def validate(
     from toolkit.recipes.validation import load_recipe
 
     answers = []
-    place = workspace_of(workspace, Settings.from_environment())
+    settings = Settings.from_environment()
+    place = workspace_of(workspace, settings)
     for path in [recipe_file(one, place) for one in recipes]:
         try:
-            load_recipe(path)
+            load_recipe(path, settings.models_dir)
         except InvalidRecipe as error:
             answers.append({"recipe": str(path), "problems": [vars(problem) for problem in error.problems]})
             if not as_json:
@@ -134,7 +135,7 @@ def plan(
 
     settings = Settings.from_environment()
     place = workspace_of(workspace, settings, share)
-    loaded = load_recipe(recipe_file(recipe, place))
+    loaded = load_recipe(recipe_file(recipe, place), settings.models_dir)
     made = make_plan(loaded, place, settings, phones=phones_of(executor), again=measured_again(again))
     if as_json:
         print(json.dumps(plan_data(made, place), indent=2))
@@ -183,7 +184,7 @@ def run(
 
     settings = Settings.from_environment()
     place = workspace_of(workspace, settings, share)
-    loaded = load_recipe(recipe_file(recipe, place))
+    loaded = load_recipe(recipe_file(recipe, place), settings.models_dir)
     open_executor = executor_of(executor, jobs, place, settings)
     choice = Choice(only=tuple(only), limit=limit, keep_going=keep_going)
     narrator = Narrator(place)
@@ -233,9 +234,10 @@ def status(
     from toolkit.recipes.status import batch_status
     from toolkit.recipes.validation import load_recipe
 
-    place = workspace_of(workspace, Settings.from_environment())
+    settings = Settings.from_environment()
+    place = workspace_of(workspace, settings)
     known = recipe in place.batch_names()
-    name = recipe if known else load_recipe(recipe_file(recipe, place)).recipe.name
+    name = recipe if known else load_recipe(recipe_file(recipe, place), settings.models_dir).recipe.name
     found = batch_status(name, place)
     if as_json:
         print(found.model_dump_json(indent=2))

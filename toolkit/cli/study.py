@@ -121,7 +121,7 @@ def plan(
         print(prepared.text, end="")
         return
     place = workspace_of(workspace, settings)
-    made = make_plan(loaded_anywhere(prepared), place, settings)
+    made = make_plan(loaded_anywhere(prepared, settings), place, settings)
     if as_json:
         left = [{"model": one.model, "why": one.why} for one in prepared.left_out]
         print(json.dumps({**plan_data(made, place), "study": study, "left_out": left}, indent=2))
@@ -168,7 +168,7 @@ def run(
     place = workspace_of(workspace, settings)
     phones = phones_of(executor)
     prepared = prepare(STUDIES.get(study), request, settings, phones=phones)
-    loaded = written(prepared, place)
+    loaded = written(prepared, place, settings)
     if not as_json:
         _print_left_out(prepared)
     narrator = Narrator(place)

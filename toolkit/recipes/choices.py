@@ -29,12 +29,12 @@ MAXIMUM_STEPS = 100_000
 _HUB_ID = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*")
 
 
-def check_words(document: Document, folder: Path) -> None:
+def check_words(document: Document, folder: Path, own: Path | None) -> None:
     """Add a problem for every word that means nothing, also where the file around it is not well formed."""
     for path, value in document.scalars():
         axis = _axis(path)
         if axis is not None:
-            _check_value(axis, value, document.position(path), document, folder)
+            _check_value(axis, value, document.position(path), document, folder, own)
 
 
 def check_plan(recipe: Recipe, document: Document) -> None:
@@ -54,7 +54,9 @@ def _axis(path: PathInFile) -> str | None:
     return fields[0] if fields else None
 
 
-def _check_value(axis: str, value: Any, at: tuple[int, int], document: Document, folder: Path) -> None:
+def _check_value(
+    axis: str, value: Any, at: tuple[int, int], document: Document, folder: Path, own: Path | None
+) -> None:
     problems = document.problems
     if axis == "group_size":
         if isinstance(value, int) and value not in (*GROUP_SIZES, PER_CHANNEL):
@@ -63,7 +65,7 @@ def _check_value(axis: str, value: Any, at: tuple[int, int], document: Document,
     elif not isinstance(value, str) or not value:
         return
     elif axis == "model":
-        _check_model(value, at, document, folder)
+        _check_model(value, at, document, folder, own)
     elif axis == "quant":
         _check_word(value, [*SCHEMES, *PRESETS, SOURCE], "scheme or preset", at, document)
     elif axis in ("embedding", "lm_head"):
@@ -91,16 +93,16 @@ def _check_word(
         document.problems.add(at, f"unknown {kind} {word!r}", nearest_choice(word, choices))
 
 
-def _check_model(model: str, at: tuple[int, int], document: Document, folder: Path) -> None:
+def _check_model(model: str, at: tuple[int, int], document: Document, folder: Path, own: Path | None) -> None:
     """Models on this machine must be there; whether the hub has one shows when it is fetched."""
-    from toolkit.models.catalogue.catalogue import shipped
+    from toolkit.models.catalogue.catalogue import catalogue_for
 
     problems = document.problems
     if "\0" in model:
         problems.add(at, "the model's name holds a NUL character")
     elif model.startswith("random:"):
         name = model.removeprefix("random:")
-        known = shipped()
+        known = catalogue_for(name, own)
         if name in known:
             entry = known[name]
             if entry.config is None:

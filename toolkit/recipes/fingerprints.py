@@ -13,7 +13,7 @@ from typing import Any
 import toolkit
 from toolkit.engines import ENGINES
 from toolkit.files import expanded
-from toolkit.models.catalogue.catalogue import shipped
+from toolkit.models.catalogue.catalogue import catalogue_for
 from toolkit.recipes.schema import Model
 from toolkit.recipes.workspace import KEY_LENGTH, Workspace
 from toolkit.settings import Settings
@@ -104,7 +104,7 @@ def source_identity(model: Model, folder: Path, settings: Settings, workspace: W
         lock = workspace.source(lock_name(model))
         return None if lock is None else {"id": model.id, "info": lock.info.model_dump(mode="json")}
     if where.startswith("random:"):
-        return {"id": model.id, "config": hashlib.sha256(_random_config(where).encode()).hexdigest()}
+        return {"id": model.id, "config": random_config_sha256(where, settings)}
     from toolkit.sources.checksums import weight_file_entries
 
     path = Path(where)
@@ -113,7 +113,17 @@ def source_identity(model: Model, folder: Path, settings: Settings, workspace: W
     return {"id": model.id, "files": [[entry.path, entry.sha256] for entry in entries]}
 
 
-def config_fields(model: Model, folder: Path, workspace: Workspace) -> dict[str, Any]:
+def random_config_sha256(reference: str, settings: Settings) -> str:
+    """Hash of the config that a model with random weights is built from.
+
+    Raises:
+        OSError: it is neither a model of the catalogue nor a file that can be read.
+        CatalogueInvalid: a file of the user's own that is no entry.
+    """
+    return hashlib.sha256(_random_config(reference, settings).encode()).hexdigest()
+
+
+def config_fields(model: Model, folder: Path, workspace: Workspace, settings: Settings) -> dict[str, Any]:
     """The model's config as far as it is known without loading anything; empty when it is not."""
     where = reference(model, folder)
     try:
@@ -121,7 +131,7 @@ def config_fields(model: Model, folder: Path, workspace: Workspace) -> dict[str,
             lock = workspace.source(lock_name(model))
             return lock.config if lock else {}
         if where.startswith("random:"):
-            fields = json.loads(_random_config(where))
+            fields = json.loads(_random_config(where, settings))
         elif Path(where).is_dir():
             fields = json.loads((Path(where) / "config.json").read_text())
         else:
@@ -131,11 +141,12 @@ def config_fields(model: Model, folder: Path, workspace: Workspace) -> dict[str,
     return fields if isinstance(fields, dict) else {}
 
 
-def _random_config(where: str) -> str:
+def _random_config(where: str, settings: Settings) -> str:
     name = where.removeprefix("random:")
-    entry = shipped()[name] if name in shipped() else None
-    if entry is not None and entry.config is not None:
-        return json.dumps(dict(entry.config), sort_keys=True)
+    known = catalogue_for(name, settings.models_dir)
+    config = known[name].config if name in known else None
+    if config is not None:
+        return json.dumps(dict(config), sort_keys=True)
     return Path(name).read_text(errors="replace")
 
 

@@ -35,40 +35,44 @@ _SECTIONS |= {
 }
 
 
-def load_recipe(path: Path) -> LoadedRecipe:
+def load_recipe(path: Path, own: Path | None = None) -> LoadedRecipe:
     """Read and check a recipe file.
+
+    Args:
+        path: of the file.
+        own: the folder with the user's own entries of the catalogue.
 
     Raises:
         RecipeInvalid: with every problem that it has.
     """
     document = read_document(path)
-    recipe = checked(document, path.parent)
+    recipe = checked(document, path.parent, own)
     document.problems.raise_if_any(str(path))
     assert recipe is not None, "a file without problems makes a recipe"
     return LoadedRecipe(recipe, path.absolute(), hashlib.sha256(path.read_bytes()).hexdigest())
 
 
-def recipe_from_text(text: str, folder: Path, name: str = "recipe.yaml") -> Recipe:
+def recipe_from_text(text: str, folder: Path, name: str = "recipe.yaml", own: Path | None = None) -> Recipe:
     """A recipe from text, as :func:`load_recipe` would read it from a file in ``folder``.
 
     Raises:
         RecipeInvalid: with every problem that it has.
     """
     document = parse_document(text)
-    recipe = checked(document, folder)
+    recipe = checked(document, folder, own)
     document.problems.raise_if_any(name)
     assert recipe is not None, "a text without problems makes a recipe"
     return recipe
 
 
-def checked(document: Document, folder: Path) -> Recipe | None:
+def checked(document: Document, folder: Path, own: Path | None = None) -> Recipe | None:
     """Check parsed data; problems are added to the document's, None is returned when there is no recipe."""
     if document.data is None:
         return None
     if not isinstance(document.data, dict):
         document.problems.add((1, 1), "a recipe is a mapping of fields", f"Start with: schema: {SCHEMA}")
         return None
-    check_words(document, folder)
+    check_words(document, folder, own)
     try:
         recipe = recipe_type().model_validate(document.data)
     except ValidationError as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.artifact import SourceInfo
 from toolkit.errors import SourceCorrupt, SourceNotFound
-from toolkit.models.catalogue.catalogue import catalogue, shipped
+from toolkit.models.catalogue.catalogue import catalogue_for
 from toolkit.models.catalogue.entry import Entry
 from toolkit.registry import did_you_mean
 from toolkit.sources.base import ModelSource
@@ -43,8 +43,7 @@ def from_random(reference: str, own: Path | None = None) -> ModelSource:
         CatalogueInvalid: a file of the user's own that is no entry.
     """
     target = reference.removeprefix(PREFIX)
-    # A broken file of the user's own stands in the way of no model that comes with the toolkit.
-    known = shipped() if target in shipped() else catalogue(own)
+    known = catalogue_for(target, own)
     if target in known:
         entry = known[target]
         # One spelling, whatever was typed: results of one model stay together.

@@ -107,18 +107,18 @@ def prepare(
     return Prepared(study, name, filled, subjects, left, text)
 
 
-def loaded_anywhere(prepared: Prepared) -> LoadedRecipe:
+def loaded_anywhere(prepared: Prepared, settings: Settings) -> LoadedRecipe:
     """A study's recipe as it would be loaded, without a file: for a plan.
 
     Raises:
         RecipeInvalid: something that only the recipe's own check finds.
     """
     here = Path.cwd()
-    recipe = recipe_from_text(prepared.text, here, RECIPE)
+    recipe = recipe_from_text(prepared.text, here, RECIPE, settings.models_dir)
     return LoadedRecipe(recipe, here / RECIPE, hashlib.sha256(prepared.text.encode()).hexdigest())
 
 
-def written(prepared: Prepared, workspace: Workspace) -> LoadedRecipe:
+def written(prepared: Prepared, workspace: Workspace, settings: Settings) -> LoadedRecipe:
     """Put a study's recipe into the workspace, and load it as any other.
 
     Raises:
@@ -140,7 +140,7 @@ def written(prepared: Prepared, workspace: Workspace) -> LoadedRecipe:
     )
     write_whole(folder / STUDY, file.model_dump_json(by_alias=True, indent=2) + "\n")
     write_whole(folder / RECIPE, prepared.text)
-    return load_recipe(folder / RECIPE)
+    return load_recipe(folder / RECIPE, settings.models_dir)
 
 
 def stored_study(name: str, workspace: Workspace) -> tuple[str, StudyFile]:

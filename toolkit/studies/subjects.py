@@ -9,7 +9,7 @@ from toolkit.errors import UnknownModel, UsageError
 from toolkit.export.context import DEFAULT_CONTEXT
 from toolkit.export.request import ConvertRequest
 from toolkit.files import expanded
-from toolkit.models.catalogue.catalogue import Catalogue, shipped
+from toolkit.models.catalogue.catalogue import Catalogue
 from toolkit.models.catalogue.entry import Entry
 from toolkit.models.catalogue.selection import parameter_count
 from toolkit.recipes.estimate import ModelSize, conversion_estimate, peak_bytes
@@ -129,8 +129,6 @@ def _reason(
     if not subject.reference.startswith(_RANDOM):
         if entry.hub_id is None:
             return "nobody knows where its weights are: give a folder or a hub id"
-    elif entry.name not in shipped():
-        return "recipes know the models that come with the toolkit only: give random:path/to/config.json"
     elif entry.config is None:
         return f"there is no config to build it from: {entry.config_note}"
     if most is not None and parameters is not None and parameters > most:

@@ -16,7 +16,7 @@ def add(
 ) -> None:
     """Add a model of one's own to the catalogue. Derived from its config; no weights are read.
 
-    Then `random:NAME` builds it, and the other verbs know it. What a config does not say stays unknown.
+    Then `random:NAME` builds it, in recipes and studies as well. What a config does not say stays unknown.
 
     \b
     Examples:

@@ -102,6 +102,15 @@ def catalogue(own: Path | None = None) -> Catalogue:
     return Catalogue(entries)
 
 
+def catalogue_for(name: str, own: Path | None) -> Catalogue:
+    """The catalogue to look a name up in: a broken file of one's own stands in the way of no shipped model.
+
+    Raises:
+        CatalogueInvalid: see :func:`catalogue`.
+    """
+    return shipped() if name in shipped() else catalogue(own)
+
+
 def parse_family(text: str, subject: str) -> Family:
     """One file's content.
 

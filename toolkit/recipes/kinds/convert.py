@@ -24,7 +24,8 @@ class ConvertWork(ModuleWork):
     """Make one artifact.
 
     ``source`` is what the model was when it was fetched: anything else is refused, because the step's key
-    stands for that source. ``code`` is the fingerprint of the toolkit that planned the step.
+    stands for that source; so does ``config_sha256`` of a model with random weights. ``code`` is the
+    fingerprint of the toolkit that planned the step.
     """
 
     kind: ClassVar = "convert"
@@ -34,6 +35,7 @@ class ConvertWork(ModuleWork):
     key: str
     request: SerializeAsAny[ConvertRequest]
     source: SourceInfo | None
+    config_sha256: str | None = None
     threads: int
     recipe_sha256: str
     code: str
@@ -91,12 +93,14 @@ def _step(one: matrix.Conversion, planning: Planning) -> Step:
         key=key,
         request=request,
         source=pinned,
+        config_sha256=source.get("config") if source else None,
         threads=limits.cpus,
         recipe_sha256=loaded.sha256,
         code=tools["code"],
         alike=alike,
     )
-    size = ModelSize.of(fingerprints.config_fields(one.model, folder, workspace), one.model.id)
+    fields = fingerprints.config_fields(one.model, folder, workspace, planning.settings)
+    size = ModelSize.of(fields, one.model.id)
     estimate = planning.history.corrected(conversion_estimate(size, request), alike)
     limit = None if limits.memory_gb is None else int(limits.memory_gb * 1e9)
     resources = Resources(

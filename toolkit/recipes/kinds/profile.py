@@ -105,7 +105,9 @@ def _step(run: matrix.ProfileRun, conversion: Step, planning: Planning, *, overl
     key = fingerprints.digest(identity) if known else unknown_key(title, needs)
     alike = ("profile", conversion.title, run.label)
     size = ModelSize.of(
-        fingerprints.config_fields(run.conversion.model, planning.loaded.folder, planning.workspace),
+        fingerprints.config_fields(
+            run.conversion.model, planning.loaded.folder, planning.workspace, planning.settings
+        ),
         run.conversion.model.id,
     )
     guess = profile_estimate(size, run.conversion.request, run.request)

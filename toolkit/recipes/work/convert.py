@@ -92,14 +92,22 @@ def _convert(work: ConvertWork, workspace: Workspace, settings: Settings) -> Art
         offline=request.offline,
         trust_remote_code=request.trust_remote_code,
     )
-    _check_unchanged(work, source)
+    _check_unchanged(work, source, settings)
     artifact = convert(source, request, workspace.artifact(work.key), settings)
     manifest = artifact.manifest.model_copy(update={"recipe_sha256": work.recipe_sha256})
     write_atomically(artifact.path / MANIFEST, manifest.model_dump_json(by_alias=True, indent=2))
     return Artifact(artifact.path, manifest)
 
 
-def _check_unchanged(work: ConvertWork, source: ModelSource) -> None:
+def _check_unchanged(work: ConvertWork, source: ModelSource, settings: Settings) -> None:
+    model = work.request.model
+    planned = work.config_sha256
+    if planned is not None and planned != fingerprints.random_config_sha256(model, settings):
+        raise SourceError(
+            "its config here is not the one that the step was planned with",
+            subject=model,
+            next_step="Give every host the same file, or plan again: slm recipe run RECIPE",
+        )
     if work.source is not None and source.info != work.source:
         raise SourceError(
             f"is not what was fetched: {work.source.kind} revision {work.source.revision} then, "
