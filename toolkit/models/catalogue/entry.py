@@ -13,6 +13,8 @@ AttentionKind = Literal["MHA", "GQA", "MQA", "MLA"]
 PerLayer = int | tuple[int, ...]
 # How far a computed count may be from a published one before the entry must say why.
 COUNT_TOLERANCE = 0.005
+# The same of what the name says, which makers round, and count with or without the vocabulary.
+NOMINAL_TOLERANCE = 0.1
 
 Month = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -154,7 +156,7 @@ class Entry(_Facts):
         model_type: transformers' word for the architecture; None where it has none.
         config: everything that transformers needs to build it; None when that is not known or not possible.
         config_note: how the config differs from the original's, or why there is none.
-        nominal_parameters: what its name says.
+        nominal_parameters: what its name says, with the vocabulary or without.
         published_counts: exact ones, of others.
         groups: lists that it is in: ``survey-table-1``, ``survey-leaderboard``, ``survey-latency``,
             ``survey-memory``.
@@ -217,6 +219,12 @@ def _contradictions(entry: Entry) -> list[str]:
                 found.append(
                     f"{count.source} counts {count.parameters} parameters, the config {parameters.unique}"
                 )
+        nominal = entry.nominal_parameters
+        if nominal is not None and "nominal_parameters" not in explained:
+            bare = parameters.unique - matrix * (2 if architecture.tied_embeddings is False else 1)
+            counted = (parameters.unique, parameters.stored, bare)
+            if min(abs(own - nominal) for own in counted) > NOMINAL_TOLERANCE * nominal:
+                found.append(f"the name says {nominal} parameters, the config {parameters.unique}")
     heads, kv_heads, attention = architecture.heads, architecture.kv_heads, architecture.attention
     if isinstance(heads, int) and isinstance(kv_heads, int) and attention in ("MHA", "GQA", "MQA"):
         said = attention_kind(heads, kv_heads)
