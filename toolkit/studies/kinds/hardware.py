@@ -11,6 +11,7 @@ from toolkit.analysis.findings import Finding, Middle, Sample, Statement, linear
 from toolkit.report.study_content import Panel, StudyFigure
 from toolkit.studies import lengths, published
 from toolkit.studies.data import Point, StudyData
+from toolkit.studies.leaderboard import phones_figure
 from toolkit.studies.request import StudyRequest
 from toolkit.studies.study import Study, Subject
 from toolkit.studies.template import profiled
@@ -75,7 +76,7 @@ def _figures(data: StudyData) -> list[StudyFigure]:
         "A line per device; those in one panel ran the same artifact under the same conditions. Emulated "
         "devices are never beside real ones."
     )
-    return [StudyFigure("hardware", "Latency by device", text, [*own, other])]
+    return [StudyFigure("hardware", "Latency by device", text, [*own, other]), phones_figure()]
 
 
 def advantages(points: Sequence[Point]) -> tuple[str, str, list[Sample]]:

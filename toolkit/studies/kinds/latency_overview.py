@@ -6,6 +6,7 @@ from toolkit.analysis.findings import Finding, Statement, linearity, scatter_rat
 from toolkit.report.study_content import StudyFigure
 from toolkit.studies import overview, pairs
 from toolkit.studies.data import StudyData, samples
+from toolkit.studies.leaderboard import phones_figure
 from toolkit.studies.study import Study
 from toolkit.studies.template import profiled
 
@@ -52,7 +53,7 @@ def _figures(data: StudyData) -> list[StudyFigure]:
         "ones, a tied vocabulary counts once; both axes are logarithmic. The published panel counts as "
         "llama.cpp does and is another device with another engine: compare shapes, not heights."
     )
-    return [StudyFigure("latency", "Latency against size", text, [*own, other])]
+    return [StudyFigure("latency", "Latency against size", text, [*own, other]), phones_figure()]
 
 
 def _findings(data: StudyData) -> list[Finding]:
