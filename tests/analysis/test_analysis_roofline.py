@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -33,7 +34,7 @@ def roof(run: StoredRun, at: int, bandwidth: int = 10_000_000_000) -> DeviceRoof
             "threads": [1, 2, 4],
             "read_bytes_per_second": [bandwidth // 2, bandwidth, 4 * bandwidth],
             "int8_ops_per_second": [100_000_000_000, 200_000_000_000, 400_000_000_000],
-            "float_ops_per_second": [1, 2, 4],
+            "float_ops_per_second": [25_000_000_000, 50_000_000_000, 100_000_000_000],
         },
     )
 
@@ -55,9 +56,32 @@ def test_a_run_is_held_against_the_latest_roof_with_its_threads(store: Store) ->
     states = 2 * 2 * 2 * 8 * 4 * (512 + 2)
     assert share.decode == pytest.approx(100 * (80_000_000 + states) / 10e9)
     assert share.prefill == pytest.approx(512 * 200_000_000 / 200e9)
+    assert (share.products, share.ops_per_second) == ("int8", 200_000_000_000)
     assert roofline_words(share) == (
         "decode 80% of 10 GB/s, prefill 51% of 200 int8 GOP/s (measured 1970-01-01)"
     )
+
+
+@pytest.mark.parametrize("scheme", ["fp32", "fp16", "8w", "4w"])
+def test_schemes_that_multiply_floats_are_held_against_the_float_roof(store: Store, scheme: str) -> None:
+    made = stored_run(emulated=False)
+    run = replace(made, artifact=replace(made.artifact, scheme=scheme))
+    store.add_run(run, MANIFEST)
+    add_roofline(store, roof(run, 1))
+    share = roofline_share(store, run)
+    assert share is not None and share.prefill == pytest.approx(512 * 200_000_000 / 50e9)
+    assert (share.products, share.ops_per_second) == ("float", 50_000_000_000)
+    assert "prefill 205% of 50 float GOP/s" in str(roofline_words(share))
+
+
+def test_another_tool_s_scheme_has_no_roof_to_multiply_under(store: Store) -> None:
+    made = stored_run(emulated=False)
+    run = replace(made, artifact=replace(made.artifact, scheme="Q4_K_M"))
+    store.add_run(run, MANIFEST)
+    add_roofline(store, roof(run, 1))
+    share = roofline_share(store, run)
+    assert share is not None and (share.prefill, share.ops_per_second) == (None, None)
+    assert share.decode is not None and "prefill" not in str(roofline_words(share))
 
 
 def test_what_is_not_known_has_no_share(store: Store) -> None:

@@ -201,7 +201,7 @@ def estimated(folder: Path) -> None:
         decode_states_bytes=47_185_920,
     )
     estimate.print_estimate(
-        EstimatedConversion("SmolLM2-135M-Instruct", "onnxruntime", "8da4w", 2048, "facts", found)
+        EstimatedConversion("SmolLM2-135M-Instruct", "onnxruntime", "8da4w", 2048, "facts", "8da4w", found)
     )
 
 

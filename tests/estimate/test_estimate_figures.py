@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from survey_kv_caches import KV_CACHE_MIB
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 from toolkit.cli.main import app
 from toolkit.compress.plan import plan_from_flags
+from toolkit.devices.local import LocalDevice
 from toolkit.engines import ENGINES
 from toolkit.errors import SourceNotFound, ToolkitError, UnsupportedModel, UsageError
 from toolkit.estimate.estimate import estimate, predict
@@ -19,7 +21,11 @@ from toolkit.export.request import ConvertRequest
 from toolkit.models.catalogue.catalogue import shipped
 from toolkit.models.facts_shape import LayerFacts, shape_of_config, shape_of_entry, shape_of_facts
 from toolkit.models.shape import seen_pairs
+from toolkit.profiling.run_rows import device_row
 from toolkit.settings import Settings
+from toolkit.store import open_store
+from toolkit.store.rooflines import add_roofline
+from toolkit.store.rows import DeviceRoofline
 
 run = CliRunner()
 
@@ -106,15 +112,52 @@ def test_the_parts_of_memory_are_the_peak() -> None:
     assert figures["decode_bytes"] == figures["decode_weights_bytes"] + figures["kv_cache_bytes"]
 
 
-def test_a_device_s_roof_is_predicted_and_said_to_be() -> None:
+def test_a_device_s_roof_is_predicted_and_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLM_DATA_DIR", str(tmp_path))
     done = run.invoke(app, ["estimate", "llama-tiny", "--quant", "8da8w", "--device", "local"])
     assert done.exit_code == 0, done.output
-    assert "predicted, at most" in done.output
+    assert "predicted, at most" in done.output and " UTC" in done.output
     request = ConvertRequest.of(model="llama-tiny", quant="8da8w")
     found = estimate_conversion(request, Settings.from_environment()).estimate
-    roof = predict(found, read_bytes_per_second=1e9, int8_ops_per_second=2e9)
+    roof = predict(found, read_bytes_per_second=1e9, ops_per_second=2e9)
     assert roof.decode_tokens_per_second == 1e9 / (found.decode_weights_bytes + found.kv_cache_bytes)
     assert roof.prefill_tokens_per_second == 256 / (found.prefill_flops / 2e9)
+
+
+@pytest.mark.parametrize(
+    ("quant", "roof"),
+    [("8da4w", 8e9), ("mobile-4bit", 8e9), ("fp16", 2e9), ("4w", 2e9)],
+)
+def test_a_prediction_takes_the_stored_roof_of_its_scheme_s_products(
+    quant: str, roof: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLM_DATA_DIR", str(tmp_path))
+    settings = Settings.from_environment()
+    stored = DeviceRoofline(
+        device_key=device_row(LocalDevice(settings).info()).key,
+        created_unix_ns=1_700_000_000_000_000_000,
+        runner_version="0.1.0",
+        kernels="own:avx2",
+        buffer_bytes=1 << 28,
+        passes=7,
+        points={
+            "threads": [1, 2],
+            "read_bytes_per_second": [10**9, 10**10],
+            "int8_ops_per_second": [8 * 10**9, 10**9],
+            "float_ops_per_second": [10**9, 2 * 10**9],
+        },
+    )
+    with open_store(settings.store_url) as store:
+        add_roofline(store, stored)
+    done = run.invoke(app, ["estimate", "llama-tiny", "--quant", quant, "--device", "local", "--json"])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.output[done.output.index("{") :])
+    predicted, figures = found["predicted"], found["estimate"]
+    assert predicted["measured"].startswith("2023-11-14T22:13:20")
+    assert (
+        predicted["prefill_tokens_per_second"] == figures["prompt_tokens"] * roof / figures["prefill_flops"]
+    )
+    assert predicted["decode_tokens_per_second"] == 1e10 / figures["decode_bytes"]
 
 
 def test_facts_that_miss_the_count_of_parameters_give_no_estimate() -> None:

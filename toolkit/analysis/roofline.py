@@ -1,24 +1,28 @@
 """How near a run came to what its device can do at most (Williams et al., "Roofline", 2009).
 
 A decode step reads all weights that a token multiplies with, and the states of the text so far: its roof is
-the memory's bandwidth. A prefill multiplies: its roof is the throughput of 8-bit products. Both roofs are
-those that `slm devices measure` found with at most as many threads as the run had.
+the memory's bandwidth. A prefill multiplies: its roof is the throughput of 8-bit products where the scheme
+rounds activations to 8 bits, and of floats where it does not. All roofs are those that `slm devices measure`
+found with at most as many threads as the run had.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from toolkit.compress.schemes import SCHEMES
 from toolkit.models.layers import Layer, states_of
 from toolkit.store.rooflines import roofline_of
 from toolkit.store.rows import DeviceRoofline, RunSummary
 from toolkit.store.store import Store
 
 _LAYERS = TypeAdapter(tuple[Layer, ...])
+
+Products = Literal["int8", "float"]
 
 
 @dataclass(frozen=True)
@@ -27,16 +31,25 @@ class RooflineShare:
 
     Attributes:
         decode: of the memory's bandwidth.
-        prefill: of the throughput of 8-bit products.
-        read_bytes_per_second, int8_ops_per_second: the roofs.
+        prefill: of the throughput of the scheme's products.
+        products: what these multiply; None of a scheme that is none of the toolkit's.
+        read_bytes_per_second, ops_per_second: the roofs.
         measured_unix_ns: when they were.
     """
 
     decode: float | None
     prefill: float | None
+    products: Products | None
     read_bytes_per_second: int
-    int8_ops_per_second: int
+    ops_per_second: int | None
     measured_unix_ns: int
+
+
+def products_of(scheme: str) -> Products | None:
+    """What the products of a scheme's linears multiply; None of a scheme that is none of the toolkit's."""
+    if scheme not in SCHEMES:
+        return None
+    return "int8" if SCHEMES.get(scheme).dynamic_activation else "float"
 
 
 def roofline_share(store: Store, run: RunSummary) -> RooflineShare | None:
@@ -69,20 +82,22 @@ def roofline_shares(store: Store, runs: Iterable[RunSummary]) -> Mapping[str, Ro
 def _share(run: RunSummary, manifest: Mapping[str, Any], roof: DeviceRoofline) -> RooflineShare | None:
     if not manifest.get("work"):
         return None
-    bandwidth = _most(roof, "read_bytes_per_second", run.run.threads)
-    products = _most(roof, "int8_ops_per_second", run.run.threads)
-    if bandwidth is None or products is None:
+    bandwidth = most(roof, "read_bytes_per_second", run.run.threads)
+    if bandwidth is None:
         return None
+    products = products_of(run.artifact.scheme)
+    arithmetic = most(roof, f"{products}_ops_per_second", run.run.threads) if products else None
     return RooflineShare(
         _decode_share(run, manifest, bandwidth),
-        _prefill_share(run, manifest["work"], products),
-        bandwidth,
+        None if arithmetic is None else _prefill_share(run, manifest["work"], arithmetic),
         products,
+        bandwidth,
+        arithmetic,
         roof.created_unix_ns,
     )
 
 
-def _most(roof: DeviceRoofline, name: str, threads: int | None) -> int | None:
+def most(roof: DeviceRoofline, name: str, threads: int | None = None) -> int | None:
     """The best with at most so many threads; 0 or None for however many there are."""
     pairs = zip(roof.points["threads"], roof.points[name], strict=True)
     return max((value for count, value in pairs if not threads or count <= threads), default=None)
@@ -101,6 +116,6 @@ def _decode_share(run: RunSummary, manifest: Mapping[str, Any], bandwidth: int) 
     return rate * (int(manifest["work"]["decode_weights_bytes"]) + states) / bandwidth
 
 
-def _prefill_share(run: RunSummary, work: Mapping[str, Any], products: int) -> float | None:
+def _prefill_share(run: RunSummary, work: Mapping[str, Any], arithmetic: int) -> float | None:
     rate = run.run.prefill_tokens_per_second
-    return None if rate is None else rate * int(work["prefill_flops_per_token"]) / products
+    return None if rate is None else rate * int(work["prefill_flops_per_token"]) / arithmetic

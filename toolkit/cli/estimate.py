@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,7 +30,7 @@ def estimate(
     ] = None,
     device: Annotated[
         str | None,
-        typer.Option("--device", "-d", help="Measure this device, and predict the most tokens per second."),
+        typer.Option("--device", "-d", help="Predict the most tokens per second on this device."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -53,16 +54,19 @@ def estimate(
     hush_libraries()
     settings = Settings.from_environment()
     found = estimate_conversion(request, settings, text=tokens, prompt_tokens=prompt_tokens)
-    roof = None if device is None else _predicted(found, device, settings)
+    roof, measured = (None, None) if device is None else _predicted(found, device, settings)
     if as_json:
-        predicted = None if roof is None else asdict(roof)
+        predicted = None
+        if roof is not None and measured is not None:
+            predicted = asdict(roof) | {"measured": measured.isoformat()}
         write_text(json.dumps(_plain(found) | {"predicted": predicted}, indent=2) + "\n")
         return
     print_estimate(found)
     if roof is not None:
         speeds = (
             f"{roof.prefill_tokens_per_second:.1f} tok/s prefill, "
-            f"{roof.decode_tokens_per_second:.1f} tok/s decode on {device}"
+            f"{roof.decode_tokens_per_second:.1f} tok/s decode on {device}, "
+            f"measured {measured:%Y-%m-%d %H:%M} UTC"
         )
         print_facts([("predicted, at most", speeds)], width=line_width())
 
@@ -78,17 +82,21 @@ def print_estimate(found: EstimatedConversion) -> None:
     print_facts(_facts(found), width=width)
 
 
-def _predicted(found: EstimatedConversion, device: str, settings: Settings) -> Prediction:
+def _predicted(found: EstimatedConversion, device: str, settings: Settings) -> tuple[Prediction, datetime]:
+    """The roof over an estimate, and when the device's own roofs were measured: now where they never were."""
+    from toolkit.analysis.roofline import products_of
     from toolkit.devices.discovery import open_device
     from toolkit.estimate.estimate import predict
-    from toolkit.profiling.session.measuring import measure_roofline
+    from toolkit.profiling.session.measuring import known_roofline
 
-    points = measure_roofline(open_device(device, settings), settings).points
-    return predict(
+    roof = known_roofline(open_device(device, settings), settings)
+    most = {name: max(values) for name, values in roof.points.items()}
+    predicted = predict(
         found.estimate,
-        read_bytes_per_second=max(point.read_bytes_per_second for point in points),
-        int8_ops_per_second=max(point.int8_ops_per_second for point in points),
+        read_bytes_per_second=most["read_bytes_per_second"],
+        ops_per_second=most[f"{products_of(found.scheme) or 'int8'}_ops_per_second"],
     )
+    return predicted, datetime.fromtimestamp(roof.created_unix_ns / 1e9, UTC)
 
 
 def _plain(found: EstimatedConversion) -> dict[str, Any]:

@@ -119,7 +119,7 @@ class Prediction:
     """Speeds that a device cannot exceed; predicted, not measured.
 
     Attributes:
-        prefill_tokens_per_second: all products at the device's int8 throughput.
+        prefill_tokens_per_second: all products at the device's throughput of such.
         decode_tokens_per_second: all bytes of a step at its memory bandwidth.
     """
 
@@ -127,16 +127,16 @@ class Prediction:
     decode_tokens_per_second: float
 
 
-def predict(found: Estimate, *, read_bytes_per_second: float, int8_ops_per_second: float) -> Prediction:
+def predict(found: Estimate, *, read_bytes_per_second: float, ops_per_second: float) -> Prediction:
     """The roof over an estimate.
 
     Args:
         found: of the model on an engine.
         read_bytes_per_second: what the device reads at most.
-        int8_ops_per_second: what it multiplies and adds at most.
+        ops_per_second: what it multiplies and adds at most, integers or floats as the scheme has it.
     """
     return Prediction(
-        prefill_tokens_per_second=found.prompt_tokens * int8_ops_per_second / found.prefill_flops,
+        prefill_tokens_per_second=found.prompt_tokens * ops_per_second / found.prefill_flops,
         decode_tokens_per_second=read_bytes_per_second / found.decode_bytes,
     )
 

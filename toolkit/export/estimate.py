@@ -20,7 +20,7 @@ from toolkit.export.context import context_length
 from toolkit.export.quantization import check_request, plan_of
 from toolkit.export.request import ConvertRequest
 from toolkit.files import expanded
-from toolkit.models.catalogue.catalogue import catalogue, shipped
+from toolkit.models.catalogue.catalogue import catalogue_for
 from toolkit.models.catalogue.entry import Entry
 from toolkit.models.facts_shape import shape_of_entry
 from toolkit.models.shape import DecoderShape
@@ -47,6 +47,7 @@ class EstimatedConversion:
         quant: as requested.
         context: tokens that the artifact is made for.
         basis: "graph": the traced model; "facts": the catalogue's numbers, for a model that cannot be traced.
+        scheme: of the decoder's linears.
         estimate: the figures.
     """
 
@@ -55,6 +56,7 @@ class EstimatedConversion:
     quant: str
     context: int
     basis: Literal["graph", "facts"]
+    scheme: str
     estimate: Estimate
 
 
@@ -130,7 +132,15 @@ def estimate_of(
         tokenizer_bytes=found.tokenizer_bytes,
         chunk_tokens=chunk_tokens,
     )
-    return EstimatedConversion(found.name, request.backend, request.quant, context, found.basis, figures)
+    return EstimatedConversion(
+        name=found.name,
+        backend=request.backend,
+        quant=request.quant,
+        context=context,
+        basis=found.basis,
+        scheme=plan.linear.scheme,
+        estimate=figures,
+    )
 
 
 @dataclass(frozen=True)
@@ -174,8 +184,8 @@ def found_decoder(request: ConvertRequest, settings: Settings) -> FoundDecoder:
 
 
 def _entry(model: str, settings: Settings) -> Entry | None:
-    """By its name or by its id on the hub; a broken file of the user's own stands in no other's way."""
-    known = shipped() if model in shipped() else catalogue(settings.models_dir)
+    """By its name or by its id on the hub."""
+    known = catalogue_for(model, settings.models_dir)
     if model in known:
         return known[model]
     return next((one for one in known.values() if one.hub_id == model), None)

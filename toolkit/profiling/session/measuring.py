@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
+import time
+
 from toolkit.devices.base import Device
 from toolkit.engines import DEFAULT_ENGINE
 from toolkit.profiling import remote
 from toolkit.profiling.roofline import Roofline, parse_roofline
+from toolkit.profiling.run_rows import device_row, roofline_row
 from toolkit.profiling.session import launch
 from toolkit.profiling.session.ending import ending_of_exit_code
 from toolkit.profiling.session.launch import abandon
 from toolkit.profiling.session.push import push_runner
 from toolkit.progress import ShowProgress, bar
 from toolkit.settings import Settings
-from toolkit.store import new_run_id
+from toolkit.store import new_run_id, open_store
+from toolkit.store.rooflines import add_roofline, roofline_of
+from toolkit.store.rows import DeviceRoofline
 
 # Seven passes of three figures take a second per thread count; an emulated CPU takes far longer.
 _TIMEOUT_S = 600.0
+
+
+def known_roofline(device: Device, settings: Settings) -> DeviceRoofline:
+    """What the store has of a device; one that was never measured is measured now, and that is kept.
+
+    Raises:
+        StoreError, RunnerFailed, ResultInvalid, RuntimeBundleError, DeviceError: see the parts.
+    """
+    row = device_row(device.info())
+    with open_store(settings.store_url) as store:
+        known = roofline_of(store, row.key)
+        if known is None:
+            known = roofline_row(row, measure_roofline(device, settings), time.time_ns())
+            add_roofline(store, known)
+    return known
 
 
 def measure_roofline(
