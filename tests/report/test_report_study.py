@@ -136,10 +136,12 @@ def test_numbers_and_verdicts_are_in_every_format(settings: Settings, tmp_path: 
     FORMATS.get("json")(made(), tmp_path / "r.json", settings)
     said = json.loads((tmp_path / "r.json").read_text())
     assert [one["verdict"] for one in said["findings"]] == ["supported", "contradicted", "not enough data"]
+    assert said["table"] == {"columns": ["Model", "ms"], "rows": [["m1", "2.0"], [HOSTILE, "3.0"]]}
     assert [panel["published"] for panel in said["figures"][0]["panels"]] == [False, False, True, False]
     FORMATS.get("md")(made(), tmp_path / "r.md", settings)
     text = (tmp_path / "r.md").read_text()
     assert "| contradicted | statement contradicted |" in text and "<script>" not in text
+    assert "- statement contradicted, on A phone: run1\n" in text
     FORMATS.get("svg")(made(), tmp_path / "figures", settings)
     files = sorted(file.name for file in (tmp_path / "figures").iterdir())
     assert files == [

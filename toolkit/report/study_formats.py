@@ -46,6 +46,10 @@ def _json(content: StudyContent, output: Path, settings: Settings) -> None:
         "created": content.created.isoformat(),
         "conditions": list(content.conditions),
         "findings": [asdict(one) for one in content.findings],
+        "table": {
+            "columns": [title for title, _ in content.table.columns],
+            "rows": [list(row) for row in content.table.rows],
+        },
         "figures": [asdict(one) for one in content.figures],
         "left_out": [{"model": model, "why": why} for model, why in content.left_out],
     }
@@ -75,6 +79,13 @@ def _document(content: StudyContent) -> Iterator[str]:
             for one in content.findings
         ],
     )
+    behind = [one for one in content.findings if one.rows]
+    if behind:
+        yield "Runs behind each:\n"
+        yield from (
+            f"- {escaped(one.statement)}, on {escaped(one.where)}: {' '.join(one.rows)}" for one in behind
+        )
+        yield ""
     yield "## Numbers\n"
     yield from _table([title for title, _ in content.table.columns], content.table.rows)
     yield "## Conditions\n"
