@@ -20,6 +20,7 @@ from toolkit.engines.onnxruntime.trace import read_trace
 from toolkit.engines.trace import TracedCall, TracedOperator
 from toolkit.errors import ResultInvalid, UsageError
 from toolkit.profiling.breakdown import PARTS, Part, Work, breakdown, measurements, part_of
+from toolkit.profiling.operator_kinds import OPERATOR_KINDS, OperatorKind, kind_of
 from toolkit.profiling.request import ProfileRequest
 from toolkit.profiling.session.raw import raw_dir
 from toolkit.profiling.session.session import Session, profile
@@ -56,6 +57,41 @@ def test_an_operator_s_part_is_in_its_name(name: str, kind: str, part: Part) -> 
     assert part_of(name, kind) == part
 
 
+@pytest.mark.parametrize(
+    ("operator", "kind"),
+    [
+        ("MatMulNBits", "products"),
+        ("DynamicQuantizeMatMul", "products"),
+        ("own FullyConnected", "products"),
+        ("Fully Connected (NC, QD8, F32, QB4W) GEMM", "products"),
+        ("Batch Matrix Multiply (NC, F32) GEMM", "products"),
+        ("QMoE", "products"),
+        ("CausalConvWithState", "products"),
+        ("GroupQueryAttention", "attention"),
+        ("llama::custom_sdpa.out", "attention"),
+        ("LinearAttention", "attention"),
+        ("SkipSimplifiedLayerNormalization", "norms"),
+        ("GatherBlockQuantized", "copies"),
+        ("embedding_4bit.dtype_out", "copies"),
+        ("Transpose", "copies"),
+        ("Cast", "copies"),
+        ("llama::update_cache.out", "copies"),
+        ("Convert (NC, F32, QD8)", "quantizing"),
+        ("DynamicQuantizeLinear", "quantizing"),
+        ("Mul", "elementwise"),
+        ("Multiply (ND, F32)", "elementwise"),
+        ("Binary Elementwise (ND)", "elementwise"),
+        ("RotaryEmbedding", "elementwise"),
+        ("Softmax", "elementwise"),
+        ("QuickGelu", "elementwise"),
+        ("Shape", "other"),
+        ("(engine)", "other"),
+    ],
+)
+def test_an_operator_s_kind_is_in_what_its_engine_calls_it(operator: str, kind: OperatorKind) -> None:
+    assert kind_of(operator) == kind
+
+
 def call(ns: int, *operators: tuple[str, str, int]) -> TracedCall:
     return TracedCall(ns, tuple(TracedOperator(*one) for one in operators))
 
@@ -81,6 +117,10 @@ def test_the_last_repetition_counts_and_parts_are_the_whole() -> None:
     assert decode.ns == 24 and decode.share("lm_head") == 1
     by_name = {one.name: one.value for one in measurements(found)}
     assert by_name["prefill_attention_percent"] == 60 and by_name["decode_trace_overhead_percent"] == 25
+    assert by_name["prefill_operators_products_percent"] == 60
+    assert (
+        by_name["prefill_operators_elementwise_percent"] == by_name["prefill_operators_other_percent"] == 20
+    )
 
 
 def test_one_generated_token_has_no_decode() -> None:
@@ -149,6 +189,8 @@ def test_programs_are_broken_down_on_own_kernels_and_on_the_engine_s(
         # XNNPACK's profiler counts in microseconds, which is more than some parts of a tiny model take.
         parts = PARTS if kernels != "engine" else ("attention", "other")
         summary = assert_broken_down(stored, session, parts)
+        if kernels != "engine":
+            assert (stored.measured("decode_operators_products_percent") or 0) > 0
         products = {kind for kind in summary["decode"]["operators"] if "Connected" in kind}
         assert products and all(kind.startswith("own") == (kernels != "engine") for kind in products)
 
@@ -183,7 +225,14 @@ def assert_broken_down(stored: StoredRun, session: Session, parts: Sequence[Part
         shares = {part: stored.measured(f"{phase}_{part}_percent") or 0 for part in PARTS}
         assert sum(shares.values()) == pytest.approx(100)
         assert all(shares[part] > 0 for part in parts)
+        kinds = {kind: stored.measured(f"{phase}_operators_{kind}_percent") for kind in OPERATOR_KINDS}
+        assert None not in kinds.values() and sum(map(float, filter(None, kinds.values()))) == pytest.approx(
+            100
+        )
         assert stored.measured(f"{phase}_trace_overhead_percent") is not None
     summary: dict[str, Any] = json.loads((raw_dir(session.settings, stored.run.id) / SUMMARY).read_text())
     assert sum(summary["decode"]["operators"].values()) == summary["decode"]["ns"]
+    # Every operator of the engines has its kind; what makes up shapes and masks may have none.
+    unknown = {name for one in summary.values() for name in one["operators"] if kind_of(name) == "other"}
+    assert unknown <= {"(engine)", "Shape", "aten::sym_size.int", "aten::_local_scalar_dense"}
     return summary

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 from toolkit.engines.trace import TracedCall
 from toolkit.errors import ResultInvalid
+from toolkit.profiling.operator_kinds import OPERATOR_KINDS, OperatorKind, kind_of
 from toolkit.store.measurements import measurement
 from toolkit.store.rows import Measurement
 
@@ -47,6 +48,13 @@ class PhaseBreakdown:
     def share(self, part: Part) -> float:
         """Of the phase's time."""
         return self.parts[part] / self.ns
+
+    def operator_shares(self) -> dict[OperatorKind, float]:
+        """Of the phase's time by kind of operator; they sum to 1."""
+        found: dict[OperatorKind, float] = dict.fromkeys(OPERATOR_KINDS, 0.0)
+        for name, ns in self.operators.items():
+            found[kind_of(name)] += ns / self.ns
+        return found
 
 
 @dataclass(frozen=True)
@@ -125,6 +133,8 @@ def measurements(found: dict[Phase, PhaseBreakdown]) -> Iterator[Measurement]:
     for phase, one in found.items():
         for part in PARTS:
             yield measurement(f"{phase}_{part}_percent", 100 * one.share(part))
+        for kind, share in one.operator_shares().items():
+            yield measurement(f"{phase}_operators_{kind}_percent", 100 * share)
         yield measurement(f"{phase}_trace_overhead_percent", 100 * one.overhead)
 
 

@@ -51,6 +51,17 @@ _PARTS = {
     "other": "all else, the engine's work between operators included,",
 }
 
+# Kinds of operators, as docs/protocol.md defines them.
+_OPERATORS = {
+    "products": "matrix products",
+    "attention": "attention that the engine has as one operator",
+    "norms": "norms",
+    "elementwise": "arithmetic on each element, activations, softmax and rotations",
+    "copies": "look-ups, casts and whatever else moves values",
+    "quantizing": "activations' rounding to 8 bits and back",
+    "other": "all other operators and the engine's work between them",
+}
+
 # Parts of the peak memory, as docs/protocol.md defines them.
 _MEMORY_PARTS = {
     "weights_mapped": "pages of the model's files",
@@ -85,6 +96,15 @@ for _quantity in (
         )
         for phase in ("prefill", "decode")
         for part, words in _PARTS.items()
+    ),
+    *(
+        Quantity(
+            f"{phase}_operators_{kind}_percent",
+            "%",
+            f"share of {words} in the same {phase}, by the engine's names of its operators",
+        )
+        for phase in ("prefill", "decode")
+        for kind, words in _OPERATORS.items()
     ),
     *(
         Quantity(

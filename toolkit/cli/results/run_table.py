@@ -110,6 +110,8 @@ def _facts(stored: StoredRun, tags: Sequence[str], share: RooflineShare | None) 
         ("greedy parity", _parity(stored)),
         ("prefill time", breakdown_words(stored, "prefill")),
         ("decode time", breakdown_words(stored, "decode")),
+        ("prefill operators", operator_words(stored, "prefill")),
+        ("decode operators", operator_words(stored, "decode")),
         ("energy", energy_words(stored)),
         ("counters", counter_words(run)),
         ("command", " ".join(run.argv)),
@@ -179,17 +181,32 @@ def breakdown_words(stored: StoredRun, phase: str) -> str | None:
     return f"{', '.join(known)} (traced, {overhead:+.0f} % longer)"
 
 
+def operator_words(stored: StoredRun, phase: str) -> str | None:
+    """Shares of the same pass by kind of operator; None where there was none, or before they were stored."""
+    shown = {
+        "products": "matrix products",
+        "attention": "fused attention",
+        "norms": "norms",
+        "elementwise": "elementwise",
+        "copies": "copies",
+        "quantizing": "quantizing",
+        "other": "other",
+    }
+    shares = ((words, stored.measured(f"{phase}_operators_{kind}_percent")) for kind, words in shown.items())
+    return ", ".join(f"{words} {share:.1f} %" for words, share in shares if share is not None) or None
+
+
 def roofline_words(share: RooflineShare | None) -> str | None:
-    """Shares of the memory's bandwidth and of the 8-bit products; None where the device was not measured."""
+    """Shares of the memory's bandwidth and of the arithmetic; None where the device was not measured."""
     if share is None:
         return None
     said = [
         f"{phase} {part:.0%} of {roof / 1e9:.4g} {unit}"
         for phase, part, roof, unit in (
             ("decode", share.decode, share.read_bytes_per_second, "GB/s"),
-            ("prefill", share.prefill, share.int8_ops_per_second, "int8 GOP/s"),
+            ("prefill", share.prefill, share.ops_per_second, f"{share.products} GOP/s"),
         )
-        if part is not None
+        if part is not None and roof is not None
     ]
     measured = datetime.fromtimestamp(share.measured_unix_ns // 1_000_000_000, UTC)
     return f"{', '.join(said)} (measured {measured:%Y-%m-%d})" if said else None
