@@ -66,7 +66,7 @@ def test_counting_a_tied_vocabulary_twice_turns_the_order() -> None:
     said = {(one.model, one.artifact.unique_parameters, one.artifact.stored_parameters) for one in turned}
     turns = sum((a[1] - b[1]) * (a[2] - b[2]) < 0 for a in said for b in said if a[0] < b[0])
     assert (found.verdict == "contradicted") == (turns > 0)
-    assert pairs.counting([point("made-up", parameters=5), point("other", parameters=9)]).verdict == (
-        "supported"
-    )
+    alike = pairs.counting([point("made-up", parameters=5), point("other", parameters=9)])
+    assert alike.verdict == "supported"
+    assert alike.rows == ("run-made-up-8da4w g32", "run-other-8da4w g32")
     assert pairs.counting([point("Qwen2-0.5B")]).verdict == "not enough data"

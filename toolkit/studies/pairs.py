@@ -173,6 +173,7 @@ def counting(points: Iterable[Point]) -> Finding:
     said = (
         "contradicted: Qwen1.5-0.5B (464 M unique, 620 M as published) and Qwen2-0.5B (494 M) change places"
     )
+    points = list(points)
     counted = {
         point.model: (point.artifact.unique_parameters, point.artifact.stored_parameters) for point in points
     }
@@ -191,9 +192,11 @@ def counting(points: Iterable[Point]) -> Finding:
             "fewer than two models",
             published=said,
         )
+    behind = {model for pair in turned for model in pair} or counted
+    rows = tuple(dict.fromkeys(run for one in points if one.model in behind for run in one.run_ids))
     if not turned:
         why = f"the order of {len(counted)} models is the same by both counts"
-        return Finding(text, source, "all models measured", "supported", "-", why, published=said)
+        return Finding(text, source, "all models measured", "supported", "-", why, rows, published=said)
     named = ", ".join(f"{one} and {other}" for one, other in turned[:4])
     more = f" and {len(turned) - 4} more" if len(turned) > 4 else ""
     return Finding(
@@ -203,6 +206,7 @@ def counting(points: Iterable[Point]) -> Finding:
         "contradicted",
         f"{len(turned)} pairs of {math.comb(len(counted), 2)} change places",
         f"{named}{more}",
+        rows,
         published=said,
         value=float(len(turned)),
     )
