@@ -6,7 +6,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from debian_packages import summary_line
+from debian_packages import summary_line, with_earlier_parts
 from private_adb import AdbServer, adb_binary
 from private_sshd import Board
 
@@ -21,7 +21,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What was skipped for want of Debian packages, and the command that brings them."""
     skipped = terminalreporter.stats.get("skipped", [])
     # (file, line, reason)
-    line = summary_line([report.longrepr[2] for report in skipped if isinstance(report.longrepr, tuple)])
+    reasons = [report.longrepr[2] for report in skipped if isinstance(report.longrepr, tuple)]
+    line = summary_line(with_earlier_parts(reasons))
     if line:
         terminalreporter.write_line(line, yellow=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -34,6 +35,19 @@ def summary_line(reasons: Sequence[str]) -> str | None:
     command = ".ci/install-packages" if os.geteuid() == 0 else "sudo .ci/install-packages"
     tests = "1 test was" if len(wanting) == 1 else f"{len(wanting)} tests were"
     return f"{tests} skipped without Debian's {', '.join(missing)}; to run all: {command}"
+
+
+def with_earlier_parts(reasons: Sequence[str]) -> list[str]:
+    """Reasons of this part of the tests and of those that ran before it, where `make test` runs several.
+
+    They are kept, a JSON string a line, in the file that SLM_SKIP_REASONS names.
+    """
+    kept = os.environ.get("SLM_SKIP_REASONS")
+    if not kept:
+        return list(reasons)
+    with Path(kept).open("a") as file:
+        file.writelines(json.dumps(reason) + "\n" for reason in reasons)
+    return [json.loads(line) for line in Path(kept).read_text().splitlines()]
 
 
 def not_installed() -> set[str]:

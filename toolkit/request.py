@@ -99,6 +99,20 @@ class Request(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=False, allow_inf_nan=False)
 
+    def __init__(self, **values: Any) -> None:
+        """A request from a caller's values.
+
+        Raises:
+            UsageError: a value that cannot be meant.
+        """
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise type(self)._refusal(error) from None
+
+    # pydantic's mark of a constructor that validation need not call: recipes tell places in their file.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
     @classmethod
     def options(cls) -> Iterator[RequestField]:
         """The fields that have an option, in order."""
@@ -112,24 +126,20 @@ class Request(BaseModel):
 
     @classmethod
     def of(cls, **values: Any) -> Self:
-        """A request from a caller's values.
+        """As the constructor, for values whose types are known when it runs only."""
+        return cls(**values)
 
-        Raises:
-            UsageError: a value that cannot be meant.
-        """
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            field = cls.model_fields.get(where)
-            or_none = "" if field is not None and field.is_required() else ", or leave it out"
-            message = first["msg"].removeprefix("Value error, ")
-            raise UsageError(
-                message,
-                subject=where or None,
-                next_step=f"Give {where or 'it'} another value{or_none}.",
-            ) from None
+    @classmethod
+    def _refusal(cls, error: ValidationError) -> UsageError:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        field = cls.model_fields.get(where)
+        or_none = "" if field is not None and field.is_required() else ", or leave it out"
+        return UsageError(
+            first["msg"].removeprefix("Value error, "),
+            subject=where or None,
+            next_step=f"Give {where or 'it'} another value{or_none}.",
+        )
 
     def identity(self) -> dict[str, Any]:
         """JSON data that differs when the output may differ; a file counts by its content."""

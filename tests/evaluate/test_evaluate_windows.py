@@ -28,7 +28,7 @@ def test_windows_that_do_not_overlap_leave_their_first_tokens_out() -> None:
     windows = sliding_windows(range(10), 4, 4)
     assert [window.ids for window in windows] == [(0, 1, 2, 3), (4, 5, 6, 7), (8, 9)]
     assert [window.first_scored for window in windows] == [1, 1, 1]
-    assert len(sliding_windows(range(10), 4, 4, most=2)) == 2
+    assert len(sliding_windows(range(10), 4, 4, maximum=2)) == 2
 
 
 def test_a_text_too_short_gives_no_window() -> None:

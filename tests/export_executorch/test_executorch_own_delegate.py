@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import platform
 import struct
 import subprocess
@@ -153,6 +154,48 @@ def test_every_kind_of_node_runs(programs: Path, tmp_path: Path) -> None:
     assert delegate_answers(programs, [payload(tmp_path)]) == ["ran"]
 
 
+# By the name in XNNPACK's schema; of two operands where the function takes two.
+ON_ELEMENTS: dict[str, Callable[..., torch.Tensor]] = {
+    "Add": torch.add,
+    "Subtract": torch.sub,
+    "Multiply": torch.mul,
+    "Div": torch.div,
+    "Maximum": torch.maximum,
+    "Sigmoid": torch.sigmoid,
+    "Square": torch.square,
+    "ReciprocalSquareRoot": torch.rsqrt,
+    "Gelu": torch.nn.functional.gelu,
+    "Tanh": torch.tanh,
+}
+OF_TWO = ("Add", "Subtract", "Multiply", "Div", "Maximum")
+
+
+def test_operators_on_elements_compute_what_their_names_say(programs: Path, tmp_path: Path) -> None:
+    rows = 20
+    with Segments(tmp_path) as segments:
+        graph = XnnpackGraph(segments, longest=rows, context_length=rows)
+        left, right = graph.input((1, SEQUENCE, 64)), graph.input((1, SEQUENCE, 64))
+        # Without a product the graph would not be the runner's.
+        outputs = [graph.linear(left, Filter("wide", 64 * 96, 96, 64, 8, 0, True), None)]
+        for name in ON_ELEMENTS:
+            one = graph.binary(name, left, right) if name in OF_TWO else graph.unary(name, right)
+            outputs.append(one)
+        whole = graph.payload(outputs)
+    given = torch.randn((2, rows * 64), generator=torch.Generator().manual_seed(5))
+    given[1] = given[1].abs() + 0.1
+    fed = struct.pack("<q", len(whole)) + whole + given.numpy().tobytes()
+    command = [str(programs / "executorch_delegates"), "2", "values"]
+    finished = subprocess.run(command, input=fed, capture_output=True, timeout=60, check=True)
+    word, *numbers = finished.stdout.decode().split()
+    assert word == "ran" and len(numbers) == rows * (96 + 64 * len(ON_ELEMENTS))
+    values = torch.tensor([float(one) for one in numbers[rows * 96 :]], dtype=torch.float64).view(
+        -1, rows * 64
+    )
+    for (name, function), computed in zip(ON_ELEMENTS.items(), values, strict=True):
+        operands = given.double() if name in OF_TWO else given.double()[1:]
+        torch.testing.assert_close(computed, function(*operands), atol=1e-6, rtol=4e-6, msg=name)
+
+
 def broken_payloads(folder: Path, seed: int, count: int) -> list[bytes]:
     """A delegate with up to three bytes changed, and two that end too early."""
     whole = payload(folder)
@@ -204,29 +247,85 @@ def spoil_order(tensor: Tensor) -> None:
     tensor.dim_order = [0, 2, 1]
 
 
-@pytest.mark.parametrize("spoil", [spoil_type, spoil_rank, spoil_size, spoil_order])
-def test_an_output_of_another_kind_than_the_delegate_writes_is_an_error(
-    spoil: Callable[[Tensor], None],
-    convert_model: Callable[..., Artifact],
-    programs: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    write, spoiled = Method.write, tmp_path / "spoiled.pte"
+SPOILS = (spoil_type, spoil_rank, spoil_size, spoil_order)
 
-    def write_both(method: Method, path: Path, constants: Mapping[str, Constant]) -> None:
+
+def spoiled_programs(
+    spoils: Sequence[Callable[[Tensor], None]],
+    folder: Path,
+    convert_model: Callable[..., Artifact],
+    monkeypatch: pytest.MonkeyPatch,
+) -> list[Path]:
+    """Programs of one model whose logits are another tensor than the last delegate writes."""
+    write = Method.write
+    paths = [folder / f"spoiled-{number}.pte" for number in range(len(spoils))]
+
+    def write_all(method: Method, path: Path, constants: Mapping[str, Constant]) -> None:
         # The logits: kernels between the delegates check their inputs, nothing checks these.
         value = method._values[method._outputs[0]]
-        whole = copy.deepcopy(value.val)
-        spoil(value.val)
-        write(method, spoiled, constants)
+        whole = value.val
+        for spoil, spoiled in zip(spoils, paths, strict=True):
+            value.val = copy.deepcopy(whole)
+            spoil(value.val)
+            write(method, spoiled, constants)
         value.val = whole
         write(method, path, constants)
 
-    monkeypatch.setattr(Method, "write", write_both)
+    monkeypatch.setattr(Method, "write", write_all)
     convert_model("random:llama-tiny", "8da4w", parity_check=False)
-    command = [str(programs / "executorch_logits"), str(spoiled), "own", "2", "9"]
+    return paths
+
+
+def logits_of(program: Path, executable: Path, **environ: str) -> subprocess.CompletedProcess[bytes]:
     tokens: NDArray[np.int64] = np.arange(3, 12)
-    finished = subprocess.run(command, input=tokens.tobytes(), capture_output=True, timeout=120)
-    assert finished.returncode == 1, finished.stderr.decode()
-    assert not finished.stdout
+    command = [str(executable), str(program), "own", "2", "9"]
+    return subprocess.run(
+        command, input=tokens.tobytes(), capture_output=True, timeout=120, env={**os.environ, **environ}
+    )
+
+
+def test_an_output_of_another_kind_than_the_delegate_writes_is_an_error(
+    convert_model: Callable[..., Artifact], programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for program in spoiled_programs(SPOILS, tmp_path, convert_model, monkeypatch):
+        finished = logits_of(program, programs / "executorch_logits")
+        assert finished.returncode == 1, finished.stderr.decode()
+        assert not finished.stdout
+
+
+def random_spoil(seed: int) -> Callable[[Tensor], None]:
+    def spoil(tensor: Tensor) -> None:
+        generator = np.random.default_rng(seed)
+        if generator.random() < 0.5:
+            tensor.scalar_type = generator.choice([one for one in ScalarType if one.value <= 15])
+        if generator.random() < 0.7:
+            tensor.sizes = [
+                int(generator.choice([0, 1, size - 1, size + 1, 2 * size])) for size in tensor.sizes
+            ]
+        if generator.random() < 0.5:
+            tensor.dim_order = [int(one) for one in generator.integers(0, 4, len(tensor.dim_order))]
+
+    return spoil
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_spoiled_outputs_stay_in_their_memory(
+    convert_model: Callable[..., Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = compile_programs(
+        tmp_path / "build",
+        "executorch_logits",
+        engines=["executorch"],
+        SLM_SANITIZE="address,undefined",
+        CMAKE_BUILD_TYPE="Debug",
+    )
+    spoils = [*SPOILS, *map(random_spoil, range(300))]
+    # What the engine itself leaks at its end was not built here.
+    options = {"ASAN_OPTIONS": "exitcode=99:detect_leaks=0", "UBSAN_OPTIONS": "halt_on_error=1:exitcode=99"}
+    codes = []
+    for program in spoiled_programs(spoils, tmp_path, convert_model, monkeypatch):
+        finished = logits_of(program, build / TESTS / "executorch_logits", **options)
+        assert b"Sanitizer" not in finished.stderr, finished.stderr.decode(errors="replace")
+        codes.append(finished.returncode)
+    assert set(codes[: len(SPOILS)]) == {1} and set(codes) <= {0, 1}

@@ -24,7 +24,18 @@ WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Werr
 INSTRUCTION_SETS = {
     "avx2.cpp": ["-mavx2", "-mfma"],
     "avx512_vnni.cpp": ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512vnni", "-mfma"],
+    "neon_dot_product.cpp": ["-march=armv8.2-a+dotprod"],
 }
+# Of the cross compiler's package: the C library's; libc++'s are the same for every processor.
+ARM64_HEADERS = Path("/usr/aarch64-linux-gnu/include")
+TARGETS = {
+    "x86_64": ["-stdlib=libc++"],
+    "aarch64": [
+        "--target=aarch64-linux-gnu", "-nostdinc++", f"-isystem{LIBCXX.parent}", f"-isystem{ARM64_HEADERS}",
+    ],
+}  # fmt: skip
+# Files of the other processor's instruction sets.
+FOREIGN = {"x86_64": re.compile("^neon"), "aarch64": re.compile("^avx")}
 DEFINITIONS = ["ORT_API_MANUAL_INIT", "C10_USING_CUSTOM_GENERATED_MACROS"]
 TEXTS = ["SLM_RUNNER_VERSION", "SLM_BUILD_TYPE", "SLM_EXECUTORCH_VERSION"]
 
@@ -51,24 +62,27 @@ def sources(*suffixes: str) -> Iterator[Path]:
 
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(
-    CLANG is None or not LIBCXX.is_file(), reason="the Debian packages clang-14 and libc++-14-dev are missing"
+    CLANG is None or not LIBCXX.is_file(), reason="needs Debian's packages clang-14 and libc++-14-dev"
 )
-@pytest.mark.skipif(platform.machine() != "x86_64", reason="the instruction sets below are those of x86-64")
-def test_everything_compiles_with_clang_and_libcxx(tmp_path: Path) -> None:
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the compiler's own target is taken for x86-64")
+@pytest.mark.parametrize("target", ["x86_64", "aarch64"])
+def test_everything_compiles_with_clang_and_libcxx(target: str) -> None:
     assert CLANG is not None
+    if target == "aarch64" and not ARM64_HEADERS.is_dir():
+        pytest.skip("needs Debian's package g++-aarch64-linux-gnu")
     headers = [find_headers(Settings.from_environment()).provide()]
     spec = find_spec("executorch")
     if spec is not None and spec.submodule_search_locations:
         package = Path(spec.submodule_search_locations[0])
         portable = package / "include" / "executorch" / "runtime" / "core" / "portable_type" / "c10"
         headers += [package.parent, package / "include", portable]
-    fixed = [CLANG, "-stdlib=libc++", "-std=c++20", "-fsyntax-only", *WARNINGS, f"-I{runner_source()}"]
+    fixed = [CLANG, "-std=c++20", "-fsyntax-only", *WARNINGS, *TARGETS[target], f"-I{runner_source()}"]
     fixed += [f"-isystem{header}" for header in headers]
     fixed += [f"-D{name}" for name in DEFINITIONS] + [f'-D{name}="x"' for name in TEXTS]
     failures = []
     for file in sources(".cpp"):
         of_executorch = "executorch" in file.parts
-        if file.name.startswith("neon") or (of_executorch and spec is None):
+        if FOREIGN[target].search(file.name) or (of_executorch and spec is None):
             continue
         command = [*fixed, *INSTRUCTION_SETS.get(file.name, []), str(file)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import debian_packages
 import pytest
-from debian_packages import listed_packages, summary_line
+from debian_packages import listed_packages, summary_line, with_earlier_parts
 
 CHECKOUT = Path(__file__).parents[2]
 INSTALL = ".ci/install-packages" if os.geteuid() == 0 else "sudo .ci/install-packages"
@@ -49,6 +49,17 @@ def test_packages_are_named_once_and_as_they_are_called(monkeypatch: pytest.Monk
         "4 tests were skipped without Debian's chromium, chromium-driver, g++-aarch64-linux-gnu, postgresql; "
         f"to run all: {INSTALL}"
     )
+
+
+def test_the_last_part_tells_of_all_parts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SLM_SKIP_REASONS", str(tmp_path / "reasons"))
+    assert with_earlier_parts(["needs Debian's package mksh", "no\nnetwork"]) == [
+        "needs Debian's package mksh",
+        "no\nnetwork",
+    ]
+    assert with_earlier_parts([])[0] == "needs Debian's package mksh"
+    monkeypatch.delenv("SLM_SKIP_REASONS")
+    assert with_earlier_parts(["alone"]) == ["alone"]
 
 
 def test_missing_packages_that_no_reason_names_are_in_the_line_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,7 +50,8 @@ def generate(
 
     settings = settings or Settings.from_environment()
     found = loaded(artifact)
-    asked = GenerateRequest.of(**{**({} if request is None else dict(request)), **options})
+    kind = GenerateRequest if request is None else type(request)
+    asked = kind.of(**{**({} if request is None else dict(request)), **options})
     ids = prompt_ids(found, prompt, chat=chat, system=system)
     serial = chosen_serial(device, settings)
     return generate_on(open_device(serial, settings), found, ids, asked, settings, on_text=on_text or _ignore)
@@ -89,7 +90,8 @@ def generate_each(
 
     settings = settings or Settings.from_environment()
     found = loaded(artifact)
-    asked = GenerateRequest.of(**{**({} if request is None else dict(request)), **options})
+    kind = GenerateRequest if request is None else type(request)
+    asked = kind.of(**{**({} if request is None else dict(request)), **options})
     # All are looked at before the model is loaded for them.
     texts = [prompt_ids(found, prompt, chat=chat, system=system) for prompt in prompts]
     for text in texts:

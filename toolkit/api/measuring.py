@@ -51,10 +51,10 @@ def profile(
     Raises:
         ToolkitError: the first device's error, once all devices are done; the runs of the others are stored.
     """
-    given = {} if request is None else dict(request)
+    asked = request or ProfileRequest()
     outcomes = profile_on_each(
         loaded(artifact),
-        ProfileRequest.of(**{**given, **options}),
+        type(asked).of(**{**dict(asked), **options}),
         [device] if isinstance(device, str) else device,
         settings or Settings.from_environment(),
         timeout_s=timeout_s,

@@ -84,8 +84,7 @@ def engines(as_json: _Json = False) -> None:
         if engine is None:
             print(f"{name:<12} cannot be imported; slm doctor says why")
             continue
-        processors = ", ".join(f"{one.name} ({one.provider})" for one in engine.processors)
-        print(f"{name:<12} {engine.installed_version or 'not installed':<14} {processors}")
+        print(f"{name:<12} {engine.installed_version or 'not installed':<14} {engine.processor}")
 
 
 def _engine_as_dict(name: str, engine: EngineSpec | None) -> dict[str, Any]:
@@ -99,7 +98,7 @@ def _engine_as_dict(name: str, engine: EngineSpec | None) -> dict[str, Any]:
         "version": engine.installed_version,
         "install": engine.install_for_converting,
         "runner": None if engine.runner is None else engine.runner.program,
-        "processors": [{"name": one.name, "provider": one.provider} for one in engine.processors],
+        "processors": [{"name": engine.processor.name, "provider": engine.processor.provider}],
         "linears": {scheme: list(groups) for scheme, groups in can.linears.items()},
         "embeddings": list(can.embeddings),
         "official_runtime": engine.official_runtime,

@@ -53,6 +53,9 @@ class Processor:
     provider: str
     library: str | None = None
 
+    def __str__(self) -> str:
+        return f"{self.name} ({self.provider})"
+
 
 class Headers(Protocol):
     """C headers that the engine's package does not bring."""
@@ -136,7 +139,7 @@ class EngineSpec:
         environment: variables to set, unless they are, before any of it is imported.
         model_file: name of the model in the artifact.
         capabilities: what it can store and multiply.
-        processors: what it runs models on.
+        processor: what its runner runs models on; a runner that could choose would need a flag for it.
         other_processors: what other libraries of it could, on which no model was ever run here.
         lowering: "module:attribute" of its :class:`toolkit.export.lowering.EngineLowering`.
         decoder: "module:attribute" of a function (model file, capacity in tokens) that gives a
@@ -161,7 +164,7 @@ class EngineSpec:
     packages: tuple[str, ...]
     model_file: str
     capabilities: Capabilities
-    processors: tuple[Processor, ...]
+    processor: Processor
     lowering: str
     decoder: str
     official_runtime: str
@@ -218,10 +221,9 @@ class EngineSpec:
         def fits(one: Processor) -> bool:
             return one.name == name and provider in (None, one.provider)
 
-        if any(fits(one) for one in self.processors):
+        if fits(self.processor):
             return
-        there = ", ".join(f"{one.name} ({one.provider})" for one in self.processors)
-        next_step = f"Models run on {there}."
+        next_step = f"Models run on {self.processor}."
         asked = name if provider is None else f"{name} with {provider}"
         other = next((one for one in self.other_processors if fits(one)), None)
         if other is None:

@@ -155,7 +155,7 @@ def text_windows(subject: Subject, text: Path, request: TextRequest) -> tuple[in
             subject=subject.name,
             next_step="Leave it out of the text.",
         )
-    windows = sliding_windows(ids, length, stride, prefix=prefix, most=request.windows)
+    windows = sliding_windows(ids, length, stride, prefix=prefix, maximum=request.windows)
     if not windows:
         raise UsageError(
             f"the text has {len(ids)} tokens, which leaves none to score",

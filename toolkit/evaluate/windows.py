@@ -31,7 +31,7 @@ class Window:
 
 
 def sliding_windows(
-    ids: Sequence[int], length: int, stride: int, *, prefix: Sequence[int] = (), most: int | None = None
+    ids: Sequence[int], length: int, stride: int, *, prefix: Sequence[int] = (), maximum: int | None = None
 ) -> list[Window]:
     """Windows over a text; none of a text whose tokens all lack context.
 
@@ -41,7 +41,7 @@ def sliding_windows(
         stride: tokens from the beginning of a window to that of the next; at most those of a window without
             its prefix.
         prefix: what every window begins with and is not scored: a token that stands for a text's beginning.
-        most: keep the first windows alone; None keeps all.
+        maximum: keep the first windows alone; None keeps all.
     """
     body = length - len(prefix)
     if body < 1 or not 1 <= stride <= body:
@@ -49,7 +49,7 @@ def sliding_windows(
     windows: list[Window] = []
     scored_up_to = 0
     for begin in range(0, len(ids), stride):
-        if scored_up_to == len(ids) or len(windows) == most:
+        if scored_up_to == len(ids) or len(windows) == maximum:
             break
         end = min(begin + body, len(ids))
         # The first token of a text without a prefix has nothing that it could follow from.

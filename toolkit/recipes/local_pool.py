@@ -39,7 +39,7 @@ class _Job:
     pid: int | None = None
     # Why we killed it.
     killed: Answer | None = None
-    most_bytes: int = 0
+    peak_bytes: int = 0
 
 
 @dataclass
@@ -91,7 +91,7 @@ class LocalPool:
             return False
         free = memory.available_bytes()
         # Steps that have just begun will take more than they hold now.
-        coming = sum(max(0, job.task.resources.memory_bytes - job.most_bytes) for job in self._jobs.values())
+        coming = sum(max(0, job.task.resources.memory_bytes - job.peak_bytes) for job in self._jobs.values())
         return free is None or coming + resources.memory_bytes <= free
 
     def start(self, task: Task) -> None:
@@ -228,10 +228,10 @@ class LocalPool:
             if job.pid is None or job.killed:
                 continue
             limits = job.task.resources
-            job.most_bytes = max(job.most_bytes, memory.held_bytes(job.pid) or 0)
-            if limits.memory_limit_bytes is not None and job.most_bytes > limits.memory_limit_bytes:
+            job.peak_bytes = max(job.peak_bytes, memory.held_bytes(job.pid) or 0)
+            if limits.memory_limit_bytes is not None and job.peak_bytes > limits.memory_limit_bytes:
                 job.killed = failed(
-                    f"took {job.most_bytes / 1e9:.2f} GB, more than its budget of "
+                    f"took {job.peak_bytes / 1e9:.2f} GB, more than its budget of "
                     f"{limits.memory_limit_bytes / 1e9:.2f} GB, and was killed",
                     "raise limits.memory_gb in the recipe, or convert on a larger machine",
                 )
@@ -259,7 +259,7 @@ def _killed(number: int, job: _Job) -> Answer:
     out_of_memory = number == signal.SIGKILL and kills is not None and kills > (job.oom_kills or 0)
     if out_of_memory:
         return failed(
-            f"the kernel killed it because memory ran out (it held {job.most_bytes / 1e9:.2f} GB)",
+            f"the kernel killed it because memory ran out (it held {job.peak_bytes / 1e9:.2f} GB)",
             "close other programs, lower --jobs, or convert on a larger machine",
             again=True,
         )

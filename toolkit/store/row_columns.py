@@ -96,7 +96,7 @@ def _leaves(row: type, prefix: str = "", within_optional: bool = False) -> Itera
 
 
 def _type(field: _Field, optional: bool) -> sa.types.TypeEngine[Any]:
-    widths = [mark.most for mark in field.marks if isinstance(mark, Characters)]
+    widths = [mark.maximum for mark in field.marks if isinstance(mark, Characters)]
     if widths:
         return sa.String(widths[0])
     if typing.get_origin(field.hint) is not None:

@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 class Characters:
     """How long a text's column is."""
 
-    most: int
+    maximum: int
 
 
 BITS_64 = "64 bits"

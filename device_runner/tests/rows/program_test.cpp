@@ -146,6 +146,64 @@ TEST(AProgramComputesWhatItsGraphSays) {
   }
 }
 
+// Every operator on elements beside the product that makes a graph worth a program.
+TEST(OperatorsOnElementsComputeWhatTheirNamesSay) {
+  using Function = double (*)(double, double);
+  struct Named {
+    Operator kind;
+    int operands;
+    Function value;
+  };
+  const std::vector<Named> operators = {
+      {Operator::kAdd, 2, [](double a, double b) { return a + b; }},
+      {Operator::kSubtract, 2, [](double a, double b) { return a - b; }},
+      {Operator::kMultiply, 2, [](double a, double b) { return a * b; }},
+      {Operator::kDivide, 2, [](double a, double b) { return a / b; }},
+      {Operator::kMaximum, 2, [](double a, double b) { return std::max(a, b); }},
+      {Operator::kSigmoid, 1, [](double a, double) { return 1 / (1 + std::exp(-a)); }},
+      {Operator::kSquare, 1, [](double a, double) { return a * a; }},
+      {Operator::kReciprocalSquareRoot, 1, [](double a, double) { return 1 / std::sqrt(a); }},
+      {Operator::kGelu, 1, [](double a, double) { return a * 0.5 * (1 + std::erf(a / std::sqrt(2.0))); }},
+      {Operator::kTanh, 1, [](double a, double) { return std::tanh(a); }},
+  };
+  Graph graph = MakeCase().graph;
+  const uint32_t left = graph.inputs[0].value;
+  const uint32_t right = Add(graph, {1, kMaximumRows, kWidth});
+  graph.inputs.push_back({right, 2});
+  for (const Named& one : operators) {
+    const uint32_t output = Add(graph, {1, kMaximumRows, kWidth});
+    // Of the second input where one operand is read: positive, for the root.
+    const auto inputs = one.operands == 2                             ? std::vector<uint32_t>{left, right}
+                        : one.kind == Operator::kReciprocalSquareRoot ? std::vector<uint32_t>{right}
+                                                                      : std::vector<uint32_t>{left};
+    graph.operations.push_back({one.kind, inputs, output, {}});
+    graph.outputs.push_back({output, static_cast<uint32_t>(3 + (&one - operators.data()))});
+  }
+  Threads threads(2);
+  const auto resources = std::make_shared<Resources>();
+  resources->kernels = kernels::AvailableKernels().front();
+  resources->threads = &threads;
+  Program program(std::move(graph), resources);
+  std::vector<float> given = RandomRows();
+  std::vector<float> positive = RandomRows();
+  for (float& value : positive) value = std::fabs(value) + 0.1F;
+  std::vector<float> product(kMaximumRows * kOutputs);
+  std::vector<std::vector<float>> outputs(operators.size(), std::vector<float>(kMaximumRows * kWidth));
+  std::vector<float*> arguments = {given.data(), product.data(), positive.data()};
+  for (std::vector<float>& output : outputs) arguments.push_back(output.data());
+  program.Run(arguments, kMaximumRows);
+  for (size_t index = 0; index < operators.size(); ++index) {
+    const Named& one = operators[index];
+    const bool of_positive = one.kind == Operator::kReciprocalSquareRoot;
+    for (size_t at = 0; at < given.size(); ++at) {
+      const double expected = one.value(static_cast<double>(of_positive ? positive[at] : given[at]),
+                                        static_cast<double>(positive[at]));
+      const auto got = static_cast<double>(outputs[index][at]);
+      CHECK(std::fabs(got - expected) <= 1e-6 + 4e-6 * std::fabs(expected));
+    }
+  }
+}
+
 // Few rows share products, many are cut into blocks: a row must not notice.
 // One step for each operation but the conversion, which the product does.
 TEST(EachStepHasItsTimeAndItsOperation) {

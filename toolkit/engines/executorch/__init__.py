@@ -33,7 +33,7 @@ EXECUTORCH = EngineSpec(
         asymmetric_channels=False,
         gguf_integers=False,
     ),
-    processors=(Processor("cpu", "XnnpackBackend"),),
+    processor=Processor("cpu", "XnnpackBackend"),
     other_processors=(
         Processor("gpu", "VulkanBackend", "ExecuTorch built with EXECUTORCH_BUILD_VULKAN=ON"),
         Processor("npu", "QnnBackend", "ExecuTorch built with EXECUTORCH_BUILD_QNN=ON"),

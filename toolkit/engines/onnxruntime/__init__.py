@@ -36,7 +36,7 @@ ONNXRUNTIME = EngineSpec(
         # onnx itself is ahead of it by sets that are not released yet.
         newest_opset=26,
     ),
-    processors=(Processor("cpu", "CPUExecutionProvider"),),
+    processor=Processor("cpu", "CPUExecutionProvider"),
     other_processors=(Processor("npu", "QNNExecutionProvider", "onnxruntime-android-qnn"),),
     lowering="toolkit.export.onnx.backend:LOWERING",
     decoder="toolkit.engines.onnxruntime.session:OnnxDecoder",

@@ -24,14 +24,14 @@ _TO_HEADS = (0, 2, 1, 3)
 _LARGEST_OPERAND = 2**24
 
 
-def longest_chunk(graph: DecoderGraph, most: int) -> int:
+def longest_chunk(graph: DecoderGraph, maximum: int) -> int:
     """Tokens of one call, so few that the operands of recurrences over many channels stay small."""
     for op in graph.ops:
         if op.target == "slm.linear_recurrence":
             heads = int(shape_of(graph, Ref(op.name))[2])
             columns = int(shape_of(graph, op.args[1])[3])
-            most = min(most, max(_LARGEST_OPERAND // (heads * columns), 1))
-    return most
+            maximum = min(maximum, max(_LARGEST_OPERAND // (heads * columns), 1))
+    return maximum
 
 
 class Recurrences:

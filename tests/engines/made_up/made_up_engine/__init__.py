@@ -14,7 +14,7 @@ ENGINE = EngineSpec(
     packages=("made_up_engine",),
     model_file="model.mu",
     capabilities=Capabilities(linears={"fp32": (), "8w": (64,)}, embeddings=("fp32", "8w")),
-    processors=(Processor("cpu", "MadeUpCpu"),),
+    processor=Processor("cpu", "MadeUpCpu"),
     lowering="made_up_engine.lowering:LOWERING",
     decoder="made_up_engine.session:open_model",
     official_runtime="made-up run",
