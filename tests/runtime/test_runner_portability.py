@@ -35,7 +35,9 @@ TARGETS = {
     ],
 }  # fmt: skip
 # What arm64 compiles otherwise; all else is the same text for both.
-OF_A_PROCESSOR = re.compile(r"__aarch64__|__x86_64__|kernels/(vectors|elementwise|matmul|attention|recurrence|peak)")
+OF_A_PROCESSOR = re.compile(
+    r"__aarch64__|__x86_64__|kernels/(vectors|elementwise|matmul|attention|recurrence|peak)"
+)
 # Files of the other processor's instruction sets.
 FOREIGN = {"x86_64": re.compile("^neon"), "aarch64": re.compile("^avx")}
 DEFINITIONS = ["ORT_API_MANUAL_INIT", "C10_USING_CUSTOM_GENERATED_MACROS"]
