@@ -11,6 +11,9 @@ fun version(name: String): String = versions.getProperty(name)
 // ONNX Runtime's headers and libraries, put there by `slm app build`.
 val prebuilt = rootDir.resolve("prebuilt")
 
+// ExecuTorch for Android exists as sources only. Where it was built, in a folder per ABI: -PexecutorchPrefix=FOLDER.
+val executorch = providers.gradleProperty("executorchPrefix").orNull?.let(rootDir::resolve)
+
 android {
     namespace = "slm.toolkit.app"
     compileSdk = version("compileSdk").toInt()
@@ -35,6 +38,15 @@ android {
                 )
                 // Nothing else of the runner is built: no executables, no tests.
                 targets += "slm_ort"
+                if (executorch != null) {
+                    arguments += listOf(
+                        "-DSLM_ENGINE_EXECUTORCH=ON",
+                        "-DSLM_EXECUTORCH_PREFIX=$executorch",
+                        // It lies outside of the NDK.
+                        "-DCMAKE_FIND_ROOT_PATH_MODE_PACKAGE=BOTH",
+                    )
+                    targets += "slm_et"
+                }
             }
         }
     }
