@@ -6,6 +6,7 @@ import re
 import shutil
 import zipfile
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from jni_library import JNI_FUNCTIONS
@@ -82,7 +83,7 @@ def test_versions_are_written_in_one_place() -> None:
     gradle = (source / "app" / "build.gradle.kts").read_text() + (source / "settings.gradle.kts").read_text()
     used = set(re.findall(r'(?:version|getProperty)\("(\w+)"\)', gradle))
     # What Gradle does not read, the toolkit does.
-    assert set(known) - used == {"onnxruntime"}
+    assert set(known) - used == {"onnxruntime", "gradle"}
     assert used <= set(known)
     # No version is spelled out where one is read.
     files = [file.read_text() for file in source.rglob("*.gradle.kts")]
@@ -93,12 +94,18 @@ def test_versions_are_written_in_one_place() -> None:
     assert needed is not None
     assert numbers(needed[1]) <= numbers(known["cmake"])
     # Gradle builds the libraries of the engines that are shipped, for the ABIs that their libraries are for.
-    [targets] = re.findall(r"targets \+= (.*)", gradle)
-    assert re.findall(r'"(\w+)"', targets) == [in_app(one.spec).library for one in shipped_engines()]
-    assert all(f"slm_add_app_library({name} " in cmake for name in re.findall(r'"(\w+)"', targets))
+    # The other one takes a library that somebody has built, and says where.
+    always, on_demand = re.findall(r'targets \+= "(\w+)"', gradle)
+    assert [always] == [in_app(one.spec).library for one in shipped_engines()]
+    assert on_demand == "slm_et" and "SLM_EXECUTORCH_PREFIX" in cmake
+    assert all(re.search(rf"slm_add_app_library\(\s*{name} ", cmake) for name in (always, on_demand))
     assert known["abis"].split(",") == ["arm64-v8a", "x86_64"] and known["onnxruntime"] == ORT_VERSION
     assert (int(known["minSdk"]), int(known["targetSdk"])) == (26, 36)
     assert numbers(known["androidGradlePlugin"]) >= (8, 5) and numbers(known["ndk"]) >= (28,)
+    # Android's plugin 8.13 takes Gradle 8.13 or newer (its release notes); the wrapper brings that of the list.
+    wrapper = (source / "gradle" / "wrapper" / "gradle-wrapper.properties").read_text()
+    assert re.findall(r"gradle-([\d.]+)-bin\.zip", wrapper) == [known["gradle"]]
+    assert numbers(known["gradle"]) >= numbers(known["androidGradlePlugin"])[:2]
 
 
 def numbers(version: str) -> tuple[int, ...]:
@@ -120,6 +127,40 @@ def test_everybody_means_the_same_app() -> None:
 
 
 def test_texts_are_in_resources() -> None:
-    layouts = (app_source() / "app" / "src" / "main" / "res" / "layout").glob("*.xml")
-    for layout in layouts:
+    main = app_source() / "app" / "src" / "main"
+    for layout in (main / "res" / "layout").glob("*.xml"):
         assert not re.findall(r'android:(?:text|hint|contentDescription)="(?!@string/)', layout.read_text())
+    spelled_out = re.compile(r'"\.format\(|(?:\.text = |makeText\(\w+, |setMessage\()"[^"]')
+    found = set()
+    for file in (main / "kotlin").rglob("*.kt"):
+        code = re.sub(r"/\*.*?\*/|(?<!:)//[^\n]*", "", file.read_text(), flags=re.DOTALL)
+        # Numbers, too, are written as the user's language has them.
+        assert not spelled_out.search(code)
+        found |= {text for text in re.findall(r'"((?:[^"\\]|\\.)*)"', code) if re.search(r"[A-Za-z] ", text)}
+    # The log, and a fact in a record.
+    assert found == {"not started: ${error.message}", "Android ${Build.VERSION.RELEASE}"}
+
+
+def test_every_text_and_button_can_be_scrolled_to() -> None:
+    main = app_source() / "app" / "src" / "main"
+    code = "".join(file.read_text() for file in (main / "kotlin").rglob("*.kt"))
+    scrolling = {"ScrollView", "ListView"}
+    layouts = {
+        file.stem: ElementTree.parse(file).getroot() for file in (main / "res" / "layout").glob("*.xml")
+    }
+    assert {"main", "main_header", "chat", "result", "run"} == set(layouts)
+    for name, root in layouts.items():
+        # What is put above a list scrolls with it.
+        in_list = re.search(rf"addHeaderView\(layoutInflater\.inflate\(R\.layout\.{name},", code)
+        assert root.tag in scrolling or in_list, name
+        # One that scrolls by itself inside of another would take the gestures for both.
+        assert not any(one.tag in scrolling for one in list(root.iter())[1:]), name
+        for one in root.iter():
+            size = one.get("{http://schemas.android.com/apk/res/android}layout_height")
+            assert size in ("match_parent", "wrap_content", "0dp"), (
+                f"{name}: {one.tag} has a height of its own"
+            )
+    # What takes the room that is left has some where none is.
+    for name in ("run", "result"):
+        [chart] = layouts[name].iter("slm.toolkit.app.StepsView")
+        assert chart.get("{http://schemas.android.com/apk/res/android}minHeight")

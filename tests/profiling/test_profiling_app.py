@@ -27,6 +27,7 @@ from toolkit.devices.virtual.faults import Faults
 from toolkit.devices.virtual.fleet import VirtualPhone
 from toolkit.devices.virtual.spec import PhoneSpec
 from toolkit.errors import BuildFailed
+from toolkit.profiling.request import parse_affinity
 from toolkit.runtime.bundle import Bundle
 from toolkit.settings import Settings
 from toolkit.store import open_store
@@ -132,6 +133,12 @@ def test_a_run_in_the_app_is_stored_and_never_mixed_with_the_shells(
     assert 0 < samples[0]["rss_bytes"] < samples[1]["rss_bytes"]
     # Which the stand-in says as Android does, with the smallest integer.
     assert {sample["battery_percent"] for sample in samples} == {None}
+
+    # Where it ran, and what it was allowed: a child of this process, as far as its kernel is concerned.
+    for sample in samples:
+        assert sample["page_bytes"] == os.sysconf("SC_PAGE_SIZE")
+        assert parse_affinity(sample["cpus_allowed"]) == tuple(sorted(os.sched_getaffinity(0)))
+        assert sample["cgroups"] == Path("/proc/self/cgroup").read_text().strip()
 
     process = slm("results", "compare", "--axis", "runner")
     out, err = process.communicate(timeout=60)
@@ -294,6 +301,16 @@ def test_an_activity_behind_a_dark_screen_ends_by_itself(
 def test_nothing_disturbs_a_run_and_ctrl_c_ends_it(
     slm: SlmProcess, installed: VirtualPhone, artifact: Artifact, settings: Settings
 ) -> None:
+    programs = {
+        one: one.read_text() for one in (installed.root / "system/bin" / name for name in ("am", "content"))
+    }
+    for program, whole in programs.items():
+        asked = whole.replace("#!/system/bin/sh", '#!/system/bin/sh\necho "$0 $*" >>/data/said', 1)
+        program.write_text(
+            asked.replace('exec sh "$app/emulated"', 'sh "$app/emulated"').replace(
+                'content "$verb" "$@"', 'content "$verb" "$@" | tee -a /data/said'
+            )
+        )
     process = slm("profile", artifact.path, "-d", installed.serial, *ENDLESS_FLAGS, "--runner", "app")
     runs = installed.root / "data/data/slm.toolkit.app/runs"
     [said] = wait_for(lambda: [file for file in runs.glob("*/stdout") if file.stat().st_size], timeout_s=120)
@@ -316,6 +333,11 @@ def test_nothing_disturbs_a_run_and_ctrl_c_ends_it(
     assert process.returncode == 130
     wait_for(lambda: not app_pids())
     assert stored(settings) == [] and left_on(installed) == []
+    # It ended itself when it was asked to: a force-stop would have ended a conversation in the app as well.
+    assert "state=143 runner" in (log := installed.root / "data/said").read_text()
+    assert "force-stop" not in log.read_text()
+    for program, whole in programs.items():
+        program.write_text(whole)
 
 
 def test_a_run_in_the_app_outlives_its_host(

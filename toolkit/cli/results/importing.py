@@ -29,14 +29,17 @@ def import_runs(
       slm results import v1.0.jsonl
       slm results import bench.json --device-name pixel-8
     """  # noqa: D301
-    from toolkit.profiling.session.shared_run import is_shared_run, read_shared_run
+    from toolkit.profiling.session.shared_run import is_shared_run, keep_raw, read_shared_run
     from toolkit.store import open_store
     from toolkit.store.importing import import_file, take_in
 
-    with open_store(Settings.from_environment().store_url) as store:
+    settings = Settings.from_environment()
+    with open_store(settings.store_url) as store:
         for path in files:
             if is_shared_run(path):
                 imported = take_in(store, path, partial(read_shared_run, path))
+                if imported.added:
+                    keep_raw(path, settings)
             else:
                 imported = import_file(store, path, device_name=device_name)
             undo = f"; undo: slm results undo-import {imported.id}" if imported.id else ""

@@ -11,6 +11,8 @@ from toolkit.profiling import remote
 from toolkit.profiling.gate.moments import Moment, parse_moments
 
 _QUICK_S = 15.0
+# An app is asked to end its run before it is made to.
+_KILL_S = 40.0
 
 # $1 is _SUPERVISE, the rest its arguments. The supervisor gets a session of its own, and everything ignores
 # the HUP that adbd sends when the link is cut, because a cut link must not end a measurement that
@@ -75,8 +77,28 @@ _KILL = (
     _ALIVE
     + """
 alive "$1" "$2" || exit 0
-kill -9 "$pid"
-if [ -f "$1/app" ]; then am force-stop "$(cat "$1/app")"; fi
+ended() {
+  for attempt in $1; do
+    [ -f "$2/exit" ] && return
+    sleep 0.5
+  done
+  return 1
+}
+if [ -f "$1/app" ]; then
+  # Ending the app ends all of it, a conversation, too. So the run is asked to end, and has a moment for it.
+  app=$(cat "$1/app")
+  uri=content://$app.runs
+  content call --uri "$uri" --method cancel --arg "$2" >/dev/null 2>&1
+  ended "1 2 3 4 5 6" "$1" && exit 0
+  case "$(content call --uri "$uri" --method state --arg "$2" 2>&1)" in
+    *state=running*) ;;
+    *state=*) ended "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20" "$1" && exit 0 ;;
+  esac
+  kill -9 "$pid"
+  am force-stop "$app"
+else
+  kill -9 "$pid"
+fi
 for attempt in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
   [ -f "$1/exit" ] && exit 0
   sleep 0.1
@@ -161,12 +183,12 @@ def converse_with_runner(
 
 
 def kill_runner(device: Device, run_id: str) -> None:
-    """Kill the run's runner if it still runs.
+    """Kill the run's runner if it still runs; one in the app is asked to end first.
 
     Raises:
         DeviceError: the device cannot be reached.
     """
-    device.shell(["sh", "-c", _KILL, "slm-kill", remote.run_dir(device, run_id), run_id], timeout_s=_QUICK_S)
+    device.shell(["sh", "-c", _KILL, "slm-kill", remote.run_dir(device, run_id), run_id], timeout_s=_KILL_S)
 
 
 def runner_state(device: Device, run_id: str) -> RunnerState:

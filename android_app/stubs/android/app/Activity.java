@@ -11,6 +11,7 @@ public class Activity extends android.view.ContextThemeWrapper {
     protected void onActivityResult(int request, int result, android.content.Intent data) {}
     public void setContentView(int layout) {}
     public <T extends android.view.View> T findViewById(int id) { return null; }
+    public android.view.LayoutInflater getLayoutInflater() { return null; }
     public android.view.Window getWindow() { return null; }
     public android.content.Intent getIntent() { return null; }
     public void finish() {}

@@ -17,6 +17,8 @@ public class View {
     public CharSequence getContentDescription() { return null; }
     public android.content.res.Resources getResources() { return null; }
     public final android.content.Context getContext() { return null; }
+    public boolean post(Runnable action) { return false; }
+    public void scrollTo(int x, int y) {}
     public final int getWidth() { return 0; }
     public final int getHeight() { return 0; }
     public void setEnabled(boolean enabled) {}

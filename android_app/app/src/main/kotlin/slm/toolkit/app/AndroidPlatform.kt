@@ -12,6 +12,7 @@ import slm.toolkit.core.Platform
 /** What Android tells an app about itself and its phone. Nothing here is asked more often than it may be. */
 class AndroidPlatform(private val context: Context, private val state: AppState) : Platform {
     private var headroomAskedMs = 0L
+    private var headroom: Float? = null
 
     override fun readings(): Map<String, Any?> {
         val importance = ActivityManager.RunningAppProcessInfo()
@@ -36,12 +37,14 @@ class AndroidPlatform(private val context: Context, private val state: AppState)
         )
     }
 
-    /** Null where Android does not say; asked more than once a second it would say nothing at all. */
+    /** Null where Android does not say; asked more than once a second it would say nothing, so the last stays as long. */
     private fun headroom(power: PowerManager): Float? {
         val now = System.currentTimeMillis()
-        if (Build.VERSION.SDK_INT < ANDROID_11 || now - headroomAskedMs < HEADROOM_INTERVAL_MS) return null
-        headroomAskedMs = now
-        return power.getThermalHeadroom(0).takeIf { it.isFinite() }
+        if (Build.VERSION.SDK_INT >= ANDROID_11 && now - headroomAskedMs >= HEADROOM_INTERVAL_MS) {
+            headroomAskedMs = now
+            headroom = power.getThermalHeadroom(0).takeIf { it.isFinite() }
+        }
+        return headroom
     }
 
     private companion object {

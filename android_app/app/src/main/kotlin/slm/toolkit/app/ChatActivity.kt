@@ -9,6 +9,7 @@ import android.view.View
 import android.view.WindowManager
 import android.widget.Button
 import android.widget.EditText
+import android.widget.ScrollView
 import android.widget.TextView
 import android.widget.Toast
 import java.io.File
@@ -66,7 +67,7 @@ class ChatActivity : Activity() {
             val end = try {
                 session.ask(said, MAXIMUM_TOKENS) { piece ->
                     val text = begun + answer.append(piece)
-                    runOnUiThread { transcript.text = text }
+                    runOnUiThread { write(text) }
                 }
                 null
             } catch (refused: ChatError) {
@@ -124,7 +125,14 @@ class ChatActivity : Activity() {
     }
 
     private fun show(line: String) {
-        transcript.text = listOf(transcript.text.toString(), line).filter { it.isNotEmpty() }.joinToString("\n\n")
+        write(listOf(transcript.text.toString(), line).filter { it.isNotEmpty() }.joinToString("\n\n"))
+    }
+
+    /** Keeps the end in sight, where the answer grows and the buttons are. */
+    private fun write(text: String) {
+        transcript.text = text
+        val scroll = findViewById<ScrollView>(R.id.scroll)
+        scroll.post { scroll.scrollTo(0, scroll.getChildAt(0).height) }
     }
 
     private fun answering(yes: Boolean) {

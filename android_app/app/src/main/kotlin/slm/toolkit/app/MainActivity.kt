@@ -15,9 +15,9 @@ import kotlin.concurrent.thread
 import slm.toolkit.core.Engine
 import slm.toolkit.core.ImportError
 import slm.toolkit.core.OtherProvider
+import slm.toolkit.core.PastRun
 import slm.toolkit.core.Preset
 import slm.toolkit.core.PushedArtifact
-import slm.toolkit.core.RunFolder
 import slm.toolkit.core.RunnerEnded
 import slm.toolkit.core.enginesIn
 import slm.toolkit.core.factsOf
@@ -30,6 +30,8 @@ class MainActivity : Activity() {
     override fun onCreate(saved: Bundle?) {
         super.onCreate(saved)
         setContentView(R.layout.main)
+        val list = findViewById<ListView>(R.id.runs)
+        list.addHeaderView(layoutInflater.inflate(R.layout.main_header, list, false), null, false)
         findViewById<Button>(R.id.measure).setOnClickListener { chooseArtifact(::chooseWork) }
         findViewById<Button>(R.id.chat).setOnClickListener { chooseArtifact(::chat) }
         findViewById<Button>(R.id.engines).setOnClickListener { showEngines() }
@@ -40,12 +42,19 @@ class MainActivity : Activity() {
 
     override fun onResume() {
         super.onResume()
-        val runs = RunFolder.all(runsOf(this)).sortedByDescending { it.path.lastModified() }
+        thread(name = "runs") {
+            val runs = pastRuns(this)
+            runOnUiThread { show(runs) }
+        }
+    }
+
+    private fun show(runs: List<PastRun>) {
         findViewById<TextView>(R.id.no_runs).visibility = if (runs.isEmpty()) View.VISIBLE else View.GONE
         val list = findViewById<ListView>(R.id.runs)
-        list.adapter = ArrayAdapter(this, android.R.layout.simple_list_item_1, runs.map { lineOf(this, it) })
+        list.adapter = ArrayAdapter(this, android.R.layout.simple_list_item_1, runs.map { linesOf(this, it) })
         list.setOnItemClickListener { _, _, index, _ ->
-            startActivity(Intent(this, ResultActivity::class.java).putExtra(RUN_ID, runs[index].id))
+            val run = runs.getOrNull(index - list.headerViewsCount) ?: return@setOnItemClickListener
+            startActivity(Intent(this, ResultActivity::class.java).putExtra(RUN_ID, run.id))
         }
     }
 
@@ -98,7 +107,7 @@ class MainActivity : Activity() {
         // Loading a library takes a moment.
         thread(name = "engines") {
             val said = Engine.entries.joinToString("\n\n") {
-                if (it in here) linesOf(it) else getString(R.string.no_engine, it.word, it.library)
+                if (it in here) factsIn(it) else getString(R.string.no_engine, it.word, it.library)
             }
             runOnUiThread {
                 button.isEnabled = true
@@ -107,7 +116,7 @@ class MainActivity : Activity() {
         }
     }
 
-    private fun linesOf(engine: Engine): String {
+    private fun factsIn(engine: Engine): String {
         val facts = try {
             factsOf(engine)
         } catch (refused: RunnerEnded) {
@@ -148,7 +157,7 @@ class MainActivity : Activity() {
             return
         }
         val run = Intent(this, RunActivity::class.java)
-        startActivity(run.putExtra(RUN_ID, folder.id).putExtra(RunActivity.BY_HAND, true))
+        startActivity(run.putExtra(RUN_ID, folder.id).putExtra(BY_HAND, true))
     }
 
     private companion object {

@@ -16,6 +16,7 @@ import slm.toolkit.core.AppState
 import slm.toolkit.core.Ending
 import slm.toolkit.core.LEFT_FOREGROUND
 import slm.toolkit.core.LiveSteps
+import slm.toolkit.core.NotReady
 import slm.toolkit.core.RunFolder
 import slm.toolkit.core.RunSession
 import slm.toolkit.core.withdrawRun
@@ -40,6 +41,7 @@ class RunActivity : Activity() {
         }
         session = running
         running.show = ::show
+        running.waits = ::showWaiting
         running.ended = { unwritten -> ended(unwritten) }
         when {
             under == null -> thread(name = "run") {
@@ -83,6 +85,11 @@ class RunActivity : Activity() {
         runOnUiThread { findViewById<StepsView>(R.id.steps).show(repetitions) }
     }
 
+    private fun showWaiting(unmet: List<NotReady>) {
+        val words = if (unmet.isEmpty()) getString(R.string.running) else getString(R.string.waiting, notReadyWords(this, unmet.first()))
+        runOnUiThread { findViewById<TextView>(R.id.state).text = words }
+    }
+
     private fun ended(unwritten: Ending?) {
         if (unwritten != null) exitProcess(unwritten.code)
         runOnUiThread { session?.let(::finished) }
@@ -91,7 +98,7 @@ class RunActivity : Activity() {
     private fun finished(session: RunSession) {
         // Nobody would end a process whose activity Android has taken away.
         if (isDestroyed) Process.killProcess(Process.myPid())
-        findViewById<TextView>(R.id.state).text = getString(R.string.ended, folder(session).ending.orEmpty())
+        findViewById<TextView>(R.id.state).text = stateWords(this, folder(session).ending.orEmpty())
         if (intent.getBooleanExtra(BY_HAND, false)) {
             startActivity(Intent(this, ResultActivity::class.java).putExtra(RUN_ID, session.id))
         }
@@ -106,8 +113,7 @@ class RunActivity : Activity() {
         if (isFinishing && session != null) Process.killProcess(Process.myPid())
     }
 
-    companion object {
-        const val BY_HAND = "by_hand"
-        private const val LONGEST_START_S = 30L
+    private companion object {
+        const val LONGEST_START_S = 30L
     }
 }

@@ -7,6 +7,7 @@ import android.util.Log
 import java.io.FileOutputStream
 import slm.toolkit.core.AppState
 import slm.toolkit.core.ContractError
+import slm.toolkit.core.HandGate
 import slm.toolkit.core.RunFolder
 import slm.toolkit.core.RunSession
 import slm.toolkit.core.RunSlot
@@ -14,6 +15,9 @@ import slm.toolkit.core.Sampler
 
 /** Extra of an intent: the id of a run; what runs is in its folder. */
 const val RUN_ID = "run_id"
+
+/** Extra of an intent: true of a run that a person has asked for on the phone. */
+const val BY_HAND = "by_hand"
 
 private const val STANDARD_ERROR = 2
 
@@ -26,7 +30,9 @@ fun beginRun(
 ): RunSession? = try {
     slotOf(application).begin(intent?.getStringExtra(RUN_ID)) { folder ->
         takeStandardError(folder)
-        RunSession(folder, Sampler(folder, AndroidPlatform(application, state)))
+        val platform = AndroidPlatform(application, state)
+        val gate = if (intent?.getBooleanExtra(BY_HAND, false) == true) HandGate(platform) else null
+        RunSession(folder, Sampler(folder, platform), gate)
     }
 } catch (error: ContractError) {
     Log.w("slm-toolkit", "not started: ${error.message}")

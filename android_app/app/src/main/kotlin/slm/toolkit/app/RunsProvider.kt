@@ -15,7 +15,6 @@ import slm.toolkit.core.CONTRACT
 import slm.toolkit.core.ContractError
 import slm.toolkit.core.Door
 import slm.toolkit.core.RunFolder
-import slm.toolkit.core.enginesIn
 
 /**
  * The host's door: `content write|read|query|delete|call` of adb's shell, which holds DUMP; nobody else does.
@@ -23,7 +22,7 @@ import slm.toolkit.core.enginesIn
  * content://slm.toolkit.app.runs/RUN_ID/FILE, where the files are those of docs/android_app.md.
  */
 class RunsProvider : ContentProvider() {
-    private val door: Door by lazy { Door(runsOf(context!!), AndroidRunProcesses(context!!)) { enginesIn(packagesOf(context!!)) } }
+    private val door: Door by lazy { doorOf(context!!) }
 
     override fun onCreate() = true
 
@@ -65,7 +64,7 @@ class RunsProvider : ContentProvider() {
     }
 
     /**
-     * `info`; `state` of a run; `adopt`, of an artifact that the host has copied; `probe`: whether the app can read a path.
+     * `info`; `state` of a run; `cancel`, of a run; `adopt`, of an artifact that the host has copied; `probe`: whether the app can read a path.
      *
      * Android itself asks whoever calls for no permission, if he was granted one file that is shared.
      */
@@ -78,6 +77,7 @@ class RunsProvider : ContentProvider() {
                 putString("version", app.versionName)
             }
             "state" -> putString("state", checked { door.state(argument) })
+            "cancel" -> checked { door.cancel(argument) }
             "adopt" -> putString("artifact", checked { door.adopt(argument) })
             "probe" -> putBoolean("readable", argument != null && File(argument).canRead())
         }

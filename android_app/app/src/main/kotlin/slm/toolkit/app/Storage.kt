@@ -2,7 +2,9 @@ package slm.toolkit.app
 
 import android.content.Context
 import java.io.File
+import slm.toolkit.core.Door
 import slm.toolkit.core.artifactsBeside
+import slm.toolkit.core.enginesIn
 
 /** Where `slm push` puts artifacts; shell's folder, which apps may read on the phones that allow it. */
 val PUSHED = File("/data/local/tmp/slm-toolkit/artifacts")
@@ -15,6 +17,9 @@ fun packagesOf(context: Context): List<File> {
     val app = context.applicationInfo
     return (listOf(app.sourceDir) + app.splitSourceDirs.orEmpty()).map(::File)
 }
+
+/** What this app can say of its runs. */
+fun doorOf(context: Context) = Door(runsOf(context), AndroidRunProcesses(context)) { enginesIn(packagesOf(context)) }
 
 /** The folder of all runs, in the app's own storage. */
 fun runsOf(context: Context) = File(context.filesDir, "runs")

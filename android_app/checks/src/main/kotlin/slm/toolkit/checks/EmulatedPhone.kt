@@ -89,6 +89,7 @@ class EmulatedPhone(private val data: File, private val version: String) {
     private fun called(method: String?, argument: String?): String = when (method) {
         "info" -> "contract=$CONTRACT, version=$version"
         "state" -> "state=${door.state(argument)}"
+        "cancel" -> "".also { door.cancel(argument) }
         "adopt" -> "artifact=${door.adopt(argument)}"
         // A phone may keep adb's files from apps.
         "probe" -> "readable=${argument != null && File(argument).canRead() && !File(data, "keeps_adb_files").exists()}"
@@ -101,7 +102,7 @@ class EmulatedPhone(private val data: File, private val version: String) {
 }
 
 /** Processes and their exit statuses, as the phone's `am` writes them. */
-private class EmulatedProcesses(private val data: File) : RunProcesses {
+class EmulatedProcesses(private val data: File) : RunProcesses {
     override fun lives(pid: Int): Boolean = !end(pid).isFile && File("/proc/$pid").isDirectory
 
     override fun endOf(pid: Int): ProcessEnd? {

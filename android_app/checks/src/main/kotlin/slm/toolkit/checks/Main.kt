@@ -14,9 +14,12 @@ import slm.toolkit.core.ChatFormat
 import slm.toolkit.core.ChatRun
 import slm.toolkit.core.ChatSession
 import slm.toolkit.core.ContractError
+import slm.toolkit.core.Door
+import slm.toolkit.core.HandGate
 import slm.toolkit.core.ImportError
 import slm.toolkit.core.LEFT_FOREGROUND
 import slm.toolkit.core.NativeRunner
+import slm.toolkit.core.PastRun
 import slm.toolkit.core.PickedFolder
 import slm.toolkit.core.Platform
 import slm.toolkit.core.Preset
@@ -28,12 +31,14 @@ import slm.toolkit.core.RunSession
 import slm.toolkit.core.RunSlot
 import slm.toolkit.core.RunnerEnded
 import slm.toolkit.core.Sampler
+import slm.toolkit.core.compared
 import slm.toolkit.core.endingOf
 import slm.toolkit.core.enginesIn
 import slm.toolkit.core.figuresOf
 import slm.toolkit.core.importArtifact
 import slm.toolkit.core.json
 import slm.toolkit.core.parseJson
+import slm.toolkit.core.pastRun
 import slm.toolkit.core.prepareRun
 import slm.toolkit.core.pushedArtifact
 import slm.toolkit.core.pushedArtifacts
@@ -52,9 +57,11 @@ fun main(words: Array<String>) {
         "engines" -> rest.forEach { println(json(enginesIn(listOf(File(it))).map { engine -> engine.word })) }
         "files" -> rest.forEach { println(json(file(it))) }
         "chart" -> drawChart(File(rest[0]), File(rest[1]), rest[2].toInt(), rest[3].toInt())
-        "byhand" -> println(runByHand(File(rest[0]), File(rest[1])))
+        "byhand" -> println(runByHand(File(rest[0]), File(rest[1]), rest.drop(2)))
         "prepare" -> println(json(prepared(File(rest[0]), File(rest[1]))))
         "withdraw" -> rest.drop(1).forEach { withdrawRun(File(rest[0]), it) }
+        "history" -> println(json(pastRuns(File(rest[0])).map(::described)))
+        "compare" -> println(json(comparison(File(rest[0]), rest[1], rest[2])))
         "import" -> println(json(imported(File(rest[0]), File(rest[1]))))
         "chat" -> exitProcess(chat(rest))
         "dialogue" -> println(dialogue(File(rest[0]), rest.drop(1)))
@@ -87,7 +94,7 @@ private fun runAll(files: List<String>): Int {
 private object DesktopPlatform : Platform {
     override fun readings() = mapOf(
         "app_state" to AppState.ACTIVITY.word, "battery_percent" to Int.MIN_VALUE, "thermal_headroom" to Float.NaN,
-        "pss_bytes" to Long.MIN_VALUE, "importance" to 100, "charging" to false,
+        "thermal_status" to null, "pss_bytes" to Long.MIN_VALUE, "importance" to 100, "charging" to false,
     )
 }
 
@@ -146,14 +153,35 @@ private fun start(slot: RunSlot, id: String): Map<String, Any?> = try {
     mapOf("refused" to refused.message)
 }
 
-/** Measures the first artifact of a folder, as a person would, and says which file the app would share. */
-private fun runByHand(artifacts: File, runs: File): String {
+/** A desktop that says other things at first, one after the other: lines of NAME=NUMBER and NAME=true. */
+private class ChangingPlatform(said: List<String>) : Platform {
+    private val said = ArrayDeque(said)
+
+    override fun readings(): Map<String, Any?> {
+        // The last stays.
+        val now = if (said.size > 1) said.removeFirst() else said.firstOrNull().orEmpty()
+        val changed = now.split(' ').filter { '=' in it }.associate { word ->
+            val (name, value) = word.split('=')
+            name to (value.toIntOrNull() ?: value.toFloatOrNull() ?: value.toBooleanStrictOrNull())
+        }
+        return DesktopPlatform.readings() + changed
+    }
+}
+
+/**
+ * Measures the first artifact of a folder, as a person would, on a phone that says [said]; the file that the app would
+ * share, or the folder of a run that did not come to an end.
+ */
+private fun runByHand(artifacts: File, runs: File, said: List<String>): String {
     val folder = prepareRun(runs, pushedArtifacts(artifacts)!!.first(), Preset.SHORT)
-    val session = RunSlot(runs).begin(folder.id) { RunSession(it, Sampler(it, DesktopPlatform)) }
+    val platform = ChangingPlatform(said)
+    val gate = HandGate(platform, limitMs = 400, pollMs = 20)
+    val session = RunSlot(runs).begin(folder.id) { RunSession(it, Sampler(it, platform), gate) }
     // Whoever goes away in the very moment in which it ends has a whole run.
     session.show = { if ("\"record\":\"end\"" in it.decodeToString()) session.cancel(LEFT_FOREGROUND) }
     Thread(session::run).apply { start() }.join()
     session.cancel(LEFT_FOREGROUND)
+    if (folder.ending != "0 ok") return "${folder.path}"
     val device = mapOf(
         "serial" to "app-0123456789abcdef", "manufacturer" to "Maker", "model" to "Phone", "soc" to null,
         "abi" to "x86_64", "os_version" to "Android 14", "api_level" to 34, "build" to "made/up", "cpu_cores" to 2,
@@ -168,6 +196,26 @@ private fun prepared(artifacts: File, runs: File): Map<String, Any?> = try {
     mapOf("run" to prepareRun(runs, pushedArtifacts(artifacts)!!.first(), Preset.SHORT).id)
 } catch (failed: IOException) {
     mapOf("refused" to failed.message)
+}
+
+/** All runs of a virtual phone, whose app has its files in [data]. */
+private fun pastRuns(data: File): List<PastRun> {
+    val runs = File(data, "runs")
+    val door = Door(runs, EmulatedProcesses(data)) { emptySet() }
+    return RunFolder.all(runs).map { pastRun(it, door.state(it.id)) }
+}
+
+private fun described(run: PastRun): Map<String, Any?> = mapOf(
+    "id" to run.id, "state" to run.state, "model" to run.model, "started_ms" to run.startedMs,
+    "app_state" to run.appState, "threads" to run.figures?.start?.get("threads"),
+    "decode" to run.figures?.decodeTokensPerSecond, "problem" to run.problem,
+    "battery" to run.batteryPercent.let { listOf(it.first, it.last) },
+    "thermal" to run.thermalStatus.let { listOf(it.first, it.last) },
+)
+
+private fun comparison(data: File, run: String, baseline: String): Map<String, Any?> {
+    val runs = pastRuns(data).associateBy { it.id }
+    return compared(runs.getValue(run), runs.getValue(baseline)).let { mapOf("ratio" to it.ratio, "difference" to it.difference?.name) }
 }
 
 /** Imports a folder of this machine as the app does one that the system's picker gives. */

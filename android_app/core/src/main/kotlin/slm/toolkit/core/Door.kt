@@ -1,6 +1,7 @@
 package slm.toolkit.core
 
 import java.io.File
+import java.io.IOException
 import java.io.OutputStream
 
 /** The processes that runs are in, as whoever has them says. */
@@ -54,6 +55,21 @@ class Door(private val runs: File, private val processes: RunProcesses, private 
 
     /** "running", or the exit code and why: "137 low_memory". */
     fun state(id: String?): String = state(RunFolder.of(runs, id))
+
+    /**
+     * Asks a run to end, which is in another process: it looks for the file that this leaves.
+     *
+     * @throws ContractError there is no such run, or no room even for that.
+     */
+    fun cancel(id: String?) {
+        val folder = RunFolder.of(runs, id)
+        if (!folder.path.isDirectory) throw ContractError("there is no run $id")
+        try {
+            folder.file(RunFolder.CANCEL).createNewFile()
+        } catch (failed: IOException) {
+            throw ContractError("run $id cannot be asked to end: ${failed.message}")
+        }
+    }
 
     /** Deletes a run, or with artifacts/ARTIFACT what was copied of it. */
     fun delete(path: List<String>): Boolean =

@@ -75,6 +75,6 @@ private val WORK = listOf(
 // Runners of before reserved what a run used.
 private fun reserve(figures: Figures) = figures.start["reserve"] ?: "run"
 
-/** Whether two runs did the same work; which model it was, their arguments tell. */
+/** Whether two runs did the same work, with whatever model. */
 fun comparable(one: Figures, other: Figures): Boolean =
     WORK.all { one.start[it] == other.start[it] } && reserve(one) == reserve(other)

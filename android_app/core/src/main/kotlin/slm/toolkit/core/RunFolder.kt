@@ -51,6 +51,8 @@ class RunFolder(val path: File) {
         const val APP = "app.jsonl"
         const val BEGUN = "begun"
         const val EXIT = "exit"
+        // Of a run that is to end.
+        const val CANCEL = "cancel"
         // Of runs by hand: what ran, its greedy reference, and what is shared of them.
         const val MANIFEST = "manifest.json"
         const val PROMPT = "prompt.txt"

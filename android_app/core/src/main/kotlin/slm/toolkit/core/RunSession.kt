@@ -3,15 +3,24 @@ package slm.toolkit.core
 import java.io.FileOutputStream
 import java.io.IOException
 import java.io.OutputStream
+import kotlin.concurrent.thread
 
-/** One run in this process, from the file `arguments` to the file `exit`. */
-class RunSession(private val folder: RunFolder, private val sampler: Sampler) : RunOutput {
+/**
+ * One run in this process, from the file `arguments` to the file `exit`.
+ *
+ * @param gate what a run by hand waits for; the host keeps the gate of its own runs.
+ */
+class RunSession(private val folder: RunFolder, private val sampler: Sampler, private val gate: HandGate? = null) : RunOutput {
     /** Which run it is. */
     val id: String get() = folder.id
 
     /** Is told every line, to show it. */
     @Volatile
     var show: (ByteArray) -> Unit = {}
+
+    /** Is told what a run by hand waits for before it begins; nothing, once it begins. */
+    @Volatile
+    var waits: (List<NotReady>) -> Unit = {}
 
     /** Is told how it ended where that cannot be written into the folder, else null: then the process has to say it. */
     @Volatile
@@ -23,9 +32,13 @@ class RunSession(private val folder: RunFolder, private val sampler: Sampler) : 
     private var cancelling: (() -> Unit)? = null
     private var cancelled = false
     private var left: Ending? = null
+    private var notReady: NotReady? = null
+    @Volatile
+    private var over = false
 
     /** Carries it out on this thread, which is the run's own; see [NativeRunner.run]. Never throws. */
     fun run() {
+        thread(isDaemon = true, name = "cancel") { watch() }
         val code = try {
             FileOutputStream(folder.file(RunFolder.OUT), true).use { out ->
                 this.out = out
@@ -40,16 +53,43 @@ class RunSession(private val folder: RunFolder, private val sampler: Sampler) : 
         }
         // A run that came to its end is whole, and one that failed by itself says why.
         val left = synchronized(this) { left.takeIf { code == CANCELLED } }
-        val ending = left ?: Ending(code, if (code == 0) "ok" else "runner")
+        val ending = left ?: Ending(code, wordOf(code))
+        over = true
         ended(ending.takeUnless(folder::end))
+    }
+
+    private fun wordOf(code: Int): String = when (code) {
+        0 -> "ok"
+        NOT_READY -> notReady?.word ?: "runner"
+        else -> "runner"
     }
 
     private fun sampledCode(): Int = try {
         sampler.sample("before")
-        saidCode().also { sampler.sample("after") }
+        gateCode() ?: saidCode().also { sampler.sample("after") }
     } catch (failed: IOException) {
         say("the app's folder cannot be used: ${failed.message}")
         NO_OUTPUT
+    }
+
+    /** Null once the phone is ready. */
+    private fun gateCode(): Int? {
+        val gate = gate ?: return null
+        val unmet = gate.await({ synchronized(this) { cancelled } }) { waits(it) }
+        waits(emptyList())
+        sampler.sample("gate", mapOf("waited_ms" to gate.waitedMs, "first" to gate.first.map { it.word }, "unmet" to unmet.map { it.word }))
+        if (synchronized(this) { cancelled }) return CANCELLED
+        notReady = unmet.firstOrNull() ?: return null
+        say("the phone is not ready: ${unmet.joinToString { it.word }}")
+        return NOT_READY
+    }
+
+    /** The host asks by a file, from another process. */
+    private fun watch() {
+        while (!over) {
+            if (folder.file(RunFolder.CANCEL).exists()) return cancel()
+            Thread.sleep(WATCH_MS)
+        }
     }
 
     private fun saidCode(): Int = try {
@@ -118,5 +158,8 @@ class RunSession(private val folder: RunFolder, private val sampler: Sampler) : 
         const val NO_LIBRARY = 3
         const val NO_OUTPUT = 8
         const val CANCELLED = 143
+        const val NOT_READY = 14
+        // Seldom enough to disturb no measurement.
+        const val WATCH_MS = 250L
     }
 }

@@ -30,7 +30,8 @@ class Sampler(private val folder: RunFolder, private val platform: Platform) {
         sample(record)
     }
 
-    fun sample(moment: String) {
+    /** Takes a sample; [also] is what is known of this moment alone. */
+    fun sample(moment: String, also: Map<String, Any?> = emptyMap()) {
         val facts = linkedMapOf<String, Any?>(
             "record" to "app", "run_id" to folder.id, "moment" to moment, "index" to index++,
             "unix_ns" to System.currentTimeMillis() * 1_000_000, "contract" to CONTRACT,
@@ -41,6 +42,7 @@ class Sampler(private val folder: RunFolder, private val platform: Platform) {
         facts["cpus_allowed"] = status?.let { line(it, "Cpus_allowed_list") }
         facts["cgroups"] = readable("/proc/self/cgroup")?.trim()
         facts += platform.readings().mapValues { (_, value) -> value.takeUnless(::isUnknown) }
+        facts += also
         FileOutputStream(folder.file(RunFolder.APP), true).use { it.write((json(facts) + "\n").toByteArray()) }
     }
 

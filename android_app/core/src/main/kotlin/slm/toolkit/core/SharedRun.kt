@@ -1,14 +1,17 @@
 package slm.toolkit.core
 
 import java.io.File
+import java.io.IOException
 import java.security.MessageDigest
 
 /**
- * Writes the file that a person sends to whoever keeps results: one line that says what ran, then the result's own.
+ * Writes the file that a person sends to whoever keeps results: one line that says what ran, then those of the result and
+ * of the app's samples.
  *
  * @param device what Android says of the phone, by the names of toolkit/profiling/session/shared_run.py.
  * @param app likewise of the app.
  * @return the file, or null of a run that was not made here by hand.
+ * @throws IOException the run's files cannot be read, or the file not be written.
  */
 fun sharedRun(folder: RunFolder, device: Map<String, Any?>, app: Map<String, Any?>): File? {
     val manifest = folder.file(RunFolder.MANIFEST).takeIf { it.isFile } ?: return null
@@ -21,7 +24,7 @@ fun sharedRun(folder: RunFolder, device: Map<String, Any?>, app: Map<String, Any
         "manifest" to parseJson(manifest.readText()),
     )
     val shared = folder.file(RunFolder.SHARED)
-    shared.writeText(json(head) + "\n" + folder.file(RunFolder.RESULT).readText())
+    shared.writeText(json(head) + "\n" + folder.file(RunFolder.RESULT).readText() + folder.file(RunFolder.APP).readText())
     return shared
 }
 

@@ -1,0 +1,5 @@
+package android.view;
+
+public abstract class LayoutInflater {
+    public View inflate(int layout, ViewGroup parent, boolean attach) { return null; }
+}
