@@ -102,7 +102,7 @@ def test_versions_are_written_in_one_place() -> None:
     assert known["abis"].split(",") == ["arm64-v8a", "x86_64"] and known["onnxruntime"] == ORT_VERSION
     assert (int(known["minSdk"]), int(known["targetSdk"])) == (26, 36)
     assert numbers(known["androidGradlePlugin"]) >= (8, 5) and numbers(known["ndk"]) >= (28,)
-    # Android's plugin 8.13 takes Gradle 8.13 or newer (its release notes); the wrapper brings that of the list.
+    # Android's plugin 8.13 takes Gradle 8.13 or newer (its release notes), which the wrapper brings.
     wrapper = (source / "gradle" / "wrapper" / "gradle-wrapper.properties").read_text()
     assert re.findall(r"gradle-([\d.]+)-bin\.zip", wrapper) == [known["gradle"]]
     assert numbers(known["gradle"]) >= numbers(known["androidGradlePlugin"])[:2]
