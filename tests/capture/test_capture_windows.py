@@ -22,15 +22,15 @@ def config_of(name: str, **changed: Any) -> Any:
     return config_from_fields(json.loads((CONFIGS / f"{name}.json").read_text()) | changed, Path(name))
 
 
-def windows_of_transformers(config: Any) -> list[int]:
+def windows_of_transformers(config: Any, length: int = LENGTH) -> list[int]:
     """How many positions the last one sees in each layer; 0 where those are all."""
     from transformers import AutoModelForCausalLM
 
     model: Any = AutoModelForCausalLM.from_config(config, attn_implementation="eager", dtype=torch.float32)
     with torch.no_grad():
-        seen = model.eval()(torch.arange(LENGTH)[None], output_attentions=True).attentions
+        seen = model.eval()(torch.arange(length)[None] % config.vocab_size, output_attentions=True).attentions
     counts = [int((layer[0, 0, -1] > 0).sum()) for layer in seen]
-    return [0 if count == LENGTH else count for count in counts]
+    return [0 if count == length else count for count in counts]
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,13 @@ def test_a_buffer_without_numbers_is_refused() -> None:
             buffer.fill_(torch.nan)
     with pytest.raises(UnsupportedModel, match="in no initializer"):
         capture(skeleton, config)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("window", [599, 1024, 2000])
+def test_a_window_of_any_width_is_seen_in_attention_that_is_written_out(window: int) -> None:
+    config = config_of("gpt_neo", window_size=window, max_position_embeddings=2048)
+    graph = capture(build_skeleton(config), config)
+    ours = [op.args[5] for op in graph.ops if op.target == "slm.attention"]
+    assert ours == windows_of_transformers(config, 2040)
+    assert window in ours

@@ -3,6 +3,7 @@
 Some models multiply queries and keys, add a mask and take the softmax in their own code. Whatever they do to
 the scores is tried out on numbers: it must be a factor, the mask of causal attention with or without a
 window, and possibly a bias that grows with the distance (ALiBi, arXiv 2108.12409) or is one of each key.
+All rows are tried for short texts, a few for the longest one: windows may be wider than a short text.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ from torch import Tensor
 from toolkit.capture.attention_operations import AttentionOperations, Scores
 from toolkit.capture.graph import SEQUENCE, DecoderGraph, Op, references
 from toolkit.capture.interpret import Interpreter
+from toolkit.capture.pair_rows import PairRows, no_rope, unreadable
 from toolkit.errors import UnsupportedModel
 
-# Long enough to see every window that such models have.
+# All rows of texts as long as this are computed.
 _LENGTH = 600
+# How following a model's own operations fails.
+_FOLLOWING_ERRORS = (RuntimeError, TypeError, NotImplementedError, IndexError, AttributeError)
 # Whatever is further below any score has no share of a row, be it -1e4, -3e38 or an infinity.
 _HIDDEN = -5e3
 
@@ -85,11 +89,11 @@ def _scores(graph: DecoderGraph, product: Op, result: str, limit: int) -> Scores
     shape = [length if size == SEQUENCE else int(size) for size in product.shape or ()]
 
     def evaluate(number: float) -> Tensor:
-        interpreter = Interpreter(graph, length, read=_unreadable, rope=_no_rope)
+        interpreter = Interpreter(graph, length, read=unreadable, rope=no_rope)
         interpreter.assume(product.name, torch.full(shape, number))
         try:
             value: Tensor = interpreter.value(result)
-        except (RuntimeError, TypeError, NotImplementedError, IndexError, AttributeError) as error:
+        except _FOLLOWING_ERRORS as error:
             raise UnsupportedModel(
                 f"{product} is attention whose scores cannot be followed: {str(error).splitlines()[0][:120]}"
             ) from None
@@ -98,13 +102,18 @@ def _scores(graph: DecoderGraph, product: Op, result: str, limit: int) -> Scores
     def column(bias: Tensor) -> tuple[str, float] | None:
         return _column(graph, result, product.name, bias)
 
-    return _classified(evaluate, column, str(product))
+    def row(longest: int, place: int) -> Tensor:
+        rows = PairRows(graph, longest, place)
+        rows.assume(product, 0.0)
+        return rows.of(result, -2).reshape(-1, longest)
+
+    return _confirmed(_classified(evaluate, column, str(product)), length, limit, row, str(product))
 
 
 def _column(graph: DecoderGraph, result: str, product: str, bias: Tensor) -> tuple[str, float] | None:
     """What yields the bias of each key [H, T], up to a factor and to what a head's keys have in common."""
     heads, length = bias.shape
-    interpreter = Interpreter(graph, length, read=_unreadable, rope=_no_rope)
+    interpreter = Interpreter(graph, length, read=unreadable, rope=no_rope)
     waiting, seen = [result], {product}
     while waiting:
         op = graph.by_name.get(waiting.pop(0))
@@ -161,6 +170,46 @@ def _classified(
     raise UnsupportedModel(f"{subject} is attention with a bias that does not follow from the key's position")
 
 
+def _confirmed(
+    found: Scores, length: int, limit: int, row: Callable[[int, int], Tensor], subject: str
+) -> Scores:
+    """What was seen in short texts, with the window that the last rows of the longest text have."""
+    # At the limit itself models may do something else.
+    longest = limit - 1
+    if longest <= length:
+        return found
+    positions = torch.arange(longest)
+
+    def scores(place: int) -> Tensor:
+        try:
+            return row(longest, place).double()
+        except _FOLLOWING_ERRORS as error:
+            raise UnsupportedModel(
+                f"{subject} is attention whose scores cannot be followed over {longest} positions: "
+                f"{str(error).splitlines()[0][:120]}"
+            ) from None
+
+    seen = int((scores(longest - 1)[0] > _HIDDEN).sum())
+    window = 0 if seen == longest else seen
+    biased = found.slopes is not None or found.column is not None
+    if (found.window and window != found.window) or (window and biased):
+        raise UnsupportedModel(f"{subject} is attention with a mask or a bias that is not known")
+    edges = (window - 1, window, (window + longest) // 2) if window else (longest // 2,)
+    slopes = torch.tensor(found.slopes or [0.0]).double()[:, None]
+    for place in {*edges, longest - 1}:
+        values, distance = scores(place), place - positions
+        expected = (distance >= 0) & (distance < (window or longest))
+        known = torch.equal(values > _HIDDEN, expected.expand_as(values))
+        if known and found.column is None:
+            along = (values - values[:, place, None])[:, expected]
+            # Numbers of the model's own precision, which far from the start are large.
+            accuracy = 1e-3 + 1e-6 * float(values[:, expected].abs().max())
+            known = torch.allclose(along, -slopes * distance[expected], rtol=1e-4, atol=accuracy)
+        if not known:
+            raise UnsupportedModel(f"{subject} is attention with a mask or a bias that is not known")
+    return replace(found, window=window)
+
+
 def _from_sdpa(graph: DecoderGraph, op: Op, layer: int, limit: int) -> list[Op]:
     """Torch's attention with a mask that the model makes itself."""
     query, mask = op.args[0], op.args[3] if len(op.args) > 3 else op.kwargs.get("attn_mask")
@@ -174,25 +223,24 @@ def _from_sdpa(graph: DecoderGraph, op: Op, layer: int, limit: int) -> list[Op]:
         return AttentionOperations(graph, layer, Scores(scale, 0)).of(op.args[:3], op)
     length = min(_LENGTH, limit)
     try:
-        value = Interpreter(graph, length, read=_unreadable, rope=_no_rope).value(mask.name)
-    except (RuntimeError, TypeError, NotImplementedError, IndexError, AttributeError) as error:
+        value = Interpreter(graph, length, read=unreadable, rope=no_rope).value(mask.name)
+    except _FOLLOWING_ERRORS as error:
         raise UnsupportedModel(
             f"{op} is attention whose mask cannot be followed: {str(error).splitlines()[0][:120]}"
         ) from None
     if value.dtype == torch.bool:
         value = torch.where(value, 0.0, -torch.inf)
     added = value.reshape(-1, length, length).clamp(min=-1e30)
+
+    def row(longest: int, place: int) -> Tensor:
+        one = PairRows(graph, longest, place).of(mask.name, -2)
+        one = torch.where(one, 0.0, -torch.inf) if one.dtype == torch.bool else one
+        return one.reshape(-1, longest).clamp(min=-1e30)
+
     scores = _classified(
         lambda number: added + number * scale,
         lambda bias: _column(graph, mask.name, "", bias),
         str(op),
     )
+    scores = _confirmed(scores, length, limit, row, str(op))
     return AttentionOperations(graph, layer, scores).of(op.args[:3], op)
-
-
-def _unreadable(name: str) -> Tensor:
-    raise UnsupportedModel(f"attention whose mask depends on {name}")
-
-
-def _no_rope(name: str, length: int) -> tuple[Tensor, Tensor]:
-    raise UnsupportedModel(f"attention whose mask depends on {name}")
