@@ -9,8 +9,12 @@ from types import ModuleType
 import pytest
 import torch
 from torch import nn
+from transformers import AutoConfig
 
+from toolkit.capture.capture import capture
 from toolkit.capture.recurrences import function_replacements, module_replacement
+from toolkit.capture.skeleton import build_skeleton
+from toolkit.errors import UnsupportedModel
 
 SCAN, CHUNKS, DELTA = "mamba_selective_scan", "mamba2_chunk_scan", "torch_chunk_gated_delta_rule"
 
@@ -53,3 +57,9 @@ def test_only_causal_depthwise_convolutions_are_taken() -> None:
     assert replacement is not None
     hidden = torch.randn(1, 6, 9, generator=torch.Generator().manual_seed(0))
     assert torch.allclose(replacement(hidden), module(hidden)[..., :9], atol=1e-6)
+
+
+def test_a_recurrence_without_an_operator_is_named() -> None:
+    config = AutoConfig.for_model("rwkv", num_hidden_layers=1, hidden_size=16, vocab_size=32)
+    with pytest.raises(UnsupportedModel, match="'rwkv' keeps a WKV state"):
+        capture(build_skeleton(config), config)

@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
+# Recurrences that models write out as loops, which a trace would unroll.
+_NO_OPERATOR = {
+    "rwkv": "a WKV state (arXiv 2305.13048)",
+    "xlstm": "the matrix memory of an mLSTM (arXiv 2405.04517)",
+}
+
+
 def capture(model: PreTrainedModel, config: Any) -> DecoderGraph:
     """Trace a copy of a skeleton; the skeleton stays as it was.
 
@@ -37,6 +44,12 @@ def capture(model: PreTrainedModel, config: Any) -> DecoderGraph:
         raise UnsupportedModel(
             f"model type {config.model_type!r} attends to {chosen} tokens that it chooses for each token "
             "(index_topk), for which there is no operator",
+            subject=config.name_or_path or config.model_type,
+            next_step="docs/families.md lists the model types that convert.",
+        )
+    if (state := _NO_OPERATOR.get(config.model_type)) is not None:
+        raise UnsupportedModel(
+            f"model type {config.model_type!r} keeps {state}, for which there is no operator",
             subject=config.name_or_path or config.model_type,
             next_step="docs/families.md lists the model types that convert.",
         )
