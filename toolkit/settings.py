@@ -6,7 +6,7 @@ import json
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from platformdirs import PlatformDirs
@@ -39,6 +39,16 @@ class Settings:
     def models_dir(self) -> Path:
         """The user's own entries of the catalogue."""
         return self.data_dir / "models"
+
+    def to_json(self) -> dict[str, str | None]:
+        """JSON data for another process."""
+        return {name: None if value is None else str(value) for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, str | None]) -> Settings:
+        """What :meth:`to_json` gave."""
+        paths = {name: Path(value) for name in ("cache_dir", "data_dir", "adb") if (value := data.get(name))}
+        return cls(**{**data, **paths})  # type: ignore[arg-type]  # what was given has these types
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:

@@ -126,6 +126,27 @@ def pickled(asked: Asked) -> None:
     file.unlink()
 
 
+def own_code(asked: Asked) -> None:
+    """Random weights of a config whose model type is in the code beside it only."""
+    edit_config(
+        asked.folder,
+        model_type="own_llama",
+        auto_map={
+            "AutoConfig": "configuration_own.OwnConfig",
+            "AutoModelForCausalLM": "modeling_own.OwnForCausalLM",
+        },
+    )
+    (asked.folder / "configuration_own.py").write_text(
+        "from transformers import LlamaConfig\n\n\n"
+        "class OwnConfig(LlamaConfig):\n    model_type = 'own_llama'\n"
+    )
+    (asked.folder / "modeling_own.py").write_text(
+        "from transformers import LlamaForCausalLM\nfrom .configuration_own import OwnConfig\n\n\n"
+        "class OwnForCausalLM(LlamaForCausalLM):\n    config_class = OwnConfig\n"
+    )
+    asked.model = f"random:{asked.folder / 'config.json'}"
+
+
 def in_the_way(asked: Asked) -> None:
     asked.convert()
 
@@ -323,6 +344,13 @@ REFUSALS = {
     ),
     "pickled weights": Refusal(
         pickled,
+        UntrustedSource,
+        lambda asked, advice: (
+            asked.options.update(trust_remote_code="--trust-remote-code" in advice)
+        ),
+    ),
+    "a config that needs the code beside it": Refusal(
+        own_code,
         UntrustedSource,
         lambda asked, advice: (
             asked.options.update(trust_remote_code="--trust-remote-code" in advice)

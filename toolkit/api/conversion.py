@@ -35,6 +35,19 @@ def convert(
     request = kind.of(**{**given, **options})
     settings = settings or Settings.from_environment()
     check_target(Path(output), overwrite=force)
+    if request.trust_remote_code:
+        from toolkit.api.conversion_apart import convert_apart
+
+        return convert_apart(request, Path(output), settings, overwrite=force)
+    return convert_here(request, Path(output), settings, overwrite=force)
+
+
+def convert_here(request: ConvertRequest, output: Path, settings: Settings, *, overwrite: bool) -> Artifact:
+    """Find the model and convert it in this process, in which a model's own code runs if it may run at all.
+
+    Raises:
+        ToolkitError: see :func:`convert`.
+    """
     # Loads torch, as everything that follows does.
     from toolkit.export.quantization import check_request
     from toolkit.export.quiet import hush_libraries
@@ -51,4 +64,4 @@ def convert(
         offline=request.offline,
         trust_remote_code=request.trust_remote_code,
     )
-    return convert_source(source, request, Path(output), settings, overwrite=force)
+    return convert_source(source, request, output, settings, overwrite=overwrite)

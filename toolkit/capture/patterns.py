@@ -66,13 +66,14 @@ def layer_of(op: Op) -> tuple[str, int] | None:
 
 def is_head(graph: DecoderGraph, tied: Mapping[str, str], op: Op) -> bool:
     """Whether a linear is the output projection: the last one before the logits, whatever scales them."""
-    return next((one.name == op.name for one in _last_linears(graph)), False)
+    last = last_linear(graph)
+    return last is not None and op.name == last.name
 
 
-def _last_linears(graph: DecoderGraph) -> Iterator[Op]:
-    for op in ancestors(graph, Ref(graph.output), until=("aten.linear",)):
-        if op.target == "aten.linear":
-            yield op
+def last_linear(graph: DecoderGraph) -> Op | None:
+    """The output projection; None in a graph that has none."""
+    before = ancestors(graph, Ref(graph.output), until=("aten.linear",))
+    return next((op for op in before if op.target == "aten.linear"), None)
 
 
 def linear_matrix(graph: DecoderGraph, tied: Mapping[str, str], op: Op) -> Matrix:

@@ -7,7 +7,7 @@ from typing import Any
 
 from toolkit.capture.graph import DecoderGraph, Op, Ref
 from toolkit.capture.parts import matrix_parts
-from toolkit.capture.patterns import linear_matrix, routers
+from toolkit.capture.patterns import last_linear, linear_matrix, routers, shape_of
 from toolkit.models.layers import Layer, MixtureOfExperts
 from toolkit.models.shape import DecoderShape, MatrixShape, elements
 
@@ -16,6 +16,16 @@ def longest_text(config: Any) -> int | None:
     """Positions that a model was made for; None where any text is as good as a short one."""
     names = ("max_position_embeddings", "n_positions", "max_seq_len")
     return next((int(value) for name in names if (value := getattr(config, name, None))), None)
+
+
+def residual_width(graph: DecoderGraph, config: Any) -> int:
+    """Width of the residual stream: as the config says, or what the output matrix multiplies."""
+    known = getattr(config, "hidden_size", None)
+    if known is not None:
+        return int(known)
+    head = last_linear(graph)
+    assert head is not None, "logits are made by a matrix"
+    return int(shape_of(graph, head.args[0])[-1])
 
 
 def decoder_shape(
@@ -44,7 +54,7 @@ def decoder_shape(
         matrices[name, "linear"] = MatrixShape(name, "linear", elements(shape[:-1]), shape[-1], used=share)
     tables = {op.args[1]: int(op.args[2]) for op in graph.ops if op.target == "slm.rope_table"}
     return DecoderShape(
-        hidden_size=int(config.hidden_size),
+        hidden_size=residual_width(graph, config),
         vocabulary=int(config.vocab_size),
         layers=tuple(layers),
         matrices=tuple(matrices.values()),

@@ -16,7 +16,7 @@ import torch
 import toolkit
 from toolkit.artifact import Architecture, Quantization, WorkPerToken
 from toolkit.capture.graph import DecoderGraph
-from toolkit.capture.shape import longest_text
+from toolkit.capture.shape import longest_text, residual_width
 from toolkit.compress.plan import QuantizationPlan
 from toolkit.engines.spec import EngineSpec
 from toolkit.estimate.stored import quantized_as
@@ -34,7 +34,7 @@ def architecture(
     unique = sum(torch.Size(shape).numel() for shape in stored.values())
     return Architecture(
         model_type=config.model_type,
-        hidden_size=config.hidden_size,
+        hidden_size=residual_width(graph, config),
         vocab_size=config.vocab_size,
         # None: the positions are relative, and any text is as good as a short one.
         max_positions=longest_text(config),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from toolkit.errors import ParityFailed, SourceError
+from toolkit.models.facts_shape import LAYER_COUNTS
 
 if TYPE_CHECKING:
     from toolkit.sources.base import ModelSource, Original
@@ -118,7 +119,10 @@ def _folder_sample(original: Original) -> Iterator[tuple[str, torch.Tensor]]:
     """Parameters of the decoder with its first layers, by the names that it has alone."""
     whole = _config(original)
     text = whole.get_text_config(decoder=True)
-    _shorten(text, _layers_of_each_kind(text, trust=original.trust_remote_code))
+    count = next((name for name in LAYER_COUNTS if hasattr(text, name)), None)
+    # A config that calls it otherwise is taken as it is, with all layers.
+    if count is not None:
+        _shorten(text, count, _layers_of_each_kind(text, count, trust=original.trust_remote_code))
     model = _from_folder(original, whole)
     if text is whole:
         yield from model.state_dict().items()
@@ -134,19 +138,20 @@ def _folder_sample(original: Original) -> Iterator[tuple[str, torch.Tensor]]:
             yield f"{prefix}.{name}", values
 
 
-def _layers_of_each_kind(config: Any, *, trust: bool) -> int:
+def _layers_of_each_kind(config: Any, count: str, *, trust: bool) -> int:
     """How many of the first layers have every kind among them: layers whose parameters have other names."""
     with torch.device("meta"):
         model = _auto_class(config, trust=trust).from_config(copy.deepcopy(config), trust_remote_code=trust)
     lists = (module for module in model.modules() if isinstance(module, torch.nn.ModuleList))
-    layers: Any = next((layers for layers in lists if len(layers) == config.num_hidden_layers), [])
+    layers: Any = next((layers for layers in lists if len(layers) == getattr(config, count)), [])
     kinds = [tuple(layer.state_dict()) for layer in layers]
     return 1 + max((kinds.index(kind) for kind in set(kinds)), default=0)
 
 
-def _shorten(config: Any, layers: int) -> None:
+def _shorten(config: Any, count: str, layers: int) -> None:
     """Leave the first layers, in each list that has an entry per layer as well."""
-    before, config.num_hidden_layers = config.num_hidden_layers, layers
+    before = getattr(config, count)
+    setattr(config, count, layers)
     for name, value in list(vars(config).items()):
         if isinstance(value, list | tuple) and len(value) == before:
             setattr(config, name, value[:layers])

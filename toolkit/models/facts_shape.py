@@ -14,6 +14,8 @@ from toolkit.models.shape import DecoderShape, MatrixShape, Part
 _DENSE = frozenset(
     "bloom codegen falcon gpt2 gpt_bigcode gpt_neo gpt_neox gptj mpt nemotron opt phi starcoder2".split()
 )
+# How configs call the number of layers.
+LAYER_COUNTS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "num_transformer_layers")
 # config.json's words for a layer that keeps keys and values.
 _ATTENDING = ("full_attention", "sliding_attention", "attention", "global", "local", "chunked_attention")
 # More parameters than that share beyond the known matrices are matrices that are not known.
@@ -134,9 +136,7 @@ def shape_of_config(fields: Mapping[str, Any]) -> DecoderShape | None:
 
 def _of_config(fields: Mapping[str, Any]) -> DecoderShape:
     hidden = int(_first(fields, "hidden_size", "n_embd", "d_model", "model_dim"))
-    count = int(
-        _first(fields, "num_hidden_layers", "n_layer", "n_layers", "num_layers", "num_transformer_layers")
-    )
+    count = int(_first(fields, *LAYER_COUNTS))
     vocabulary = int(fields["vocab_size"])
     heads = _spread(_first(fields, "num_attention_heads", "n_head", "n_heads", "num_query_heads"), count)
     kv_heads = _spread(

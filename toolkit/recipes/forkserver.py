@@ -12,7 +12,6 @@ Started as ``python -m toolkit.recipes.forkserver PARENT_PID``.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import select
@@ -97,7 +96,7 @@ class _Server:
                 Path(command["reply"]),
                 command["work"],
                 Workspace(Path(command["workspace"]), command["share"]),
-                settings_from_json(command["settings"]),
+                Settings.from_json(command["settings"]),
                 failure,
             )
         except BaseException:
@@ -132,23 +131,6 @@ class _Server:
 
 # Linux counts the resident size in kilobytes, macOS in bytes.
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
-
-
-def settings_to_json(settings: Settings) -> dict[str, str | None]:
-    """Settings as JSON data."""
-    return {
-        name: None if value is None else str(value) for name, value in dataclasses.asdict(settings).items()
-    }
-
-
-def settings_from_json(data: dict[str, Any]) -> Settings:
-    """The reverse."""
-    return Settings(
-        cache_dir=Path(data["cache_dir"]),
-        data_dir=Path(data["data_dir"]),
-        store_url=data["store_url"],
-        adb=None if data["adb"] is None else Path(data["adb"]),
-    )
 
 
 def _prepare(work: dict[str, Any]) -> BaseException | None:

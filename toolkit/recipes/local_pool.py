@@ -19,7 +19,6 @@ from typing import Any
 from toolkit.recipes import memory
 from toolkit.recipes.child import Answer, failed
 from toolkit.recipes.executor import Ended, Task
-from toolkit.recipes.forkserver import settings_to_json
 from toolkit.recipes.steps import Resources, work_to_json
 from toolkit.recipes.workspace import Workspace
 from toolkit.settings import Settings
@@ -110,7 +109,7 @@ class LocalPool:
                 "work": work_to_json(task.work),
                 "workspace": str(self.workspace.root),
                 "share": self.workspace.share,
-                "settings": settings_to_json(self.settings),
+                "settings": self.settings.to_json(),
                 "log": str(task.log),
                 "reply": str(reply),
             }

@@ -28,7 +28,6 @@ from toolkit.recipes.cluster_devices import (
     offered_phones,
 )
 from toolkit.recipes.executor import Ended, Task
-from toolkit.recipes.forkserver import settings_to_json
 from toolkit.recipes.local_pool import LocalPool, cpu_count, too_large
 from toolkit.recipes.plan import Plan
 from toolkit.recipes.planning import phones_here
@@ -204,7 +203,7 @@ class RayCluster:
                 # With a share, hosts need not see each other's folders: each has a workspace of its own.
                 "workspace": None if self.workspace.share else str(self.workspace.root),
                 "share": self.workspace.share,
-                "settings": settings_to_json(self.settings),
+                "settings": self.settings.to_json(),
                 "host": platform.node(),
             }
         )

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.recipes.executor import Ended, Task
-from toolkit.recipes.forkserver import settings_from_json
 from toolkit.recipes.local_pool import LocalPool, cpu_count
 from toolkit.recipes.steps import Resources, work_from_json
 from toolkit.recipes.workspace import Workspace
@@ -87,7 +86,7 @@ def _workspace(command: dict[str, Any]) -> Workspace:
 
 def _settings(command: dict[str, Any]) -> Settings:
     """Caches and phones are this host's own; the store is the one of whoever runs the recipe."""
-    theirs = settings_from_json(command["settings"])
+    theirs = Settings.from_json(command["settings"])
     if platform.node() == command["host"] and command["workspace"] is not None:
         return theirs
     return dataclasses.replace(Settings.from_environment(), store_url=theirs.store_url)

@@ -27,7 +27,6 @@ def check_all_read(
     located: Mapping[str, str],
     stored: Iterable[str],
     *,
-    layers: int,
     composite: bool,
     subject: str,
 ) -> None:
@@ -37,7 +36,6 @@ def check_all_read(
         model: what the decoder consists of.
         located: its parameters and tied aliases -> names in the checkpoint.
         stored: all names in the checkpoint.
-        layers: number of layers that the config says.
         composite: the config describes more than a text decoder; what lies beside the decoder is left out,
             and said so.
         subject: folder or file, for messages.
@@ -53,7 +51,7 @@ def check_all_read(
         _tell_what_is_left_out(beside, subject)
         unread = [name for name in unread if name not in set(beside)]
     if unread:
-        raise _refusal(unread, located, layers, subject)
+        raise _refusal(unread, located, _layers(model), subject)
 
 
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blk)\.(\d+)\.(.*)")
@@ -61,7 +59,7 @@ _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blk)\.(\d+)\.(.*)")
 
 def _refusal(unread: list[str], located: Mapping[str, str], layers: int, subject: str) -> SourceError:
     known, beyond = _by_layer(located.values()), _by_layer(unread)
-    surplus = [layer for layer in beyond if layer >= layers]
+    surplus = [layer for layer in beyond if layers and layer >= layers]
     odd = [layer for layer in surplus if beyond[layer] not in known.values()]
     heads = [name for name in unread if any(part in _OTHER_HEADS for part in name.split("."))]
     if odd:
@@ -83,6 +81,11 @@ def _refusal(unread: list[str], located: Mapping[str, str], layers: int, subject
         what = f"{len(unread)} stored tensors belong to no part of the model: {', '.join(unread[:3])}{more}"
         then = "Check that config and weights belong together, or save the model without these tensors."
     return SourceError(what, subject=subject, next_step=then)
+
+
+def _layers(model: ModelParameters) -> int:
+    """How many layers the config makes, by the names of the parameters: configs call it as they like."""
+    return 1 + max(_by_layer(model.parameters), default=-1)
 
 
 def _by_layer(names: Iterable[str]) -> dict[int, set[str]]:

@@ -101,7 +101,6 @@ def read_checkpoint(
         model,
         accounted | pieces,
         names,
-        layers=config.num_hidden_layers,
         composite=composite,
         subject=subject,
     )

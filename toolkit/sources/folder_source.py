@@ -178,10 +178,11 @@ def _build_foreign(origin: Path) -> Any:
     Raises:
         SourceCorrupt: the class cannot be made, whatever its code raised.
     """
-    from transformers import AutoConfig
+    from transformers import CONFIG_NAME, AutoConfig
 
+    folder, name = (origin.parent, origin.name) if origin.is_file() else (origin, CONFIG_NAME)
     try:
-        return AutoConfig.from_pretrained(origin, trust_remote_code=True)
+        return AutoConfig.from_pretrained(folder, trust_remote_code=True, _configuration_file=name)
     except Exception as error:  # the code is anybody's and raises anything
         # What the system refuses, a full disk for one, is not the code's fault; a file that is missing is.
         if isinstance(error, OSError) and error.errno not in (None, errno.ENOENT):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PREFIX = "random:"
 
 
-def from_random(reference: str, own: Path | None = None) -> ModelSource:
+def from_random(reference: str, own: Path | None = None, *, trust_remote_code: bool = False) -> ModelSource:
     """Make a source from ``random:NAME`` or ``random:path/config.json``.
 
     The same reference gives the same weights on every machine and in every order of reading.
@@ -35,10 +35,12 @@ def from_random(reference: str, own: Path | None = None) -> ModelSource:
     Args:
         reference: what the user typed; a name is one of the catalogue's.
         own: the folder with the user's own catalogue entries.
+        trust_remote_code: allow model code that lies beside a config.
 
     Raises:
         SourceNotFound: neither a model of the catalogue with a config nor a file.
         SourceCorrupt: not a config.
+        UntrustedSource: the config needs the code beside it, without trust.
         UnsupportedModel: transformers does not know the model type.
         CatalogueInvalid: a file of the user's own that is no entry.
     """
@@ -59,8 +61,9 @@ def from_random(reference: str, own: Path | None = None) -> ModelSource:
             subject=reference,
             next_step=f"{near}See `slm models list --all`, or give random:path/to/config.json.",
         )
-    config = config_from_fields(fields, origin)
-    weights = RandomWeights(expected_parameters(config, subject=reference))
+    config = config_from_fields(fields, origin, trust_remote_code=trust_remote_code)
+    parameters = expected_parameters(config, subject=reference, trust_remote_code=trust_remote_code)
+    weights = RandomWeights(parameters)
     info = SourceInfo(kind="random", id=f"{PREFIX}{target}", revision=None, files=[])
     return ModelSource(name, info, config, weights, ByteTokenizer.for_config(config))
 

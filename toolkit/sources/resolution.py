@@ -96,7 +96,7 @@ def _open_local(model: str, path: Path, settings: Settings, trust_remote_code: b
     if model.startswith("random:"):
         from toolkit.sources.random_source import from_random
 
-        return from_random(model, settings.models_dir)
+        return from_random(model, settings.models_dir, trust_remote_code=trust_remote_code)
     if _is_gguf(model):
         from toolkit.sources.gguf_source import from_gguf
 
