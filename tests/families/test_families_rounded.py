@@ -18,12 +18,13 @@ from toolkit.compress.algorithms import quantize
 from toolkit.compress.plan import QuantizationPlan
 from toolkit.export.convert import convert
 from toolkit.export.request import ConvertRequest
+from toolkit.models.support import read_support
 from toolkit.settings import Settings
 
 EXACT = TensorQuantization(scheme="fp32", group_size=None, symmetric=True, algorithm="none")
 # Weight-only, so that nothing but the weights is rounded; as finely as each engine can.
 GROUPS = {"onnxruntime": 32, "executorch": 0}
-# Recurrences keep what was rounded; a squared activation and routers enlarge it.
+# Recurrences keep what was rounded; a squared activation, scores without a scale and routers enlarge it.
 COARSE = (
     "mamba",
     "mamba2",
@@ -35,6 +36,11 @@ COARSE = (
     "qwen3_5_text",
     "qwen3_next",
     "zamba2",
+    "bamba-groups",
+    "deepseek_v2-groups",
+    "gpt_neo",
+    "gpt_neo-untied",
+    "phimoe-swa",
 )
 
 
@@ -44,6 +50,10 @@ def matrices(graph: DecoderGraph, tied: dict[str, str]) -> list[str]:
     experts = [ref.name for op in graph.ops if op.target == "slm.experts" for ref in op.args[3:5]]
     exact = routers(graph)
     return [one.name for one in linears if one.role == "linear" and one.name not in exact] + experts
+
+
+def test_every_config_that_the_table_calls_coarse_is_compared() -> None:
+    assert {row.config for row in read_support() if row.outcome == "coarse"} <= set(COARSE)
 
 
 @pytest.mark.soak
