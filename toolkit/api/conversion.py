@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from toolkit.api.conversion_apart import convert_apart
+from toolkit.api.conversion_here import convert_here
 from toolkit.artifact import Artifact, check_target
 from toolkit.export.request import ConvertRequest
 from toolkit.settings import Settings
@@ -36,32 +38,5 @@ def convert(
     settings = settings or Settings.from_environment()
     check_target(Path(output), overwrite=force)
     if request.trust_remote_code:
-        from toolkit.api.conversion_apart import convert_apart
-
         return convert_apart(request, Path(output), settings, overwrite=force)
     return convert_here(request, Path(output), settings, overwrite=force)
-
-
-def convert_here(request: ConvertRequest, output: Path, settings: Settings, *, overwrite: bool) -> Artifact:
-    """Find the model and convert it in this process, in which a model's own code runs if it may run at all.
-
-    Raises:
-        ToolkitError: see :func:`convert`.
-    """
-    # Loads torch, as everything that follows does.
-    from toolkit.export.quantization import check_request
-    from toolkit.export.quiet import hush_libraries
-
-    check_request(request)
-    hush_libraries()
-    from toolkit.export.convert import convert as convert_source
-    from toolkit.sources import resolve
-
-    source = resolve(
-        request.model,
-        settings,
-        revision=request.revision,
-        offline=request.offline,
-        trust_remote_code=request.trust_remote_code,
-    )
-    return convert_source(source, request, output, settings, overwrite=overwrite)

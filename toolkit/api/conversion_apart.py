@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from toolkit import errors, files
+from toolkit.api.conversion_here import convert_here
 from toolkit.artifact import Artifact
 from toolkit.errors import ToolkitError, UnsupportedModel
 from toolkit.export.request import ConvertRequest
@@ -95,8 +96,6 @@ def _raise(answer: dict[str, str | None]) -> None:
 
 
 def _answer(work: dict[str, object]) -> dict[str, str | None]:
-    from toolkit.api.conversion import convert_here
-
     request = ConvertRequest.model_validate(work["request"])
     settings = Settings.from_json(work["settings"])  # type: ignore[arg-type]  # as Settings.to_json gave it
     told: tuple[str | None, ...] = (None,) * 4
