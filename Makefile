@@ -97,12 +97,12 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo: pyproject.toml | $(BIN)/python
-	$(BIN)/pip install --quiet -e '.[convert,executorch,runner,report]'
+	$(BIN)/pip install --quiet -e '.[convert,executorch,runner,report,serve]'
 	@touch $@
 
 $(VENV)/.arm64: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet -e '.[convert,executorch,runner]'
-	@touch $@ $(VENV)/.demo
+	@touch $@
 
 $(VENV)/.test: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet -e '.[dev]'
