@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -12,9 +13,11 @@ from pathlib import Path
 from platformdirs import PlatformDirs
 
 from toolkit.errors import UsageError
-from toolkit.files import whole_file
+from toolkit.files import expanded, whole_file
 
 _NAME = "slm-toolkit"
+# A database in a file; memory and URIs of SQLite's own have no path.
+_SQLITE_FILE = re.compile(r"(sqlite(?:\+\w+)?:///)(?!:memory:|file:)(.+)")
 
 
 @dataclass(frozen=True)
@@ -86,18 +89,22 @@ class Setting:
     Attributes:
         variable: the environment variable that wins over the config file.
         help: one line.
+        is_path: whether its value is a file or folder.
     """
 
     variable: str
     help: str
+    is_path: bool = False
 
 
 SETTINGS: Mapping[str, Setting] = {
     "device": Setting("SLM_DEVICE", "devices that are meant when none is named, with commas"),
-    "cache_dir": Setting("SLM_CACHE_DIR", "things that can be made again: captures, bundles, downloads"),
-    "data_dir": Setting("SLM_DATA_DIR", "things that cannot: results, raw run files, virtual phones"),
+    "cache_dir": Setting(
+        "SLM_CACHE_DIR", "things that can be made again: captures, bundles, downloads", True
+    ),
+    "data_dir": Setting("SLM_DATA_DIR", "things that cannot: results, raw run files, virtual phones", True),
     "store_url": Setting("SLM_STORE_URL", "SQLAlchemy URL of the results database"),
-    "adb": Setting("SLM_ADB", "path of the adb binary"),
+    "adb": Setting("SLM_ADB", "path of the adb binary", True),
 }
 
 
@@ -133,7 +140,7 @@ def config_file(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def read_config(path: Path) -> dict[str, str]:
-    """The settings in a config file; none where there is no file.
+    """The settings in a config file; none where there is no file. Paths start from the file's folder.
 
     Raises:
         UsageError: it is not TOML, or holds something else than known settings with texts.
@@ -153,7 +160,22 @@ def read_config(path: Path) -> dict[str, str]:
             raise _bad_config(path, f"{name!r} is no setting; there are {', '.join(SETTINGS)}")
         if not isinstance(value, str) or not value:
             raise _bad_config(path, f"{name} is no text")
-    return kept
+    return {name: anchored(name, value, path.absolute().parent) for name, value in kept.items()}
+
+
+def anchored(name: str, value: str, folder: Path) -> str:
+    """A setting's value that means the same everywhere: its paths are whole, ``~`` is the home folder.
+
+    Args:
+        name: of the setting.
+        value: as it was written.
+        folder: where relative paths start from; absolute.
+    """
+    if SETTINGS[name].is_path:
+        return str(folder / expanded(value))
+    if name == "store_url" and (file := _SQLITE_FILE.fullmatch(value)):
+        return f"{file[1]}{folder / expanded(file[2])}"
+    return value
 
 
 def write_config(path: Path, kept: Mapping[str, str]) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from toolkit.cli.config import config
 from toolkit.devices.selection import chosen_serials
 from toolkit.errors import UsageError
-from toolkit.settings import Settings, read_config
+from toolkit.settings import SETTINGS, Settings, choices, read_config
 
 
 def slm(home: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -35,6 +36,43 @@ def test_a_setting_holds_until_it_is_unset(tmp_path: Path) -> None:
     assert f"{tmp_path / 'd'}  (file)" in listed and "(default)" in listed
     assert slm(tmp_path, "config", "device", "--unset").returncode == 0
     assert slm(tmp_path, "config", "device").stdout == "\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "meant"),
+    [
+        ("data_dir", "lab", "{here}/lab"),
+        ("cache_dir", "~/lab", "{home}/lab"),
+        ("adb", "tools/adb", "{here}/tools/adb"),
+        ("data_dir", "/srv/lab", "/srv/lab"),
+        ("store_url", "sqlite:///lab.db", "sqlite:///{here}/lab.db"),
+        ("store_url", "sqlite:///~/lab.db", "sqlite:///{home}/lab.db"),
+        ("store_url", "sqlite:////srv/lab.db", "sqlite:////srv/lab.db"),
+        ("store_url", "sqlite:///:memory:", "sqlite:///:memory:"),
+        ("store_url", "postgresql+psycopg://user@host/slm", "postgresql+psycopg://user@host/slm"),
+        ("device", "~", "~"),
+    ],
+)
+def test_a_path_means_the_same_in_every_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, written: str, meant: str
+) -> None:
+    home, typed_in, elsewhere = (tmp_path / one for one in ("home", "typed", "elsewhere"))
+    for folder in (home, typed_in, elsewhere):
+        folder.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("SLM_CONFIG", str(elsewhere / "c.toml"))
+    monkeypatch.delenv(SETTINGS[name].variable, raising=False)
+    # As it is typed into `slm config`, ...
+    monkeypatch.chdir(typed_in)
+    config(name, written, False)
+    monkeypatch.chdir(home)
+    assert choices()[name].value == meant.format(here=typed_in, home=home)
+    # ... and by hand into the file.
+    (elsewhere / "c.toml").write_text(f"{name} = '{written}'\n")
+    for folder in (typed_in, elsewhere):
+        monkeypatch.chdir(folder)
+        assert choices()[name].value == meant.format(here=elsewhere, home=home)
+    assert [path.name for path in (*home.iterdir(), *typed_in.iterdir())] == []
 
 
 @pytest.mark.parametrize(

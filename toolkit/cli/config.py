@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import typer
 
 from toolkit.errors import UsageError
 from toolkit.registry import did_you_mean
-from toolkit.settings import SETTINGS, Settings, choices, config_file, read_config, write_config
+from toolkit.settings import SETTINGS, Settings, anchored, choices, config_file, read_config, write_config
 
 
 def config(
@@ -16,7 +18,8 @@ def config(
 ) -> None:
     """Show or change settings: default device, folders, results. They are kept in a file.
 
-    A variable wins over the file, an option over both. docs/configuration.md lists the variables.
+    A variable wins over the file, an option over both. Paths are kept whole, so that they mean the same
+    wherever a command is started. docs/configuration.md lists the variables.
 
     \b
     Examples:
@@ -43,7 +46,7 @@ def config(
     if value is None:
         kept.pop(name, None)
     else:
-        kept[name] = value
+        kept[name] = value = anchored(name, value, Path.cwd())
     write_config(path, kept)
     over = choices()[name]
     print(f"{name} {'is unset' if value is None else f'= {value}'} in {path}")
