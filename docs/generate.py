@@ -89,6 +89,8 @@ def walk(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...],
 
 
 def _command(path: tuple[str, ...], command: Any) -> Iterator[str]:
+    from toolkit.cli.option_groups import grouped
+
     arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
     options = [parameter for parameter in command.params if parameter.param_type_name == "option"]
     tail = "COMMAND ..." if getattr(command, "commands", None) else "[OPTIONS]"
@@ -96,9 +98,18 @@ def _command(path: tuple[str, ...], command: Any) -> Iterator[str]:
     yield f"{'#' * (len(path) + 1)} {' '.join(path)}\n"
     yield f"```\n{usage}\n```\n"
     yield _help(command.help or "")
-    if options or arguments:
+    groups = grouped(options)
+    if len(groups) < 2:
+        groups = {"": [*arguments, *options]}
+    elif arguments:
+        groups = {"Arguments": arguments, **groups}
+    for title, members in groups.items():
+        if not members:
+            continue
+        if title:
+            yield f"**{title}**\n"
         yield "| option | meaning | default |\n| --- | --- | --- |"
-        for parameter in (*arguments, *options):
+        for parameter in members:
             names = ", ".join(f"`{name}`" for name in _names(parameter))
             yield f"| {names} | {_cell(parameter.help or '')} | {_default(parameter)} |"
         yield ""

@@ -42,6 +42,8 @@ class Option:
         condition: whether it may move a figure, so that runs that differ in it are not compared.
         label: how a step's title shows a value; its field's name and the value by default.
         always_shown: in titles, at its default as well.
+        group: what a long `--help` shows it under. Fields of a nested request are in that of the field which
+            holds it.
     """
 
     help: str
@@ -55,6 +57,7 @@ class Option:
     condition: bool = True
     label: Callable[[Any], str] | None = None
     always_shown: bool = False
+    group: str | None = None
 
 
 @dataclass(frozen=True)

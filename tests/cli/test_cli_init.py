@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from toolkit.cli.main import app
+from toolkit.compress.presets import PRESETS
 from toolkit.errors import UsageError
 from toolkit.recipes.validation import load_recipe
 
@@ -24,6 +25,7 @@ def test_the_starter_recipe_is_valid(tmp_path: Path, name: str) -> None:
     told = init(tmp_path / name, "--model", "random:llama-tiny", "-d", "local", "-d", "virtual")
     assert load_recipe(tmp_path / name).recipe.profile
     assert "slm recipe plan" in told
+    assert all(preset in (tmp_path / name).read_text() for preset in PRESETS)
 
 
 def test_a_recipe_is_not_replaced_unless_asked(tmp_path: Path) -> None:

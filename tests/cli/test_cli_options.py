@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -14,6 +15,7 @@ import pytest
 import typer.main
 
 from toolkit.cli.main import _SECTIONS, app, main
+from toolkit.compress.presets import PRESETS
 from toolkit.progress import PROGRESS_VARIABLE, VERBOSITY_VARIABLE
 
 ROOT: Any = typer.main.get_command(app)
@@ -23,6 +25,11 @@ def commands(command: Any = ROOT, path: tuple[str, ...] = ()) -> Iterator[tuple[
     yield path, command
     for name, one in getattr(command, "commands", {}).items():
         yield from commands(one, (*path, name))
+
+
+def _own(command: Any) -> list[Any]:
+    """A command's visible options, without --help and the program's."""
+    return [one for one in command.params if one.param_type_name == "option" and not one.hidden]
 
 
 def options() -> Iterator[tuple[str, Any]]:
@@ -50,6 +57,13 @@ def test_an_option_takes_the_same_value_in_every_command() -> None:
     assert {name: found for name, found in metavars.items() if len(found) > 1} == {}
 
 
+@pytest.mark.parametrize("path", ["convert", "estimate", "study plan", "study run"])
+def test_presets_are_listed_where_one_is_chosen(path: str) -> None:
+    chosen = [one for name, one in options() if name == path and "--quant" in one.opts]
+    assert len(chosen) == 1 and len(list(PRESETS)) > 1
+    assert all(preset in chosen[0].help for preset in PRESETS)
+
+
 def test_help_speaks_of_values_in_words() -> None:
     told = subprocess.run(
         [sys.executable, "-m", "toolkit.cli.main", "profile", "--help"],
@@ -57,10 +71,45 @@ def test_help_speaks_of_values_in_words() -> None:
         text=True,
         check=True,
     ).stdout
-    options = told[told.index("Options:") :]
+    options = told[told.index("Arguments:") :]
     assert "--device DEVICE" in options and "--repetitions N " in options and "--max-celsius X" in options
     assert "--threads N,..." in options and "--gate <off|watch|default|strict>" in options
     assert not {"<int", "<float", "<str", "<path", "list["} & {word for word in options.split() if word}
+
+
+LONG = [path for path, one in commands() if len(_own(one)) >= 12]
+
+
+@pytest.mark.parametrize("path", LONG, ids=" ".join)
+def test_a_long_list_of_options_is_shown_in_groups(path: tuple[str, ...]) -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "toolkit.cli.main", *path, "--help"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "80"},
+        check=True,
+    ).stdout
+    shown = re.findall(r"^([A-Z]\w+):\n((?:  .*\n)+)", told, re.MULTILINE)
+    groups = {
+        title: re.findall(r"^  (?:-\w, )?(--[\w-]+)", lines, re.MULTILINE)
+        for title, lines in shown
+        if title != "Arguments"
+    }
+    assert groups.pop("Options") == ["--help"], "what is in no group"
+    assert len(groups) > 3 and max(map(len, groups.values())) <= 10
+    assert groups.get("Output", ["--json"])[-1] == "--json"
+    listed = [name for names in groups.values() for name in names]
+    [command] = [one for other, one in commands() if other == path]
+    assert sorted(listed) == sorted(one.opts[0] for one in _own(command)), "each once"
+
+
+def test_profiling_says_in_groups_what_is_done_where_and_when() -> None:
+    [command] = [one for path, one in commands() if path == ("profile",)]
+    of = {one.opts[0]: one.rich_help_panel for one in _own(command)}
+    assert {"Work", "Device", "Engine", "Gate", "Energy", "Output"} == set(of.values())
+    assert (of["--prompt-tokens"], of["--device"], of["--min-battery"]) == ("Work", "Device", "Gate")
+    # As the option that they mean nothing without.
+    assert of["--energy-baseline"] == of["--allow-charging"] == of["--energy"] == "Energy"
 
 
 def test_each_command_stands_in_one_section() -> None:

@@ -22,17 +22,26 @@ if TYPE_CHECKING:
 def autotune(
     request: AutotuneRequest,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder for the artifact that --pick names.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Folder for the artifact that --pick names.", rich_help_panel="Output"
+        ),
     ] = None,
     pick: Annotated[
         str | None,
-        typer.Option("--pick", help="best (least loss, the default), smallest, fastest, or a number."),
+        typer.Option(
+            "--pick",
+            help="best (least loss, the default), smallest, fastest, or a number.",
+            rich_help_panel="Output",
+        ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing artifact.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace an existing artifact.", rich_help_panel="Output")
+    ] = False,
     executor: ExecutorFlag = "local",
     jobs: JobsFlag = None,
     workspace: WorkspaceFlag = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel="Output")] = False,
 ) -> None:
     """Search for a quantization that is small, close, fast enough.
 

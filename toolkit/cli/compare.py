@@ -25,12 +25,18 @@ def compare(
     left: Path = typer.Argument(help="Artifact folder, made by slm convert.", metavar="A"),
     right: Path = typer.Argument(help="The other one.", metavar="B"),
     device: str | None = typer.Option(
-        None, "--device", "-d", help="Serial, or local; the attached phone when there is just one."
+        None,
+        "--device",
+        "-d",
+        help="Serial, or local; the attached phone when there is just one.",
+        rich_help_panel="Device",
     ),
-    rounds: int = typer.Option(3, "--rounds", min=2, help="Runs of each, one after the other by turns."),
+    rounds: int = typer.Option(
+        3, "--rounds", min=2, help="Runs of each, one after the other by turns.", rich_help_panel="Work"
+    ),
     *,
     request: ProfileRequest,
-    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON.", rich_help_panel="Output"),
 ) -> None:
     """Measure two artifacts by turns, and say which is better.
 

@@ -22,18 +22,33 @@ def convert(
     request: ConvertRequest,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Artifact folder to write. Default: artifacts/MODEL-OPTIONS."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Artifact folder to write. Default: artifacts/MODEL-OPTIONS.",
+            rich_help_panel="Output",
+        ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing artifact.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace an existing artifact.", rich_help_panel="Output")
+    ] = False,
     check_text: Annotated[
         Path | None,
-        typer.Option("--check-text", help="Compare with the source over this text; see slm evaluate --text."),
+        typer.Option(
+            "--check-text",
+            help="Compare with the source over this text; see slm evaluate --text.",
+            rich_help_panel="Check",
+        ),
     ] = None,
     require: Annotated[
         list[str] | None,
-        typer.Option("--require", help="A limit that the artifact must keep; may be repeated."),
+        typer.Option(
+            "--require", help="A limit that the artifact must keep; may be repeated.", rich_help_panel="Check"
+        ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the manifest.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the manifest.", rich_help_panel="Output")
+    ] = False,
 ) -> None:
     """Convert a Hugging Face model to a quantized artifact.
 

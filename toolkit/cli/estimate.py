@@ -22,17 +22,30 @@ if TYPE_CHECKING:
 def estimate(
     request: ConvertRequest,
     tokens: Annotated[
-        int | None, typer.Option("--tokens", min=1, help="Tokens in the cache; default: the context.")
+        int | None,
+        typer.Option(
+            "--tokens", min=1, help="Tokens in the cache; default: the context.", rich_help_panel="Work"
+        ),
     ] = None,
     prompt_tokens: Annotated[
         int | None,
-        typer.Option("--prompt-tokens", min=1, help="Of the prefill; default: 512, or the tokens."),
+        typer.Option(
+            "--prompt-tokens",
+            min=1,
+            help="Of the prefill; default: 512, or the tokens.",
+            rich_help_panel="Work",
+        ),
     ] = None,
     device: Annotated[
         str | None,
-        typer.Option("--device", "-d", help="Predict the most tokens per second on this device."),
+        typer.Option(
+            "--device",
+            "-d",
+            help="Predict the most tokens per second on this device.",
+            rich_help_panel="Device",
+        ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel="Output")] = False,
 ) -> None:
     """Estimate a model's size, memory and arithmetic. On an engine; no weights are read or fetched.
 

@@ -32,12 +32,18 @@ def evaluate(
         ),
     ] = None,
     needle: Annotated[
-        bool, typer.Option("--needle", help="Facts hidden in long texts, over length and depth.")
+        bool,
+        typer.Option(
+            "--needle", help="Facts hidden in long texts, over length and depth.", rich_help_panel="Needles"
+        ),
     ] = False,
     fetch_only: Annotated[
-        bool, typer.Option("--fetch-only", help="Bring the tasks' data onto this machine, and end.")
+        bool,
+        typer.Option(
+            "--fetch-only", help="Bring the tasks' data onto this machine, and end.", rich_help_panel="Tasks"
+        ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel="Output")] = False,
 ) -> None:
     """Measure what a model still knows after conversion.
 

@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 def generate(
     artifact: Path = typer.Argument(help="Artifact folder, made by slm convert.", metavar="ARTIFACT"),
     prompt: str | None = typer.Option(
-        None, "--prompt", "-p", help="What to say to the model; - reads stdin."
+        None, "--prompt", "-p", help="What to say to the model; - reads stdin.", rich_help_panel="Prompt"
     ),
     messages: Path | None = typer.Option(
         None,
         "--messages",
         metavar="FILE",
         help="In place of a prompt: a conversation, as a JSON list of {role, content}; - reads stdin.",
+        rich_help_panel="Prompt",
     ),
     prompts: Path | None = typer.Option(
         None,
@@ -39,17 +40,29 @@ def generate(
         metavar="FILE",
         help="In place of a prompt: a file with one per line; of a .jsonl file each line is a JSON text or "
         "conversation. The model is loaded once.",
+        rich_help_panel="Prompt",
     ),
     device: str | None = typer.Option(
-        None, "--device", "-d", help="Serial, or local; the attached phone when there is just one."
+        None,
+        "--device",
+        "-d",
+        help="Serial, or local; the attached phone when there is just one.",
+        rich_help_panel="Device",
     ),
     chat: bool | None = typer.Option(
-        None, "--chat/--no-chat", help="Apply the chat template; done by default when there is one."
+        None,
+        "--chat/--no-chat",
+        help="Apply the chat template; done by default when there is one.",
+        rich_help_panel="Prompt",
     ),
-    system: str | None = typer.Option(None, "--system", help="System message, with --chat."),
+    system: str | None = typer.Option(
+        None, "--system", help="System message, with --chat.", rich_help_panel="Prompt"
+    ),
     *,
     request: GenerateRequest,
-    as_json: bool = typer.Option(False, "--json", help="Print JSON at the end instead of text."),
+    as_json: bool = typer.Option(
+        False, "--json", help="Print JSON at the end instead of text.", rich_help_panel="Output"
+    ),
 ) -> None:
     """Generate text on a device; it is printed as it comes. Nothing is stored.
 

@@ -32,7 +32,7 @@ convert:
   # Hub id, folder, .gguf file, or random:NAME for every NAME of `slm models list`.
   model: {model}
   backend: [{engines}]
-  # Schemes (fp32 fp16 8w 8da8w 4w 8da4w) or presets; each one becomes an artifact.
+  # Schemes (fp32 fp16 8w 8da8w 4w 8da4w) or presets ({presets}); each one becomes an artifact.
   quant: [mobile-4bit, 8da8w]
 profile:
   # local, a serial or name of `slm devices list`, phones for every attached one, virtual for a virtual phone.
@@ -63,6 +63,7 @@ def init(
     """  # noqa: D301
     import json
 
+    from toolkit.compress.presets import PRESET_NAMES
     from toolkit.engines import DEFAULT_ENGINE, ENGINES
     from toolkit.recipes.problems import InvalidRecipe
     from toolkit.recipes.validation import load_recipe
@@ -78,6 +79,7 @@ def init(
         # JSON strings are YAML strings, whatever is in them: n alone would be no.
         name=json.dumps(_NOT_IN_NAMES.sub("-", recipe.stem.lower()).strip("-._")[:_LONGEST_NAME] or "recipe"),
         model=json.dumps(_from_the_recipe(model, recipe)),
+        presets=PRESET_NAMES,
         engines=", ".join(installed or [DEFAULT_ENGINE]),
         devices=", ".join(map(json.dumps, device)),
     )

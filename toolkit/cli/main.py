@@ -39,6 +39,7 @@ from toolkit.cli import (
     serve,
     study,
 )
+from toolkit.cli.option_groups import group_options
 from toolkit.engines import set_environment
 from toolkit.errors import UsageError
 from toolkit.progress import PROGRESS_VARIABLE, VERBOSITY_VARIABLE
@@ -73,13 +74,14 @@ _VALUES = {
 
 
 class _Commands(typer.core.TyperGroup):
-    """Lists the commands in sections."""
+    """Lists the commands in sections, and their options in groups."""
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """A command, with people's words for its options' values; it takes the program's own options, too."""
         command = super().get_command(ctx, cmd_name)
         if command is not None:
             _name_values(command)
+            group_options(command)
             _take_behind(command, [one for one in self.params if one.name in _SPEAKING])
         return command
 

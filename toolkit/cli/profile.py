@@ -28,13 +28,18 @@ def profile(
         "--device",
         "-d",
         help=DEVICES_HELP,
+        rich_help_panel="Device",
     ),
     *,
     requests: list[ProfileRequest],
     timeout: float | None = typer.Option(
-        None, "--timeout", min=1, help="Seconds the runner may take; scaled by the work by default."
+        None,
+        "--timeout",
+        min=1,
+        help="Seconds the runner may take; scaled by the work by default.",
+        rich_help_panel="Device",
     ),
-    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON.", rich_help_panel="Output"),
 ) -> None:
     """Push an artifact, run it, and store what was measured.
 

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 WorkspaceFlag = Annotated[
     Path | None,
     typer.Option(
-        "--workspace", help="Folder of artifacts, logs and states. Default: recipes in the data folder."
+        "--workspace",
+        help="Folder of artifacts, logs and states. Default: recipes in the data folder.",
+        rich_help_panel="Batch",
     ),
 ]
 ShareFlag = Annotated[
@@ -26,14 +28,24 @@ ShareFlag = Annotated[
         "--share",
         metavar="URL",
         help="Where hosts without common folders exchange artifacts: file:, sftp:, s3: ... (fsspec).",
+        rich_help_panel="Batch",
     ),
 ]
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel="Output")]
 ExecutorFlag = Annotated[
-    str, typer.Option(help="local, ray (a cluster on this machine), or ray://HOST:PORT (a running cluster).")
+    str,
+    typer.Option(
+        help="local, ray (a cluster on this machine), or ray://HOST:PORT (a running cluster).",
+        rich_help_panel="Batch",
+    ),
 ]
-JobsFlag = Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="CPUs to use. Default: all.")]
-LimitFlag = Annotated[int | None, typer.Option("--limit", min=1, help="Run at most N steps now.")]
+JobsFlag = Annotated[
+    int | None,
+    typer.Option("--jobs", "-j", min=1, help="CPUs to use. Default: all.", rich_help_panel="Batch"),
+]
+LimitFlag = Annotated[
+    int | None, typer.Option("--limit", min=1, help="Run at most N steps now.", rich_help_panel="Batch")
+]
 
 
 def workspace_of(path: Path | None, settings: Settings, share: str | None = None) -> Workspace:

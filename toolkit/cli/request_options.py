@@ -23,11 +23,13 @@ class _Flag:
 
     Attributes:
         path: the field's names, from the request down.
+        group: what `--help` shows it under.
         switch: for a field that holds a request: given or not.
     """
 
     path: tuple[str, ...]
     field: RequestField
+    group: str | None = None
     switch: bool = False
 
     @property
@@ -55,13 +57,14 @@ class _Flag:
         if option.argument:
             info = typer.Argument(help=option.help, show_default=False)
         else:
+            shown: dict[str, Any] = {"help": option.help, "rich_help_panel": self.group}
             flags = option.flags or _spelled(self.path[-1:], kind)
             limits = self.field.limits
             if sweep and self.sweeps:
                 annotation, default = str, str(default)
-                info = typer.Option(*flags, help=option.help, metavar="N,...")
+                info = typer.Option(*flags, **shown, metavar="N,...")
             else:
-                info = typer.Option(*flags, help=option.help, min=limits.get("ge"), max=limits.get("le"))
+                info = typer.Option(*flags, **shown, min=limits.get("ge"), max=limits.get("le"))
         return inspect.Parameter(
             self.name,
             inspect.Parameter.KEYWORD_ONLY,
@@ -129,17 +132,17 @@ def _numbers(flag: _Flag, text: str) -> list[int]:
         ) from None
 
 
-def _flags(request: type[Request], path: tuple[str, ...] = ()) -> Iterator[_Flag]:
+def _flags(request: type[Request], path: tuple[str, ...] = (), group: str | None = None) -> Iterator[_Flag]:
     for field in request.options():
         if field.option.flags is None:
             continue
-        here = (*path, field.name)
+        here, title = (*path, field.name), field.option.group or group
         if field.nested is None:
-            yield _Flag(here, field)
+            yield _Flag(here, field, title)
             continue
         if field.default is None:
-            yield _Flag(here, field, switch=True)
-        yield from _flags(field.nested, here)
+            yield _Flag(here, field, title, switch=True)
+        yield from _flags(field.nested, here, title)
 
 
 def _spelled(path: tuple[str, ...], kind: Any) -> tuple[str, ...]:

@@ -23,13 +23,24 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 def serve(
     artifact: Path = typer.Argument(help="Artifact folder, made by slm convert.", metavar="ARTIFACT"),
     device: str | None = typer.Option(
-        None, "--device", "-d", help="Serial, or local; the attached phone when there is just one."
+        None,
+        "--device",
+        "-d",
+        help="Serial, or local; the attached phone when there is just one.",
+        rich_help_panel="Device",
     ),
-    port: int = typer.Option(8000, "--port", min=0, max=65535, help="0 takes any that is free."),
+    port: int = typer.Option(
+        8000, "--port", min=0, max=65535, help="0 takes any that is free.", rich_help_panel="Server"
+    ),
     host: str = typer.Option(
-        _LOOPBACK[0], "--host", help="Address to listen on; any other lets other machines in, unasked."
+        _LOOPBACK[0],
+        "--host",
+        help="Address to listen on; any other lets other machines in, unasked.",
+        rich_help_panel="Server",
     ),
-    queue: int = typer.Option(16, "--queue", min=0, help="Requests that may wait; others get status 429."),
+    queue: int = typer.Option(
+        16, "--queue", min=0, help="Requests that may wait; others get status 429.", rich_help_panel="Server"
+    ),
     *,
     request: GenerateRequest,
 ) -> None:

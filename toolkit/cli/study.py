@@ -100,7 +100,9 @@ def plan(
     study: StudyName,
     request: StudyRequest,
     workspace: WorkspaceFlag = None,
-    recipe: Annotated[bool, typer.Option("--recipe", help="Print the recipe and nothing else.")] = False,
+    recipe: Annotated[
+        bool, typer.Option("--recipe", help="Print the recipe and nothing else.", rich_help_panel="Output")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Show a study's steps, their time, and what is left out.
@@ -136,7 +138,10 @@ def run(
     study: StudyName,
     request: StudyRequest,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Report to write besides the one in its folder.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Report to write besides the one in its folder.", rich_help_panel="Output"
+        ),
     ] = None,
     executor: ExecutorFlag = "local",
     jobs: JobsFlag = None,

@@ -48,3 +48,6 @@ PRESETS.register(
 )
 # For quality first: 1.7 times as large, within 1 % of fp32's perplexity.
 PRESETS.register("mobile-8bit", Preset(linear=_EIGHT_BIT, vocabulary=_EIGHT_BIT))
+
+# As help texts list them.
+PRESET_NAMES = ", ".join(PRESETS)

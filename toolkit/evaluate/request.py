@@ -15,26 +15,32 @@ class _ModelRequest(Request):
     """What all evaluations have in common."""
 
     dtype: Annotated[
-        Literal["fp32", "bf16"], Option("Of a model that is no artifact, and of the source.")
+        Literal["fp32", "bf16"], Option("Of a model that is no artifact, and of the source.", group="Engine")
     ] = "fp32"
 
 
 class TextRequest(_ModelRequest):
     """Perplexity over a text, and divergence from the source."""
 
-    text: Annotated[Path | None, Option("Perplexity and agreement with the source over this text.")] = None
-    window: Annotated[
-        Count | None, Option(f"Tokens of a window. Default: {WINDOW_TOKENS}, or the context if less.")
+    text: Annotated[
+        Path | None, Option("Perplexity and agreement with the source over this text.", group="Text")
     ] = None
-    stride: Annotated[Count | None, Option("Tokens from one window to the next. Default: half a window.")] = (
-        None
-    )
-    windows: Annotated[Count | None, Option("Take the first N windows only.")] = None
+    window: Annotated[
+        Count | None,
+        Option(f"Tokens of a window. Default: {WINDOW_TOKENS}, or the context if less.", group="Text"),
+    ] = None
+    stride: Annotated[
+        Count | None, Option("Tokens from one window to the next. Default: half a window.", group="Text")
+    ] = None
+    windows: Annotated[Count | None, Option("Take the first N windows only.", group="Text")] = None
     source: Annotated[
         Text | None,
-        Option("The model that the artifact was made from. Default: the one that its manifest names."),
+        Option(
+            "The model that the artifact was made from. Default: the one that its manifest names.",
+            group="Text",
+        ),
     ] = None
-    compare: Annotated[Flag, Option("Compare an artifact with its source.")] = True
+    compare: Annotated[Flag, Option("Compare an artifact with its source.", group="Text")] = True
 
 
 class PlacedRequest(_ModelRequest):
@@ -47,10 +53,12 @@ class PlacedRequest(_ModelRequest):
             flags=("--device", "-d"),
             recipe="axis",
             recipe_help="Who answers tasks and needles: local, virtual, virtual:N, phones, or a serial.",
+            group="Device",
         ),
     ] = None
     threads: Annotated[
-        CountOrZero, Option("Engine threads; 0: the runner's choice.", flags=("--threads", "-t"))
+        CountOrZero,
+        Option("Engine threads; 0: the runner's choice.", flags=("--threads", "-t"), group="Engine"),
     ] = 0
 
 
@@ -59,33 +67,47 @@ class TaskRequest(PlacedRequest):
 
     tasks: Annotated[
         Text | None,
-        Option("Tasks of the harness or YAML files, with commas; or a preset: survey, in-context, quick."),
+        Option(
+            "Tasks of the harness or YAML files, with commas; or a preset: survey, in-context, quick.",
+            group="Tasks",
+        ),
     ] = None
     shots: Annotated[
         CountOrZero | None,
-        Option("Examples in the prompt. Default: what each task says, else 0.", recipe="axis"),
+        Option("Examples in the prompt. Default: what each task says, else 0.", recipe="axis", group="Tasks"),
     ] = None
-    limit: Annotated[Count | None, Option("Items of each task. Default: all.")] = None
-    include_path: Annotated[Path | None, Option("A folder with YAML files of tasks of one's own.")] = None
+    limit: Annotated[Count | None, Option("Items of each task. Default: all.", group="Tasks")] = None
+    include_path: Annotated[
+        Path | None, Option("A folder with YAML files of tasks of one's own.", group="Tasks")
+    ] = None
     sample_on_device: Annotated[
         Count | None,
-        Option("Ask all questions on this machine, and N of them on --device as well, to compare."),
+        Option(
+            "Ask all questions on this machine, and N of them on --device as well, to compare.", group="Tasks"
+        ),
     ] = None
-    truncate: Annotated[Flag, Option("Cut prompts that are longer than the context at their beginning.")] = (
-        False
+    truncate: Annotated[
+        Flag, Option("Cut prompts that are longer than the context at their beginning.", group="Tasks")
+    ] = False
+    seed: Annotated[CountOrZero, Option("Of the choice of examples, and of the needles.", group="Tasks")] = (
+        1234
     )
-    seed: Annotated[CountOrZero, Option("Of the choice of examples, and of the needles.")] = 1234
 
 
 class NeedleRequest(PlacedRequest):
     """Facts hidden in long texts."""
 
     lengths: Annotated[
-        Text | None, Option("Of the texts with a needle, in tokens, with commas. Default: up to the context.")
+        Text | None,
+        Option(
+            "Of the texts with a needle, in tokens, with commas. Default: up to the context.", group="Needles"
+        ),
     ] = None
-    depths: Annotated[Text, Option("Where the needle stands, in percent.")] = "0,25,50,75,100"
-    trials: Annotated[Count, Option("Needles of each kind in each cell of the grid.")] = 2
-    seed: Annotated[CountOrZero, Option("Of the needles.")] = 1234
+    depths: Annotated[Text, Option("Where the needle stands, in percent.", group="Needles")] = (
+        "0,25,50,75,100"
+    )
+    trials: Annotated[Count, Option("Needles of each kind in each cell of the grid.", group="Needles")] = 2
+    seed: Annotated[CountOrZero, Option("Of the needles.", group="Tasks")] = 1234
 
 
 class EvaluateRequest(TextRequest, TaskRequest, NeedleRequest):

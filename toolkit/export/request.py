@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
+from toolkit.compress.presets import PRESET_NAMES
 from toolkit.engines import DEFAULT_ENGINE, EngineName
 from toolkit.request import Count, CountOrZero, Flag, Option, Request, Text
 
@@ -34,16 +35,18 @@ class ConvertRequest(Request):
             recipe_help="Engines to convert for.",
             label=str,
             always_shown=True,
+            group="Engine",
         ),
     ] = DEFAULT_ENGINE
     quant: Annotated[
         Text,
         Option(
-            "A preset, a scheme (fp32 fp16 8w 8da8w 4w 8da4w), or 'source' (GGUF only).",
+            f"A preset ({PRESET_NAMES}), a scheme (fp32 fp16 8w 8da8w 4w 8da4w), or 'source' (GGUF only).",
             recipe="axis",
-            recipe_help="Schemes, quantization presets, or source.",
+            recipe_help=f"Schemes, quantization presets ({PRESET_NAMES}), or source.",
             label=str,
             always_shown=True,
+            group="Quantization",
         ),
     ] = DEFAULT_QUANT
     group_size: Annotated[
@@ -53,6 +56,7 @@ class ConvertRequest(Request):
             recipe="axis",
             recipe_help="16 to 256, 0 for one scale per output channel, null for the default.",
             label=lambda size: f"g{size}" if size else "channel",
+            group="Quantization",
         ),
     ] = None
     algorithm: Annotated[
@@ -62,10 +66,14 @@ class ConvertRequest(Request):
             recipe="axis",
             recipe_help="rtn, hqq or gptq; null for the default.",
             label=str,
+            group="Quantization",
         ),
     ] = None
     calibration: Annotated[
-        Path | None, Option("Text file that gptq calibrates with. Default: text that the model writes.")
+        Path | None,
+        Option(
+            "Text file that gptq calibrates with. Default: text that the model writes.", group="Quantization"
+        ),
     ] = None
     symmetric: Annotated[
         Flag | None,
@@ -75,10 +83,15 @@ class ConvertRequest(Request):
             recipe="axis",
             recipe_help="false stores a zero point per group.",
             label=lambda symmetric: "symmetric" if symmetric else "asymmetric",
+            group="Quantization",
         ),
     ] = None
-    embedding: Annotated[Text | None, Option("Scheme of the token embedding.", recipe="axis")] = None
-    lm_head: Annotated[Text | None, Option("Scheme of the output projection.", recipe="axis")] = None
+    embedding: Annotated[
+        Text | None, Option("Scheme of the token embedding.", recipe="axis", group="Quantization")
+    ] = None
+    lm_head: Annotated[
+        Text | None, Option("Scheme of the output projection.", recipe="axis", group="Quantization")
+    ] = None
     eight_bit: Annotated[
         Text | None,
         Option(
@@ -86,6 +99,7 @@ class ConvertRequest(Request):
             recipe="axis",
             recipe_help="Parts in 8 bits, with commas: value, down, last_down; null for those of a preset.",
             label="8bit:{}".format,
+            group="Quantization",
         ),
     ] = None
     context: Annotated[
@@ -95,16 +109,19 @@ class ConvertRequest(Request):
             recipe="axis",
             recipe_help="Tokens of prompt and answer together.",
             label="ctx{}".format,
+            group="Engine",
         ),
     ] = None
-    opset: Annotated[Count | None, Option("Operator set of the model's format, where it has any.")] = None
-    logits: Annotated[Literal["last", "all"], Option("'all' is for evaluation.")] = "last"
-    revision: Annotated[
-        Text | None, Option("Hub revision.", recipe="elsewhere", key=False, recorded=False)
+    opset: Annotated[
+        Count | None, Option("Operator set of the model's format, where it has any.", group="Engine")
     ] = None
-    offline: Annotated[Flag, Option("Use caches only.", flags=("--offline",), key=False, recorded=False)] = (
-        False
-    )
+    logits: Annotated[Literal["last", "all"], Option("'all' is for evaluation.", group="Engine")] = "last"
+    revision: Annotated[
+        Text | None, Option("Hub revision.", recipe="elsewhere", key=False, recorded=False, group="Source")
+    ] = None
+    offline: Annotated[
+        Flag, Option("Use caches only.", flags=("--offline",), key=False, recorded=False, group="Source")
+    ] = False
     trust_remote_code: Annotated[
         Flag,
         Option(
@@ -112,6 +129,9 @@ class ConvertRequest(Request):
             flags=("--trust-remote-code",),
             key=False,
             recorded=False,
+            group="Source",
         ),
     ] = False
-    parity_check: Annotated[Flag, Option("Compare with transformers, fail when they disagree.")] = True
+    parity_check: Annotated[
+        Flag, Option("Compare with transformers, fail when they disagree.", group="Check")
+    ] = True

@@ -75,18 +75,21 @@ class ProfileRequest(Request):
     """
 
     prompt_tokens: Annotated[
-        Count, Option("Tokens prefilled (pp).", recipe="axis", label="pp{}".format, always_shown=True)
+        Count,
+        Option("Tokens prefilled (pp).", recipe="axis", label="pp{}".format, always_shown=True, group="Work"),
     ] = 512
     generate_tokens: Annotated[
-        Count, Option("Tokens generated (tg).", recipe="axis", label="tg{}".format, always_shown=True)
+        Count,
+        Option("Tokens generated (tg).", recipe="axis", label="tg{}".format, always_shown=True, group="Work"),
     ] = 128
     depth: Annotated[
-        CountOrZero, Option("Tokens in the KV cache before the prefill.", recipe="axis", label="@{}".format)
+        CountOrZero,
+        Option("Tokens in the KV cache before the prefill.", recipe="axis", label="@{}".format, group="Work"),
     ] = 0
     repetitions: Annotated[
         Count,
         # More of them tell the same more surely.
-        Option("Measured repetitions.", flags=("--repetitions", "-r"), condition=False),
+        Option("Measured repetitions.", flags=("--repetitions", "-r"), condition=False, group="Work"),
     ] = 5
     repeat_s: Annotated[
         int,
@@ -95,9 +98,10 @@ class ProfileRequest(Request):
             "Go on repeating until so many seconds after the first; at least --repetitions.",
             flags=("--repeat-seconds",),
             recipe_help="Go on repeating until so many seconds after the first; at least `repetitions`.",
+            group="Work",
         ),
     ] = 0
-    warmup: Annotated[CountOrZero, Option("Repetitions before them that do not count.")] = 1
+    warmup: Annotated[CountOrZero, Option("Repetitions before them that do not count.", group="Work")] = 1
     threads: Annotated[
         CountOrZero,
         Option(
@@ -105,6 +109,7 @@ class ProfileRequest(Request):
             flags=("--threads", "-t"),
             recipe="axis",
             label="t{}".format,
+            group="Engine",
         ),
     ] = 0
     affinity: Annotated[
@@ -115,12 +120,16 @@ class ProfileRequest(Request):
             written=str,
             recipe="axis",
             label=lambda cpus: f"cpus {','.join(map(str, cpus))}",
+            group="Engine",
         ),
     ] = ()
     prefill_chunk: Annotated[
         CountOrZero,
         Option(
-            "Prompt tokens per prefill call; 0: the runner's choice.", recipe="axis", label="chunk {}".format
+            "Prompt tokens per prefill call; 0: the runner's choice.",
+            recipe="axis",
+            label="chunk {}".format,
+            group="Engine",
         ),
     ] = 0
     kernels: Annotated[
@@ -131,6 +140,7 @@ class ProfileRequest(Request):
             recipe="axis",
             recipe_help="Whose kernels multiply with quantized weights, or which set of them; null: own "
             "where they fit, the fastest that the CPU can run.",
+            group="Engine",
         ),
     ] = None
     processor: Annotated[
@@ -139,6 +149,7 @@ class ProfileRequest(Request):
             "What the model runs on; each engine says which it has (slm runtime engines).",
             recipe="axis",
             label="on {}".format,
+            group="Engine",
         ),
     ] = "cpu"
     provider: Annotated[
@@ -148,6 +159,7 @@ class ProfileRequest(Request):
             recipe="axis",
             recipe_help="The engine's word for what runs it there; null for its own choice.",
             label=str,
+            group="Engine",
         ),
     ] = None
     runner: Annotated[
@@ -156,6 +168,7 @@ class ProfileRequest(Request):
             "What the engine runs in: adb's shell, or the app of `slm app install`.",
             recipe="axis",
             label="in {}".format,
+            group="Device",
         ),
     ] = "shell"
     app_state: Annotated[
@@ -164,12 +177,15 @@ class ProfileRequest(Request):
             "With --runner app: the activity in front, or a foreground service behind other apps.",
             recipe="axis",
             label="{}".format,
+            group="Device",
         ),
     ] = "activity"
     gate: Annotated[
         GateOptions,
         BeforeValidator(_gate, json_schema_input_type=GateName | GateOptions),
-        Option("What the device must meet before each repetition: a gate's name, or its fields."),
+        Option(
+            "What the device must meet before each repetition: a gate's name, or its fields.", group="Gate"
+        ),
     ] = GateOptions()
     reserve: Annotated[
         Reserve,
@@ -178,6 +194,7 @@ class ProfileRequest(Request):
             "whole context.",
             recipe="axis",
             label="{} reserved".format,
+            group="Work",
         ),
     ] = "run"
     page_cache: Annotated[
@@ -187,12 +204,17 @@ class ProfileRequest(Request):
             recipe="axis",
             recipe_help="cold, warm, or null for whatever is there.",
             label=str,
+            group="Engine",
         ),
     ] = None
     pause_s: Annotated[
         float,
         Field(ge=0, le=3600),
-        Option("Seconds of rest before each repetition, whatever the gate says.", flags=("--pause",)),
+        Option(
+            "Seconds of rest before each repetition, whatever the gate says.",
+            flags=("--pause",),
+            group="Gate",
+        ),
     ] = 0.0
     energy: Annotated[
         EnergyOptions | None,
@@ -203,6 +225,7 @@ class ProfileRequest(Request):
             recipe_help="Measure joules with the battery's counters: true, or its fields.",
             # It only watches.
             condition=False,
+            group="Energy",
         ),
     ] = None
 
@@ -231,6 +254,7 @@ class ProfileRequest(Request):
             recipe_help="Say where the time goes, by a further pass that the engine traces.",
             # It comes after the timed repetitions.
             condition=False,
+            group="Work",
         ),
     ] = False
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from toolkit.compress.presets import PRESET_NAMES
 from toolkit.engines import EngineName
 from toolkit.request import Count, CountOrZero, Flag, Option, Request, Text
 
@@ -50,45 +51,71 @@ class StudyRequest(Request):
             "Models: survey, another group or names of slm models list (random weights), hub ids, folders; "
             "may be repeated, or separated by commas.",
             written=list[str],
+            group="Models",
         ),
     ] = ()
     device: Annotated[
         Words,
-        Option("local, virtual, virtual:N, phones, or a serial; may be repeated.", written=list[str]),
+        Option(
+            "local, virtual, virtual:N, phones, or a serial; may be repeated.",
+            written=list[str],
+            group="Device",
+        ),
     ] = ()
-    quant: Annotated[Words, Option("Schemes or presets, as slm convert takes them.", written=list[str])] = ()
+    quant: Annotated[
+        Words,
+        Option(
+            f"Schemes or presets ({PRESET_NAMES}), as slm convert takes them.",
+            written=list[str],
+            group="Quantization",
+        ),
+    ] = ()
     backend: Annotated[
         Annotated[tuple[EngineName, ...], BeforeValidator(_words)],
-        Option("Engines, as in slm runtime engines.", written=list[str]),
+        Option("Engines, as in slm runtime engines.", written=list[str], group="Engine"),
     ] = ()
     protocol: Annotated[
         ProtocolName | None,
-        Option("survey (50/50 tokens, context 2048, 10 s pauses), survey-phones (60 s), standard, smoke."),
+        Option(
+            "survey (50/50 tokens, context 2048, 10 s pauses), survey-phones (60 s), standard, smoke.",
+            group="Work",
+        ),
     ] = None
-    limit_params: Annotated[Text | None, Option("Leave out larger models: 700M, 1.5B.")] = None
-    memory_gb: Annotated[
-        float | None, Field(gt=0), Option("Leave out models and contexts that need more memory than this.")
-    ] = None
-    threads: Annotated[CountOrZero, Option("Engine threads; 0: the runner's choice.")] = 0
-    repetitions: Annotated[
-        Count | None, Option("Measured repetitions of each run.", flags=("--repetitions", "-r"))
-    ] = None
-    rounds: Annotated[Count | None, Option("Independent runs of each combination.")] = None
-    tasks: Annotated[
-        Text | None, Option("Tasks or a preset, as slm evaluate takes them; of capability and in-context.")
-    ] = None
-    items: Annotated[Count | None, Option("Items of each task. Default: all.")] = None
-    include_path: Annotated[Path | None, Option("A folder with YAML files of tasks of one's own.")] = None
-    energy: Annotated[Flag, Option("Measure joules beside speed, on a phone on battery; of capability.")] = (
-        False
+    limit_params: Annotated[Text | None, Option("Leave out larger models: 700M, 1.5B.", group="Models")] = (
+        None
     )
-    lengths: Annotated[Text | None, Option("Of texts with a needle, in tokens; of long-context.")] = None
-    depths: Annotated[Text | None, Option("Where the needle stands, in percent.")] = None
-    trials: Annotated[Count | None, Option("Needles of each kind in each cell.")] = None
+    memory_gb: Annotated[
+        float | None,
+        Field(gt=0),
+        Option("Leave out models and contexts that need more memory than this.", group="Models"),
+    ] = None
+    threads: Annotated[CountOrZero, Option("Engine threads; 0: the runner's choice.", group="Engine")] = 0
+    repetitions: Annotated[
+        Count | None, Option("Measured repetitions of each run.", flags=("--repetitions", "-r"), group="Work")
+    ] = None
+    rounds: Annotated[Count | None, Option("Independent runs of each combination.", group="Work")] = None
+    tasks: Annotated[
+        Text | None,
+        Option("Tasks or a preset, as slm evaluate takes them; of capability and in-context.", group="Tasks"),
+    ] = None
+    items: Annotated[Count | None, Option("Items of each task. Default: all.", group="Tasks")] = None
+    include_path: Annotated[
+        Path | None, Option("A folder with YAML files of tasks of one's own.", group="Tasks")
+    ] = None
+    energy: Annotated[
+        Flag, Option("Measure joules beside speed, on a phone on battery; of capability.", group="Energy")
+    ] = False
+    lengths: Annotated[
+        Text | None, Option("Of texts with a needle, in tokens; of long-context.", group="Needles")
+    ] = None
+    depths: Annotated[Text | None, Option("Where the needle stands, in percent.", group="Needles")] = None
+    trials: Annotated[Count | None, Option("Needles of each kind in each cell.", group="Needles")] = None
     minutes: Annotated[
-        float | None, Field(ge=1 / 60, le=1440), Option("Minutes of decoding; of sustained. Default: 10.")
+        float | None,
+        Field(ge=1 / 60, le=1440),
+        Option("Minutes of decoding; of sustained. Default: 10.", group="Work"),
     ] = None
     name: Annotated[
         Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,47}$")] | None,
-        Option("Name of the study's folder. Default: study-NAME."),
+        Option("Name of the study's folder. Default: study-NAME.", group="Output"),
     ] = None
