@@ -93,6 +93,21 @@ def test_there_are_no_figures_of_what_is_not_whole(core: Core, tmp_path: Path) -
     assert all(list(json.loads(line)) == ["refused"] for line in done.stdout.splitlines())
 
 
+def test_a_run_that_fills_a_time_may_repeat_more_often_than_the_least(core: Core, tmp_path: Path) -> None:
+    counted = result_text([10, 20, 30, 40], [[5], [6], [7], [8]], prompt=16)
+    more = counted.replace('"repetitions": 3', '"repetitions": 2')
+    timed = more.replace('"repetitions": 2', '"repetitions": 2, "repeat_s": 5')
+    fewer = timed.replace('"repetitions": 2', '"repetitions": 4')
+    files = [tmp_path / name for name in ("more", "timed", "fewer")]
+    for file, text in zip(files, (more, timed, fewer), strict=True):
+        file.write_text(text)
+    done = core("figures", *files)
+    assert done.returncode == 0, done.stderr.decode()
+    refused, figures, too_few = (json.loads(line) for line in done.stdout.splitlines())
+    assert refused == too_few == {"refused": "lacks repetitions"}
+    assert figures == host_figures(timed)
+
+
 WELL = arguments_bytes("profile", "--model", "/m", "--output", "@run/result.jsonl")
 
 

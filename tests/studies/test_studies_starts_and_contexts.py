@@ -112,3 +112,11 @@ def test_an_emulated_device_is_called_so() -> None:
         found(measured("SmolLM-135M", {512: 1, 2048: 2}, device=one))[0] for one in (DEVICE, emulated)
     )
     assert "(emulated)" in virtual.where and "(emulated)" not in real.where
+
+
+def test_the_table_tells_the_contexts_of_a_model_apart() -> None:
+    points = measured("SmolLM-135M", {512: 100, 2048: 400})
+    with open_store("sqlite://") as store:
+        table = STUDIES.get("memory-context").table(StudyData(points, (), (), store, shipped()))
+    titles = [title for title, _ in table.columns]
+    assert [row[titles.index("Context")] for row in table.rows] == ["512", "2048"]

@@ -213,7 +213,9 @@ def read_data(
                 run_ids=ids,
             )
         )
-    points.sort(key=lambda one: (one.artifact.unique_parameters, one.model, one.series))
+    points.sort(
+        key=lambda one: (one.artifact.unique_parameters, one.model, one.series, one.key.context_length)
+    )
     asked = [str(one.result["evaluation"]) for one in records if one.result and "evaluation" in one.result]
     evaluations = evaluations_of(store, identities=asked) if asked else []
     return StudyData(points, records, evaluations, store, known)
