@@ -65,6 +65,7 @@ class FakeEngine final : public Engine {
     longest_cache = std::max(longest_cache, cache.size());
     row.assign(kVocab, nothing_but_nan ? __builtin_nanf("") : 0.0F);
     if (!nothing_but_nan) row[static_cast<size_t>(NextToken(cache))] = 1.0F;
+    if (cache.size() == nan_at_length) row[0] = __builtin_nanf("");
     return {};
   }
   std::span<const float> logits() const override { return row; }
@@ -87,6 +88,8 @@ class FakeEngine final : public Engine {
   size_t fail_at_call = 0;
   size_t longest_cache = 0;
   bool nothing_but_nan = false;
+  // One logit is none after this many tokens.
+  size_t nan_at_length = 0;
   std::vector<size_t> calls;
   std::vector<int64_t> cache;
   std::vector<float> row;

@@ -60,6 +60,21 @@ def test_a_search_measures_keeps_and_hands_out(autotune: SlmRecipe) -> None:
         assert len(evaluations_of(store)) == len(kept)
 
 
+def test_speed_is_measured_and_the_fastest_handed_out(autotune: SlmRecipe) -> None:
+    output = autotune.folder / "picked"
+    timed = (*ASKED, "--device", "local", "--min-speed", "1")
+    found = autotune.json(*timed, "--pick", "fastest", "-o", output)
+    assert found["failed"] == [] and len(found["measured"]) == 2
+    with open_store(autotune.settings.store_url) as store:
+        measured = {one.artifact.sha256: one.run.decode_tokens_per_second for one in store.list_runs()}
+    hashes = [Artifact.load(Path(one["artifact"])).manifest.sha256 for one in found["measured"]]
+    assert [one["decode_tokens_per_second"] for one in found["measured"]] == [measured[one] for one in hashes]
+    fastest = max(hashes, key=lambda one: measured[one] or 0)
+    assert Artifact.load(output).manifest.sha256 == fastest
+    too_fast = autotune.run(*timed[:-1], "1e9")
+    assert too_fast.returncode == UsageError.exit_code and "--min-speed" in too_fast.stderr
+
+
 def test_impossible_limits_are_refused_before_anything_is_built(autotune: SlmRecipe) -> None:
     small = autotune.run("random:llama-tiny", "--max-mb", "0.001")
     assert small.returncode == UsageError.exit_code and "the smallest candidate has about" in small.stderr

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from own_tasks import write_tasks
 from private_adb import AdbServer
-from questions import answers, assert_alike, questions
+from questions import answers, assert_alike, questions, share_cache
 from transformers import AutoModelForCausalLM
 from virtual_phones import running_phone
 
@@ -24,13 +26,14 @@ from toolkit.devices.local import LocalDevice
 from toolkit.devices.virtual.emulation import bring_online
 from toolkit.devices.virtual.fleet import VirtualPhone
 from toolkit.devices.virtual.spec import PhoneSpec
-from toolkit.errors import BadLogits, RunnerFailed
+from toolkit.errors import BadLogits, DeviceNotFound, RunnerFailed, ToolkitError, UsageError
 from toolkit.evaluate.host_scorer import HostScorer
-from toolkit.evaluate.on_device.asking import Asking
+from toolkit.evaluate.on_device.asking import Asking, asking
 from toolkit.evaluate.on_device.kept import KeptAnswers
 from toolkit.evaluate.on_device.runner_scorer import LinkPatience, RunnerScorer
 from toolkit.evaluate.on_device.sampled import compared, sample_again
 from toolkit.evaluate.on_device.wire import answer_of, request_lines
+from toolkit.evaluate.request import TaskRequest
 from toolkit.evaluate.scoring import (
     Answer,
     ContinueAnswer,
@@ -39,9 +42,14 @@ from toolkit.evaluate.scoring import (
     ScoreAnswer,
     ScoreRequest,
 )
+from toolkit.evaluate.stored.score_rows import sampled_of
 from toolkit.evaluate.subject import subject_of
 from toolkit.progress import silent
+from toolkit.recipes.kinds.evaluate import EvaluateWork
+from toolkit.recipes.workspace import Workspace
 from toolkit.settings import Settings
+from toolkit.store import open_store
+from toolkit.store.evaluations import evaluations_of
 
 
 @pytest.fixture(scope="module")
@@ -130,22 +138,85 @@ def test_two_hundred_items_of_every_kind_are_answered_alike_on_a_phone(
         there = toolkit.evaluate_tasks(quantized, names, device=phone.serial, **options)
         assert there.where == phone.serial and there.answered == there.asked > 0
         assert len(there.items) == 200 * len(names.split(","))
-        assert there.items == here.items
+        assert there.items == here.items and all(item.metrics for item in there.items)
+    subject = subject_of(str(quantized.path), settings)
+    at_home, far = (
+        asking(subject, TaskRequest.of(device=place), settings, silent).kept._answers
+        for place in (None, phone.serial)
+    )
+    # More was asked at home, by other tests.
+    assert len(far) > 1000 and far.keys() <= at_home.keys()
+    assert_alike(list(far.values()), [at_home[key] for key in far], within=1e-6)
 
 
 def test_a_sample_is_asked_again_on_a_phone(
     phone: VirtualPhone, quantized: Artifact, settings: Settings, tmp_path: Path
 ) -> None:
-    def asking(serial: str) -> Asking:
+    def at(serial: str) -> Asking:
         device = open_device(serial, settings)
         kept = KeptAnswers(tmp_path / f"{serial}.jsonl")
         return Asking(lambda: RunnerScorer(device, quantized, settings), kept, silent)
 
-    here, there = asking("local"), asking(phone.serial)
+    here, there = at("local"), at(phone.serial)
     here.answers(questions())
     found = sample_again(here, there, "the phone", 3, seed=1)
     assert (found.n, found.same, there.asked) == (3, 3, 3)
     assert found.max_difference is None or found.max_difference < 1e-6
+
+
+def test_a_sample_on_a_phone_is_kept_with_the_scores(
+    phone: VirtualPhone, quantized: Artifact, settings: Settings, tmp_path: Path
+) -> None:
+    tasks = write_tasks(tmp_path / "tasks", items=3)
+    own = dataclasses.replace(settings, store_url=f"sqlite:///{tmp_path / 'results.db'}")
+    found = toolkit.evaluate_tasks(
+        quantized,
+        "own_letters,own_writing",
+        include_path=tasks,
+        device=phone.serial,
+        sample_on_device=4,
+        settings=own,
+    )
+    assert found.where == "local" and found.sampled is not None
+    assert (found.sampled.where, found.sampled.n, found.sampled.same) == (phone.serial, 4, 4)
+    assert found.sampled.max_difference is not None and found.sampled.max_difference < 1e-6
+    with open_store(own.store_url) as store:
+        [stored] = evaluations_of(store)
+        assert sampled_of(store, stored.evaluation.id) == found.sampled
+    assert {score.task for score in stored.scores} == {"own_letters", "own_writing"}, "a sample is no score"
+
+
+def test_a_sample_that_cannot_be_had_is_refused_before_anything_is_answered(
+    phone: VirtualPhone, original: Path, quantized: Artifact, settings: Settings, tmp_path: Path
+) -> None:
+    tasks = write_tasks(tmp_path / "tasks", items=2)
+    share_cache(settings.cache_dir, tmp_path / "cache")
+    own = dataclasses.replace(settings, cache_dir=tmp_path / "cache")
+    refused: list[tuple[Any, str | None, type[ToolkitError], str]] = [
+        (original, "local", UsageError, "--device runs artifacts"),
+        (quantized, f"{phone.serial}9", DeviceNotFound, f"{phone.serial}9"),
+        (quantized, None, UsageError, "--device SERIAL"),
+    ]
+    for target, device, kind, words in refused:
+        options = {"include_path": tasks, "device": device, "sample_on_device": 1, "settings": own}
+        with pytest.raises(kind, match=f"(?s){words}"):
+            toolkit.evaluate_tasks(target, "own_letters", **options)
+    assert not (own.cache_dir / "evaluations").exists()
+
+
+def test_a_step_of_a_recipe_says_how_its_sample_was_answered(
+    quantized: Artifact, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from toolkit.recipes.work import evaluate
+
+    monkeypatch.setattr(evaluate, "obtained", lambda key, workspace: quantized)
+    tasks = write_tasks(tmp_path / "tasks", items=2)
+    own = dataclasses.replace(settings, store_url=f"sqlite:///{tmp_path / 'results.db'}")
+    request = TaskRequest.of(tasks="own_letters", include_path=tasks, device="local", sample_on_device=3)
+    work = EvaluateWork(artifact="k", what="tasks", request=request, evaluation_ids=("a" * 12,))
+    first, again = (evaluate.run(work, Workspace(tmp_path / "w"), own) for _ in range(2))
+    assert (first["sampled"]["n"], first["sampled"]["same"], first["found"]) == (3, 3, False)
+    assert (again["sampled"], again["found"]) == (first["sampled"], True)
 
 
 def test_a_sample_counts_what_differs() -> None:
@@ -209,6 +280,13 @@ def test_logits_that_are_no_numbers_and_too_long_texts_are_errors(
         answers(HostScorer(Broken(), "m"), [ScoreRequest((1, 2), 1)])
     with pytest.raises(BadLogits, match="no number"):
         answers(HostScorer(Broken(), "m"), [ContinueRequest((1, 2), 1)])
+
+
+def test_one_logit_of_the_runner_that_is_no_number_is_an_error(holed: Artifact, settings: Settings) -> None:
+    scorer = RunnerScorer(LocalDevice(settings), holed, settings)
+    for request in (ScoreRequest((40, 41, 42), 1), ContinueRequest((40, 41), 4)):
+        with pytest.raises(BadLogits, match=f"(?s){holed.name}.*no number.*more bits"):
+            answers(scorer, [request])
 
 
 @given(st.lists(st.tuples(st.lists(st.integers(0, 9), min_size=2, max_size=8), st.booleans()), max_size=8))

@@ -137,4 +137,19 @@ TEST(LogitsThatAreNoNumbersAreAnError) {
   CHECK(loaded.scorer.Continue(kContext, 4, {}, continuation).kind() == slm::ErrorKind::kRunFailed);
 }
 
+TEST(OneLogitThatIsNoNumberIsAnError) {
+  // After the context, and after the second token of a continuation.
+  for (const size_t length : {kContext.size(), kContext.size() + 2}) {
+    Loaded loaded;
+    loaded.engine.nan_at_length = length;
+    slm::Scored scored;
+    const Tokens whole = With(kContext, {1, 2, 3});
+    CHECK(loaded.scorer.Score(whole, kContext.size(), scored).kind() == slm::ErrorKind::kRunFailed);
+    Tokens continuation;
+    CHECK(loaded.scorer.Continue(kContext, 4, {}, continuation).kind() == slm::ErrorKind::kRunFailed);
+    // What ends before is not touched by it.
+    CHECK(loaded.scorer.Continue(Tokens(kContext.begin(), kContext.begin() + 3), 1, {}, continuation).ok());
+  }
+}
+
 }  // namespace
