@@ -282,13 +282,6 @@ def test_logits_that_are_no_numbers_and_too_long_texts_are_errors(
         answers(HostScorer(Broken(), "m"), [ContinueRequest((1, 2), 1)])
 
 
-def test_one_logit_of_the_runner_that_is_no_number_is_an_error(holed: Artifact, settings: Settings) -> None:
-    scorer = RunnerScorer(LocalDevice(settings), holed, settings)
-    for request in (ScoreRequest((40, 41, 42), 1), ContinueRequest((40, 41), 4)):
-        with pytest.raises(BadLogits, match=f"(?s){holed.name}.*no number.*more bits"):
-            answers(scorer, [request])
-
-
 @given(st.lists(st.tuples(st.lists(st.integers(0, 9), min_size=2, max_size=8), st.booleans()), max_size=8))
 def test_requests_are_written_so_that_they_can_be_read(texts: list[tuple[list[int], bool]]) -> None:
     asked: list[Request] = [
