@@ -13,6 +13,7 @@ from toolkit.analysis.compared_figures import find_figure
 from toolkit.analysis.condition_key import AXES, PARTS, ConditionKey, axis_parts
 from toolkit.analysis.groups import RunSamples, load_groups
 from toolkit.analysis.noise import NoiseFloors, load_noise
+from toolkit.cli.results.comparison_table import print_comparison
 from toolkit.errors import BadFilter, ConditionsDiffer, UsageError
 from toolkit.store import Store
 
@@ -203,6 +204,44 @@ def test_places_with_equal_names_are_told_apart(store: Store) -> None:
     add_measured(store, "b", engine_version="1.32.0", artifact={"sha256": "f" * 64})
     [ranking] = compare(store, DECODE, ["backend"]).rankings
     assert {place.label for place in ranking.places} == {"1.31.1", "1.32.0"}
+
+
+def test_every_part_that_was_asked_about_stands_at_its_place_and_in_no_title(
+    store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = {"sha256": "f" * 64, "model": "org/large"}
+    # On each phone another model is the faster one, and another number of threads.
+    for serial, speeds in (("one", (58, 21)), ("two", (21, 58))):
+        add_measured(store, f"{serial}-small", decode=speeds[0], threads=2, serial=serial)
+        add_measured(store, f"{serial}-large", decode=speeds[1], threads=4, serial=serial, artifact=large)
+    comparison = compare(store, DECODE, ["model", "threads"])
+    assert {ranking.named for ranking in comparison.rankings} == {("model", "threads")}
+    labels = [[place.label for place in ranking.places] for ranking in comparison.rankings]
+    small = f"{comparison.rankings[0].conditions.model}, 2"
+    assert sorted(labels) == sorted([[small, "org/large, 4"], ["org/large, 4", small]])
+    monkeypatch.setenv("COLUMNS", "0")
+    print_comparison(comparison)
+    titles = [line for line in capsys.readouterr().out.splitlines() if " along " in line]
+    assert len(set(titles)) == 2 and all("one" in one or "two" in one for one in titles)
+    for title in titles:
+        said = title.partition(": ")[2]
+        assert "onnxruntime" in said and "pp512" in said
+        assert "threads" not in said and "small" not in said and "large" not in said, title
+
+
+@pytest.mark.parametrize(("columns", "footnotes"), [("55", 0), ("200", 1)])
+def test_a_column_that_has_no_room_takes_its_footnote_along(
+    two_backends: Store,
+    columns: str,
+    footnotes: int,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    add_measured(two_backends, "other", threads=7)
+    monkeypatch.setenv("COLUMNS", columns)
+    print_comparison(compare(two_backends, DECODE, ["threads"]))
+    said = capsys.readouterr()
+    assert said.out.count("* pairs of equal runs") == footnotes == ("noise" not in said.err)
 
 
 def test_every_axis_is_made_of_parts_of_the_key() -> None:

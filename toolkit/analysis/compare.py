@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ from toolkit.analysis.condition_key import (
     ConditionKey,
     Difference,
     allowing,
+    asked_parts,
     axis_parts,
     differences,
     expanded,
@@ -32,6 +33,9 @@ Verdict = Literal["better", "worse", "no difference", "inconclusive"]
 
 # A change that is certainly smaller than this is no difference, as a regression check calls it the same.
 SAME_WITHIN = 0.05
+
+# The parts that are shown, and a label of their values for each key.
+_Labels = tuple[tuple[str, ...], list[str]]
 
 # Among how many groups the nearest partner of a lonely one is looked for.
 _NEAREST_AMONG = 200
@@ -76,14 +80,18 @@ class Ranking:
 
     Attributes:
         axes: what was asked.
+        allowed: the parts that may differ for them.
         conditions: the key of the best one; all others share it but for ``varying``.
         varying: the parts that do differ: the axis, and what follows from it.
+        named: those whose values are the labels, in their order.
         places: at least two.
     """
 
     axes: tuple[str, ...]
+    allowed: tuple[str, ...]
     conditions: ConditionKey
     varying: tuple[str, ...]
+    named: tuple[str, ...]
     places: tuple[Ranked, ...]
 
 
@@ -154,8 +162,24 @@ def rank(groups: Sequence[Group], axes: Sequence[str], noise: NoiseFloors, figur
     return Comparison(figure, tuple(rankings), tuple(_unranked(group, groups, allowed) for group in alone))
 
 
-def refuse_to_mix(groups: Sequence[Group], allowed: Sequence[str]) -> None:
+def axis_options(axes: Sequence[str]) -> str:
+    """Axes as a command line has them."""
+    return " ".join(f"--axis {axis}" for axis in axes)
+
+
+def _ask_with(axes: Sequence[str]) -> str:
+    return f"Ask for all that differs with {axis_options(axes)}, or choose runs that share it."
+
+
+def refuse_to_mix(
+    groups: Sequence[Group], allowed: Sequence[str], ask: Callable[[Sequence[str]], str] = _ask_with
+) -> None:
     """Make sure that all groups may be ranked in one list.
+
+    Args:
+        groups: of runs.
+        allowed: parts in which they may differ.
+        ask: how to have the runs compared all the same, along some axes more.
 
     Raises:
         ConditionsDiffer: names the parts in which two of them differ, and both values.
@@ -166,16 +190,10 @@ def refuse_to_mix(groups: Sequence[Group], allowed: Sequence[str]) -> None:
             raise ConditionsDiffer(
                 f"must not be ranked: they differ in {'; '.join(map(str, found))}",
                 subject=f"runs {groups[0].runs[0].run_id} and {group.runs[0].run_id}",
-                next_step=_how_to_compare(found),
+                next_step=ask(axes)
+                if (axes := allowing(found))
+                else "Choose runs of one side: the two are never compared.",
             )
-
-
-def _how_to_compare(found: Sequence[Difference]) -> str:
-    axes = allowing(found)
-    if not axes:
-        return "Choose runs of one side: the two are never compared."
-    asked = " ".join(f"--axis {axis}" for axis in axes)
-    return f"Ask for all that differs with {asked}, or choose runs that share it."
 
 
 def change(group: Group, base: Group, noise: NoiseFloor | None) -> Change:
@@ -230,13 +248,14 @@ def exceeds(relative: float, floor: float) -> bool:
 
 
 def _ranking(
-    members: Sequence[Group], axes: tuple[str, ...], allowed: Sequence[str], noise: NoiseFloors
+    members: Sequence[Group], axes: tuple[str, ...], allowed: tuple[str, ...], noise: NoiseFloors
 ) -> Ranking:
     ordered = sorted(members, key=lambda group: group.median, reverse=members[0].figure.higher_is_better)
     best = ordered[0]
     parts = expanded(allowed, [group.key for group in ordered])
     varying = tuple(part for part in parts if len({group.key.value(part) for group in ordered}) > 1)
-    labels = _labels([group.key for group in ordered], varying)
+    asked = asked_parts(axes, setting_names(group.key for group in ordered))
+    named, labels = _labels([group.key for group in ordered], varying, asked)
     places = [
         Ranked(
             label=label,
@@ -246,17 +265,18 @@ def _ranking(
         )
         for label, group in zip(labels, ordered, strict=True)
     ]
-    return Ranking(axes, best.key, varying, tuple(places))
+    return Ranking(axes, allowed, best.key, varying, named, tuple(places))
 
 
-def _labels(keys: Sequence[ConditionKey], varying: Sequence[str]) -> list[str]:
-    """As few of the varying parts as tell the keys apart, the asked ones first."""
-    labels = ["" for _ in keys]
-    for count in range(1, len(varying) + 1):
-        labels = [" ".join(shown(key.value(part)) for part in varying[:count]) for key in keys]
+def _labels(keys: Sequence[ConditionKey], varying: tuple[str, ...], asked: Sequence[str]) -> _Labels:
+    """All varying parts that were asked about, and as few of the others as tell the keys apart."""
+    labels, count = ["" for _ in keys], 0
+    least = sum(part in varying for part in expanded(asked, keys))
+    for count in range(max(least, 1), len(varying) + 1):
+        labels = [", ".join(shown(key.value(part)) for part in varying[:count]) for key in keys]
         if len(set(labels)) == len(keys):
             break
-    return told_apart(labels, keys)
+    return varying[:count], told_apart(labels, keys)
 
 
 def _unranked(group: Group, groups: Sequence[Group], allowed: Sequence[str]) -> Unranked:

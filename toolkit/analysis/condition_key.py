@@ -200,6 +200,16 @@ def axis_parts(axes: Sequence[str], settings: Collection[str] = ()) -> tuple[str
     Raises:
         BadFilter: an unknown axis, or one along which nothing can be compared.
     """
+    implied = [part for parts in _parts_of_each(axes, settings) for part in parts[1:]]
+    return tuple(dict.fromkeys([*asked_parts(axes, settings), *implied]))
+
+
+def asked_parts(axes: Sequence[str], settings: Collection[str] = ()) -> tuple[str, ...]:
+    """Of the parts that may differ, those that are asked about; see :func:`axis_parts`."""
+    return tuple(dict.fromkeys(parts[0] for parts in _parts_of_each(axes, settings)))
+
+
+def _parts_of_each(axes: Sequence[str], settings: Collection[str]) -> list[tuple[str, ...]]:
     for axis in axes:
         if axis in NEVER:
             raise BadFilter(
@@ -207,9 +217,7 @@ def axis_parts(axes: Sequence[str], settings: Collection[str] = ()) -> tuple[str
                 subject=f"axis {axis!r}",
                 next_step="Choose one side with --where.",
             )
-    named = [(axis,) if axis in settings and axis not in AXES else AXES.get(axis) for axis in axes]
-    asked, implied = [parts[0] for parts in named], [part for parts in named for part in parts[1:]]
-    return tuple(dict.fromkeys([*asked, *implied]))
+    return [(axis,) if axis in settings and axis not in AXES else AXES.get(axis) for axis in axes]
 
 
 def differences(left: ConditionKey, right: ConditionKey, allowed: Sequence[str] = ()) -> list[Difference]:

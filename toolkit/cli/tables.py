@@ -47,7 +47,7 @@ def print_table(
     width: int | None,
     header: bool = True,
     remedy: str = "a pipe or a larger COLUMNS shows them",
-) -> None:
+) -> list[str]:
     """Print a table; columns for which a line has no room are named on stderr.
 
     Args:
@@ -56,6 +56,9 @@ def print_table(
         width: of a line in characters; None for all columns, however wide.
         header: print the titles.
         remedy: what shows the columns that had no room.
+
+    Returns:
+        The titles of the columns that had no room.
     """
     from rich.console import Console
 
@@ -65,6 +68,7 @@ def print_table(
         Console(highlight=False, emoji=False, width=width).print(*lines, sep="\n", soft_wrap=True)
     if missing:
         print_folded(f"no room for {', '.join(missing)}: {remedy}", width=width, indent="  ", file=sys.stderr)
+    return missing
 
 
 def table_lines(

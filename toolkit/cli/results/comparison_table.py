@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from toolkit.analysis.condition_key import ConditionKey, Difference, shown
@@ -42,15 +42,15 @@ def print_groups(groups: Sequence[Group], floors: Sequence[NoiseFloor | None]) -
         (figure.shown(group.median), _interval(group), _runs(group), _floor(floor), under[group.key])
         for group, floor in zip(groups, floors, strict=True)
     ]
-    print_table(columns, rows, width=width)
-    _explain(floors, width)
+    left_out = print_table(columns, rows, width=width)
+    _explain(floors, width, left_out)
 
 
 def print_comparison(comparison: Comparison) -> None:
     """Every ranking, best first, and what could not be ranked."""
-    under = conditions_of([ranking.conditions for ranking in comparison.rankings])
-    for ranking in comparison.rankings:
-        _print_ranking(ranking, comparison.figure.name, comparison.figure.unit, under[ranking.conditions])
+    under = _shared_conditions(comparison.rankings)
+    for ranking, shared in zip(comparison.rankings, under, strict=True):
+        _print_ranking(ranking, comparison.figure.name, comparison.figure.unit, shared)
     if comparison.unranked:
         _print_unranked(comparison.unranked)
 
@@ -58,6 +58,8 @@ def print_comparison(comparison: Comparison) -> None:
 def print_regression(regression: Regression) -> None:
     """Every check, condition by condition, and conditions that only one side has."""
     width = line_width()
+    floors: list[NoiseFloor | None] = []
+    left_out: set[str] = set()
     by_conditions: dict[ConditionKey, list[Check]] = defaultdict(list)
     for check in regression.checks:
         by_conditions[check.candidate.key].append(check)
@@ -87,12 +89,13 @@ def print_regression(regression: Regression) -> None:
             )
             for check in checks
         ]
-        print_table(columns, rows, width=width)
+        floors += [check.change.noise for check in checks]
+        left_out |= set(print_table(columns, rows, width=width))
         for check in checks:
             if check.power is not None:
                 words = f"  {short_figure(check.baseline.figure)}: {power_words(check.power)}"
                 print_folded(words, width=width, indent="    ")
-    _explain([check.change.noise for check in regression.checks], width)
+    _explain(floors, width, left_out)
     for unpaired in regression.unpaired:
         print_folded(unpaired_words(unpaired, under), width=width, indent="  ")
 
@@ -110,22 +113,49 @@ def conditions_of(keys: Sequence[ConditionKey]) -> dict[ConditionKey, str]:
     return dict(zip(keys, told_apart(lines, keys), strict=True))
 
 
-def conditions(key: ConditionKey, model: str | None = None) -> str:
-    """The conditions that people ask about first, in one line."""
+def _shared_conditions(rankings: Sequence[Ranking]) -> list[str]:
+    """A line for each: what its places share, and whatever tells it from the others."""
+    keys = [ranking.conditions for ranking in rankings]
+    models = model_names(key.model for key in keys)
+    lines = [conditions(one.conditions, models[one.conditions.model], one.varying) for one in rankings]
+    # What may differ within a ranking is no mark of it.
+    return told_apart(lines, keys, {part for one in rankings for part in one.allowed})
+
+
+def conditions(key: ConditionKey, model: str | None = None, without: Collection[str] = ()) -> str:
+    """The conditions that people ask about first, in one line, without some parts."""
     model = model_names([key.model])[key.model] if model is None else model
-    depth = f" @{key.depth}" if key.depth else ""
-    device = f"{key.device_serial} (emulated)" if key.emulated else key.device_model or key.device_serial
-    return (
-        f"{model} {key.quantization}, {key.engine} {key.engine_version}, {device}, "
-        f"{key.threads} threads, pp{key.prompt_tokens} tg{key.generate_tokens}{depth}"
-    )
+    words = [
+        [("model", model), ("quantization", key.quantization)],
+        [("engine", key.engine), ("engine_version", key.engine_version)],
+        [_device(key, without)],
+        [("threads", f"{key.threads} threads")],
+        [
+            ("prompt_tokens", f"pp{key.prompt_tokens}"),
+            ("generate_tokens", f"tg{key.generate_tokens}"),
+            ("depth", f"@{key.depth}" if key.depth else ""),
+        ],
+    ]
+    told = [" ".join(word for part, word in group if word and part not in without) for group in words]
+    return ", ".join(words for words in told if words)
+
+
+def _device(key: ConditionKey, without: Collection[str]) -> tuple[str, str]:
+    """The part that names the device, and its name."""
+    if key.emulated:
+        serial = "" if "device_serial" in without else f"{key.device_serial} "
+        return "emulated", f"{serial}(emulated)"
+    if key.device_model and "device_model" not in without:
+        return "device_model", key.device_model
+    return "device_serial", key.device_serial
 
 
 def _print_ranking(ranking: Ranking, name: str, unit: str, under: str) -> None:
     width = line_width()
-    print_folded(f"{name} along {' and '.join(ranking.axes)}: {under}", width=width, indent="  ")
+    shared = f": {under}" if under else ""
+    print_folded(f"{name} along {' and '.join(ranking.axes)}{shared}", width=width, indent="  ")
     columns = (
-        Column(", ".join(ranking.axes), least=16),
+        Column(", ".join(ranking.named), least=16),
         Column(unit, numeric=True),
         Column("95 % interval", rank=3),
         Column("runs", rank=4),
@@ -148,13 +178,13 @@ def _print_ranking(ranking: Ranking, name: str, unit: str, under: str) -> None:
                 *against[:3], _floor(floor), against[3],
             )
         )  # fmt: skip
-    print_table(columns, rows, width=width)
+    left_out = print_table(columns, rows, width=width)
     for place in ranking.places:
         if place.change is not None and place.change.power is not None:
             words = f"  {place.label}: {power_words(place.change.power, 'the best')}"
             print_folded(words, width=width, indent="    ")
-    _explain(floors, width)
-    also = [part for part in ranking.varying if part not in ranking.axes]
+    _explain(floors, width, left_out)
+    also = [part for part in ranking.varying if part not in ranking.named]
     if also:
         print_folded(f"also differ: {', '.join(also)}", width=width, indent="  ")
     print()
@@ -232,8 +262,10 @@ def _floor(floor: NoiseFloor | None) -> str:
     return f"{floor.relative:.1%}{'*' if floor.scope == 'device' else ''} of {floor.pairs}"
 
 
-def _explain(floors: Sequence[NoiseFloor | None], width: int | None) -> None:
-    """What the noise column says, as far as it needs saying."""
+def _explain(floors: Sequence[NoiseFloor | None], width: int | None, left_out: Collection[str]) -> None:
+    """What the noise column says, as far as it needs saying: nothing where it had no room."""
+    if "noise" in left_out:
+        return
     if any(floor is not None and floor.scope == "device" for floor in floors):
         words = "* pairs of equal runs from all conditions of the device: these were repeated too seldom"
         print_folded(words, width=width, indent="  ")
