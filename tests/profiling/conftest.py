@@ -34,6 +34,13 @@ def artifact(decoder: TinyDecoder, tmp_path_factory: pytest.TempPathFactory) -> 
     return make_artifact(tmp_path_factory.mktemp("artifacts") / "tiny", decoder)
 
 
+@pytest.fixture(scope="session")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """Of another name and another hash."""
+    folder = tmp_path_factory.mktemp("artifacts") / "other"
+    return make_artifact(folder, TinyDecoder(context_length=CONTEXT_LENGTH, all_logits=True), name="other")
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Results of its own, but the user's cache: runner and busybox are made once."""

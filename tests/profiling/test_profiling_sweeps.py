@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from slm_process import SlmProcess
-from tiny_artifact import CONTEXT_LENGTH, make_artifact
-from tiny_decoder import TinyDecoder
+from tiny_artifact import CONTEXT_LENGTH
+from typer.testing import CliRunner
 
+from toolkit import api
 from toolkit.artifact import Artifact
+from toolkit.cli.main import app
+from toolkit.errors import ConditionsDiffer, DeviceTimeout
 from toolkit.settings import Settings
 from toolkit.store import open_store
 
 QUICK = ("--warmup", "0", "--gate", "off", "-d", "local")
-
-
-@pytest.fixture(scope="session")
-def other(decoder: TinyDecoder, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    """Of another name and another hash."""
-    folder = tmp_path_factory.mktemp("artifacts") / "other"
-    return make_artifact(folder, TinyDecoder(context_length=CONTEXT_LENGTH, all_logits=True), name="other")
 
 
 def test_every_combination_of_each_artifact_is_run_once(
@@ -76,3 +73,55 @@ def test_two_artifacts_are_measured_by_turns_and_judged(
     same = slm("compare", artifact.path, artifact.path, *QUICK)
     _, err = same.communicate(timeout=60)
     assert same.returncode == 2 and "the same artifact" in err
+
+
+@pytest.mark.parametrize("failing", [1, 2, 4])
+def test_a_round_that_fails_does_not_cost_those_before_it(
+    failing: int,
+    artifact: Artifact,
+    other: Artifact,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SLM_DATA_DIR", str(settings.data_dir))
+    monkeypatch.setenv("SLM_STORE_URL", settings.store_url)
+    profile, asked = api.profile, []
+
+    def profile_or_stall(*arguments: Any, **options: Any) -> Any:
+        asked.append(arguments)
+        return profile(*arguments, **options, timeout_s=1e-3 if len(asked) == failing else None)
+
+    monkeypatch.setattr(api, "profile", profile_or_stall)
+    work = ("--prompt-tokens", "8", "--generate-tokens", "4", "-r", "1", "--rounds", "2", *QUICK)
+    done = CliRunner().invoke(app, ["compare", str(artifact.path), str(other.path), *work])
+    assert isinstance(done.exception, DeviceTimeout) and len(asked) == failing
+    with open_store(settings.store_url) as store:
+        ids = [run.run.id for run in store.list_runs() if run.run.status == "ok"]
+    assert len(ids) == failing - 1
+    # Both have a run after the second one.
+    assert ("B vs A" in done.stdout and "decode" in done.stdout) is (failing > 2)
+    assert ("3 of 4 runs are compared" in done.stderr) is (failing > 2)
+    assert (f"slm results compare {' '.join(ids)} ITS_RUN --axis model" in done.stderr) is (failing == 2)
+
+
+def test_rounds_that_differ_in_more_than_the_artifact_can_be_compared_by_hand(
+    artifact: Artifact,
+    other: Artifact,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SLM_DATA_DIR", str(settings.data_dir))
+    monkeypatch.setenv("SLM_STORE_URL", settings.store_url)
+    profile, depths = api.profile, iter((0, 0, 1, 1))
+    # As when a charger is pulled between two rounds: a condition changes.
+    monkeypatch.setattr(
+        api, "profile", lambda *arguments, **options: profile(*arguments, **options, depth=next(depths))
+    )
+    work = ("--prompt-tokens", "8", "--generate-tokens", "4", "-r", "1", "--rounds", "2", *QUICK)
+    done = CliRunner().invoke(app, ["compare", str(artifact.path), str(other.path), *work])
+    assert isinstance(done.exception, ConditionsDiffer) and done.exception.next_step is not None
+    advised = done.exception.next_step.split()
+    assert advised[:3] == ["slm", "results", "compare"] and advised[-2:] == ["--axis", "depth"]
+    by_hand = CliRunner().invoke(app, advised[1:])
+    assert by_hand.exit_code == 0 and "also differ" not in by_hand.stderr, by_hand.stderr
+    assert all(name in by_hand.stdout for name in (artifact.manifest.sha256[:12], other.manifest.sha256[:12]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from toolkit.analysis.compare import Change, change, refuse_to_mix
+from toolkit.analysis.compare import Change, axis_options, change, refuse_to_mix
 from toolkit.analysis.compared_figures import FIGURES, Figure
 from toolkit.analysis.condition_key import axis_parts
 from toolkit.analysis.groups import Group, group, load_samples
@@ -49,13 +49,18 @@ def compare_two(store: Store, left: str, right: str, run_ids: Sequence[str]) -> 
         figure = FIGURES.get(name)
         # Not every run has every figure.
         groups = group(load_samples(store, figure, run_ids=run_ids), figure)
-        refuse_to_mix(groups, axis_parts(_AXES))
+        refuse_to_mix(groups, axis_parts(_AXES), lambda axes: by_hand(run_ids, axes))
         of = {one.key.artifact_sha256: one for one in groups}
         if left in of and right in of:
             noise = load_noise(store, figure, [one.key for one in groups])
             floor = noise.floor(of[left].key, of[right].key)
             found.append(FigureOfTwo(figure, of[left], of[right], change(of[right], of[left], floor)))
     return found
+
+
+def by_hand(run_ids: Sequence[str], axes: Sequence[str] = ()) -> str:
+    """The command that compares runs of two artifacts, which may differ along some axes more."""
+    return f"slm results compare {' '.join(run_ids)} {axis_options([*_AXES, *axes])}"
 
 
 @dataclass(frozen=True)

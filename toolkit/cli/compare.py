@@ -11,13 +11,14 @@ import typer
 
 from toolkit.artifact import Artifact
 from toolkit.cli.request_options import takes
-from toolkit.errors import UsageError
+from toolkit.errors import ConditionsDiffer, ToolkitError, UsageError
 from toolkit.profiling.request import ProfileRequest, check_context
-from toolkit.progress import remark
+from toolkit.progress import remark, say
 from toolkit.settings import Settings
 
 if TYPE_CHECKING:
     from toolkit.analysis.two_artifacts import FigureOfTwo, ScoresOfTwo
+    from toolkit.store.rows import StoredRun
 
 
 @takes(ProfileRequest)
@@ -43,15 +44,15 @@ def compare(
     Each round runs both, so that a device that grows warm or slow does so for both. A difference counts only
     when its interval leaves out zero and it exceeds the noise: how far apart equal runs came out. Quality is
     what the conversions found against the original model, and stored scores on the same items, judged by a
-    paired test over them. All runs are stored.
+    paired test over them. All runs are stored; when one fails, those before it are compared, and the command
+    ends with the failure.
 
     \b
     Examples:
       slm compare artifacts/my-model-8da4w artifacts/my-model-8w
       slm compare a b --device R5CT1234567 --rounds 5 --prompt-tokens 128 --threads 4
     """  # noqa: D301
-    from toolkit import api
-    from toolkit.analysis.two_artifacts import compare_scores, compare_two
+    from toolkit.analysis.two_artifacts import by_hand, compare_scores, compare_two
     from toolkit.devices.selection import chosen_serial
     from toolkit.store import open_store
 
@@ -64,20 +65,48 @@ def compare(
     for one in both:
         check_context(one, request)
     serial = chosen_serial(device, settings)
-    run_ids = []
-    for number in range(rounds):
-        # The first place is not always the same one's.
-        for one in both if number % 2 == 0 else both[::-1]:
-            remark(f"round {number + 1} of {rounds}: {one.name}")
-            run_ids += [run.run.id for run in api.profile(one, request, device=serial, settings=settings)]
+    runs, failure = _by_turns(both, request, rounds, serial, settings)
+    run_ids = [run.run.id for run in runs]
+    if failure is not None and len({run.run.artifact_sha256 for run in runs}) < len(both):
+        # Nothing to compare yet, and nothing that was measured is lost.
+        if runs:
+            remark(f"stored; once the other one has a run: {by_hand([*run_ids, 'ITS_RUN'])}")
+        raise failure
     with open_store(settings.store_url) as store:
-        figures = compare_two(store, both[0].manifest.sha256, both[1].manifest.sha256, run_ids)
+        try:
+            figures = compare_two(store, both[0].manifest.sha256, both[1].manifest.sha256, run_ids)
+        except ConditionsDiffer as differ:
+            if failure is None:
+                raise
+            say(str(differ))
+            raise failure from None
         scores = compare_scores(store, both[0].manifest.sha256, both[1].manifest.sha256)
     rows = [_measured(one) for one in figures] + _of_artifacts(*both) + [_score(one) for one in scores]
     if as_json:
         print(json.dumps({"a": both[0].name, "b": both[1].name, "runs": run_ids, "figures": rows}, indent=2))
     else:
         _print(both, rows)
+    if failure is not None:
+        remark(f"{len(runs)} of {rounds * len(both)} runs are compared: the next one failed")
+        raise failure
+
+
+def _by_turns(
+    both: tuple[Artifact, Artifact], request: ProfileRequest, rounds: int, serial: str, settings: Settings
+) -> tuple[list[StoredRun], ToolkitError | None]:
+    """The runs up to the first one that fails, and its error."""
+    from toolkit import api
+
+    runs: list[StoredRun] = []
+    for number in range(rounds):
+        # The first place is not always the same one's.
+        for one in both if number % 2 == 0 else both[::-1]:
+            remark(f"round {number + 1} of {rounds}: {one.name}")
+            try:
+                runs += api.profile(one, request, device=serial, settings=settings)
+            except ToolkitError as error:
+                return runs, error
+    return runs, None
 
 
 def _measured(one: FigureOfTwo) -> dict[str, Any]:
