@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,8 +13,10 @@ from runs import SMALL
 from slm_process import SlmProcess
 from tiny_artifact import make_artifact
 from tiny_decoder import TinyDecoder
+from typer.testing import CliRunner
 
 from toolkit.artifact import Artifact
+from toolkit.cli.main import app
 from toolkit.devices.base import Device
 from toolkit.devices.discovery import open_device
 from toolkit.devices.local import LocalDevice
@@ -23,6 +26,9 @@ from toolkit.errors import EnergyRefused
 from toolkit.profiling.energy_options import EnergyOptions
 from toolkit.profiling.gate_options import GateOptions
 from toolkit.profiling.session.session import Session, profile
+from toolkit.recipes.kinds.profile import ProfileWork
+from toolkit.recipes.work.profile import run as profile_step
+from toolkit.recipes.workspace import Workspace
 from toolkit.settings import Settings
 
 ENERGY = SMALL.model_copy(
@@ -55,7 +61,7 @@ def long_artifact(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
 
 
 @contextmanager
-def draining(phone: VirtualPhone, *, sign: int, per_ampere: int) -> Iterator[None]:
+def draining(phone: VirtualPhone, *, sign: int, per_ampere: int, every_s: float = 0.001) -> Iterator[None]:
     """Draws IDLE_MA, and LOAD_MA once the warm-up is over, as a gauge of this sign and unit shows it."""
     current = phone.root / "sys/class/power_supply/battery/current_now"
     runs = phone.root / "data/local/tmp/slm-toolkit/runs"
@@ -66,7 +72,7 @@ def draining(phone: VirtualPhone, *, sign: int, per_ampere: int) -> Iterator[Non
 
     def drain() -> None:
         tick = 0
-        while not done.wait(0.001):
+        while not done.wait(every_s):
             tick += 1
             milliamperes = (LOAD_MA if loaded() else IDLE_MA) + tick % 3
             replacement = current.with_name(".current_now.test")
@@ -155,6 +161,48 @@ def test_charging_marks_the_run_when_it_is_allowed(
     assert method is not None
     assert (run.status, method.charging, run.power_source) == ("ok", True, "usb")
     assert method.sign_from == "load" and "only the battery's share" in (method.note or "")
+
+
+@pytest.mark.parametrize("way", ["profile", "compare", "recipe"])
+def test_a_run_that_is_shorter_than_an_update_of_the_gauge_says_that_it_has_no_joules(
+    phone: VirtualPhone,
+    device: Device,
+    artifact: Artifact,
+    other: Artifact,
+    session: Session,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    way: str,
+) -> None:
+    monkeypatch.setenv("SLM_DATA_DIR", str(session.settings.data_dir))
+    monkeypatch.setenv("SLM_STORE_URL", session.settings.store_url)
+    energy = EnergyOptions(interval_ms=2, baseline_s=1)
+    work = ("--prompt-tokens", "16", "--generate-tokens", "4", "--warmup", "1", "--gate", "off", "--energy")
+    work = (*work, "--energy-baseline", "1", "-d", phone.serial)
+    with draining(phone, sign=-1, per_ampere=1_000_000, every_s=0.3):
+        if way == "recipe":
+            step = ProfileWork(
+                artifact="key",
+                device=phone.serial,
+                request=SMALL.model_copy(update={"energy": energy}),
+                timeout_s=None,
+                alike=(),
+                run_ids=("a" * 16,),
+            )
+            workspace = Workspace(session.settings.data_dir / "recipes")
+            shutil.copytree(artifact.path, workspace.artifact("key"))
+            profile_step(step, workspace, session.settings)
+        else:
+            both = [artifact.path, other.path][: 2 if way == "compare" else 1]
+            rounds = ("--rounds", "2") if way == "compare" else ()
+            done = CliRunner().invoke(app, [way, *map(str, both), *work, *rounds])
+            assert done.exit_code == 0, done.exception
+            capfd.readouterr()
+            said_by_command = done.stderr
+    said = capfd.readouterr().err if way == "recipe" else said_by_command
+    sentence = ": no joules: "
+    assert said.count(sentence) == (4 if way == "compare" else 1), said
+    assert all("ask for more tokens" in line for line in said.splitlines() if sentence in line), said
 
 
 @pytest.mark.skipif(

@@ -11,7 +11,7 @@ import typer
 from toolkit.cli.fleet import DEVICES_HELP, exit_with_first_failure, run_on_devices
 from toolkit.cli.request_options import takes
 from toolkit.profiling.request import ProfileRequest, check_context
-from toolkit.progress import remark, say
+from toolkit.progress import remark
 from toolkit.settings import Settings
 
 if TYPE_CHECKING:
@@ -77,17 +77,7 @@ def profile(
         )
     runs = [outcome.result for outcome in outcomes if outcome.result is not None]
     _print(runs, as_json)
-    for stored in runs if requests[0].energy is not None else []:
-        _say_why_no_joules(stored)
     exit_with_first_failure(outcomes)
-
-
-def _say_why_no_joules(stored: StoredRun) -> None:
-    """Joules were asked for: a run without any must not end as if all were well."""
-    method = stored.run.energy
-    if stored.measured("joules_per_prompt") is None:
-        why = method.note if method is not None else "the runner took no samples of the battery's counters"
-        say(f"{stored.device.shown_name}: no joules: {why or 'the samples do not cover the repetitions'}")
 
 
 def _print(runs: list[StoredRun], as_json: bool) -> None:

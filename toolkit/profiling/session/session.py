@@ -22,6 +22,7 @@ from toolkit.errors import StoreError, ToolkitError
 from toolkit.profiling import remote
 from toolkit.profiling.description import Origin, RunDescription
 from toolkit.profiling.energy.counters import counters_of
+from toolkit.profiling.energy.missing import why_no_joules
 from toolkit.profiling.flags import profile_flags, write_token_ids
 from toolkit.profiling.gate.moments import Moment
 from toolkit.profiling.request import ProfileRequest, check_context
@@ -141,6 +142,10 @@ def keep_run(
     except BaseException:
         shutil.rmtree(kept, ignore_errors=True)
         raise
+    if description.options.energy is not None and ending.status == "ok":
+        # Whoever asked for joules, and whichever way: a run without any must not end as if all were well.
+        if why := why_no_joules(stored):
+            say(f"{stored.device.shown_name}: no joules: {why}")
     return stored
 
 
