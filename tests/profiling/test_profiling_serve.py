@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
+import socket
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -15,7 +18,7 @@ import openai
 import pytest
 from private_adb import AdbServer
 from slm_process import SlmProcess
-from tiny_artifact import CONTEXT_LENGTH
+from tiny_artifact import CONTEXT_LENGTH, make_artifact
 from tiny_decoder import VOCAB, TinyDecoder
 
 from toolkit.artifact import Artifact
@@ -26,6 +29,16 @@ from toolkit.settings import Settings
 
 PROMPT = [5, 17, 211]
 Serve = Callable[..., "openai.OpenAI"]
+# Seconds, also on a fast machine: a phone that vanishes during it does so in the middle.
+LONG_ANSWER = 30_000
+
+
+@pytest.fixture(scope="module")
+def long_artifact(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """The tiny model with room for an answer that takes its time."""
+    length = LONG_ANSWER + 100
+    folder = tmp_path_factory.mktemp("long") / "long"
+    return make_artifact(folder, TinyDecoder(context_length=length), context_length=length)
 
 
 @pytest.fixture
@@ -35,7 +48,7 @@ def serve(slm: SlmProcess, artifact: Artifact, tmp_path: Path) -> Iterator[Serve
     # A file: nobody reads a pipe while the server runs, and a full one would hold it up.
     with (tmp_path / "errors").open("w+") as errors:
 
-        def start(device: str, *more: str) -> openai.OpenAI:
+        def start(device: str, *more: str, artifact: Artifact = artifact) -> openai.OpenAI:
             process = slm("serve", artifact.path, "-d", device, "--port", "0", *more, stderr=errors)
             started.append(process)
             assert process.stdout is not None
@@ -204,6 +217,67 @@ def test_a_full_queue_refuses(serve: Serve, artifact: Artifact) -> None:
     assert any(refused() for _ in range(20))
 
 
+def own_addresses() -> set[str]:
+    """Addresses of this machine that are not the one it serves on."""
+    # All of 127.0.0.0/8 is this machine's; the others are those that its routes use.
+    found = {"127.0.0.2"}
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        # Connecting a datagram socket sends nothing; without a route there is no such address.
+        with contextlib.suppress(OSError):
+            probe.connect(("192.0.2.1", 9))
+            found.add(probe.getsockname()[0])
+    return found - {"127.0.0.1"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 must be configured elsewhere")
+@pytest.mark.parametrize("asked", [(), ("--host", "0.0.0.0")], ids=["unasked", "asked"])
+def test_no_other_address_of_the_machine_is_listened_on_unless_asked(
+    asked: tuple[str, ...], serve: Serve
+) -> None:
+    def answered(address: str, port: int | None) -> bool:
+        try:
+            socket.create_connection((address, port or 0), timeout=10).close()
+        except ConnectionRefusedError:
+            return False
+        return True
+
+    port = serve("local", *asked).base_url.port
+    assert answered("127.0.0.1", port)
+    assert {answered(address, port) for address in own_addresses()} == {bool(asked)}
+
+
+def test_a_phone_that_vanishes_while_it_answers_ends_the_stream_with_an_error(
+    serve: Serve,
+    long_artifact: Artifact,
+    decoder: TinyDecoder,
+    doomed_phone: VirtualPhone,
+    phones_home: Settings,
+    adb_server: AdbServer,
+) -> None:
+    client = serve(doomed_phone.serial, artifact=long_artifact)
+    stream = client.completions.create(
+        model=long_artifact.name, prompt=PROMPT, max_tokens=LONG_ANSWER, stream=True
+    )
+    pieces = iter(stream)
+    said = next(pieces).choices[0].text
+    doomed_phone.die()
+    with pytest.raises(openai.APIError, match=doomed_phone.serial):
+        for piece in pieces:
+            said += piece.choices[0].text
+    # It had begun, and did not come to its end.
+    right = words(decoder.greedy(PROMPT, 40))
+    assert said[: len(right)] == right[: len(said)] and said.count("w") < LONG_ANSWER
+    back(doomed_phone, phones_home, adb_server)
+    assert complete(client, long_artifact, PROMPT, 3) == words(decoder.greedy(PROMPT, 3))
+
+
+def back(phone: VirtualPhone, phones_home: Settings, adb_server: AdbServer) -> None:
+    """A phone that is attached again, under the serial that it had."""
+    port = int(phone.serial.rpartition(":")[2])
+    again = start_phone(PhoneSpec(phone.name, model="Virtual Doomed", port=port), phones_home)
+    bring_online(again, adb_server.client)
+
+
 def test_a_phone_that_vanishes_is_an_error_and_one_that_comes_back_is_used(
     serve: Serve,
     artifact: Artifact,
@@ -219,7 +293,5 @@ def test_a_phone_that_vanishes_is_an_error_and_one_that_comes_back_is_used(
         with pytest.raises(openai.InternalServerError) as caught:
             complete(client, artifact, PROMPT, 3)
         assert caught.value.status_code == 503 and doomed_phone.serial in caught.value.message
-    port = int(doomed_phone.serial.rpartition(":")[2])
-    again = start_phone(PhoneSpec(doomed_phone.name, model="Virtual Doomed", port=port), phones_home)
-    bring_online(again, adb_server.client)
+    back(doomed_phone, phones_home, adb_server)
     assert complete(client, artifact, PROMPT, 3) == words(decoder.greedy(PROMPT, 3))
