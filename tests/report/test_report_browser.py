@@ -291,6 +291,19 @@ def test_every_device_and_every_configuration_can_be_turned_to(browser: Browser,
     assert browser.console() == []
 
 
+def test_paper_says_which_part_of_a_long_list_is_on_it(browser: Browser, large_page: Path) -> None:
+    browser.open(large_page)
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        # As a reader of the paper sees it: the words of what is displayed alone.
+        list_ = "document.querySelector('[data-figure=speed] .all > .pages')"
+        assert browser.script(f"return {list_}.innerText") == "Devices 1 to 6 of 21"
+        added = f"return getComputedStyle({list_}.querySelector('span'), '::after').content"
+        assert "the others are in the page" in browser.script(added)
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
 @pytest.fixture(scope="module")
 def pages(settings: Settings, page: Path, large_page: Path) -> dict[str, Path]:
     """Pages of all sorts: what they show at all, and names that have no room."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from rich.cells import cell_len
@@ -49,6 +50,32 @@ def test_a_narrow_terminal_cuts_no_word_that_it_shows(
     assert "no room for" in said and "--wide" in said
     if columns >= 60:
         assert max(map(len, shown.splitlines())) <= columns
+
+
+@pytest.mark.parametrize("status", ["ok", "token_mismatch"])
+def test_eighty_columns_have_room_for_date_tags_alias_and_spread(
+    status: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    run = stored_run(emulated=False)
+    run = replace(run, device=replace(run.device, name="left shelf 3"))
+    runs = [run, replace(run, run=replace(run.run, id="f" * 16, status=status))]
+    run_table.print_runs(runs, {run.run.id: ["main", "nightly"]})
+    shown, said = capsys.readouterr()
+    assert max(map(len, shown.splitlines())) <= 80
+    started = datetime.fromtimestamp(run.run.created_unix_ns / 1e9, UTC)
+    assert {f"{started:%y-%m-%d}", "main", "nightly", "left", "shelf"} <= set(shown.split())
+    assert "±" in shown and "date" not in said and "tags" not in said
+
+
+def test_a_long_tag_does_not_take_the_dates_room(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    run = stored_run()
+    run_table.print_runs([run], {run.run.id: ["pull-request-1234567"]})
+    shown, said = capsys.readouterr()
+    assert "date" in shown and "pull-request" not in shown and "tags" in said
 
 
 def test_a_run_that_is_not_ok_says_so_on_every_line_length(

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 # What a line without room for all of it does without, first the last one.
 _GOING = ("device", "date", "prefill", "tags", "engine", "pp", "MB", "tg", "thr", "parity")
-# On narrower lines the status has no column of its own.
+# On narrower lines the status has no column of its own, and short tags stand below the date.
 _NARROW = 100
-_DECODE = HEADERS.index("decode")
-_FOLDED = {"device": 13, "quant": 9, "tags": 12}
+_DATE, _DECODE, _TAGS = (HEADERS.index(header) for header in ("date", "decode", "tags"))
+_SHORT_TAG = 8
+_FOLDED = {"date": _SHORT_TAG, "device": 13, "quant": 7, "tags": 12}
 
 
 def print_runs(
@@ -37,12 +38,17 @@ def print_runs(
     rows = rows_of(runs, tags, whole=width is None)
     headers: tuple[str, ...] = HEADERS
     if width is not None and width < _NARROW:
-        # A run that is not ok has no figure to trust: its status stands there.
+        below_date = all(len(tag) <= _SHORT_TAG for of_run in tags.values() for tag in of_run)
+        left_out = {"status"} | ({"tags"} if below_date else set())
+        headers = tuple(header for header in HEADERS if header not in left_out)
         rows = [
-            (*row[:_DECODE], row[_DECODE] if row[-1] == "ok" else row[-1], *row[_DECODE + 1 : -1])
+            tuple(
+                cell
+                for header, cell in zip(HEADERS, _narrow(row, below_date), strict=True)
+                if header in headers
+            )
             for row in rows
         ]
-        headers = HEADERS[:-1]
     # What says the same of every run makes room first.
     needless = set() if any(tags.values()) else {"tags"}
     needless |= {"status"} if all(one.run.status == "ok" for one in runs) else set()
@@ -57,6 +63,16 @@ def print_runs(
         for header in headers
     ]
     print_table(columns, rows, width=width, remedy="--wide shows them, and `slm results list` in a pipe")
+
+
+def _narrow(row: tuple[str, ...], below_date: bool) -> tuple[str, ...]:
+    """A row for a narrow line."""
+    cells = list(row)
+    # A run that is not ok has no figure to trust: its status stands there.
+    cells[_DECODE] = row[_DECODE] if row[-1] == "ok" else row[-1]
+    # Without the century: two letters decide whether the date has room.
+    cells[_DATE] = row[_DATE][2:] + (f" {row[_TAGS]}" if below_date and row[_TAGS] != "-" else "")
+    return tuple(cells)
 
 
 def _rank(header: str) -> int:
