@@ -46,6 +46,7 @@ EXPERTS = {
     "experts in groups, chosen by biased scores": "deepseek_v3",
     "experts chosen one after the other": "phimoe",
     "experts with biases, attention sinks": "gpt_oss",
+    "experts with a gate that onnxruntime's operator lacks": "mixtral-gelu",
 }
 OTHER_EXPERTS = (
     "olmoe",
@@ -57,6 +58,8 @@ OTHER_EXPERTS = (
     "afmoe",
     "granite_swa",
     "mimo_v2_flash",
+    "nemotron_h-moe",
+    "gemma4_text-moe",
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,6 +38,14 @@ class QuantizedTensor:
         """(rows, columns)."""
         rows, columns = self.values.shape
         return rows, columns
+
+    def split(self, count: int) -> list[QuantizedTensor]:
+        """As many parts with equal numbers of rows."""
+        parts = (part.tensor_split(count) for part in (self.values, self.scales, self.zero_points))
+        return [
+            replace(self, values=values, scales=scales, zero_points=zero_points)
+            for values, scales, zero_points in zip(*parts, strict=True)
+        ]
 
     def dequantize(self) -> torch.Tensor:
         """Back to float32 [rows, columns]."""

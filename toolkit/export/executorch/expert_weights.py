@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from toolkit.compress.experts import ExpertMatrices
 from toolkit.compress.floats import stored_floats
 from toolkit.compress.parameters import Matrix
 from toolkit.compress.schemes import SCHEMES
-from toolkit.compress.tensor import QuantizedTensor
 from toolkit.export.executorch.offsets import with_positive_scales
 from toolkit.export.executorch.program_data import WeightStore
 from toolkit.export.executorch.xnnpack import Filter
@@ -25,21 +22,7 @@ def expert_filters(store: WeightStore, matrices: ExpertMatrices) -> list[Filter]
     tensor = matrices.quantized(store.weights, spec)
     tensor = tensor if tensor.symmetric else with_positive_scales(tensor)
     count = store.weights.read(matrices.name).shape[0]
-    each = tensor.shape[0] // count
     return [
-        store.quantized_filter(
-            f"{matrices.name}.{index}",
-            _rows(tensor, slice(index * each, (index + 1) * each)),
-            dynamic_activation=scheme.dynamic_activation,
-        )
-        for index in range(count)
+        store.quantized_filter(f"{matrices.name}.{index}", part, dynamic_activation=scheme.dynamic_activation)
+        for index, part in enumerate(tensor.split(count))
     ]
-
-
-def _rows(tensor: QuantizedTensor, rows: slice) -> QuantizedTensor:
-    return replace(
-        tensor,
-        values=tensor.values[rows],
-        scales=tensor.scales[rows],
-        zero_points=tensor.zero_points[rows],
-    )

@@ -1,4 +1,7 @@
-"""Experts: onnxruntime's QMoE for integers, MoE for floats; only chosen experts' weights are read."""
+"""Experts: onnxruntime's QMoE for integers, MoE for floats; only chosen experts' weights are read.
+
+What experts compute and these operators lack is written in standard ones, see expert_products.py.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,9 @@ import numpy as np
 from toolkit.capture.experts import ExpertsCall
 from toolkit.capture.graph import Op, Ref
 from toolkit.compress.experts import ExpertMatrices
-from toolkit.errors import UnsupportedModel
 from toolkit.export.onnx.builder import MICROSOFT
 from toolkit.export.onnx.context import LoweringContext
+from toolkit.export.onnx.expert_products import expert_products
 from toolkit.export.onnx.expert_weights import StoredExperts, float_experts, quantized_experts
 
 # Far above the router's other entries, so that their share in a softmax is exactly 0.
@@ -28,8 +31,10 @@ class Experts:
     def emit(self, op: Op) -> None:
         """Emit one slm::experts."""
         call = ExpertsCall(*op.args)
-        attributes = _activation(op, call)
-        lowering = self._lowering
+        attributes, lowering = _activation(call), self._lowering
+        if attributes is None:
+            lowering.set_value(op.name, expert_products(lowering, call))
+            return
         count = int(lowering.graph.parameters[call.up.name][0])
         paired = call.has_gate and not call.interleaved
         up = ExpertMatrices(call.up.name, call.transposed, "pairs" if paired else "kept")
@@ -134,8 +139,8 @@ class Experts:
         return int(self._lowering.shape(call.chosen)[-1])
 
 
-def _activation(op: Op, call: ExpertsCall) -> dict[str, Any]:
-    """Attributes of MoE and QMoE alike."""
+def _activation(call: ExpertsCall) -> dict[str, Any] | None:
+    """Attributes of MoE and QMoE alike; None for what they do not compute."""
     if not call.has_gate and call.activation in _UNGATED:
         return {"activation_type": _UNGATED[call.activation], "normalize_routing_weights": 0}
     if call.has_gate and call.activation == "silu":
@@ -148,8 +153,4 @@ def _activation(op: Op, call: ExpertsCall) -> dict[str, Any]:
             "normalize_routing_weights": 0,
             **limit,
         }
-    raise UnsupportedModel(
-        f"{op} has experts with {'a gated ' if call.has_gate else ''}{call.activation}, which onnxruntime's "
-        "MoE lacks",
-        next_step="docs/families.md lists the model types that convert.",
-    )
+    return None

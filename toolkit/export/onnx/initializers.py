@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.artifact import TensorQuantization
+from toolkit.compress.experts import ExpertMatrices
 from toolkit.compress.floats import stored_floats
 from toolkit.compress.parameters import Matrix, Weights, carried_spec, quantized
 from toolkit.compress.plan import QuantizationPlan, Role
@@ -126,6 +127,28 @@ class WeightStore:
             runs = [list(group) for _, group in groupby(items, key=lambda item: item.geometry)]
             self._runs[key] = [self._write(run) for run in runs]
         return self._runs[key]
+
+    def experts(self, matrices: ExpertMatrices) -> list[StoredMatrix | str]:
+        """Each expert's matrix by itself; the name of a float32 value where it is not quantized."""
+        spec, name = matrices.spec(self.plan), matrices.name
+        scheme = SCHEMES.get(spec.scheme)
+        self.written(name, spec, "linear")
+        if not scheme.quantized:
+            arrays = stored_floats(matrices.read(self.weights), scheme, subject=name)
+            stored = [
+                self.builder.data.add(f"{name}.{index}", [array], array.shape)
+                for index, array in enumerate(arrays)
+            ]
+            if scheme.float_dtype != "float16":
+                return [*stored]
+            return [self.builder.node("Cast", [one], to=FLOAT, hint=name)[0] for one in stored]
+        count = self.weights.read(name).shape[0]
+        tensors = matrices.quantized(self.weights, spec).split(count)
+        dynamic = scheme.dynamic_activation
+        return [
+            self._write([_Quantized(f"{name}.{index}", tensor, 0, dynamic)])
+            for index, tensor in enumerate(tensors)
+        ]
 
     def table(self, stored: StoredMatrix) -> StoredMatrix:
         """The same bytes as a 2-D table for GatherBlockQuantized."""
