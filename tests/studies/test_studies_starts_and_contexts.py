@@ -62,7 +62,7 @@ def test_contexts_without_memory_are_left_out_with_the_reason(tmp_path: Path) ->
     assert left.model == "Qwen1.5-0.5B"
     assert left.why == "a context of 32768 needs about 6.9 GB, the limit is 5.0 GB"
     place = Workspace.default(settings)
-    written(made, place)
+    written(made, place, settings)
     assert "a context of 32768" in (place.batch(made.name) / "study.json").read_text()
 
 
