@@ -9,12 +9,14 @@ import time
 from pathlib import Path
 
 import pytest
+from measured_runs import add_measured
 from recipe_process import SlmRecipe
 from rolling import KIND, AtOnce, RollWork
 
 from toolkit.errors import ArtifactCorrupt, RecipeError, UsageError
 from toolkit.profiling.description import Origin
 from toolkit.profiling.request import ProfileRequest
+from toolkit.recipes.baseline import begin_baseline
 from toolkit.recipes.batch import Choice, Summary
 from toolkit.recipes.execution import run_recipe
 from toolkit.recipes.kinds.profile import ProfileWork
@@ -23,7 +25,7 @@ from toolkit.recipes.status import batch_status
 from toolkit.recipes.step_kinds import STEP_KINDS
 from toolkit.recipes.steps import Beginning
 from toolkit.recipes.validation import load_recipe
-from toolkit.recipes.workspace import Workspace
+from toolkit.recipes.workspace import Attempt, BatchFile, StepRecord, Workspace
 from toolkit.settings import Settings
 from toolkit.store import open_store
 
@@ -258,6 +260,31 @@ def test_a_damaged_artifact_of_the_workspace_is_deleted_not_converted_by_hand(
     assert f"next: Delete {artifact}, and run the recipe again" in error and "slm convert" not in error
 
 
+@pytest.mark.parametrize(("outcomes", "tagged"), [("done done", 2), ("done failed", 0), ("done", 0)])
+def test_half_a_batch_is_no_baseline(outcomes: str, tagged: int, dice: Dice) -> None:
+    (dice.folder / "recipe.yaml").write_text(RECIPE + "baseline: main\n")
+    recipe = load_recipe(dice.folder / "recipe.yaml").recipe
+    steps = [{"key": str(n), "kind": "profile", "title": str(n), "state": "to do"} for n in range(2)]
+    batch = BatchFile(
+        recipe="r", recipe_sha256="", executor="local", started_unix_ns=1, pid=1, id="b", steps=steps
+    )
+    dice.workspace.write_batch("dice", batch)
+    with open_store(dice.settings.store_url) as store:
+        for n in range(2):
+            add_measured(store, f"run{n}", recipe="dice")
+    for n, outcome in enumerate(outcomes.split()):
+        # Killed when its run was stored: a second attempt has found it.
+        last = Attempt(number=2, outcome=outcome, started_unix_ns=2, ended_unix_ns=3, run_id="x", batch="b")
+        record = StepRecord(
+            key=str(n), kind="profile", title="", attempts=[last], result={"run_id": f"run{n}"}
+        )
+        dice.workspace.write_record(record)
+    assert begin_baseline(recipe, dice.workspace, dice.settings) == tagged
+    assert begin_baseline(recipe, dice.workspace, dice.settings) == 0
+    with open_store(dice.settings.store_url) as store:
+        assert sorted(store.run_ids("tag = 'main'")) == ["run0", "run1"][:tagged]
+
+
 def beginning(workspace: Workspace, first: int, number: int) -> Beginning:
     return Beginning("k", (), first, number, "nightly", "b1", ("main",), workspace)
 
@@ -286,6 +313,7 @@ def test_a_run_of_before_is_never_taken_for_one_of_now(tmp_path: Path) -> None:
         ("schedule: {frehs: 20h}", "unknown field 'frehs'"),
         ("tag: 'two words'", "should be a tag"),
         ("tag: []", "is empty"),
+        ("baseline: 'two words'", "should be a tag"),
     ],
 )
 def test_what_a_recipe_cannot_mean(tmp_path: Path, text: str, said: str) -> None:
@@ -298,9 +326,10 @@ def test_the_command_measures_again_and_its_runs_say_what_made_them(slm_recipe: 
     recipe = slm_recipe.write(
         RECIPE
         + "profile: {preset: smoke, device: local}\nreport: [report.md, charts.png]\ntag: [main, nightly]\n"
+        + "baseline: base\n"
     )
     first = slm_recipe.json("run", recipe)
-    assert {step["state"] for step in first["steps"]} == {"done"}
+    assert {step["state"] for step in first["steps"]} == {"done"} and first["baseline"] == 1
     assert list(Path(first["steps"][-1]["output"]).glob("*.png"))
     nothing = slm_recipe.run("run", recipe)
     assert "0 steps done now, 4 done before" in nothing.stdout
@@ -312,9 +341,11 @@ def test_the_command_measures_again_and_its_runs_say_what_made_them(slm_recipe: 
     assert planned[0]["done_unix_ns"] < time.time_ns() and planned[1]["done_unix_ns"] is None
     second = slm_recipe.json("run", recipe, "--again", "profile")
     assert [step["state"] for step in second["steps"]] == ["cached", "done", "done", "done"]
+    assert second["baseline"] == 0
     with open_store(slm_recipe.settings.store_url) as store:
         assert store.run_ids(f"recipe = 'dice' and batch = '{second['batch']}'") == second["runs"]
         assert store.run_ids("tag = 'main' and tag = 'nightly'") == second["runs"] + first["runs"]
+        assert store.run_ids("tag = 'base'") == first["runs"], "the first whole batch's alone"
         assert store.run_ids("tag = 'recipe:dice'") == second["runs"], "what the report shows"
     elsewhere = slm_recipe.json("run", recipe, "--workspace", slm_recipe.folder / "new")
     assert {step["state"] for step in elsewhere["steps"]} == {"done"}

@@ -53,8 +53,14 @@ class Stranger:
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
-    def unattended(self, command: str, replaced: Mapping[str, str] = {}) -> str:
-        """The same in an empty environment and another folder, as cron and systemd start commands."""
+    def unattended(self, command: str, replaced: Mapping[str, str] = {}, code: int = 0) -> str:
+        """The same in an empty environment and another folder, as cron and systemd start commands.
+
+        Args:
+            command: to type.
+            replaced: what stands in it, and what it stands for.
+            code: how it must end.
+        """
         venv = self.folder / ".venv"
         if not venv.exists():
             venv.symlink_to(Path(sys.executable).parents[1])
@@ -62,12 +68,12 @@ class Stranger:
         for shown, meant in {"/srv/lab": str(self.folder), **replaced}.items():
             command = command.replace(shown, meant)
         done = subprocess.run(
-            ["sh", "-c", command if "cd " in command else f"cd {self.folder} && {command}"],
+            ["sh", "-ec", command if "cd " in command else f"cd {self.folder} && {command}"],
             cwd="/",
             env={**kept, "PATH": "/usr/bin:/bin"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
         )
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        assert done.returncode == code, f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout

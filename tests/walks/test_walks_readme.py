@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 from stranger import ROOT, Stranger, commands
+
+from toolkit.errors import StepsFailed
 
 
 def test_a_fine_tuned_model_comes_to_a_phone(stranger: Stranger, serial: str) -> None:
@@ -62,14 +65,11 @@ def test_the_survey_is_redone_without_a_download(stranger: Stranger) -> None:
 
 
 def test_every_night_is_compared_with_the_baseline(stranger: Stranger) -> None:
+    # All that is typed, the recipe and the baseline included.
     typed = commands("Every night, in CI")
     assert len(typed) <= 3
-    text = (ROOT / "README.md").read_text()
-    begun, tagged = (
-        re.search(f"`({verb}[^`]*)`", text) for verb in ("slm init nightly", "slm results tag main")
-    )
-    assert begun and tagged
-    stranger.types(f"{begun[1]} --model random:llama-tiny")
+    begun, *nightly_commands = typed
+    stranger.types(f"{begun} --model random:llama-tiny")
     nightly = stranger.folder / "nightly.yaml"
     # One scheme on one engine, twice, is enough here.
     nightly.write_text(
@@ -84,15 +84,37 @@ def test_every_night_is_compared_with_the_baseline(stranger: Stranger) -> None:
     [cron] = re.findall(r"^0 3 \* \* \* (.*)$", lab, re.MULTILINE)
     # systemd and cron run what the README shows, in an environment without anything.
     assert [one.replace("%%", "%").partition(" ")[2] for one in started] == [
-        one.partition(" ")[2].removesuffix(" --format github") for one in typed
+        one.partition(" ")[2].removesuffix(" --format github") for one in nightly_commands
     ]
     first = stranger.unattended(started[0])
-    stranger.types(tagged[1])
+    assert "baseline" in first
     # To cron a bare % is the end of the line.
     assert "%" not in cron.replace("\\%", "")
     second = stranger.unattended(cron.replace("\\%", "%"), generous)
-    told = stranger.types(typed[1], generous)
+    told = stranger.types(typed[2], generous)
     assert "regression check" in told, first + second
+    [ci] = re.findall(r"^## CI\n.*?^```\n(.*?)^```", lab, re.MULTILINE | re.DOTALL)
+    in_ci = {**generous, "slm ": ".venv/bin/slm "}
+    batch, regressions = stranger.folder / "batch.xml", stranger.folder / "regress.xml"
+    stranger.unattended(ci, in_ci)
+    assert _failed(batch) == [] and len(ElementTree.parse(regressions).findall(".//testcase")) > 1
+    # The night on which a phone is gone: its reports are there, and the job fails.
+    nightly.write_text(nightly.read_text().replace('["local"]', '["local", "R5CT1234567"]'))
+    for report in (batch, regressions):
+        report.unlink()
+    stranger.unattended(ci, in_ci, code=StepsFailed.exit_code)
+    assert (
+        _failed(batch)
+        and all("R5CT1234567" in step for step in _failed(batch))
+        and _failed(regressions) == []
+    )
+
+
+def _failed(junit: Path) -> list[str]:
+    """The cases that failed."""
+    cases = ElementTree.parse(junit).findall(".//testcase")
+    assert cases
+    return [case.get("name", "") for case in cases if case.find("failure") is not None]
 
 
 def save_model(folder: Path) -> None:

@@ -43,6 +43,8 @@ profile:
   # Everything twice: what two equal runs differ by is the noise that comparisons need.
   rounds: 2
 report: [report.html]
+# Tag of the first runs that are whole; slm results regress --baseline main compares later ones with them.
+baseline: main
 """
 
 

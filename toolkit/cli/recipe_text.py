@@ -128,6 +128,7 @@ def summary_data(summary: Summary, status: BatchStatus) -> dict[str, Any]:
         "done": summary.done,
         "already": summary.already,
         "left": summary.left,
+        "baseline": summary.baseline,
         "runs": list(summary.runs),
         "failed": [{"step": title, "error": error} for title, error in summary.failed],
         "exit_code": summary.exit_code,
@@ -151,6 +152,8 @@ def print_summary(summary: Summary, status: BatchStatus, workspace: Workspace) -
         )
     if told := _verdicts(status):
         said.append(told)
+    if summary.baseline:
+        said.append(f"The {summary.baseline} runs are the baseline from now on: slm results regress --help")
     said.append(f"Results: slm results list --recipe {status.name}; files: {workspace.batch(status.name)}")
     for sentence in said:
         print_folded(sentence, width=line_width(), indent="  ")

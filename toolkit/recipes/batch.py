@@ -63,6 +63,7 @@ class Summary:
         runs: ids of the runs that were made now.
         failed: title and error of each step that failed.
         left: steps that were not run, because something they need failed, or because of the choice.
+        baseline: runs that have become the recipe's baseline.
     """
 
     batch: str = ""
@@ -71,6 +72,7 @@ class Summary:
     runs: tuple[str, ...] = ()
     failed: tuple[tuple[str, str], ...] = ()
     left: int = 0
+    baseline: int = 0
     exit_code: int = 0
 
 

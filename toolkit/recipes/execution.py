@@ -7,10 +7,12 @@ import secrets
 import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 
 from toolkit.recipes import fingerprints, matrix
+from toolkit.recipes.baseline import begin_baseline
 from toolkit.recipes.batch import Batch, Choice, Listener, Summary
 from toolkit.recipes.executor import Executor
 from toolkit.recipes.freshness import Freshness
@@ -80,7 +82,8 @@ def run_recipe(
         )
         _describe(plan, described, workspace)
         if not chosen.to_do:
-            return Summary(batch=described.id, already=len(chosen.steps))
+            begun = begin_baseline(loaded.recipe, workspace, settings)
+            return Summary(batch=described.id, already=len(chosen.steps), baseline=begun)
         executor = open_executor(chosen)
         with closing(executor):
             described = described.model_copy(update={"executor": executor.name})
@@ -94,7 +97,7 @@ def run_recipe(
                 _describe(batch.plan, described, workspace)
             summary = batch.run()
         _link_artifacts(batch.plan, workspace)
-        return summary
+        return replace(summary, baseline=begin_baseline(loaded.recipe, workspace, settings))
 
 
 def _new_batch_id() -> str:

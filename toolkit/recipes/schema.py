@@ -223,6 +223,9 @@ class Recipe(Section):
     profile: Profile | None = None
     report: list[Text] = Field([], description="Files to write at the end: .html, .md or .png.")
     tag: Axis[Annotated[str, AfterValidator(_as_tag)]] = Field([], description="Tags for its runs.")
+    baseline: Annotated[str, AfterValidator(_as_tag)] | None = Field(
+        None, description="Tag for the runs of its first batch that is done as a whole."
+    )
     schedule: Schedule = Schedule()
     limits: Limits = Limits()
 
