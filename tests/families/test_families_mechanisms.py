@@ -59,7 +59,6 @@ OTHER_EXPERTS = (
     "granite_swa",
     "mimo_v2_flash",
     "nemotron_h-moe",
-    "gemma4_text-moe",
 )
 
 
