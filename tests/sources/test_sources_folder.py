@@ -189,6 +189,12 @@ def test_damaged_config_is_corrupt(folder: Path, settings: Settings, content: st
         resolve(str(folder), settings)
 
 
+def test_a_padding_token_beyond_the_embedding_is_corrupt(folder: Path, settings: Settings) -> None:
+    edit_config(folder, pad_token_id=2**32 - 1)
+    with pytest.raises(SourceCorrupt, match="Padding_idx"):
+        resolve(str(folder), settings)
+
+
 def test_a_config_that_contradicts_itself_is_refused_with_the_reason(
     folder: Path, settings: Settings
 ) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 # What transformers and torch raise over numbers that make no model, such as no heads, and over wrong types.
-_ODD_CONFIG = (TypeError, AttributeError, RuntimeError, ArithmeticError, LookupError)
+_ODD_CONFIG = (TypeError, AttributeError, RuntimeError, ArithmeticError, LookupError, AssertionError)
 
 
 @dataclass(frozen=True)
