@@ -192,7 +192,11 @@ def test_every_answer_is_that_of_the_harness_own_model(
     assert longest > subject.context_length, "a text of several windows"
 
 
-def test_what_was_answered_is_not_asked_again(quantized: Artifact, tasks: Path, settings: Settings) -> None:
+def test_what_was_answered_is_not_asked_again(
+    quantized: Artifact, tasks: Path, settings: Settings, tmp_path: Path
+) -> None:
+    # Whatever other tests asked the same model.
+    settings = dataclasses.replace(settings, cache_dir=tmp_path)
     first = evaluate(quantized, tasks, settings, "own_letters", limit=4)
     assert first.answered == first.asked == 16
     again = evaluate(quantized, tasks, settings, "own_letters")

@@ -112,7 +112,7 @@ def test_the_judge_looks_where_long_factors_matter(settings: Settings, tmp_path:
 def test_a_capture_is_made_again_when_the_code_changes(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from toolkit.capture import capture as module
+    from toolkit.capture import cached as module
 
     config = resolve("random:llama-tiny", settings).config
     skeleton = build_skeleton(config)
@@ -122,7 +122,7 @@ def test_a_capture_is_made_again_when_the_code_changes(
     changed.mkdir()
     for file in Path(module.__file__).parent.glob("*.py"):
         (changed / file.name).write_text(file.read_text() + "\n# changed\n")
-    monkeypatch.setattr(module, "__file__", str(changed / "capture.py"))
+    monkeypatch.setattr(module, "__file__", str(changed / "cached.py"))
     assert not cached_capture(skeleton, config, tmp_path)[1]
 
 

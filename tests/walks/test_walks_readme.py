@@ -19,7 +19,8 @@ def test_a_fine_tuned_model_comes_to_a_phone(stranger: Stranger, serial: str) ->
     typed = commands("A fine-tuned model, on a phone")
     assert len(typed) <= 5
     for command in typed:
-        said = stranger.types(command, {"SERIAL": serial})
+        # With what it says beside its output, as people read it.
+        said = stranger.types(f"{command} 2>&1", {"SERIAL": serial})
         if "convert" in command:
             assert "verdict" in said
     assert serial in (stranger.folder / "report.html").read_text()

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 _ODD_CONFIG = (TypeError, AttributeError, RuntimeError, ArithmeticError, LookupError, AssertionError)
 
 
+# A reason may begin with the path of a folder; what is the matter comes behind it.
+_LONGEST_REASON = 1000
+
+
 @dataclass(frozen=True)
 class Parameter:
     """One entry of the ``state_dict()``.
@@ -202,4 +206,4 @@ def check_complete(
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+    return (str(error).splitlines() or [type(error).__name__])[0][:_LONGEST_REASON]
