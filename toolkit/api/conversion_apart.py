@@ -104,6 +104,7 @@ def _answer(work: dict[str, object]) -> dict[str, str | None]:
     except ToolkitError as error:
         told = (type(error).__name__, error.what, error.subject, error.next_step)
     except Exception as error:
+        # Code from elsewhere raises whatever it likes; what is not its doing stays a fault of ours.
         if not any(name.split(".")[0] == _FOREIGN for name in _modules(error)):
             raise
         first = (str(error).splitlines() or [""])[0][:200]
