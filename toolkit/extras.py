@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from importlib.metadata import PackageNotFoundError, distribution
+from importlib.util import find_spec
 from pathlib import Path
+
+from toolkit.errors import UsageError
 
 _NAME = "slm-toolkit"
 # Extras of what is imported, by the imported name; engines say theirs themselves.
@@ -23,6 +26,17 @@ _EXTRAS = {
 def extra_of(module: str) -> str | None:
     """The extra that brings a module; None where no extra is known to."""
     return _EXTRAS.get(module.partition(".")[0])
+
+
+def missing_extras(*extras: str) -> UsageError | None:
+    """That a module of one of these extras is not here, as an error that says what to install."""
+    for module, extra in _EXTRAS.items():
+        if extra in extras and find_spec(module) is None:
+            return UsageError(
+                f"this needs the package {module}, which is not installed here",
+                next_step=f"Install it: {install_command(*extras)}",
+            )
+    return None
 
 
 def install_command(*extras: str, also: str = "") -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from own_tasks import write_tasks
 from private_adb import AdbServer
 from questions import answers, assert_alike, questions, share_cache
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 from virtual_phones import running_phone
 
@@ -44,10 +46,13 @@ from toolkit.evaluate.scoring import (
 )
 from toolkit.evaluate.stored.score_rows import sampled_of
 from toolkit.evaluate.subject import subject_of
+from toolkit.export.convert import convert
+from toolkit.export.request import ConvertRequest
 from toolkit.progress import silent
 from toolkit.recipes.kinds.evaluate import EvaluateWork
 from toolkit.recipes.workspace import Workspace
 from toolkit.settings import Settings
+from toolkit.sources import resolve
 from toolkit.store import open_store
 from toolkit.store.evaluations import evaluations_of
 
@@ -280,6 +285,23 @@ def test_logits_that_are_no_numbers_and_too_long_texts_are_errors(
         answers(HostScorer(Broken(), "m"), [ScoreRequest((1, 2), 1)])
     with pytest.raises(BadLogits, match="no number"):
         answers(HostScorer(Broken(), "m"), [ContinueRequest((1, 2), 1)])
+
+
+@pytest.mark.parametrize("backend", ["onnxruntime", "executorch"])
+def test_a_spoiled_weight_is_known_by_its_logits_on_a_device(
+    backend: str, original: Path, settings: Settings, tmp_path: Path
+) -> None:
+    folder = tmp_path / "tiny"
+    shutil.copytree(original, folder)
+    weights = load_file(folder / "model.safetensors")
+    weights["model.norm.weight"][0] = torch.nan
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    request = ConvertRequest(model=str(folder), backend=backend, quant="fp32", parity_check=False)
+    artifact = convert(resolve(str(folder), settings), request, tmp_path / "spoiled", settings)
+    scorer = RunnerScorer(LocalDevice(settings), artifact, settings)
+    for asked in (ScoreRequest((1, 2, 3), 1), ContinueRequest((1, 2, 3), 2)):
+        with pytest.raises(BadLogits, match="spoiled: .*no number"):
+            answers(scorer, [asked])
 
 
 @given(st.lists(st.tuples(st.lists(st.integers(0, 9), min_size=2, max_size=8), st.booleans()), max_size=8))

@@ -17,6 +17,7 @@ class Pretending:
     """Pins what is fetched to one commit for each id, whatever branch was asked for."""
 
     name = "pretending"
+    on_this_host = False
 
     def __init__(
         self,

@@ -58,6 +58,7 @@ class AtOnce:
     """Does a task when it is started."""
 
     name = "at once"
+    on_this_host = False
 
     def __init__(self, workspace: Workspace, settings: Settings) -> None:
         self._workspace, self._settings = workspace, settings

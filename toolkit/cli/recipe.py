@@ -122,6 +122,7 @@ def plan(
     """Show every step: what is done, what the others will take.
 
     Estimates come from earlier steps of this workspace where there are any, and are rough guesses elsewhere.
+    Packages and data that steps need and this machine lacks are named at the end; `run` refuses to begin.
     With --executor of a running cluster, phones are those of its hosts.
 
     \b
@@ -130,6 +131,7 @@ def plan(
       slm recipe plan recipes/smoke/tiny.yaml --json | jq '.steps[] | select(.state != "done") | .title'
     """  # noqa: D301
     from toolkit.cli.recipe_text import plan_data, print_plan
+    from toolkit.recipes.lacking import lacking
     from toolkit.recipes.plan import make_plan
     from toolkit.recipes.validation import load_recipe
 
@@ -137,10 +139,12 @@ def plan(
     place = workspace_of(workspace, settings, share)
     loaded = load_recipe(recipe_file(recipe, place), settings.models_dir)
     made = make_plan(loaded, place, settings, phones=phones_of(executor), again=measured_again(again))
+    # Other hosts have, or lack, other things.
+    missing = lacking(made, settings) if executor == "local" else ()
     if as_json:
-        print(json.dumps(plan_data(made, place), indent=2))
+        print(json.dumps(plan_data(made, place, missing), indent=2))
     else:
-        print_plan(made, place)
+        print_plan(made, place, missing)
 
 
 @app.command(cls=WithAgain)

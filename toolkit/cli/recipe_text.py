@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from toolkit.cli.tables import Column, line_width, print_folded, print_table
 from toolkit.progress import is_quiet, say
 
 if TYPE_CHECKING:
+    from toolkit.errors import ToolkitError
     from toolkit.recipes.batch import Event, Summary
     from toolkit.recipes.plan import Plan
     from toolkit.recipes.steps import Step
@@ -30,10 +31,16 @@ def shipped_recipes() -> Iterator[tuple[Path, str]]:
             yield path, path.read_text().splitlines()[0].lstrip("# ")
 
 
-def plan_data(plan: Plan, workspace: Workspace) -> dict[str, Any]:
-    """A plan as JSON data. A step whose state is done has been done before, at ``done_unix_ns``."""
+def plan_data(plan: Plan, workspace: Workspace, lacking: Sequence[ToolkitError] = ()) -> dict[str, Any]:
+    """A plan as JSON data, with what its steps lack here.
+
+    A step whose state is done has been done before, at ``done_unix_ns``.
+    """
     return {
         "recipe": plan.recipe.recipe.name,
+        "lacking": [
+            {"subject": error.subject, "what": error.what, "next_step": error.next_step} for error in lacking
+        ],
         "steps": [
             {
                 "key": step.key,
@@ -52,8 +59,8 @@ def plan_data(plan: Plan, workspace: Workspace) -> dict[str, Any]:
     }
 
 
-def print_plan(plan: Plan, workspace: Workspace) -> None:
-    """A table of steps, and what those to do will take together."""
+def print_plan(plan: Plan, workspace: Workspace, lacking: Sequence[ToolkitError] = ()) -> None:
+    """A table of steps, what those to do will take together, and what they lack here."""
     rows = []
     for step in plan.steps:
         if step.state == "done":
@@ -81,6 +88,9 @@ def print_plan(plan: Plan, workspace: Workspace) -> None:
         said.append("Steps in state unknown: whether they are done shows when their model has been fetched.")
     for sentence in said:
         print_folded(sentence, width=line_width(), indent="  ")
+    for error in lacking:
+        # As `run` says it, with commands that can be copied.
+        print(f"Not here: {error}")
 
 
 class Narrator:

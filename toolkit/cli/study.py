@@ -113,6 +113,7 @@ def plan(
       slm study plan latency-overview --models Qwen3-0.6B,SmolLM2-135M --recipe > recipe.yaml
     """  # noqa: D301
     from toolkit.cli.recipe_text import plan_data, print_plan
+    from toolkit.recipes.lacking import lacking
     from toolkit.recipes.plan import make_plan
     from toolkit.studies.running import loaded_anywhere, prepare
     from toolkit.studies.study import STUDIES
@@ -124,11 +125,12 @@ def plan(
         return
     place = workspace_of(workspace, settings)
     made = make_plan(loaded_anywhere(prepared, settings), place, settings)
+    missing = lacking(made, settings)
     if as_json:
         left = [{"model": one.model, "why": one.why} for one in prepared.left_out]
-        print(json.dumps({**plan_data(made, place), "study": study, "left_out": left}, indent=2))
+        print(json.dumps({**plan_data(made, place, missing), "study": study, "left_out": left}, indent=2))
         return
-    print_plan(made, place)
+    print_plan(made, place, missing)
     _print_left_out(prepared)
 
 

@@ -16,6 +16,7 @@ from toolkit.recipes.baseline import begin_baseline
 from toolkit.recipes.batch import Batch, Choice, Listener, Summary
 from toolkit.recipes.executor import Executor
 from toolkit.recipes.freshness import Freshness
+from toolkit.recipes.lacking import refuse_lacking
 from toolkit.recipes.plan import Plan, make_plan
 from toolkit.recipes.planning import Phones, phones_here
 from toolkit.recipes.schema import LoadedRecipe
@@ -54,7 +55,8 @@ def run_recipe(
     Raises:
         BatchBusy: another process runs this recipe.
         UsageError: a word of the choice means no step.
-        ToolkitError: the plan cannot be made, or the executor cannot be started.
+        ToolkitError: the plan cannot be made, this machine lacks what a step needs, or the executor cannot be
+            started.
     """
     name = loaded.recipe.name
     # Before the first step: a workspace with steps and without an identity is one of before.
@@ -86,6 +88,8 @@ def run_recipe(
             return Summary(batch=described.id, already=len(chosen.steps), baseline=begun)
         executor = open_executor(chosen)
         with closing(executor):
+            if executor.on_this_host:
+                refuse_lacking(chosen, settings)
             described = described.model_copy(update={"executor": executor.name})
             _describe(plan, described, workspace)
             freshness = Freshness(loaded.recipe.schedule.fresh_s, frozenset(again), described.started_unix_ns)

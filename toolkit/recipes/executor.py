@@ -44,9 +44,14 @@ class Ended:
 
 
 class Executor(Protocol):
-    """Runs tasks."""
+    """Runs tasks.
+
+    Attributes:
+        on_this_host: whether all of them run on this machine, which must then have what they need.
+    """
 
     name: str
+    on_this_host: bool
 
     def has_room(self, resources: Resources) -> bool:
         """Whether a task would begin at once. With nothing running there is always room."""

@@ -71,6 +71,7 @@ class LocalPool:
     settings: Settings
     cpus: int
     name: str = "local"
+    on_this_host: bool = True
     _jobs: dict[int, _Job] = field(default_factory=dict)
     _numbers: Any = field(default_factory=itertools.count)
     _server: _Server | None = None

@@ -144,6 +144,7 @@ class RayCluster:
     workspace: Workspace
     settings: Settings
     name: str = "ray"
+    on_this_host: bool = False
     _quiet: ExitStack = field(default_factory=ExitStack)
     _tasks: dict[Any, Task] = field(default_factory=dict)
     _refused: list[Ended] = field(default_factory=list)

@@ -14,12 +14,13 @@ from typing import Any, ClassVar
 
 from pydantic import Field, create_model
 
-from toolkit.errors import RecipeError
+from toolkit.errors import RecipeError, ToolkitError
 from toolkit.recipes.axes import Section
 from toolkit.recipes.planning import Planning
 from toolkit.recipes.schema import Recipe
 from toolkit.recipes.steps import Stage, Step
 from toolkit.registry import Registry
+from toolkit.settings import Settings
 
 
 class StepKind(ABC):
@@ -43,6 +44,17 @@ class StepKind(ABC):
         Raises:
             ToolkitError: the store cannot be opened, or a model's files cannot be read.
         """
+
+    def lacks(self, works: Sequence[Any], settings: Settings) -> Sequence[ToolkitError]:
+        """What its steps would end with on this machine, as far as that shows before any of them begins.
+
+        Packages, tools and data that they need; each thing once, with what to do about it.
+
+        Args:
+            works: of its steps that are to be done.
+            settings: say where caches are.
+        """
+        return ()
 
 
 def _complaint(_: str, entry: object) -> str | None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import queue
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ from toolkit.sources.base import ModelSource
 from toolkit.sources.folder_source import TRUST, config_fields, from_folder
 from toolkit.sources.hub_cache import CONFIG, TEXT_FILES, mark_absent, unknown_files
 from toolkit.sources.naming import safe_name
+from toolkit.sources.network import network_errors, within
 from toolkit.sources.weight_files import entry_point, files_of, folder_files, is_pickled
 
 if TYPE_CHECKING:
@@ -193,7 +192,7 @@ class Hub:
 
         api = HfApi(endpoint=self.endpoint)
         try:
-            return _within(
+            return within(
                 _REACH_TIMEOUT_S,
                 lambda: api.model_info(
                     repo_id, revision=revision, timeout=_REACH_TIMEOUT_S, files_metadata=True
@@ -218,7 +217,7 @@ class Hub:
                 next_step=f"{_near(repo_id)}Check the spelling; hub ids are owner/name. Private models need "
                 "`hf auth login`.",
             ) from error
-        except _network_errors(HfHubHTTPError) as error:
+        except network_errors(HfHubHTTPError) as error:
             _raise_of_this_machine(error)
             raise HubUnreachable(
                 f"not cached, and the hub cannot be reached ({str(error).splitlines()[0] or 'timeout'})",
@@ -239,39 +238,10 @@ def _near(repo_id: str) -> str:
     return did_you_mean(f"random:{repo_id}", [f"random:{name}" for name in shipped()])
 
 
-def _network_errors(hub_http_error: type[Exception]) -> tuple[type[Exception], ...]:
-    # The hub library's HTTP client changed its name once already; its error base is above the hub's own.
-    return (hub_http_error.__bases__[0], OSError, TimeoutError)
-
-
 def _raise_of_this_machine(error: Exception) -> None:
     """Raise what the network is not to blame for: a cache that is full, or may not be written to."""
     if isinstance(error, OSError) and error.errno in _OF_THIS_MACHINE:
         raise error
-
-
-def _within(timeout_s: float, call: Callable[[], Any]) -> Any:
-    """Run a call that may block in a name lookup, which no HTTP timeout covers; give up after a while.
-
-    Raises:
-        TimeoutError: no answer in time. The call's own errors are raised as they are.
-    """
-    answers: queue.Queue[tuple[Any, Exception | None]] = queue.Queue()
-
-    def answer() -> None:
-        try:
-            answers.put((call(), None))
-        except Exception as error:  # not handled here: carried over to the calling thread and raised there
-            answers.put((None, error))
-
-    threading.Thread(target=answer, daemon=True, name="hub-reach").start()
-    try:
-        value, error = answers.get(timeout=timeout_s)
-    except queue.Empty:
-        raise TimeoutError(f"no answer within {timeout_s:g} s") from None
-    if error is not None:
-        raise error
-    return value
 
 
 def _weight_files(
@@ -324,7 +294,7 @@ class _Fetch:
                 endpoint=self._hub.endpoint,
                 tqdm_class=self._bar_class(),
             )
-        except _network_errors(HfHubHTTPError) as error:
+        except network_errors(HfHubHTTPError) as error:
             _raise_of_this_machine(error)
             raise SourceError(
                 f"the download of {name} failed: {str(error).splitlines()[0]}",

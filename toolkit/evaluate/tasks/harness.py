@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from yaml import YAMLError
 
 from toolkit.errors import EvaluationError, TaskDataMissing, TaskInvalid, UnknownTask, UsageError
+from toolkit.evaluate.tasks.data_sets import DataSets, named_sets
 from toolkit.extras import install_command
+from toolkit.progress import stage
 from toolkit.registry import did_you_mean
 
 # How the harness's own messages name the extra that a task's functions need.
@@ -59,6 +61,7 @@ class Tasks:
         # The harness's own thousands of tasks are read only when one of them is asked for.
         self._defaults = False
         self._manager: Any = self._read()
+        self._data = DataSets()
 
     @property
     def manager(self) -> Any:
@@ -80,10 +83,6 @@ class Tasks:
         """
         for name in names:
             self._check(name)
-            # Before its functions are loaded: those of tasks that run code run some at once.
-            for config in self._configs(name):
-                other = any(config.get(field) for field in _OTHER_INPUT)
-                _refuse(str(config.get("task", name)), config.get("unsafe_code", False), other)
         # One by one, so that a failure is known to be its own.
         built: list[Any] = []
         for name in names:
@@ -99,6 +98,27 @@ class Tasks:
         found: dict[str, Any] = self._manager.load(built)
         return found
 
+    def check(self, name: str) -> None:
+        """Refuse what :meth:`load` would refuse, as far as that shows without reading any data.
+
+        Functions are imported. Of data it is asked only whether they are here, or their hub answers.
+
+        Raises:
+            ToolkitError: as :meth:`load` does.
+        """
+        from lm_eval.tasks._yaml_loader import load_yaml
+
+        self._check(name)
+        known = [entry.yaml_path for entry in self._entries(name)]
+        configs = []
+        for file in known or [Path(name)]:
+            try:
+                configs += [load_yaml(file)] if file is not None else []
+            except _WRONG as error:
+                raise _unusable(name, error) from error
+        if why := self._data.lacking(configs):
+            raise _data_missing(name, configs, why)
+
     def _read(self) -> Any:
         from lm_eval.tasks import TaskManager
 
@@ -106,11 +126,19 @@ class Tasks:
         return TaskManager(include_path=include, include_defaults=self._defaults)
 
     def _check(self, name: str) -> None:
+        self._find(name)
+        # Before its functions are loaded: those of tasks that run code run some at once.
+        for config in self._configs(name):
+            other = any(config.get(field) for field in _OTHER_INPUT)
+            _refuse(str(config.get("task", name)), config.get("unsafe_code", False), other)
+
+    def _find(self, name: str) -> None:
         if name in self._manager.all_tasks or Path(name).is_file():
             return
         if not self._defaults:
             self._defaults = True
-            self._manager = self._read()
+            with stage("read the names of the harness's tasks"):
+                self._manager = self._read()
             if name in self._manager.all_tasks:
                 return
         raise UnknownTask(
@@ -125,48 +153,27 @@ class Tasks:
         try:
             return self._manager.load([name])
         except (OSError, DatasetsError) as error:
-            raise self._missing(name, error) from error
+            raise _data_missing(name, self._configs(name), error) from error
         except _WRONG as error:
             if "find cache" in str(error) or "offline" in str(error).lower():
-                raise self._missing(name, error) from error
-            if (missing := _missing_package(name, error)) is not None:
-                raise missing from error
-            said = (str(error).splitlines() or [type(error).__name__])[0]
-            raise TaskInvalid(
-                f"cannot be loaded: {said[:300]}",
-                subject=f"task {name}",
-                next_step="Correct its YAML file; the harness's guide to tasks says what it may hold.",
-            ) from error
+                raise _data_missing(name, self._configs(name), error) from error
+            raise _unusable(name, error) from error
 
-    def _missing(self, name: str, error: Exception) -> TaskDataMissing:
-        sets = ", ".join(dict.fromkeys(self._data_sets(name))) or "its data set"
-        said = (str(error).splitlines() or [type(error).__name__])[0]
-        return TaskDataMissing(
-            f"its data ({sets}) are neither cached here nor to be downloaded: {said[:200]}",
-            subject=f"task {name}",
-            next_step=f"On a machine with a network run: slm evaluate --tasks {name} --fetch-only, then copy "
-            "the folder that it names to this one and set HF_HOME to it.",
-        )
-
-    def _data_sets(self, name: str) -> Iterator[str]:
-        for config in self._configs(name):
-            path = config.get("dataset_path")
-            if isinstance(path, str):
-                part = config.get("dataset_name")
-                files = (config.get("dataset_kwargs") or {}).get("data_files")
-                where = f" of {files}" if files else ""
-                yield f"{path}/{part}{where}" if part else f"{path}{where}"
-
-    def _configs(self, name: str) -> Iterator[Mapping[str, Any]]:
+    def _configs(self, name: str) -> list[Mapping[str, Any]]:
         """What a task's file in the folders says, and those of all that a group or tag stands for."""
+        return [entry.cfg or {} for entry in self._entries(name)]
+
+    def _entries(self, name: str) -> Iterator[Any]:
         entry = self._manager.task_index.get(name)
-        config = (entry.cfg or {}) if entry is not None else {}
-        yield config
+        if entry is None:
+            return
+        yield entry
+        config = entry.cfg or {}
         children = config.get("task")
-        tagged = sorted(entry.tags) if entry is not None and not config else []
+        tagged = [] if config else sorted(entry.tags)
         for child in [*(children if isinstance(children, list) else []), *tagged]:
             if isinstance(child, str) and child != name:
-                yield from self._configs(child)
+                yield from self._entries(child)
 
 
 def _refuse(name: str, unsafe: bool, other_input: bool) -> None:
@@ -183,6 +190,52 @@ def _refuse(name: str, unsafe: bool, other_input: bool) -> None:
             subject=f"task {name}",
             next_step="Leave it out.",
         )
+
+
+def _unusable(name: str, error: Exception) -> UsageError | TaskInvalid:
+    if (missing := _missing_package(name, error)) is not None:
+        return missing
+    return TaskInvalid(
+        f"cannot be loaded: {_first_line(error)[:300]}",
+        subject=f"task {name}",
+        next_step="Correct its YAML file; the harness's guide to tasks says what it may hold.",
+    )
+
+
+def _data_missing(name: str, configs: Iterable[Mapping[str, Any]], why: str | Exception) -> TaskDataMissing:
+    said = why if isinstance(why, str) else _first_line(why)
+    sets = ", ".join(named_sets(configs)) or "its data set"
+    return TaskDataMissing(
+        f"its data ({sets}) are neither cached here nor to be downloaded: {said[:200]}",
+        subject=f"task {name}",
+        next_step=_fetched_elsewhere(name),
+    )
+
+
+def all_without_data(missing: Mapping[str, TaskDataMissing], tasks: str) -> TaskDataMissing:
+    """One error for several tasks, which one command fetches.
+
+    Args:
+        missing: why, by the task's name.
+        tasks: what was asked for.
+    """
+    said = "\n".join(f"    {name}: {error.what}" for name, error in missing.items())
+    return TaskDataMissing(
+        f"the data of {len(missing)} are not here\n{said}",
+        subject=f"tasks {tasks}",
+        next_step=_fetched_elsewhere(tasks),
+    )
+
+
+def _fetched_elsewhere(tasks: str) -> str:
+    return (
+        f"On a machine with a network run: slm evaluate --tasks {tasks} --fetch-only, then copy the folder "
+        "that it names to this one and set HF_HOME to it."
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _missing_package(name: str, error: Exception) -> UsageError | None:

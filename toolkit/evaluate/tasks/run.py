@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from toolkit.evaluate.on_device.sampled import sample_again
 from toolkit.evaluate.request import TaskRequest
 from toolkit.evaluate.subject import Subject
 from toolkit.evaluate.tasks import harness
-from toolkit.evaluate.tasks.presets import PRESETS, Round
+from toolkit.evaluate.tasks.rounds import work_of
 from toolkit.evaluate.tasks.task_scores import TaskFigures, items_of, left_out_of, means_of, scores_of
 from toolkit.evaluate.versions import versions_asked
 from toolkit.progress import ProgressCallback, silent
@@ -24,40 +23,6 @@ from toolkit.settings import Settings
 _PACKAGES = ("lm-eval", "datasets", "transformers")
 # Of the bootstrap that the harness takes for metrics without a formula.
 _BOOTSTRAP = 1000
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a request asks for: rounds of tasks, and how many items of each."""
-
-    rounds: tuple[Round, ...]
-    limit: int | None
-
-
-def work_of(request: TaskRequest) -> Work:
-    """The rounds of a preset, or the tasks named, as one.
-
-    Raises:
-        UsageError: no task, or shots or other tasks beside a preset that says them itself.
-    """
-    names = tuple(name.strip() for name in (request.tasks or "").split(",") if name.strip())
-    if not names:
-        raise UsageError("no task to run", next_step=f"Pass --tasks a,b or a preset: {', '.join(PRESETS)}.")
-    if len(names) == 1 and names[0] in PRESETS:
-        preset = PRESETS[names[0]]
-        if request.shots is not None:
-            raise UsageError(
-                f"--shots: the preset {names[0]} says how many itself",
-                next_step="Leave --shots out, or name the tasks.",
-            )
-        return Work(preset.rounds, request.limit or preset.limit)
-    if mixed := [name for name in names if name in PRESETS]:
-        raise UsageError(
-            f"--tasks {request.tasks}: the preset {mixed[0]} says shots and items itself and stands alone",
-            next_step=f"Evaluate twice, with --tasks {mixed[0]} and with the others: what is stored is shown "
-            "together.",
-        )
-    return Work((Round(names, request.shots),), request.limit)
 
 
 def fetch(request: TaskRequest) -> tuple[list[str], Path]:

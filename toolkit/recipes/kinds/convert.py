@@ -10,14 +10,17 @@ from typing import ClassVar
 from pydantic import SerializeAsAny
 
 from toolkit.artifact import Artifact, SourceInfo
-from toolkit.errors import ArtifactError
+from toolkit.engines import ENGINES
+from toolkit.errors import ArtifactError, ToolkitError, UsageError
 from toolkit.export.request import ConvertRequest
+from toolkit.extras import missing_extras
 from toolkit.recipes import fingerprints, matrix
 from toolkit.recipes.estimate import ModelSize, conversion_estimate
 from toolkit.recipes.planning import Planning, is_known, unknown_key
 from toolkit.recipes.step_kinds import StepKind
 from toolkit.recipes.steps import ModuleWork, Resources, Stage, State, Step
 from toolkit.recipes.workspace import Workspace
+from toolkit.settings import Settings
 
 
 class ConvertWork(ModuleWork):
@@ -58,6 +61,18 @@ class ConvertKind(StepKind):
     def plan(self, planning: Planning) -> Sequence[Step]:
         """See :class:`StepKind`."""
         return [_step(one, planning) for one in matrix.conversions(planning.loaded.recipe.convert)]
+
+    def lacks(self, works: Sequence[ConvertWork], settings: Settings) -> Sequence[ToolkitError]:
+        """Packages of converting, and those of engines."""
+        found: list[ToolkitError] = []
+        if missing := missing_extras("convert"):
+            found.append(missing)
+        for backend in dict.fromkeys(work.request.backend for work in works):
+            try:
+                ENGINES.get(backend).check_installed()
+            except UsageError as error:
+                found.append(error)
+        return found
 
 
 KIND = ConvertKind()

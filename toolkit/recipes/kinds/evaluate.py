@@ -10,10 +10,11 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, SerializeAsAny, create_model
 
-from toolkit.errors import UsageError
+from toolkit.errors import ToolkitError, UsageError
 from toolkit.evaluate.request import EvaluateRequest, NeedleRequest, PlacedRequest, TaskRequest, TextRequest
 from toolkit.evaluate.tasks.task_files import made_of, named, yaml_files
 from toolkit.evaluate.tasks.task_files import placed as placed_tasks
+from toolkit.extras import missing_extras
 from toolkit.files import sha256_of
 from toolkit.recipes import fingerprints
 from toolkit.recipes.axes import Section, all_fields
@@ -25,6 +26,7 @@ from toolkit.recipes.step_kinds import StepKind
 from toolkit.recipes.steps import Beginning, ModuleWork, Resources, Stage, Step
 from toolkit.recipes.targets import LOCAL, placed
 from toolkit.request import Flag, Request
+from toolkit.settings import Settings
 
 What = Literal["text", "tasks", "needle"]
 _REQUESTS: dict[What, type[Request]] = {"text": TextRequest, "tasks": TaskRequest, "needle": NeedleRequest}
@@ -100,6 +102,19 @@ class EvaluateKind(StepKind):
             for what, request in asked
         ]
         return _with_states(list({(step.key, step.title): step for step in steps}.values()), planning)
+
+    def lacks(self, works: Sequence[EvaluateWork], settings: Settings) -> Sequence[ToolkitError]:
+        """Packages, and of tasks that there are such, with functions and data."""
+        if missing := missing_extras("convert"):
+            return [missing]
+        asked = [work.request for work in works if isinstance(work.request, TaskRequest)]
+        found: list[ToolkitError] = []
+        for request in {(one.tasks, one.shots, one.include_path): one for one in asked}.values():
+            # The harness and its libraries, for those alone who have tasks.
+            from toolkit.evaluate.tasks.rounds import lacks_of
+
+            found += lacks_of(request)
+        return found
 
 
 KIND = EvaluateKind()

@@ -8,6 +8,7 @@ from typing import ClassVar, Self
 
 from pydantic import Field, SerializeAsAny
 
+from toolkit.errors import RuntimeBundleError, ToolkitError
 from toolkit.profiling.description import PROTOCOL, Origin
 from toolkit.profiling.request import ProfileRequest
 from toolkit.recipes import fingerprints, matrix
@@ -18,6 +19,8 @@ from toolkit.recipes.run_ids import run_id, stored_statuses
 from toolkit.recipes.step_kinds import StepKind
 from toolkit.recipes.steps import Beginning, ModuleWork, Resources, Stage, Step
 from toolkit.recipes.targets import is_on_host, placed
+from toolkit.runtime.toolchain import find_toolchain
+from toolkit.settings import Settings
 
 
 class ProfileWork(ModuleWork):
@@ -81,6 +84,16 @@ class ProfileKind(StepKind):
                 steps.append(_step(placed, conversions[run.conversion], planning, overlap=profile.overlap))
         unique = list({(step.key, step.title): step for step in steps}.values())
         return _with_states(unique, planning)
+
+    def lacks(self, works: Sequence[ProfileWork], settings: Settings) -> Sequence[ToolkitError]:
+        """Compiler and engine of the runner for this machine; what a phone needs shows when it is asked."""
+        if not any(is_on_host(work.device) for work in works):
+            return ()
+        try:
+            find_toolchain()
+        except RuntimeBundleError as error:
+            return [error]
+        return ()
 
 
 KIND = ProfileKind()

@@ -8,6 +8,8 @@ from typing import ClassVar, Self
 
 from pydantic import Field
 
+from toolkit.errors import ToolkitError
+from toolkit.extras import missing_extras
 from toolkit.recipes import fingerprints
 from toolkit.recipes.estimate import Estimate
 from toolkit.recipes.planning import Planning, is_known, unknown_key
@@ -16,6 +18,7 @@ from toolkit.recipes.step_kinds import StepKind
 from toolkit.recipes.steps import Beginning, ModuleWork, Stage, State, Step
 from toolkit.recipes.workspace import Workspace
 from toolkit.report.batch import BatchStatus
+from toolkit.settings import Settings
 
 
 class ReportWork(ModuleWork):
@@ -78,6 +81,12 @@ class ReportKind(StepKind):
                 )
             )
         return steps
+
+    def lacks(self, works: Sequence[ReportWork], settings: Settings) -> Sequence[ToolkitError]:
+        """What draws charts; Markdown has none."""
+        drawn = any(Path(work.file).suffix != ".md" for work in works)
+        missing = missing_extras("report") if drawn else None
+        return [missing] if missing else []
 
 
 KIND = ReportKind()
