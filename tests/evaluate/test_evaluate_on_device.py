@@ -300,7 +300,7 @@ def test_a_spoiled_weight_is_known_by_its_logits_on_a_device(
     artifact = convert(resolve(str(folder), settings), request, tmp_path / "spoiled", settings)
     scorer = RunnerScorer(LocalDevice(settings), artifact, settings)
     for asked in (ScoreRequest((1, 2, 3), 1), ContinueRequest((1, 2, 3), 2)):
-        with pytest.raises(BadLogits, match="spoiled: .*no number"):
+        with pytest.raises(BadLogits, match="no number"):
             answers(scorer, [asked])
 
 
