@@ -24,6 +24,7 @@ FINE = Readings(
     unix_ns=1,
     cpu_busy=0.05,
     cpu_frequency_caps_khz=(2_000_000, 2_000_000),
+    cpu_maximum_frequencies_khz=(2_000_000, 2_000_000),
     thermal_status=0,
     hottest_cpu_celsius=33.5,
     battery_percent=80,
@@ -135,8 +136,8 @@ def test_throttling_shows_in_the_status_and_in_the_frequency_caps() -> None:
     )
     capped = replace(FINE, cpu_frequency_caps_khz=(2_000_000, 1_400_000))
     assert throttling(FINE, capped) == Throttling(True, "frequency cap fell from 2.00 to 1.40 GHz on 1 CPUs")
-    # It recovers meanwhile; and an idle CPU's low clock is no throttling.
-    assert throttling(capped, replace(FINE, cpu_frequencies_khz=(300_000, 300_000))).shown is False
+    # An idle CPU's low clock is no throttling.
+    assert throttling(FINE, replace(FINE, cpu_frequencies_khz=(300_000, 300_000))).shown is False
 
 
 def test_without_a_sign_to_read_nobody_knows_about_throttling() -> None:
@@ -210,11 +211,21 @@ def test_cores_switched_off_and_low_caps_are_throttling(
             {"online_cpus": (0, 1), "cpu_frequency_caps_khz": (1_800_000, 1_800_000, None, None)},
             "CPUs 2-3 were off line before and after",
         ),
-        # Equal caps, but nobody knows how high they could be.
+        # Equal caps, but nobody knows how high they could be, and a status of none does not say it.
+        *(
+            (change, change, f"highest frequency of {cpus} cannot be read")
+            for change, cpus in (
+                ({"cpu_maximum_frequencies_khz": None}, "CPUs 0-3"),
+                ({"cpu_maximum_frequencies_khz": None, "cpu_frequency_caps_khz": (600_000,) * 4}, "CPUs 0-3"),
+                ({"cpu_maximum_frequencies_khz": None, "thermal_status": None}, "CPUs 0-3"),
+                ({"cpu_maximum_frequencies_khz": (1_800_000, 1_800_000, 2_400_000, None)}, "CPU 3"),
+                ({"cpu_maximum_frequencies_khz": (1_800_000, 1_800_000)}, "CPUs 2-3"),
+            )
+        ),
         (
-            {"cpu_maximum_frequencies_khz": None, "thermal_status": None},
-            {"cpu_maximum_frequencies_khz": None, "thermal_status": None},
-            "neither",
+            {"cpu_frequency_caps_khz": (1_800_000, 1_800_000, 2_400_000, None)},
+            {"cpu_frequency_caps_khz": (1_800_000, 1_800_000, 2_400_000, None)},
+            "caps of CPU 3 cannot be read",
         ),
         (
             {"cpu_frequency_caps_khz": None, "thermal_status": None},
@@ -250,7 +261,11 @@ def test_not_throttled_is_only_said_of_what_was_seen_to_be_well(before: Readings
     caps = (before.cpu_frequency_caps_khz, after.cpu_frequency_caps_khz)
     assert before.thermal_status in (0, None) and after.thermal_status in (0, None)
     assert (caps[0] is None) == (caps[1] is None)
-    assert after.thermal_status == 0 or all(cap is not None and cap > 2_000_000 for cap in caps[1] or (None,))
+    maxima = after.cpu_maximum_frequencies_khz or before.cpu_maximum_frequencies_khz
+    if caps[1] is not None:
+        assert maxima is not None and all(cap is not None and cap > 2_000_000 for cap in caps[1])
+    else:
+        assert after.thermal_status == 0
     if before.online_cpus is not None and after.online_cpus is not None:
         assert set(before.online_cpus) <= set(after.online_cpus)
 

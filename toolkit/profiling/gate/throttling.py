@@ -144,9 +144,18 @@ def _doubts(
         off = set(range(len(old))) - set(before.online_cpus) - set(after.online_cpus)
         if off:
             return _Evidence(None, f"{cpu_list_words(off)} were off line before and after")
-    maxima = after.cpu_maximum_frequencies_khz or before.cpu_maximum_frequencies_khz
-    # Equal caps without the CPUs' own highest frequencies may have been low all along.
-    return _Evidence(False if maxima and None not in (*maxima, *new) else None)
+    unread = [cpu for cpu, cap in enumerate(new) if cap is None]
+    if unread:
+        return _Evidence(None, f"the frequency caps of {cpu_list_words(unread)} cannot be read")
+    maxima = after.cpu_maximum_frequencies_khz or before.cpu_maximum_frequencies_khz or ()
+    unheld = [cpu for cpu in range(len(new)) if cpu >= len(maxima) or maxima[cpu] is None]
+    if unheld:
+        # Equal caps may have been low all along; a status of none does not deny it.
+        return _Evidence(
+            None,
+            f"the highest frequency of {cpu_list_words(unheld)} cannot be read, to hold the caps against",
+        )
+    return _Evidence(False)
 
 
 def _with_maxima(
