@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from benchmarks.samples import ProfileSample, Repetition
+from benchmarks.samples import ProfileSample
+from toolkit.store.measurements import tokens_per_second
 
 
 @dataclass(frozen=True)
@@ -35,24 +36,14 @@ class Ratio:
     high: float
 
 
-def prefill_rate(repetition: Repetition, prompt_tokens: int) -> float:
-    """Prompt tokens per second."""
-    return prompt_tokens / repetition.prefill_ns * 1e9
-
-
-def decode_rate(repetition: Repetition) -> float:
-    """Timed steps over their time, tokens per second."""
-    return len(repetition.decode_ns) / sum(repetition.decode_ns) * 1e9
-
-
 def prefill_rates(sample: ProfileSample, prompt_tokens: int) -> list[float]:
-    """One rate per measured repetition."""
-    return [prefill_rate(repetition, prompt_tokens) for repetition in sample.measured]
+    """Prompt tokens per second, one rate per measured repetition."""
+    return [tokens_per_second(prompt_tokens, repetition.prefill_ns) for repetition in sample.measured]
 
 
 def decode_rates(sample: ProfileSample) -> list[float]:
-    """One rate per measured repetition."""
-    return [decode_rate(repetition) for repetition in sample.measured]
+    """Timed steps over their time, tokens per second, one rate per measured repetition."""
+    return [tokens_per_second(len(one.decode_ns), sum(one.decode_ns)) for one in sample.measured]
 
 
 def summarize(values: Sequence[float]) -> Summary:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
+from toolkit.analysis.metrics import decode_tokens_per_second
 from toolkit.artifact import Frozen
 from toolkit.chat.stream import TextStream
 
@@ -38,8 +39,7 @@ class Generated(Frozen):
     @property
     def tokens_per_second(self) -> float | None:
         """Of the tokens after the first one; None where there are none."""
-        rest = self.token_ns[1:]
-        return 1e9 * len(rest) / sum(rest) if rest else None
+        return decode_tokens_per_second(self.token_ns[1:])
 
     def speed(self) -> str:
         """How long it was and how fast it came, for people."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from toolkit.analysis.findings import Draw, Finding, Sample, Statement
 from toolkit.report.study_content import Chart, Panel, Row, StudyFigure, Table
+from toolkit.store.measurements import tokens_per_second
 from toolkit.store.rows import Condition, StoredRun
 from toolkit.studies.data import Point, StudyData
 from toolkit.studies.request import StudyRequest
@@ -95,7 +96,7 @@ def stretches(run: StoredRun) -> list[Stretch]:
             Stretch(
                 minutes=middle / 60e9,
                 tokens=len(one.decode_ns),
-                rate=len(one.decode_ns) * 1e9 / total,
+                rate=tokens_per_second(len(one.decode_ns), total),
                 celsius=reading.hottest_cpu_celsius if reading else None,
                 mhz=_mhz(reading),
                 battery_percent=reading.battery_percent if reading else None,
