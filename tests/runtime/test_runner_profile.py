@@ -265,3 +265,45 @@ def test_what_the_kernels_cover_is_known_before_the_model_is_loaded(
     assert parse_result(done.stdout, run_id="r1", subject="test").start.kernels.startswith(kernels)
     # The engine writes one file for each session that it begins, also for those that it gives up.
     assert len(list(tmp_path.glob("trace*"))) == 1
+
+
+def computed_scales(path: Path) -> Path:
+    """The head's scales are computed from the tokens: attributes are covered, the weights are not."""
+    model = onnx.load(with_head(path, accuracy_level=4) / "model.onnx")
+    head = next(node for node in model.graph.node if node.output[0] == "logits")
+    head.input[2] = "computed_scales"
+    model.graph.initializer.append(numpy_helper.from_array(np.array(0, np.float32), "zero"))
+    at = list(model.graph.node).index(head)
+    nodes = [
+        helper.make_node("Cast", ["input_ids"], ["floats"], to=onnx.TensorProto.FLOAT),
+        helper.make_node("ReduceMax", ["floats"], ["largest"], keepdims=0),
+        helper.make_node("Mul", ["largest", "zero"], ["nothing"]),
+        helper.make_node("Add", ["head_scales", "nothing"], ["computed_scales"]),
+    ]
+    for offset, node in enumerate(nodes):
+        model.graph.node.insert(at + offset, node)
+    onnx.save_model(model, path / "model.onnx", save_as_external_data=True, location="model.onnx.data")
+    return path
+
+
+def test_loading_is_timed_from_the_attempt_that_succeeds(
+    bundle: Bundle, programs: Path, tmp_path: Path
+) -> None:
+    """Both operators are tried, then products alone, then attention alone."""
+    done = subprocess.run(
+        [
+            programs / "onnxruntime_load",
+            computed_scales(tmp_path / "model"),
+            bundle.path / "lib" / "libonnxruntime.so.1",
+            tmp_path / "trace",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    started_unix_ns, kernels = done.stdout.split()
+    assert kernels.startswith("own-attention:")
+    *failed, _ = sorted(path.stat().st_mtime_ns for path in tmp_path.glob("trace*"))
+    assert len(failed) == 2
+    assert int(started_unix_ns) >= failed[-1]
