@@ -12,9 +12,12 @@ import re
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from toolkit.models.support import Support
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -300,7 +303,7 @@ def support(tests: Sequence[str]) -> str:
 def families() -> str:
     """What was measured of tiny models of each family; ``toolkit/models/support.csv`` holds it."""
     from toolkit.engines import ENGINES
-    from toolkit.models.support import Support, read_support
+    from toolkit.models.support import read_support
 
     rows = read_support()
     titles = {name: ENGINES.get(name).title for name in ENGINES}
@@ -354,14 +357,20 @@ def families() -> str:
         f"In fp32 convert: {'; '.join(counts)}. Of these {len(made)} artifacts {twice} were made a second "
         "time, by another process from what the cache held then: the same byte for byte.\n",
         *(missing if unknown else ()),
+        _tried(rows),
         "| config | model type | "
         + " | ".join(f"{title}, {scheme}" for title in titles.values() for scheme in ("fp32", "8da4w"))
-        + " |",
-        "| --- | --- |" + " ---: |" * 2 * len(titles),
+        + " | official runtime | runner |",
+        "| --- | --- |" + " ---: |" * 2 * len(titles) + " --- | --- |",
     ]
     for config, model_type in configs.items():
         cells = [
             cell(places.get((config, engine, scheme))) for engine in titles for scheme in ("fp32", "8da4w")
+        ]
+        plain = {title: places.get((config, engine, "fp32")) for engine, title in titles.items()}
+        cells += [
+            _same_tokens({title: row.official for title, row in plain.items() if row is not None}),
+            _same_tokens({title: row.runner for title, row in plain.items() if row is not None}),
         ]
         lines.append(f"| {config} | {model_type or '-'} | {' | '.join(cells)} |")
     lines += ["\n## Why the others do not\n", "| config | on | reason |", "| --- | --- | --- |"]
@@ -370,6 +379,27 @@ def families() -> str:
         if row.outcome != "converts" and (row.scheme == "fp32" or row.outcome == "wrong"):
             lines.append(f"| {row.config} | {titles[row.engine]}, {row.scheme} | {_cell(row.reason)} |")
     return "\n".join([*lines, ""])
+
+
+def _tried(rows: Sequence[Support]) -> str:
+    """How many artifacts were run by the official runtimes and by the runner."""
+
+    def count(flags: Iterable[bool | None]) -> str:
+        known = [flag for flag in flags if flag is not None]
+        return f"{sum(known)} of {len(known)}"
+
+    official, runner = count(row.official for row in rows), count(row.runner for row in rows)
+    return (
+        "Official runtime: the fp32 artifact gives transformers' greedy tokens in the Python package that "
+        f"the engine's makers publish, without the toolkit's sessions ({official} that were tried). Runner: "
+        f"`slm profile`, with the prompt in chunks, gives the greedy tokens of the host ({runner}). A blank "
+        "was not tried.\n"
+    )
+
+
+def _same_tokens(found: Mapping[str, bool | None]) -> str:
+    """On which engines tokens were the same, and on which they were not."""
+    return ", ".join(f"{title}{'' if same else ': no'}" for title, same in found.items() if same is not None)
 
 
 def _cell(text: str) -> str:

@@ -53,14 +53,14 @@ def contents_or_refusal(
     """What a conversion gives: an artifact, or a typed error. All others are faults."""
     target = folder / f"{name}-{engine}-{scheme}-again"
     try:
-        return contents(_converted(tiny_source(name, folder, settings), engine, scheme, target, settings))
+        return contents(converted(tiny_source(name, folder, settings), engine, scheme, target, settings))
     except ToolkitError as error:
         return str(error)
     finally:
         shutil.rmtree(target, ignore_errors=True)
 
 
-def _converted(source: ModelSource, engine: str, scheme: str, target: Path, settings: Settings) -> Artifact:
+def converted(source: ModelSource, engine: str, scheme: str, target: Path, settings: Settings) -> Artifact:
     request = ConvertRequest.of(model=source.name, quant=scheme, backend=engine, parity_check=False)
     return convert(source, request, target, settings)
 
@@ -80,7 +80,7 @@ def outcome(
     try:
         source = tiny_source(name, folder, settings)
         found = replace(found, model_type=source.config.model_type)
-        artifact = _converted(source, engine, scheme, target, settings)
+        artifact = converted(source, engine, scheme, target, settings)
     except ToolkitError as error:
         reason = str(error).splitlines()[0].replace(str(folder), "").lstrip("/")
         return replace(found, reason=reason.removeprefix(f"random-{name}: ").removeprefix(f"random:/{name}/"))

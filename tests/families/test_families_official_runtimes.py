@@ -80,12 +80,18 @@ def executorch_tokens(folder: Path, prompt: list[int]) -> list[int]:
 RUNTIMES = {"onnxruntime": onnxruntime_tokens, "executorch": executorch_tokens}
 
 
+def tokens_of_both(source: ModelSource, engine: str, artifact: Path) -> tuple[list[int], list[int]]:
+    """The official runtime's, and transformers'."""
+    prompt = np.random.default_rng(3).integers(3, source.config.vocab_size, PROMPT).tolist()
+    return RUNTIMES[engine](artifact, prompt), transformers_tokens(source, prompt)
+
+
 def assert_same_tokens(name: str, engine: str, folder: Path, settings: Settings) -> None:
     source = tiny_source(name, folder, settings)
-    prompt = np.random.default_rng(3).integers(3, source.config.vocab_size, PROMPT).tolist()
     request = ConvertRequest.of(model=source.name, quant="fp32", backend=engine, parity_check=False)
     artifact = convert(source, request, folder / "artifact", settings)
-    assert RUNTIMES[engine](artifact.path, prompt) == transformers_tokens(source, prompt)
+    ours, theirs = tokens_of_both(source, engine, artifact.path)
+    assert ours == theirs
 
 
 @pytest.mark.filterwarnings("ignore")

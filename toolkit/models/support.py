@@ -33,6 +33,10 @@ class Support:
         reason: why not.
         same_from_cache: whether a conversion with a full cache gave the same bytes as one with an empty one;
             None where that was not tried.
+        official: whether the runtime as its makers publish it gave transformers' greedy tokens, without the
+            toolkit's code; fp32 only, None where that was not tried.
+        runner: whether `slm profile` gave the host's greedy tokens with a prompt in chunks; fp32 only,
+            None where that was not tried.
     """
 
     config: str
@@ -44,6 +48,8 @@ class Support:
     divergence: float | None = None
     reason: str = ""
     same_from_cache: bool | None = None
+    official: bool | None = None
+    runner: bool | None = None
 
 
 def read_support(table: Path = TABLE) -> list[Support]:
@@ -82,6 +88,9 @@ def _row(row: Mapping[str, str]) -> Support:
     def number(name: str) -> float | None:
         return float(row[name]) if row[name] else None
 
+    def flag(name: str) -> bool | None:
+        return row[name] == "True" if row.get(name) else None
+
     return Support(
         row["config"],
         row["model_type"],
@@ -91,5 +100,7 @@ def _row(row: Mapping[str, str]) -> Support:
         number("difference"),
         number("divergence"),
         row["reason"],
-        row["same_from_cache"] == "True" if row["same_from_cache"] else None,
+        flag("same_from_cache"),
+        flag("official"),
+        flag("runner"),
     )
