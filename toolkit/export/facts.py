@@ -30,8 +30,9 @@ def architecture(
 ) -> Architecture:
     """Facts about the decoder, from the graph where it knows and from the config where only that does."""
     stored = {tied.get(name, name): shape for name, shape in graph.parameters.items()}
-    sizes = {name: torch.Size(shape).numel() for name, shape in graph.parameters.items()}
-    unique = sum(torch.Size(shape).numel() for shape in stored.values())
+    # The trace knows what is tied by one of its names, whichever the model registers last.
+    sizes = {name: torch.Size(shape).numel() for name, shape in stored.items()}
+    unique = sum(sizes.values())
     return Architecture(
         model_type=config.model_type,
         hidden_size=residual_width(graph, config),
@@ -40,7 +41,7 @@ def architecture(
         max_positions=longest_text(config),
         tied_embeddings=bool(tied),
         unique_parameters=unique,
-        stored_parameters=unique + sum(sizes[alias] for alias in tied if alias in model.stored),
+        stored_parameters=unique + sum(sizes[name] for alias, name in tied.items() if alias in model.stored),
         layers=tuple(layers),
     )
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from toolkit.capture.graph import SEQUENCE, Op, Ref
+from toolkit.capture.graph import Op, Ref
 from toolkit.capture.patterns import layer_norm_epsilon, limits
 from toolkit.errors import UnsupportedModel
 from toolkit.export.executorch.layout import beside_heads, plain
@@ -171,23 +171,30 @@ def _where(partition: Partition, op: Op) -> Result:
 
 
 def _reduce(partition: Partition, op: Op) -> Result:
-    """Sum or mean over the last dimension."""
+    """Sum or mean over dimensions that do not follow the text, brought behind the others as one."""
     source = partition.result(op.args[0])
     rank = len(source.shape)
     dims = op.args[1] if len(op.args) > 1 else op.kwargs.get("dim")
     keep = op.args[2] if len(op.args) > 2 else op.kwargs.get("keepdim", False)
     dims = dims if isinstance(dims, tuple) else (dims,)
-    if dims == (None,) or {int(dim) % rank for dim in dims} != {rank - 1} or source.shape[-1] == SEQUENCE:
-        raise UnsupportedModel(f"{op} reduces other dimensions than the last")
-    node, size = partition.node(source), int(source.shape[-1])
+    reduced = list(range(rank)) if dims in ((None,), ()) else sorted({int(dim) % rank for dim in dims})
+    kept = [dim for dim in range(rank) if dim not in reduced]
+    in_rows = reduced == [rank - 1]
+    if not (in_rows and keep):
+        source = plain(partition, source)
+    if any(isinstance(source.shape[dim], str) for dim in reduced):
+        raise UnsupportedModel(f"{op} reduces the length of the text")
+    graph, node = partition.delegate(), partition.node(source)
+    size = math.prod(int(source.shape[dim]) for dim in reduced)
+    if not in_rows:
+        node = graph.transpose(node, [*kept, *reduced])
+        node = graph.reshape(node, (*(source.shape[dim] for dim in kept), size))
     each = 1.0 / size if op.target == "aten.mean" else 1.0
-    result = partition.delegate().weighted_sum(node, np.full((size,), each, np.float32), 0.0)
-    reduced = partition.from_node(result, heads_second=source.heads_second)
-    if keep:
-        return reduced
+    node = graph.weighted_sum(node, np.full((size,), each, np.float32), 0.0)
+    if in_rows and keep:
+        return partition.from_node(node, heads_second=source.heads_second)
     assert op.shape is not None, "a sum is one tensor"
-    node = partition.node(plain(partition, reduced))
-    return partition.from_node(partition.delegate().reshape(node, op.shape))
+    return partition.from_node(graph.reshape(node, op.shape))
 
 
 def _softmax(partition: Partition, op: Op) -> Result:
