@@ -122,6 +122,18 @@ def _negative(do: Rewriting) -> Op | None:
     return _product(do, do.op.args[0], -1.0)
 
 
+def _clip(do: Rewriting) -> Op | None:
+    return do.add("aten.clamp", do.op.args, do.shape, **do.op.kwargs)
+
+
+def _leaky_relu(do: Rewriting) -> Op | None:
+    """The larger of a value and a fraction of it."""
+    source, slope = do.op.args[0], do.arg(1, 0.01, "negative_slope")
+    if not 0 <= slope <= 1:
+        return None
+    return do.add("aten.maximum", (source, Ref(_product(do, source, slope).name)), do.shape)
+
+
 def _log_sigmoid(do: Rewriting) -> Op | None:
     inverse = _product(do, do.op.args[0], -1.0)
     return _product(do, Ref(do.add("aten.softplus", (Ref(inverse.name),), do.shape).name), -1.0)
@@ -182,6 +194,8 @@ ARITHMETIC: dict[str, Rule] = {
     **dict.fromkeys(("aten.min", "aten.max"), _extreme),
     **dict.fromkeys(("aten.square", "aten.pow"), _power),
     "aten.neg": _negative,
+    "aten.clip": _clip,
+    "aten.leaky_relu": _leaky_relu,
     "aten.log_sigmoid": _log_sigmoid,
     **dict.fromkeys(("aten.add", "aten.sub", "aten.rsub"), _with_factor),
     "aten.view_as_real": _view_as_real,

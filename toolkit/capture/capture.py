@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import inspect
+import io
 import sys
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -74,12 +76,14 @@ def capture(model: PreTrainedModel, config: Any) -> DecoderGraph:
     )
     try:
         with torch.no_grad(), traced_operators(traced):
-            program = torch.export.export(
-                wrapper,
-                inputs,
-                dynamic_shapes={"input_ids": {1: sequence}, "position_ids": {1: sequence}},
-                strict=False,
-            )
+            # Where it fails, torch prints all that it traced so far: thousands of lines above the reason.
+            with contextlib.redirect_stderr(io.StringIO()):
+                program = torch.export.export(
+                    wrapper,
+                    inputs,
+                    dynamic_shapes={"input_ids": {1: sequence}, "position_ids": {1: sequence}},
+                    strict=False,
+                )
             if _writes(program):
                 # Every write into a tensor becomes a new tensor.
                 with warnings.catch_warnings():

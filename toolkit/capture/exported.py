@@ -127,12 +127,17 @@ def _check_numbers(graph: DecoderGraph) -> None:
 
 
 def _check(graph: DecoderGraph) -> None:
-    """Refuse what no lowering could say: sizes that are no number, and writes into tensors."""
+    """Refuse what no lowering could say: sizes that are no number or nothing, and writes into tensors."""
     for op in graph.ops:
         if (op.shape or ()).count(SEQUENCE) > 1:
             raise UnsupportedModel(
                 f"{op} compares each position with each other one in a way that is not known as attention",
                 next_step="docs/families.md lists the model types that convert.",
+            )
+        if 0 in (op.shape or ()):
+            raise UnsupportedModel(
+                f"{op} has a size of 0: the config asks for a part of the model that has no numbers",
+                next_step="Mend the config: sizes and counts in it are 1 or more.",
             )
         odd = next((size for size in (*(op.shape or ()), *op.args) if is_odd(size)), None)
         if odd is not None:

@@ -193,12 +193,16 @@ def _repeat_interleave(do: Rewriting) -> Op | None:
 
 
 def _index(do: Rewriting) -> Op | None:
-    """``x[:, [3, 1]]`` with numbers known ahead."""
+    """``x[:, [3, 1]]`` with numbers known ahead, or rows of a table."""
     source, indices = do.op.args[:2]
     given = [(dim, ref) for dim, ref in enumerate(indices) if ref is not None]
-    if len(given) != 1 or given[0][1].name not in do.graph.constants:
+    if len(given) != 1:
         return None
     [(dim, ref)] = given
+    if source.name in do.graph.parameters and dim == 0 and do.shape_of(ref) == (1, SEQUENCE):
+        return do.add("aten.embedding", (source, ref), do.shape)
+    if ref.name not in do.graph.constants:
+        return None
     shape, numbers = do.graph.constants[ref.name]
     before = do.shape_of(source)
     if len(shape) > 1 or len(numbers) > _MAXIMUM_PIECES or before[dim] == SEQUENCE:

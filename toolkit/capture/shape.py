@@ -14,8 +14,10 @@ from toolkit.models.shape import DecoderShape, MatrixShape, elements
 
 def longest_text(config: Any) -> int | None:
     """Positions that a model was made for; None where any text is as good as a short one."""
-    names = ("max_position_embeddings", "n_positions", "max_seq_len")
-    return next((int(value) for name in names if (value := getattr(config, name, None))), None)
+    names = ("max_position_embeddings", "n_positions", "max_seq_len", "max_target_positions")
+    values = (int(getattr(config, name, None) or 0) for name in names)
+    # XLNet says -1 where any text is as good as a short one.
+    return next((value for value in values if value > 0), None)
 
 
 def residual_width(graph: DecoderGraph, config: Any) -> int:

@@ -164,7 +164,7 @@ def _build(make: Any, origin: Path) -> Any:
 
     try:
         return make()
-    except (StrictDataclassError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (StrictDataclassError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise SourceCorrupt(
             f"config.json does not make a valid config: {' '.join(str(error).split())[:300]}",
             subject=str(origin),

@@ -116,6 +116,11 @@ def _softplus(partition: Partition, node: Node, op: Op) -> Node:
     return graph.binary("Add", graph.binary("Maximum", node, graph.scalar(0.0)), rest)
 
 
+def _mish(partition: Partition, node: Node, op: Op) -> Node:
+    graph = partition.delegate()
+    return graph.binary("Multiply", node, graph.unary("Tanh", _softplus(partition, node, op)))
+
+
 def _clamp(partition: Partition, node: Node, op: Op) -> Node:
     graph = partition.delegate()
     for kind, bound in zip(("Maximum", "Minimum"), limits(op), strict=True):
@@ -229,6 +234,7 @@ EMITTERS: dict[str, Emitter] = {
     "aten.hardswish": _unary("Hardswish"),
     "aten.reciprocal": _elementwise(_reciprocal),
     "aten.softplus": _elementwise(_softplus),
+    "aten.mish": _elementwise(_mish),
     **dict.fromkeys(
         ("aten.clamp", "aten.clamp_min", "aten.clamp_max", "aten.relu6", "aten.hardtanh"),
         _elementwise(_clamp),
