@@ -196,8 +196,17 @@ def test_cli_refuses_a_group_size_that_does_not_divide(tmp_path: Path) -> None:
     assert not (tmp_path / "a").exists()
 
 
-@pytest.mark.parametrize("stage", [r"capture \.\.\.", r"quantize and write \.\.\.", r"quantize: (?!1 of)"])
-def test_ctrl_c_leaves_nothing(tmp_path: Path, stage: str) -> None:
+@pytest.mark.parametrize(
+    ("stage", "flags"),
+    [
+        (r"capture \.\.\.", []),
+        (r"quantize and write \.\.\.", []),
+        (r"quantize: (?!1 of)", []),
+        # In a process of its own.
+        (r"quantize: (?!1 of)", ["--trust-remote-code"]),
+    ],
+)
+def test_ctrl_c_leaves_nothing(tmp_path: Path, stage: str, flags: list[str]) -> None:
     environment = {**os.environ, "SLM_CACHE_DIR": str(tmp_path / "c"), "SLM_DATA_DIR": str(tmp_path / "d")}
     output = tmp_path / "out" / "a"
     # Few layers are captured fast; wide ones take seconds to quantize.
@@ -214,13 +223,17 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path, stage: str) -> None:
         f"random:{tmp_path / 'wide.json'}",
         "-o",
         str(output),
+        *flags,
     ]
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+    # A terminal tells all processes that it has started.
+    with subprocess.Popen(
+        command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if re.match(stage, line):
                 break
-        process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)
         _, stderr = process.communicate(timeout=120)
     assert process.returncode == 130, stderr
     assert "Traceback" not in stderr

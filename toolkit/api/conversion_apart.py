@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from toolkit import errors, files
 from toolkit.api.conversion_here import convert_here
@@ -63,16 +63,16 @@ def convert_apart(request: ConvertRequest, output: Path, settings: Settings, *, 
             ours.send_bytes(json.dumps(work).encode())
             answer = ours.recv_bytes()
         except (EOFError, ConnectionError):
-            _ended(process.wait(), request.model, output)
+            _ended(process.wait(), request.model)
         finally:
             process.kill()
             process.wait()
+            files.remove_leftovers_of_the_dead(output)
     _raise(json.loads(answer))
     return Artifact.load(output)
 
 
-def _ended(code: int, model: str, output: Path) -> NoReturn:
-    files.remove_leftovers_of_the_dead(output)
+def _ended(code: int, model: str) -> NoReturn:
     if code == -signal.SIGKILL:
         how, then = "was killed, most likely for want of memory", "Close other programs"
     else:
@@ -85,37 +85,64 @@ def _ended(code: int, model: str, output: Path) -> NoReturn:
     )
 
 
-def _raise(answer: dict[str, str | None]) -> None:
+def _raise(answer: dict[str, Any]) -> None:
     """Raise the error that an answer tells of, if it does."""
     if answer["error"] is None:
         return
+    if answer["error"] == OSError.__name__:
+        raise OSError(*answer["arguments"])
+    if answer["error"] == ModuleNotFoundError.__name__:
+        raise ModuleNotFoundError(answer["what"], name=answer["name"])
     kind = getattr(errors, answer["error"], None)
     if not (isinstance(kind, type) and issubclass(kind, ToolkitError)):
         kind = UnsupportedModel
     raise kind(str(answer["what"]), subject=answer["subject"], next_step=answer["next_step"])
 
 
-def _answer(work: dict[str, object]) -> dict[str, str | None]:
+def _answer(work: dict[str, Any]) -> dict[str, Any]:
     request = ConvertRequest.model_validate(work["request"])
-    settings = Settings.from_json(work["settings"])  # type: ignore[arg-type]  # as Settings.to_json gave it
-    told: tuple[str | None, ...] = (None,) * 4
+    settings = Settings.from_json(work["settings"])
     try:
-        convert_here(request, Path(str(work["output"])), settings, overwrite=bool(work["overwrite"]))
-    except ToolkitError as error:
-        told = (type(error).__name__, error.what, error.subject, error.next_step)
+        convert_here(request, Path(work["output"]), settings, overwrite=bool(work["overwrite"]))
     except Exception as error:
         # Code from elsewhere raises whatever it likes; what is not its doing stays a fault of ours.
-        if not any(name.split(".")[0] == _FOREIGN for name in _modules(error)):
+        answer = _of_the_toolkit(error) or _of_foreign_code(error, request.model) or _of_the_machine(error)
+        if answer is None:
             raise
-        first = (str(error).splitlines() or [""])[0][:200]
-        told = (
-            UnsupportedModel.__name__,
-            f"the model's own code fails: {type(error).__name__}: {first}",
-            request.model,
-            "Look into the Python code that comes with the model, or choose a model type that "
-            "docs/families.md lists.",
-        )
-    return dict(zip(("error", "what", "subject", "next_step"), told, strict=True))
+        return answer
+    return {"error": None}
+
+
+def _of_the_toolkit(error: Exception) -> dict[str, Any] | None:
+    if not isinstance(error, ToolkitError):
+        return None
+    # Of a kind that one module has for itself, what it is a kind of: it has the same exit code.
+    kind = next(one for one in type(error).__mro__ if one.__module__ == errors.__name__)
+    said = {"what": error.what, "subject": error.subject, "next_step": error.next_step}
+    return {"error": kind.__name__, **said}
+
+
+def _of_foreign_code(error: Exception, model: str) -> dict[str, Any] | None:
+    if not any(name.split(".")[0] == _FOREIGN for name in _modules(error)):
+        return None
+    first = (str(error).splitlines() or [""])[0][:200]
+    return {
+        "error": UnsupportedModel.__name__,
+        "what": f"the model's own code fails: {type(error).__name__}: {first}",
+        "subject": model,
+        "next_step": "Look into the Python code that comes with the model, or choose a model type that "
+        "docs/families.md lists.",
+    }
+
+
+def _of_the_machine(error: Exception) -> dict[str, Any] | None:
+    """A full disk, or a package that is not installed: whoever asks has words for them."""
+    if isinstance(error, OSError) and error.errno is not None:
+        name = None if error.filename is None else os.fsdecode(error.filename)
+        return {"error": OSError.__name__, "arguments": [error.errno, error.strerror, name]}
+    if isinstance(error, ModuleNotFoundError):
+        return {"error": ModuleNotFoundError.__name__, "what": str(error), "name": error.name}
+    return None
 
 
 def _modules(error: BaseException) -> Iterator[str]:
@@ -125,6 +152,8 @@ def _modules(error: BaseException) -> Iterator[str]:
 
 
 def _main() -> None:
+    # Ctrl-C is the business of the process that asks.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection = Connection(int(sys.argv[1]))
     work = json.loads(connection.recv_bytes())
     connection.send_bytes(json.dumps(_answer(work)).encode())
