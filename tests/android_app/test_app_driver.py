@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import cast
 
 import pytest
 
-from toolkit.app.driver import installed_app
+from toolkit.app.driver import app_command, installed_app
 from toolkit.devices.base import CommandResult, Device
 from toolkit.errors import DeviceNotReady
 
@@ -62,3 +63,48 @@ def test_silence_is_no_app(tmp_path: Path, pm: str) -> None:
 def test_a_pm_that_fails_says_nothing_about_the_app(tmp_path: Path, pm: str, words: str) -> None:
     with pytest.raises(DeviceNotReady, match=words):
         installed_app(cast(Device, Shell(tmp_path, pm=pm)))
+
+
+# `content` of an app whose run has ended, and of one that did not begin it.
+ENDED = """case "$*" in
+  *"--method state"*) echo "Result: Bundle[{state=0 ok}]" ;;
+  *read*result.jsonl*) echo records ;;
+esac"""
+NO_RUN = ENDED.replace("0 ok", "13 not_started")
+
+
+@pytest.mark.parametrize("shell", ["sh", "mksh"])
+@pytest.mark.parametrize("found", ["Asleep", "Awake"])
+@pytest.mark.parametrize(
+    ("am", "content", "code"),
+    [
+        ("echo Status: ok", ENDED, 0),
+        ("echo Status: ok", NO_RUN, 13),
+        ("echo Error type 3", ENDED, 13),
+        ("echo Status: ok", "echo java.lang.SecurityException", 13),
+        ("echo Status: ok", 'case "$*" in *write*) echo No space left ;; esac', 8),
+        ("echo Status: ok", "", 13),
+    ],
+)
+def test_the_screen_is_left_as_it_was_found(
+    shell: str, found: str, am: str, content: str, code: int, tmp_path: Path
+) -> None:
+    if not shutil.which(shell):
+        pytest.skip(f"needs Debian's package {shell}")
+    programs, run, screen = tmp_path / "bin", tmp_path / "run", tmp_path / "screen"
+    programs.mkdir()
+    run.mkdir()
+    screen.write_text(found)
+    phone = Shell(
+        programs,
+        am=am,
+        content=content,
+        dumpsys=f'[ "$1" = activity ] || echo "mWakefulness=$(cat {screen})"',
+        input=f'case "$2" in *WAKEUP) echo Awake >{screen} ;; *SLEEP) echo Asleep >{screen} ;; esac',
+        sleep="",
+        wm="",
+    )
+    _, *command = app_command("onnxruntime", "activity")
+    here = ["sh", "-c", 'cd "$1"; shift; exec "$@"', "there", str(run), shell]
+    done = phone.shell([*here, *command, "profile"], timeout_s=20)
+    assert (done.returncode, screen.read_text().strip()) == (code, found), done.stderr

@@ -36,6 +36,8 @@ fail() { echo "slm-app: error: $1" >&2; exit 13; }
 dark() { dumpsys power 2>/dev/null | grep -qE 'mWakefulness=(Asleep|Dozing)'; }
 locked() { dumpsys activity activities 2>/dev/null | grep -q 'mKeyguardShowing=true'; }
 was_dark=
+# Left as it was found, whatever comes between: the next run may ask for a dark screen.
+trap '[ ! "$was_dark" ] || input keyevent KEYCODE_SLEEP >/dev/null 2>&1' EXIT
 if [ "$app_state" = activity ]; then
   # Behind a dark or locked screen no activity is a top app. A lock with a secret stays, whatever is asked.
   if dark; then was_dark=yes; fi
@@ -47,7 +49,6 @@ if [ "$app_state" = activity ]; then
   why=
   if dark; then why="the screen is off and does not come on"; elif locked; then why="the screen is locked"; fi
   if [ "$why" ]; then
-    [ ! "$was_dark" ] || input keyevent KEYCODE_SLEEP >/dev/null 2>&1
     echo "slm-app: error: $why" >&2
     exit 12
   fi
@@ -106,8 +107,6 @@ else
 fi
 [ "$said" != "13 not_started" ] || fail "the app did not start the run: another one may be at work in it"
 while [ "$said" = running ]; do sleep 1; state; done
-# Left as it was found: the next run may ask for a dark screen.
-[ ! "$was_dark" ] || input keyevent KEYCODE_SLEEP >/dev/null 2>&1
 content read --uri "$uri/$run/stderr" >&2
 content read --uri "$uri/$run/app.jsonl" >app.jsonl
 code=${said%% *}
