@@ -9,6 +9,7 @@ and keeps its traceback.
     ToolkitError                 1
     +-- UsageError               2    an option that cannot be meant as given
     |   +-- BadFilter                 a --where, --sort or --axis that cannot be read
+    |   +-- ContextFull               a text that leaves no room for an answer
     |   +-- StudyError                a study that cannot be run or reported as asked
     +-- CatalogueError           2    the catalogue of models
     |   +-- UnknownModel              no model of this name
@@ -30,6 +31,7 @@ and keeps its traceback.
     |   +-- NotAnArtifact
     |   +-- ArtifactCorrupt
     |   +-- ArtifactExists
+    |   +-- PublishFailed             the hub did not take it
     +-- RuntimeBundleError       7    building or finding the native runner
     |   +-- BuildFailed
     |   +-- EngineMismatch
@@ -42,7 +44,9 @@ and keeps its traceback.
     |   +-- DeviceTimeout
     |   +-- DeviceFull
     |   +-- DeviceBusy                another run holds its lock
+    |   +-- DeviceUnreadable          it answered, but not what was asked
     |   +-- TransferFailed
+    |   |   +-- FileAbsent            no such file there
     |   +-- EnergyRefused             no counters, or a charger that they do not see
     |   +-- VirtualPhoneFailed        a virtual phone cannot be started
     +-- RunError                 9    the runner on the device
