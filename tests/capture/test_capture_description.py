@@ -15,6 +15,7 @@ from toolkit.capture.skeleton import build_skeleton
 from toolkit.models.layers import (
     Attention,
     FeedForward,
+    LatentAttention,
     MixtureOfExperts,
     Recurrence,
     ShortConvolution,
@@ -128,6 +129,25 @@ def test_a_mixture_of_experts_is_as_the_config_says(tmp_path: Path) -> None:
 def _described(name: str, folder: Path) -> tuple[Any, ...]:
     config = Path(__file__).parents[1] / "families" / "configs" / f"{name}.json"
     return describe(captured(str(config), folder)[1])
+
+
+def test_layers_that_read_another_ones_keys_and_values_keep_none(tmp_path: Path) -> None:
+    layers = _described("gemma4_text-shared", tmp_path)
+    # Of four layers the last two share, each with the last one before them that has the same window.
+    assert [(one.window, one.shares_cache_of) for one in attention_of(layers)] == [
+        (8, None),
+        (None, None),
+        (8, 0),
+        (None, 1),
+    ]
+    assert [state.name for state in states_of(layers)] == ["0.key", "0.value", "1.key", "1.value"]
+
+
+@pytest.mark.parametrize("name", ["minicpm3", "deepseek_v2-groups"])
+def test_latent_attention_is_as_the_config_says(tmp_path: Path, name: str) -> None:
+    # Both configs have the same sizes; one turns halves, the other one pairs.
+    mixer = LatentAttention(heads=4, latent_dim=32, rotary_dim=16, head_dim=32, value_dim=32)
+    assert {layer.mixers for layer in _described(name, tmp_path)} == {(mixer,)}
 
 
 def test_convolutions_and_recurrences_are_mixers_with_states_of_fixed_size(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from toolkit.export.estimate import estimate_conversion
 from toolkit.export.request import ConvertRequest
 from toolkit.models.catalogue.catalogue import shipped
 from toolkit.models.facts_shape import LayerFacts, shape_of_config, shape_of_entry, shape_of_facts
+from toolkit.models.layers import states_bytes, states_of
 from toolkit.models.shape import seen_pairs
 from toolkit.profiling.run_rows import device_row
 from toolkit.settings import Settings
@@ -28,6 +29,7 @@ from toolkit.store.rooflines import add_roofline
 from toolkit.store.rows import DeviceRoofline
 
 run = CliRunner()
+FAMILIES = Path(__file__).parents[1] / "families" / "configs"
 
 
 @pytest.mark.parametrize(("name", "mebibytes"), KV_CACHE_MIB.items())
@@ -46,7 +48,7 @@ def test_the_survey_s_kv_caches(name: str, mebibytes: float) -> None:
 
 # transformers counted these; what configs of other kinds add (learned positions) is not among the matrices.
 @pytest.mark.parametrize(
-    "name", ["SmolLM-135M", "Qwen2-0.5B", "Gemma-2B", "BLOOM-560M", "Phi-2", "Pythia-160M"]
+    "name", ["SmolLM-135M", "Qwen2-0.5B", "Gemma-2B", "BLOOM-560M", "Phi-2", "Pythia-160M", "MiniCPM3-4B"]
 )
 def test_sizes_out_of_a_config_are_those_of_the_model(name: str) -> None:
     entry = shipped()[name]
@@ -54,6 +56,22 @@ def test_sizes_out_of_a_config_are_those_of_the_model(name: str) -> None:
     shape = shape_of_config(entry.config)
     assert shape is not None
     assert shape.unique_parameters == pytest.approx(entry.parameters.unique, rel=0.005)
+
+
+def test_a_config_tells_what_is_kept_of_each_token() -> None:
+    latent = shape_of_config(shipped()["MiniCPM3-4B"].config or {})
+    assert latent is not None
+    # 62 layers of kv_lora_rank 256 and qk_rope_head_dim 32.
+    assert states_bytes(latent.layers, 1) == 62 * (256 + 32) * 4
+    # Multiplied by queries and by results, for each head: 64 and 64 of each of 40 heads.
+    added = 2 * 62 * 40 * (2 * (256 + 32) + 256 * (64 + 64))
+    linears = sum(2 * one.elements for one in latent.matrices if one.role != "embedding")
+    assert latent.prefill_flops(1) == linears + added
+    sharing = json.loads((FAMILIES / "gemma4_text-shared.json").read_text())
+    shape = shape_of_config(sharing)
+    assert shape is not None
+    assert [state.name for state in states_of(shape.layers)] == ["0.key", "0.value", "1.key", "1.value"]
+    assert sum("k_proj" in one.name for one in shape.matrices) == 2
 
 
 def test_layers_of_a_config_need_not_be_alike() -> None:

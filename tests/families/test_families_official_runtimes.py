@@ -34,13 +34,14 @@ def transformers_tokens(source: ModelSource, prompt: list[int]) -> list[int]:
 
 
 def onnxruntime_tokens(folder: Path, prompt: list[int]) -> list[int]:
-    """Every state empty at first, and what a call gives is what the next one takes."""
+    """States with room for the text, zero at first; what a call gives is what the next one takes."""
     session: Any = onnxruntime.InferenceSession(str(folder / "model.onnx"))
     inputs = {item.name: item for item in session.get_inputs()}
     outputs = [item.name for item in session.get_outputs()]
+    room = len(prompt) + TOKENS
     states = {
         name: np.zeros(
-            (1, *(size if isinstance(size, int) else 0 for size in item.shape[1:])), ONNX_TYPES[item.type]
+            (1, *(size if isinstance(size, int) else room for size in item.shape[1:])), ONNX_TYPES[item.type]
         )
         for name, item in inputs.items()
         if name.startswith("past_key_values.")

@@ -17,7 +17,8 @@ from toolkit.store import open_store
 
 CONFIGS = Path(__file__).parents[1] / "families" / "configs"
 ENGINES = ("onnxruntime", "executorch") if find_spec("executorch") else ("onnxruntime",)
-RECURRENT = ("qwen3_next", "bamba", "lfm2", "mamba", "recurrent_gemma")
+# Their states are no keys and values: onnxruntime-genai does not run them.
+OTHER_STATES = ("qwen3_next", "bamba", "lfm2", "mamba", "recurrent_gemma", "deepseek_v3", "minicpm3")
 MECHANISMS = {
     "experts, a delta rule, short convolutions and attention": "qwen3_next",
 }
@@ -30,7 +31,7 @@ OTHER_MECHANISMS = {
     "recurrences beside attention": "bamba",
     "a recurrence over channels": "recurrent_gemma",
     "latent attention": "minicpm3",
-    "layers that share keys and values": "gemma4_text",
+    "layers that share keys and values": "gemma4_text-shared",
     "a soft cap": "gemma2",
     "biases of keys": "falcon-rw",
     "biases that grow with the distance": "bloom",
@@ -73,7 +74,7 @@ def assert_tokens_equal(slm: SlmProcess, settings: Settings, tmp_path: Path, nam
     run(command, check=True, capture_output=True, text=True, timeout=300)
     artifact = Artifact.load(folder)
     assert artifact.manifest.parity is not None and artifact.manifest.parity.passed
-    runs_in_genai = engine == "onnxruntime" and name not in RECURRENT
+    runs_in_genai = engine == "onnxruntime" and name not in OTHER_STATES
     assert (folder / "genai_config.json").exists() == runs_in_genai
     assert ("onnxruntime-genai" in (artifact.manifest.runtimes or ["onnxruntime-genai"])) == (
         runs_in_genai or engine == "executorch"

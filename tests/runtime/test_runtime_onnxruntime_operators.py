@@ -120,6 +120,18 @@ def attention(
     return Problem("GroupQueryAttention", attributes, inputs, outputs=3)
 
 
+def reading(seed: int = 0, *, tokens: int = 3, past: int = 5, room: int = 4, **sizes: Any) -> Problem:
+    """A call without keys and values, over a cache that another node has written already."""
+    problem = attention(seed, tokens=tokens, past=past + tokens + room, packed=False, **sizes)
+    key = problem.inputs[1]
+    assert key is not None
+    nothing = np.zeros((1, 0, key.shape[2]), np.float32)
+    total = past + tokens
+    problem = problem.with_input(1, nothing).with_input(2, nothing)
+    problem = problem.with_input(5, np.array([total - 1], np.int32)).with_input(6, np.array(total, np.int32))
+    return replace(problem, outputs=1)
+
+
 def product(seed: int = 0, *, rows: int = 24, columns: int = 64, group: int = 32, bits: int = 4) -> Problem:
     """The same for MatMulNBits, with zero points."""
     generator = np.random.default_rng(seed)
@@ -182,6 +194,9 @@ FITTING = [
     attention(4, tokens=2, past=4).with_attributes(local_window_size=3),
     attention(5, tokens=40, past=3, head_dim=72, rotary=False),
     attention(6, tokens=1, past=70, heads=6, kv_heads=6, head_dim=24, rotary=False),
+    reading(7),
+    reading(8, tokens=1, past=70, room=0, heads=6, kv_heads=1, head_dim=72, rotary=False),
+    reading(9, tokens=40, past=0, half=8).with_attributes(local_window_size=3),
 ]
 
 
@@ -227,6 +242,8 @@ WRONG = {
     "a past that the cache does not hold": attention().with_input(5, np.array([9], np.int32)),
     "a negative last position": attention().with_input(5, np.array([-2], np.int32)),
     "no last position": attention().with_input(5, np.zeros(0, np.int32)),
+    "keys beside a cache that is not written": replace(attention(packed=False), outputs=1),
+    "a cache that another node has not written so far": reading(room=-1),
     "no tokens": attention(rotary=False).with_input(0, np.zeros((1, 0, 256), np.float32)),
     "no KV heads": attention().with_attributes(kv_num_heads=0),
     "negative heads": attention().with_attributes(num_heads=-4, kv_num_heads=-2),

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 
 from toolkit.capture.experts import ExpertsCall
 from toolkit.capture.graph import DecoderGraph, Op, Ref
+from toolkit.capture.latent import LATENT
 from toolkit.capture.patterns import ancestors, layer_of, resolve, rope_table, shape_of
 from toolkit.capture.recurrences import state_place
+from toolkit.capture.shared_caches import cache_of
 from toolkit.models.layers import (
     Attention,
     FeedForward,
+    LatentAttention,
     Layer,
     Mixer,
     MixtureOfExperts,
@@ -80,6 +83,15 @@ def _attention(graph: DecoderGraph, op: Op) -> tuple[int, Mixer]:
     shapes = [graph.by_name[ref.name].shape for ref in op.args[:3]]
     query, key, value = shapes
     assert query is not None and key is not None and value is not None, "attention operands are tensors"
+    if LATENT in op.kwargs:
+        latent_dim, head_dim, value_dim = op.kwargs[LATENT]
+        return int(layer), LatentAttention(
+            heads=int(query[1]),
+            latent_dim=latent_dim,
+            rotary_dim=int(key[3]) - latent_dim,
+            head_dim=head_dim,
+            value_dim=value_dim,
+        )
     mixer = Attention(
         heads=int(query[1]),
         kv_heads=int(key[1]),
@@ -87,6 +99,7 @@ def _attention(graph: DecoderGraph, op: Op) -> tuple[int, Mixer]:
         value_dim=int(value[3]),
         window=int(window) or None,
         rotary_dim=_rotary_dim(graph, op.args[0]),
+        shares_cache_of=cache_of(op),
     )
     return int(layer), mixer
 

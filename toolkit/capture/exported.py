@@ -14,7 +14,9 @@ from toolkit.capture.chunks import without_chunks
 from toolkit.capture.graph import ODD, SEQUENCE, DecoderGraph, Op, Ref, is_odd, references
 from toolkit.capture.head_rows import split_rows
 from toolkit.capture.inlined import recognize_attention
+from toolkit.capture.latent import keep_latents
 from toolkit.capture.recurrences import with_state_names
+from toolkit.capture.shared_caches import share_caches
 from toolkit.capture.simplify import simplify, without_dead_code
 from toolkit.capture.token_rows import by_token
 from toolkit.errors import UnsupportedModel
@@ -79,7 +81,7 @@ def to_graph(program: torch.export.ExportedProgram, limit: int, shared: Mapping[
     graph = DecoderGraph(tuple(ops), parameters, constants, output)
     _check_operands(graph)
     graph = without_dead_code(by_token(without_chunks(simplify(split_rows(graph)))))
-    graph = without_dead_code(recognize_attention(graph, limit))
+    graph = without_dead_code(share_caches(keep_latents(recognize_attention(graph, limit))))
     _check(graph)
     # Lists only now: a mask of all positions by all is gone. Integers and flags stay what they are.
     constants = {

@@ -101,21 +101,23 @@ def fold(graph: DecoderGraph, weights: Weights, rope: RopeValues, context_length
         rows: NDArray[np.generic] = whole.value(name).movedim(shape.index(SEQUENCE), 0).contiguous().numpy()
         return rows
 
-    return Folded(without_dead_code(folded), _FoldedWeights(weights, parameters, interpreter(1)), table)
+    return Folded(
+        without_dead_code(folded), _FoldedWeights(weights, parameters, lambda: interpreter(1)), table
+    )
 
 
 @dataclass(frozen=True)
 class _FoldedWeights:
-    """Reads parameters, and computes the folded ones when they are read."""
+    """Reads parameters, and computes the folded ones when they are read, keeping none of them."""
 
     weights: Weights
     folded: Mapping[str, str]
-    interpreter: Interpreter
+    interpreter: Callable[[], Interpreter]
 
     def read(self, name: str) -> Tensor:
         if name not in self.folded:
             return self.weights.read(name)
-        value: Tensor = self.interpreter.value(self.folded[name])
+        value: Tensor = self.interpreter().value(self.folded[name])
         return value.to(torch.float32).contiguous()
 
     def read_blocks(self, name: str) -> QuantizedTensor | None:

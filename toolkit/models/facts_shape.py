@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from toolkit.models.catalogue.entry import Entry, PerLayer
-from toolkit.models.layers import Attention, FeedForward, Layer, MixtureOfExperts
+from toolkit.models.layers import Attention, FeedForward, LatentAttention, Layer, MixtureOfExperts
 from toolkit.models.shape import DecoderShape, MatrixShape, Part
 
 # Model types whose feed-forwards have one projection before the activation.
@@ -32,6 +32,9 @@ class LayerFacts:
         gated: two projections are multiplied with each other.
         window: tokens that it sees; None for all.
         experts, experts_used: 1 and 1 without experts.
+        shares_cache_of: layer whose keys and values it reads; None if it makes its own.
+        latent: its attention, where that keeps compressed rows.
+        query_rank: of the row that its queries are expanded from; None if they are projected at once.
     """
 
     heads: int
@@ -42,6 +45,9 @@ class LayerFacts:
     window: int | None = None
     experts: int = 1
     experts_used: int = 1
+    shares_cache_of: int | None = None
+    latent: LatentAttention | None = None
+    query_rank: int | None = None
 
 
 def shape_of_facts(
@@ -70,7 +76,13 @@ def shape_of_facts(
     for index, one in enumerate(layers):
         matrices += _matrices(index, one, hidden_size)
     matrices.append(MatrixShape(embedding if tied else "lm_head.weight", "lm_head", vocabulary, hidden_size))
-    norms = (2 * len(layers) + 1) * hidden_size
+    # The matrix that expands compressed rows stays in float32 (capture/latent.py).
+    expanding = sum(
+        one.heads * one.latent_dim * (one.head_dim + one.value_dim)
+        for one in (each.latent for each in layers)
+        if one
+    )
+    norms = (2 * len(layers) + 1) * hidden_size + expanding
     shape = DecoderShape(
         hidden_size=hidden_size,
         vocabulary=vocabulary,
@@ -157,6 +169,7 @@ def _of_config(fields: Mapping[str, Any]) -> DecoderShape:
     experts = int(_first(fields, "num_local_experts", "num_experts", "n_routed_experts", default=1) or 1)
     used = int(_first(fields, "num_experts_per_tok", "num_experts_per_token", default=1) or 1)
     gated = fields.get("model_type") not in _DENSE
+    owners = _cache_owners(types, int(fields.get("num_kv_shared_layers") or 0))
     layers = [
         LayerFacts(
             heads=heads[index] if types[index] in _ATTENDING else 0,
@@ -167,6 +180,9 @@ def _of_config(fields: Mapping[str, Any]) -> DecoderShape:
             window=windows[index],
             experts=experts,
             experts_used=min(used, experts),
+            shares_cache_of=owners[index],
+            latent=_latent(fields, heads[index]),
+            query_rank=fields.get("q_lora_rank"),
         )
         for index in range(count)
     ]
@@ -176,6 +192,25 @@ def _of_config(fields: Mapping[str, Any]) -> DecoderShape:
         vocabulary=vocabulary,
         tied=bool(_first(fields, "tie_word_embeddings", "share_input_output_layers", default=True)),
         longest=fields.get("max_position_embeddings"),
+    )
+
+
+def _cache_owners(types: Sequence[str], sharing: int) -> list[int | None]:
+    """For the last layers, the last one of the same type before them (Gemma 3n, Gemma 4)."""
+    first = len(types) - sharing
+    last = {kind: index for index, kind in enumerate(types[:first])}
+    return [None if index < first else last[kind] for index, kind in enumerate(types)]
+
+
+def _latent(fields: Mapping[str, Any], heads: int) -> LatentAttention | None:
+    if fields.get("kv_lora_rank") is None:
+        return None
+    return LatentAttention(
+        heads=heads,
+        latent_dim=int(fields["kv_lora_rank"]),
+        rotary_dim=int(fields["qk_rope_head_dim"]),
+        head_dim=int(fields["qk_nope_head_dim"]),
+        value_dim=int(fields["v_head_dim"]),
     )
 
 
@@ -218,13 +253,23 @@ def _matrices(index: int, one: LayerFacts, hidden: int) -> list[MatrixShape]:
         return MatrixShape(f"model.layers.{index}.{name}.weight", "linear", rows, columns, used)
 
     found = []
-    if one.heads:
+    if one.latent is not None:
+        queries = one.latent.heads * (one.latent.head_dim + one.latent.rotary_dim)
+        if one.query_rank is not None:
+            found.append(linear("self_attn.q_a_proj", one.query_rank, hidden))
+        found += [
+            linear("self_attn.q_proj", queries, one.query_rank or hidden),
+            linear("self_attn.kv_a_proj_with_mqa", one.latent.row_dim, hidden),
+            linear("self_attn.o_proj", hidden, one.latent.heads * one.latent.value_dim),
+        ]
+    elif one.heads:
         found += [
             linear("self_attn.q_proj", one.heads * one.head_dim, hidden),
-            linear("self_attn.k_proj", one.kv_heads * one.head_dim, hidden),
-            linear("self_attn.v_proj", one.kv_heads * one.head_dim, hidden),
             linear("self_attn.o_proj", hidden, one.heads * one.head_dim),
         ]
+        if one.shares_cache_of is None:
+            rows = one.kv_heads * one.head_dim
+            found += [linear(f"self_attn.{name}", rows, hidden) for name in ("k_proj", "v_proj")]
     used = one.experts_used / one.experts
     names = ("gate_proj", "up_proj") if one.gated else ("up_proj",)
     found += [linear(f"mlp.{name}", one.experts * one.inner, hidden, used) for name in names]
@@ -246,6 +291,8 @@ def _layer(index: int, one: LayerFacts) -> Layer:
         )
     else:
         inner = FeedForward(kind="gated" if one.gated else "dense", intermediate_size=one.inner)
+    if one.latent is not None:
+        return Layer(mixers=(one.latent,), feed_forward=inner, states=one.latent.states(index))
     if not one.heads:
         return Layer(mixers=(), feed_forward=inner, states=())
     attention = Attention(
@@ -254,5 +301,6 @@ def _layer(index: int, one: LayerFacts) -> Layer:
         head_dim=one.head_dim,
         value_dim=one.head_dim,
         window=one.window,
+        shares_cache_of=one.shares_cache_of,
     )
     return Layer(mixers=(attention,), feed_forward=inner, states=attention.states(index))

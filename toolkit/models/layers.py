@@ -99,13 +99,15 @@ class LatentAttention(_Described):
     head_dim: int
     value_dim: int
 
+    @property
+    def row_dim(self) -> int:
+        """What is kept for each token."""
+        return self.latent_dim + self.rotary_dim
+
     def states(self, layer: int, dtype: StateType = "float32") -> tuple[State, ...]:
-        """The compressed rows and the rotated keys, each [batch, text, dim]."""
-        widths = {"latent": self.latent_dim, "rotary_key": self.rotary_dim}
-        return tuple(
-            State(name=f"{layer}.{name}", shape=(BATCH, TEXT, width), dtype=dtype)
-            for name, width in widths.items()
-        )
+        """Compressed rows with the rotated key at their ends, [batch, 1, text, dim]: a cache of one head."""
+        shape = (BATCH, 1, TEXT, self.row_dim)
+        return (State(name=f"{layer}.latent", shape=shape, dtype=dtype),)
 
 
 class ShortConvolution(_Described):
@@ -208,6 +210,11 @@ class Layer(_Described):
 def attention_of(layers: Iterable[Layer]) -> tuple[Attention, ...]:
     """Every attention with keys and values, in order."""
     return tuple(mixer for layer in layers for mixer in layer.mixers if isinstance(mixer, Attention))
+
+
+def latent_attention_of(layers: Iterable[Layer]) -> tuple[LatentAttention, ...]:
+    """Every attention over compressed rows, in order."""
+    return tuple(mixer for layer in layers for mixer in layer.mixers if isinstance(mixer, LatentAttention))
 
 
 def states_of(layers: Iterable[Layer]) -> tuple[State, ...]:

@@ -7,7 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from toolkit.models.layers import Attention, FeedForward, Layer, MixtureOfExperts, attention_of
+from toolkit.models.layers import (
+    Attention,
+    FeedForward,
+    LatentAttention,
+    Layer,
+    MixtureOfExperts,
+    attention_of,
+    latent_attention_of,
+)
 
 MatrixRole = Literal["linear", "embedding", "lm_head"]
 # What plans treat apart: matrices that yield attention's values, and the feed-forwards' ways back, the last
@@ -89,8 +97,8 @@ class DecoderShape:
         """Multiplications and additions of a prefill behind ``depth`` tokens; the output sees the last one.
 
         A product of [rows, columns] with a vector is 2 * rows * columns; attention is 2 * heads * (head_dim +
-        value_dim) for each pair of a token and one that it sees. Norms, activations and rotations are left
-        out.
+        value_dim) for each pair of a token and one that it sees, over rows of latent attention as wide as
+        these. Norms, activations and rotations are left out.
         """
         linears = sum(
             2 * one.elements * one.used * one.copies for one in self.matrices if one.role == "linear"
@@ -100,7 +108,14 @@ class DecoderShape:
             2 * one.heads * (one.head_dim + one.value_dim) * seen_pairs(tokens, depth, one.window)
             for one in attention_of(self.layers)
         )
-        return round(linears * tokens) + head + attention
+        pairs = seen_pairs(tokens, depth, None)
+        latent = sum(
+            2
+            * one.heads
+            * (2 * one.row_dim * pairs + one.latent_dim * (one.head_dim + one.value_dim) * tokens)
+            for one in latent_attention_of(self.layers)
+        )
+        return round(linears * tokens) + head + attention + latent
 
 
 def seen_pairs(tokens: int, depth: int, window: int | None) -> int:
@@ -124,10 +139,14 @@ def widest_feed_forward(layers: Iterable[Layer]) -> tuple[int, bool] | None:
 
 def widest_attention(layers: Iterable[Layer]) -> int:
     """Columns of queries, keys and values of the widest attention."""
-    return max((_projected(one) for one in attention_of(layers)), default=0)
+    layers = tuple(layers)
+    mixers: list[Attention | LatentAttention] = [*attention_of(layers), *latent_attention_of(layers)]
+    return max((_projected(one) for one in mixers), default=0)
 
 
-def _projected(attention: Attention) -> int:
+def _projected(attention: Attention | LatentAttention) -> int:
+    if isinstance(attention, LatentAttention):
+        return (2 * attention.heads + 1) * attention.row_dim
     widths = attention.head_dim + attention.value_dim
     return attention.heads * attention.head_dim + attention.kv_heads * widths
 

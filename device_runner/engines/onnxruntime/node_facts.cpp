@@ -29,6 +29,8 @@ std::string_view MatMulNotCovered(const NodeFacts& node) {
   return plain && sized && kernels::IsSupported(layout) ? "" : "this layout of weights";
 }
 
+bool ReadsOtherCache(const NodeFacts& node) { return node.outputs() == kPresentKey; }
+
 std::string_view AttentionNotCovered(const NodeFacts& node) {
   const int64_t heads = node.Integer("num_heads", 0);
   const int64_t kv_heads = node.Integer("kv_num_heads", 0);
@@ -42,7 +44,10 @@ std::string_view AttentionNotCovered(const NodeFacts& node) {
     return "a node without a KV cache";
   const bool rotary = node.Integer("do_rotary", 0) != 0;
   if (rotary && !(node.IsGiven(kCosines) && node.IsGiven(kSines))) return "a missing table";
-  if (node.inputs() > kAttentionInputs || node.outputs() != kAttentionOutputs) return "more tensors";
+  const bool is_reading = ReadsOtherCache(node);
+  if (node.inputs() > kAttentionInputs || (!is_reading && node.outputs() != kAttentionOutputs))
+    return "more tensors";
+  if (is_reading && !node.IsGiven(kKey)) return "packed keys without a KV cache to write";
   if (node.Integer("rotary_interleaved", 0) != 0 || node.Integer("smooth_softmax", 0) > 0 ||
       node.Integer("qk_output", 0) != 0) {
     return "rotary_interleaved, smooth_softmax or qk_output";

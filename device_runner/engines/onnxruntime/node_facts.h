@@ -57,4 +57,7 @@ kernels::WeightLayout LayoutOf(const NodeFacts& node);
 std::string_view MatMulNotCovered(const NodeFacts& node);
 std::string_view AttentionNotCovered(const NodeFacts& node);
 
+// Whether an attention appends nothing: it reads what another node has written.
+bool ReadsOtherCache(const NodeFacts& node);
+
 }  // namespace slm::own

@@ -47,8 +47,11 @@ struct AttentionKernel::Step {
   const float* past_keys;
   const float* past_values;
   int64_t past_capacity;
+  // Nothing where another node has written the cache.
   float* present_keys;
   float* present_values;
+  const float* seen_keys;
+  const float* seen_values;
   const float* cosines;
   const float* sines;
   int64_t rotated;
@@ -65,6 +68,7 @@ AttentionKernel::AttentionKernel(Shared& shared, const Ort::ConstKernelInfo& inf
   kv_heads_ = node.Integer("kv_num_heads", 0);
   window_ = node.Integer("local_window_size", -1);
   rotary_ = node.Integer("do_rotary", 0) != 0;
+  reads_other_cache_ = ReadsOtherCache(node);
 }
 
 OrtStatusPtr AttentionKernel::ComputeV2(OrtKernelContext* context) {
@@ -110,9 +114,10 @@ AttentionKernel::Step AttentionKernel::ReadStep(Ort::KernelContext& context) con
   const Ort::ConstValue key = context.GetInput(kKey);
   if (key != nullptr) {
     const Ort::ConstValue value = context.GetInput(kValue);
+    const int64_t appended = reads_other_cache_ ? 0 : step.tokens;
     RequireShape(query, {1, step.tokens, query_width}, "query");
-    RequireShape(key, {1, step.tokens, key_width}, "key");
-    RequireShape(value, {1, step.tokens, key_width}, "value");
+    RequireShape(key, {1, appended, key_width}, "key");
+    RequireShape(value, {1, appended, key_width}, "value");
     step.queries = {packed, query_width};
     step.keys = {key.GetTensorData<float>(), key_width};
     step.values = {value.GetTensorData<float>(), key_width};
@@ -126,11 +131,19 @@ AttentionKernel::Step AttentionKernel::ReadStep(Ort::KernelContext& context) con
   step.past_keys = past_key.GetTensorData<float>();
   step.past_values = past_value.GetTensorData<float>();
   cache_shape[2] = step.capacity = std::max(step.past_capacity, total);
-  const auto present = [&](size_t output) {
-    return context.GetOutput(output, cache_shape.data(), cache_shape.size()).GetTensorMutableData<float>();
-  };
-  step.present_keys = present(kPresentKey);
-  step.present_values = present(kPresentValue);
+  if (reads_other_cache_) {
+    if (total > step.past_capacity)
+      ORT_CXX_API_THROW("GroupQueryAttention: a position that the cache does not reach",
+                        ORT_INVALID_ARGUMENT);
+    step.seen_keys = step.past_keys;
+    step.seen_values = step.past_values;
+  } else {
+    const auto present = [&](size_t output) {
+      return context.GetOutput(output, cache_shape.data(), cache_shape.size()).GetTensorMutableData<float>();
+    };
+    step.seen_keys = step.present_keys = present(kPresentKey);
+    step.seen_values = step.present_values = present(kPresentValue);
+  }
   const std::array<int64_t, 3> output_shape{1, step.tokens, heads_ * step.head_dim};
   step.output =
       context.GetOutput(kAttended, output_shape.data(), output_shape.size()).GetTensorMutableData<float>();
@@ -193,7 +206,9 @@ void AttentionKernel::RotateQuery(const Step& step, int64_t token, int64_t head,
 void AttentionKernel::Compute(Ort::KernelContext& context) const {
   const Step step = ReadStep(context);
   SessionThreads threads(context, shared_.threads);
-  if (step.tokens == 1 || shared_.threads == 1) {
+  if (reads_other_cache_) {
+    // All is there.
+  } else if (step.tokens == 1 || shared_.threads == 1) {
     for (int64_t head = 0; head < kv_heads_; ++head) AppendToCache(step, head);
   } else {
     // Each appends its part before any is read.
@@ -207,8 +222,8 @@ void AttentionKernel::Compute(Ort::KernelContext& context) const {
   call.head_dim = step.head_dim;
   call.window = std::max<int64_t>(window_, 0);
   call.softcap = softcap_;
-  call.keys = step.present_keys;
-  call.values = step.present_values;
+  call.keys = step.seen_keys;
+  call.values = step.seen_values;
   call.stride = step.head_dim;
   call.head_stride = step.capacity * step.head_dim;
   call.output = step.output;

@@ -35,6 +35,7 @@ class AttentionKernel {
   float scale_;
   float softcap_;
   bool rotary_;
+  bool reads_other_cache_;
 };
 
 struct AttentionOperator : OwnOperator<AttentionOperator, AttentionKernel> {
@@ -58,6 +59,9 @@ struct AttentionOperator : OwnOperator<AttentionOperator, AttentionKernel> {
   OrtCustomOpInputOutputCharacteristic GetInputCharacteristic(size_t input) const {
     const bool required = input == kQuery || input == kLastPosition || input == kTotalLength;
     return required ? INPUT_OUTPUT_REQUIRED : INPUT_OUTPUT_OPTIONAL;
+  }
+  OrtCustomOpInputOutputCharacteristic GetOutputCharacteristic(size_t output) const {
+    return output == kAttended ? INPUT_OUTPUT_REQUIRED : INPUT_OUTPUT_OPTIONAL;
   }
 };
 

@@ -61,6 +61,20 @@ TEST(NodesDecideForTheirOperator) {
   CHECK(quantized.matmul && !quantized.attention);
 }
 
+TEST(AttentionMayReadWhatAnotherOneHasWritten) {
+  const auto reading = [](const std::string& key) {
+    std::string node;
+    for (const std::string& input : {std::string("query"), key, key, std::string("past_key"),
+                                     std::string("past_value"), std::string("last"), std::string("total")})
+      node += Bytes(1, input);
+    node += Bytes(2, "out") + Bytes(4, "GroupQueryAttention") + Bytes(7, "com.microsoft");
+    return Bytes(1, node + Attribute("num_heads", 4) + Attribute("kv_num_heads", 2));
+  };
+  CHECK(Read(Model(reading("nothing"))).attention);
+  // Packed keys belong to a cache that is written.
+  CHECK(!Read(Model(reading(""))).attention);
+}
+
 TEST(GraphsOfNodesAreRead) {
   const std::string inner = Bytes(1, Product(0));
   const std::string branch = Bytes(4, "If") + Bytes(5, Bytes(1, "then_branch") + Bytes(6, inner));

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from toolkit.capture.graph import SEQUENCE, Op, Ref
 from toolkit.capture.patterns import rope_table
+from toolkit.capture.shared_caches import cache_of
 from toolkit.errors import UnsupportedModel
 from toolkit.export.executorch.layout import heads_second
 from toolkit.export.executorch.partition import Partition, Result
@@ -37,12 +38,13 @@ class Attention:
         self._position_tables = position_tables
         self._rope_tables = rope_tables
         self._tables: dict[str, tuple[Result, Result]] = {}
+        self._caches: dict[int, tuple[Value, Value]] = {}
         self._masks: dict[int, Result] = {}
         self._seen_masks: dict[int, Result] = {}
         self._places: Result | None = None
 
     def emit(self, op: Op) -> Result:
-        """Append keys and values to the layer's cache and attend over it."""
+        """Append keys and values to the layer's cache, unless it reads another one's, and attend over it."""
         layer, scale, window, softcap = op.args[3:7]
         partition, method = self._partition, self._partition.method
         for ref in op.args[:3]:
@@ -50,12 +52,13 @@ class Attention:
         query, key, value = (partition.result(ref) for ref in op.args[:3])
         heads, kv_heads, head_dim = self._head_counts(layer, query, key, value)
         start, _, _ = partition.positions()
-        shape = [1, partition.context_length, kv_heads, head_dim]
-        caches = [method.cache(shape), method.cache(shape)]
-        for states, cache in zip((key, value), caches, strict=True):
-            # The kernel writes the cache in place; what it returns is not meant to be read.
-            unread = method.tensor([1], dynamic=False)
-            method.call("llama::update_cache.out", [partition.tensor(states), cache, start, unread, unread])
+        owner = cache_of(op)
+        if owner is None:
+            shape = [1, partition.context_length, kv_heads, head_dim]
+            keys = self._appended(key, shape)
+            # Values may be the keys' first columns (latent attention).
+            self._caches[layer] = keys, keys if op.args[1] == op.args[2] else self._appended(value, shape)
+        caches = self._caches[layer if owner is None else owner]
         sinks = op.args[7] if len(op.args) > 7 else None
         if softcap or sinks is not None:
             scores = self._scores(query, caches[0], float(scale), window, softcap)
@@ -69,6 +72,16 @@ class Attention:
         arguments = [partition.tensor(query), *caches, start, mask, *numbers, output, output]
         method.call("llama::custom_sdpa.out", arguments)
         return partition.from_value(output, output_shape)
+
+    def _appended(self, states: Result, shape: list[int]) -> Value:
+        """A cache, and the call's rows in it."""
+        partition, method = self._partition, self._partition.method
+        cache, tensor = method.cache(shape), partition.tensor(states)
+        start, _, _ = partition.positions()
+        # The kernel writes the cache in place; what it returns is not meant to be read.
+        unread = method.tensor([1], dynamic=False)
+        method.call("llama::update_cache.out", [tensor, cache, start, unread, unread])
+        return cache
 
     def _scores(self, query: Result, keys: Value, scale: float, window: int, softcap: float) -> Node:
         """Masked scores [1, H, S, T] in XNNPACK, for what llama::custom_sdpa lacks."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from toolkit.capture.graph import SEQUENCE, Op, Ref
 from toolkit.capture.patterns import rope_table
+from toolkit.capture.shared_caches import cache_of
 from toolkit.errors import UnsupportedModel
 from toolkit.export.onnx.builder import INT32, MICROSOFT
 from toolkit.export.onnx.context import LoweringContext
@@ -29,26 +30,28 @@ class Attention:
         self._tables: dict[str, tuple[str, str]] = {}
         self._rows: dict[str, tuple[str, str]] = {}
         self._lengths: tuple[str, str] | None = None
+        self._places: str | None = None
 
     def emit(self, op: Op) -> None:
-        """Emit GroupQueryAttention with the layer's KV cache."""
+        """Emit GroupQueryAttention with the layer's KV cache, or over another one's."""
         layer, scale, window, softcap = op.args[3:7]
         shapes = [self._lowering.shape(ref) for ref in op.args[:3]]
         heads, kv_heads, head_dim = _head_counts(int(layer), shapes)
-        fused = self._fused(op)
-        if fused is None:
-            # Rotated and normalized by operators of their own, in front of the attention.
-            operands = [self._flat(ref) for ref in op.args[:3]]
-            cos = sin = ""
+        names = [f"{layer}.key", f"{layer}.value"]
+        written = self._written(op)
+        if written is None:
+            operands, (cos, sin) = self._operands(op)
+            cache = [f"past_key_values.{name}" for name in names]
+            appended = [f"present.{name}" for name in names]
         else:
-            packed = self._packed(*fused)
-            operands = [packed, "", ""] if packed else [self._states(states) for states in fused]
-            cos, sin = self._rotation(fused[0])
+            # Without new keys nothing is appended, and without such outputs nothing is copied.
+            nothing = self._lowering.builder.constant(np.zeros((1, 0, kv_heads * head_dim), np.float32))
+            operands, (cos, sin) = self._query(op)
+            operands, cache, appended = [*operands, nothing, nothing], written, []
         seqlens, total = self._sequence_lengths()
         inputs = [
             *operands,
-            f"past_key_values.{layer}.key",
-            f"past_key_values.{layer}.value",
+            *cache,
             seqlens,
             total,
             cos,
@@ -71,7 +74,7 @@ class Attention:
         outputs = self._lowering.builder.node(
             "GroupQueryAttention",
             inputs,
-            outputs=[f"/attention.{layer}/output", f"present.{layer}.key", f"present.{layer}.value"],
+            outputs=[f"/attention.{layer}/output", *appended],
             domain=MICROSOFT,
             hint=f"layer.{layer}",
             **attributes,
@@ -133,6 +136,41 @@ class Attention:
             self._rows[name] = values[0], values[1]
         return self._rows[name]
 
+    def _written(self, op: Op) -> list[str] | None:
+        """Keys and values that are in the cache already when the attention begins, if they are."""
+        owner = cache_of(op)
+        if owner is not None:
+            return [f"present.{owner}.key", f"present.{owner}.value"]
+        if op.args[1] != op.args[2]:
+            return None
+        # Latent attention: values are the keys' first columns, and one cache holds both.
+        lowering = self._lowering
+        name, width = f"{op.args[3]}.latent", int(lowering.shape(op.args[1])[3])
+        rows = reshape(lowering, lowering.value(op.args[1]), (SEQUENCE, width))
+        if self._places is None:
+            ids = reshape(lowering, lowering.value(Ref("position_ids")), (SEQUENCE, 1))
+            front = lowering.builder.constant(np.array([0, 2, 0, 0], np.int64))
+            self._places = lowering.builder.node("Pad", [ids, front])[0]
+        inputs = [f"past_key_values.{name}", self._places, rows]
+        return lowering.builder.node("ScatterND", inputs, outputs=[f"present.{name}"]) * 2
+
+    def _operands(self, op: Op) -> tuple[list[str], tuple[str, str]]:
+        """Queries, keys and values as the engine's attention takes them, and what it turns them by."""
+        fused = self._fused(op)
+        if fused is None:
+            # Rotated and normalized by operators of their own, in front of the attention.
+            return [self._flat(ref) for ref in op.args[:3]], ("", "")
+        packed = self._packed(*fused)
+        operands = [packed, "", ""] if packed else [self._states(states) for states in fused]
+        return operands, self._rotation(fused[0])
+
+    def _query(self, op: Op) -> tuple[list[str], tuple[str, str]]:
+        """As :meth:`_operands`, where keys and values are another attention's."""
+        query = follow_heads(self._lowering.graph, op.args[0])
+        if query is None or not _turned_by_engine(query):
+            return [self._flat(op.args[0])], ("", "")
+        return [self._states(query)], self._rotation(query)
+
     def _fused(self, op: Op) -> tuple[HeadStates, HeadStates, HeadStates] | None:
         """Where queries, keys and values come from, if the engine's attention can do all on the way."""
         found = [follow_heads(self._lowering.graph, ref) for ref in op.args[:3]]
@@ -141,10 +179,7 @@ class Attention:
             return None
         if value.table is not None or value.norm is not None or query.table != key.table:
             return None
-        # onnxruntime turns multiples of 16 dimensions only, by the positions that it counts itself.
-        if query.table is not None and (query.rotary_dim % 16 or query.table.args[0] != Ref("position_ids")):
-            return None
-        return query, key, value
+        return (query, key, value) if _turned_by_engine(query) else None
 
     def _flat(self, ref: Ref) -> str:
         """An operand [1, H, S, D] as [1, S, H * D]."""
@@ -203,6 +238,12 @@ class Attention:
                 data.add(f"rope.{name}.sin", [sin], sin.shape),
             )
         return self._tables[name]
+
+
+def _turned_by_engine(states: HeadStates) -> bool:
+    """Whether onnxruntime can turn them: multiples of 16 dimensions, by positions that it counts itself."""
+    table = states.table
+    return table is None or (states.rotary_dim % 16 == 0 and table.args[0] == Ref("position_ids"))
 
 
 def _head_counts(layer: int, shapes: list[tuple[int | str, ...]]) -> tuple[int, int, int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.artifact import Architecture
-from toolkit.models.layers import Layer, attention_of
+from toolkit.models.layers import Layer, attention_of, states_of
 
 # onnxruntime-genai treats these alike and refuses names it does not list. It lists gpt2 too, but expects
 # that type's cache in another layout than every other decoder's, so gpt2 goes by the fallback's name.
@@ -19,11 +19,18 @@ _KNOWN_TYPES = (
 
 
 def has_genai_config(layers: Sequence[Layer]) -> bool:
-    """Whether onnxruntime-genai can run such layers: keys and values in each, and no other state."""
-    return all(
-        layer.states and all(state.name.endswith((".key", ".value")) for state in layer.states)
-        for layer in layers
+    """Whether onnxruntime-genai can run such layers: keys and values in each, and no other state.
+
+    Layers that read another one's keys and values come last, since it binds those of a number of layers.
+    """
+    count = _layers_with_states(layers)
+    return all(state.name.endswith((".key", ".value")) for state in states_of(layers)) and all(
+        bool(layer.states) == (index < count) and layer.mixers for index, layer in enumerate(layers)
     )
+
+
+def _layers_with_states(layers: Sequence[Layer]) -> int:
+    return sum(bool(layer.states) for layer in layers)
 
 
 def write_genai_config(
@@ -76,7 +83,7 @@ def write_genai_config(
                 "head_size": max(one.head_dim for one in attention),
                 "hidden_size": architecture.hidden_size,
                 "num_attention_heads": max(one.heads for one in attention),
-                "num_hidden_layers": len(architecture.layers),
+                "num_hidden_layers": _layers_with_states(architecture.layers),
                 "num_key_value_heads": max(one.kv_heads for one in attention),
                 "inputs": inputs,
                 "outputs": {
