@@ -48,6 +48,7 @@ EXPERTS = {
     "experts chosen one after the other": "phimoe",
     "experts with biases, attention sinks": "gpt_oss",
     "experts with a gate that onnxruntime's operator lacks": "mixtral-gelu",
+    "experts with a scale each, looked up by their places": "gemma4_text-moe",
 }
 OTHER_EXPERTS = (
     "olmoe",

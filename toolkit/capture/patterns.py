@@ -126,6 +126,14 @@ def split_widths(op: Op, total: int) -> list[int]:
     return [min(size, total - start) for start in range(0, total, size)]
 
 
+def entries_looked_up(graph: DecoderGraph, op: Op) -> tuple[Ref, Ref]:
+    """The list of numbers that an ``aten.index`` reads, and the places of those that it wants."""
+    source, indices = op.args[:2]
+    if len(shape_of(graph, source)) != 1 or len(indices) != 1:
+        raise UnsupportedModel(f"{op} looks up something other than entries of a list")
+    return source, indices[0]
+
+
 def layer_norm_epsilon(op: Op) -> float:
     """Epsilon of an aten.layer_norm."""
     return float(op.args[4]) if len(op.args) > 4 else 1e-5

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 
 from toolkit.capture.graph import Op, Ref
+from toolkit.capture.patterns import entries_looked_up
 from toolkit.errors import UnsupportedModel
 from toolkit.export.executorch.layout import plain
 from toolkit.export.executorch.partition import Partition, Result
@@ -59,6 +60,17 @@ def _gather(partition: Partition, op: Op) -> Result:
     return partition.from_value(output, op.shape)
 
 
+def _index(partition: Partition, op: Op) -> Result:
+    method, (source, places) = partition.method, entries_looked_up(partition.graph, op)
+    assert op.shape is not None, "a look-up yields one tensor"
+    is_stored = source.name in partition.graph.parameters or source.name in partition.graph.constants
+    entries = method.constant(partition.numbers(source.name)) if is_stored else _tensor(partition, source)
+    indices = method.optional_tensors([_tensor(partition, places)])
+    output = method.tensor(partition.bound(op.shape))
+    method.call("aten::index.Tensor_out", [entries, indices, output, output])
+    return partition.from_value(output, op.shape)
+
+
 def _scatter(partition: Partition, op: Op) -> Result:
     method, (source, places) = partition.method, (_tensor(partition, op.args[i]) for i in (0, 2))
     assert op.shape is not None, "what is written into is one tensor"
@@ -106,6 +118,7 @@ def _not(partition: Partition, op: Op) -> Result:
 
 EMITTERS: dict[str, Callable[[Partition, Op], Result]] = {
     "aten.gather": _gather,
+    "aten.index": _index,
     "aten.scatter": _scatter,
     "aten.to": _cast,
     "aten._to_copy": _cast,

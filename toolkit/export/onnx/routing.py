@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from toolkit.capture.graph import Op, Ref
+from toolkit.capture.patterns import entries_looked_up
 from toolkit.errors import UnsupportedModel
 from toolkit.export.onnx.builder import BOOL, FLOAT, INT64
 from toolkit.export.onnx.context import Emitter, LoweringContext
@@ -49,6 +50,11 @@ def _gather(lowering: LoweringContext, op: Op) -> str:
     return lowering.builder.node("GatherElements", values, axis=int(op.argument(1, "dim", None)))[0]
 
 
+def _index(lowering: LoweringContext, op: Op) -> str:
+    values = [lowering.value(ref) for ref in entries_looked_up(lowering.graph, op)]
+    return lowering.builder.node("Gather", values, axis=0)[0]
+
+
 def _scatter(lowering: LoweringContext, op: Op) -> str:
     source, dim, places = lowering.value(op.args[0]), int(op.args[1]), lowering.value(op.args[2])
     written, builder = op.args[3], lowering.builder
@@ -74,6 +80,7 @@ def _not(lowering: LoweringContext, op: Op) -> str:
 
 EMITTERS: dict[str, Emitter] = {
     "aten.gather": _gather,
+    "aten.index": _index,
     "aten.scatter": _scatter,
     "aten.to": _cast,
     "aten._to_copy": _cast,
