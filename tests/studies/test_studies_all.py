@@ -30,7 +30,10 @@ from toolkit.studies.study import STUDIES
 MODELS = ("SmolLM-135M", "Pythia-160M", "SmolLM-360M", "Qwen2-0.5B", "BLOOM-560M", "Phi-1", "Phi-1.5")
 FP32, _, FOUR_BITS, _ = SCHEMES
 # Shares of a pass and of the peak that sum to 100.
-PARTS = {"embedding": 1, "attention": 40, "feed_forward": 30, "norms": 4, "lm_head": 20, "other": 5}
+PARTS = {
+    **{"embedding": 1, "attention": 40, "feed_forward": 30, "norms": 4, "lm_head": 20},
+    **{"engine": 3, "runner": 1, "other": 1},
+}
 OPERATORS = {
     **{"products": 80, "attention": 5, "norms": 4, "elementwise": 3, "copies": 2, "quantizing": 1},
     "other": 5,

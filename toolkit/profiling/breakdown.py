@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -14,7 +14,7 @@ from toolkit.profiling.operator_kinds import OPERATOR_KINDS, OperatorKind, kind_
 from toolkit.store.measurements import measurement
 from toolkit.store.rows import Measurement
 
-Part = Literal["embedding", "attention", "feed_forward", "norms", "lm_head", "other"]
+Part = Literal["embedding", "attention", "feed_forward", "norms", "lm_head", "engine", "runner", "other"]
 PARTS: tuple[Part, ...] = get_args(Part)
 Phase = Literal["prefill", "decode"]
 
@@ -31,13 +31,14 @@ _WORDS: tuple[tuple[Part, re.Pattern[str]], ...] = (
 
 @dataclass(frozen=True)
 class PhaseBreakdown:
-    """One phase of one repetition.
+    """One phase of one traced repetition.
 
     Attributes:
-        ns: of all its calls.
-        parts: nanoseconds by part; they sum to ``ns``, what is not in an operator being "other".
-        operators: nanoseconds by operator; the engine's own work is "(engine)".
-        overhead: how much longer the traced phase took than the untraced one, as a share of that.
+        ns: of the whole phase, as the runner timed it.
+        parts: nanoseconds by part; they sum to ``ns``. "engine" is what its calls took beside operators,
+            "runner" what the phase took beside its calls.
+        operators: nanoseconds by operator; they sum to ``ns`` with "(engine)" and "(runner)".
+        overhead: how much longer the phase took than the untraced one, as a share of that.
     """
 
     ns: int
@@ -81,17 +82,28 @@ class Work:
         """All of them."""
         return self.before + self.prefill + self.decode
 
+    @property
+    def phases(self) -> dict[Phase, slice]:
+        """Where in a repetition's calls those of each phase are; one without calls is left out."""
+        decode = self.before + self.prefill
+        found: dict[Phase, slice] = {
+            "prefill": slice(self.before, decode),
+            "decode": slice(decode, self.calls),
+        }
+        return {phase: place for phase, place in found.items() if place.stop > place.start}
+
 
 def breakdown(
-    calls: Sequence[TracedCall], work: Work, *, untraced_ns: dict[Phase, float], traced_ns: dict[Phase, int]
-) -> dict[Phase, PhaseBreakdown]:
-    """Break the last repetition of a traced pass down; a phase without calls is left out.
+    calls: Sequence[TracedCall], work: Work, phase: Phase, *, traced_ns: int, untraced_ns: float
+) -> PhaseBreakdown:
+    """Break a phase of the last repetition of a traced pass down.
 
     Args:
         calls: of the whole pass.
         work: of each of its repetitions.
-        untraced_ns: the phases' times in the timed run.
-        traced_ns: in the traced pass.
+        phase: one that has calls.
+        traced_ns: the phase's time in that repetition.
+        untraced_ns: without a trace.
 
     Raises:
         ResultInvalid: the trace has other calls than the work.
@@ -102,16 +114,21 @@ def breakdown(
             subject="the engine's trace",
             next_step="Ask for fewer tokens; an engine's trace may have room for a million operators.",
         )
-    last = calls[-work.calls :]
-    phases: dict[Phase, Sequence[TracedCall]] = {
-        "prefill": last[work.before : work.before + work.prefill],
-        "decode": last[work.before + work.prefill :],
-    }
-    return {
-        phase: _phase(some, traced_ns[phase] / untraced_ns[phase] - 1)
-        for phase, some in phases.items()
-        if some
-    }
+    parts: dict[Part, int] = dict.fromkeys(PARTS, 0)
+    operators: dict[str, int] = defaultdict(int)
+    in_calls = 0
+    for call in calls[-work.calls :][work.phases[phase]]:
+        inside = 0
+        for operator in call.operators:
+            parts[part_of(operator.name, operator.kind)] += operator.ns
+            operators[operator.kind] += operator.ns
+            inside += operator.ns
+        # An engine's clock may have microseconds: rounding may make the parts a little longer than the whole.
+        parts["engine"] += max(call.ns - inside, 0)
+        in_calls += max(call.ns, inside)
+    parts["runner"] = max(traced_ns - in_calls, 0)
+    operators |= {"(engine)": parts["engine"], "(runner)": parts["runner"]}
+    return PhaseBreakdown(max(traced_ns, in_calls), parts, dict(operators), traced_ns / untraced_ns - 1)
 
 
 def part_of(name: str, kind: str) -> Part:
@@ -136,21 +153,3 @@ def measurements(found: dict[Phase, PhaseBreakdown]) -> Iterator[Measurement]:
         for kind, share in one.operator_shares().items():
             yield measurement(f"{phase}_operators_{kind}_percent", 100 * share)
         yield measurement(f"{phase}_trace_overhead_percent", 100 * one.overhead)
-
-
-def _phase(calls: Iterable[TracedCall], overhead: float) -> PhaseBreakdown:
-    parts: dict[Part, int] = dict.fromkeys(PARTS, 0)
-    operators: dict[str, int] = defaultdict(int)
-    total = 0
-    for call in calls:
-        inside = 0
-        for operator in call.operators:
-            parts[part_of(operator.name, operator.kind)] += operator.ns
-            operators[operator.kind] += operator.ns
-            inside += operator.ns
-        # The trace's clock has microseconds: rounding may make the parts a little longer than the whole.
-        whole = max(call.ns, inside)
-        parts["other"] += whole - inside
-        operators["(engine)"] += whole - inside
-        total += whole
-    return PhaseBreakdown(total, parts, dict(operators), overhead)

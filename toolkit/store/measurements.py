@@ -48,7 +48,9 @@ _PARTS = {
     "feed_forward": "feed-forwards and experts",
     "norms": "norms, with the additions fused into them",
     "lm_head": "the output projection",
-    "other": "all else, the engine's work between operators included,",
+    "engine": "the engine's own work between operators, its tracing included,",
+    "runner": "what the runner does between the engine's calls",
+    "other": "all other operators (and of the engine's work, in runs without a share of that)",
 }
 
 # Kinds of operators, as docs/protocol.md defines them.
@@ -59,7 +61,7 @@ _OPERATORS = {
     "elementwise": "arithmetic on each element, activations, softmax and rotations",
     "copies": "look-ups, casts and whatever else moves values",
     "quantizing": "activations' rounding to 8 bits and back",
-    "other": "all other operators and the engine's work between them",
+    "other": "all other operators, and the engine's and the runner's work between them",
 }
 
 # Parts of the peak memory, as docs/protocol.md defines them.
@@ -92,7 +94,7 @@ for _quantity in (
         Quantity(
             f"{phase}_{part}_percent",
             "%",
-            f"share of {words} in the {phase} of a traced pass of its own, by the engine's own clock",
+            f"share of {words} in the {phase} of a traced pass of its own",
         )
         for phase in ("prefill", "decode")
         for part, words in _PARTS.items()
@@ -110,7 +112,7 @@ for _quantity in (
         Quantity(
             f"{phase}_trace_overhead_percent",
             "%",
-            f"how much longer the {phase} took in the traced pass than in the timed repetitions",
+            f"how much longer the {phase} took in the traced pass than in untraced ones by turns with it",
         )
         for phase in ("prefill", "decode")
     ),

@@ -2,6 +2,8 @@
 
 #include <executorch/runtime/platform/clock.h>
 
+#include <utility>
+
 #include "engine/clock.h"
 #include "engines/executorch/engine_log.h"
 #include "records/json.h"
@@ -39,16 +41,28 @@ Status CallTrace::Open(const std::string& prefix, const executorch::runtime::Pro
   return {};
 }
 
-Status CallTrace::EndCall(int64_t ns) {
-  std::string events = "[";
-  for (const Event& event : events_) {
-    if (events.size() > 1) events += ',';
-    events += '[' + std::to_string(event.instruction) + ',' + std::to_string(event.node) + ',' +
-              JsonQuote(event.kind) + ',' + std::to_string(event.ns) + ']';
+CallTrace::~CallTrace() { static_cast<void>(Write()); }
+
+void CallTrace::EndCall(int64_t ns) {
+  const size_t events = events_.size();
+  calls_.push_back({ns, std::move(events_)});
+  // The next call has about as many.
+  events_ = {};
+  events_.reserve(events);
+}
+
+Status CallTrace::Write() {
+  for (const Call& call : calls_) {
+    std::string events = "[";
+    for (const Event& event : call.events) {
+      if (events.size() > 1) events += ',';
+      events += '[' + std::to_string(event.instruction) + ',' + std::to_string(event.node) + ',' +
+                JsonQuote(event.kind) + ',' + std::to_string(event.ns) + ']';
+    }
+    file_ << JsonObject().Add("ns", call.ns).Raw("events", events + ']').text() << '\n';
   }
-  events_.clear();
-  file_ << JsonObject().Add("ns", ns).Raw("events", events + ']').text() << '\n';
-  if (!file_) return {ErrorKind::kOutput, "cannot write the trace " + path_};
+  calls_.clear();
+  if (!file_.flush()) return {ErrorKind::kOutput, "cannot write the trace " + path_};
   return {};
 }
 

@@ -2,7 +2,8 @@
 //
 // ExecuTorch calls an event tracer around every instruction and XNNPACK around the nodes of a delegate, where
 // their libraries were built for it, as the wheel's are; the runner's own kernels report here themselves. One
-// file of JSON lines per session: what the program says about its operators, then one line per call.
+// file of JSON lines per session: what the program says about its operators, then one line per call. Calls
+// are kept in memory until somebody has time to write them: files take milliseconds now and then.
 #pragma once
 
 #include <executorch/runtime/core/event_tracer.h>
@@ -26,8 +27,14 @@ class CallTrace final : public executorch::runtime::EventTracer {
 
   // What the file begins with is what the program says about its operators, or null.
   Status Open(const std::string& prefix, const executorch::runtime::Program& program);
-  // Writes down the call that has just ended.
-  Status EndCall(int64_t ns);
+  CallTrace() = default;
+  // Writes what is left; a file that ends early is the reader's to notice.
+  ~CallTrace() override;
+
+  // Keeps the call that has just ended.
+  void EndCall(int64_t ns);
+  // Writes down the calls that are kept, and forgets them.
+  Status Write();
 
   // A node of the delegate that is running.
   void Record(int32_t node, const char* kind, int64_t ns);
@@ -89,6 +96,11 @@ class CallTrace final : public executorch::runtime::EventTracer {
 
   std::ofstream file_;
   std::string path_;
+  struct Call {
+    int64_t ns = 0;
+    std::vector<Event> events;
+  };
+  std::vector<Call> calls_;
   // Of the call that is running.
   std::vector<Event> events_;
   // Scopes that are open in the instruction that is running, the name of the innermost, and the nodes that

@@ -283,6 +283,10 @@ int64_t ExecutorchEngine::RewindsTo(int64_t position) const {
 }
 
 Status ExecutorchEngine::Rewind(int64_t position) {
+  // Between two texts nothing is timed.
+  if (trace_) {
+    if (Status status = trace_->Write(); !status.ok()) return status;
+  }
   if (position == position_) return {};
   // The text after it may become another one.
   if (checkpoint_ > position) checkpoint_ = -1;
@@ -325,9 +329,7 @@ Status ExecutorchEngine::Forward(std::span<const int64_t> tokens) {
     if (const Error error = Run(tokens.size()); error != Error::Ok) {
       return {ErrorKind::kRunFailed, EngineFailure("position " + std::to_string(position_) + ": ", error)};
     }
-    if (trace_) {
-      if (Status status = trace_->EndCall(watch.ns()); !status.ok()) return status;
-    }
+    if (trace_) trace_->EndCall(watch.ns());
     position_ += static_cast<int64_t>(tokens.size());
     return ReadLogits();
   });

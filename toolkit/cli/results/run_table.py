@@ -188,7 +188,16 @@ def breakdown_words(stored: StoredRun, phase: str) -> str | None:
     """Shares of a traced pass, with what tracing cost; None where there was none."""
     shares = [
         (part, stored.measured(f"{phase}_{part}_percent"))
-        for part in ("attention", "feed_forward", "lm_head", "norms", "embedding", "other")
+        for part in (
+            "attention",
+            "feed_forward",
+            "lm_head",
+            "norms",
+            "embedding",
+            "engine",
+            "runner",
+            "other",
+        )
     ]
     known = [f"{part.replace('_', '-')} {share:.1f} %" for part, share in shares if share is not None]
     overhead = stored.measured(f"{phase}_trace_overhead_percent")

@@ -33,7 +33,7 @@ from toolkit.profiling.session.ending import Ending
 from toolkit.profiling.session.preflight import check_cpus, check_ram, check_threads, run_timeout_s
 from toolkit.profiling.session.push import Pushed, push
 from toolkit.profiling.session.still_running import wait_for_other_runs
-from toolkit.profiling.session.traced_pass import check_traceable, traced_pass
+from toolkit.profiling.session.traced_passes import check_traceable, traced_passes
 from toolkit.progress import ShowProgress, bar, say
 from toolkit.settings import Settings
 from toolkit.store import Store, new_run_id
@@ -205,7 +205,7 @@ def _broken_down(
     if not description.options.breakdown or ending.status != "ok" or ending.result is None:
         return ()
     try:
-        return traced_pass(device, description, ending.result, folder, timeout_s=timeout_s)
+        return traced_passes(device, description, ending.result, folder, timeout_s=timeout_s)
     except ToolkitError as error:
         say(f"{device.serial}: no breakdown: {error.what}")
         return ()

@@ -22,6 +22,8 @@ PARTS = {
     "feed_forward": "feed-forward",
     "norms": "norms",
     "lm_head": "LM head",
+    "engine": "engine",
+    "runner": "runner",
     "other": "other",
 }
 OPERATORS = {
@@ -88,11 +90,13 @@ def _template(request: StudyRequest, subjects: Sequence[Subject]) -> Mapping[str
 def shares(data: StudyData, point: Point) -> dict[str, float]:
     """Percent by ``phase_part`` and ``phase_operators_kind``, means over the point's runs.
 
-    Empty where no run was broken down; runs of before operators were stored have parts only.
+    Empty where no run was broken down; runs of before operators were stored have parts only. Where some runs
+    tell the engine's work from other operators, those of before, which do not, are left out.
     """
     found: dict[str, list[float]] = {}
     names = [*PARTS, *(f"operators_{kind}" for kind in OPERATORS)]
-    for run in data.store.get_runs(point.run_ids):
+    runs = data.store.get_runs(point.run_ids)
+    for run in [run for run in runs if run.measured("decode_engine_percent") is not None] or runs:
         for name in (f"{phase}_{one}" for phase in PHASES for one in names):
             value = run.measured(f"{name}_percent")
             if value is not None:
