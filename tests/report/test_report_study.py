@@ -18,8 +18,14 @@ from toolkit.report.batch import BatchStatus, BatchStep
 from toolkit.report.study_content import Chart, Panel, Row, StudyContent, StudyFigure, Table
 from toolkit.report.study_formats import FORMATS
 from toolkit.settings import Settings
+from toolkit.studies.overview import AUTHORS_COUNT
 
 HOSTILE = "</script><script>window.owned=1</script>"
+# As long as the names of devices are.
+DEVICES = (
+    "Samsung SM-S928B Galaxy S24 Ultra (R5CT10ABCDE)",
+    "Intel(R) Xeon(R) Platinum 8481C CPU @ 2.70GHz (local)",
+)
 KINDS: dict[str, list[Row]] = {
     "scatter": [
         {
@@ -33,7 +39,7 @@ KINDS: dict[str, list[Row]] = {
         }
         for n in range(9)
     ],
-    "lines": [{"series": f"s{n % 2}", "x": float(n), "y": 1.0 + n} for n in range(8)],
+    "lines": [{"series": DEVICES[n % 2], "x": float(n), "y": 1000.0 + n} for n in range(8)],
     "stacked": [{"label": f"m{n % 2}", "part": f"p{n}", "value": 1.0 + n} for n in range(4)],
     "bars": [
         {"label": f"m{n % 2}", "series": f"s{n}", "value": 1.0 + n, "low": 0.5 + n, "high": 1.5 + n}
@@ -44,7 +50,7 @@ KINDS: dict[str, list[Row]] = {
 
 def made() -> StudyContent:
     charts = [
-        Chart(kind, kind, {"x": "x (log)", "y": "y"}, rows, {name: name for name in rows[0]})
+        Chart(kind, kind, {"x": AUTHORS_COUNT, "y": "y"}, rows, {name: name for name in rows[0]})
         for kind, rows in KINDS.items()
     ]
     panels = [

@@ -15,6 +15,8 @@ from toolkit.report.ticks import BILLIONS, log_axis
 
 Spec = dict[str, Any]
 
+# On a narrow screen names of devices are longer than the chart is wide: lines of whole words.
+_LINES = "split(trim(replace(datum.label, regexp('(.{1,28})(?: |$)', 'g'), '$1\\n')), '\\n')"
 # A label stands above its bars, which are as wide as the chart, however narrow that is.
 _BAR = 16
 _LABEL = 20
@@ -71,7 +73,7 @@ def lines(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> An
     """A line per series; rows: series, x, y, and low and high where there are any."""
     base = alt.Chart(alt.InlineData(values=[dict(row) for row in rows]))
     series = list(dict.fromkeys(str(row["series"]) for row in rows))
-    legend = line_legend("split(replace(datum.label, ', ', ',\\n'), '\\n')")
+    legend = line_legend(_LINES)
     whole: dict[str, Any] = {"tickMinStep": 1} if options.get("whole", True) else {}
     x = alt.X("x:Q", title=options["x"], axis=alt.Axis(tickCount=6, **whole), scale=alt.Scale(zero=False))
     y = alt.Y(

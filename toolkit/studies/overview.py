@@ -10,7 +10,7 @@ from toolkit.studies import published
 from toolkit.studies.data import Number, Point, StudyData
 
 PARAMETERS = "unique parameters (log)"
-_AUTHORS_COUNT = "parameters as llama.cpp counts them (log)"
+AUTHORS_COUNT = "parameters, llama.cpp's count (log)"
 
 
 def panels(data: StudyData, charts: Sequence[tuple[str, str, str]]) -> list[Panel]:
@@ -43,7 +43,7 @@ def published_panel(charts: Sequence[tuple[str, str, str]]) -> Panel:
         Chart(
             title,
             "scatter",
-            {"x": _AUTHORS_COUNT, "y": axis},
+            {"x": AUTHORS_COUNT, "y": axis},
             [
                 {
                     "label": str(row["model"]),
