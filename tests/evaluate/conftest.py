@@ -15,6 +15,7 @@ with warnings.catch_warnings():
     import executorch.kernels.quantized  # noqa: F401
 
 from model_folders import edit_config, write_folder
+from own_tasks import write_tasks
 from questions import share_cache
 
 from toolkit.artifact import Artifact
@@ -43,6 +44,12 @@ def original(tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> Pa
     folder = tmp_path_factory.mktemp("model") / "tiny"
     write_folder(folder, settings, "llama-tiny")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the tests' own tasks."""
+    return write_tasks(tmp_path_factory.mktemp("tasks"))
 
 
 @pytest.fixture(scope="session")

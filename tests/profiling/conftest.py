@@ -9,17 +9,21 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+from app_runs import APP, succeed
 from private_adb import AdbServer
 from slm_process import SlmProcess
 from tiny_artifact import CONTEXT_LENGTH, make_artifact
 from tiny_decoder import TinyDecoder
 from virtual_phones import running_phone
 
+from toolkit.app.emulated_app import build_emulated_app
 from toolkit.artifact import Artifact
 from toolkit.devices.local import LocalDevice
 from toolkit.devices.virtual.fleet import VirtualPhone
 from toolkit.devices.virtual.spec import PhoneSpec
+from toolkit.errors import BuildFailed
 from toolkit.profiling.session.session import Session
+from toolkit.runtime.bundle import Bundle
 from toolkit.settings import Settings
 from toolkit.store import open_store
 
@@ -116,3 +120,28 @@ def slm(settings: Settings) -> Iterator[SlmProcess]:
     for process in started:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture(scope="module")
+def app_phone(adb_server: AdbServer, phones_home: Settings, bundle: Bundle) -> Iterator[VirtualPhone]:
+    """A phone with room for the app."""
+    # The shell's runner is built here as well, not within the time of a test.
+    assert bundle.path.is_dir()
+    try:
+        build_emulated_app(phones_home)
+    except BuildFailed as error:
+        if "does not compile" in error.what:
+            raise
+        pytest.skip(
+            f"needs Debian's package `openjdk-17-jdk-headless` and npm's kotlin-compiler: {error.what}"
+        )
+    with running_phone(adb_server.client, phones_home, PhoneSpec("app", model="Virtual App")) as started:
+        yield started
+
+
+@pytest.fixture
+def installed(app_phone: VirtualPhone, slm: SlmProcess) -> VirtualPhone:
+    """A phone with the app."""
+    if not (app_phone.root / APP).is_dir():
+        succeed(slm, "app", "install", "-d", app_phone.serial)
+    return app_phone

@@ -21,6 +21,14 @@ from toolkit.store import open_store
 QUICK = ("--warmup", "0", "--gate", "off", "-d", "local")
 
 
+@pytest.fixture
+def in_this_process(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    """The command line within the test, so that what it calls can be replaced; with a store of its own."""
+    monkeypatch.setenv("SLM_DATA_DIR", str(settings.data_dir))
+    monkeypatch.setenv("SLM_STORE_URL", settings.store_url)
+    return CliRunner()
+
+
 def test_every_combination_of_each_artifact_is_run_once(
     slm: SlmProcess, artifact: Artifact, other: Artifact, settings: Settings
 ) -> None:
@@ -82,9 +90,8 @@ def test_a_round_that_fails_does_not_cost_those_before_it(
     other: Artifact,
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
+    in_this_process: CliRunner,
 ) -> None:
-    monkeypatch.setenv("SLM_DATA_DIR", str(settings.data_dir))
-    monkeypatch.setenv("SLM_STORE_URL", settings.store_url)
     profile, asked = api.profile, []
 
     def profile_or_stall(*arguments: Any, **options: Any) -> Any:
@@ -93,7 +100,7 @@ def test_a_round_that_fails_does_not_cost_those_before_it(
 
     monkeypatch.setattr(api, "profile", profile_or_stall)
     work = ("--prompt-tokens", "8", "--generate-tokens", "4", "-r", "1", "--rounds", "2", *QUICK)
-    done = CliRunner().invoke(app, ["compare", str(artifact.path), str(other.path), *work])
+    done = in_this_process.invoke(app, ["compare", str(artifact.path), str(other.path), *work])
     assert isinstance(done.exception, DeviceTimeout) and len(asked) == failing
     with open_store(settings.store_url) as store:
         ids = [run.run.id for run in store.list_runs() if run.run.status == "ok"]
@@ -109,19 +116,18 @@ def test_rounds_that_differ_in_more_than_the_artifact_can_be_compared_by_hand(
     other: Artifact,
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
+    in_this_process: CliRunner,
 ) -> None:
-    monkeypatch.setenv("SLM_DATA_DIR", str(settings.data_dir))
-    monkeypatch.setenv("SLM_STORE_URL", settings.store_url)
     profile, depths = api.profile, iter((0, 0, 1, 1))
     # As when a charger is pulled between two rounds: a condition changes.
     monkeypatch.setattr(
         api, "profile", lambda *arguments, **options: profile(*arguments, **options, depth=next(depths))
     )
     work = ("--prompt-tokens", "8", "--generate-tokens", "4", "-r", "1", "--rounds", "2", *QUICK)
-    done = CliRunner().invoke(app, ["compare", str(artifact.path), str(other.path), *work])
+    done = in_this_process.invoke(app, ["compare", str(artifact.path), str(other.path), *work])
     assert isinstance(done.exception, ConditionsDiffer) and done.exception.next_step is not None
     advised = done.exception.next_step.split()
     assert advised[:3] == ["slm", "results", "compare"] and advised[-2:] == ["--axis", "depth"]
-    by_hand = CliRunner().invoke(app, advised[1:])
+    by_hand = in_this_process.invoke(app, advised[1:])
     assert by_hand.exit_code == 0 and "also differ" not in by_hand.stderr, by_hand.stderr
     assert all(name in by_hand.stdout for name in (artifact.manifest.sha256[:12], other.manifest.sha256[:12]))

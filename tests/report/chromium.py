@@ -16,6 +16,8 @@ from selenium import webdriver
 from selenium.webdriver.support.ui import WebDriverWait
 
 AXE = "axe-core@4.14.1"
+# The rows of the table of runs that are not filtered away, in JavaScript.
+SHOWN = "[...document.querySelectorAll('#runs-table tbody tr')].filter((row) => !row.hidden)"
 
 _FLAGS = (
     "--headless",

@@ -7,8 +7,19 @@ import pytest
 from chromium import Browser, chromium
 from sample_runs import fill, sample_runs
 
+from toolkit.report import BatchStatus, BatchStep, build_report
 from toolkit.settings import Settings
 from toolkit.store import Store, open_store
+
+BATCH = BatchStatus(
+    name="two-backend",
+    steps=tuple(
+        BatchStep(
+            name=f"step {state}", kind="convert", state=state, detail="why" if state == "failed" else None
+        )
+        for state in ("done", "cached", "running", "waiting", "failed", "skipped")
+    ),
+)
 
 
 @pytest.fixture(scope="module")
@@ -41,3 +52,9 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """One for the pages of all tests: it takes seconds to start."""
     with chromium(tmp_path_factory.mktemp("profile")) as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def page(store: Store, settings: Settings) -> Path:
+    """The store's report, with a batch of recipe steps in every state."""
+    return build_report(store, settings.data_dir / "report.html", settings, batch=BATCH)

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_hub import FakeHub, serving_hub
 from gguf_files import GGUF_ARCHITECTURES, WriteGguf, write_model
 
 from toolkit.settings import Settings
 from toolkit.sources import resolve
+from toolkit.sources.hub import Hub
 
 
 @pytest.fixture
@@ -29,3 +32,14 @@ def write_gguf(tmp_path: Path, settings: Settings) -> WriteGguf:
         return path
 
     return write
+
+
+@pytest.fixture
+def fake_hub(tmp_path: Path, settings: Settings) -> Iterator[FakeHub]:
+    with serving_hub(tmp_path / "published", settings) as served:
+        yield served
+
+
+@pytest.fixture
+def hub(fake_hub: FakeHub, tmp_path: Path) -> Hub:
+    return Hub(endpoint=fake_hub.url, cache_dir=tmp_path / "hub")

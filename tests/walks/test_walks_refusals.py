@@ -1,6 +1,6 @@
 """What commands refuse about devices, recipes, results, studies and texts: their advice is followed.
 
-Refusals of conversions are in tests/export/test_export_refusals.py.
+Refusals of conversions are in tests/export/test_export_refusals.py and test_export_refusals_of_models.py.
 """
 
 from __future__ import annotations
