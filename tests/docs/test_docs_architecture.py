@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -26,15 +27,16 @@ class Floors:
     rooms: list[list[Path]]
     never: list[tuple[Path, Path]]
 
+    @cached_property
+    def _rank(self) -> dict[Path, int]:
+        return {path: rank for rank, room in enumerate(self.rooms) for path in room}
+
     def room_of(self, module: Path) -> int | None:
         """Which room a module is in: the one with the longest path to it. None when no line has it."""
-        paths = [(len(path.parts), rank) for rank, room in enumerate(self.rooms) for path in room]
-        fitting = [
-            (length, rank)
-            for length, rank in paths
-            if any(Path(*module.parts[:length]) == path for path in self.rooms[rank])
-        ]
-        return max(fitting)[1] if fitting else None
+        for path in (module, *module.parents):
+            if path in self._rank:
+                return self._rank[path]
+        return None
 
     def objections(self, imports: list[Import]) -> list[str]:
         """What is wrong with imports, one sentence each."""

@@ -18,6 +18,8 @@ from toolkit.cli.main import app
 _LINE = re.compile(r"^\s*(?:\$ |# )?(?:[A-Z_]+=\S+ )*(slm .*)$")
 _INLINE = re.compile(r"`(slm [^`]*)`", re.DOTALL)
 _BLOCK = re.compile(r"^```[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+# The tree of all commands, which takes longer to make than to search.
+ROOT_COMMAND: Any = typer.main.get_command(app)
 # Where a shell's next command begins, or a comment.
 _END = frozenset({"|", "||", "&", "&&", ";", ">", ">>", "2>", "<"})
 
@@ -38,7 +40,7 @@ def problem(command: str) -> str | None:
         tokens = list(words)[1:]
     except ValueError as error:
         return str(error)
-    here: Any = typer.main.get_command(app)
+    here = ROOT_COMMAND
     while tokens:
         token = tokens.pop(0)
         if token in _END:
@@ -80,7 +82,7 @@ def test_commands_parse(page: Path) -> None:
 
 def test_every_example_in_the_help_parses() -> None:
     wrong = {}
-    stack = [typer.main.get_command(app)]
+    stack = [ROOT_COMMAND]
     while stack:
         here: Any = stack.pop()
         stack += getattr(here, "commands", {}).values()

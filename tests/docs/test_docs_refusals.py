@@ -6,9 +6,13 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from toolkit import errors
 
 TOOLKIT = Path(errors.__file__).parent
+# Where an error is made, its class, and the keywords that it gets.
+Refusal = tuple[str, str, set[str | None]]
 CLASSES = {
     name
     for name, one in vars(errors).items()
@@ -35,8 +39,12 @@ WITHOUT_SUBJECT = {
 }
 
 
-def refusals() -> Iterator[tuple[str, str, set[str | None]]]:
-    """Where an error is made, its class, and the keywords that it gets."""
+@pytest.fixture(scope="module")
+def refusals() -> list[Refusal]:
+    return list(read_refusals())
+
+
+def read_refusals() -> Iterator[Refusal]:
     for file in sorted(TOOLKIT.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CLASSES:
@@ -52,22 +60,21 @@ def test_a_step_of_a_recipe_fails_with_a_next_step() -> None:
     assert writing == {"child.py"}
 
 
-def test_every_refusal_has_a_next_step() -> None:
-    found = list(refusals())
-    assert len(found) > 300
+def test_every_refusal_has_a_next_step(refusals: list[Refusal]) -> None:
+    assert len(refusals) > 300
     without = [
         f"{place} {name}"
-        for place, name, keywords in found
+        for place, name, keywords in refusals
         if "next_step" not in keywords and not place.startswith(COMPLETED.get(name, ("-",)))
     ]
     assert without == []
 
 
-def test_every_refusal_says_what_it_is_about() -> None:
+def test_every_refusal_says_what_it_is_about(refusals: list[Refusal]) -> None:
     exempt = {words for group in WITHOUT_SUBJECT.values() for words in group}
     used = set()
     without = []
-    for place, name, keywords in refusals():
+    for place, name, keywords in refusals:
         if keywords & {"subject", "serial"} or place.startswith(NAMED_LATER.get(name, ("-",))):
             continue
         listed = {name, f"{name} {place.partition(':')[0]}"} & exempt
