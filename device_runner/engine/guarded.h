@@ -17,7 +17,7 @@ Status Guarded(ErrorKind kind, const std::string& what, Body&& body) {
   } catch (const std::bad_alloc&) {
     return {kind, what + "not enough memory"};
   } catch (const std::exception& error) {
-    // ONNX Runtime ends some of its messages with line breaks; ours are one line.
+    // Engines end some of their messages with line breaks; ours are one line.
     std::string message = what + error.what();
     message.erase(message.find_last_not_of(" \n") + 1);
     return {kind, message};

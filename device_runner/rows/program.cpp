@@ -18,7 +18,6 @@ namespace {
 constexpr int64_t kMaximumBlockRows = 32;
 // With fewer rows per thread the threads share each product instead.
 constexpr int64_t kMinimumRowsPerThread = 8;
-constexpr int64_t kMinimumTaskBytes = 16 << 10;
 
 }  // namespace
 
@@ -139,7 +138,7 @@ void Program::Multiply(const Block& block, const ProductsStep& step, bool shared
     }
   };
   const int64_t threads = shared ? resources_->threads->threads() : 1;
-  const int64_t tasks = kernels::TaskCount(work_bytes, kMinimumTaskBytes, tiles, threads);
+  const int64_t tasks = kernels::TaskCount(work_bytes, tiles, threads);
   if (tasks == 1) return multiply(0, tiles);
   resources_->threads->Run(tasks,
                            [&](int64_t task) { multiply(tiles * task / tasks, tiles * (task + 1) / tasks); });

@@ -78,7 +78,7 @@ class MatMulKernel {
   }
 
   int64_t Tasks(int64_t work_bytes, int64_t maximum) const {
-    return kernels::TaskCount(work_bytes, kMinimumTaskBytes, maximum, shared_.threads);
+    return kernels::TaskCount(work_bytes, maximum, shared_.threads);
   }
 
   void Compute(Ort::KernelContext& context) {

@@ -19,8 +19,6 @@
 
 namespace slm::own {
 
-constexpr int64_t kMinimumTaskBytes = 32 << 10;
-
 // A node as the engine tells of it.
 class EngineNode final : public NodeFacts {
  public:
