@@ -12,7 +12,7 @@ from toolkit.artifact import Artifact
 from toolkit.devices.adb.parsers import AttachedDevice
 from toolkit.devices.given_names import NamedDevice, give_name
 from toolkit.devices.identity import Identity
-from toolkit.errors import RecipeInvalid, SourceError, UsageError
+from toolkit.errors import AdbServerFailed, RecipeInvalid, SourceError, UsageError
 from toolkit.models.catalogue.catalogue import family_text, shipped
 from toolkit.recipes import fingerprints, planning
 from toolkit.recipes.estimate import ModelSize
@@ -98,6 +98,20 @@ def test_a_device_is_planned_once_whatever_it_is_called(
     assert planned(f"'{wifi}'")[1] == {wifi}, "nobody can be asked who it is"
     assert planned("[here1, local]")[1] == {"local"}
     assert planned("board1")[1] == {"ssh:me@board"}
+
+
+def test_a_board_is_planned_whatever_is_wrong_with_adb(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(settings: Settings) -> list[AttachedDevice]:
+        raise AdbServerFailed("cannot say which phones are attached")
+
+    monkeypatch.setattr(planning, "attached_phones", fails)
+    text = RECIPE.format(model="random:llama-tiny").partition("profile:")[0]
+    steps = plan(tmp_path, settings, text + "profile: {device: 'ssh:me@board'}\n").steps
+    assert {step.resources.device for step in steps if step.kind == "profile"} == {"ssh:me@board"}
+    with pytest.raises(AdbServerFailed):
+        plan(tmp_path, settings, text + "profile: {device: R5CT1234567}\n")
 
 
 def own_entry(settings: Settings, name: str, **config: int) -> None:

@@ -75,7 +75,7 @@ def _check_value(
     elif axis == "device" and not is_device_word(value):
         near = difflib.get_close_matches(value, DEVICE_WORDS, n=1, cutoff=0.5)
         hint = f"Did you mean {near[0]!r}? " if near else ""
-        text = "Write local, virtual, virtual:N (1 to 16), phones, or a serial."
+        text = "Write local, virtual, virtual:N (1 to 16), phones, ssh:USER@HOST, or a serial."
         problems.add(at, f"{value!r} names no device", hint + text)
     elif axis == "calibration" and not _is_file(folder / expanded(value)):
         problems.add(at, f"no file {value!r}", "Paths start from the recipe's folder.")

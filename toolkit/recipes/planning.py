@@ -55,6 +55,9 @@ def named_device(word: str, settings: Settings) -> str:
     if named is not None:
         # Boards are found by their address alone.
         return named.serial if named.serial == LOCAL or named.serial.startswith(BOARD) else named.identity
+    if word.startswith(BOARD):
+        # No phone, so that adb has no say in it.
+        return word
     if not any(phone.serial == word and phone.state == "device" for phone in attached_phones(settings)):
         return word
     return identities([word], settings)[word].hardware or word

@@ -5,6 +5,8 @@ from __future__ import annotations
 import platform
 import re
 
+from toolkit.devices.ssh.client import PREFIX as BOARD
+
 LOCAL = "local"
 VIRTUAL = "virtual"
 PHONES = "phones"
@@ -16,9 +18,11 @@ _VIRTUAL_COUNT = re.compile(r"virtual:([0-9]{1,2})")
 
 
 def is_device_word(word: str) -> bool:
-    """Whether it can be meant: a known word, or what a serial looks like (it has a digit)."""
+    """Whether it can be meant: a known word, a board, or what a serial looks like (it has a digit)."""
     if word in DEVICE_WORDS:
         return True
+    if word.startswith(BOARD):
+        return word != BOARD
     if word.startswith(f"{VIRTUAL}:"):
         return 1 <= virtual_count(word) <= MAXIMUM_VIRTUAL_PHONES
     return _SERIAL.fullmatch(word) is not None
