@@ -100,10 +100,12 @@ def test_a_shared_run_is_imported_with_its_figures_and_conditions(
     url = f"sqlite:///{tmp_path / 'results.db'}"
     command = [sys.executable, "-m", "toolkit.cli.main", "results", "import", str(shared)]
     environment = {"SLM_STORE_URL": url, "SLM_DATA_DIR": str(tmp_path), "PATH": "/usr/bin"}
+    kept = tmp_path / "raw" / shared.parent.name
     for expected in ("1 runs added", "0 runs added, 1 known"):
+        # As if there had been no room for them the first time.
+        shutil.rmtree(kept, ignore_errors=True)
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
         assert done.returncode == 0 and expected in done.stderr, done.stderr
-    kept = tmp_path / "raw" / shared.parent.name
     for name in ("app.jsonl", "result.jsonl"):
         assert (kept / name).read_text() == (shared.parent / name).read_text()
     manifest = Artifact.load(artifacts / "tiny").manifest

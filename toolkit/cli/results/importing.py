@@ -38,8 +38,8 @@ def import_runs(
         for path in files:
             if is_shared_run(path):
                 imported = take_in(store, path, partial(read_shared_run, path))
-                if imported.added:
-                    keep_raw(path, settings)
+                # Of a known run as well: the disk may have been full when it was added.
+                keep_raw(path, settings)
             else:
                 imported = import_file(store, path, device_name=device_name)
             undo = f"; undo: slm results undo-import {imported.id}" if imported.id else ""

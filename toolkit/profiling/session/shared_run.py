@@ -156,13 +156,18 @@ def read_shared_run(path: Path) -> Iterator[Incoming]:
 
 
 def keep_raw(path: Path, settings: Settings) -> Path:
-    """Keep the records of a shared run that was taken in, as those of others are; returns their folder.
+    """Keep the records of a shared run that was taken in, as those of others are, unless they are kept.
+
+    Returns:
+        Their folder.
 
     Raises:
         OSError: there is no room for them.
     """
     parts = _parts(path)
     run_id = SharedRun.model_validate_json(parts.head).run_id
+    if (kept := raw.raw_dir(settings, run_id)).is_dir():
+        return kept
     with raw.staged(settings, run_id) as folder:
         (folder / "result.jsonl").write_text(parts.result)
         if parts.samples:
