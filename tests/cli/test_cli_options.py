@@ -18,6 +18,7 @@ from toolkit.cli.main import _SECTIONS, app, main
 from toolkit.compress.presets import PRESETS
 from toolkit.progress import PROGRESS_VARIABLE, VERBOSITY_VARIABLE
 
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
 ROOT: Any = typer.main.get_command(app)
 
 
@@ -101,6 +102,13 @@ def test_a_long_list_of_options_is_shown_in_groups(path: tuple[str, ...]) -> Non
     listed = [name for names in groups.values() for name in names]
     [command] = [one for other, one in commands() if other == path]
     assert sorted(listed) == sorted(one.opts[0] for one in _own(command)), "each once"
+    name = " ".join(("slm", *path))
+    in_reference = re.search(
+        rf"^#+ {name}\n(.*?)(?=^#+ slm|\Z)", REFERENCE.read_text(), re.MULTILINE | re.DOTALL
+    )
+    assert in_reference is not None
+    titles = set(re.findall(r"^\*\*(\w+)\*\*$", in_reference[1], re.MULTILINE))
+    assert titles - {"Arguments"} == set(groups), "in the reference as in the help"
 
 
 def test_profiling_says_in_groups_what_is_done_where_and_when() -> None:
