@@ -12,7 +12,7 @@ from contract import Core
 
 from toolkit.app.source import app_source
 
-# 2**31 - 1 is the largest number that a process may have, and far above what Linux gives.
+# Linux gives no process a number above 2**22.
 DEAD = 2**22 + 7
 STARTED_NS = 1_790_000_000_123_456_789
 

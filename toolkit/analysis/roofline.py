@@ -82,11 +82,11 @@ def roofline_shares(store: Store, runs: Iterable[RunSummary]) -> Mapping[str, Ro
 def _share(run: RunSummary, manifest: Mapping[str, Any], roof: DeviceRoofline) -> RooflineShare | None:
     if not manifest.get("work"):
         return None
-    bandwidth = most(roof, "read_bytes_per_second", run.run.threads)
+    bandwidth = _maximum(roof, "read_bytes_per_second", run.run.threads)
     if bandwidth is None:
         return None
     products = products_of(run.artifact.scheme)
-    arithmetic = most(roof, f"{products}_ops_per_second", run.run.threads) if products else None
+    arithmetic = _maximum(roof, f"{products}_ops_per_second", run.run.threads) if products else None
     return RooflineShare(
         _decode_share(run, manifest, bandwidth),
         None if arithmetic is None else _prefill_share(run, manifest["work"], arithmetic),
@@ -97,7 +97,7 @@ def _share(run: RunSummary, manifest: Mapping[str, Any], roof: DeviceRoofline) -
     )
 
 
-def most(roof: DeviceRoofline, name: str, threads: int | None = None) -> int | None:
+def _maximum(roof: DeviceRoofline, name: str, threads: int | None) -> int | None:
     """The best with at most so many threads; 0 or None for however many there are."""
     pairs = zip(roof.points["threads"], roof.points[name], strict=True)
     return max((value for count, value in pairs if not threads or count <= threads), default=None)

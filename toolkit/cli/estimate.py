@@ -103,11 +103,12 @@ def _predicted(found: EstimatedConversion, device: str, settings: Settings) -> t
     from toolkit.profiling.session.measuring import known_roofline
 
     roof = known_roofline(open_device(device, settings), settings)
-    most = {name: max(values) for name, values in roof.points.items()}
+    products = products_of(found.scheme)
+    assert products is not None, "a conversion takes the toolkit's own schemes"
     predicted = predict(
         found.estimate,
-        read_bytes_per_second=most["read_bytes_per_second"],
-        ops_per_second=most[f"{products_of(found.scheme) or 'int8'}_ops_per_second"],
+        read_bytes_per_second=max(roof.points["read_bytes_per_second"]),
+        ops_per_second=max(roof.points[f"{products}_ops_per_second"]),
     )
     return predicted, datetime.fromtimestamp(roof.created_unix_ns / 1e9, UTC)
 
