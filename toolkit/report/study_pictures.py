@@ -19,7 +19,7 @@ from toolkit.settings import Settings
 _WIDTH = 560
 _SCALE = 2
 _LETTERS = 84
-_TITLE_LETTERS = 66
+_TITLE_LETTERS = 60
 
 
 def write_svg(content: StudyContent, output: Path, settings: Settings) -> None:
