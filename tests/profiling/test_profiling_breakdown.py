@@ -201,7 +201,8 @@ def test_parts_of_a_real_size_agree_with_the_untraced_pass(
         prompt_tokens=64, generate_tokens=32, repetitions=3, gate="off", breakdown=True, threads=2
     )
     stored = profile(local, artifact, options, session)
-    summary = assert_broken_down(stored, session)
+    # All that ONNX Runtime has of this model is in a module.
+    summary = assert_broken_down(stored, session, [part for part in PARTS if part != "other"])
     raw = raw_dir(session.settings, stored.run.id)
     for phase, timed in (("prefill", "prefill_ns"), ("decode", "decode_total_ns")):
         untraced_ns = median(getattr(one, timed) for one in stored.repetitions if not one.warmup)
