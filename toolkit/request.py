@@ -7,6 +7,7 @@ from the :class:`Option` of each. Whoever adds an option writes one field.
 from __future__ import annotations
 
 import hashlib
+import re
 import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from toolkit.errors import UsageError
+from toolkit.registry import did_you_mean
 
 Text = Annotated[str, Field(min_length=1, strict=True)]
 # What a runner and a database hold.
@@ -136,6 +138,13 @@ class Request(BaseModel):
     def _refusal(cls, error: ValidationError) -> UsageError:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "literal_error" and isinstance(first["input"], str):
+            choices = re.findall(r"'([^']*)'", first["ctx"]["expected"])
+            return UsageError(
+                f"there is no {first['input']!r}",
+                subject=where or None,
+                next_step=f"{did_you_mean(first['input'], choices)}Available: {', '.join(choices)}.",
+            )
         field = cls.model_fields.get(where)
         or_none = "" if field is not None and field.is_required() else ", or leave it out"
         return UsageError(

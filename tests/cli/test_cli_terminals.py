@@ -22,16 +22,35 @@ from typer.testing import CliRunner
 from toolkit.analysis.scores import Paired, ScorePlace, ScoreRanking
 from toolkit.analysis.statistics import Interval
 from toolkit.artifact import MANIFEST as MANIFEST_FILE
+from toolkit.artifact import Artifact
 from toolkit.autotune.candidates import Candidate
 from toolkit.autotune.search import Measured
 from toolkit.autotune.tuning import Tuned
+from toolkit.care.cleaning import Kept
 from toolkit.care.finding import Finding
 from toolkit.care.watching import Watched
-from toolkit.cli import autotune, compare, device_watch, devices, doctor, estimate, recipe_text
+from toolkit.cli import (
+    autotune,
+    compare,
+    convert,
+    device_storage,
+    device_watch,
+    devices,
+    doctor,
+    estimate,
+    evaluate,
+    profile,
+    recipe_text,
+)
 from toolkit.cli.main import app
 from toolkit.cli.results import scores
 from toolkit.devices.base import DeviceInfo, Readings
 from toolkit.estimate.estimate import Estimate, Memory, StateBytes
+from toolkit.evaluate.intervals import Estimate as Figure
+from toolkit.evaluate.needle.haystack import KINDS
+from toolkit.evaluate.needle.needle_scores import NeedleFigures, NeedleScore
+from toolkit.evaluate.tasks.task_scores import TaskFigures, TaskScore
+from toolkit.evaluate.text import TextFigures
 from toolkit.export.estimate import EstimatedConversion
 from toolkit.export.request import ConvertRequest
 from toolkit.recipes.batch import Summary
@@ -267,6 +286,80 @@ def autotuned(folder: Path) -> None:
     autotune._print(Tuned(164, 40, rows, (("4w g256", "the runner was killed (signal 9)"),), rows[1:]))
 
 
+def profiled(folder: Path) -> None:
+    with open_store(f"sqlite:///{folder / 'sweep.db'}") as store:
+        for number, tokens in enumerate((128, 512)):
+            add_measured(store, f"d{number}b2c3d4e5f60718", decode=57.9, prompt_tokens=tokens)
+        made = [store.get_run(f"d{number}b2c3d4e5f60718") for number in range(2)]
+    profile._print(made, False)
+
+
+def converted(folder: Path) -> None:
+    manifest = next(BEFORE.rglob(MANIFEST_FILE))
+    name = "SmolLM2-135M-Instruct-onnxruntime-mobile-4bit"
+    shutil.copytree(manifest.parent, f"artifacts/{name}")
+    convert._print(Artifact.load(Path("artifacts", name)), texts())
+
+
+def texts() -> TextFigures:
+    return TextFigures(
+        target="SmolLM2-135M-Instruct-onnxruntime-mobile-4bit", source="SmolLM2-135M-Instruct",
+        text="three-men-in-a-boat.txt", text_sha256="a" * 64, window_tokens=512, stride=256, windows=24,
+        scored_tokens=6_144, perplexity=Figure(value=37.002, low=33.1, high=41.4),
+        source_perplexity=Figure(value=35.16, low=31.5, high=39.3),
+        perplexity_ratio=Figure(value=1.0524, low=1.04, high=1.061), mean_kl=Figure(value=0.0551),
+    )  # fmt: skip
+
+
+def evaluated(folder: Path) -> None:
+    def score(task: str, metric: str, value: float) -> TaskScore:
+        return TaskScore(
+            task=task, version="1.0", shots=5, metric=metric, filter="none", value=value, stderr=0.0101,
+            n=2376, higher_is_better=True, items_sha256="b" * 64,
+        )  # fmt: skip
+
+    figures = TaskFigures(
+        target="SmolLM2-135M-Instruct-onnxruntime-mobile-4bit", artifact_sha256="a" * 64, where="SM-S921B",
+        scores=[score("arc_easy", "acc", 0.5912), score("high_school_computer_science", "acc_norm", 0.31)],
+        means={"problem solving": 0.4506}, settings={}, versions={}, asked=19_008, answered=9_504, seconds=83,
+        left_out=["own_rolling word_perplexity,none: inf"],
+    )  # fmt: skip
+    evaluate._print_tasks(figures)
+
+
+def needles(folder: Path) -> None:
+    scores = [
+        NeedleScore(kind=kind, length=length, depth=depth, value=depth if length > 512 else 1.0, n=4)
+        for kind in KINDS
+        for length in (512, 1024, 2048)
+        for depth in (0.0, 0.5, 1.0)
+    ]
+    figures = NeedleFigures(
+        target="SmolLM2-135M-Instruct-onnxruntime-mobile-4bit", artifact_sha256="a" * 64,
+        where="adb-R5CT10ABCDE-x7Q9Lm._adb-tls-connect._tcp", scores=scores,
+        means=dict.fromkeys(KINDS, 2 / 3), mean=2 / 3, middle=2 / 3, outside=2 / 3,
+        trials=4, seed=1, seconds=60,
+    )  # fmt: skip
+    evaluate._print_needle(figures)
+
+
+def devices_clean(folder: Path) -> None:
+    kept = [
+        Kept("artifact", "/data/local/tmp/slm-toolkit/artifacts/aaaaaaaaaaaa", 92_000_000),
+        Kept("run", "/data/local/tmp/slm-toolkit/runs/a0b2c3d4e5f60718", 12_000, "its result is not pulled"),
+    ]
+    names = {"aaaaaaaaaaaa": "SmolLM2-135M-Instruct-onnxruntime-mobile-4bit"}
+    device_storage._print("R5CT10ABCDE", kept, names, True)
+
+
+def models_show(folder: Path) -> None:
+    slm("models", "show", "SmolLM2-135M")
+
+
+def models_compare(folder: Path) -> None:
+    slm("models", "compare", "SmolLM2-135M", "Qwen2.5-0.5B")
+
+
 def doctor_says(folder: Path) -> None:
     said = (
         Finding("host", "adb", "ok", "version 35.0.2 at /usr/lib/android-sdk/platform-tools/adb"),
@@ -342,6 +435,13 @@ SHOWN: Mapping[str, Callable[[Path], None]] = {
         results_scores,
         compare_two,
         autotuned,
+        profiled,
+        converted,
+        evaluated,
+        needles,
+        devices_clean,
+        models_show,
+        models_compare,
         doctor_says,
         devices_watch,
         recipe_plan,

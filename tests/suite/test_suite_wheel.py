@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import venv
@@ -36,6 +37,17 @@ def test_the_wheel_holds_all_that_is_not_python(wheel: Path) -> None:
     ):
         assert part in names
     assert not [name for name in names if name.startswith("tests/") or "/build/" in name]
+
+
+def test_its_description_is_the_readme_without_links_that_lead_nowhere(tmp_path: Path) -> None:
+    code = f"import hatchling.build as build; build.prepare_metadata_for_build_wheel({str(tmp_path)!r})"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=120)
+    [metadata] = tmp_path.glob("*.dist-info/METADATA")
+    text = metadata.read_text(encoding="utf-8")
+    assert "Description-Content-Type: text/markdown" in text and "## Two commands" in text
+    links = re.findall(r"\]\(([^)]*)\)", text)
+    assert [link for link in links if not link.startswith("https://")] == []
+    assert "docs/studies.md" in text, "what a link said is still there"
 
 
 @pytest.mark.soak

@@ -79,7 +79,7 @@ def list_artifacts(folder: Path = _WHERE, as_json: bool = _JSON) -> None:
         print(json.dumps([_row(one) for one in found], indent=2))
         return
     if not found:
-        write_text(f"no artifacts in {folder}; make one with slm convert MODEL\n")
+        write_text(f"no artifacts in the folder {folder}; make one with slm convert MODEL\n")
         return
     from toolkit.cli.tables import Column, line_width, print_folded, print_table
 

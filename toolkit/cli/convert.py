@@ -9,6 +9,7 @@ import typer
 
 from toolkit.cli.artifacts import default_folder
 from toolkit.cli.request_options import takes
+from toolkit.cli.tables import line_width, print_folded
 from toolkit.export.request import ConvertRequest
 from toolkit.progress import remark
 
@@ -81,11 +82,14 @@ def convert(
 
 def _print(artifact: Artifact, texts: TextFigures | None) -> None:
     manifest = artifact.manifest
-    print(f"{manifest.name}: {manifest.size_bytes / 1e6:.1f} MB in {artifact.path}")
+    size = f"{manifest.name}: {manifest.size_bytes / 1e6:.1f} MB in {artifact.path}"
+    print_folded(size, width=line_width(), indent="    ")
     if manifest.parity is not None:
-        print(
+        print_folded(
             f"agreement with transformers fp32: top-1 {manifest.parity.top1_agreement:.0%}, "
-            f"mean KL {manifest.parity.mean_kl:.3g} nats, max abs diff {manifest.parity.max_abs_diff:.3g}"
+            f"mean KL {manifest.parity.mean_kl:.3g} nats, max abs diff {manifest.parity.max_abs_diff:.3g}",
+            width=line_width(),
+            indent="    ",
         )
     if texts is not None:
         from toolkit.cli.evaluate import print_text

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from toolkit.cli.fleet import exit_with_first_failure, run_on_devices
+from toolkit.cli.tables import line_width, print_folded
 from toolkit.settings import Settings
 
 if TYPE_CHECKING:
@@ -108,5 +109,6 @@ def _print(serial: str, found: list[Kept], names: Mapping[str, str], dry_run: bo
         name = names.get(kept.path.rpartition("/")[2])
         called = f" {name}" if name and kept.kind == "artifact" else ""
         because = f" ({kept.kept_because}; slm pull)" if kept.kept_because else ""
-        print(f"{serial}: {what} {kept.kind}{called} {kept.path}, {kept.size_bytes / 1e6:.1f} MB{because}")
+        told = f"{serial}: {what} {kept.kind}{called} {kept.path}, {kept.size_bytes / 1e6:.1f} MB{because}"
+        print_folded(told, width=line_width(), indent="    ")
     print(f"{serial}: {'would free' if dry_run else 'freed'} {total / 1e6:.1f} MB")

@@ -21,12 +21,6 @@ app = typer.Typer(
 )
 _JSON = typer.Option(False, "--json", help="Print JSON.")
 
-app.command("clean")(device_storage.clean)
-app.command("measure")(device_roofline.measure)
-app.command("name")(device_names.name)
-app.command("release")(device_storage.release)
-app.command("watch")(device_watch.watch)
-
 
 @app.command("list")
 def list_command(as_json: bool = _JSON) -> None:
@@ -48,6 +42,14 @@ def list_command(as_json: bool = _JSON) -> None:
         # This machine is there whatever adb says; that phones may be missing is told by the error.
         _print_devices([LocalDevice(settings).info()], as_json)
         raise
+
+
+# Help shows commands in the order in which they come.
+app.command("watch")(device_watch.watch)
+app.command("name")(device_names.name)
+app.command("clean")(device_storage.clean)
+app.command("measure")(device_roofline.measure)
+app.command("release")(device_storage.release)
 
 
 @app.command()

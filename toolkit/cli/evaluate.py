@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from toolkit.cli.request_options import takes
+from toolkit.cli.tables import line_width, print_folded
 from toolkit.errors import UsageError
 from toolkit.evaluate.request import EvaluateRequest, NeedleRequest, TaskRequest, TextRequest
 from toolkit.request import Request
@@ -114,9 +115,11 @@ def _part(request: EvaluateRequest, kind: type[_Request]) -> _Request:
 
 def print_text(figures: TextFigures) -> None:
     """Print figures over a text, a line for each."""
-    print(
+    print_folded(
         f"{figures.target}: {figures.text}, {figures.scored_tokens} tokens in {figures.windows} windows of "
-        f"{figures.window_tokens}, one every {figures.stride}"
+        f"{figures.window_tokens}, one every {figures.stride}",
+        width=line_width(),
+        indent="    ",
     )
     _print_row("perplexity", figures.perplexity, ".3f")
     _print_row(f"perplexity of {figures.source}", figures.source_perplexity, ".3f")
@@ -134,14 +137,15 @@ def _print_row(name: str, figure: Estimate | None, form: str) -> None:
         if figure.low is not None and figure.high is not None
         else "  (one window: no interval)"
     )
-    print(f"  {name}: {figure.value:{form}}{between}")
+    print_folded(f"  {name}: {figure.value:{form}}{between}", width=line_width(), indent="      ")
 
 
 def _print_needle(figures: NeedleFigures) -> None:
     from toolkit.evaluate.needle.haystack import KINDS
     from toolkit.evaluate.needle.needle_scores import heat_map
 
-    print(f"{figures.target} on {figures.where}: needles found; depths down, lengths in tokens across")
+    heading = f"{figures.target} on {figures.where}: needles found; depths down, lengths in tokens across"
+    print_folded(heading, width=line_width(), indent="    ")
     for kind in KINDS:
         print(f"\n{kind}: {figures.means[kind]:.1%}\n{heat_map(figures.scores, kind)}")
     print(f"\nmean {figures.mean:.1%}")
@@ -151,18 +155,21 @@ def _print_needle(figures: NeedleFigures) -> None:
 
 def _print_tasks(figures: TaskFigures) -> None:
     known = figures.asked - figures.answered
-    print(
+    print_folded(
         f"{figures.target} on {figures.where}: {figures.asked} questions, {known} answered before; "
-        f"{figures.seconds:.0f} s"
+        f"{figures.seconds:.0f} s",
+        width=line_width(),
+        indent="    ",
     )
     for score in figures.scores:
         error = f" ± {score.stderr:.4f}" if score.stderr is not None else ""
         kept = "" if score.filter == "none" else f" ({score.filter})"
         figure = f"{score.metric}{kept} {score.value:.4f}{error}"
-        print(f"  {score.task}, {score.shots} shots: {figure}, n = {score.n}")
+        said = f"  {score.task}, {score.shots} shots: {figure}, n = {score.n}"
+        print_folded(said, width=line_width(), indent="      ")
     for metric in figures.left_out:
-        print(f"  left out, it is no number: {metric}")
+        print_folded(f"  left out, it is no number: {metric}", width=line_width(), indent="      ")
     if figures.sampled is not None:
-        print(f"  {figures.sampled}")
+        print_folded(f"  {figures.sampled}", width=line_width(), indent="      ")
     for name, value in figures.means.items():
         print(f"  {name}: {value:.4f}")

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +25,12 @@ if TYPE_CHECKING:
 
 
 def shipped_recipes() -> Iterator[tuple[Path, str]]:
-    """Recipes in the checkout or in the installed package, with the first line of their headers."""
+    """Recipes in the checkout or in the installed package, with the first paragraph of their headers."""
     package = Path(toolkit.__file__).parent
     for folder in (package / "recipes" / "shipped", package.parent / "recipes"):
         for path in sorted(folder.glob("*/*.yaml")):
-            yield path, path.read_text().splitlines()[0].lstrip("# ")
+            first = takewhile(lambda line: line.strip("# "), path.read_text().splitlines())
+            yield path, " ".join(line.lstrip("# ") for line in first)
 
 
 def plan_data(plan: Plan, workspace: Workspace, lacking: Sequence[ToolkitError] = ()) -> dict[str, Any]:

@@ -235,7 +235,9 @@ def _near(repo_id: str) -> str:
     """The catalogue's nearest name to a word without an owner, which few ids on the hub are."""
     if "/" in repo_id:
         return ""
-    return did_you_mean(f"random:{repo_id}", [f"random:{name}" for name in shipped()])
+    # Compared without what all of them begin with: it would make any word look like one of them.
+    near = did_you_mean(repo_id.removeprefix("random:"), shipped())
+    return near.replace("'", "'random:", 1)
 
 
 def _raise_of_this_machine(error: Exception) -> None:

@@ -10,8 +10,13 @@ import torch
 
 # Importing two of these registers llama's and the embedding's kernels with the runtime.
 from executorch.extension.llm.custom_ops import custom_ops  # noqa: F401
-from executorch.extension.pybindings.portable_lib import _load_for_executorch
+from executorch.extension.pybindings.portable_lib import _load_for_executorch, _threadpool_get_thread_count
 from executorch.kernels import quantized  # noqa: F401
+
+from toolkit.engines.native_output import without_lines
+
+# The runtime's log says at every start which files about the processor this machine does not have.
+_ABOUT_PROCESSOR = b"[cpuinfo_utils.cpp:"
 
 
 class ExecutorchDecoder:
@@ -54,4 +59,7 @@ class ExecutorchDecoder:
 
 def open_program(program: Path, capacity: int) -> ExecutorchDecoder:
     """Load a program; its KV cache has the artifact's context length, whatever the capacity."""
+    with without_lines(_ABOUT_PROCESSOR):
+        # It looks when its threads start: at this question, or else at the first run.
+        _threadpool_get_thread_count()
     return ExecutorchDecoder(program)
