@@ -58,6 +58,19 @@ def test_an_option_takes_the_same_value_in_every_command() -> None:
     assert {name: found for name, found in metavars.items() if len(found) > 1} == {}
 
 
+def test_arguments_are_words_in_capitals() -> None:
+    named = {
+        " ".join(path): one.metavar
+        for path, command in commands()
+        for one in command.params
+        if one.param_type_name == "argument"
+    }
+    # Typer itself writes that one may be left out or repeated.
+    assert {
+        path: word for path, word in named.items() if not re.fullmatch(r"[A-Z][A-Z=/|_]*", word or "")
+    } == {}
+
+
 @pytest.mark.parametrize("path", ["convert", "estimate", "study plan", "study run"])
 def test_presets_are_listed_where_one_is_chosen(path: str) -> None:
     chosen = [one for name, one in options() if name == path and "--quant" in one.opts]

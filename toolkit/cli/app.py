@@ -74,7 +74,9 @@ def build(
 
 @app.command()
 def install(
-    apk: Path | None = typer.Argument(None, help="The APK; a virtual phone gets its own package."),
+    apk: Path | None = typer.Argument(
+        None, metavar="APK", help="The APK; a virtual phone gets its own package."
+    ),
     device: list[str] = _DEVICES,
 ) -> None:
     """Install the app on phones.
@@ -167,7 +169,7 @@ def _engine_lines(engines: list[EngineInApp] | None) -> list[str]:
 
 @app.command()
 def chat(
-    artifact: Path = typer.Argument(..., help="Artifact folder."),
+    artifact: Path = typer.Argument(..., help="Artifact folder.", metavar="ARTIFACT"),
     prompt: list[str] = typer.Option(
         ..., "--prompt", "-p", help="What the user says; each further one is the next turn."
     ),

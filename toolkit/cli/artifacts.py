@@ -26,7 +26,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
 
 app = typer.Typer(help="List, show and remove converted models.", no_args_is_help=True, rich_markup_mode=None)
 
-_WHERE = typer.Argument(FOLDER, metavar="[FOLDER]", help="Folder of artifact folders.", show_default=True)
+_WHERE = typer.Argument(FOLDER, metavar="FOLDER", help="Folder of artifact folders.", show_default=True)
 _JSON = typer.Option(False, "--json", help="Print JSON.")
 
 
@@ -137,7 +137,7 @@ def show(
 
 @app.command()
 def remove(
-    artifacts: list[Path] = typer.Argument(help="Artifact folders.", metavar="ARTIFACT..."),
+    artifacts: list[Path] = typer.Argument(help="Artifact folders.", metavar="ARTIFACT"),
 ) -> None:
     """Remove artifact folders from this machine. What was stored of their runs stays.
 

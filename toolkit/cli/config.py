@@ -12,8 +12,8 @@ from toolkit.settings import SETTINGS, Settings, anchored, choices, config_file,
 
 
 def config(
-    name: str | None = typer.Argument(None, help="A setting; all of them if none.", metavar="[NAME]"),
-    value: str | None = typer.Argument(None, help="Its value from now on.", metavar="[VALUE]"),
+    name: str | None = typer.Argument(None, help="A setting; all of them if none.", metavar="NAME"),
+    value: str | None = typer.Argument(None, help="Its value from now on.", metavar="VALUE"),
     unset: bool = typer.Option(False, "--unset", help="Forget the setting."),
 ) -> None:
     """Show or change settings: default device, folders, results. They are kept in a file.

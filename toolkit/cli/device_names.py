@@ -9,7 +9,7 @@ from toolkit.settings import Settings
 
 def name(
     device: str = typer.Argument(help="Serial, ssh:USER@HOST, or a name given before.", metavar="DEVICE"),
-    new: str | None = typer.Argument(None, help="Its name from now on.", metavar="[NAME]"),
+    new: str | None = typer.Argument(None, help="Its name from now on.", metavar="NAME"),
     remove: bool = typer.Option(False, "--remove", help="Forget the name given as DEVICE."),
 ) -> None:
     """Give a device a name, shown and accepted wherever its serial is.

@@ -11,7 +11,7 @@ from toolkit.settings import Settings
 
 def measure(
     device: str | None = typer.Argument(
-        None, help="Serial, name, ssh:USER@HOST or local; default: the attached phone.", metavar="[DEVICE]"
+        None, help="Serial, name, ssh:USER@HOST or local; default: the attached phone.", metavar="DEVICE"
     ),
     buffer_mb: int | None = typer.Option(
         None, "--buffer-mb", min=1, max=65536, help="Mebibytes to read, more than the caches hold [256]."

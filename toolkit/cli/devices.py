@@ -118,7 +118,7 @@ def set_command(
         help="A virtual phone: its serial, as `slm devices emulate` prints it, or the name given to it.",
         metavar="DEVICE",
     ),
-    assignments: list[str] = typer.Argument(None, metavar="[NAME=VALUE]...", help="Conditions to change."),
+    assignments: list[str] = typer.Argument(None, metavar="NAME=VALUE", help="Conditions to change."),
 ) -> None:
     """Change what a virtual phone reports. Prints all its conditions as JSON.
 

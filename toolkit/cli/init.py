@@ -49,7 +49,7 @@ baseline: main
 
 
 def init(
-    recipe: Path = typer.Argument(Path("recipe.yaml"), metavar="[RECIPE]", help="File to write."),
+    recipe: Path = typer.Argument(Path("recipe.yaml"), metavar="RECIPE", help="File to write."),
     model: str = typer.Option("SmolLM2-135M-Instruct", "--model", "-m", help="As `slm convert` takes it."),
     device: list[str] = typer.Option(
         ["local"], "--device", "-d", help="As a recipe takes it; may be repeated."

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
 @takes(ProfileRequest, sweep=True)
 def profile(
-    artifacts: list[Path] = typer.Argument(
-        help="Artifact folders, made by slm convert.", metavar="ARTIFACT..."
-    ),
+    artifacts: list[Path] = typer.Argument(help="Artifact folders, made by slm convert.", metavar="ARTIFACT"),
     device: list[str] = typer.Option(
         [],
         "--device",

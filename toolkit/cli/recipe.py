@@ -73,9 +73,7 @@ def schema() -> None:
 
 @app.command()
 def validate(
-    recipes: list[str] = typer.Argument(
-        help="Recipe files or names.", metavar="RECIPE...", show_default=False
-    ),
+    recipes: list[str] = typer.Argument(help="Recipe files or names.", metavar="RECIPE", show_default=False),
     workspace: WorkspaceFlag = None,
     as_json: JsonFlag = False,
 ) -> None:

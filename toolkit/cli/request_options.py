@@ -55,7 +55,7 @@ class _Flag:
         annotation = kind if default is not None else kind | None
         info: Any
         if option.argument:
-            info = typer.Argument(help=option.help, show_default=False)
+            info = typer.Argument(help=option.help, metavar=self.name.upper(), show_default=False)
         else:
             shown: dict[str, Any] = {"help": option.help, "rich_help_panel": self.group}
             flags = option.flags or _spelled(self.path[-1:], kind)

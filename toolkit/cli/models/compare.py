@@ -11,7 +11,7 @@ from toolkit.settings import Settings
 
 
 def compare(
-    names: list[str] = typer.Argument(help="Names of models.", metavar="NAME..."),
+    names: list[str] = typer.Argument(help="Names of models.", metavar="NAME"),
     as_json: bool = options.JSON,
 ) -> None:
     """Show models side by side; a star marks what differs.

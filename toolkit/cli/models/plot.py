@@ -13,7 +13,7 @@ from toolkit.settings import Settings
 
 def plot(
     figures: list[str] = typer.Argument(
-        None, help="architecture, datasets, tokens, accuracy; all by default.", metavar="[FIGURE...]"
+        None, help="architecture, datasets, tokens, accuracy; all by default.", metavar="FIGURE"
     ),
     output: Path = typer.Option(
         Path("models.html"), "--output", "-o", help="Page to write; with another format, a folder."

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
 
 def compare(
-    run_ids: list[str] = typer.Argument(
-        None, help="Runs to compare; all stored ones if none.", metavar="[ID]..."
-    ),
+    run_ids: list[str] = typer.Argument(None, help="Runs to compare; all stored ones if none.", metavar="ID"),
     axis: list[str] = typer.Option(
         [],
         "--axis",

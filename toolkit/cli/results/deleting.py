@@ -13,9 +13,7 @@ from toolkit.settings import Settings
 
 
 def delete(
-    run_ids: list[str] = typer.Argument(
-        None, help="Ids of runs, or their first characters.", metavar="[ID]..."
-    ),
+    run_ids: list[str] = typer.Argument(None, help="Ids of runs, or their first characters.", metavar="ID"),
     where: str | None = selection.WHERE,
     yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask; needed with --where in scripts."),
 ) -> None:
@@ -46,7 +44,7 @@ def delete(
 
 
 def undo_import(
-    import_id: str | None = typer.Argument(None, help="As `import` printed it.", metavar="[IMPORT]"),
+    import_id: str | None = typer.Argument(None, help="As `import` printed it.", metavar="IMPORT"),
 ) -> None:
     """Delete the runs that one import added. Without an id, lists the imports.
 

@@ -13,7 +13,7 @@ from toolkit.settings import Settings
 
 def import_runs(
     files: list[Path] = typer.Argument(
-        help="Exported jsonl, llama-bench's JSON, or what the Android app shares.", metavar="FILE..."
+        help="Exported jsonl, llama-bench's JSON, or what the Android app shares.", metavar="FILE"
     ),
     device_name: str | None = typer.Option(
         None, "--device-name", help="What to call the device of a llama-bench file."

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
 
 def scores(
-    task: str | None = typer.Argument(
-        None, help="A task; all that were evaluated if none.", metavar="[TASK]"
-    ),
+    task: str | None = typer.Argument(None, help="A task; all that were evaluated if none.", metavar="TASK"),
     metric: str | None = typer.Option(None, "--metric", help="Rank by this one of its metrics only."),
     model: str | None = selection.MODEL,
     as_json: bool = selection.JSON,

@@ -13,7 +13,7 @@ from toolkit.settings import Settings
 
 
 def sql(
-    statement: str = typer.Argument(help="A SELECT, in the database's own SQL."),
+    statement: str = typer.Argument(help="A SELECT, in the database's own SQL.", metavar="SQL"),
     limit: int = typer.Option(1000, "--limit", "-l", min=1, help="Print at most N rows."),
     as_json: bool = selection.JSON,
 ) -> None:

@@ -16,8 +16,8 @@ from toolkit.settings import Settings
 if TYPE_CHECKING:
     from toolkit.store import Store
 
-_TAG = typer.Argument(help="A name of up to 64 letters, digits and . _ : / + -")
-_IDS = typer.Argument(None, help="Ids of runs, or their first characters.", metavar="[ID]...")
+_TAG = typer.Argument(help="A name of up to 64 letters, digits and . _ : / + -", metavar="TAG")
+_IDS = typer.Argument(None, help="Ids of runs, or their first characters.", metavar="ID")
 
 
 def tag(tag: str = _TAG, run_ids: list[str] = _IDS, where: str | None = selection.WHERE) -> None:
