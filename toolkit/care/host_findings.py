@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from toolkit.care.finding import Finding
-from toolkit.devices.adb.binary import find_adb
+from toolkit.devices.adb.binary import find_adb, wheel_adb
 from toolkit.devices.adb.client import AdbClient
 from toolkit.engines import ENGINES
 from toolkit.errors import AdbNotFound, AdbServerFailed, DeviceError, RuntimeBundleError, UsageError
@@ -51,9 +51,11 @@ def adb_finding(settings: Settings) -> Finding:
     if version is None:
         return Finding(HOST, "adb", "warn", f"{binary} does not say its version", "Install another adb.")
     if int(version.partition(".")[0]) < _GOOD_ADB:
+        newer = wheel_adb()
+        how = f"slm config adb {newer}" if newer else "install one, and name it with slm config adb PATH"
         return Finding(
             HOST, "adb", "warn", f"version {version} at {binary}",
-            "It works; newer ones find phones again that were gone: pip install adbutils, and SLM_ADB.",
+            f"It works; newer ones find phones again that were gone: {how}",
         )  # fmt: skip
     return Finding(HOST, "adb", "ok", f"version {version} at {binary}")
 
