@@ -86,4 +86,4 @@ def _print(runs: list[StoredRun], as_json: bool) -> None:
     elif runs:
         from toolkit.cli.results.run_table import print_runs
 
-        print_runs(runs)
+        print_runs(runs, just_made=True)

@@ -25,7 +25,11 @@ _FOLDED = {"date": _SHORT_TAG, "device": 13, "quant": 7, "tags": 12}
 
 
 def print_runs(
-    runs: Sequence[RunSummary], tags: Mapping[str, Sequence[str]] = {}, *, wide: bool = False
+    runs: Sequence[RunSummary],
+    tags: Mapping[str, Sequence[str]] = {},
+    *,
+    wide: bool = False,
+    just_made: bool = False,
 ) -> None:
     """Print the listing; a run that is not ok is in red.
 
@@ -33,6 +37,7 @@ def print_runs(
         runs: the rows.
         tags: of the runs, by id.
         wide: whole values in all columns, as in a pipe.
+        just_made: by one command, whose reader wants both speeds, and what its runs differ in.
     """
     width = None if wide else line_width()
     rows = rows_of(runs, tags, whole=width is None)
@@ -52,17 +57,22 @@ def print_runs(
     # What says the same of every run makes room first.
     needless = set() if any(tags.values()) else {"tags"}
     needless |= {"status"} if all(one.run.status == "ok" for one in runs) else set()
+    kept = {"prefill"} if just_made else set()
+    if just_made:
+        alike = {header for header, *cells in zip(headers, *rows, strict=True) if len(set(cells)) == 1}
+        needless |= {"date", *(alike & set(_GOING))} - kept
     columns = [
         Column(
             header,
             numeric=header in NUMERIC,
-            rank=len(_GOING) + 1 if header in needless else _rank(header),
+            rank=len(_GOING) + 1 if header in needless else 0 if header in kept else _rank(header),
             least=_FOLDED.get(header),
             style=_style if header in ("decode", "status") else lambda text: "",
         )
         for header in headers
     ]
-    print_table(columns, rows, width=width, remedy="--wide shows them, and `slm results list` in a pipe")
+    shown_by = "`slm results show ID`" if just_made else "--wide"
+    print_table(columns, rows, width=width, remedy=f"{shown_by} shows them, and `slm results list` in a pipe")
 
 
 def _narrow(row: tuple[str, ...], below_date: bool) -> tuple[str, ...]:
