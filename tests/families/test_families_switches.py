@@ -12,6 +12,7 @@ from toolkit.settings import Settings
 SWITCHES = {
     "a tied head that is registered before the embedding": "camembert-decoder",
     "positions looked up by an index": "whisper-decoder",
+    "an attention without a number, which layers share": "zamba",
     "a gate with a slope below zero": "llama-leaky_relu",
     "a gate that is cut off": "llama-gelu_10",
     "a gate of tanh and softplus": "llama-mish",

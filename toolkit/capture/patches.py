@@ -50,7 +50,7 @@ def _window(windows: set[int], module: Any, **given: Any) -> int:
     if "sliding_window" in given or not windows:
         return int(given.get("sliding_window") or 0)
     layers = getattr(getattr(module, "config", None), "layer_types", None)
-    if layers is None or len(windows) > 2:
+    if layers is None or len(windows) > 2 or module.layer_idx is None:
         raise UnsupportedModel(
             "it does not say which of its masks its attention has",
             subject=type(module).__name__,
@@ -63,7 +63,10 @@ def _chunk(module: Any) -> int:
     """How many tokens a chunk has in which a layer attends, 0 for the whole text."""
     config = getattr(module, "config", None)
     layers = getattr(config, "layer_types", None)
-    if config is None or not layers or layers[module.layer_idx] != "chunked_attention":
+    # One attention that several layers share has no number of its own.
+    if config is None or not layers or module.layer_idx is None:
+        return 0
+    if layers[module.layer_idx] != "chunked_attention":
         return 0
     return int(config.attention_chunk_size)
 
@@ -94,7 +97,7 @@ def _attention(
         query,
         key,
         value,
-        module.layer_idx,
+        module.layer_idx or 0,
         scale,
         0 if chunk else _window(windows, module, **kwargs),
         float(softcap or 0.0),
