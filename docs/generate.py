@@ -393,7 +393,7 @@ def _tried(rows: Sequence[Support]) -> str:
         "Official runtime: the fp32 artifact gives transformers' greedy tokens in the Python package that "
         f"the engine's makers publish, without the toolkit's sessions ({official} that were tried). Runner: "
         f"`slm profile`, with the prompt in chunks, gives the greedy tokens of the host ({runner}). A blank "
-        "was not tried.\n"
+        "was not tried, or did not run.\n"
     )
 
 

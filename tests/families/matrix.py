@@ -174,18 +174,18 @@ def run_by_others(name: str, engine: str, folder: Path, *, missing: bool) -> Non
     print(name, engine, found.official, found.runner, file=sys.stderr, flush=True)
 
 
-def said(run: Callable[[], bool]) -> bool:
-    """Whether a run gave the right tokens; one that fails did not."""
+def said(run: Callable[[], bool]) -> bool | None:
+    """Whether a run gave the right tokens; None where it gave none, which is told and no answer."""
     try:
         return run()
     except Exception as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return False
+        return None
 
 
 def same_in_the_official_runtime(source: ModelSource, artifact: Artifact) -> bool:
     """Whether the runtime as its makers publish it gives transformers' greedy tokens."""
-    ours, theirs = tokens_of_both(source, artifact.manifest.backend, artifact.path)
+    ours, theirs = tokens_of_both(source, artifact.manifest.backend.name, artifact.path)
     return ours == theirs
 
 

@@ -34,9 +34,9 @@ class Support:
         same_from_cache: whether a conversion with a full cache gave the same bytes as one with an empty one;
             None where that was not tried.
         official: whether the runtime as its makers publish it gave transformers' greedy tokens, without the
-            toolkit's code; fp32 only, None where that was not tried.
+            toolkit's code; fp32 only, None where that was not tried or did not run.
         runner: whether `slm profile` gave the host's greedy tokens with a prompt in chunks; fp32 only,
-            None where that was not tried.
+            None where that was not tried or did not run.
     """
 
     config: str
