@@ -199,7 +199,8 @@ def _index(do: Rewriting) -> Op | None:
     if len(given) != 1:
         return None
     [(dim, ref)] = given
-    if source.name in do.graph.parameters and dim == 0 and do.shape_of(ref) == (1, SEQUENCE):
+    is_table = source.name in do.graph.parameters and len(do.shape_of(source)) == 2
+    if is_table and dim == 0 and do.shape_of(ref) == (1, SEQUENCE):
         return do.add("aten.embedding", (source, ref), do.shape)
     if ref.name not in do.graph.constants:
         return None
