@@ -237,6 +237,14 @@ def test_numbers_that_no_store_holds_are_refused(store: Store, file: Path, field
     assert list(store.list_runs()) == []
 
 
+@pytest.mark.parametrize("text", ["half \\ud800 of a pair", "a \\u0000 within"])
+@pytest.mark.parametrize("name", ["cpu_info", "a_new_setting"])
+def test_texts_that_no_store_holds_are_refused(store: Store, file: Path, name: str, text: str) -> None:
+    with pytest.raises(ImportInvalid, match="test 2: .*no store holds"):
+        imported(store, file, LLAMA_BENCH, LLAMA_BENCH | {name: json.loads(f'"{text}"')})
+    assert list(store.list_runs()) == []
+
+
 def test_settings_are_exported_as_they_were_imported(store: Store, file: Path) -> None:
     imported(store, file, OF_2024)
     [summary] = store.list_runs()

@@ -35,6 +35,7 @@ _ID = re.compile(r"[0-9a-z-]{1,32}")
 _UNKNOWN_FIELD = ("extra_forbidden", "unexpected_keyword_argument")
 # The largest columns have 64 bits.
 _INTEGERS = 1 << 63
+_NO_CHARACTER = re.compile("[\0\ud800-\udfff]")
 # Longest start of a file that is looked at to tell what it is.
 _LOOKED_AT_CHARACTERS = 100_000
 
@@ -246,6 +247,17 @@ def _check(incoming: Incoming, path: Path) -> None:
             numbers = value if isinstance(value, tuple) else (value,)
             if any(isinstance(one, int) and not -_INTEGERS <= one < _INTEGERS for one in numbers):
                 raise _invalid(path, incoming.place, f"{name}: the number is beyond 64 bits")
+            if not _is_text_of_a_store(value):
+                raise _invalid(path, incoming.place, f"{name}: holds a character that no store holds")
+
+
+def _is_text_of_a_store(value: Any) -> bool:
+    """Whether every text in a column's value can be kept: UTF-8 has no half of a pair, PostgreSQL no NUL."""
+    if isinstance(value, str):
+        return not _NO_CHARACTER.search(value)
+    if isinstance(value, dict):
+        return all(_is_text_of_a_store(part) for pair in value.items() for part in pair)
+    return not isinstance(value, (list, tuple)) or all(map(_is_text_of_a_store, value))
 
 
 def _invalid(path: Path, place: str, what: str) -> ImportInvalid:
