@@ -11,7 +11,7 @@ import pytest
 import torch
 from gguf_files import GGUF_ARCHITECTURES, WriteGguf
 
-from toolkit.errors import MissingWeights, SourceCorrupt, SourceError, UnsupportedModel
+from toolkit.errors import MissingWeights, SourceCorrupt, SourceError, SourceNotFound, UnsupportedModel
 from toolkit.settings import Settings
 from toolkit.sources import ModelSource, WeightReader, resolve
 from toolkit.sources.checksums import sha256_with_progress
@@ -264,6 +264,25 @@ UNREAD = {
     "attention.clamp_kqv": 8.0,
     "something.new": 7,
 }
+# Their defaults in llama.cpp's hparams are 1, 32, 1 and true: zero says something.
+UNREAD_ZEROS = ("rope.scaling.attn_factor", "rope.scaling.yarn_beta_fast", "rope.scaling.yarn_beta_slow")
+
+
+@pytest.mark.parametrize("key", UNREAD_ZEROS)
+def test_a_zero_is_not_taken_for_nothing_where_the_default_is_another(
+    key: str, write_gguf: WriteGguf, settings: Settings
+) -> None:
+    path = write_gguf("llama-tiny", metadata={f"llama.{key}": 0.0})
+    with pytest.raises(SourceError, match=rf"llama\.{key} is 0"):
+        resolve(str(path), settings)
+
+
+def test_attention_that_is_not_causal_is_refused(write_gguf: WriteGguf, settings: Settings) -> None:
+    path = write_gguf("llama-tiny", metadata={"llama.attention.causal": False})
+    with pytest.raises(SourceError, match=r"llama\.attention\.causal is False"):
+        resolve(str(path), settings)
+    path = write_gguf("llama-tiny", metadata={"llama.attention.causal": True})
+    assert resolve(str(path), settings).config.model_type == "llama"
 
 
 @pytest.mark.parametrize("key", UNREAD)
@@ -319,6 +338,14 @@ def test_files_that_are_no_dense_language_model_say_what_they_are(
     with pytest.raises((SourceError, UnsupportedModel), match=match) as caught:
         resolve(str(path), settings)
     assert caught.value.subject and caught.value.next_step
+
+
+def test_a_folder_of_gguf_files_says_to_name_one(write_gguf: WriteGguf, settings: Settings) -> None:
+    path = write_gguf("llama-tiny")
+    with pytest.raises(SourceNotFound, match="but a GGUF file") as raised:
+        resolve(str(path.parent), settings)
+    assert raised.value.next_step == f"Give the path of {path.name}."
+    assert resolve(str(path), settings).config.model_type == "llama"
 
 
 def test_the_ending_may_be_in_capitals(write_gguf: WriteGguf, settings: Settings) -> None:

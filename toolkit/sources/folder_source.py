@@ -206,10 +206,13 @@ def config_fields(folder: Path) -> dict[str, Any]:
     try:
         fields = json.loads(path.read_text())
     except (FileNotFoundError, NotADirectoryError):
+        gguf = sorted(file.name for file in folder.glob("*") if file.suffix.lower() == ".gguf")
         raise SourceNotFound(
-            "no config.json in the folder",
+            f"no config.json in the folder{', but a GGUF file' if gguf else ''}",
             subject=str(path.parent),
-            next_step="Give a folder that holds config.json and model.safetensors.",
+            next_step=f"Give the path of {gguf[0]}."
+            if gguf
+            else "Give a folder that holds config.json and model.safetensors.",
         ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise SourceCorrupt(

@@ -30,12 +30,13 @@ _UNUSED = {
     "use_parallel_residual",
     "vocab_size",
 }
-# What a key must say to change nothing, where that is neither 0 nor absent.
+# What a key must say to change nothing, where 0 is not all that does so, or does not: a model without causal
+# attention, or with its scores times 0, is another one.
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "attention.causal": (True,),
-    "embedding_scale": (1.0,),
-    "logit_scale": (1.0,),
-    "residual_scale": (1.0,),
+    "embedding_scale": (0.0, 1.0),
+    "logit_scale": (0.0, 1.0),
+    "residual_scale": (0.0, 1.0),
     "rope.scaling.attn_factor": (1.0,),
     "rope.scaling.yarn_attn_factor": (1.0,),
     "rope.scaling.yarn_ext_factor": (-1.0, 1.0),
@@ -119,4 +120,4 @@ def check_all_read(header: GgufHeader, read: Iterable[str], keys: Collection[str
 def _harmless(key: str, value: Any) -> bool:
     if key in _UNUSED:
         return True
-    return value in (0, None, False, "", []) or value in _NEUTRAL.get(key, ())
+    return value in _NEUTRAL.get(key, (0, None, False, "", []))
