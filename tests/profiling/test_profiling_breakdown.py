@@ -204,38 +204,52 @@ def test_parts_of_a_real_size_agree_with_the_untraced_pass(
     # All that ONNX Runtime has of this model is in a module.
     summary = assert_broken_down(stored, session, [part for part in PARTS if part != "other"])
     raw = raw_dir(session.settings, stored.run.id)
-    for phase, timed in (("prefill", "prefill_ns"), ("decode", "decode_total_ns")):
-        untraced_ns = median(getattr(one, timed) for one in stored.repetitions if not one.warmup)
+    for phase in ("prefill", "decode"):
+        whole = {
+            name: phase_ns(raw / f"{name}.jsonl", phase)
+            for name in (f"{kind}-{number}" for kind in ("untraced", "traced") for number in (1, 2, 3))
+        }
+        untraced_ns = median(ns for name, ns in whole.items() if name.startswith("untraced"))
+        traced_ns = median(ns for name, ns in whole.items() if name.startswith("traced"))
         overhead = (stored.measured(f"{phase}_trace_overhead_percent") or 0) / 100
-        assert summary[phase]["ns"] / (1 + overhead) == pytest.approx(untraced_ns, rel=0.1)
-        shares = {part: stored.measured(f"{phase}_{part}_percent") or 0 for part in PARTS}
+        found = summary[phase]
+        assert found["ns"] == whole[found["pass"]] == traced_ns
+        assert untraced_ns * (1 + overhead) == pytest.approx(traced_ns)
+        # What the engine's profile leaves between operators, and the runner's clock between calls.
+        trace = raw / f"{found['pass']}-trace.json"
+        calls = {"onnxruntime": calls_of_a_profile, "executorch": calls_of_events}[backend](trace)
+        calls = calls[-31:] if phase == "decode" else calls[-32:-31]
+        assert found["parts"]["engine"] == sum(ns - inside for ns, inside in calls)
+        assert found["parts"]["runner"] == traced_ns - sum(ns for ns, _ in calls)
         # Nothing of a decoder is outside its modules but shapes and masks.
-        assert shares["other"] < 5
-        # One argmax and a few copies per call.
-        assert shares["runner"] < 2
-        # Tracing is the engine's work, too: this is what its own profile leaves between operators.
-        trace = raw / f"{summary[phase]['pass']}-trace.json"
-        between = {"onnxruntime": between_kernels_ns, "executorch": between_events_ns}[backend](trace)
-        steps = between[-31:] if phase == "decode" else between[-32:-31]
-        assert summary[phase]["parts"]["engine"] == sum(steps)
+        assert (stored.measured(f"{phase}_other_percent") or 0) < 5
 
 
-def between_kernels_ns(trace: Path) -> list[int]:
-    """Of each call of ONNX Runtime's session, what its profile gives to no kernel."""
+def phase_ns(result: Path, phase: str) -> int:
+    """Of the last repetition in the runner's own records."""
+    records = map(json.loads, result.read_text().splitlines())
+    last = [record for record in records if record["record"] == "repetition"][-1]
+    return int(last["prefill_ns"]) if phase == "prefill" else sum(last["decode_ns"])
+
+
+def calls_of_a_profile(trace: Path) -> list[tuple[int, int]]:
+    """Of each call of ONNX Runtime's session its time, and that of its kernels."""
     events = json.loads(trace.read_text())
     kernels = [event for event in events if event["name"].endswith("_kernel_time")]
     return [
-        1000
-        * (run["dur"] - sum(one["dur"] for one in kernels if run["ts"] <= one["ts"] < run["ts"] + run["dur"]))
+        (
+            1000 * run["dur"],
+            1000 * sum(one["dur"] for one in kernels if run["ts"] <= one["ts"] < run["ts"] + run["dur"]),
+        )
         for run in events
         if run["name"] == "model_run"
     ]
 
 
-def between_events_ns(trace: Path) -> list[int]:
-    """Of each call of ExecuTorch's method, what its event tracer gives to no instruction and no node."""
+def calls_of_events(trace: Path) -> list[tuple[int, int]]:
+    """Of each call of ExecuTorch's method its time, and that of its instructions and nodes."""
     _, *calls = map(json.loads, trace.read_text().splitlines())
-    return [call["ns"] - sum(event[-1] for event in call["events"]) for call in calls]
+    return [(call["ns"], sum(event[-1] for event in call["events"])) for call in calls]
 
 
 def assert_broken_down(stored: StoredRun, session: Session, parts: Sequence[Part] = PARTS) -> dict[str, Any]:
