@@ -7,9 +7,8 @@ import pytest
 from toolkit.analysis.findings import Sample
 from toolkit.profiling.breakdown import PARTS as MEASURED_PARTS
 from toolkit.profiling.operator_kinds import OPERATOR_KINDS
-from toolkit.store.measurements import VOCABULARY
+from toolkit.store.measurements import OPERATOR_NAMES, VOCABULARY
 from toolkit.studies.kinds.latency_breakdown import (
-    OPERATORS,
     PARTS,
     PHASES,
     STATEMENTS,
@@ -23,8 +22,10 @@ MORE_IN_DECODE, MOST, PRODUCTS = STATEMENTS
 def test_its_parts_are_those_that_are_measured() -> None:
     assert tuple(PARTS) == MEASURED_PARTS
     assert all(f"{phase}_{part}_percent" in VOCABULARY for phase in PHASES for part in PARTS)
-    assert tuple(OPERATORS) == OPERATOR_KINDS
-    assert all(f"{phase}_operators_{kind}_percent" in VOCABULARY for phase in PHASES for kind in OPERATORS)
+    assert tuple(OPERATOR_NAMES) == OPERATOR_KINDS
+    assert all(
+        f"{phase}_operators_{kind}_percent" in VOCABULARY for phase in PHASES for kind in OPERATOR_NAMES
+    )
 
 
 def test_the_papers_text_is_not_what_its_figure_says() -> None:

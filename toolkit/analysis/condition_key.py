@@ -87,8 +87,7 @@ _COLUMNS: Mapping[str, sa.ColumnElement[Any]] = {
     "algorithm": artifacts.c.algorithm,
     "backend": artifacts.c.backend,
     "backend_version": artifacts.c.backend_version,
-    # The hardware's, not the transport's, wherever it is known.
-    "device_serial": sa.func.coalesce(devices.c.identity, devices.c.serial),
+    "device_serial": devices.c.serial,
     "device_model": devices.c.model,
     "device_soc": devices.c.soc,
     "device_os_version": devices.c.os_version,
@@ -97,8 +96,10 @@ _COLUMNS: Mapping[str, sa.ColumnElement[Any]] = {
 
 PARTS: tuple[str, ...] = tuple(part.name for part in fields(ConditionKey))
 
-KEY_COLUMNS: tuple[sa.ColumnElement[Any], ...] = tuple(
-    (_COLUMNS[part] if part in _COLUMNS else runs.c[part]).label(f"key_{part}") for part in PARTS
+KEY_COLUMNS: tuple[sa.ColumnElement[Any], ...] = (
+    *((_COLUMNS[part] if part in _COLUMNS else runs.c[part]).label(f"key_{part}") for part in PARTS),
+    # Chosen between in Python, so that a damaged value is named with the column that holds it.
+    devices.c.identity.label("key_device_identity"),
 )
 
 _HASH = re.compile("[0-9a-f]{64}")
@@ -165,6 +166,9 @@ class Difference:
 def read_key(values: Mapping[Any, Any]) -> ConditionKey:
     """The key from a row that was selected with ``KEY_COLUMNS``."""
     parts = {part: values[f"key_{part}"] for part in PARTS}
+    # The hardware's, not the transport's, wherever it is known.
+    if (identity := values["key_device_identity"]) is not None:
+        parts["device_serial"] = identity
     parts["affinity"] = tuple(parts["affinity"])
     parts["settings"] = tuple(sorted((parts["settings"] or {}).items()))
     if parts["revision"] is not None and parts["revision"].startswith("["):

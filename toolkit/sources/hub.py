@@ -154,7 +154,7 @@ class Hub:
         )
 
     def _fetch_texts(self, fetch: _Fetch, info: ModelInfo, trust_remote_code: bool) -> None:
-        """Download everything but the weights, and note what the repository lacks."""
+        """Download the texts that a model is read by, and trusted code; note what the repository lacks."""
         sizes = _sizes(info)
         path = None
         for name in sizes:

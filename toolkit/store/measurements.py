@@ -53,7 +53,18 @@ _PARTS = {
     "other": "all other operators (and of the engine's work, in runs without a share of that)",
 }
 
-# Kinds of operators, as docs/protocol.md defines them.
+# Kinds of operators as tables and charts name them.
+OPERATOR_NAMES = {
+    "products": "matrix products",
+    "attention": "fused attention",
+    "norms": "norms",
+    "elementwise": "elementwise",
+    "copies": "copies",
+    "quantizing": "quantizing",
+    "other": "other",
+}
+
+# The same, as docs/protocol.md defines them.
 _OPERATORS = {
     "products": "matrix products",
     "attention": "attention that the engine has as one operator",

@@ -129,12 +129,15 @@ class StudyData:
 
     @property
     def cache_words(self) -> str:
-        """Which keys and values are in the memory that was measured, as a sentence."""
-        if all(one.reserves_context for one in self.points):
+        """Which keys and values are in the memory that was measured, as a sentence; empty without runs."""
+        reserved = [one.reserves_context for one in self.points]
+        if not reserved:
+            return ""
+        if all(reserved):
             return "The keys and values of the artifact's whole context are in memory."
         return (
-            "Some runs reserved no more than they used, as all did before: the context that an artifact is "
-            "made for is not in their memory."
+            f"{'Some runs' if any(reserved) else 'These runs'} reserved no more than they used, as all did "
+            "before: the context that an artifact is made for is not in their memory."
         )
 
     def by_device(self) -> list[tuple[Device, list[Point]]]:

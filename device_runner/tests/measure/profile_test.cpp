@@ -135,7 +135,7 @@ TEST(PowerIsSampledBesideTheRun) {
   Run run;
   run.options.power.current_file = run.folder / "current_now";
   run.options.power.voltage_file = run.folder / "voltage_now";
-  run.options.power.baseline_ms = 50;
+  run.options.power.baseline_ms = 500;
   run.options.power.interval_ms = 5;
   slm::test::WriteFile(run.options.power.current_file, "500000\n");
   slm::test::WriteFile(run.options.power.voltage_file, "4000000\n");

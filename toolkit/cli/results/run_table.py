@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from toolkit.cli.results.gate_words import counter_words, energy_words, gate_words, throttling_words
 from toolkit.cli.tables import Column, line_width, print_facts, print_table
+from toolkit.store.measurements import OPERATOR_NAMES
 from toolkit.store.rows import STATUSES, Device, RunSummary, StoredRun
 from toolkit.store.table import HEADERS, NUMERIC, rows_of
 
@@ -218,16 +219,10 @@ def breakdown_words(stored: StoredRun, phase: str) -> str | None:
 
 def operator_words(stored: StoredRun, phase: str) -> str | None:
     """Shares of the same pass by kind of operator; None where there was none, or before they were stored."""
-    shown = {
-        "products": "matrix products",
-        "attention": "fused attention",
-        "norms": "norms",
-        "elementwise": "elementwise",
-        "copies": "copies",
-        "quantizing": "quantizing",
-        "other": "other",
-    }
-    shares = ((words, stored.measured(f"{phase}_operators_{kind}_percent")) for kind, words in shown.items())
+    shares = (
+        (words, stored.measured(f"{phase}_operators_{kind}_percent"))
+        for kind, words in OPERATOR_NAMES.items()
+    )
     return ", ".join(f"{words} {share:.1f} %" for words, share in shares if share is not None) or None
 
 

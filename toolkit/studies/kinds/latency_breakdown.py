@@ -8,6 +8,7 @@ from typing import Any
 
 from toolkit.analysis.findings import Finding, Middle, Sample, Statement
 from toolkit.report.study_content import Chart, Panel, Row, StudyFigure, Table
+from toolkit.store.measurements import OPERATOR_NAMES
 from toolkit.studies import published
 from toolkit.studies.data import Point, StudyData
 from toolkit.studies.request import StudyRequest
@@ -24,15 +25,6 @@ PARTS = {
     "lm_head": "LM head",
     "engine": "engine",
     "runner": "runner",
-    "other": "other",
-}
-OPERATORS = {
-    "products": "matrix products",
-    "attention": "fused attention",
-    "norms": "norms",
-    "elementwise": "elementwise",
-    "copies": "copies",
-    "quantizing": "quantizing",
     "other": "other",
 }
 # Columns of the published tables, by what stands for them here.
@@ -94,7 +86,7 @@ def shares(data: StudyData, point: Point) -> dict[str, float]:
     tell the engine's work from other operators, those of before, which do not, are left out.
     """
     found: dict[str, list[float]] = {}
-    names = [*PARTS, *(f"operators_{kind}" for kind in OPERATORS)]
+    names = [*PARTS, *(f"operators_{kind}" for kind in OPERATOR_NAMES)]
     runs = data.store.get_runs(point.run_ids)
     for run in [run for run in runs if run.measured("decode_engine_percent") is not None] or runs:
         for name in (f"{phase}_{one}" for phase in PHASES for one in names):
@@ -153,8 +145,8 @@ def _figures(data: StudyData) -> list[StudyFigure]:
             "Which operators take the time",
             operators_text,
             [
-                *own(by_operator, "operators_", OPERATORS),
-                _published_panel(by_operator, "latency_operators", OPERATORS, _PUBLISHED_OPERATORS),
+                *own(by_operator, "operators_", OPERATOR_NAMES),
+                _published_panel(by_operator, "latency_operators", OPERATOR_NAMES, _PUBLISHED_OPERATORS),
             ],
         ),
     ]

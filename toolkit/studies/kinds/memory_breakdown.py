@@ -71,9 +71,9 @@ def _figures(data: StudyData) -> list[StudyFigure]:
         panels.append(Panel(title, caption, [_chart(rows)], emulated=device.emulated))
     text = (
         "What was in memory after the last repetition, and beside it what the peak had more. "
-        f"{data.cache_words} Weights that an engine packs itself are in its compute. llama.cpp's buffers are "
-        "another split: its parameters stand for packed weights here."
-    )
+        "Weights that an engine packs itself are in its compute. llama.cpp's buffers are another split: its "
+        f"parameters stand for packed weights here. {data.cache_words}"
+    ).rstrip()
     return [
         StudyFigure("memory-breakdown", "What the memory is made of", text, [*panels, _published_panel()])
     ]

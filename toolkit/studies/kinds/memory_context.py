@@ -90,9 +90,9 @@ def _figures(data: StudyData) -> list[StudyFigure]:
         _panel(data, points) for points in sorted(found.values(), key=lambda some: some[0].device.emulated)
     ]
     text = (
-        f"Peak memory of the runner's process. {data.cache_words} By formula: 4 bytes for each key and "
-        "value, on top of the smallest measured. The survey gives shares for this and no curve."
-    )
+        "Peak memory of the runner's process. By formula: 4 bytes for each key and value, on top of the "
+        f"smallest measured. The survey gives shares for this and no curve. {data.cache_words}"
+    ).rstrip()
     return [StudyFigure("context", "Memory against context", text, own)]
 
 

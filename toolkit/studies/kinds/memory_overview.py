@@ -85,10 +85,10 @@ def _figures(data: StudyData) -> list[StudyFigure]:
     own = overview.panels(data, (("Peak memory", "peak_mb", _PEAK),))
     other = overview.published_panel((("Memory", _PUBLISHED, _PEAK),))
     text = (
-        f"Peak memory of the runner's process, engine included. {data.cache_words} Engines differ in what "
-        "they keep beside the weights: llama.cpp's buffers hold the logits of 512 tokens, so that large "
-        "vocabularies show."
-    )
+        "Peak memory of the runner's process, engine included. Engines differ in what they keep beside "
+        "the weights: llama.cpp's buffers hold the logits of 512 tokens, so that large vocabularies show. "
+        f"{data.cache_words}"
+    ).rstrip()
     return [StudyFigure("memory", "Memory against size", text, [*own, other])]
 
 
