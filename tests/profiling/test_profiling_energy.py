@@ -343,6 +343,15 @@ def test_samples_that_mean_nothing_leave_a_reason(artifact: Artifact) -> None:
     assert found.method.samples == len(power().current)
 
 
+def test_a_device_that_was_busier_while_idle_has_no_joules(artifact: Artifact) -> None:
+    options = EnergyOptions()
+    run = run_of(artifact, options)
+    busy = power(to_current=lambda a: round(-1e6 * (a if a > 1 else a + LOAD_A)))
+    energy = energy_of(result_with(run, busy), unplugged(), options)
+    assert energy is not None and "joules_per_prompt" not in energy.figures
+    assert "no more under load than while idle (7.2 W)" in str(energy.method.note)
+
+
 def test_watts_are_positive_while_discharging() -> None:
     samsung = Calibration("mA", "uV", -1, "unplugged", 1)
     assert samsung.watts(-500, 4_000_000) == pytest.approx(2.0)

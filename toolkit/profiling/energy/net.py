@@ -20,6 +20,8 @@ from toolkit.store.rows import EnergyMethod, Measurement
 # A window shorter than this many updates of the fuel gauge holds more chance than energy.
 _UPDATES_PER_WINDOW = 2
 _NS_PER_S = 1_000_000_000
+# Figures from which the idle baseline is subtracted.
+_NET = ("net_watts", "joules_per_prompt", "prefill_joules_per_token", "decode_joules_per_token")
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,11 @@ def _measured(result: Result, method: EnergyMethod, calibration: Calibration, cu
         "prefill_joules_per_token": _median(prefill),
         "decode_joules_per_token": _median(decode),
     }
+    if any(value is not None and value <= 0 for name, value in figures.items() if name in _NET):
+        raise Uncalibrated(
+            f"the device drew no more under load than while idle ({baseline:.3g} W): something else worked "
+            "during the idle baseline; measure again when the device is at rest"
+        )
     known = replace(
         method,
         gauge_ms=round(calibration.gauge_ns / 1e6),
