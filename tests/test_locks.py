@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,21 @@ def test_the_holder_is_named_and_its_death_frees_the_lock(tmp_path: Path) -> Non
     assert not is_held(lock)
     with held_or_refused(lock):
         assert lock.read_text() == f"{os.getpid()}\n"
+
+
+@pytest.mark.parametrize("way", [exclusive, held_or_refused])
+def test_a_file_system_without_locks_is_refused_with_the_files_name(
+    way: Callable[[Path], AbstractContextManager[None]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As NFS without its lock daemon."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(OSError, match="No locks available") as refused, way(tmp_path / "lock"):
+        pass
+    assert (refused.value.errno, refused.value.filename) == (errno.ENOLCK, str(tmp_path / "lock"))
 
 
 def test_one_process_does_not_get_a_lock_twice(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 
 import pytest
 from rich.console import Console
@@ -24,3 +25,12 @@ def test_a_long_name_takes_no_room_from_the_numbers(columns: int, monkeypatch: p
         shown.live.console.print(shown.get_renderable())
     [line] = [line for line in captured.get().splitlines() if line.strip()]
     assert "3/19" in line and "\u2026" in line and "push Hugg" in line
+
+
+def test_without_a_stderr_nothing_is_shown_and_work_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    progress.say("a warning")
+    with progress.stage("a stage"), progress.shared_bars() as show, show("push", unit="steps") as report:
+        report(1, 2)
+    with progress.bar("push") as report:
+        report(2, 2)

@@ -308,8 +308,16 @@ def check_target(target: Path, *, overwrite: bool) -> None:
     """Refuse an output folder that must not be replaced, before any work is done.
 
     Raises:
-        ArtifactExists: the target exists and may not be replaced, or is not an artifact's folder.
+        ArtifactExists: the target exists and may not be replaced, or is not an artifact's folder; or what
+            should be a folder above it is a file.
     """
+    above = next(folder for folder in target.absolute().parents if folder.exists())
+    if not above.is_dir():
+        raise ArtifactExists(
+            "is a file, not a folder: nothing can be put in it",
+            subject=str(above),
+            next_step="Choose another folder with -o.",
+        )
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
     if not (target / MANIFEST).is_file():

@@ -29,7 +29,7 @@ def exclusive(path: Path) -> Iterator[None]:
     """Hold the lock ``path`` while the block runs, waiting for another process that holds it."""
     lock = _lock(path)
     try:
-        lock.acquire(timeout=0)
+        _acquire_at_once(lock, path)
     except Timeout:
         with stage(f"waiting for another process ({path.name})"):
             lock.acquire()
@@ -48,7 +48,7 @@ def held_or_refused(path: Path) -> Iterator[None]:
     """
     lock = _lock(path)
     try:
-        lock.acquire(timeout=0)
+        _acquire_at_once(lock, path)
     except Timeout:
         raise LockHeld(path.read_text().strip() or "unknown") from None
     try:
@@ -89,6 +89,18 @@ def holder(path: Path) -> str | None:
         if len(words) >= 6 and words[1] == "FLOCK" and words[5].rpartition(":")[2] == str(inode):
             return words[4]
     return None
+
+
+def _acquire_at_once(lock: FileLock, path: Path) -> None:
+    """Take a lock, or raise Timeout; an error of the system names the file, which flock itself does not."""
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def _lock(path: Path) -> FileLock:

@@ -75,7 +75,7 @@ def bar(label: str, *, unit: str = "bytes") -> Iterator[ProgressCallback]:
     """
     if not shows_progress():
         yield silent
-    elif sys.stderr.isatty():
+    elif _is_terminal():
         with _terminal_bar(label, unit) as callback:
             yield callback
     else:
@@ -86,7 +86,7 @@ def bar(label: str, *, unit: str = "bytes") -> Iterator[ProgressCallback]:
 @contextmanager
 def shared_bars() -> Iterator[ShowProgress]:
     """One display for several bars that move at the same time, each from a thread of its own."""
-    if not (shows_progress() and sys.stderr.isatty()):
+    if not (shows_progress() and _is_terminal()):
         # Whole lines, each with its label, may mix as they come.
         yield bar
         return
@@ -172,11 +172,18 @@ def _ignore(text: str) -> None:
     pass
 
 
+def _is_terminal() -> bool:
+    """Whether stderr is one; Python has none where it was closed before the program began."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
 def _write(text: str) -> None:
     """Show a line, in one piece so that lines of several threads do not mix.
 
     Work does not end because nobody reads about it: a closed or full stderr shows nothing.
     """
+    if sys.stderr is None:
+        return
     try:
         sys.stderr.write(text)
         sys.stderr.flush()

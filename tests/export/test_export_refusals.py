@@ -34,6 +34,11 @@ def not_an_artifact(asked: Asked) -> None:
     (asked.output / "notes.txt").touch()
 
 
+def a_file_above(asked: Asked) -> None:
+    (asked.place / "notes.txt").touch()
+    asked.output = asked.place / "notes.txt" / "a"
+
+
 def elsewhere(asked: Asked, advice: str) -> None:
     assert "nother folder" in advice
     asked.output = asked.place / "out" / "b"
@@ -106,6 +111,7 @@ REFUSALS = {
     ),
     "an artifact in the way": Refusal(in_the_way, ArtifactExists, with_force),
     "something else in the way": Refusal(not_an_artifact, ArtifactExists, elsewhere),
+    "a file where a folder should be": Refusal(a_file_above, ArtifactExists, elsewhere),
     "a calibration with tokens that the model lacks": Refusal(
         a_picture_in_the_calibration, UsageError, leave_out("leave the option out", "calibration")
     ),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -24,13 +26,15 @@ from toolkit.store import open_store
 def slm(settings: Settings, *arguments: object, **more: object) -> subprocess.Popen[bytes]:
     environ = more.pop("env", {})
     assert isinstance(environ, dict)
+    # A shell's way to close stderr.
+    without_stderr = ["sh", "-c", 'exec "$@" 2>&-', "sh"] if more.pop("without_stderr", False) else []
     own = {
         "SLM_CACHE_DIR": str(settings.cache_dir),
         "SLM_DATA_DIR": str(settings.data_dir),
         "SLM_STORE_URL": settings.store_url,
     }
     return subprocess.Popen(
-        [sys.executable, "-m", "toolkit.cli.main", *map(str, arguments)],
+        [*without_stderr, sys.executable, "-m", "toolkit.cli.main", *map(str, arguments)],
         stdin=subprocess.DEVNULL,
         env={**os.environ, **own, **environ},
         **more,  # type: ignore[call-overload]
@@ -119,10 +123,26 @@ def test_an_error_of_a_callback_is_not_taken_for_a_program_that_cannot_start(tmp
         AdbClient(tmp_path / "none").execute(["devices"], timeout_s=10)
 
 
-@pytest.mark.parametrize("code", [errno.EACCES, errno.ENOSPC, errno.EROFS, errno.EMFILE, errno.ENOTDIR])
-def test_what_the_system_refuses_names_path_and_remedy(code: int) -> None:
+@pytest.mark.parametrize(
+    ("code", "remedy"),
+    [
+        (errno.EACCES, "Make it writable"),
+        (errno.ENOSPC, "Make room"),
+        (errno.EROFS, "Make it writable"),
+        (errno.EMFILE, ""),
+        (errno.ENOTDIR, "A file is in the way"),
+        (errno.EEXIST, "A file is in the way"),
+        (errno.ENOLCK, "a disk of this machine"),
+        (errno.ENOTSUP, "a disk of this machine"),
+        (errno.ESTALE, "a disk of this machine"),
+        (errno.EBUSY, "End what uses it"),
+    ],
+    ids=lambda value: errno.errorcode.get(value, ""),
+)
+def test_what_the_system_refuses_names_path_and_remedy(code: int, remedy: str) -> None:
     explained = edge.explain(OSError(code, os.strerror(code), "/somewhere/else"))
-    assert explained is not None and explained.subject == "/somewhere/else" and explained.next_step
+    assert explained is not None and explained.subject == "/somewhere/else"
+    assert explained.next_step and remedy in explained.next_step
     nameless = edge.explain(OSError(code, os.strerror(code)))
     assert nameless is not None and "SLM_CACHE_DIR" in str(nameless)
 
@@ -136,6 +156,55 @@ def test_a_folder_that_takes_no_files_is_named_with_the_remedy() -> None:
         make()
     explained = edge.explain(caught.value)
     assert explained is not None and "/proc" in str(explained.subject) and explained.next_step
+
+
+def test_without_a_temporary_folder_its_variable_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/proc/no"])
+    assert edge.run(tempfile.mkdtemp) == 1
+    told = capsys.readouterr().err
+    assert "No usable temporary directory" in told and "/proc/no" in told and "TMPDIR" in told
+
+
+def test_a_file_in_the_place_of_a_workspace_is_named(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    process = slm(
+        settings, "recipe", "run", "smoke/tiny", "--workspace", tmp_path / "notes.txt",
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    _, err = process.communicate(timeout=60)
+    text = err.decode()
+    assert process.returncode == 1 and "Traceback" not in text, text
+    assert f"error: {tmp_path}/notes.txt: File exists" in text and "A file is in the way" in text
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_a_run_whose_stderr_is_closed_is_stored_and_stdout_is_what_was_asked_for(
+    settings: Settings, artifact: Artifact
+) -> None:
+    """`slm profile ... --json 2>&-`."""
+    process = slm(
+        settings, "profile", artifact.path, "--device", "local", *SMALL_FLAGS, "--json",
+        stdout=subprocess.PIPE, without_stderr=True,
+    )  # fmt: skip
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, out
+    json.loads(out)
+    with open_store(settings.store_url) as store:
+        assert [summary.run.status for summary in store.list_runs()] == ["ok"]
+
+
+def test_with_stderr_closed_an_error_keeps_to_its_exit_code_and_out_of_stdout(
+    settings: Settings, tmp_path: Path
+) -> None:
+    process = slm(
+        settings, "profile", tmp_path / "none", "--device", "local",
+        stdout=subprocess.PIPE, without_stderr=True,
+    )  # fmt: skip
+    out, _ = process.communicate(timeout=60)
+    assert (process.returncode, out) == (6, b"")
 
 
 def test_an_error_that_nobody_expects_keeps_its_traceback() -> None:

@@ -25,7 +25,17 @@ _REFUSED = (
     *_FULL,
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO),
     *(errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EMFILE, errno.ENFILE),
+    *(errno.EEXIST, errno.EBUSY, errno.ESTALE, errno.ENOLCK, errno.ENOTSUP),
 )
+# What helps instead of making it writable. Network file systems may lack locks, and lose files that are open.
+_REMEDIES = {
+    **dict.fromkeys(_FULL, "Make room there"),
+    **dict.fromkeys((errno.EEXIST, errno.ENOTDIR), "A file is in the way: move it away"),
+    **dict.fromkeys((errno.ENOLCK, errno.ENOTSUP, errno.ESTALE), "Put it on a disk of this machine"),
+    errno.EBUSY: "End what uses it",
+}
+# How tempfile says that none of its folders may be written to; it names no file.
+_NO_TEMPORARY_FOLDER = "No usable temporary directory"
 
 
 def run(command: Callable[[], object]) -> int:
@@ -37,6 +47,7 @@ def run(command: Callable[[], object]) -> int:
     Raises:
         OSError: one that nobody expects.
     """
+    _open_what_is_closed()
     _print_every_character()
     try:
         return _run(command)
@@ -73,6 +84,11 @@ def explain(error: OSError) -> ToolkitError | None:
     """What the system refused, with the path and what to do; None for an error that nobody expects."""
     if error.filename is None and error.errno in _FULL and _stdout_is_full():
         return _stdout_refused(error)
+    if _NO_TEMPORARY_FOLDER in (error.strerror or ""):
+        return ToolkitError(
+            f"{error.strerror}",
+            next_step="Set TMPDIR to a folder that may be written to, or make room there.",
+        )
     settings = Settings.from_environment()
     path = Path(os.fsdecode(error.filename)).absolute() if isinstance(error.filename, str | bytes) else None
     ours = _variable(path, settings) if path is not None else None
@@ -80,8 +96,7 @@ def explain(error: OSError) -> ToolkitError | None:
     made = path is not None and PARTIAL in path.name
     if error.errno not in _REFUSED and not (error.errno == errno.ENOENT and (ours or made)):
         return None
-    full = error.errno in _FULL
-    doing = "Make room there" if full else "Make it writable"
+    doing = _REMEDIES.get(error.errno or 0, "Make it writable")
     if path is None:
         return ToolkitError(
             f"the system refused: {error.strerror}",
@@ -157,6 +172,22 @@ def _stdout_is_full() -> bool:
         discard_stdout()
         return True
     return False
+
+
+def _open_what_is_closed() -> None:
+    """Give stdin, stdout and stderr back their numbers when they are closed (`2>&-`).
+
+    Else the next file that is opened gets one, and what libraries print goes into it. A stderr that is None
+    would make ``print`` take stdout instead.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest free number is taken. Programs that are started get it too.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")
 
 
 def _print_every_character() -> None:
