@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 import sqlite3
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from stored_runs import MANIFEST, stored_run
 
 from toolkit.errors import StoreError, StoreLocked
 from toolkit.store import open_store
+from toolkit.store.database import transaction
 from toolkit.store.tables import metadata
 from toolkit.store.tags import tags_of
 
@@ -121,6 +123,38 @@ def test_several_processes_may_open_a_new_store_at_once(new_url: str) -> None:
     assert [opener.wait() for opener in openers] == [0, 0, 0]
     with open_store(new_url) as store:
         assert sa.inspect(store.engine).has_table("repetitions")
+
+
+def _no_larger_file() -> None:
+    """What a full quota does: write() fails, and not by ENOSPC."""
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+
+
+def test_a_disk_that_refuses_writing_is_not_called_damage(sqlite_url: str) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with open_store(sqlite_url) as store:
+        try:
+            _no_larger_file()
+            with pytest.raises(StoreError) as refused:
+                store.add_run(stored_run(), MANIFEST)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert "disk I/O error" in str(refused.value) and "Make room" in str(refused.value)
+        assert "damaged" not in str(refused.value) and "move it" not in str(refused.value)
+        store.add_run(stored_run(), MANIFEST)
+        assert len(store.list_runs()) == 1
+
+
+def test_a_full_disk_is_said_to_be_full(sqlite_url: str) -> None:
+    with open_store(sqlite_url) as store:
+        with (
+            pytest.raises(StoreError, match="(?s)disk is full.*Make room") as refused,
+            transaction(store.engine, writes=True) as connection,
+        ):
+            connection.exec_driver_sql("PRAGMA max_page_count = 1")  # SQLite takes the present count
+            connection.exec_driver_sql("CREATE TABLE filler AS SELECT zeroblob(1000000)")
+        assert "damaged" not in str(refused.value)
 
 
 @pytest.mark.parametrize("damage", ["cut", "table", "value"])

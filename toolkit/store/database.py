@@ -19,10 +19,11 @@ from toolkit.store.checked_types import WrongStoredValue
 _WRITES = "slm_writes"
 
 # What SQLite says of files that it cannot read, whole or in part.
-_DAMAGED = (
-    "malformed", "not a database", "no such table", "no such column", "disk I/O error",
-    "Could not decode to UTF-8",
-)  # fmt: skip
+_DAMAGED = ("malformed", "not a database", "no such table", "no such column", "Could not decode to UTF-8")
+# What it says when the system refuses to read or write: of a file that is whole, as far as anybody knows.
+_NO_ROOM_OR_DISK = ("disk I/O error", "database or disk is full")
+# I/O errors that do tell of damage: a file that is cut, and a file system that is.
+_DAMAGED_CODES = ("SQLITE_IOERR_SHORT_READ", "SQLITE_IOERR_CORRUPTFS")
 # What tells a row from the others.
 _KEYS = ("run_id", "evaluation_id", "id", "key", "sha256", "index", "name")
 # Alembic's own table.
@@ -117,8 +118,16 @@ def transaction(engine: sa.Engine, *, writes: bool) -> Iterator[sa.Connection]:
 
 
 def _refused(error: sa.exc.DBAPIError, url: str) -> StoreError:
-    if any(sign in str(error.orig) for sign in _DAMAGED):
+    code = getattr(error.orig, "sqlite_errorname", None)
+    if code in _DAMAGED_CODES or any(sign in str(error.orig) for sign in _DAMAGED):
         return _damaged(str(error.orig), url)
+    if any(sign in str(error.orig) for sign in _NO_ROOM_OR_DISK):
+        return StoreError(
+            f"the results database cannot be read or written: {error.orig}{f' ({code})' if code else ''}. "
+            "The disk or quota is full, or the file lies on a network file system",
+            subject=url,
+            next_step="Make room there, or set SLM_STORE_URL to a database on a disk of this machine.",
+        )
     return StoreError(
         f"the results database refused: {error.orig}",
         subject=url,
