@@ -127,6 +127,13 @@ THERMAL_HAL_EMPTY = (
         # "Thermal HAL 1.0 service connected, no thermal call back will be called due to legacy API."
         (THERMAL_HAL_1_0, Thermal(None, 56.0)),
         (THERMAL_HAL_1_0.replace("1.0 connected", "1.1 connected"), Thermal(0, 56.0)),
+        # The HAL has died or was never reached: what the status says is old.
+        (THERMAL_XIAOMI.replace("2  connected: yes", "2  connected: no"), Thermal(None, 52.3)),
+        (THERMAL_HAL_1_0.replace("1.0 connected: yes", "2.0 connected: no"), Thermal(None, 56.0)),
+        (
+            THERMAL_SAMSUNG_SDHMS.replace("\tSdhms", "\tThermalHAL 2.0 connected: no\n\tSdhms"),
+            Thermal(0, 24.0),
+        ),
         (THERMAL_SENSORS_OFF, Thermal(2, None)),
         (THERMAL_HAL_EMPTY, Thermal(None, None)),
         ("Thermal Status: 9\n", Thermal(None, None)),

@@ -95,6 +95,11 @@ def test_a_healthy_phone_has_nothing_but_ok_lines(artifact: Artifact) -> None:
         ({"available_ram_bytes": None}, "memory", "warn", "unreadable"),
         ({"facts": replace(FACTS, page_size_bytes=None)}, "page size", "warn", "unreadable"),
         ({"facts": replace(FACTS, page_size_bytes=262144)}, "page size", "fail", "262144"),
+        ({"facts": replace(FACTS, page_size_bytes=65536)}, "page size", "warn", "65536"),
+        (
+            {"facts": replace(FACTS, page_size_bytes=16384), "info": replace(INFO, abi="x86_64")},
+            "page size", "fail", "16384",
+        ),
         ({"facts": replace(FACTS, governors=())}, "governor", "warn", "unreadable"),
         ({"facts": replace(FACTS, governors=("powersave",))}, "governor", "warn", "powersave"),
         ({"hottest_cpu_celsius": None}, "CPU temperature", "warn", "unreadable (30 of 82"),
@@ -114,6 +119,15 @@ def test_a_healthy_phone_has_nothing_but_ok_lines(artifact: Artifact) -> None:
         ({"cpu_frequency_caps_khz": (600_000,) * 8}, "frequency caps", "warn", "0.60 of 2.40 GHz on 8 CPUs"),
         ({"cpu_frequency_caps_khz": None}, "frequency caps", "warn", "unreadable"),
         ({"cpu_maximum_frequencies_khz": None}, "frequency caps", "warn", "unreadable"),
+        (
+            {"cpu_maximum_frequencies_khz": (2_400_000,) * 2 + (None,) * 6},
+            "frequency caps", "warn", "the highest frequency of CPUs 2-7 cannot be read",
+        ),
+        (
+            {"cpu_frequency_caps_khz": (2_400_000,) * 7 + (None,)},
+            "frequency caps", "warn", "the frequency caps of CPU 7 cannot be read",
+        ),
+        ({"cpu_frequency_caps_khz": (None,) * 8}, "frequency caps", "warn", "cannot be read"),
         ({"battery_percent": None}, "battery", "warn", "unreadable"),
         ({"facts": replace(FACTS, lease_readable=False)}, "in use", "warn", "unreadable"),
         ({"facts": replace(FACTS, lease=LeaseFile("us", "m@h", 9))}, "in use", "warn", "this host: m@h"),
@@ -126,6 +140,22 @@ def test_what_is_not_well_has_a_level_and_a_next_step(
     line = findings(artifact=artifact, **change)[check]
     assert (line.level, words in line.found) == (level, True), line
     assert line.next_step
+
+
+@pytest.mark.parametrize(("abi", "size"), [("arm64-v8a", 16384), ("x86_64", 4096)])
+def test_pages_that_every_library_is_aligned_for_are_well(abi: str, size: int) -> None:
+    line = findings(info=replace(INFO, abi=abi), facts=replace(FACTS, page_size_bytes=size))["page size"]
+    assert line.level == "ok"
+
+
+def test_a_cpu_that_is_off_line_has_a_line_for_that_alone() -> None:
+    """The kernel has no caps for it; the line for cores says that it is off."""
+    lines = findings(
+        online_cpus=tuple(range(7)),
+        cpu_frequency_caps_khz=(2_400_000,) * 7 + (None,),
+        cpu_maximum_frequencies_khz=(2_400_000,) * 7 + (None,),
+    )
+    assert (lines["cores"].level, lines["frequency caps"].level) == ("warn", "ok")
 
 
 def test_charging_is_well_but_said_to_rule_out_energy() -> None:

@@ -19,15 +19,16 @@ from toolkit.devices.power_supply import (
 from toolkit.devices.sections import section, split_sections
 from toolkit.errors import ToolkitError
 from toolkit.profiling.gate.limits import judge, limits_for
-from toolkit.profiling.gate.throttling import limited_words
+from toolkit.profiling.gate.throttling import limited_words, unknown_caps_words
 from toolkit.profiling.gate_options import GateOptions
 from toolkit.profiling.request import ProfileRequest
 from toolkit.profiling.session.preflight import minimum_ram_bytes
 from toolkit.runtime.abi import check_abi
+from toolkit.runtime.elf_check import MINIMUM_ALIGNMENT_BYTES
 
 _TIMEOUT_S = 20.0
-# Libraries of a bundle are aligned for these and everything below.
-_LARGEST_PAGE_BYTES = 65536
+# Nothing runs with larger ones. Below, libraries for arm64 differ; for x86_64 all are aligned alike.
+_LARGEST_PAGE_BYTES = {"arm64-v8a": 65536, "x86_64": 4096}
 # Android 10 brought `dumpsys thermalservice`.
 _THERMAL_API_LEVEL = 29
 # A runner bundle, and what a run writes.
@@ -175,11 +176,27 @@ def _judge_system(say: _Lines, info: DeviceInfo, facts: DeviceFacts) -> None:
             )  # fmt: skip
         else:
             say.ok("API level", str(level))
-    size = facts.page_size_bytes
+    _judge_pages(say, info.abi, facts.page_size_bytes)
+
+
+def _judge_pages(say: _Lines, abi: str | None, size: int | None) -> None:
     if size is None:
         say.warn("page size", "unreadable", "Check that bundles start: slm generate.")
-    elif size > _LARGEST_PAGE_BYTES:
-        say.fail("page size", f"{size} bytes", "Libraries are aligned for pages of up to 64 KiB.")
+        return
+    # A device whose ABI is unknown or not ours has a failed line for that.
+    largest = _LARGEST_PAGE_BYTES.get(abi or "", size)
+    surely = MINIMUM_ALIGNMENT_BYTES.get(abi or "", size)
+    if size > largest:
+        say.fail(
+            "page size", f"{size} bytes",
+            f"Libraries for {abi} are aligned for pages of up to {largest // 1024} KB: use another device, "
+            "or an emulator's image with such pages.",
+        )  # fmt: skip
+    elif size > surely:
+        say.warn(
+            "page size", f"{size} bytes",
+            f"Some libraries are aligned for pages of {surely // 1024} KB alone; a run there may be refused.",
+        )  # fmt: skip
     else:
         say.ok("page size", f"{size} bytes")
 
@@ -250,8 +267,10 @@ def _judge_clocks(say: _Lines, info: DeviceInfo, readings: Readings) -> None:
         say.warn(
             "frequency caps", limited, "Let it cool, or leave power saving: runs would count as throttled."
         )
-    elif caps is None or maxima is None:
+    elif not caps or not maxima:
         say.warn("frequency caps", "unreadable", "Throttling shows in the thermal status only, if at all.")
+    elif unknown := unknown_caps_words(caps, maxima, online or range(len(caps))):
+        say.warn("frequency caps", unknown, "Whether a run was throttled stays unknown: compare with care.")
     else:
         say.ok("frequency caps", f"up to {max(cap for cap in caps if cap is not None) / 1e6:.2f} GHz")
 

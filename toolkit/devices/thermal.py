@@ -14,6 +14,8 @@ _TYPE_CPU = "0"
 # Without a thermal HAL, or with one of version 1.0, which tells of no throttling, the service keeps its
 # first status for ever: 0.
 _STATUS_UNTOLD = re.compile(r"^\s*(?:HAL Ready: false|ThermalHAL 1\.0 connected: .*)$", re.MULTILINE)
+# While no HAL is connected nobody tells of a change, and the status stays as it was. Makers have several.
+_CONNECTION = re.compile(r"^\s*\S.*\bconnected: (yes|no)\s*$", re.MULTILINE)
 # Samsung's thermal HAL of Android 10 and 11 numbers its types otherwise, and puts their names into mName.
 _CPU_NAME = "TYPE_CPU"
 _CPU_ZONE = re.compile(r"cpu|x86_pkg_temp|coretemp|k10temp|cluster|big|little|mid-?core", re.IGNORECASE)
@@ -40,7 +42,9 @@ def parse_thermalservice(text: str) -> Thermal:
     status = re.search(r"^\s*Thermal Status: ([0-6])\s*$", text, re.MULTILINE)
     # After `cmd thermalservice override-status` the service tells what it was told to tell.
     overridden = re.search(r"^\s*IsStatusOverride: true\s*$", text, re.MULTILINE)
-    told = status is not None and not overridden and not _STATUS_UNTOLD.search(text)
+    connections = _CONNECTION.findall(text)
+    cut_off = bool(connections) and "yes" not in connections
+    told = status is not None and not overridden and not cut_off and not _STATUS_UNTOLD.search(text)
     current = _section(text, "Current temperatures from HAL:")
     if current is None:
         current = _section(text, "Cached temperatures:")

@@ -9,7 +9,7 @@ from toolkit.errors import EngineMismatch
 from toolkit.runtime.elf import MACHINES, BadElf, ElfFile, read_elf
 
 # Android 15 phones may have pages of 16 KB; a library aligned to less cannot be mapped there.
-_MINIMUM_ALIGNMENT_BYTES = {"x86_64": 4096, "arm64-v8a": 16384}
+MINIMUM_ALIGNMENT_BYTES = {"x86_64": 4096, "arm64-v8a": 16384}
 _SHOWN_PROBLEMS = 12
 
 
@@ -50,7 +50,7 @@ def check_elf_files(files: Mapping[str, Path], abi: str, *, subject: str) -> Non
 def _alone(elf: ElfFile, abi: str) -> Iterator[str]:
     if elf.machine != MACHINES[abi]:
         yield f"made for another processor (e_machine {elf.machine}, {abi} is {MACHINES[abi]})"
-    minimum = _MINIMUM_ALIGNMENT_BYTES[abi]
+    minimum = MINIMUM_ALIGNMENT_BYTES[abi]
     if not elf.load_alignments:
         yield "has no segment to load"
     elif min(elf.load_alignments) < minimum:

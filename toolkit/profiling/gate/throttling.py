@@ -80,6 +80,20 @@ def limited_words(readings: Readings) -> str | None:
     return f"capped at {cap / 1e6:.2f} of {maximum / 1e6:.2f} GHz on {len(low)} CPUs"
 
 
+def unknown_caps_words(
+    caps: Sequence[int | None], maxima: Sequence[int | None], cpus: Sequence[int]
+) -> str | None:
+    """Which of these CPUs may be capped without its being seen, in words; None where none may."""
+    unread = [cpu for cpu in cpus if cpu >= len(caps) or caps[cpu] is None]
+    if unread:
+        return f"the frequency caps of {cpu_list_words(unread)} cannot be read"
+    unheld = [cpu for cpu in cpus if cpu >= len(maxima) or maxima[cpu] is None]
+    if unheld:
+        # Equal caps may have been low all along; a status of none does not deny it.
+        return f"the highest frequency of {cpu_list_words(unheld)} cannot be read, to hold the caps against"
+    return None
+
+
 @dataclass(frozen=True)
 class _Evidence:
     """Whether one source shows throttling, and how; words without ``shown`` are a doubt."""
@@ -144,17 +158,9 @@ def _doubts(
         off = set(range(len(old))) - set(before.online_cpus) - set(after.online_cpus)
         if off:
             return _Evidence(None, f"{cpu_list_words(off)} were off line before and after")
-    unread = [cpu for cpu, cap in enumerate(new) if cap is None]
-    if unread:
-        return _Evidence(None, f"the frequency caps of {cpu_list_words(unread)} cannot be read")
     maxima = after.cpu_maximum_frequencies_khz or before.cpu_maximum_frequencies_khz or ()
-    unheld = [cpu for cpu in range(len(new)) if cpu >= len(maxima) or maxima[cpu] is None]
-    if unheld:
-        # Equal caps may have been low all along; a status of none does not deny it.
-        return _Evidence(
-            None,
-            f"the highest frequency of {cpu_list_words(unheld)} cannot be read, to hold the caps against",
-        )
+    if unknown := unknown_caps_words(new, maxima, range(len(new))):
+        return _Evidence(None, unknown)
     return _Evidence(False)
 
 
