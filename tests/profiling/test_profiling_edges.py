@@ -33,12 +33,13 @@ def slm(settings: Settings, *arguments: object, **more: object) -> subprocess.Po
         "SLM_DATA_DIR": str(settings.data_dir),
         "SLM_STORE_URL": settings.store_url,
     }
-    return subprocess.Popen(
+    process: subprocess.Popen[bytes] = subprocess.Popen(
         [*without_stderr, sys.executable, "-m", "toolkit.cli.main", *map(str, arguments)],
         stdin=subprocess.DEVNULL,
         env={**os.environ, **own, **environ},
         **more,  # type: ignore[call-overload]
     )
+    return process
 
 
 @pytest.mark.parametrize("both", [False, True], ids=["stdout", "stdout and stderr"])
