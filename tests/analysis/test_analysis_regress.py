@@ -120,11 +120,43 @@ def test_a_baseline_of_two_versions_is_refused(store: Store) -> None:
         regress(store, [DECODE], "v1", limit=0.05)
 
 
-def test_a_figure_that_the_baseline_lacks_is_left_out(store: Store) -> None:
+@pytest.mark.parametrize("axis", ["device", "threads"])
+def test_every_candidate_on_the_asked_axis_is_checked(store: Store, axis: str) -> None:
+    older, newer = (
+        ({"serial": "a"}, {"serial": "b"}) if axis == "device" else ({"threads": 4}, {"threads": 8})
+    )
+    baseline(store)
+    for first, decode, changes in ((100, 50.0, older), (200, 100.0, newer)):
+        for number in range(3):
+            new = {"runner_version": "0.2.0", "bundle_sha256": "c" * 64, **changes}
+            name, created = f"{decode}-{number}", first + number
+            add_measured(store, name, decode=decode, created_unix_ns=created, **new)  # type: ignore[arg-type]
+    # Of the older one a version in between, which is not the newest of its own.
+    between = {"runner_version": "0.1.5", **older}
+    add_measured(store, "between", decode=20, created_unix_ns=50, **between)  # type: ignore[arg-type]
+    found = regress(store, [DECODE], "v1", limit=0.05, axes=["version", axis])
+    assert outcomes(found) == ["worse", "same"] and found.unpaired == ()
+    assert [check.candidate.runs[0].run_id for check in found.checks] == ["50.0-0", "100.0-0"]
+
+
+def test_every_candidate_without_a_partner_is_listed(store: Store) -> None:
     baseline(store)
     candidate(store, decode=100)
-    found = regress(store, [DECODE, find_figure("decode_joules_per_token")], "v1", limit=0.05)
+    for threads in (4, 8):
+        candidate(store, decode=100, threads=threads, context_length=4096)
+    found = regress(store, [DECODE], "v1", limit=0.05, axes=["version", "threads"])
     assert outcomes(found) == ["same"]
+    assert sorted(one.group.key.threads for one in found.unpaired) == [4, 8]
+
+
+def test_a_figure_that_was_asked_for_and_the_baseline_lacks_is_told(store: Store) -> None:
+    baseline(store)
+    candidate(store, decode=100)
+    joules = find_figure("decode_joules_per_token")
+    found = regress(store, [DECODE, joules], "v1", limit=0.05)
+    assert outcomes(found) == ["same"] and found.lacking == (joules,)
+    found = regress(store, [DECODE, joules], "v1", limit=0.05, may_lack=True)
+    assert outcomes(found) == ["same"] and found.lacking == ()
 
 
 @pytest.mark.parametrize("decode", [50.0, 100.0])

@@ -280,6 +280,29 @@ def test_throttled_runs_are_counted_and_fail_strict_checks(store: Store, store_u
     assert "2 runs were left out: 2 throttled" in slm(store_url, "compare", "--axis", "threads").stderr
 
 
+def test_a_named_figure_that_the_baseline_lacks_fails_strict_checks(store: Store, store_url: str) -> None:
+    for number in range(3):
+        add_measured(store, f"base{number}", created_unix_ns=number)
+        add_measured(store, f"new{number}", created_unix_ns=10 + number)
+    assert slm(store_url, "tag", "v1", "--where", "created < 5").returncode == 0
+    arguments = ("regress", "--baseline", "v1")
+    # Of those that are checked when none is named, a baseline may lack some.
+    assert slm(store_url, *arguments, "--strict", "--require-all").returncode == 0
+    named = (*arguments, "--figure", "decode", "--figure", "decode_joules_per_token")
+    table = slm(store_url, *named)
+    assert table.returncode == 0 and "inconclusive: 1;" in table.stderr
+    assert "not checked: decode_joules_per_token" in table.stdout
+    assert slm(store_url, *named, "--strict").returncode == 1
+    data = json.loads(slm(store_url, *named, "--json").stdout)
+    assert data["inconclusive"] == 1 and data["lacking"] == ["decode_joules_per_token"]
+    github = slm(store_url, *named, "--format", "github", "--strict").stdout
+    assert "::error title=decode_joules_per_token not checked::" in github
+    junit = slm(store_url, *named, "--format", "junit", "--strict").stdout
+    suite = ElementTree.fromstring(junit.split("\n", 1)[1])
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
+    assert "- not checked: decode_joules_per_token" in slm(store_url, *named, "--format", "md").stdout
+
+
 def test_runs_move_from_store_to_store(
     measured: Store, store_url: str, sqlite_url: str, tmp_path: Path
 ) -> None:

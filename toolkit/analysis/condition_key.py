@@ -120,7 +120,8 @@ _DEVICE = (
     "kernels",
 )
 _GATE = tuple(part for part in PARTS if part.startswith("gate"))
-_VERSION = (
+# What tells versions of toolkit, engine and artifact apart, of one model in one quantization.
+VERSION_PARTS = (
     "runner_version",
     "engine_version",
     "backend_version",
@@ -131,18 +132,18 @@ _VERSION = (
 
 AXES: Registry[tuple[str, ...]] = Registry("axis", BadFilter)
 for _name, _parts in {
-    "backend": ("backend", "engine", *_VERSION, "prefill_chunk"),
+    "backend": ("backend", "engine", *VERSION_PARTS, "prefill_chunk"),
     "quantization": ("quantization", "algorithm", "artifact_sha256", "kernels"),
     "model": ("model", "revision", "artifact_sha256"),
     "artifact": ("artifact_sha256",),
-    "version": _VERSION,
+    "version": VERSION_PARTS,
     "device": _DEVICE,
     "context": ("context_length", "artifact_sha256"),
     "threads": ("threads", "affinity"),
     "power": ("power_source",),
-    "processor": ("processor", "provider", *_VERSION),
+    "processor": ("processor", "provider", *VERSION_PARTS),
     # An app brings its own runner and engine library; "runner" is a setting.
-    "runner": ("runner", *_VERSION),
+    "runner": ("runner", *VERSION_PARTS),
     "gate": _GATE,
 }.items():
     AXES.register(_name, _parts)

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from toolkit.analysis.compare import Change, change
 from toolkit.analysis.compared_figures import Figure
 from toolkit.analysis.condition_key import (
+    VERSION_PARTS,
     Difference,
     allowing,
     axis_parts,
@@ -46,7 +47,8 @@ class Check:
 
     Attributes:
         baseline: the tagged runs.
-        candidate: the runs that are checked: those of the newest version, where there are several.
+        candidate: the runs that are checked. Of versions of one candidate only the newest is; candidates that
+            differ in anything else that an axis allows have a check each.
         change: the candidate against the baseline.
         worse_by: how much worse, as a share of the baseline; negative when better.
         interval: of that, widened by the noise between equal runs.
@@ -90,11 +92,13 @@ class Regression:
         checks: what was measured on both sides.
         unpaired: what was not.
         left_out: runs of either side that are not ok.
+        lacking: figures that were asked for and that no run of the baseline has: inconclusive, too.
     """
 
     checks: tuple[Check, ...]
     unpaired: tuple[Unpaired, ...]
     left_out: tuple[LeftOut, ...] = ()
+    lacking: tuple[Figure, ...] = ()
 
     @property
     def regressions(self) -> tuple[Check, ...]:
@@ -125,6 +129,7 @@ def regress(
     limit: float,
     axes: Sequence[str] = ("version",),
     where: Filter | str | None = None,
+    may_lack: bool = False,
     seed: int = SEED,
 ) -> Regression:
     """Compare runs with a baseline, condition by condition.
@@ -137,6 +142,7 @@ def regress(
         axes: what may differ from the baseline; everything else must be equal.
         where: which runs to check. All that were started after the baseline's newest if None; runs with
             the baseline's tag never.
+        may_lack: whether figures that the baseline lacks are passed over, as those that nobody named are.
         seed: of the bootstrap.
 
     Raises:
@@ -158,7 +164,8 @@ def regress(
         candidates = load_groups(store, figure, where=checked, seed=seed)
         keys = [one.key for one in (*baseline, *candidates)] + [one.key for one in (*lost, *again)]
         allowed = axis_parts(axes, setting_names(keys))
-        old, new = _by_conditions(baseline, allowed), _by_conditions(candidates, allowed)
+        old = _by_conditions(baseline, allowed)
+        new = {key: _newest_versions(groups) for key, groups in _by_conditions(candidates, allowed).items()}
         for groups in old.values():
             _refuse_mixed_baseline(groups, baseline_tag)
         checks += _checks(store, figure, old, new, limit)
@@ -166,7 +173,8 @@ def regress(
         unpaired += _all_unpaired("candidate", new, old, allowed, lost)
     _refuse_nothing(checks, unpaired, baseline_tag, axes, lost, again)
     checks.sort(key=lambda check: (OUTCOMES.index(check.outcome), -check.worse_by))
-    return Regression(tuple(checks), tuple(unpaired), (*lost, *again))
+    lacking = () if may_lack else tuple(figure for figure, groups in baselines.items() if not groups)
+    return Regression(tuple(checks), tuple(unpaired), (*lost, *again), lacking)
 
 
 def _checked(tagged: Filter, where: Filter | str | None, newest_unix_ns: int) -> Filter:
@@ -183,10 +191,18 @@ def _by_conditions(groups: Sequence[Group], allowed: Sequence[str]) -> dict[Any,
     return sorted_in
 
 
+def _newest_versions(groups: Sequence[Group]) -> list[Group]:
+    """Of groups that differ in their versions alone the first, which is the newest; the others all."""
+    newest: dict[Any, Group] = {}
+    for group in groups:
+        newest.setdefault(without(group.key, VERSION_PARTS), group)
+    return list(newest.values())
+
+
 def _checks(
     store: Store, figure: Figure, old: dict[Any, list[Group]], new: dict[Any, list[Group]], limit: float
 ) -> list[Check]:
-    pairs = [(groups[0], new[key][0]) for key, groups in old.items() if key in new]
+    pairs = [(groups[0], candidate) for key, groups in old.items() for candidate in new.get(key, ())]
     sides = {run.run_id: side for pair in pairs for side, group in enumerate(pair) for run in group.runs}
     keys = [group.key for pair in pairs for group in pair]
     # Other runs are a side of their own: their differences among each other are noise, too.
@@ -219,14 +235,15 @@ def _all_unpaired(
     allowed: Sequence[str],
     left_out: Sequence[LeftOut],
 ) -> list[Unpaired]:
-    others = [groups[0] for groups in theirs.values()]
+    others = [group for groups in theirs.values() for group in groups]
     by_conditions: dict[Any, list[LeftOut]] = defaultdict(list)
     for one in left_out:
         by_conditions[without(one.key, allowed)].append(one)
     return [
-        replace(_unpaired(side, mine[key][0], others, allowed), left_out=tuple(by_conditions[key]))
-        for key in mine
+        replace(_unpaired(side, group, others, allowed), left_out=tuple(by_conditions[key]))
+        for key, groups in mine.items()
         if key not in theirs
+        for group in groups
     ]
 
 

@@ -54,10 +54,10 @@ def comparison_as_json(comparison: Comparison) -> dict[str, Any]:
 
 
 def regression_as_json(regression: Regression) -> dict[str, Any]:
-    """Every check, conditions that only one side has, and runs that are not ok."""
+    """Every check, and what could not be checked: on one side alone, not ok, or lacking in the baseline."""
     return {
         "regressions": len(regression.regressions),
-        "inconclusive": len(regression.inconclusive) + len(regression.untold),
+        "inconclusive": len(regression.inconclusive) + len(regression.untold) + len(regression.lacking),
         "checks": [
             {
                 "figure": check.baseline.figure.name,
@@ -82,6 +82,7 @@ def regression_as_json(regression: Regression) -> dict[str, Any]:
             for one in regression.unpaired
         ],
         "left_out": [{"run": one.run_id, "status": one.status} for one in regression.left_out],
+        "lacking": [figure.name for figure in regression.lacking],
     }
 
 

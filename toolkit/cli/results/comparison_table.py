@@ -98,6 +98,8 @@ def print_regression(regression: Regression) -> None:
     _explain(floors, width, left_out)
     for unpaired in regression.unpaired:
         print_folded(unpaired_words(unpaired, under), width=width, indent="  ")
+    for figure in regression.lacking:
+        print_folded(lacking_words(figure), width=width, indent="  ")
 
 
 def conditions_under(regression: Regression) -> dict[ConditionKey, str]:
@@ -222,6 +224,11 @@ def unpaired_words(unpaired: Unpaired, under: Mapping[ConditionKey, str]) -> str
     if unpaired.left_out:
         why = f"; inconclusive: under these conditions {left_out_words(unpaired.left_out)}"
     return f"{where}: {figure}, {under[unpaired.group.key]}{why}"
+
+
+def lacking_words(figure: Figure) -> str:
+    """What was asked for and could not be checked."""
+    return f"not checked: {short_figure(figure)}, inconclusive: no run of the baseline that is ok has it"
 
 
 def _named(differences: Sequence[Difference]) -> str:

@@ -15,6 +15,7 @@ _FOUND = 1
 
 
 def regress(
+    context: typer.Context,
     baseline: str = typer.Option(..., "--baseline", "-b", help="Tag of the runs to compare with."),
     fail_over: str = typer.Option("5%", "--fail-over", help="How much worse is a regression."),
     figure: list[str] = typer.Option(
@@ -42,7 +43,8 @@ def regress(
     Worse is worse by more than --fail-over, the whole interval of the change; same and better are as certain.
     What the interval cannot decide is inconclusive, with how many rounds would tell; the interval is at
     least as wide as the noise between equal runs. The worst comes first. What only one side has measured is
-    listed; it is inconclusive, too, where the other side's runs are not ok. Those are counted.
+    listed; it is inconclusive, too, where the other side's runs are not ok. Those are counted. A figure that
+    is named and that the baseline lacks is inconclusive.
 
     \b
     Examples:
@@ -60,11 +62,16 @@ def regress(
 
     write = FORMATS.get("json" if as_json else format_name)
     limit, figures = _share(fail_over), [find_figure(name) for name in figure]
+    # What nobody named, not every baseline has; what somebody named must not be left out without a word.
+    source = context.get_parameter_source("figure")
+    may_lack = source is not None and source.name == "DEFAULT"
     chosen = None if where is None else parse_filter(where)
     with open_store(Settings.from_environment().store_url) as store:
-        found = check(store, figures, baseline, limit=limit, axes=axis, where=chosen, seed=seed)
+        found = check(
+            store, figures, baseline, limit=limit, axes=axis, where=chosen, may_lack=may_lack, seed=seed
+        )
     write(found, strict, require_all)
-    inconclusive = len(found.inconclusive) + len(found.untold)
+    inconclusive = len(found.inconclusive) + len(found.untold) + len(found.lacking)
     print(
         f"checks: {len(found.checks)}; worse by more than {fail_over}: {len(found.regressions)}; "
         f"inconclusive: {inconclusive}; of the baseline, not measured again: {len(found.missing)}",

@@ -11,6 +11,7 @@ from toolkit.analysis.left_out import left_out_words
 from toolkit.cli.junit import print_suite, xml_text
 from toolkit.cli.results.comparison_table import (
     conditions_under,
+    lacking_words,
     power_words,
     print_regression,
     short_figure,
@@ -55,6 +56,8 @@ def _markdown(regression: Regression, strict: bool, require_all: bool) -> None:
         print("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     for unpaired in regression.unpaired:
         print(f"\n- {unpaired_words(unpaired, under)}")
+    for lacking in regression.lacking:
+        print(f"\n- {lacking_words(lacking)}")
     if regression.left_out:
         print(f"\n- {left_out_words(regression.left_out)}")
 
@@ -71,6 +74,9 @@ def _github(regression: Regression, strict: bool, require_all: bool) -> None:
     for missing in regression.missing:
         level = "error" if _fails(missing, strict, require_all) else "warning"
         print(_command(level, "not measured again", unpaired_words(missing, under)))
+    for lacking in regression.lacking:
+        title = f"{short_figure(lacking)} not checked"
+        print(_command("error" if strict else "warning", title, lacking_words(lacking)))
     told = ", ".join(f"{count} {outcome}" for outcome, count in _counts(regression))
     if regression.left_out:
         told = f"{told}; {left_out_words(regression.left_out)}"
@@ -95,6 +101,12 @@ def _junit(regression: Regression, strict: bool, require_all: bool) -> None:
         words = xml_text(unpaired_words(missing, under))
         if _fails(missing, strict, require_all):
             ElementTree.SubElement(case, "failure", type="not measured again", message=words)
+        else:
+            ElementTree.SubElement(case, "skipped", message=words)
+    for lacking in regression.lacking:
+        case, words = _case(suite, short_figure(lacking), "baseline"), lacking_words(lacking)
+        if strict:
+            ElementTree.SubElement(case, "failure", type="not checked", message=words)
         else:
             ElementTree.SubElement(case, "skipped", message=words)
     print_suite(suite)
