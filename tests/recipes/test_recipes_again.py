@@ -7,6 +7,7 @@ import json
 import shutil
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from measured_runs import add_measured
@@ -322,6 +323,19 @@ def test_what_a_recipe_cannot_mean(tmp_path: Path, text: str, said: str) -> None
         load_recipe(tmp_path / "recipe.yaml")
 
 
+def junit_cases(slm_recipe: SlmRecipe) -> dict[str, list[ElementTree.Element]]:
+    """The cases of the batch's JUnit, as a CI system counts them."""
+    cases: dict[str, list[ElementTree.Element]] = {"passed": [], "skipped": [], "failure": []}
+    suite = ElementTree.fromstring(slm_recipe.run("status", "dice", "--junit").stdout.split("\n", 1)[1])
+    for case in suite:
+        ended = [one.tag for one in case if one.tag in cases]
+        cases[ended[0] if ended else "passed"].append(case)
+    assert [suite.get("skipped"), suite.get("failures")] == [
+        str(len(cases[tag])) for tag in ("skipped", "failure")
+    ]
+    return cases
+
+
 def test_the_command_measures_again_and_its_runs_say_what_made_them(slm_recipe: SlmRecipe) -> None:
     recipe = slm_recipe.write(
         RECIPE
@@ -331,9 +345,21 @@ def test_the_command_measures_again_and_its_runs_say_what_made_them(slm_recipe: 
     first = slm_recipe.json("run", recipe)
     assert {step["state"] for step in first["steps"]} == {"done"} and first["baseline"] == 1
     assert list(Path(first["steps"][-1]["output"]).glob("*.png"))
+    assert not junit_cases(slm_recipe).get("skipped")
     nothing = slm_recipe.run("run", recipe)
     assert "0 steps done now, 4 done before" in nothing.stdout
     assert "Nothing was measured now" in nothing.stdout and "--again" in nothing.stdout
+    # What measured nothing has not passed; an artifact or a report that is there has.
+    cases = junit_cases(slm_recipe)
+    assert [case.get("classname") for case in cases["skipped"]] == ["dice.profile"]
+    (reason,) = cases["skipped"][0].findall("skipped")
+    assert (reason.get("message") or "").startswith("done before, ") and " ago" in (
+        reason.get("message") or ""
+    )
+    passed = ["dice.convert", "dice.report", "dice.report"]
+    assert [case.get("classname") for case in cases["passed"]] == passed
+    assert all("done before" in case.findtext("system-out", "") for case in cases["passed"])
+    assert not any(case.get("time") for case in cases["passed"] + cases["skipped"])
     planned = slm_recipe.json("plan", "--again", recipe)["steps"]
     assert [step["state"] for step in planned] == ["done", "to do", "to do", "to do"], (
         "reports show the new run"
@@ -342,6 +368,7 @@ def test_the_command_measures_again_and_its_runs_say_what_made_them(slm_recipe: 
     second = slm_recipe.json("run", recipe, "--again", "profile")
     assert [step["state"] for step in second["steps"]] == ["cached", "done", "done", "done"]
     assert second["baseline"] == 0
+    assert "dice.profile" in [case.get("classname") for case in junit_cases(slm_recipe)["passed"]]
     with open_store(slm_recipe.settings.store_url) as store:
         assert store.run_ids(f"recipe = 'dice' and batch = '{second['batch']}'") == second["runs"]
         assert store.run_ids("tag = 'main' and tag = 'nightly'") == second["runs"] + first["runs"]

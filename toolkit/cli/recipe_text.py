@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from toolkit.recipes.plan import Plan
     from toolkit.recipes.steps import Step
     from toolkit.recipes.workspace import Workspace
-    from toolkit.report.batch import BatchStatus
+    from toolkit.report.batch import BatchStatus, BatchStep
 
 
 def shipped_recipes() -> Iterator[tuple[Path, str]]:
@@ -182,24 +182,34 @@ def _verdicts(status: BatchStatus) -> str:
 
 
 def print_junit(status: BatchStatus) -> None:
-    """A batch as JUnit's XML: a case per step; one that failed fails, one that did not run is skipped."""
+    """A batch as JUnit's XML: a case per step; one that failed fails, one that did not run is skipped.
+
+    So is one that measures and was done before: what measured nothing has not passed.
+    """
     from xml.etree import ElementTree
 
     from toolkit.cli.junit import print_suite, xml_text
+    from toolkit.recipes.step_kinds import measuring_kinds
     from toolkit.report.batch import STATE_WORDS
 
+    measuring = measuring_kinds()
     suite = ElementTree.Element("testsuite", name=f"slm recipe {status.name}")
     for step in status.steps:
         case = ElementTree.SubElement(
             suite, "testcase", classname=f"{status.name}.{step.kind}", name=xml_text(step.name)
         )
-        if step.seconds is not None:
+        before = _done_before(step) if step.state == "cached" else None
+        # What it took then is no time of this batch.
+        if step.seconds is not None and not before:
             case.set("time", f"{step.seconds:.3f}")
         if step.state == "failed":
             ElementTree.SubElement(case, "failure", message=xml_text(step.detail or "failed"))
         elif step.state not in ("done", "cached"):
             ElementTree.SubElement(case, "skipped", message=STATE_WORDS[step.state])
-        told = [words for words in (step.run_id and f"run {step.run_id}", step.output, step.log) if words]
+        elif before and step.kind in measuring:
+            ElementTree.SubElement(case, "skipped", message=before)
+        said = (before, step.run_id and f"run {step.run_id}", step.output, step.log)
+        told = [words for words in said if words]
         if told:
             ElementTree.SubElement(case, "system-out").text = xml_text("\n".join(told))
     print_suite(suite)
@@ -235,6 +245,11 @@ def print_status(status: BatchStatus, *, running: bool) -> None:
 def _done_unix_ns(step: Step, workspace: Workspace) -> int | None:
     record = workspace.record(step.key) if step.state == "done" else None
     return record.last.ended_unix_ns if record else None
+
+
+def _done_before(step: BatchStep) -> str:
+    """That it was, and how long ago where that is known."""
+    return ", ".join(words for words in ("done before", _ago(step.ended_unix_ns)) if words)
 
 
 def _ago(unix_ns: int | None) -> str:
