@@ -15,7 +15,10 @@ from toolkit.report.configurations import unique_labels
 from toolkit.report.content import Content, read_content
 from toolkit.report.page import _data
 from toolkit.report.pictures import pictures
+from toolkit.report.scores_table import COLUMNS, rows
 from toolkit.store import Store
+from toolkit.store.evaluations import add_evaluation
+from toolkit.store.rows import SOURCE_SHA256, Evaluation, Score, StoredEvaluation
 from toolkit.store.table import HEADERS, rows_of
 
 ALGORITHMS = ("rtn", "hqq", "gptq")
@@ -94,3 +97,101 @@ def test_algorithms_of_one_preset_are_named(empty_store: Store) -> None:
     assert {content.names.quantization(one.artifact) for one in content.runs} == {
         f"mobile-4bit {algorithm}" for algorithm in ALGORITHMS
     }
+
+
+ASKED = Evaluation(
+    id="e",
+    created_unix_ns=1,
+    toolkit_version="1",
+    name="m",
+    model="org/m",
+    artifact_sha256=None,
+    backend="transformers",
+    quantization="fp32",
+    size_bytes=None,
+    place="local",
+    place_identity="here",
+    item_limit=None,
+    seed=1,
+    truncated=False,
+    versions={},
+)
+SCORE = Score("piqa", "1", 0, "acc", "none", 0.5, 0.01, 100, True, "b" * 64)
+
+
+def score_rows(store: Store, *asked: Evaluation, score: Score = SCORE) -> list[dict[str, str]]:
+    """The table of scores, by its columns' titles."""
+    for number, one in enumerate(asked):
+        add_evaluation(store, StoredEvaluation(replace(one, id=f"e{number}"), (score,)), [])
+    content = read_content(store, store.list_runs(), title="t", selection="", batch=None, every_score=True)
+    titles = [column.title for column in COLUMNS]
+    return [
+        dict(zip(titles, (cell.text for cell in row), strict=True))
+        for row in rows(content.scores, content.names)
+    ]
+
+
+def test_scores_of_folders_with_the_same_name_are_told_apart(empty_store: Store) -> None:
+    shown = score_rows(
+        empty_store,
+        *(
+            replace(ASKED, model=model, name=name, versions={SOURCE_SHA256: sha256 * 64})
+            for model, name, sha256 in (
+                ("random:/a/config.json", "random-a", "1"),
+                ("random:/b/config.json", "random-b", "2"),
+                ("/one/checkpoint-500", "checkpoint-500", "3"),
+                ("/two/checkpoint-500", "checkpoint-500", "4"),
+                # Trained on, in the same folder.
+                ("/two/checkpoint-500", "checkpoint-500", "5"),
+            )
+        ),
+    )
+    assert sorted((row["Model"], row["Quantization"]) for row in shown) == [
+        ("one/checkpoint-500", "fp32"),
+        ("random:a/config.json", "fp32"),
+        ("random:b/config.json", "fp32"),
+        ("two/checkpoint-500", "fp32 weights 444444"),
+        ("two/checkpoint-500", "fp32 weights 555555"),
+    ]
+
+
+def test_scores_of_artifacts_without_a_run_are_told_apart(empty_store: Store) -> None:
+    measured = replace(
+        artifact(*MODELS[0], SCHEMES[2], "onnxruntime"), sha256="0" * 64, quantization="mobile-4bit"
+    )
+    empty_store.add_run(run_of(measured, HOST, number=1, decode=100.0), manifest(SCHEMES[2]))
+    made = replace(ASKED, model=MODELS[0][0], backend="onnxruntime", quantization="mobile-4bit")
+    shown = score_rows(empty_store, *(replace(made, artifact_sha256=one * 64) for one in "0123"))
+    assert sorted(row["Quantization"] for row in shown) == [
+        f"mobile-4bit artifact {one * 6}" for one in "0123"
+    ]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_two_rows_of_scores_say_the_same(empty_store: Store, seed: int) -> None:
+    rng = random.Random(seed)
+    generated(empty_store, seed)
+    known = [one.artifact for one in empty_store.list_runs()]
+    for number in range(80):
+        one = rng.choice(known)
+        sha256 = rng.choice((one.sha256, f"{number:064x}", None))
+        asked = replace(
+            ASKED,
+            id=f"e{number}",
+            created_unix_ns=number,
+            model=one.model,
+            artifact_sha256=sha256,
+            backend=one.backend if sha256 else "transformers",
+            quantization=one.quantization if sha256 else rng.choice(("fp32", "bfloat16")),
+            place_identity=rng.choice(("here", "there")),
+            truncated=rng.choice((True, False)),
+            versions=rng.choice(({}, {SOURCE_SHA256: "1" * 64}, {SOURCE_SHA256: "2" * 64})),
+        )
+        score = replace(SCORE, version=rng.choice("12"), items_sha256=rng.choice("bc") * 64)
+        add_evaluation(empty_store, StoredEvaluation(asked, (score,)), [])
+    shown = score_rows(empty_store)
+    told = {
+        tuple(value for title, value in row.items() if title not in ("Score", "Standard error"))
+        for row in shown
+    }
+    assert len(told) == len(shown) > 40

@@ -51,7 +51,7 @@ def _document(content: Content) -> Iterator[str]:
         yield f"{scores_table.TEXT}\n"
         yield _table(
             [column.title for column in scores_table.COLUMNS],
-            [[cell.text for cell in scores_table.cells(one, content.names)] for one in content.scores],
+            [[cell.text for cell in row] for row in scores_table.rows(content.scores, content.names)],
             numeric=[column.numeric for column in scores_table.COLUMNS],
         )
     for figure in figures_of(content):

@@ -52,7 +52,7 @@ def render_page(content: Content, library: str) -> str:
         rows=[_row(summary, content) for summary in content.runs[:_WITHOUT_SCRIPTS]],
         scores_text=scores_table.TEXT,
         score_columns=scores_table.COLUMNS,
-        score_rows=[scores_table.cells(one, content.names) for one in content.scores],
+        score_rows=scores_table.rows(content.scores, content.names),
         figures=figures_of(content),
         matrix=[(key, CHARTS[key].title) for key in _MATRIX if _has(content, key)],
         batch_text=_batch_text(content.batch),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +11,8 @@ from toolkit.evaluate.tasks.task_scores import main_scores
 from toolkit.report.runs_table import Cell, Column
 from toolkit.report.unique_names import Names
 from toolkit.store.evaluations import evaluations_of
-from toolkit.store.rows import Artifact, Evaluation, Score
+from toolkit.store.rows import SOURCE_SHA256, Artifact, Evaluation, Score
+from toolkit.store.short_names import model_names, refined
 from toolkit.store.store import Store
 
 COLUMNS = (
@@ -32,6 +35,7 @@ TEXT = (
 
 # All figures over a text stand side by side; of a task's metrics one stands for it.
 _TEXT = "text:"
+_HASH_LENGTH = 6
 
 
 @dataclass(frozen=True)
@@ -72,23 +76,87 @@ def read_scores(store: Store, artifacts: Iterable[Artifact], *, every: bool) -> 
     return sorted(found.values(), key=_order)
 
 
-def cells(scored: ScoredModel, names: Names) -> Sequence[Cell]:
-    """One row, in the order of ``COLUMNS``."""
-    one, score, artifact = scored.evaluation, scored.score, scored.artifact
-    kept = "" if score.filter == "none" else f" ({score.filter})"
-    cut = ", prompts cut" if one.truncated else ""
-    return (
-        Cell(score.task),
-        Cell(str(score.shots), score.shots),
-        Cell(f"{score.metric}{kept}{cut}"),
-        Cell(names.model(artifact) if artifact else one.model.rpartition("/")[2]),
-        Cell(names.quantization(artifact) if artifact else one.quantization),
-        Cell(one.backend),
-        Cell(one.place),
-        Cell(f"{score.value:.4f}", score.value),
-        Cell("-") if score.stderr is None else Cell(f"{score.stderr:.4f}", score.stderr),
-        Cell(str(score.n), score.n),
+def rows(scores: Sequence[ScoredModel], names: Names) -> list[Sequence[Cell]]:
+    """Each score's row, in the order of ``COLUMNS``; no two say the same of what is not the same."""
+    evaluations = [one.evaluation for one in scores]
+    models = model_names([*names.models, *(one.model for one in evaluations)])
+    quantizations = _quantizations(scores, names)
+    places = refined(
+        {(one.place_identity, one.place): one for one in evaluations},
+        lambda one: one.place,
+        (lambda one: f"[{hashlib.sha256(one.place_identity.encode()).hexdigest()[:_HASH_LENGTH]}]",),
     )
+    labels = [
+        (
+            one.score.task,
+            str(one.score.shots),
+            _metric(one),
+            models[one.evaluation.model],
+            quantizations[_whose(one.evaluation)],
+            one.evaluation.backend,
+            places[one.evaluation.place_identity, one.evaluation.place],
+        )
+        for one in scores
+    ]
+    items = _items_told(scores, labels)
+    return [
+        (
+            Cell(f"{task} ({told})" if told else task),
+            Cell(shots, one.score.shots),
+            *map(Cell, others),
+            Cell(f"{one.score.value:.4f}", one.score.value),
+            Cell("-") if one.score.stderr is None else Cell(f"{one.score.stderr:.4f}", one.score.stderr),
+            Cell(str(one.score.n), one.score.n),
+        )
+        for one, (task, shots, *others), told in zip(scores, labels, items, strict=True)
+    ]
+
+
+def _metric(scored: ScoredModel) -> str:
+    kept = "" if scored.score.filter == "none" else f" ({scored.score.filter})"
+    return f"{scored.score.metric}{kept}{', prompts cut' if scored.evaluation.truncated else ''}"
+
+
+def _whose(one: Evaluation) -> tuple[str, str, str]:
+    """What tells the model from all others, and its numbers' type, which transformers may choose."""
+    return one.model, one.model_identity, one.quantization
+
+
+def _quantizations(scores: Sequence[ScoredModel], names: Names) -> dict[tuple[str, str, str], str]:
+    """A quantization's name by whose it is: with a hash where models of one name and engine share it."""
+    alike: dict[tuple[str, str], dict[tuple[str, str, str], ScoredModel]] = defaultdict(dict)
+    for scored in scores:
+        one = scored.evaluation
+        alike[one.model, one.backend][_whose(one)] = scored
+    found: dict[tuple[str, str, str], str] = {}
+    for group in alike.values():
+        found |= refined(
+            group,
+            lambda one: names.quantization(one.artifact) if one.artifact else one.evaluation.quantization,
+            (lambda one: _hash(one.evaluation, _HASH_LENGTH), lambda one: _hash(one.evaluation, None)),
+        )
+    return found
+
+
+def _hash(one: Evaluation, length: int | None) -> str:
+    """The artifact's, or of a model in transformers that of its weights, which older rows lack."""
+    if one.artifact_sha256 is not None:
+        return f"artifact {one.artifact_sha256[:length]}"
+    return f"weights {one.versions[SOURCE_SHA256][:length] if SOURCE_SHA256 in one.versions else 'unknown'}"
+
+
+def _items_told(scores: Sequence[ScoredModel], labels: Sequence[Sequence[str]]) -> list[str]:
+    """For rows of equal labels and as many items, what else the scores are of; empty for the others."""
+    shown = ["\t".join((*label, str(one.score.n))) for one, label in zip(scores, labels, strict=True)]
+    told = refined(
+        dict(enumerate(zip(shown, scores, strict=True))),
+        lambda row: row[0],
+        (
+            lambda row: f"version {row[1].score.version}",
+            lambda row: f"items {row[1].score.items_sha256[:_HASH_LENGTH]}",
+        ),
+    )
+    return [told[number].removeprefix(label).strip() for number, label in enumerate(shown)]
 
 
 def _shown(scores: Sequence[Score]) -> Iterator[Score]:
