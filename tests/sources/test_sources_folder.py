@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import random
 import re
 from pathlib import Path
@@ -296,6 +298,20 @@ def test_hashes_are_remembered_until_the_file_changes(
     save_file({name: values + 1 for name, values in tensors.items()}, path)
     assert resolve(str(folder), settings).info.files[0].sha256 != first.files[0].sha256
     assert len(hashed) == 2
+
+
+def test_other_weights_with_the_same_size_and_time_are_hashed_again(folder: Path, settings: Settings) -> None:
+    """Archives unpack with the times that they hold: two fine-tunes may share theirs."""
+    path = folder / "model.safetensors"
+    tensors = load_file(path)
+    save_file(tensors, path)
+    before = path.stat()
+    first = resolve(str(folder), settings).info.files[0]
+    save_file({name: values + 1 for name, values in tensors.items()}, path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    found = resolve(str(folder), settings).info.files[0].sha256
+    assert found == hashlib.sha256(path.read_bytes()).hexdigest() != first.sha256
 
 
 def test_damaged_hash_record_is_replaced(folder: Path, settings: Settings) -> None:

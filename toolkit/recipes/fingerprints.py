@@ -97,7 +97,7 @@ def lock_name(model: Model) -> str:
 def source_identity(model: Model, folder: Path, settings: Settings, workspace: Workspace) -> Any:
     """JSON data that changes with the content of the model; None when it must be fetched first.
 
-    Files are hashed once and remembered by size and modification time.
+    Files are hashed once and remembered by inode, size and times of change.
     """
     where = reference(model, folder)
     if is_fetched(model, folder):

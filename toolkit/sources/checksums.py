@@ -1,4 +1,8 @@
-"""Hashes of weight files, remembered by path, size and modification time."""
+"""Hashes of weight files, remembered by path, inode, size and times of change.
+
+Archives set modification times back when they are unpacked, so that two models of one size may share theirs;
+ctime cannot be set.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +56,13 @@ def _remembered_sha256(file: Path, cache_dir: Path, progress: ProgressCallback) 
     # Hub snapshots are links into a blob folder: remember the blob, whatever name it goes by.
     resolved = file.resolve()
     status = resolved.stat()
-    identity = {"path": str(resolved), "size_bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
+    identity = {
+        "path": str(resolved),
+        "inode": status.st_ino,
+        "size_bytes": status.st_size,
+        "mtime_ns": status.st_mtime_ns,
+        "ctime_ns": status.st_ctime_ns,
+    }
     record = cache_dir / "sha256" / f"{hashlib.sha256(str(resolved).encode()).hexdigest()}.json"
     try:
         remembered = json.loads(record.read_text())
