@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -15,11 +14,13 @@ from model_folders import edit_config, write_folder
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers_reference import MODEL_TYPES
 
+from toolkit.api.conversion_apart import convert_apart
 from toolkit.artifact import Artifact
 from toolkit.capture.cached import cached_capture
 from toolkit.capture.skeleton import build_skeleton
 from toolkit.engines.onnxruntime.session import OnnxDecoder
 from toolkit.export.convert import convert
+from toolkit.export.request import ConvertRequest
 from toolkit.inference import transformers_decoder
 from toolkit.settings import Settings
 from toolkit.sources import ModelSource, resolve
@@ -129,38 +130,44 @@ def test_a_capture_is_made_again_when_the_code_changes(
 MODELING = """
 from transformers import LlamaForCausalLM
 from .configuration_own import OwnConfig
+from .ops import scaled
 
 class OwnForCausalLM(LlamaForCausalLM):
     config_class = OwnConfig
 
     def forward(self, input_ids=None, **given):
         output = super().forward(input_ids=input_ids, **given)
-        output.logits = output.logits * FACTOR
+        output.logits = scaled(output.logits) * FACTOR
         return output
+"""
+OPS = """
+def scaled(logits):
+    return logits * FACTOR
 """
 
 
 def test_a_folders_own_code_is_part_of_the_captures_key(settings: Settings, tmp_path: Path) -> None:
-    logits = {}
-    for factor in (1.0, 2.0):
-        folder = tmp_path / f"own{factor:.0f}"
-        write_folder(folder, settings)
-        fields = json.loads((folder / "config.json").read_text())
-        fields |= {"model_type": "own_llama", "architectures": ["OwnForCausalLM"]}
-        fields["auto_map"] = {
-            "AutoConfig": "configuration_own.OwnConfig",
-            "AutoModelForCausalLM": "modeling_own.OwnForCausalLM",
-        }
-        (folder / "config.json").write_text(json.dumps(fields))
-        (folder / "configuration_own.py").write_text(
-            "from transformers import LlamaConfig\n\n"
-            "class OwnConfig(LlamaConfig):\n    model_type = 'own_llama'\n"
-        )
-        (folder / "modeling_own.py").write_text(MODELING.replace("FACTOR", str(factor)))
-        source = resolve(str(folder), settings, trust_remote_code=True)
-        artifact = convert(source, request(source), tmp_path / f"out-{factor}", settings)
-        logits[factor] = OnnxDecoder(artifact.path / "model.onnx", 8).step([5, 6, 7])
-    torch.testing.assert_close(logits[2.0], 2 * logits[1.0])
+    """The module's own file, and a helper that holds functions alone; each conversion loads them anew."""
+    folder = tmp_path / "own"
+    write_folder(folder, settings)
+    own = {
+        "AutoConfig": "configuration_own.OwnConfig",
+        "AutoModelForCausalLM": "modeling_own.OwnForCausalLM",
+    }
+    edit_config(folder, model_type="own_llama", architectures=["OwnForCausalLM"], auto_map=own)
+    (folder / "configuration_own.py").write_text(
+        "from transformers import LlamaConfig\n\n"
+        "class OwnConfig(LlamaConfig):\n    model_type = 'own_llama'\n"
+    )
+    wanted = ConvertRequest(model=str(folder), quant="fp32", trust_remote_code=True)
+    logits = []
+    for index, factors in enumerate([(1.0, 1.0), (2.0, 1.0), (2.0, 3.0)]):
+        for name, code, factor in zip(("modeling_own.py", "ops.py"), (MODELING, OPS), factors, strict=True):
+            (folder / name).write_text(code.replace("FACTOR", str(factor)))
+        artifact = convert_apart(wanted, tmp_path / f"{index}", settings, overwrite=False)
+        logits.append(OnnxDecoder(artifact.path / "model.onnx", 8).step([5, 6, 7]))
+    torch.testing.assert_close(logits[1], 2 * logits[0])
+    torch.testing.assert_close(logits[2], 6 * logits[0])
 
 
 @pytest.mark.parametrize("quant", ["8da4w", "mobile-4bit"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,13 +80,29 @@ def _stored_numbers(model: nn.Module) -> dict[str, list[float]]:
 
 def _code_digest(model: nn.Module) -> str:
     """Hash of the source files of this package and of the model's modules, a folder's own code among them."""
-    owners = {type(module).__module__ for module in model.modules()}
-    files = {sys.modules[owner].__file__ for owner in owners}
-    model_files = {Path(file) for file in files if file is not None}
     digest = hashlib.sha256()
-    for file in [
-        *sorted(Path(__file__).parent.glob("*.py")),
-        *sorted(model_files, key=lambda path: path.name),
-    ]:
-        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    here = Path(__file__).parent
+    for name, file in [*sorted(_named(here.glob("*.py"), here)), *sorted(_model_files(model))]:
+        digest.update(name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
+
+
+def _model_files(model: nn.Module) -> set[tuple[str, Path]]:
+    """Names and source files of the model's modules; of a folder's own code all that they may import."""
+    from transformers.utils import TRANSFORMERS_DYNAMIC_MODULE_NAME
+
+    found: set[tuple[str, Path]] = set()
+    for owner in {type(module).__module__ for module in model.modules()}:
+        source = sys.modules[owner].__file__
+        if source is None:
+            continue
+        file = Path(source)
+        # A helper of functions alone defines no module; libraries' helpers are told by their versions.
+        own = owner.startswith(f"{TRANSFORMERS_DYNAMIC_MODULE_NAME}.")
+        found |= _named(file.parent.rglob("*.py") if own else [file], file.parent)
+    return found
+
+
+def _named(files: Iterable[Path], folder: Path) -> set[tuple[str, Path]]:
+    """Files with their names from a folder on, which do not depend on where that lies."""
+    return {(file.relative_to(folder).as_posix(), file) for file in files}
