@@ -18,6 +18,8 @@ from gguf_files import write_model
 from transformers import LlamaConfig
 
 from toolkit.artifact import Artifact
+from toolkit.compress.adaptation import slowness
+from toolkit.engines import ENGINES
 from toolkit.errors import (
     ArtifactCorrupt,
     ArtifactExists,
@@ -29,6 +31,7 @@ from toolkit.errors import (
     UnsupportedModel,
     UsageError,
 )
+from toolkit.export.quantization import plan_for
 from toolkit.settings import Settings
 from toolkit.sources import ModelSource, resolve
 
@@ -299,14 +302,57 @@ def test_a_files_own_blocks_are_kept_whatever_holds_the_vocabulary(
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # ExecuTorch, while it is imported
 @pytest.mark.parametrize(
-    ("quant", "backend", "warned"),
-    [("8w", "onnxruntime", True), ("8da8w", "onnxruntime", False), ("8w", "executorch", False)],
+    ("quant", "options", "warned"),
+    [
+        ("8w", {}, True),
+        ("8da8w", {}, False),
+        ("8w", {"backend": "executorch"}, False),
+        ("8da4w", {"lm_head": "8w"}, True),
+    ],
 )
 def test_a_scheme_slower_than_fp32_is_warned_about(
-    quant: str, backend: str, warned: bool, convert_model: Convert, capsys: pytest.CaptureFixture[str]
+    quant: str,
+    options: dict[str, str],
+    warned: bool,
+    convert_model: Convert,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    convert_model("random:llama-tiny", quant, backend=backend)
+    convert_model("random:llama-tiny", quant, **options)
     assert ("slowly than fp32" in capsys.readouterr().err) == warned
+
+
+@pytest.mark.parametrize("model", ["random:llama-tiny", "random:mistral-tiny"], ids=["tied", "untied"])
+@pytest.mark.parametrize(
+    ("given", "instead"),
+    [
+        ({"quant": "8w"}, {"quant": "8da8w"}),
+        ({"quant": "8w", "lm_head": "8da8w"}, {"quant": "8da8w"}),
+        ({"quant": "8da4w", "lm_head": "8w"}, {"lm_head": "8da8w"}),
+        ({"quant": "mobile-4bit", "lm_head": "8w"}, {"lm_head": "8da8w"}),
+        ({"quant": "4w", "eight_bit": "down"}, {"quant": "8da4w"}),
+        ({"quant": "4w", "eight_bit": "down", "lm_head": "8w"}, {"quant": "8da4w", "lm_head": "8da8w"}),
+        ({"quant": "8da4w", "eight_bit": "down", "lm_head": "8da8w"}, {}),
+    ],
+)
+def test_the_option_that_changes_the_slow_matrix_is_named(
+    given: dict[str, str], instead: dict[str, str], model: str, settings: Settings
+) -> None:
+    source, engine = resolve(model, settings), ENGINES.get("onnxruntime")
+    warning = slowness(plan_for(request(source, **given), source.config), engine)
+    if not instead:
+        assert warning is None
+        return
+    options = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in instead.items())
+    assert warning is not None and warning.startswith("8w decodes") and f": {options} is as" in warning
+    assert slowness(plan_for(request(source, **given | instead), source.config), engine) is None
+
+
+def test_an_8_bit_embedding_that_is_the_head_too_is_warned_about(settings: Settings) -> None:
+    source, engine = resolve("random:llama-tiny", settings), ENGINES.get("onnxruntime")
+    wanted = request(source, "4w", embedding="8w")
+    assert "--lm-head 8da8w" in (slowness(plan_for(wanted, source.config), engine) or "")
+    wanted = request(source, "4w", embedding="8w", lm_head="8da8w")
+    assert slowness(plan_for(wanted, source.config), engine) is None
 
 
 def test_the_default_is_the_preset_that_keeps_quality_and_ends_with_a_verdict(tmp_path: Path) -> None:

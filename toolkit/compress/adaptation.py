@@ -100,13 +100,23 @@ def check_supported(plan: QuantizationPlan, engine: EngineSpec) -> None:
 
 
 def slowness(plan: QuantizationPlan, engine: EngineSpec) -> str | None:
-    """A warning when linears would decode more slowly than in fp32, with the scheme to take instead."""
-    better = engine.slow_schemes.get(plan.linear.scheme)
-    if better is None:
+    """A warning when a matrix would decode more slowly than in fp32, with the option to give instead."""
+    slow = dict.fromkeys(spec.scheme for spec in plan.products if spec.scheme in engine.slow_schemes)
+    if not slow:
         return None
+    linear, head = plan.linear.scheme, plan.lm_head.scheme
+    options = []
+    if linear in slow:
+        options.append(f"--quant {engine.slow_schemes[linear]}")
+    elif any(spec.scheme in slow for _, spec in (*plan.overrides, *plan.parts)):
+        # Parts in 8 bits treat activations as the linears do: the linears' scheme decides.
+        options.append(f"--quant {(SCHEMES.get(linear).dynamic or SCHEMES.get(linear)).name}")
+    # A head of its own; one that was not asked for follows --quant.
+    if head in slow and head != linear:
+        options.append(f"--lm-head {engine.slow_schemes[head]}")
     return (
-        f"{plan.linear.scheme} decodes more slowly than fp32 on {engine.title}: "
-        f"--quant {better} is as small and fast"
+        f"{', '.join(slow)} decodes more slowly than fp32 on {engine.title}: "
+        f"{' '.join(options)} is as small and fast"
     )
 
 
