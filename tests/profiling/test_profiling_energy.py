@@ -139,6 +139,7 @@ def test_without_a_charger_what_only_a_watch_draws_is_refused() -> None:
 
 
 def hours(milliampere_hours: float, minutes: float = 1) -> ChargeChange:
+    """Positive: the battery was charged."""
     return ChargeChange(round(1000 * milliampere_hours), round(minutes * 60e9))
 
 
@@ -150,8 +151,8 @@ def hours(milliampere_hours: float, minutes: float = 1) -> ChargeChange:
         (3_200_000, 2_100_000, hours(45), "uA"),
         (3_200_000, 2_100_000, None, "uA"),
         # 60 and 180 mA in microamperes: 2 mAh a minute, 20 in ten.
-        (-60_000, -180_000, hours(20, 10), "uA"),
-        (-20_000, -180_000, hours(20, 10), "uA"),
+        (-60_000, -180_000, hours(-20, 10), "uA"),
+        (-20_000, -180_000, hours(-20, 10), "uA"),
     ],
 )
 def test_the_batterys_charge_proves_a_unit(
@@ -162,11 +163,31 @@ def test_the_batterys_charge_proves_a_unit(
 
 def test_a_charge_that_speaks_against_the_unit_costs_the_figures() -> None:
     samples = power(to_current=lambda a: round(-1e3 * a))
-    assert calibrate(samples, LOAD, unplugged=True, charge=hours(14)).current_unit == "mA"
+    assert calibrate(samples, LOAD, unplugged=True, charge=hours(-14)).current_unit == "mA"
     assert calibrate(samples, LOAD, unplugged=True, charge=hours(0)).current_unit == "mA"
     micro = power(to_current=lambda a: round(-1e6 * a))
     with pytest.raises(Uncalibrated, match="charge says mA"):
-        calibrate(micro, LOAD, unplugged=True, charge=hours(14_000))
+        calibrate(micro, LOAD, unplugged=True, charge=hours(-14_000))
+
+
+# Held at its charge limit, the battery gives 80 mA; then 1.2 A flow in or out, 20 mAh in a minute.
+@pytest.mark.parametrize("positive", [1, -1], ids=["positive while charging", "negative while charging"])
+def test_charging_that_sets_in_under_load_is_not_read_as_drawing(positive: int) -> None:
+    samples = with_charger(-80_000 * positive, 1_200_000 * positive)
+    with pytest.raises(Uncalibrated, match="charge rose against the direction"):
+        calibrate(samples, LOAD, unplugged=False, charge=hours(20))
+    drawn = calibrate(samples, LOAD, unplugged=False, charge=hours(-20))
+    assert drawn.discharge_sign == positive
+    # Two steps of a coarse counter tell nothing.
+    assert calibrate(samples, LOAD, unplugged=False, charge=hours(2)).discharge_sign == positive
+
+
+def test_a_charger_that_helps_under_load_is_not_read_as_charging() -> None:
+    """The battery gives 1.2 A idle and, as the charger sets in, 0.5 A under load."""
+    samples = with_charger(1_200_000, 500_000)
+    assert calibrate(samples, LOAD, unplugged=False, charge=hours(14)).discharge_sign == -1
+    with pytest.raises(Uncalibrated, match="charge fell against the direction"):
+        calibrate(samples, LOAD, unplugged=False, charge=hours(-14))
 
 
 @given(
@@ -323,6 +344,20 @@ def test_a_charger_attached_meanwhile_costs_the_figures(artifact: Artifact) -> N
     assert figures["joules_per_prompt"] is not None and method.charging is True
     assert method.sign_from == "load"
     assert "only the battery's share" in (method.note or "")
+
+
+@pytest.mark.parametrize(("last_uah", "known"), [(2_020_000, False), (1_980_000, True)])
+def test_the_charge_around_a_run_shows_whether_it_was_charged(
+    last_uah: int, known: bool, artifact: Artifact
+) -> None:
+    options = EnergyOptions(allow_charging=True)
+    result = result_with(run_of(artifact, options), with_charger(-80_000, 1_200_000))
+    first = Readings(unix_ns=0, charging=True, battery_charge_uah=2_000_000)
+    last = Readings(unix_ns=round(60e9), charging=True, battery_charge_uah=last_uah)
+    found = energy_of(result, [Moment("before", None, first), Moment("after", None, last)], options)
+    assert found is not None
+    assert (found.figures.get("joules_per_prompt") is not None) == known
+    assert ("charge rose against" in (found.method.note or "")) != known
 
 
 def test_a_charger_that_nobody_can_see_counts_as_attached(artifact: Artifact) -> None:

@@ -12,7 +12,8 @@ With external power attached the first two say less: the battery may give next t
 a small number proves nothing, and only numbers that no cable carries rule milliamperes out.
 
 The sign of a battery that is not charged is that of discharging; with a charger attached, the load itself
-shows the direction, because it always draws more than idling does.
+shows the direction, because it always draws more than idling does, unless charging sets in meanwhile: the
+battery's charge must not have moved the other way.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class ChargeChange:
     """How much the battery's charge changed, by its own counter: two readings, before and after.
 
     Attributes:
-        microampere_hours: change, as an amount.
+        microampere_hours: the second reading minus the first; negative where the battery was discharged.
         elapsed_ns: time between the readings.
     """
 
@@ -120,7 +121,10 @@ def calibrate(
     voltage_unit = _voltage_unit(statistics.median(voltage for _, _, voltage in samples))
     if unplugged:
         return Calibration(current_unit, voltage_unit, _sign_of_unplugged(loaded), "unplugged", gauge_ns)
-    return Calibration(current_unit, voltage_unit, _sign_of_load(loaded, idle), "load", gauge_ns)
+    sign = _sign_of_load(loaded, idle)
+    if charge is not None:
+        _check_direction(power, sign, charge)
+    return Calibration(current_unit, voltage_unit, sign, "load", gauge_ns)
 
 
 def _gauge_ns(times: Sequence[int], current: Sequence[int]) -> int:
@@ -171,11 +175,12 @@ def _fitting(value: int, amperes: tuple[float, float]) -> CurrentUnit | None:
 
 def _unit_of_charge(power: Power, charge: ChargeChange) -> CurrentUnit | None:
     """The unit in which what flowed is what the battery counted; None where too little changed to tell."""
-    if charge.microampere_hours < _MINIMUM_CHARGE_UAH:
+    counted = abs(charge.microampere_hours)
+    if counted < _MINIMUM_CHARGE_UAH:
         return None
     flowed = abs(statistics.fmean(power.current)) * charge.elapsed_ns / _NS_PER_H
     for unit, factor in _AMPERES.items():
-        ratio = flowed * factor * 1e6 / charge.microampere_hours
+        ratio = flowed * factor * 1e6 / counted
         if 1 / _AGREEMENT <= ratio <= _AGREEMENT:
             return unit
     return None
@@ -202,3 +207,14 @@ def _sign_of_load(loaded: Sequence[int], idle: Sequence[int]) -> Literal[1, -1]:
     if abs(step) < _MINIMUM_STEP * max(abs(current) for current in (*loaded, *idle)):
         raise Uncalibrated("with external power attached, the battery's current does not follow the load")
     return 1 if step > 0 else -1
+
+
+def _check_direction(power: Power, sign: Literal[1, -1], charge: ChargeChange) -> None:
+    """Refuse a sign by which the battery gave what its charge gained, or took what its charge lost."""
+    discharged = sign * statistics.fmean(power.current)
+    if abs(charge.microampere_hours) >= _MINIMUM_CHARGE_UAH and discharged * charge.microampere_hours > 0:
+        moved = "rose" if charge.microampere_hours > 0 else "fell"
+        raise Uncalibrated(
+            f"with external power attached, the battery's charge {moved} against the direction that the load "
+            "showed: charging set in meanwhile; unplug it"
+        )

@@ -192,7 +192,7 @@ def _charge_change(moments: Sequence[Moment]) -> ChargeChange | None:
     if len(known) < 2:
         return None
     (first_ns, first), (last_ns, last) = min(known), max(known)
-    return ChargeChange(abs(last - first), last_ns - first_ns)
+    return ChargeChange(last - first, last_ns - first_ns)
 
 
 def _rise(moments: Sequence[Moment], name: str) -> float | None:
