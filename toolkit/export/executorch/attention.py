@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.capture.graph import SEQUENCE, Op, Ref
+from toolkit.capture.latent import LATENT
 from toolkit.capture.patterns import rope_table
 from toolkit.capture.shared_caches import cache_of
 from toolkit.errors import UnsupportedModel
@@ -56,8 +57,8 @@ class Attention:
         if owner is None:
             shape = [1, partition.context_length, kv_heads, head_dim]
             keys = self._appended(key, shape)
-            # Values may be the keys' first columns (latent attention).
-            self._caches[layer] = keys, keys if op.args[1] == op.args[2] else self._appended(value, shape)
+            # Values are the keys' first columns in latent attention.
+            self._caches[layer] = keys, keys if LATENT in op.kwargs else self._appended(value, shape)
         caches = self._caches[layer if owner is None else owner]
         sinks = op.args[7] if len(op.args) > 7 else None
         if softcap or sinks is not None:

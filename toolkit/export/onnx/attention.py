@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from toolkit.capture.graph import SEQUENCE, Op, Ref
+from toolkit.capture.latent import LATENT
 from toolkit.capture.patterns import rope_table
 from toolkit.capture.shared_caches import cache_of
 from toolkit.errors import UnsupportedModel
@@ -141,7 +142,7 @@ class Attention:
         owner = cache_of(op)
         if owner is not None:
             return [f"present.{owner}.key", f"present.{owner}.value"]
-        if op.args[1] != op.args[2]:
+        if LATENT not in op.kwargs:
             return None
         # Latent attention: values are the keys' first columns, and one cache holds both.
         lowering = self._lowering
