@@ -74,6 +74,24 @@ def test_a_config_tells_what_is_kept_of_each_token() -> None:
     assert sum("k_proj" in one.name for one in shape.matrices) == 2
 
 
+@pytest.mark.parametrize("attending", ["full_attention", "indexed_attention"])
+def test_of_layers_that_compress_only_those_that_attend_keep_rows(attending: str) -> None:
+    """Kimi-Linear's kind: linear attention, and latent attention in every fourth layer."""
+    fields = (shipped()["MiniCPM3-4B"].config or {}) | {
+        "num_hidden_layers": 4,
+        "layer_types": ["linear_attention"] * 3 + [attending],
+    }
+    shape = shape_of_config(fields)
+    assert shape is not None
+    assert [state.name for state in states_of(shape.layers)] == ["3.latent"]
+    assert states_bytes(shape.layers, 1) == (256 + 32) * 4
+    attentions = [one.name for one in shape.matrices if ".self_attn." in one.name]
+    assert attentions == [
+        f"model.layers.3.self_attn.{name}.weight"
+        for name in ("q_a_proj", "q_proj", "kv_a_proj_with_mqa", "o_proj")
+    ]
+
+
 def test_layers_of_a_config_need_not_be_alike() -> None:
     """OpenELM's own way to say so; its multipliers as published."""
     shape = shape_of_config(

@@ -17,7 +17,10 @@ _DENSE = frozenset(
 # How configs call the number of layers.
 LAYER_COUNTS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "num_transformer_layers")
 # config.json's words for a layer that keeps keys and values.
-_ATTENDING = ("full_attention", "sliding_attention", "attention", "global", "local", "chunked_attention")
+_ATTENDING = frozenset(
+    "full_attention sliding_attention chunked_attention indexed_attention deepseek_sparse_attention "
+    "attention global local".split()
+)
 # More parameters than that share beyond the known matrices are matrices that are not known.
 _UNKNOWN_SHARE = 0.02
 
@@ -181,7 +184,7 @@ def _of_config(fields: Mapping[str, Any]) -> DecoderShape:
             experts=experts,
             experts_used=min(used, experts),
             shares_cache_of=owners[index],
-            latent=_latent(fields, heads[index]),
+            latent=_latent(fields, heads[index]) if types[index] in _ATTENDING else None,
             query_rank=fields.get("q_lora_rank"),
         )
         for index in range(count)
