@@ -10,7 +10,7 @@ from stored_runs import stored_run
 
 from toolkit.analysis.roofline import roofline_share
 from toolkit.cli.results.run_table import roofline_words
-from toolkit.models.layers import plain_layers
+from toolkit.models.layers import attention_of, plain_layers
 from toolkit.store import Store
 from toolkit.store.rooflines import add_roofline, roofline_of
 from toolkit.store.rows import DeviceRoofline, StoredRun
@@ -60,6 +60,19 @@ def test_a_run_is_held_against_the_latest_roof_with_its_threads(store: Store) ->
     assert roofline_words(share) == (
         "decode 80% of 10 GB/s, prefill 51% of 200 int8 GOP/s (measured 1970-01-01)"
     )
+
+
+def test_a_layer_that_shares_a_cache_reads_it_too(store: Store) -> None:
+    owner = attention_of(LAYERS)[0]
+    reader = owner.model_copy(update={"shares_cache_of": 0, "window": 100})
+    sharing = LAYERS[1].model_copy(update={"mixers": (reader,), "states": ()})
+    layers = [layer.model_dump(mode="json") for layer in (LAYERS[0], sharing)]
+    run = kept(store, MANIFEST | {"architecture": {"layers": layers}})
+    add_roofline(store, roof(run, 1))
+    share = roofline_share(store, run)
+    # Keys and values, 2 heads, 8 wide, 4 bytes: of the whole text by the owner, of 100 tokens by the other.
+    states = 2 * 2 * 8 * 4 * (512 + 2 + 100)
+    assert share is not None and share.decode == pytest.approx(100 * (80_000_000 + states) / 10e9, rel=1e-9)
 
 
 @pytest.mark.parametrize("scheme", ["fp32", "fp16", "8w", "4w"])

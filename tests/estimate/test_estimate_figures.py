@@ -20,7 +20,7 @@ from toolkit.export.estimate import estimate_conversion
 from toolkit.export.request import ConvertRequest
 from toolkit.models.catalogue.catalogue import shipped
 from toolkit.models.facts_shape import LayerFacts, shape_of_config, shape_of_entry, shape_of_facts
-from toolkit.models.layers import states_bytes, states_of
+from toolkit.models.layers import states_bytes, states_of, states_read_bytes
 from toolkit.models.shape import seen_pairs
 from toolkit.profiling.run_rows import device_row
 from toolkit.settings import Settings
@@ -72,6 +72,9 @@ def test_a_config_tells_what_is_kept_of_each_token() -> None:
     assert shape is not None
     assert [state.name for state in states_of(shape.layers)] == ["0.key", "0.value", "1.key", "1.value"]
     assert sum("k_proj" in one.name for one in shape.matrices) == 2
+    kept, read = states_bytes(shape.layers, 4), states_read_bytes(shape.layers, 4)
+    # Of four layers two read what the other two keep.
+    assert read == 2 * kept
 
 
 @pytest.mark.parametrize("attending", ["full_attention", "indexed_attention"])

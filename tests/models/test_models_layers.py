@@ -16,6 +16,7 @@ from toolkit.models.layers import (
     plain_layers,
     states_bytes,
     states_of,
+    states_read_bytes,
 )
 
 GATED = FeedForward(kind="gated", intermediate_size=64, activation="silu")
@@ -50,6 +51,22 @@ def test_a_layer_that_shares_a_cache_keeps_none() -> None:
     own = Attention(heads=8, kv_heads=2, head_dim=256, value_dim=256)
     sharing = own.model_copy(update={"shares_cache_of": 0})
     assert [state.name for state in states_of([layer(0, own), layer(1, sharing)])] == ["0.key", "0.value"]
+
+
+def test_a_step_reads_a_shared_cache_once_for_each_reader() -> None:
+    wide = Attention(heads=8, kv_heads=2, head_dim=256, value_dim=256)
+    narrow = wide.model_copy(update={"kv_heads": 1, "window": 512})
+    layers = [
+        layer(0, narrow),
+        layer(1, wide),
+        layer(2, narrow.model_copy(update={"shares_cache_of": 0, "window": 128})),
+        layer(3, wide.model_copy(update={"shares_cache_of": 1})),
+    ]
+    # Keys and values, 256 wide, float32; each layer through its own window.
+    row = 2 * 256 * 4
+    assert states_bytes(layers, 1000) == row * (1000 + 2 * 1000)
+    assert states_read_bytes(layers, 1000) == row * (512 + 2 * 1000 + 128 + 2 * 1000)
+    assert states_read_bytes(layers, 100) == row * 100 * (1 + 2 + 1 + 2)
 
 
 def test_latent_attention_keeps_one_row_per_token() -> None:

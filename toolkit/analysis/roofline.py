@@ -1,9 +1,9 @@
 """How near a run came to what its device can do at most (Williams et al., "Roofline", 2009).
 
-A decode step reads all weights that a token multiplies with, and the states of the text so far: its roof is
-the memory's bandwidth. A prefill multiplies: its roof is the throughput of 8-bit products where the scheme
-rounds activations to 8 bits, and of floats where it does not. All roofs are those that `slm devices measure`
-found with at most as many threads as the run had.
+A decode step reads all weights that a token multiplies with, and the states of the text so far, of a window
+its rows alone: its roof is the memory's bandwidth. A prefill multiplies: its roof is the throughput of 8-bit
+products where the scheme rounds activations to 8 bits, and of floats where it does not. All roofs are those
+that `slm devices measure` found with at most as many threads as the run had.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from toolkit.compress.schemes import SCHEMES
-from toolkit.models.layers import Layer, states_of
+from toolkit.models.layers import Layer, states_read_bytes
 from toolkit.store.rooflines import roofline_of
 from toolkit.store.rows import DeviceRoofline, RunSummary
 from toolkit.store.store import Store
@@ -112,7 +112,7 @@ def _decode_share(run: RunSummary, manifest: Mapping[str, Any], bandwidth: int) 
     if rate is None:
         return None
     text = run.run.depth + run.run.prompt_tokens + run.run.generate_tokens // 2
-    states = sum(state.size_bytes(text) for state in states_of(layers))
+    states = states_read_bytes(layers, text)
     return rate * (int(manifest["work"]["decode_weights_bytes"]) + states) / bandwidth
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from toolkit.engines.spec import EngineSpec
 from toolkit.engines.storage import StoredMatrix
-from toolkit.models.layers import Layer, attention_of, states_bytes, states_of
+from toolkit.models.layers import Layer, states_bytes, states_of, states_read_bytes
 from toolkit.models.shape import DecoderShape
 
 # Tokens of one prefill call, as the runner feeds them unless it is told otherwise.
@@ -81,7 +81,7 @@ class Estimate:
         prompt_tokens: of the prefill.
         prefill_flops: multiplications and additions of a prefill of so many tokens into an empty cache.
         decode_weights_bytes: weights that a decode step reads.
-        decode_states_bytes: states that it reads, behind ``text`` tokens.
+        decode_states_bytes: states that it reads, behind ``text`` tokens; shared ones once for each reader.
     """
 
     unique_parameters: int
@@ -197,7 +197,7 @@ def estimate(
         prompt_tokens=prompt_tokens,
         prefill_flops=shape.prefill_flops(prompt_tokens),
         decode_weights_bytes=resident.decode_bytes,
-        decode_states_bytes=_states_read(shape, text),
+        decode_states_bytes=states_read_bytes(shape.layers, text),
     )
 
 
@@ -206,12 +206,3 @@ def minimum_memory_bytes(
 ) -> int:
     """The part of the peak that an artifact alone tells: its files, states of so long a text, the process."""
     return artifact_bytes + states_bytes(layers, text) + engine.storage.process_bytes
-
-
-def _states_read(shape: DecoderShape, text: int) -> int:
-    """Bytes of states that a step reads: a window's rows alone, however many are kept."""
-    total = 0
-    for layer in shape.layers:
-        windows = [one.window for one in attention_of([layer]) if one.window is not None]
-        total += sum(state.size_bytes(min([text, *windows])) for state in layer.states)
-    return total

@@ -227,6 +227,24 @@ def states_bytes(layers: Iterable[Layer], text: int, *, batch: int = 1) -> int:
     return sum(state.size_bytes(text, batch=batch) for state in states_of(layers))
 
 
+def states_read_bytes(layers: Iterable[Layer], text: int) -> int:
+    """Bytes of states that a decode step reads behind ``text`` tokens.
+
+    Of a window its rows alone, however many are kept, and a shared cache once for each layer that reads it.
+    """
+    total = 0
+    for layer in layers:
+        attentions = attention_of([layer])
+        seen = min([text, *(one.window for one in attentions if one.window is not None)])
+        shared = (
+            one.model_copy(update={"shares_cache_of": None}).states(one.shares_cache_of)
+            for one in attentions
+            if one.shares_cache_of is not None
+        )
+        total += sum(state.size_bytes(seen) for states in (layer.states, *shared) for state in states)
+    return total
+
+
 def plain_layers(
     count: int,
     *,
