@@ -13,6 +13,7 @@ import onnxruntime
 import pytest
 import torch
 from conversions_of_families import ENGINES, tiny_source
+from transformers import AutoModelForCausalLM
 
 from toolkit.capture.description import describe
 from toolkit.capture.graph import SEQUENCE, DecoderGraph, Op, Ref
@@ -50,6 +51,24 @@ def test_a_file_keeps_what_its_layers_are_said_to(
         assert _inputs(artifact.path) == [f"past_key_values.{state}" for state in KEPT[name]]
     else:
         assert _kept_bytes(artifact.path) == [states_bytes(layers, context)]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_manifest_tells_of_the_matrix_that_expands_rows(
+    engine: str, tmp_path: Path, settings: Settings
+) -> None:
+    source = tiny_source("minicpm3", tmp_path, settings)
+    request = ConvertRequest.of(model=source.name, quant="8da4w", backend=engine, parity_check=False)
+    manifest = convert(source, request, tmp_path / "artifact", settings).manifest
+    assert manifest.quantization.linear.scheme == "8da4w"
+    overrides = {name: spec.scheme for name, spec in manifest.quantization.overrides.items()}
+    assert overrides == {f"model.layers.{layer}.self_attn.kv_b_proj.weight": "fp32" for layer in range(3)}
+    # Multiplied by halves with queries and results: as many products as the model's own linear makes.
+    with torch.device("meta"):
+        original = AutoModelForCausalLM.from_config(source.config)
+    linears = sum(one.numel() for name, one in original.named_parameters() if "_proj" in name)
+    assert manifest.work is not None and manifest.work.prefill_flops_per_token == 2 * linears
 
 
 def _inputs(folder: Path) -> list[str]:

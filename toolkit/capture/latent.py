@@ -62,6 +62,19 @@ def keep_latents(graph: DecoderGraph) -> DecoderGraph:
     return without_no_ops(replace(graph, ops=tuple(ops)))
 
 
+def expanding_matrices(graph: DecoderGraph) -> tuple[str, ...]:
+    """Parameters whose products with queries and results stand for expanded rows; float32 on every engine."""
+    found: dict[str, None] = {}
+    for op in graph.ops:
+        if op.target == "slm.attention" and LATENT in op.kwargs:
+            query = graph.by_name[op.args[0].name]
+            name = graph.by_name[query.args[0][0].name].args[1].name
+            while name in graph.by_name:
+                name = graph.by_name[name].args[0].name
+            found[name] = None
+    return tuple(found)
+
+
 def _compressed(graph: DecoderGraph, users: Mapping[str, list[Op]], op: Op) -> _Compressed | None:
     """What an attention reads, if that is keys and values of a form that is known."""
     key, value = (_unpadded(graph, ref) for ref in op.args[1:3])

@@ -21,6 +21,8 @@ Role = Literal["linear", "embedding", "lm_head"]
 SOURCE = "source"
 DEFAULT_GROUP_SIZE = 32
 DEFAULT_ALGORITHM = "hqq"
+# Of a matrix that is never rounded.
+EXACT = TensorQuantization(scheme="fp32", group_size=None, symmetric=True, algorithm="none")
 
 
 @dataclass(frozen=True)
@@ -160,8 +162,7 @@ def with_exact(plan: QuantizationPlan, names: Sequence[str]) -> QuantizationPlan
     """The plan with some small matrices in float32: a router's rounding sends tokens to other experts."""
     if not SCHEMES.get(plan.linear.scheme).quantized or not names:
         return plan
-    exact = tensor_spec("fp32", 0, symmetric=True, algorithm=DEFAULT_ALGORITHM)
-    return replace(plan, overrides=(*((name, exact) for name in names), *plan.overrides))
+    return replace(plan, overrides=(*((name, EXACT) for name in names), *plan.overrides))
 
 
 def _preset(quant: str) -> Preset:

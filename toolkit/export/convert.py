@@ -185,7 +185,7 @@ def _converted(
                 source=source.info,
                 architecture=facts.architecture(source.config, graph, layers, lowered, tied),
                 backend=Backend(name=engine.name, version=facts.version(engine.package), opset=opset),
-                quantization=facts.quantization(plan, lowered),
+                quantization=facts.quantization(plan, lowered, graph),
                 context_length=context,
                 logits=request.logits,
                 model_file=engine.model_file,

@@ -16,8 +16,9 @@ import torch
 import toolkit
 from toolkit.artifact import Architecture, Quantization, WorkPerToken
 from toolkit.capture.graph import DecoderGraph
+from toolkit.capture.latent import expanding_matrices
 from toolkit.capture.shape import longest_text, residual_width
-from toolkit.compress.plan import QuantizationPlan
+from toolkit.compress.plan import EXACT, QuantizationPlan
 from toolkit.engines.spec import EngineSpec
 from toolkit.estimate.stored import quantized_as
 from toolkit.export.lowering import LoweredModel
@@ -46,17 +47,21 @@ def architecture(
     )
 
 
-def quantization(plan: QuantizationPlan, model: LoweredModel) -> Quantization:
-    """What was really stored: the most common spec of the linears, and by name those that differ from it."""
+def quantization(plan: QuantizationPlan, model: LoweredModel, graph: DecoderGraph) -> Quantization:
+    """What was really stored: the most common spec of the linears, and by name those that differ from it.
+
+    A matrix of latent attention is no linear of the graph, and stays in float32.
+    """
     linears = {name: spec for name, spec in model.stored.items() if model.roles[name] == "linear"}
     vocabulary = {role: model.stored[name] for name, role in model.roles.items() if role != "linear"}
     common = Counter(linears.values()).most_common(1)[0][0] if linears else plan.linear
+    expanding = dict.fromkeys(expanding_matrices(graph), EXACT)
     return Quantization(
         preset=plan.preset,
         linear=common,
         embedding=vocabulary.get("embedding", plan.embedding),
         lm_head=vocabulary.get("lm_head", plan.lm_head),
-        overrides={name: spec for name, spec in linears.items() if spec != common},
+        overrides={name: spec for name, spec in (linears | expanding).items() if spec != common},
     )
 
 
@@ -79,9 +84,7 @@ def work(
     )
     return WorkPerToken(
         decode_weights_bytes=engine.storage.resident(shape, stored, tokens=1).decode_bytes,
-        prefill_flops_per_token=round(
-            sum(2 * one.elements * one.used * one.copies for one in shape.matrices if one.role == "linear")
-        ),
+        prefill_flops_per_token=round(shape.flops_per_token),
     )
 
 

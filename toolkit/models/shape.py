@@ -100,22 +100,29 @@ class DecoderShape:
         value_dim) for each pair of a token and one that it sees, over rows of latent attention as wide as
         these. Norms, activations and rotations are left out.
         """
-        linears = sum(
-            2 * one.elements * one.used * one.copies for one in self.matrices if one.role == "linear"
-        )
         head = sum(2 * one.elements for one in self.matrices if one.role == "lm_head")
         attention = sum(
             2 * one.heads * (one.head_dim + one.value_dim) * seen_pairs(tokens, depth, one.window)
             for one in attention_of(self.layers)
         )
         pairs = seen_pairs(tokens, depth, None)
-        latent = sum(
-            2
-            * one.heads
-            * (2 * one.row_dim * pairs + one.latent_dim * (one.head_dim + one.value_dim) * tokens)
+        latent = sum(4 * one.heads * one.row_dim * pairs for one in latent_attention_of(self.layers))
+        return round(self.flops_per_token * tokens) + head + attention + latent
+
+    @property
+    def flops_per_token(self) -> float:
+        """Multiplications and additions of a prefill's token, whatever it sees.
+
+        Linears, and latent attention's products of queries and results with the matrix that expands rows.
+        """
+        linears = sum(
+            2 * one.elements * one.used * one.copies for one in self.matrices if one.role == "linear"
+        )
+        expanding = sum(
+            2 * one.heads * one.latent_dim * (one.head_dim + one.value_dim)
             for one in latent_attention_of(self.layers)
         )
-        return round(linears * tokens) + head + attention + latent
+        return linears + expanding
 
 
 def seen_pairs(tokens: int, depth: int, window: int | None) -> int:
