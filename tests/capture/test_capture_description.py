@@ -169,3 +169,26 @@ def test_convolutions_and_recurrences_are_mixers_with_states_of_fixed_size(tmp_p
 
 def test_a_layer_that_is_a_recurrence_alone_has_no_feed_forward(tmp_path: Path) -> None:
     assert [layer.feed_forward for layer in _described("mamba", tmp_path)] == [None] * 3
+
+
+# Numbers of attentions that layers share are none of layers; states keep their names.
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        # attn_layer_period 3 and attn_layer_offset 2 of six layers.
+        ("zamba", {2: ["0.key", "0.value"], 5: ["1.key", "1.value"]}),
+        # "hybrid" is the second one of three.
+        ("zamba2", {1: ["-1.key", "-1.value"]}),
+    ],
+)
+def test_an_attention_that_layers_share_is_in_those_that_run_it(
+    name: str, wanted: dict[int, list[str]], tmp_path: Path
+) -> None:
+    layers = _described(name, tmp_path)
+    assert len(layers) == {"zamba": 6, "zamba2": 3}[name]
+    kept = {index: [state.name for state in layer.states] for index, layer in enumerate(layers)}
+    halves = {
+        index: [name for name in names if name.endswith((".key", ".value"))] for index, names in kept.items()
+    }
+    assert {index: names for index, names in halves.items() if names} == wanted
+    assert all(f"{index}.recurrence" in names for index, names in kept.items())

@@ -51,12 +51,14 @@ def describe(graph: DecoderGraph) -> tuple[Layer, ...]:
 
     A layer is what the modules below one number of the model's list of layers do, ``model.layers.3`` say.
     """
-    mixers: dict[int, list[Mixer]] = {}
+    mixers: dict[int, list[tuple[int, Mixer]]] = {}
     lists: dict[str, None] = {}
+    attending = _attending(graph)
     for op in graph.ops:
         if op.target in _MIXERS:
-            layer, mixer = _MIXERS[op.target](graph, op)
-            mixers.setdefault(layer, []).append(mixer)
+            number, mixer = _MIXERS[op.target](graph, op)
+            layer = attending.get(op.name, number)
+            mixers.setdefault(layer, []).append((number, mixer))
             if (place := layer_of(op)) is not None:
                 lists[place[0]] = None
     operations: dict[int, list[Op]] = {layer: [] for layer in mixers}
@@ -69,13 +71,25 @@ def describe(graph: DecoderGraph) -> tuple[Layer, ...]:
     )
 
 
-def _layer(graph: DecoderGraph, index: int, mixers: list[Mixer], ops: list[Op]) -> Layer:
-    states = tuple(state for mixer in mixers for state in mixer.states(index))
+def _attending(graph: DecoderGraph) -> dict[str, int]:
+    """The layers of attentions, by name, where each is in one of its own.
+
+    Attentions that layers share are numbered by themselves (Zamba), and so are states' names. One that runs
+    several times in a layer counts as a layer each time.
+    """
+    attentions = [op for op in graph.ops if op.target == "slm.attention"]
+    places = {op.name: place for op in attentions if (place := layer_of(op)) is not None}
+    layers = {name: layer for name, (_, layer) in places.items()}
+    return layers if len(set(layers.values())) == len(attentions) else {}
+
+
+def _layer(graph: DecoderGraph, index: int, mixers: list[tuple[int, Mixer]], ops: list[Op]) -> Layer:
+    states = tuple(state for number, mixer in mixers for state in mixer.states(number))
     stateful = [op.module for op in ops if op.target in _MIXERS and op.target != "slm.attention"]
     outside = [op for op in ops if not any(op.module.startswith(module) for module in stateful)]
     # A mixer with projections of its own is no feed-forward.
     feed_forward = _feed_forward(graph, outside if stateful else ops)
-    return Layer(mixers=tuple(mixers), feed_forward=feed_forward, states=states)
+    return Layer(mixers=tuple(mixer for _, mixer in mixers), feed_forward=feed_forward, states=states)
 
 
 def _attention(graph: DecoderGraph, op: Op) -> tuple[int, Mixer]:
