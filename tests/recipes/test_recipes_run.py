@@ -45,12 +45,8 @@ def test_a_recipe_runs_once_and_then_does_nothing(slm_recipe: SlmRecipe) -> None
     assert len(before[0]) == len(before[2]) == 6
     assert {run[2] for run in before[0]} == {"ok"}
 
-    started = time.monotonic()
     again = slm_recipe.json("run", recipe)
-    took = time.monotonic() - started
     assert (again["done"], again["already"]) == (0, STEPS)
-    # Alone it takes one; the machine that runs all tests is busy.
-    assert took < 10
     assert (slm_recipe.stored(), slm_recipe.run_ids(), slm_recipe.artifacts()) == before
     assert slm_recipe.leftovers() == []
 
