@@ -16,6 +16,7 @@ from toolkit.capture.patterns import linear_matrix, routers
 from toolkit.capture.skeleton import build_skeleton, tied_names
 from toolkit.compress.algorithms import quantize
 from toolkit.compress.plan import QuantizationPlan
+from toolkit.engines import ENGINES as INSTALLED
 from toolkit.export.convert import convert
 from toolkit.export.request import ConvertRequest
 from toolkit.models.support import read_support
@@ -71,7 +72,13 @@ def test_logits_are_those_of_transformers_with_the_rounded_weights(
     skeleton = build_skeleton(source.config)
     graph, _ = cached_capture(skeleton, source.config, settings.cache_dir)
     request = ConvertRequest.of(model=source.name, quant="fp32", backend=engine, parity_check=False)
-    spec = TensorQuantization(scheme="4w", group_size=GROUPS[engine], symmetric=True, algorithm="rtn")
+    spec = TensorQuantization(
+        scheme="4w",
+        group_size=GROUPS[engine],
+        symmetric=True,
+        algorithm="rtn",
+        positive_scales=not INSTALLED.get(engine).capabilities.negative_scales,
+    )
     plan = QuantizationPlan(spec, EXACT, EXACT)
 
     artifact = convert(source, request, tmp_path / "out", settings, plan=plan)
