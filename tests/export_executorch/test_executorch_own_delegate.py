@@ -135,7 +135,7 @@ def payload(folder: Path) -> bytes:
         wide = Filter("wide", 64 * 96, 96, 64, 8, 0, True)
         heads = graph.reshape(graph.linear(scaled, grouped, None), (1, SEQUENCE, 4, 16))
         turned = graph.concatenate(graph.columns(heads, 8, 16), graph.columns(heads, 0, 8))
-        gate = graph.linear(scaled, wide, graph.constant(np.zeros(96, np.float32)))
+        gate = graph.linear(scaled, wide, np.zeros(96, np.float32))
         gate = graph.binary("Add", graph.unary("Sigmoid", gate), graph.unary("Tanh", gate))
         gate = graph.binary("Div", graph.unary("Gelu", gate), graph.scalar(2.0))
         mixed = graph.binary("Subtract", graph.binary("Maximum", turned, other), other)

@@ -97,8 +97,7 @@ def _expert(graph: XnnpackGraph, call: ExpertsCall, expert: _Expert, width: int)
     )
 
     def linear(node: Node, matrix: Filter, bias: _Bias) -> Node:
-        offset = None if bias is None else graph.constant(np.ascontiguousarray(bias), packed=True)
-        return graph.linear(node, matrix, offset)
+        return graph.linear(node, matrix, None if bias is None else np.ascontiguousarray(bias))
 
     states = linear(hidden, expert.up, expert.up_bias)
     if call.has_gate:

@@ -115,11 +115,7 @@ class Lowering:
         source = plain(partition, partition.result(op.args[0]))
         weight = partition.weights.filter(linear_matrix(partition.graph, self._tied, op))
         node, bias = partition.node(source), linear_bias(op)
-        offset = (
-            None
-            if bias is None
-            else partition.delegate().constant(partition.weights.vector(bias.name), packed=True)
-        )
+        offset = None if bias is None else partition.weights.vector(bias.name)
         return partition.from_node(partition.delegate().linear(node, weight, offset))
 
     def _embedding(self, op: Op) -> Result:

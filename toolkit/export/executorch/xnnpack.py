@@ -207,15 +207,19 @@ class XnnpackGraph:
             ),
         )
 
-    def linear(self, operand: Node, weight: Filter, bias: Node | None) -> Node:
+    def linear(self, operand: Node, weight: Filter, bias: NDArray[np.float32] | None) -> Node:
         """``operand @ weight.T + bias`` over the last dimension."""
         columns = self._swap_pairs(operand) if weight.pairs_swapped else operand
         source = self._round(columns) if weight.dynamic_activation else columns.id
-        product = self.product(source, self._filter(weight), bias, (*operand.shape[:-1], weight.rows))
-        if weight.offsets is None:
-            return product
-        sums = self._group_sums(operand, weight.columns // weight.groups)
-        return self.binary("Add", product, self.linear(sums, weight.offsets, None))
+        # XNNPACK starts a sum of integer weights and float activations with the bias and multiplies the whole
+        # with the row's scale: there the bias is added behind.
+        behind = bias is not None and weight.bits < 32 and not weight.dynamic_activation
+        packed = None if bias is None or behind else self.constant(bias, packed=True)
+        product = self.product(source, self._filter(weight), packed, (*operand.shape[:-1], weight.rows))
+        if weight.offsets is not None:
+            sums = self._group_sums(operand, weight.columns // weight.groups)
+            product = self.binary("Add", product, self.linear(sums, weight.offsets, None))
+        return self.binary("Add", product, self.constant(bias)) if behind and bias is not None else product
 
     def weighted_sum(self, operand: Node, weights: NDArray[np.float32], offset: float) -> Node:
         """``operand @ weights + offset`` over the last dimension, which becomes 1.
