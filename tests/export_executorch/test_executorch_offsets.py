@@ -52,7 +52,7 @@ def test_symmetric_product_plus_offsets_of_group_sums_is_the_product(
 
 
 def test_a_group_of_one_level_has_no_larger_offset_than_its_weights() -> None:
-    # What gguf_blocks makes of a Q4_1 block of one constant: level 0, zero point -1, the constant as scale.
+    # What gguf.blocks makes of a Q4_1 block of one constant: level 0, zero point -1, the constant as scale.
     tensor = QuantizedTensor(
         torch.zeros(1, 32, dtype=torch.uint8),
         torch.full((1, 1), 0.7),

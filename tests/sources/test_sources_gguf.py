@@ -107,7 +107,7 @@ def test_blocks_are_carried_over_exactly(
 
 
 def test_constant_q4_1_blocks_keep_their_value() -> None:
-    from toolkit.sources.gguf_blocks import unpack_blocks
+    from toolkit.sources.gguf.blocks import unpack_blocks
 
     block = np.zeros(20, np.uint8)
     block[2:4] = np.frombuffer(np.float16(0.75).tobytes(), np.uint8)
@@ -125,9 +125,9 @@ def test_half_precision_matrices_have_no_blocks(write_gguf: WriteGguf, settings:
 def test_k_quants_are_dequantized_but_have_no_blocks(tmp_path: Path) -> None:
     import gguf
 
-    from toolkit.sources.gguf_header import read_header
-    from toolkit.sources.gguf_tensors import TENSOR_NAMES
-    from toolkit.sources.gguf_weights import GgufWeights
+    from toolkit.sources.gguf.header import read_header
+    from toolkit.sources.gguf.tensors import TENSOR_NAMES
+    from toolkit.sources.gguf.weights import GgufWeights
 
     raw = np.random.default_rng(0).integers(0, 120, (4, 210), dtype=np.uint8)
     path = tmp_path / "k.gguf"

@@ -11,9 +11,9 @@ import gguf
 import numpy as np
 import pytest
 
-from toolkit.sources.gguf_header import read_header
-from toolkit.sources.gguf_tensors import TENSOR_NAMES
-from toolkit.sources.gguf_weights import GgufWeights
+from toolkit.sources.gguf.header import read_header
+from toolkit.sources.gguf.tensors import TENSOR_NAMES
+from toolkit.sources.gguf.weights import GgufWeights
 
 KNOWN: dict[str, Any] = json.loads((Path(__file__).parent / "llama_cpp_blocks.json").read_text())["types"]
 

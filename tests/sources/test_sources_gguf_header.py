@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from toolkit.errors import SourceCorrupt, SourceError, SourceNotFound
 from toolkit.settings import Settings
 from toolkit.sources import resolve
-from toolkit.sources.gguf_header import read_header
+from toolkit.sources.gguf.header import read_header
 
 
 def small_file(path: Path) -> bytes:

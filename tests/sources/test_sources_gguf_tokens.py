@@ -12,8 +12,8 @@ import pytest
 from tokenizers import Tokenizer
 
 from toolkit.errors import SourceError
-from toolkit.sources.gguf_pre_tokenizers import PRE_TOKENIZERS
-from toolkit.sources.gguf_tokenizer import GgufTokenizer
+from toolkit.sources.gguf.pre_tokenizers import PRE_TOKENIZERS
+from toolkit.sources.gguf.tokenizer import GgufTokenizer
 
 KNOWN = json.loads((Path(__file__).parent / "llama_cpp_tokens.json").read_text())
 

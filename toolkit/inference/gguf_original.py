@@ -11,7 +11,7 @@ import gguf
 import numpy as np
 import torch
 
-from toolkit.sources.gguf_parts import parts_of
+from toolkit.sources.gguf.parts import parts_of
 
 # llama.cpp's converter classes: these derive from LlamaModel or call its permute, and so on.
 _LIKE = {

@@ -20,7 +20,7 @@ from toolkit.progress import stage
 from toolkit.settings import Settings
 from toolkit.sources.base import ModelSource
 from toolkit.sources.checksums import weight_file_entries
-from toolkit.sources.gguf_source import from_gguf
+from toolkit.sources.gguf.source import from_gguf
 
 # pip's own default is five retries with growing pauses.
 _PIP_TIMEOUT_S = 15

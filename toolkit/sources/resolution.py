@@ -98,7 +98,7 @@ def _open_local(model: str, path: Path, settings: Settings, trust_remote_code: b
 
         return from_random(model, settings.models_dir, trust_remote_code=trust_remote_code)
     if _is_gguf(model):
-        from toolkit.sources.gguf_source import from_gguf
+        from toolkit.sources.gguf.source import from_gguf
 
         return from_gguf(path, settings)
     from toolkit.sources.folder_source import from_folder

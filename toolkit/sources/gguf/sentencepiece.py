@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from toolkit.sources.gguf_header import GgufHeader
+from toolkit.sources.gguf.header import GgufHeader
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

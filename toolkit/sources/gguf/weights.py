@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from toolkit.errors import SourceCorrupt, SourceError
-from toolkit.sources.gguf_blocks import BLOCK_TYPES, unpack_blocks
-from toolkit.sources.gguf_header import GgufHeader, TensorEntry
-from toolkit.sources.gguf_tensors import Change, TensorNames
+from toolkit.sources.gguf.blocks import BLOCK_TYPES, unpack_blocks
+from toolkit.sources.gguf.header import GgufHeader, TensorEntry
+from toolkit.sources.gguf.tensors import Change, TensorNames
 
 if TYPE_CHECKING:
     import numpy as np

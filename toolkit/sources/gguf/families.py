@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from toolkit.sources.gguf_metadata import (
+from toolkit.sources.gguf.metadata import (
     Metadata,
     decoder,
     decoder_of_before,
@@ -20,7 +20,7 @@ from toolkit.sources.gguf_metadata import (
     sliding_layers,
     turned_share,
 )
-from toolkit.sources.gguf_rotary import long_rotary
+from toolkit.sources.gguf.rotary import long_rotary
 
 
 def _llama(metadata: Metadata) -> dict[str, Any]:

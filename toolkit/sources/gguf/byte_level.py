@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import SourceCorrupt, SourceError
 from toolkit.progress import say
-from toolkit.sources.gguf_header import GgufHeader
-from toolkit.sources.gguf_pre_tokenizers import PRE_TOKENIZERS, UNNAMED, PreTokenizer
+from toolkit.sources.gguf.header import GgufHeader
+from toolkit.sources.gguf.pre_tokenizers import PRE_TOKENIZERS, UNNAMED, PreTokenizer
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

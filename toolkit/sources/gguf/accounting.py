@@ -8,8 +8,8 @@ from typing import Any
 
 from toolkit.errors import SourceError, UnsupportedModel
 from toolkit.sources.adapters import refuse_adapter_tensors
-from toolkit.sources.gguf_header import GgufHeader
-from toolkit.sources.gguf_tensors import TENSOR_NAMES
+from toolkit.sources.gguf.header import GgufHeader
+from toolkit.sources.gguf.tensors import TENSOR_NAMES
 
 # Rotary factors, which become the config's scaling.
 _FACTORS = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight")

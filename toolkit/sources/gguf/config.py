@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import SourceCorrupt, UnsupportedModel
 from toolkit.sources.architectures.own import register_own_architectures
-from toolkit.sources.gguf_families import FAMILIES
-from toolkit.sources.gguf_header import GgufHeader
-from toolkit.sources.gguf_metadata import Metadata
+from toolkit.sources.gguf.families import FAMILIES
+from toolkit.sources.gguf.header import GgufHeader
+from toolkit.sources.gguf.metadata import Metadata
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from toolkit.errors import SourceCorrupt, SourceError
-from toolkit.sources.gguf_header import GgufHeader
-from toolkit.sources.gguf_rotary import llama3_rotary
+from toolkit.sources.gguf.header import GgufHeader
+from toolkit.sources.gguf.rotary import llama3_rotary
 
 _NO_DEFAULT: Any = object()
 _FOLDER = "Use the model's safetensors folder."

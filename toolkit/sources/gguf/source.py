@@ -8,13 +8,13 @@ from toolkit.artifact import SourceInfo
 from toolkit.settings import Settings
 from toolkit.sources.base import ModelSource, Original
 from toolkit.sources.checksums import weight_file_entries
-from toolkit.sources.gguf_accounting import check_all_read, refuse_other_kinds
-from toolkit.sources.gguf_config import read_config
-from toolkit.sources.gguf_parts import model_name, parts_of, read_headers
-from toolkit.sources.gguf_tensors import TENSOR_NAMES
-from toolkit.sources.gguf_tokenizer import GgufTokenizer
-from toolkit.sources.gguf_vocabulary_keys import check_vocabulary_keys
-from toolkit.sources.gguf_weights import GgufWeights
+from toolkit.sources.gguf.accounting import check_all_read, refuse_other_kinds
+from toolkit.sources.gguf.config import read_config
+from toolkit.sources.gguf.parts import model_name, parts_of, read_headers
+from toolkit.sources.gguf.tensors import TENSOR_NAMES
+from toolkit.sources.gguf.tokenizer import GgufTokenizer
+from toolkit.sources.gguf.vocabulary_keys import check_vocabulary_keys
+from toolkit.sources.gguf.weights import GgufWeights
 from toolkit.sources.naming import safe_name
 from toolkit.sources.parameters import check_complete, expected_parameters
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from toolkit.errors import MissingWeights, SourceCorrupt
-from toolkit.sources.gguf_header import GgufHeader, TensorEntry, read_header
+from toolkit.sources.gguf.header import GgufHeader, TensorEntry, read_header
 
 # llama.cpp's names of parts (llama_split_path): MODEL-00001-of-00003.gguf.
 _PART = re.compile(r"(?P<model>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<ending>\.gguf)", re.IGNORECASE)

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import SourceCorrupt, SourceError
-from toolkit.sources.gguf_header import GgufHeader
+from toolkit.sources.gguf.header import GgufHeader
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,10 +9,10 @@ from typing import Any
 from toolkit.errors import SourceError
 from toolkit.sources.base import TokenizerFiles
 from toolkit.sources.generation import GenerationTokens, write_generation_config
-from toolkit.sources.gguf_byte_level import byte_level_tokenizer
-from toolkit.sources.gguf_config import end_token_ids
-from toolkit.sources.gguf_header import GgufHeader
-from toolkit.sources.gguf_sentencepiece import sentencepiece_tokenizer
+from toolkit.sources.gguf.byte_level import byte_level_tokenizer
+from toolkit.sources.gguf.config import end_token_ids
+from toolkit.sources.gguf.header import GgufHeader
+from toolkit.sources.gguf.sentencepiece import sentencepiece_tokenizer
 
 
 class GgufTokenizer:

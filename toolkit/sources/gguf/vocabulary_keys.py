@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from toolkit.errors import SourceCorrupt
-from toolkit.sources.gguf_header import GgufHeader
+from toolkit.sources.gguf.header import GgufHeader
 
 _PREFIX = "tokenizer.ggml."
 _TOKENS = f"{_PREFIX}tokens"
