@@ -137,6 +137,8 @@ def transformers_model(source: ModelSource) -> Any:
             attn_implementation=attention,
             experts_implementation="eager",
         )
+    # xIELU makes its factors in bfloat16, whatever the model is made in (transformers 5.23).
+    model.float()
     weights = {name: source.weights.read(name) for name in source.weights.names()}
     model.load_state_dict(weights, strict=False)
     model.tie_weights()

@@ -5,9 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conversions_of_families import ENGINES, contents_or_refusal, outcome
+import torch
+from conversions_of_families import (
+    ENGINES,
+    contents_or_refusal,
+    converted,
+    decoder,
+    outcome,
+    tiny_source,
+    transformers_model,
+)
+from transformers import AutoModelForCausalLM
 
+from toolkit.export.convert import convert
+from toolkit.export.request import ConvertRequest
 from toolkit.settings import Settings
+from toolkit.sources import resolve
 
 SWITCHES = {
     "a tied head that is registered before the embedding": "camembert-decoder",
@@ -16,6 +29,13 @@ SWITCHES = {
     "a gate with a slope below zero": "llama-leaky_relu",
     "a gate that is cut off": "llama-gelu_10",
     "a gate of tanh and softplus": "llama-mish",
+    "layers that do not say that their mask is causal": "bigbird_pegasus-decoder",
+}
+# The line of each model's own code that no operator says.
+UNTRACED = {
+    "dbrx": "DbrxExperts.forward, modeling_dbrx.py line",
+    "cpmant": "CpmAntModel._prepare_attention_mask, modeling_cpmant.py line",
+    "xlnet": "XLNetRelativeAttention.rel_shift_bnij, modeling_xlnet.py line",
 }
 
 
@@ -44,10 +64,43 @@ def test_a_part_without_numbers_is_refused(engine: str, tmp_path: Path, settings
     assert "shared_experts" in found.reason and "has a size of 0" in found.reason
 
 
-def test_a_refused_trace_prints_nothing_but_its_reason(
-    tmp_path: Path, settings: Settings, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("name", "place"), UNTRACED.items(), ids=UNTRACED)
+def test_a_refused_trace_says_its_place_and_prints_nothing_else(
+    name: str, place: str, tmp_path: Path, settings: Settings, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    # Its experts take their tokens in a loop.
-    said = contents_or_refusal("dbrx", "onnxruntime", tmp_path, settings)
-    assert "cannot be traced" in str(said)
-    assert "def forward" not in capfd.readouterr().err
+    said = str(contents_or_refusal(name, "onnxruntime", tmp_path, settings))
+    assert f"model type {name!r} cannot be traced" in said and place in said
+    printed = capfd.readouterr().err
+    assert "def forward" not in printed and "guard added" not in printed
+
+
+def test_an_encoder_is_told_what_makes_it_a_decoder(tmp_path: Path, settings: Settings) -> None:
+    said = str(contents_or_refusal("bert-notdecoder", "executorch", tmp_path, settings))
+    assert "model type 'bert'" in said and "later tokens" in said and "set is_decoder to true" in said
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_xielu_is_computed_in_float32_where_transformers_makes_its_factors_in_bfloat16(
+    tmp_path: Path, settings: Settings
+) -> None:
+    source = tiny_source("llama-xielu", tmp_path, settings)
+    ids = torch.arange(3, 27)[None]
+    exact = transformers_model(source)
+    rounded = AutoModelForCausalLM.from_config(source.config, dtype=torch.float32)
+    rounded.load_state_dict(exact.state_dict())
+    assert rounded.model.layers[0].mlp.act_fn.alpha_p.dtype == torch.bfloat16
+    with torch.no_grad():
+        wide, narrow = (model.eval()(ids, use_cache=False).logits[0, -1] for model in (exact, rounded))
+    assert (wide - narrow).abs().max() > 3e-3
+
+    artifact = converted(source, "onnxruntime", "fp32", tmp_path / "out", settings)
+
+    with decoder("onnxruntime", artifact.path) as loaded:
+        assert (loaded.step(ids[0].tolist())[-1] - wide).abs().max() < 1e-4
+
+    # The judge of a folder computes in float32, too.
+    rounded.save_pretrained(tmp_path / "folder")
+    folder = resolve(str(tmp_path / "folder"), settings)
+    request = ConvertRequest.of(model=folder.name, quant="fp32", backend="onnxruntime")
+    judged = convert(folder, request, tmp_path / "judged", settings).manifest.parity
+    assert judged is not None and judged.max_abs_diff < 1e-4

@@ -9,7 +9,7 @@ import torch
 from multimodal_folders import MODELS, write_multimodal
 from safetensors.torch import load_file, save_file
 
-from toolkit.errors import SourceError
+from toolkit.errors import SourceError, UnsupportedModel
 from toolkit.inference.original import check_reader
 from toolkit.settings import Settings
 from toolkit.sources import ModelSource, resolve
@@ -116,3 +116,11 @@ def test_adapters_of_phi_4_multimodal_for_images_and_sound_are_left_out(
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(SourceError, match="adapter"):
         resolve(str(folder), settings)
+
+
+def test_a_model_that_transformers_cannot_build_is_refused(tmp_path: Path, settings: Settings) -> None:
+    config = tmp_path / "config.json"
+    # Its constructor reads a map of pictures' tokens, which this config lacks.
+    config.write_text('{"model_type": "emu3", "bos_token_id": 1}')
+    with pytest.raises(UnsupportedModel, match="'emu3' model that holds the text decoder 'emu3_text_model'"):
+        resolve(f"random:{config}", settings)

@@ -16,6 +16,7 @@ from torch import nn
 from toolkit.capture.exported import is_parameter, to_graph
 from toolkit.capture.graph import DecoderGraph
 from toolkit.capture.patches import ATTENTION, register_attention, traced_operators
+from toolkit.capture.places import Places, places
 from toolkit.capture.shape import longest_text
 from toolkit.capture.skeleton import shared_names
 from toolkit.errors import UnsupportedModel
@@ -75,7 +76,7 @@ def capture(model: PreTrainedModel, config: Any) -> DecoderGraph:
         torch.zeros((1, length), dtype=torch.long),
     )
     try:
-        with torch.no_grad(), traced_operators(traced):
+        with torch.no_grad(), places(traced) as noted, traced_operators(traced):
             # Where it fails, torch prints all that it traced so far: thousands of lines above the reason.
             with contextlib.redirect_stderr(io.StringIO()):
                 program = torch.export.export(
@@ -95,7 +96,7 @@ def capture(model: PreTrainedModel, config: Any) -> DecoderGraph:
     except (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError, KeyError) as error:
         # Whatever a model's own Python does wrong under tracing surfaces as one of these.
         raise UnsupportedModel(
-            f"model type {config.model_type!r} cannot be traced: {_reason(error)}",
+            f"model type {config.model_type!r} cannot be traced: {_reason(error, noted)}",
             subject=config.name_or_path or config.model_type,
             next_step="docs/families.md lists the model types that convert.",
         ) from error
@@ -126,19 +127,23 @@ def _in_no_memory(model: nn.Module) -> None:
                 module._buffers[name] = spread(buffer)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, noted: Places) -> str:
+    """What torch said, in words that need no knowledge of it, and where in the model's code."""
     first = (str(error).splitlines() or [type(error).__name__])[0][:300]
     if first.startswith("Constraints violated"):
+        where = f" ({noted.assumed})" if noted.assumed else ""
         return (
-            "its shapes hold for some lengths of text only, as where a recurrence, a scan or a choice of "
-            "experts is written out, for which there is no operator yet"
+            f"its own code{where} holds for some lengths of a text only; a loop over the text, a scan, or a "
+            "score for each pair of positions needs an operator that there is not yet"
         )
+    found = noted.of(error.__traceback__)
+    where = f" ({found})" if found else ""
     if first.startswith("Could not guard on data-dependent"):
         return (
-            "what it does next depends on numbers that it computes, as where each expert takes its tokens in "
-            "a loop, for which there is no operator yet"
+            f"what its own code does next{where} depends on numbers that it computes, for which there is no "
+            "operator yet"
         )
-    return first
+    return f"{first}{where}"
 
 
 def _takes_positions(model: nn.Module) -> bool:

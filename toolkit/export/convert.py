@@ -245,6 +245,8 @@ def _about(source: ModelSource, engine: EngineSpec) -> Iterator[None]:
         yield
     except UnsupportedModel as error:
         error.subject = error.subject or source.name
+        if "model type" not in error.what:
+            error.what = f"model type {source.config.model_type!r}: {error.what}"
         error.next_step = error.next_step or (
             f"Choose a model of a type that docs/families.md lists for {engine.title}."
         )

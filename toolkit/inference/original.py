@@ -7,6 +7,7 @@ what llama.cpp's converter did to the values.
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -105,7 +106,16 @@ def _from_folder(original: Original, config: Any, dtype: torch.dtype = torch.flo
         )
     if told["missing_keys"]:
         raise _refusal(original.path, f"it misses {', '.join(sorted(told['missing_keys'])[:3])}")
+    if dtype == torch.float32:
+        _widen(model)
     return model.eval()
+
+
+def _widen(model: torch.nn.Module) -> None:
+    """All in float32: some modules are made in a precision of their own (xIELU's factors in bfloat16)."""
+    for tensor in itertools.chain(model.parameters(), model.buffers()):
+        if tensor.dtype in (torch.bfloat16, torch.float16):
+            tensor.data = tensor.data.float()
 
 
 def _gguf_sample(original: Original, config: Any) -> Iterator[tuple[str, torch.Tensor]]:

@@ -8,8 +8,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from toolkit.errors import UnsupportedModel
+
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
+
+# How transformers' own constructors fail on a config that lacks something.
+_BUILDING_ERRORS = (
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    AssertionError,
+    ImportError,
+    RuntimeError,
+)
 
 
 def register_text_decoder(decoder: PretrainedConfig, whole: PretrainedConfig) -> None:
@@ -42,8 +56,16 @@ def _body_class(decoder: PretrainedConfig, whole: PretrainedConfig) -> Any | Non
         return found[0] if isinstance(found, list | tuple) else found
     for auto in (AutoModelForMultimodalLM, AutoModelForImageTextToText):
         if type(whole) in auto._model_mapping:
-            with torch.device("meta"):
-                body = auto.from_config(whole).get_decoder()
+            try:
+                with torch.device("meta"):
+                    body = auto.from_config(whole).get_decoder()
+            except _BUILDING_ERRORS as error:
+                raise UnsupportedModel(
+                    f"transformers cannot build the {whole.model_type!r} model that holds the text decoder "
+                    f"{decoder.model_type!r} from this config ({type(error).__name__}: {str(error)[:160]})",
+                    subject=whole.name_or_path or whole.model_type,
+                    next_step="Check the config, its parts for pictures or sound included.",
+                ) from None
             return type(body) if isinstance(getattr(body, "config", None), type(decoder)) else None
     return None
 
