@@ -133,7 +133,7 @@ def _check(graph: DecoderGraph) -> None:
     for op in graph.ops:
         if (op.shape or ()).count(SEQUENCE) > 1:
             raise UnsupportedModel(
-                f"{op} compares each position with each other one in a way that is not known as attention",
+                f"{op} has numbers for each pair of positions, in a way that is not known as attention",
                 next_step="docs/families.md lists the model types that convert.",
             )
         if 0 in (op.shape or ()):
