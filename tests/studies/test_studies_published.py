@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import resources
+from typing import cast
 
 import pytest
+from made_points import DEVICE, point
 
 from toolkit.models.catalogue.catalogue import shipped
+from toolkit.store import Store
 from toolkit.studies import published
+from toolkit.studies.data import Point, StudyData
 from toolkit.studies.leaderboard import phones_figure
 
 
@@ -19,8 +24,30 @@ def test_every_table_has_a_source_and_every_source_a_table() -> None:
     assert all(published.table(name) for name in published.sources())
 
 
+def data_of(*points: Point) -> StudyData:
+    return StudyData(points, [], [], cast(Store, None), {})
+
+
+def test_phones_that_were_measured_have_a_panel_before_the_published_one() -> None:
+    other = replace(DEVICE, key="2" * 64, serial="R5CT10ABCDF", model="Pixel 8")
+    virtual = replace(DEVICE, key="3" * 64, serial="127.0.0.1:5", model="Virtual Phone 1", emulated=True)
+    host = replace(DEVICE, key="4" * 64, serial="local", kind="local")
+    # 50 prompt tokens, and 10 of another run, which is too short to be the one that is shown.
+    short = point("SmolLM-135M", device=other, conditions={"prompt_tokens": 10}, ttft_ms=1.0)
+    found = [
+        point("SmolLM-135M", device=one, ttft_ms=100.0 * number, decode_ms=20.0 * number)
+        for number, one in enumerate((DEVICE, other, virtual, host), 1)
+    ]
+    real, emulated, published_one = phones_figure(data_of(short, *found)).panels
+    assert (real.emulated, emulated.emulated, published_one.published) == (False, True, True)
+    prefill, decode = ([row["value"] for row in chart.rows] for chart in real.charts)
+    assert prefill == [100 / 50, 200 / 50] and decode == [20, 40]
+    assert [row["value"] for row in emulated.charts[0].rows] == [300 / 50]
+    assert {row["label"] for row in real.charts[0].rows} == {"SmolLM-135M"}
+
+
 def test_the_leaderboards_small_models_are_shown_for_each_phone() -> None:
-    (panel,) = phones_figure().panels
+    (panel,) = phones_figure(data_of()).panels
     assert panel.published and "Xiaomi 14" in panel.title
     prefill, decode = (
         {(one["label"], one["series"]): one["value"] for one in chart.rows} for chart in panel.charts

@@ -1,11 +1,15 @@
-"""Small models on four phones, as the survey's authors' leaderboard has them."""
+"""Small models on phones: those measured here, and four as the survey's authors' leaderboard has them."""
 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
+from toolkit.report.configurations import Workload
 from toolkit.report.study_content import Chart, Panel, Row, StudyFigure
 from toolkit.studies import published
+from toolkit.studies.data import Number, Point, StudyData
 
 _TABLE = "phones"
 # The leaderboard has models of 7 billion parameters as well.
@@ -17,25 +21,74 @@ _CHARTS = (
 )
 
 
-def phones_figure() -> StudyFigure:
+def phones_figure(data: StudyData) -> StudyFigure:
     """Prefill and decode by model, a bar per phone; smallest model first."""
+    text = (
+        "The phones measured here, virtual ones by themselves, and the models of the authors' leaderboard "
+        "with fewer than 5 billion parameters. Its prompts differ in length from model to model, and some of "
+        "its answers have a few tokens only: compare phones there, not models."
+    )
+    return StudyFigure("phones", "Small models on phones", text, [*_measured(data), _published()])
+
+
+def _measured(data: StudyData) -> Iterator[Panel]:
+    """A panel for each set of conditions; of prompts of several lengths the longest."""
+    found: dict[tuple[Workload, bool], list[Point]] = defaultdict(list)
+    for point in data.points:
+        if point.device.kind == "adb":
+            found[point.workload, point.device.emulated].append(point)
+    longest = max((workload.prompt_tokens for workload, _ in found), default=0)
+    for (workload, emulated), points in sorted(found.items(), key=lambda pair: pair[0][1]):
+        if workload.prompt_tokens == longest:
+            charts = [_bars(*chart, _rows(data, points, chart[1])) for chart in _CHARTS]
+            title = "virtual phones" if emulated else "phones"
+            yield Panel(title, f"Conditions: {workload}.", charts, emulated=emulated)
+
+
+def _rows(data: StudyData, points: Sequence[Point], column: str) -> list[Row]:
+    several = len({point.series for point in points}) > 1
+    rows: list[Row] = []
+    # One phone has one colour, whichever was measured first.
+    for point in sorted(points, key=lambda one: data.names.device(one.device)):
+        found = _per_token(point).get(column)
+        if found is not None:
+            label = f"{point.model} {point.series}" if several else point.model
+            ends = {"low": found.low, "high": found.high}
+            rows.append(
+                {"label": label, "series": data.names.device(point.device), "value": found.median, **ends}
+            )
+    return rows
+
+
+def _per_token(point: Point) -> dict[str, Number]:
+    """Milliseconds by the leaderboard's columns."""
+    found = {}
+    if first := point.numbers.get("ttft_ms"):
+        found[_CHARTS[0][1]] = first.mapped(lambda ms: ms / point.key.prompt_tokens)
+    if each := point.numbers.get("decode_ms"):
+        found[_CHARTS[1][1]] = each
+    return found
+
+
+def _published() -> Panel:
     small = [row for row in published.table(_TABLE) if _billions(str(row["model"])) < _MOST_BILLIONS]
     small.sort(key=lambda row: (_billions(str(row["model"])), str(row["model"]), str(row["device"])))
-    charts = []
-    for title, column, words in _CHARTS:
-        rows: list[Row] = [
-            {"label": str(row["model"]), "series": str(row["device"]), "value": float(row[column])}
-            for row in small
-        ]
-        columns = {"label": "model", "series": "phone", "value": words}
-        charts.append(Chart(title, "bars", {"x": words}, rows, columns))
+    charts = [
+        _bars(
+            *chart,
+            [
+                {"label": str(row["model"]), "series": str(row["device"]), "value": float(row[chart[1]])}
+                for row in small
+            ],
+        )
+        for chart in _CHARTS
+    ]
     source = published.sources()[_TABLE]
-    text = (
-        "The models of the leaderboard with fewer than 5 billion parameters. Its prompts differ in length "
-        "from model to model, and some answers have a few tokens only: compare phones, not models."
-    )
-    panel = Panel(source.device, str(source), charts, published=True)
-    return StudyFigure("phones", "Small models on phones", text, [panel])
+    return Panel(source.device, str(source), charts, published=True)
+
+
+def _bars(title: str, _: str, words: str, rows: Sequence[Row]) -> Chart:
+    return Chart(title, "bars", {"x": words}, rows, {"label": "model", "series": "phone", "value": words})
 
 
 def _billions(model: str) -> float:

@@ -76,7 +76,7 @@ def _figures(data: StudyData) -> list[StudyFigure]:
         "A line per device; those in one panel ran the same artifact under the same conditions. Emulated "
         "devices are never beside real ones."
     )
-    return [StudyFigure("hardware", "Latency by device", text, [*own, other]), phones_figure()]
+    return [StudyFigure("hardware", "Latency by device", text, [*own, other]), phones_figure(data)]
 
 
 def advantages(points: Sequence[Point]) -> tuple[str, str, list[Sample]]:

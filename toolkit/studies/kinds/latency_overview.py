@@ -53,7 +53,7 @@ def _figures(data: StudyData) -> list[StudyFigure]:
         "ones, a tied vocabulary counts once; both axes are logarithmic. The published panel counts as "
         "llama.cpp does and is another device with another engine: compare shapes, not heights."
     )
-    return [StudyFigure("latency", "Latency against size", text, [*own, other]), phones_figure()]
+    return [StudyFigure("latency", "Latency against size", text, [*own, other]), phones_figure(data)]
 
 
 def _findings(data: StudyData) -> list[Finding]:
