@@ -31,7 +31,7 @@ from toolkit.studies.data import StudyData
 from toolkit.studies.kinds import capability, in_context, long_context
 from toolkit.studies.request import StudyRequest
 from toolkit.studies.running import loaded_anywhere, prepare
-from toolkit.studies.scored import OVERALL, Scored
+from toolkit.studies.scored import OVERALL, Scored, told_apart
 from toolkit.studies.study import STUDIES
 
 EVALUATION = Evaluation(
@@ -91,6 +91,22 @@ def test_the_front_is_drawn_through_what_nothing_beats() -> None:
     assert capability.by_energy([small], {("a" * 64, "elsewhere"): 0.2}) == []
 
 
+def test_artifacts_of_one_model_and_quantization_have_labels_of_their_own() -> None:
+    def at(sha256: str, backend: str = "onnxruntime", name: str = "/models/m.gguf") -> Scored:
+        one = made(name, 1e8, 80, "8da4w", score("piqa", 0.5))
+        return replace(one, evaluation=replace(one.evaluation, artifact_sha256=sha256 * 64, backend=backend))
+
+    other = at("c", name="other")
+    found = told_apart([at("a"), at("b"), other])
+    assert [one.label for one in found] == [
+        "m.gguf 8da4w artifact aaaaaa",
+        "m.gguf 8da4w artifact bbbbbb",
+        "other 8da4w",
+    ]
+    found = told_apart([at("a"), at("b", "executorch")])
+    assert [one.label for one in found] == ["m.gguf 8da4w ort", "m.gguf 8da4w et"]
+
+
 def test_models_of_the_catalogue_stand_over_the_month_they_came_out_in() -> None:
     entry = shipped()["SmolLM2-135M"]
     known = replace(made("a", 1e8, 80, "8da4w", score("piqa", 0.5)), entry=entry)
@@ -123,6 +139,16 @@ def test_what_four_bits_keep_is_held_against_the_same_models_best() -> None:
     [kept] = capability.kept_samples(found)
     assert kept.values["kept"] == pytest.approx(0.9) and kept.name == "a"
     assert {one.name: one.values["accuracy"] for one in capability.samples_of(found)} == {"a": 0.5, "b": 0.6}
+
+
+def test_what_the_presets_of_the_study_keep_is_judged() -> None:
+    four, eight = STUDIES.get("capability").quant
+    found = [
+        made("a", 1e8, 80, four, score("piqa", 0.45)),
+        made("a", 1e8, 140, eight, score("piqa", 0.50)),
+    ]
+    [kept] = capability.kept_samples(found)
+    assert kept.values["kept"] == pytest.approx(0.9)
 
 
 def test_gains_are_those_of_five_examples_over_none() -> None:
@@ -240,7 +266,7 @@ def test_joules_are_measured_beside_speed_where_they_are_asked_for(tmp_path: Pat
     settings = Settings.from_environment({"SLM_DATA_DIR": str(tmp_path)})
 
     def profile_of(name: str, energy: bool) -> dict[str, Any]:
-        asked = StudyRequest.of(models=["SmolLM2-135M"], energy=energy)
+        asked = StudyRequest.of(models=["SmolLM2-135M"], energy=energy, device="virtual")
         recipe = yaml.safe_load(prepare(STUDIES.get(name), asked, settings).text)
         return dict(recipe["profile"])
 

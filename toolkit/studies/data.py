@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -21,6 +21,7 @@ from toolkit.report.configurations import Workload
 from toolkit.report.unique_names import Names
 from toolkit.store.evaluations import evaluations_of
 from toolkit.store.rows import Artifact, Device, RunSummary, StoredEvaluation
+from toolkit.store.short_names import model_names
 from toolkit.store.store import Store
 
 # Databases take so many bound values in one statement and not many more.
@@ -71,6 +72,7 @@ class Point:
         random_weights: its speed is a model's, its answers are not.
         numbers: by name; what was not measured is absent.
         run_ids: that it pools.
+        told: what tells it from points of the same engine and quantization that were made otherwise.
     """
 
     model: str
@@ -81,6 +83,7 @@ class Point:
     random_weights: bool
     numbers: Mapping[str, Number]
     run_ids: tuple[str, ...]
+    told: str = ""
 
     @property
     def workload(self) -> Workload:
@@ -100,7 +103,7 @@ class Point:
     @property
     def series(self) -> str:
         """What tells it from the same model in the same panel."""
-        return f"{short_name(self.key.engine)} {self.artifact.quantization}"
+        return f"{short_name(self.key.engine)} {self.artifact.quantization} {self.told}".strip()
 
 
 @dataclass(frozen=True)
@@ -216,12 +219,29 @@ def read_data(
                 run_ids=ids,
             )
         )
+    # Of paths and ids as much as it takes to tell them apart.
+    short = model_names(one.model for one in points)
+    points = told_apart(replace(one, model=short[one.model]) for one in points)
     points.sort(
         key=lambda one: (one.artifact.unique_parameters, one.model, one.series, one.key.context_length)
     )
     asked = [str(one.result["evaluation"]) for one in records if one.result and "evaluation" in one.result]
     evaluations = evaluations_of(store, identities=asked) if asked else []
     return StudyData(points, records, evaluations, store, known)
+
+
+def told_apart(points: Iterable[Point]) -> list[Point]:
+    """Points whose series name the algorithm where one engine and quantization has several of them."""
+    algorithms: dict[tuple[str, str], set[str]] = defaultdict(set)
+    points = list(points)
+    for one in points:
+        algorithms[one.key.engine, one.artifact.quantization].add(one.artifact.algorithm)
+    return [
+        replace(one, told=one.artifact.algorithm)
+        if len(algorithms[one.key.engine, one.artifact.quantization]) > 1
+        else one
+        for one in points
+    ]
 
 
 def _existing(store: Store, run_ids: Sequence[str]) -> Iterator[RunSummary]:

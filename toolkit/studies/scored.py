@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log2
 from statistics import fmean
 
 from toolkit.analysis.findings import Draw
+from toolkit.engines import short_name
 from toolkit.evaluate.tasks.presets import group_means
 from toolkit.evaluate.tasks.task_scores import main_scores
 from toolkit.models.catalogue.entry import Entry
 from toolkit.store.rows import Evaluation, Score
+from toolkit.store.short_names import model_names, refined
 from toolkit.studies.data import StudyData
 
 # The survey's mean where all of its tasks are there, else that of the tasks that are.
 OVERALL = "Acc(Avg)"
+_HASH_LENGTH = 6
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Scored:
         scores: the main one of each task and number of shots.
         parameters: unique ones.
         evaluation_ids: all of them, the latest first.
+        told: what tells it from artifacts of the same model and quantization at the same place.
     """
 
     model: str
@@ -38,6 +42,7 @@ class Scored:
     scores: tuple[Score, ...]
     parameters: int
     evaluation_ids: tuple[str, ...]
+    told: str = ""
 
     @property
     def series(self) -> str:
@@ -47,8 +52,8 @@ class Scored:
 
     @property
     def label(self) -> str:
-        """Model and quantization."""
-        return f"{self.model} {self.evaluation.quantization}"
+        """Model and quantization, and what else it takes to tell it from others."""
+        return f"{self.model} {self.evaluation.quantization} {self.told}".strip()
 
     @property
     def tasks(self) -> list[str]:
@@ -94,7 +99,24 @@ def scored(data: StudyData) -> list[Scored]:
                 evaluation_ids=tuple(one.id for one, _ in members),
             )
         )
-    return sorted(found, key=lambda one: (one.parameters, one.label, one.series))
+    return sorted(told_apart(found), key=lambda one: (one.parameters, one.label, one.series))
+
+
+def told_apart(found: Sequence[Scored]) -> list[Scored]:
+    """The same, with short names of models, and with a label of its own for each artifact of a place."""
+    models = model_names(one.model for one in found)
+    named = [replace(one, model=models[one.model]) for one in found]
+    labels: dict[int, str] = {}
+    for _, some in by_place(named):
+        labels |= refined(
+            {id(one): one for one in some},
+            lambda one: one.label,
+            (
+                lambda one: short_name(one.evaluation.backend),
+                lambda one: f"artifact {(one.evaluation.artifact_sha256 or '')[:_HASH_LENGTH]}",
+            ),
+        )
+    return [replace(one, told=labels[id(one)].removeprefix(one.label).strip()) for one in named]
 
 
 def by_place(found: Sequence[Scored]) -> Iterator[tuple[str, list[Scored]]]:

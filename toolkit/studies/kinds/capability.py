@@ -9,6 +9,7 @@ from typing import Any
 
 from toolkit.analysis.findings import Draw, Finding, Middle, Sample, Statement
 from toolkit.analysis.pareto import pareto_front
+from toolkit.compress.presets import PRESETS
 from toolkit.report.study_content import Chart, Panel, Row, StudyFigure, Table
 from toolkit.studies.data import StudyData
 from toolkit.studies.request import StudyRequest
@@ -238,7 +239,9 @@ def kept_samples(found: Sequence[Scored]) -> list[Sample]:
 
 
 def _four_bit(one: Scored) -> bool:
-    return "4w" in one.evaluation.quantization.split()[0]
+    name = one.evaluation.quantization.split()[0]
+    # Of a preset the linears say it: they are most of the weights.
+    return "4w" in (PRESETS.get(name).linear.scheme if name in PRESETS else name)
 
 
 def _published_samples(data: StudyData) -> list[Sample]:
