@@ -13,6 +13,8 @@ Place = Literal["right", "above", "below", "left", "none"]
 PLACES: tuple[Place, ...] = ("right", "above", "below", "left")
 # Where a line of steps leaves its points to the right.
 BEFORE_STEPS: tuple[Place, ...] = ("above", "left", "below", "right")
+# Where a line rises to the right.
+BESIDE_RISING: tuple[Place, ...] = ("right", "left", "below", "above")
 
 _SIDES = {"right": (8, 0), "above": (0, -13), "below": (0, 15), "left": (-8, 0)}
 _ALIGNS = {"right": "left", "left": "right"}
@@ -44,6 +46,7 @@ def placed(
     log: tuple[bool, bool] = (True, True),
     size: tuple[float, float] = (_WIDTH, _HEIGHT),
     order: tuple[Place, ...] = PLACES,
+    ends: Sequence[float] | None = None,
 ) -> list[dict[str, Any]]:
     """Rows with the place of each one's name beside its point.
 
@@ -52,11 +55,12 @@ def placed(
         log: whether the axes are logarithmic, whose values are positive.
         size: of the drawing, pixels.
         order: in which sides are tried.
+        ends: values that the axis of x begins and ends with, where these are not those of the points.
     """
     points = [(_number(row["x"]), float(row["y"]), str(row["label"])) for row in rows]
     return [
         {**row, "place": place}
-        for row, place in zip(rows, places(points, log=log, size=size, order=order), strict=True)
+        for row, place in zip(rows, places(points, log=log, size=size, order=order, ends=ends), strict=True)
     ]
 
 
@@ -81,6 +85,7 @@ def places(
     log: tuple[bool, bool] = (True, True),
     size: tuple[float, float] = (_WIDTH, _HEIGHT),
     order: tuple[Place, ...] = PLACES,
+    ends: Sequence[float] | None = None,
 ) -> list[Place]:
     """A place for each name.
 
@@ -89,13 +94,15 @@ def places(
         log: whether the axes are logarithmic, whose values are positive.
         size: of the drawing, pixels.
         order: in which sides are tried.
+        ends: of the axis of x, where these are not those of the points.
     """
     if not points:
         return []
     xs = [math.log(x) if log[0] else x for x, _, _ in points]
     ys = [math.log(y) if log[1] else y for _, y, _ in points]
     width, height = size
-    at = [(_scaled(x, xs) * width, (1 - _scaled(y, ys)) * height) for x, y in zip(xs, ys, strict=True)]
+    across = xs if ends is None else [math.log(x) if log[0] else x for x in ends]
+    at = [(_scaled(x, across) * width, (1 - _scaled(y, ys)) * height) for x, y in zip(xs, ys, strict=True)]
     taken = [_Box(x - 4, y - 4, x + 4, y + 4) for x, y in at]
     found: list[Place] = []
     said: set[tuple[float, float, str]] = set()

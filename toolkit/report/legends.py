@@ -7,13 +7,23 @@ from typing import Any
 
 import altair as alt
 
+# Width of a letter, and of what stands beside a label: its symbol and the space to the next column.
+_LETTER, _BESIDE = 7, 30
 
-def top_legend(**more: Any) -> alt.Legend:
-    """Above the chart; on a narrow screen one below the other."""
+
+def top_legend(said: Sequence[str] = (), **more: Any) -> alt.Legend:
+    """Above the chart; on a narrow screen one below the other, elsewhere three or as many as have room.
+
+    Args:
+        said: its labels, where they are known.
+        more: properties of the legend.
+    """
+    longest = max(map(len, said), default=0) * _LETTER + _BESIDE
+    columns = f"width < 480 ? 1 : clamp(floor(width / {longest}), 1, 3)"
     return alt.Legend(
         orient="top",
-        columns=alt.ExprRef("width < 480 ? 1 : 3"),
-        labelLimit=alt.ExprRef("width < 480 ? width - 30 : width / 3 - 30"),
+        columns=alt.ExprRef(columns),
+        labelLimit=alt.ExprRef(f"width / ({columns}) - {_BESIDE}"),
         symbolStrokeWidth=2,
         # Pictures are laid out with other letters than they are shown with.
         columnPadding=24,
@@ -23,7 +33,7 @@ def top_legend(**more: Any) -> alt.Legend:
 
 def legend_of(values: Sequence[str]) -> alt.Legend | None:
     """That of several values; a single one would say nothing."""
-    return top_legend() if len(values) > 1 else None
+    return top_legend(values) if len(values) > 1 else None
 
 
 def line_legend(narrow: str, wide: str = "datum.label") -> alt.Legend:

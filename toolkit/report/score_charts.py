@@ -7,10 +7,10 @@ from typing import Any
 
 import altair as alt
 
-from toolkit.report.label_places import BEFORE_STEPS, names, placed
+from toolkit.report.label_places import BEFORE_STEPS, BESIDE_RISING, PLACES, names, placed
 from toolkit.report.legends import legend_of
 from toolkit.report.study_content import Row
-from toolkit.report.ticks import BILLIONS, log_axis
+from toolkit.report.ticks import BILLIONS, log_axis, log_ticks
 
 _HEIGHT = 300
 
@@ -18,7 +18,10 @@ _HEIGHT = 300
 def front(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> Any:
     """Points with a line through those that nothing beats; rows: label, series, x, y, front (yes or no)."""
     log = bool(options.get("log"))
-    base = alt.Chart(alt.InlineData(values=placed(rows, log=(log, False))))
+    ends = log_ticks([float(row["x"]) for row in rows]) if log and rows else None
+    # What costs more is more accurate, so that the line leaves its points upwards to the right.
+    order = BESIDE_RISING if log else PLACES
+    base = alt.Chart(alt.InlineData(values=placed(rows, log=(log, False), ends=ends, order=order)))
     plain = {"axis": alt.Axis(tickCount=5, format="~g"), "scale": alt.Scale(zero=False, padding=24)}
     around = log_axis([row["x"] for row in rows], format="~g") if log else plain
     x = alt.X("x:Q", title=options["x"], **around)
@@ -61,7 +64,8 @@ def dates(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> An
 
 def fit(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> Any:
     """Points over parameters with the line through them; rows: label, x, y."""
-    base = alt.Chart(alt.InlineData(values=placed(rows, log=(True, False))))
+    ends = log_ticks([float(row["x"]) for row in rows]) if rows else None
+    base = alt.Chart(alt.InlineData(values=placed(rows, log=(True, False), ends=ends)))
     x = alt.X("x:Q", title=options["x"], **log_axis([row["x"] for row in rows], **BILLIONS))
     y = alt.Y("y:Q", title=options["y"], axis=alt.Axis(tickCount=5))
     points = base.mark_point(filled=not emulated, size=70).encode(

@@ -11,7 +11,7 @@ from toolkit.report import score_charts
 from toolkit.report.label_places import names, placed
 from toolkit.report.legends import legend_of, line_legend, top_legend
 from toolkit.report.study_content import Chart, Row
-from toolkit.report.ticks import BILLIONS, log_axis
+from toolkit.report.ticks import BILLIONS, log_axis, log_ticks
 
 Spec = dict[str, Any]
 
@@ -39,7 +39,8 @@ def specification(chart: Chart, *, emulated: bool = False, width: int | str = "c
 
 def scatter(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> Any:
     """Points over the parameters; rows: label, family, series, x, y, and low and high where there are any."""
-    data = placed(rows)
+    ends = log_ticks([float(row["x"]) for row in rows]) if rows else None
+    data = placed(rows, ends=ends)
     base = alt.Chart(alt.InlineData(values=data))
     x = alt.X("x:Q", title=options["x"], **log_axis([row["x"] for row in data], **BILLIONS))
     ends = [row[end] for row in data for end in ("y", "low", "high") if end in row]
@@ -119,7 +120,7 @@ def stacked(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> 
         y=_labels(labels, 1),
         x=x,
         color=alt.Color(
-            "part:N", scale=alt.Scale(domain=places), title=None, legend=top_legend(values=parts)
+            "part:N", scale=alt.Scale(domain=places), title=None, legend=top_legend(parts, values=parts)
         ),
         order="order:O",
         tooltip=["label:N", "part:N", alt.Tooltip("value:Q", format=".4~g")],

@@ -20,6 +20,7 @@ _WIDTH = 560
 _SCALE = 2
 _LETTERS = 84
 _TITLE_LETTERS = 60
+_TITLE_GAP = 12
 
 
 def write_svg(content: StudyContent, output: Path, settings: Settings) -> None:
@@ -36,7 +37,8 @@ def _write(content: StudyContent, output: Path, kind: str) -> None:
     output.mkdir(parents=True, exist_ok=True)
     for name, panel, chart in _numbered(content):
         spec = _titled(chart, panel)
-        config = chart_config(LIGHT)
+        # Letters where a picture is shown may be wider than those it is laid out with.
+        config = {**chart_config(LIGHT), "axisY": {"titlePadding": _TITLE_GAP}}
         drawn: str | bytes
         if kind == "svg":
             drawn = vl_convert.vegalite_to_svg(spec, config=config)
