@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from toolkit.errors import TaskDataMissing, ToolkitError, UsageError
 from toolkit.evaluate.request import TaskRequest
@@ -44,14 +45,24 @@ def work_of(request: TaskRequest) -> Work:
     return Work((Round(names, request.shots),), request.limit)
 
 
-def lacks_of(request: TaskRequest) -> list[ToolkitError]:
-    """What would keep these tasks from being asked, as far as that shows without reading their data."""
+def lacks_of(
+    request: TaskRequest, known: dict[Path | None, harness.Tasks] | None = None
+) -> list[ToolkitError]:
+    """What would keep these tasks from being asked, as far as that shows without reading their data.
+
+    Args:
+        request: what is asked.
+        known: the tasks of folders that were read before; reading takes a while.
+    """
+    known = {} if known is None else known
     try:
         rounds = work_of(request).rounds
         harness.prepare()
-        tasks = harness.Tasks(request.include_path)
+        if request.include_path not in known:
+            known[request.include_path] = harness.Tasks(request.include_path)
     except UsageError as error:
         return [error]
+    tasks = known[request.include_path]
     found: list[ToolkitError] = []
     without_data: dict[str, TaskDataMissing] = {}
     for name in dict.fromkeys(name for one in rounds for name in one.tasks):
