@@ -124,8 +124,9 @@ def parse_family(text: str, subject: str) -> Family:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))
+        said = first["msg"].removeprefix("Value error, ")
         raise CatalogueInvalid(
-            f"{place}: {first['msg']}" if place else first["msg"],
+            f"{place}: {said}" if place else said,
             subject=subject,
             next_step="Mend the file, or remove it.",
         ) from None
@@ -158,12 +159,12 @@ def _entries(folder: Traversable) -> dict[str, Entry]:
             text = file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise CatalogueInvalid(
-                f"cannot be read: {error}", subject=file.name, next_step="Mend the file, or remove it."
+                f"cannot be read: {error}", subject=str(file), next_step="Mend the file, or remove it."
             ) from None
-        for entry in parse_family(text, file.name).models:
+        for entry in parse_family(text, str(file)).models:
             if entry.name in found:
                 raise CatalogueInvalid(
-                    "is there twice", subject=entry.name, next_step=f"Remove one of them from {file.name}."
+                    "is there twice", subject=entry.name, next_step=f"Remove one of them from {file}."
                 )
             found[entry.name] = entry
     return found
