@@ -14,7 +14,8 @@ import yaml
 from typer.testing import CliRunner
 
 from toolkit.cli.main import app
-from toolkit.errors import CatalogueInvalid, StudyError, ToolkitError, UnknownModel, UsageError
+from toolkit.errors import CatalogueInvalid, EnergyRefused, StudyError, ToolkitError, UnknownModel, UsageError
+from toolkit.models.catalogue.catalogue import shipped
 from toolkit.recipes.plan import make_plan
 from toolkit.recipes.workspace import Workspace
 from toolkit.settings import Settings
@@ -98,8 +99,6 @@ def test_models_with_weights_of_their_own_are_taken_as_they_are(settings: Settin
 def test_a_config_of_ones_own_is_found_from_wherever_the_recipe_lies(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from toolkit.models.catalogue.catalogue import shipped
-
     entry = shipped()["llama-tiny"]
     assert entry.config is not None
     (tmp_path / "mine.json").write_text(json.dumps(dict(entry.config)))
@@ -109,7 +108,7 @@ def test_a_config_of_ones_own_is_found_from_wherever_the_recipe_lies(
 
 
 def test_an_entry_of_ones_own_is_measured_like_any_other(settings: Settings) -> None:
-    from toolkit.models.catalogue.catalogue import family_text, shipped
+    from toolkit.models.catalogue.catalogue import family_text
 
     tiny = shipped()["llama-tiny"]
     mine = tiny.model_copy(update={"name": "mine", "made_up": False})
@@ -170,8 +169,11 @@ def test_an_entry_that_contradicts_itself_stands_in_the_way_by_its_name(settings
         '{"schema": "slm-models/1", "models": [{"name": "broken", "family": "x", "config_note": "none", '
         '"architecture": {"attention": "MHA", "heads": 8, "kv_heads": 2}}]}'
     )
-    with pytest.raises(CatalogueInvalid, match="broken.*GQA, not MHA"):
+    with pytest.raises(CatalogueInvalid, match="broken.*GQA, not MHA") as caught:
         prepared(settings, models=["llama-tiny"])
+    # "Mend the file" says which.
+    assert str(settings.models_dir / "broken.json") in str(caught.value)
+    assert "Value error" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", list(STUDIES))
@@ -189,8 +191,50 @@ def test_every_study_makes_a_recipe_that_is_valid(settings: Settings, name: str)
 def test_a_study_without_enough_devices_is_refused(settings: Settings) -> None:
     with pytest.raises(StudyError, match="needs 2 devices, and has 1") as caught:
         prepared(settings, "hardware", models=["llama-tiny"])
-    assert "--device" in str(caught.value.next_step)
-    prepared(settings, "hardware", models=["llama-tiny"], device=["local,virtual"])
+    assert "--device virtual:2" in str(caught.value.next_step)
+    prepared(settings, "hardware", models=["llama-tiny"], device=["virtual:2"])
+
+
+@pytest.mark.parametrize("device", ["local,local", "virtual,virtual:1"])
+def test_a_device_that_is_named_twice_is_one(settings: Settings, device: str) -> None:
+    with pytest.raises(StudyError, match="needs 2 devices, and has 1"):
+        prepared(settings, "hardware", models=["llama-tiny"], device=[device])
+
+
+def test_a_real_device_is_not_compared_with_a_virtual_one(settings: Settings) -> None:
+    with pytest.raises(StudyError, match="1 real and 1 emulated") as caught:
+        prepared(settings, "hardware", models=["llama-tiny"], device=["local,virtual"])
+    assert "--device virtual:2" in str(caught.value.next_step)
+    # Where devices are not compared with each other, both are measured.
+    prepared(settings, "latency-overview", models=["llama-tiny"], device=["local,virtual"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"lengths": "abc"}, "no list of numbers"),
+        ({"lengths": "0,128"}, "0 is no number of tokens"),
+        ({"lengths": "128,512"}, "llama-tiny have 256 tokens at most"),
+        ({"depths": "0,150"}, "percents from 0 to 100"),
+    ],
+)
+def test_needles_that_cannot_be_hidden_are_refused_before_anything_is_converted(
+    settings: Settings, asked: dict[str, str], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        made = prepared(settings, "long-context", models=["llama-tiny"], **asked)
+        make_plan(loaded_anywhere(made, settings), Workspace.default(settings), settings)
+
+
+@pytest.mark.parametrize(("name", "energy"), [("energy", False), ("capability", True)])
+def test_joules_of_a_device_without_a_battery_are_refused_before_anything_is_converted(
+    name: str, energy: bool, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A laptop that runs the tests has one.
+    monkeypatch.setattr("toolkit.profiling.energy.counters.SUPPLIES_FOLDER", str(settings.data_dir / "none"))
+    with pytest.raises(EnergyRefused, match="no battery") as caught:
+        prepared(settings, name, models=["llama-tiny"], device=["local"], energy=energy)
+    assert "Measure another device" in str(caught.value.next_step)
 
 
 def test_a_report_of_what_was_not_run_says_how_to_run_it(settings: Settings) -> None:
@@ -202,6 +246,13 @@ def test_a_report_of_what_was_not_run_says_how_to_run_it(settings: Settings) -> 
         stored_study("latency-overwiev", place)
     with pytest.raises(UsageError, match="format"):
         write_report("latency-overview", None, "pdf", place, None, settings)  # type: ignore[arg-type]
+
+
+def test_a_study_is_shown_with_the_models_of_its_figure() -> None:
+    shown = CliRunner().invoke(app, ["study", "show", "memory-breakdown"]).stdout
+    names = [name for name, entry in shipped().items() if "survey-memory" in entry.groups]
+    assert len(names) == 22 and all(name in shown for name in names)
+    assert "--include-path" in CliRunner().invoke(app, ["study", "show", "in-context"]).stdout
 
 
 def test_phones_of_other_hosts_count(settings: Settings) -> None:

@@ -77,20 +77,30 @@ def show(study: StudyName) -> None:
       slm study show latency-overview
     """  # noqa: D301
     from toolkit.cli.tables import line_width, print_facts
+    from toolkit.models.catalogue.catalogue import shipped
     from toolkit.studies.protocols import PROTOCOLS
     from toolkit.studies.study import STUDIES
 
     found = STUDIES.get(study)
+    # A group's members, smallest first; a name stands for itself.
+    counted = {name: entry.parameters.unique if entry.parameters else 0 for name, entry in shipped().items()}
+    members = sorted(
+        (name for name, entry in shipped().items() if found.models in entry.groups),
+        key=lambda one: counted[one],
+    )
     facts = [("study", f"{found.title}: {found.question}")]
     if found.survey:
         facts.append(("redoes", f"{found.survey} of the survey, arXiv 2409.15790"))
     facts += [
-        ("models", f"{found.models}; others with --models"),
+        ("models", f"{found.models.replace(',', ', ')}; others with --models"),
+        *([("", f"{len(members)}: {', '.join(members)}")] if members else []),
         ("protocol", f"{found.protocol}: {PROTOCOLS[found.protocol].about}"),
     ]
     others = [one for one in PROTOCOLS if one != found.protocol]
     facts += [("", f"or --protocol {name}: {PROTOCOLS[name].about}") for name in others]
     facts += [("quant", ", ".join(found.quant)), ("devices", f"{found.fewest_devices} or more")]
+    if found.takes:
+        facts.append(("takes", ", ".join(f"--{name.replace('_', '-')}" for name in found.takes)))
     print_facts(facts, width=line_width())
 
 

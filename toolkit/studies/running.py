@@ -12,16 +12,13 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import toolkit
-from toolkit.devices.discovery import list_devices, open_device
-from toolkit.devices.local import LocalDevice
 from toolkit.errors import BatchBusy, StudyError, UsageError
 from toolkit.files import write_whole
 from toolkit.models.catalogue.catalogue import catalogue
-from toolkit.recipes.planning import Phones, phones_here, planned_name
+from toolkit.recipes.planning import Phones, phones_here
 from toolkit.recipes.schema import LoadedRecipe
 from toolkit.recipes.status import batch_status
 from toolkit.recipes.step_kinds import measuring_kinds
-from toolkit.recipes.targets import LOCAL, PHONES, virtual_count
 from toolkit.recipes.validation import load_recipe, recipe_from_text
 from toolkit.recipes.workspace import StepRecord, Workspace
 from toolkit.registry import unknown_name
@@ -29,6 +26,7 @@ from toolkit.report.study_content import StudyContent
 from toolkit.settings import Settings
 from toolkit.store.store import Store
 from toolkit.studies.data import StudyData, read_data
+from toolkit.studies.places import meant_devices, refuse_too_few, refuse_without_battery, smallest_ram
 from toolkit.studies.protocols import PROTOCOLS
 from toolkit.studies.request import StudyRequest
 from toolkit.studies.study import STUDIES, LeftOut, Study, Subject
@@ -84,10 +82,13 @@ def prepare(
 
     Raises:
         StudyError: fewer devices than the study needs.
+        EnergyRefused: joules are wanted of a device whose battery cannot be read.
         UnknownModel, CatalogueInvalid, UsageError, DeviceError: see the parts.
     """
     filled = study.filled(request)
-    ram = _smallest_ram(study, filled, settings, phones)
+    devices = meant_devices(filled.device, settings, phones)
+    refuse_too_few(study, devices)
+    ram = smallest_ram(devices)
     if filled.memory_gb is None and ram is not None:
         # A device that is filled to the last byte swaps, or kills.
         filled = filled.model_copy(update={"memory_gb": round(ram * _SHARE_OF_RAM / 1e9, 1)})
@@ -95,11 +96,14 @@ def prepare(
     subjects, left = chosen_subjects(study, filled, known)
     left = [*left, *study.leaves_out(filled, subjects)]
     name = filled.name or f"study-{study.name}"
+    template = study.template(filled, subjects)
+    if (template.get("profile") or {}).get("energy"):
+        refuse_without_battery(devices, settings)
     sections = {
         "schema": "slm-recipe/1",
         "name": name,
         "description": f"{study.title}: {study.question}",
-        **study.template(filled, subjects),
+        **template,
         "tag": [f"study:{study.name}"],
     }
     header = f"# Written by slm study run {study.name}; it is written anew each time.\n"
@@ -187,7 +191,7 @@ def study_content(name: str, workspace: Workspace, store: Store, settings: Setti
         why = f"; {failed.name}: {failed.detail}" if failed else ""
         raise StudyError(
             f"nothing of it ended well yet{why}",
-            subject=f"study {name}",
+            subject=f"study {name.removeprefix('study-')}",
             next_step=f"See slm recipe status {folder}.",
         )
     return StudyContent(
@@ -240,37 +244,6 @@ def _conditions(study: Study, file: StudyFile, data: StudyData) -> list[str]:
         )
     said += [f"Set of conditions: {workload}." for workload in dict.fromkeys(p.workload for p in data.points)]
     return said
-
-
-def _smallest_ram(study: Study, request: StudyRequest, settings: Settings, phones: Phones) -> int | None:
-    """Memory of the smallest device; None where one of them does not tell.
-
-    Raises:
-        StudyError: too few devices.
-    """
-    count, sizes = 0, []
-    for word in request.device:
-        if word == PHONES:
-            # Other hosts' phones do not say here how much they have.
-            here = {planned_name(one): one.ram_bytes for one in list_devices(settings)}
-            meant = phones(settings)
-            count += len(meant)
-            sizes += [here.get(one) for one in meant]
-        elif word == LOCAL or virtual_count(word):
-            # A virtual phone's processes are this machine's.
-            count += virtual_count(word) or 1
-            sizes.append(LocalDevice(settings).info().ram_bytes)
-        else:
-            count += 1
-            sizes.append(open_device(word, settings).info().ram_bytes)
-    if count < study.fewest_devices:
-        raise StudyError(
-            f"needs {study.fewest_devices} device{'s' if study.fewest_devices > 1 else ''}, and has {count}",
-            subject=f"study {study.name}",
-            next_step="Give more with --device; slm devices list shows those that are there.",
-        )
-    known = [size for size in sizes if size is not None]
-    return min(known) if known and len(known) == len(sizes) else None
 
 
 def write_report(

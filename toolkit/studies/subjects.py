@@ -135,8 +135,13 @@ def _reason(
         return f"{parameters / 1e6:.0f} M parameters are more than {request.limit_params}"
     needed = needed_bytes(entry, request.quant)
     if limit_bytes is not None and needed is not None and needed > limit_bytes:
-        return f"needs about {needed / 1e9:.1f} GB, the limit is {limit_bytes / 1e9:.1f} GB"
+        return f"needs about {needed / 1e9:.1f} GB, the limit is {_gigabytes(limit_bytes)} GB"
     return None
+
+
+def _gigabytes(size: float) -> str:
+    """With a digit behind the point, and more where that would be nothing."""
+    return f"{size / 1e9:.1f}" if size >= 5e7 else f"{size / 1e9:.1g}"
 
 
 def needed_bytes(entry: Entry, quants: Sequence[str], context: int = DEFAULT_CONTEXT) -> float | None:

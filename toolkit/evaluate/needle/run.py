@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import defaultdict
 from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from toolkit.errors import ContextTooShort, UsageError
+from toolkit.errors import ContextTooShort
+from toolkit.evaluate.needle.grid import given_depths, given_lengths
 from toolkit.evaluate.needle.haystack import KINDS, Hidden, Kind, hide, prompts, text
 from toolkit.evaluate.needle.needle_scores import NeedleFigures, NeedleScore, means_of, middle_of
 from toolkit.evaluate.on_device.asking import UNKNOWN_CONTEXT, asking, where
@@ -48,7 +48,7 @@ def evaluate_needle(
     started = time.monotonic()
     tokenizer = subject.tokenizer()
     lengths = lengths_of(request, subject)
-    depths = depths_of(request)
+    depths = given_depths(request.depths)
     cells: list[tuple[Kind, int, float, str]] = []
     asked: list[Request] = []
     haystack = _encode(tokenizer, text())
@@ -91,36 +91,19 @@ def evaluate_needle(
 def lengths_of(request: NeedleRequest, subject: Subject) -> list[int]:
     """Lengths in tokens, each about twice the one before, up to the context, unless they are given."""
     limit = subject.context_length or UNKNOWN_CONTEXT
-    if request.lengths is None:
+    lengths = given_lengths(request.lengths)
+    if lengths is None:
         found = [limit]
         while len(found) < 5 and found[0] // 2 >= _SHORTEST:
             found.insert(0, found[0] // 2)
         return found
-    given = _numbers(request.lengths, "--lengths")
-    if fraction := next((one for one in given if one != int(one)), None):
-        raise UsageError(
-            f"--lengths {request.lengths}: {fraction:g} is no number of tokens",
-            next_step="Write whole numbers with commas: --lengths 512,1024.",
-        )
-    lengths = sorted({int(one) for one in given})
-    if lengths[0] < 1 or lengths[-1] > limit:
+    if lengths[-1] > limit:
         raise ContextTooShort(
             f"--lengths {request.lengths}: its context length is {limit}",
             subject=subject.name,
             next_step=f"Ask for lengths of up to {limit}, or convert with a larger --context.",
         )
     return lengths
-
-
-def depths_of(request: NeedleRequest) -> list[float]:
-    """Depths from 0 to 1."""
-    found = sorted({one / 100 for one in _numbers(request.depths, "--depths")})
-    if found[0] < 0 or found[-1] > 1:
-        raise UsageError(
-            f"--depths {request.depths}: percents from 0 to 100",
-            next_step="Write them with commas: --depths 0,50,100.",
-        )
-    return found
 
 
 def _prompts(
@@ -146,15 +129,3 @@ def _prompts(
 def _encode(tokenizer: Tokenizer, words: str) -> list[int]:
     ids: list[int] = tokenizer.encode(words, add_special_tokens=False).ids
     return ids
-
-
-def _numbers(text: str, flag: str) -> list[float]:
-    try:
-        found = [float(part) for part in text.split(",")]
-    except ValueError:
-        found = []
-    if not found or not all(map(math.isfinite, found)):
-        raise UsageError(
-            f"{flag} {text}: no list of numbers", next_step=f"Write them with commas: {flag} 25,50."
-        )
-    return found

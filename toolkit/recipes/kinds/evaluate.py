@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, SerializeAsAny, create_model
 
 from toolkit.errors import ToolkitError, UsageError
+from toolkit.evaluate.needle.grid import given_depths, given_lengths
 from toolkit.evaluate.request import EvaluateRequest, NeedleRequest, PlacedRequest, TaskRequest, TextRequest
 from toolkit.evaluate.tasks.task_files import made_of, named, yaml_files
 from toolkit.evaluate.tasks.task_files import placed as placed_tasks
@@ -109,11 +110,12 @@ class EvaluateKind(StepKind):
             return [missing]
         asked = [work.request for work in works if isinstance(work.request, TaskRequest)]
         found: list[ToolkitError] = []
+        read: dict[Any, Any] = {}
         for request in {(one.tasks, one.shots, one.include_path): one for one in asked}.values():
             # The harness and its libraries, for those alone who have tasks.
             from toolkit.evaluate.tasks.rounds import lacks_of
 
-            found += lacks_of(request)
+            found += lacks_of(request, read)
         return found
 
 
@@ -124,7 +126,7 @@ def _asked(section: EvaluateSection, planning: Planning) -> Iterator[tuple[What,
     """What a section asks for, with files where the recipe's folder has them, on each of its devices.
 
     Raises:
-        UsageError: nothing, or a text or task that is not there.
+        UsageError: nothing, a text or task that is not there, or lengths or depths that are none.
     """
     values: dict[str, Any] = {name: getattr(section, name) for name in EvaluateRequest.model_fields}
     folder = planning.loaded.folder
@@ -146,6 +148,9 @@ def _asked(section: EvaluateSection, planning: Planning) -> Iterator[tuple[What,
         )
     if values["tasks"] is not None:
         values["tasks"] = placed_tasks(values["tasks"], folder)
+    if section.needle:
+        given_lengths(values["lengths"])
+        given_depths(values["depths"])
     shots = values["shots"]
     named = (one for word in values["device"] for one in planning.devices(word or LOCAL))
     devices = list(dict.fromkeys(named))

@@ -8,6 +8,8 @@ from statistics import fmean
 from typing import Any
 
 from toolkit.analysis.findings import Finding, Middle, Sample, Statement
+from toolkit.errors import UsageError
+from toolkit.evaluate.needle.grid import given_lengths
 from toolkit.evaluate.needle.haystack import KINDS
 from toolkit.evaluate.needle.needle_scores import middle_of_cells
 from toolkit.evaluate.stored.score_rows import cells
@@ -69,6 +71,15 @@ def _template(request: StudyRequest, subjects: Sequence[Subject]) -> Mapping[str
         for one in subjects
         if one.entry is not None
     }
+    asked = given_lengths(request.lengths)
+    for one in subjects:
+        room = longest.get(one.reference, [_LONGEST])[0]
+        if asked and asked[-1] > room:
+            raise UsageError(
+                f"--lengths {request.lengths}: texts for {one.name} have {room} tokens at most here",
+                subject="study long-context",
+                next_step=f"Ask for lengths of up to {room}, leave it out of --models, or raise --memory-gb.",
+            )
     return evaluated(request, subjects, {"needle": True}, contexts=longest)
 
 
