@@ -46,6 +46,30 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "starcoder2": {**_LLAMA, "model_type": "starcoder2"},
     "smollm3": {**_LLAMA, "model_type": "smollm3"},
     "granite": {**_LLAMA, "model_type": "granite"},
+    # Of each token and layer a row of 64 and a rotated key of 16, which all heads share.
+    "minicpm3": {
+        **_LLAMA,
+        "model_type": "minicpm3",
+        "num_key_value_heads": 6,
+        "q_lora_rank": 192,
+        "kv_lora_rank": 64,
+        "qk_nope_head_dim": 32,
+        "qk_rope_head_dim": 16,
+        "v_head_dim": 64,
+        "tie_word_embeddings": True,
+    },
+    # Its last two layers read what the two before them keep.
+    "gemma4-shared": {
+        **_LLAMA,
+        "model_type": "gemma4_text",
+        "head_dim": 64,
+        "global_head_dim": 128,
+        "sliding_window": 256,
+        "layer_types": ["sliding_attention", "full_attention"] * 2,
+        "num_kv_shared_layers": 2,
+        "vocab_size_per_layer_input": 12288,
+        "hidden_size_per_layer_input": 16,
+    },
 }
 
 

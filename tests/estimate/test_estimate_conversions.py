@@ -20,6 +20,8 @@ SAMPLE = (
     ("llama", "onnxruntime", "mobile-4bit"),
     ("gpt2", "onnxruntime", "8da8w"),
     ("gemma", "executorch", "8da4w"),
+    ("minicpm3", "onnxruntime", "mobile-4bit"),
+    ("gemma4-shared", "onnxruntime", "8da8w"),
 )
 # Distances added to scores, and on ExecuTorch clamped activations, take memory that is not estimated.
 NOT_ESTIMATED = {("bloom", "onnxruntime"), ("bloom", "executorch"), ("opt", "executorch")}

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from estimated_decoders import CONFIGS, random_model
 from survey_kv_caches import KV_CACHE_MIB
 from typer.testing import CliRunner
 
@@ -75,6 +76,33 @@ def test_a_config_tells_what_is_kept_of_each_token() -> None:
     kept, read = states_bytes(shape.layers, 4), states_read_bytes(shape.layers, 4)
     # Of four layers two read what the other two keep.
     assert read == 2 * kept
+
+
+# Floats of each token: 4 layers of a row and a rotated key; of two heads, keys and values of 64 and of 128.
+@pytest.mark.parametrize(
+    ("name", "floats"), [("minicpm3", 4 * (64 + 16)), ("gemma4-shared", 2 * 2 * 64 + 2 * 2 * 128)]
+)
+def test_compressed_rows_and_shared_caches_are_those_that_transformers_keeps(
+    name: str, floats: int, tmp_path: Path
+) -> None:
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    tokens = 10
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**CONFIGS[name])).eval()
+    cache = model(torch.arange(tokens)[None], use_cache=True).past_key_values
+    kept = sum(one.nbytes for layer in cache.layers for one in (layer.keys, layer.values))
+    assert kept == tokens * floats * 4
+    request = ConvertRequest.of(model=random_model(name, tmp_path), quant="8da4w", algorithm="rtn")
+    found = estimate_conversion(request, Settings.from_environment(), text=tokens).estimate
+    assert (found.kv_cache_bytes, found.fixed_states_bytes) == (kept, 0)
+    # Two layers read what the two before them keep.
+    assert found.decode_states_bytes == kept * (2 if "shared" in name else 1)
+    from_config = shape_of_config(CONFIGS[name])
+    assert from_config is not None and states_bytes(from_config.layers, tokens) == kept
+    # Gemma 4's factor of each layer is a buffer of its files.
+    factors = sum(one.numel() for name, one in model.named_buffers() if "layer_scalar" in name)
+    assert found.unique_parameters == sum(one.numel() for one in model.parameters()) + factors
 
 
 @pytest.mark.parametrize("attending", ["full_attention", "indexed_attention"])
