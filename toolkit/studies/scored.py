@@ -127,6 +127,12 @@ def by_place(found: Sequence[Scored]) -> Iterator[tuple[str, list[Scored]]]:
     yield from places.items()
 
 
+def task_words(found: Sequence[Scored]) -> str:
+    """The tasks that these were asked, in words."""
+    names = sorted({task for one in found for task in one.tasks})
+    return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+
+
 def per_doubling(draw: Draw, name: str) -> float | None:
     """Percentage points that a share rises by for twice the x; None where all x are one."""
     xs = [log2(x) for x, _ in draw]

@@ -13,7 +13,7 @@ from toolkit.compress.presets import PRESETS
 from toolkit.report.study_content import Chart, Panel, Row, StudyFigure, Table
 from toolkit.studies.data import StudyData
 from toolkit.studies.request import StudyRequest
-from toolkit.studies.scored import OVERALL, Scored, by_place, per_doubling, scored
+from toolkit.studies.scored import OVERALL, Scored, by_place, per_doubling, scored, task_words
 from toolkit.studies.study import Study, Subject
 from toolkit.studies.template import evaluated
 
@@ -93,7 +93,7 @@ def _figures(data: StudyData) -> list[StudyFigure]:
             charts.append(_chart("Accuracy against energy", _ENERGY, rows, log=True))
         if rows := by_date(some):
             charts.append(_dates("Accuracy by date", _ACCURACY, rows))
-        panels.append(Panel(place, f"Mean of {_tasks(some)}.", charts))
+        panels.append(Panel(place, f"Mean of {task_words(some)}.", charts))
     text = (
         "Each point is an artifact; those on the line are beaten by no other in accuracy and size, speed or "
         "energy. Accuracy is the mean of the survey's two first groups where all of their tasks were asked, "
@@ -157,11 +157,6 @@ def _rows(found: Sequence[tuple[Scored, float]], sign: int) -> list[Row]:
         }
         for one, x, mean in points
     ]
-
-
-def _tasks(found: Sequence[Scored]) -> str:
-    names = sorted({task for one in found for task in one.tasks})
-    return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
 
 
 def _published_panel(data: StudyData) -> Panel:

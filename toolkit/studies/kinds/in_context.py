@@ -12,7 +12,7 @@ from toolkit.evaluate.tasks.presets import IN_CONTEXT
 from toolkit.report.study_content import Chart, Panel, Row, StudyFigure, Table
 from toolkit.studies.data import StudyData
 from toolkit.studies.request import StudyRequest
-from toolkit.studies.scored import Scored, by_place, per_doubling, scored
+from toolkit.studies.scored import Scored, by_place, per_doubling, scored, task_words
 from toolkit.studies.study import Study, Subject
 from toolkit.studies.template import evaluated
 
@@ -100,7 +100,7 @@ def _figures(data: StudyData) -> list[StudyFigure]:
         if fitted:
             columns = {"label": "model", "x": _PARAMETERS, "y": _GAIN}
             charts.append(Chart("Gain against size", "fit", {"x": _PARAMETERS, "y": _GAIN}, fitted, columns))
-        panels.append(Panel(place, "A line per artifact.", charts))
+        panels.append(Panel(place, f"A line per artifact. Tasks: {task_words(some)}.", charts))
     text = (
         "Accuracy with no, one and five examples in the prompt, a chart for each task; last what five "
         "examples bring against the size of the model, with the line through it. The survey's Fig. 6 has the "
