@@ -20,6 +20,18 @@ USER = "slm_tests"
 # The server refuses to run as root; Debian's package makes this account for it.
 _ACCOUNT = "postgres"
 _START_TIMEOUT_S = 60
+# Alembic's own table.
+_VERSIONS = "alembic_version"
+_DISCONNECT_OTHERS = """
+SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+"""
+_COLUMNS = """
+SELECT relname, attname, format_type(atttypid, atttypmod)
+FROM pg_attribute JOIN pg_class ON attrelid = pg_class.oid
+WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND attnum > 0 AND NOT attisdropped
+ORDER BY 1, 2
+"""
 
 
 def find_server() -> Path | None:
@@ -42,14 +54,14 @@ class PostgresServer:
         """The SQLAlchemy URL of a database."""
         return f"postgresql+psycopg://{USER}:{self._password}@127.0.0.1:{self._port}/{database}"
 
-    def connect(self) -> psycopg.Connection:
-        """A connection to the server's own database."""
+    def connect(self, database: str = "postgres") -> psycopg.Connection:
+        """A connection to a database, by default the server's own."""
         return psycopg.connect(
             host="127.0.0.1",
             port=self._port,
             user=USER,
             password=self._password,
-            dbname="postgres",
+            dbname=database,
             autocommit=True,
             connect_timeout=5,
         )
@@ -61,15 +73,31 @@ class PostgresServer:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return name
 
+    def drop_database(self, name: str) -> None:
+        """Remove a database, whoever is still connected."""
+        with self.connect() as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
     @contextmanager
     def temporary_database(self, template: str) -> Iterator[str]:
-        """The URL of a new database, which is dropped in the end, whoever is still connected."""
+        """The URL of a new database, which is dropped in the end."""
         name = self.new_database(template)
         try:
             yield self.url(name)
         finally:
-            with self.connect() as connection:
-                connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            self.drop_database(name)
+
+    def empty_store(self, name: str) -> list[tuple[str, ...]]:
+        """Remove every row of a store and start its numbers anew, whoever is still connected.
+
+        Returns what is left: its columns, and the version of its tables.
+        """
+        with self.connect(name) as connection:
+            connection.execute(_DISCONNECT_OTHERS)
+            columns = connection.execute(_COLUMNS).fetchall()
+            names = {table for table, *_ in columns} - {_VERSIONS}
+            connection.execute(f"TRUNCATE {', '.join(sorted(names))} RESTART IDENTITY CASCADE")
+            return columns + connection.execute(f"SELECT * FROM {_VERSIONS}").fetchall()
 
 
 @contextmanager
