@@ -7,32 +7,17 @@ import random
 from dataclasses import replace
 
 import pytest
+import stored_evaluations
 
 from toolkit.analysis.item_figures import ItemValues, weighted
 from toolkit.analysis.scores import p_value, paired, rank_scores
 from toolkit.analysis.two_artifacts import compare_scores
 from toolkit.store import open_store
 from toolkit.store.evaluations import add_evaluation, evaluations_of, items_of, scored_tasks
-from toolkit.store.rows import SOURCE_SHA256, Evaluation, Score, ScoredItem, StoredEvaluation
+from toolkit.store.rows import SOURCE_SHA256, ScoredItem, StoredEvaluation
 
-EVALUATION = Evaluation(
-    id="a1",
-    created_unix_ns=1,
-    toolkit_version="0.1.0",
-    name="m-fp32",
-    model="m",
-    artifact_sha256="a" * 64,
-    backend="onnxruntime",
-    quantization="fp32",
-    size_bytes=100,
-    place="local",
-    place_identity="local",
-    item_limit=None,
-    seed=1,
-    truncated=False,
-    versions={"lm-eval": "0.4.13"},
-)
-SCORE = Score("task", "1.0", 5, "acc", "none", 0.75, 0.1, 40, True, "f" * 64)
+EVALUATION = replace(stored_evaluations.EVALUATION, id="a1", name="m-fp32", quantization="fp32")
+SCORE = replace(stored_evaluations.SCORE, task="task", shots=5, value=0.75, stderr=0.1, n=40)
 
 
 def right(count: int, of: int = 40) -> list[ScoredItem]:

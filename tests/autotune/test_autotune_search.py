@@ -13,7 +13,7 @@ from toolkit.autotune.picking import check_pick, picked
 from toolkit.autotune.request import AutotuneRequest
 from toolkit.autotune.search import Measured, first_ones, next_ones, small_enough
 from toolkit.errors import UsageError
-from toolkit.export.estimate import FoundDecoder, estimate_of
+from toolkit.export.estimated_conversion import FoundDecoder, estimate_of
 from toolkit.export.quantization import plan_of
 from toolkit.export.request import ConvertRequest
 from toolkit.models.catalogue.catalogue import shipped

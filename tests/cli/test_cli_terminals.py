@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from measured_runs import add_measured
+from stored_evaluations import EVALUATION, SCORE
 from stored_runs import MANIFEST, stored_run
 from typer.testing import CliRunner
 
@@ -51,7 +52,7 @@ from toolkit.evaluate.needle.haystack import KINDS
 from toolkit.evaluate.needle.needle_scores import NeedleFigures, NeedleScore
 from toolkit.evaluate.tasks.task_scores import TaskFigures, TaskScore
 from toolkit.evaluate.text import TextFigures
-from toolkit.export.estimate import EstimatedConversion
+from toolkit.export.estimated_conversion import EstimatedConversion
 from toolkit.export.request import ConvertRequest
 from toolkit.recipes.batch import Summary
 from toolkit.recipes.plan import Plan
@@ -59,7 +60,6 @@ from toolkit.recipes.steps import Estimate as StepEstimate
 from toolkit.recipes.steps import Step
 from toolkit.report import BatchStatus, BatchStep
 from toolkit.store import open_store
-from toolkit.store.rows import Evaluation, Score
 from toolkit.store.tags import tag_runs
 
 KEPT = Path(__file__).with_name("terminals")
@@ -237,16 +237,10 @@ def results_regress(folder: Path) -> None:
 
 def results_scores(folder: Path) -> None:
     def place(name: str, value: float, paired: Paired | None) -> ScorePlace:
-        made = Evaluation(
-            id=name, created_unix_ns=1, toolkit_version="0.1.0", name=name, model=name,
-            artifact_sha256="a" * 64,
-            backend="onnxruntime", quantization="8da4w g32 hqq", size_bytes=92_000_000, place="SM-S921B",
-            place_identity="1", item_limit=None, seed=1234, truncated=False, versions={},
-        )  # fmt: skip
-        score = Score(
-            task="arc_easy", version="1", shots=0, metric="acc", filter="none", value=value, stderr=0.0101,
-            n=2376, higher_is_better=True, items_sha256="b" * 64,
-        )  # fmt: skip
+        made = replace(
+            EVALUATION, id=name, name=name, model=name, quantization="8da4w g32 hqq", place="SM-S921B"
+        )
+        score = replace(SCORE, task="arc_easy", value=value, stderr=0.0101, n=2376)
         return ScorePlace(made, score, paired)
 
     compared = Paired(items=2376, difference=-0.0312, interval=Interval(-0.0501, -0.0123), p_value=0.00123)

@@ -10,7 +10,7 @@ import pytest
 from estimated_decoders import CONFIGS, random_model
 
 from toolkit import api
-from toolkit.export.estimate import EstimatedConversion, estimate_conversion
+from toolkit.export.estimated_conversion import EstimatedConversion, estimate_conversion
 from toolkit.export.request import ConvertRequest
 from toolkit.settings import Settings
 from toolkit.store.rows import StoredRun

@@ -17,7 +17,7 @@ from toolkit.engines import ENGINES
 from toolkit.errors import SourceNotFound, ToolkitError, UnsupportedModel, UsageError
 from toolkit.estimate.estimate import estimate, predict
 from toolkit.estimate.stored import stored_matrices
-from toolkit.export.estimate import estimate_conversion
+from toolkit.export.estimated_conversion import estimate_conversion
 from toolkit.export.request import ConvertRequest
 from toolkit.models.catalogue.catalogue import shipped
 from toolkit.models.facts_shape import LayerFacts, shape_of_config, shape_of_entry, shape_of_facts

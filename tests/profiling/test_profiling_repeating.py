@@ -15,7 +15,7 @@ from toolkit.profiling.session.ending import Ending
 from toolkit.profiling.session.preflight import run_timeout_s
 from toolkit.profiling.session.result_check import checked_result
 from toolkit.profiling.session.session import Session, profile
-from toolkit.recipes.estimate import ModelSize, profile_estimate
+from toolkit.recipes.step_estimates import ModelSize, profile_estimate
 
 
 def test_a_run_goes_on_for_as_long_as_it_is_asked(

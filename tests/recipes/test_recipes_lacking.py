@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.util
 import json
 from importlib.machinery import ModuleSpec
@@ -10,13 +9,12 @@ from pathlib import Path
 
 import pytest
 from recipe_process import SlmRecipe
+from written_plans import written_plan
 
 from toolkit import extras
 from toolkit.errors import TaskDataMissing, ToolkitError, UsageError
 from toolkit.recipes.lacking import lacking, refuse_lacking
-from toolkit.recipes.plan import Plan, make_plan
-from toolkit.recipes.validation import load_recipe
-from toolkit.recipes.workspace import Workspace
+from toolkit.recipes.plan import Plan
 from toolkit.settings import Settings
 
 TASK = """\
@@ -38,18 +36,8 @@ needs_harness = pytest.mark.skipif(
 )
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    data = tmp_path / "data"
-    return dataclasses.replace(
-        Settings.from_environment(), data_dir=data, store_url=f"sqlite:///{data / 'results.db'}"
-    )
-
-
 def plan(folder: Path, settings: Settings, text: str) -> Plan:
-    path = folder / "recipe.yaml"
-    path.write_text(RECIPE + text)
-    return make_plan(load_recipe(path, settings.models_dir), Workspace.default(settings), settings)
+    return written_plan(folder, settings, RECIPE + text)
 
 
 def missing(folder: Path, settings: Settings, *tasks: str) -> list[ToolkitError]:

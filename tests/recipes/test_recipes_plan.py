@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import dataclasses
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from written_plans import written_plan
 
 from toolkit.artifact import Artifact
 from toolkit.devices.adb.parsers import AttachedDevice
@@ -15,9 +15,9 @@ from toolkit.devices.identity import Identity
 from toolkit.errors import AdbServerFailed, RecipeInvalid, SourceError, UsageError
 from toolkit.models.catalogue.catalogue import family_text, shipped
 from toolkit.recipes import fingerprints, planning
-from toolkit.recipes.estimate import ModelSize
 from toolkit.recipes.plan import Plan, make_plan
 from toolkit.recipes.run_ids import run_id
+from toolkit.recipes.step_estimates import ModelSize
 from toolkit.recipes.validation import load_recipe
 from toolkit.recipes.workspace import Attempt, SourceLock, StepRecord, Workspace
 from toolkit.settings import Settings
@@ -31,26 +31,12 @@ profile: {{device: [local, virtual:2]}}
 """
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    data = tmp_path / "data"
-    return dataclasses.replace(
-        Settings.from_environment(), data_dir=data, store_url=f"sqlite:///{data / 'results.db'}"
-    )
-
-
-def plan(folder: Path, settings: Settings, text: str) -> Plan:
-    path = folder / "recipe.yaml"
-    path.write_text(text)
-    return make_plan(load_recipe(path, settings.models_dir), Workspace.default(settings), settings)
-
-
 def keys(made: Plan) -> set[str]:
     return {step.key for step in made.steps}
 
 
 def test_steps_in_an_order_in_which_they_can_be_done(tmp_path: Path, settings: Settings) -> None:
-    made = plan(tmp_path, settings, RECIPE.format(model="random:llama-tiny"))
+    made = written_plan(tmp_path, settings, RECIPE.format(model="random:llama-tiny"))
     assert [step.kind for step in made.steps] == 2 * ["convert"] + 6 * ["profile"]
     seen: set[str] = set()
     for step in made.steps:
@@ -108,10 +94,10 @@ def test_a_board_is_planned_whatever_is_wrong_with_adb(
 
     monkeypatch.setattr(planning, "attached_phones", fails)
     text = RECIPE.format(model="random:llama-tiny").partition("profile:")[0]
-    steps = plan(tmp_path, settings, text + "profile: {device: 'ssh:me@board'}\n").steps
+    steps = written_plan(tmp_path, settings, text + "profile: {device: 'ssh:me@board'}\n").steps
     assert {step.resources.device for step in steps if step.kind == "profile"} == {"ssh:me@board"}
     with pytest.raises(AdbServerFailed):
-        plan(tmp_path, settings, text + "profile: {device: R5CT1234567}\n")
+        written_plan(tmp_path, settings, text + "profile: {device: R5CT1234567}\n")
 
 
 def own_entry(settings: Settings, name: str, **config: int) -> None:
@@ -127,20 +113,20 @@ def test_an_entry_of_ones_own_is_converted_and_known_by_its_config(
 ) -> None:
     text = RECIPE.format(model="random:mine").partition("profile:")[0].replace("[8da4w, fp16]", "8da4w")
     with pytest.raises(RecipeInvalid, match="no file 'mine'"):
-        plan(tmp_path, settings, text)
+        written_plan(tmp_path, settings, text)
     own_entry(settings, "mine")
-    (step,) = plan(tmp_path, settings, text).steps
+    (step,) = written_plan(tmp_path, settings, text).steps
     workspace = Workspace.default(settings)
     step.work.run(workspace, settings)
     manifest = Artifact.load(workspace.artifact(step.key)).manifest
     assert manifest.source.id == "random:mine"
     expected = shipped()["llama-tiny"].parameters
     assert expected is not None and manifest.architecture.unique_parameters == expected.unique
-    (again,) = plan(tmp_path, settings, text).steps
+    (again,) = written_plan(tmp_path, settings, text).steps
     assert (again.state, again.key) == ("done", step.key)
 
     own_entry(settings, "mine", num_hidden_layers=1)
-    (other,) = plan(tmp_path, settings, text).steps
+    (other,) = written_plan(tmp_path, settings, text).steps
     assert other.state == "to do" and other.key != step.key
     # Another host's file, or one that changed since the plan.
     own_entry(settings, "mine", num_hidden_layers=3)
@@ -152,7 +138,7 @@ def test_pauses_take_time(tmp_path: Path, settings: Settings) -> None:
     def seconds(pause: str) -> float:
         text = RECIPE.format(model="random:llama-tiny").partition("profile:")[0]
         work = f"profile: {{device: local, repetitions: 4, warmup: 1, pause_s: {pause}}}\n"
-        *_, last = plan(tmp_path, settings, text + work).steps
+        *_, last = written_plan(tmp_path, settings, text + work).steps
         return last.estimate.seconds
 
     assert seconds("10") - seconds("0") == pytest.approx(50)
@@ -161,7 +147,7 @@ def test_pauses_take_time(tmp_path: Path, settings: Settings) -> None:
 def test_memory_of_architectures_of_our_own_is_estimated_by_the_catalogue(
     tmp_path: Path, settings: Settings
 ) -> None:
-    made = plan(tmp_path, settings, RECIPE.format(model="random:OpenELM-270M"))
+    made = written_plan(tmp_path, settings, RECIPE.format(model="random:OpenELM-270M"))
     # 271 M parameters, of which 41 M are the vocabulary's: six float32 copies of it, and the libraries.
     assert all(1.2e9 < step.resources.memory_bytes < 1.6e9 for step in made.steps if step.kind == "convert")
     assert all(step.estimate.ram_bytes < 1.4e9 for step in made.steps if step.kind == "profile")
@@ -169,26 +155,26 @@ def test_memory_of_architectures_of_our_own_is_estimated_by_the_catalogue(
 
 def test_nothing_but_what_decides_about_the_output_changes_a_key(tmp_path: Path, settings: Settings) -> None:
     text = RECIPE.format(model="random:llama-tiny")
-    before = keys(plan(tmp_path, settings, text))
+    before = keys(written_plan(tmp_path, settings, text))
     other_words = (
         text.replace("planned", "renamed") + "description: another\nlimits: {retries: 5, memory_gb: 3}\n"
     )
-    assert keys(plan(tmp_path, settings, other_words)) == before
+    assert keys(written_plan(tmp_path, settings, other_words)) == before
     for changed in ("limits: {cpus: 2}\n", ""):
         more = text + changed if changed else text.replace("fp16", "8w")
-        assert keys(plan(tmp_path, settings, more)) != before
+        assert keys(written_plan(tmp_path, settings, more)) != before
 
 
 def test_other_code_or_other_versions_make_other_keys(
     tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = RECIPE.format(model="random:llama-tiny")
-    before = keys(plan(tmp_path, settings, text))
+    before = keys(written_plan(tmp_path, settings, text))
     monkeypatch.setattr(fingerprints, "converting_code", lambda: "edited")
-    edited = keys(plan(tmp_path, settings, text))
+    edited = keys(written_plan(tmp_path, settings, text))
     assert before.isdisjoint(edited)
     monkeypatch.setattr(fingerprints, "installed", lambda package: f"{package} 99")
-    assert edited.isdisjoint(keys(plan(tmp_path, settings, text)))
+    assert edited.isdisjoint(keys(written_plan(tmp_path, settings, text)))
 
 
 def test_a_task_of_ones_own_is_found_beside_the_recipe_and_known_by_what_it_holds(
@@ -198,7 +184,7 @@ def test_a_task_of_ones_own_is_found_beside_the_recipe_and_known_by_what_it_hold
     home.mkdir()
     text = RECIPE.format(model="random:llama-tiny") + "evaluate: {tasks: 'mine.yml, arc_easy'}\n"
     with pytest.raises(UsageError, match="mine.yml"):
-        plan(home, settings, text)
+        written_plan(home, settings, text)
     files = {
         "base.yaml": "task: base\nprocess_docs: !function own.words.of\n",
         "mine.yml": "include: base.yaml\ndataset_kwargs: {data_files: {test: items.jsonl}}\n",
@@ -210,9 +196,9 @@ def test_a_task_of_ones_own_is_found_beside_the_recipe_and_known_by_what_it_hold
         (home / name).write_text(content)
 
     def evaluations() -> set[str]:
-        return {step.key for step in plan(home, settings, text).steps if step.kind == "evaluate"}
+        return {step.key for step in written_plan(home, settings, text).steps if step.kind == "evaluate"}
 
-    first = [step for step in plan(home, settings, text).steps if step.kind == "evaluate"][0]
+    first = [step for step in written_plan(home, settings, text).steps if step.kind == "evaluate"][0]
     assert first.work.request.tasks == f"{home / 'mine.yml'},arc_easy"
     assert "mine.yml,arc_easy" in first.title and str(home) not in first.title
     before = evaluations()
@@ -247,9 +233,9 @@ def test_a_config_file_is_part_of_the_key(tmp_path: Path, settings: Settings) ->
     config = tmp_path / "mine.json"
     fields = {"model_type": "llama", "vocab_size": 512, "hidden_size": 64}
     config.write_text(json.dumps(fields))
-    before = keys(plan(tmp_path, settings, RECIPE.format(model="random:mine.json")))
+    before = keys(written_plan(tmp_path, settings, RECIPE.format(model="random:mine.json")))
     config.write_text(json.dumps({**fields, "hidden_size": 128}))
-    assert before.isdisjoint(keys(plan(tmp_path, settings, RECIPE.format(model="random:mine.json"))))
+    assert before.isdisjoint(keys(written_plan(tmp_path, settings, RECIPE.format(model="random:mine.json"))))
 
 
 def test_a_folder_is_known_by_what_its_files_hold(tmp_path: Path, settings: Settings) -> None:
@@ -257,15 +243,15 @@ def test_a_folder_is_known_by_what_its_files_hold(tmp_path: Path, settings: Sett
     folder.mkdir()
     (folder / "model.safetensors").write_bytes(b"weights")
     (folder / "config.json").write_text("{}")
-    before = keys(plan(tmp_path, settings, RECIPE.format(model="./model")))
-    assert keys(plan(tmp_path, settings, RECIPE.format(model="./model"))) == before
+    before = keys(written_plan(tmp_path, settings, RECIPE.format(model="./model")))
+    assert keys(written_plan(tmp_path, settings, RECIPE.format(model="./model"))) == before
     (folder / "config.json").write_text('{"rope_theta": 1}')
-    assert before.isdisjoint(keys(plan(tmp_path, settings, RECIPE.format(model="./model"))))
+    assert before.isdisjoint(keys(written_plan(tmp_path, settings, RECIPE.format(model="./model"))))
 
 
 def test_a_hub_model_is_unknown_until_it_is_fetched(tmp_path: Path, settings: Settings) -> None:
     text = RECIPE.format(model="owner/name")
-    made = plan(tmp_path, settings, text)
+    made = written_plan(tmp_path, settings, text)
     assert [step.state for step in made.steps] == ["to do"] + 8 * ["unknown"]
     lock = SourceLock.model_validate(
         {
@@ -276,20 +262,20 @@ def test_a_hub_model_is_unknown_until_it_is_fetched(tmp_path: Path, settings: Se
         }
     )
     Workspace.default(settings).write_source(made.steps[0].key, lock)
-    made = plan(tmp_path, settings, text)
+    made = written_plan(tmp_path, settings, text)
     assert [step.state for step in made.steps] == ["done"] + 8 * ["to do"]
     assert made.steps[1].work.kind == "convert" and made.steps[1].work.request.revision == "c0ffee"
 
 
 def test_a_profile_step_is_done_only_when_the_store_has_its_run(tmp_path: Path, settings: Settings) -> None:
     text = RECIPE.format(model="random:llama-tiny")
-    step = plan(tmp_path, settings, text).steps[-1]
+    step = written_plan(tmp_path, settings, text).steps[-1]
     attempt = Attempt(number=1, outcome="done", started_unix_ns=1, ended_unix_ns=2)
     record = StepRecord(
         key=step.key, kind="profile", title="", attempts=[attempt], result={"run_id": run_id(step.key, 1)}
     )
     Workspace.default(settings).write_record(record)
-    assert plan(tmp_path, settings, text).steps[-1].state == "to do"
+    assert written_plan(tmp_path, settings, text).steps[-1].state == "to do"
 
 
 def test_run_ids_are_what_the_store_takes_and_differ_by_attempt() -> None:
@@ -319,9 +305,9 @@ def test_this_machine_is_another_device_than_any_other_machine(
     tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "book.txt").write_text("text")
-    keys_here = {step.title: step.key for step in plan(tmp_path, settings, PLACES).steps}
+    keys_here = {step.title: step.key for step in written_plan(tmp_path, settings, PLACES).steps}
     monkeypatch.setattr("platform.node", lambda: "elsewhere")
-    keys_there = {step.title: step.key for step in plan(tmp_path, settings, PLACES).steps}
+    keys_there = {step.title: step.key for step in written_plan(tmp_path, settings, PLACES).steps}
     other = {title for title in keys_here if keys_here[title] != keys_there[title]}
     assert len(keys_here) == 1 + 3 + 4
     assert (

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from sample_runs import HOST, SCHEMES, artifact, manifest, run_of
+from stored_evaluations import EVALUATION, SCORE
 
 from toolkit.errors import BadFilter, UsageError
 from toolkit.report import BatchStatus, BatchStep, build_report
@@ -15,7 +16,7 @@ from toolkit.store import Store
 from toolkit.store.evaluations import add_evaluation
 from toolkit.store.measurements import measurement
 from toolkit.store.rooflines import add_roofline
-from toolkit.store.rows import DeviceRoofline, Evaluation, Score, StoredEvaluation
+from toolkit.store.rows import DeviceRoofline, Score, StoredEvaluation
 
 HOSTILE = "evil/</script><script>alert(1)</script><img src=x onerror=alert(2)>|`*"
 
@@ -155,25 +156,13 @@ def test_energy_is_shown_where_it_was_measured(
 
 
 def scored(store: Store, identity: str, sha256: str | None, model: str, value: float, created: int) -> None:
-    evaluation = Evaluation(
-        id=identity,
-        created_unix_ns=created,
-        toolkit_version="1",
-        name=model,
-        model=model,
-        artifact_sha256=sha256,
-        backend="onnxruntime" if sha256 else "transformers",
-        quantization="8da4w g32" if sha256 else "fp32",
-        size_bytes=None,
-        place="local",
-        place_identity="here",
-        item_limit=None,
-        seed=1,
-        truncated=False,
-        versions={},
+    evaluation = replace(
+        EVALUATION, id=identity, created_unix_ns=created, name=model, model=model, artifact_sha256=sha256
     )
+    if sha256 is None:
+        evaluation = replace(evaluation, backend="transformers", quantization="fp32")
     scores = [
-        Score("piqa", "1", 0, metric, "none", value + more, 0.01, 100, True, "b" * 64)
+        replace(SCORE, metric=metric, value=value + more)
         for metric, more in (("acc", 0.0), ("acc_norm", 0.1))
     ]
     text = [

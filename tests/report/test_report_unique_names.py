@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 from sample_runs import HOST, MODELS, PHONE, SCHEMES, artifact, manifest, run_of
+from stored_evaluations import EVALUATION, SCORE
 
 from toolkit.report.configurations import unique_labels
 from toolkit.report.content import Content, read_content
@@ -99,24 +100,14 @@ def test_algorithms_of_one_preset_are_named(empty_store: Store) -> None:
     }
 
 
-ASKED = Evaluation(
-    id="e",
-    created_unix_ns=1,
-    toolkit_version="1",
-    name="m",
+ASKED = replace(
+    EVALUATION,
     model="org/m",
     artifact_sha256=None,
     backend="transformers",
     quantization="fp32",
-    size_bytes=None,
-    place="local",
-    place_identity="here",
-    item_limit=None,
-    seed=1,
-    truncated=False,
     versions={},
 )
-SCORE = Score("piqa", "1", 0, "acc", "none", 0.5, 0.01, 100, True, "b" * 64)
 
 
 def score_rows(store: Store, *asked: Evaluation, score: Score = SCORE) -> list[dict[str, str]]:

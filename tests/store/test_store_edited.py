@@ -15,13 +15,14 @@ from typing import Any
 
 import pytest
 from measured_runs import add_measured
+from stored_evaluations import EVALUATION, SCORE
 
 from toolkit.cli.main import main
 from toolkit.errors import StoreError
 from toolkit.store import open_store, tables
 from toolkit.store.evaluations import add_evaluation
 from toolkit.store.row_columns import HINT
-from toolkit.store.rows import Evaluation, Score, ScoredItem, StoredEvaluation
+from toolkit.store.rows import ScoredItem, StoredEvaluation
 from toolkit.store.tags import tag_runs
 
 VALUES: tuple[Any, ...] = (
@@ -47,13 +48,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
             add_measured(store, f"base{number}", created_unix_ns=number + 1)
             add_measured(store, f"new{number}", engine_version="2", created_unix_ns=number + 10, threads=4)
         tag_runs(store, "v1", ["base0", "base1"])
-        evaluation = Evaluation(
-            "e1", 5, "1", "m", "m", None, "transformers", "fp32", None, "local", "local", None, 0, False,
-            {"a": "1"},
-        )  # fmt: skip
-        score = Score("arc", "1", 0, "acc", "none", 0.5, 0.1, 4, True, "f" * 64)
-        items = [ScoredItem("arc", 0, "k", {"acc": 1.0})]
-        add_evaluation(store, StoredEvaluation(evaluation, (score,)), items)
+        items = [ScoredItem(SCORE.task, 0, "k", {"acc": 1.0})]
+        add_evaluation(store, StoredEvaluation(EVALUATION, (SCORE,)), items)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("INSERT INTO imports VALUES ('new0', 'i', 'file', 5)")
         connection.execute(

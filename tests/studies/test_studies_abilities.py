@@ -15,6 +15,7 @@ import yaml
 from made_points import DEVICE, point
 from own_tasks import write_tasks
 from recipe_process import SlmRecipe
+from stored_evaluations import EVALUATION, SCORE
 
 from toolkit.analysis.findings import Sample
 from toolkit.errors import UsageError
@@ -26,7 +27,7 @@ from toolkit.report.study_charts import specification
 from toolkit.report.study_content import Chart
 from toolkit.settings import Settings
 from toolkit.store import Store
-from toolkit.store.rows import Evaluation, Score
+from toolkit.store.rows import Score
 from toolkit.studies.data import StudyData
 from toolkit.studies.kinds import capability, in_context, long_context
 from toolkit.studies.request import StudyRequest
@@ -34,27 +35,9 @@ from toolkit.studies.running import loaded_anywhere, prepare
 from toolkit.studies.scored import OVERALL, Scored, told_apart
 from toolkit.studies.study import STUDIES
 
-EVALUATION = Evaluation(
-    id="a" * 12,
-    created_unix_ns=1,
-    toolkit_version="1",
-    name="m",
-    model="m",
-    artifact_sha256="a" * 64,
-    backend="onnxruntime",
-    quantization="8da4w g32",
-    size_bytes=90_000_000,
-    place="local",
-    place_identity="here",
-    item_limit=None,
-    seed=1234,
-    truncated=False,
-    versions={},
-)
-
 
 def score(task: str, value: float, shots: int = 5) -> Score:
-    return Score(task, "1", shots, "acc", "none", value, None, 100, True, "b" * 64)
+    return replace(SCORE, task=task, shots=shots, value=value, stderr=None)
 
 
 def made(model: str, parameters: float, size_mb: float, quantization: str, *scores: Score) -> Scored:

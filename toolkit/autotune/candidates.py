@@ -19,7 +19,7 @@ from toolkit.compress.presets import PRESETS
 from toolkit.compress.schemes import SCHEMES
 from toolkit.engines import ENGINES
 from toolkit.errors import CompressError
-from toolkit.export.estimate import FoundDecoder, estimate_of
+from toolkit.export.estimated_conversion import FoundDecoder, estimate_of
 from toolkit.export.quantization import plan_of
 from toolkit.export.request import ConvertRequest
 from toolkit.models.shape import DecoderShape, MatrixShape

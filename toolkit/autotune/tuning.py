@@ -17,7 +17,7 @@ from toolkit.autotune.request import AutotuneRequest
 from toolkit.autotune.search import Measured, first_ones, next_ones, small_enough
 from toolkit.errors import BatchBusy, StepsFailed, UsageError
 from toolkit.evaluate.needle.haystack import TEXT
-from toolkit.export.estimate import decoder_of
+from toolkit.export.estimated_conversion import decoder_of
 from toolkit.export.request import DEFAULT_QUANT, ConvertRequest
 from toolkit.files import expanded, write_whole
 from toolkit.recipes.batch import Choice, Listener

@@ -14,11 +14,11 @@ from pathlib import Path
 from toolkit.care.device_findings import device_facts
 from toolkit.devices.adb.parsers import AttachedDevice
 from toolkit.devices.base import Device, Readings
+from toolkit.devices.device_lock import lock_holder
 from toolkit.devices.discovery import attached_phones, open_device
 from toolkit.devices.given_names import name_of
 from toolkit.devices.lease import host_id
 from toolkit.devices.local import LOCAL_SERIAL
-from toolkit.devices.locks import lock_holder
 from toolkit.devices.patience import Patience
 from toolkit.devices.states import advice_for
 from toolkit.errors import DeviceError

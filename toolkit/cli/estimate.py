@@ -14,7 +14,7 @@ from toolkit.export.request import ConvertRequest
 
 if TYPE_CHECKING:
     from toolkit.estimate.estimate import Prediction
-    from toolkit.export.estimate import EstimatedConversion
+    from toolkit.export.estimated_conversion import EstimatedConversion
     from toolkit.settings import Settings
 
 
@@ -60,7 +60,7 @@ def estimate(
     """  # noqa: D301
     from toolkit.cli.tables import line_width, print_facts
     from toolkit.cli.text_output import write_text
-    from toolkit.export.estimate import estimate_conversion
+    from toolkit.export.estimated_conversion import estimate_conversion
     from toolkit.export.quiet import hush_libraries
     from toolkit.settings import Settings
 

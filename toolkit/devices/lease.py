@@ -1,7 +1,7 @@
 """A lease file on the device, so that two hosts do not measure on one phone at the same time.
 
-The lock of :mod:`toolkit.devices.locks` keeps this host's processes apart; the lease does so for hosts. It
-says who holds it and until when, by the device's own uptime: neither host's clock matters, nor that the
+The lock of :mod:`toolkit.devices.device_lock` keeps this host's processes apart; the lease does so for hosts.
+It says who holds it and until when, by the device's own uptime: neither host's clock matters, nor that the
 phone's date may be years off, and a restart ends every lease. A host renews its lease before each call that
 may outlast it and never in between, because whatever runs beside a measurement disturbs it.
 """

@@ -21,9 +21,9 @@ from toolkit.devices.conditions import (
     parse_meminfo_bytes,
 )
 from toolkit.devices.cpus import parse_cpus
+from toolkit.devices.device_lock import device_lock
 from toolkit.devices.identity import Identity
 from toolkit.devices.lines import LineSplitter
-from toolkit.devices.locks import device_lock
 from toolkit.devices.process import ENDLESS_S, CannotStart, ProcessTimeout, run_process
 from toolkit.devices.thermal import parse_thermal_zones
 from toolkit.errors import DeviceFull, DeviceTimeout, FileAbsent, TransferFailed

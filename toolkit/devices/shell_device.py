@@ -13,15 +13,16 @@ from typing import IO, NoReturn
 
 from toolkit.devices.base import CommandResult, DeviceInfo, Readings
 from toolkit.devices.conditions import parse_df_free_bytes
+from toolkit.devices.device_lock import device_lock
 from toolkit.devices.identity import IDENTITY_SCRIPT, Identity, parse_identity
 from toolkit.devices.lease import LEASE_S, Lease, host_id, release_any
-from toolkit.devices.locks import device_lock
 from toolkit.devices.marked_shell import MarkedOutput, kill_script, remote_script
 from toolkit.devices.patience import Patience
 from toolkit.devices.process import Finished
 from toolkit.devices.readings import interpret_readings, readings_command
 from toolkit.devices.stall import StallWatch
 from toolkit.errors import DeviceError, DeviceLost, DeviceUnreadable, FileAbsent, TransferFailed
+from toolkit.files import whole_file
 from toolkit.progress import ProgressCallback, silent
 
 _KILL_TIMEOUT_S = 3.0
@@ -203,26 +204,23 @@ class ShellDevice(ABC):
             DeviceTimeout, DeviceLost, DeviceNotReady: as they say.
         """
         size = self._size_to_pull(remote)
-        part = local.absolute().with_name(f"{local.name}.part")
-        part.parent.mkdir(parents=True, exist_ok=True)
-        watch = self._watch(
-            lambda: part.stat().st_size if part.exists() else None,
-            size_bytes=size,
-            doing=f"pulling {remote}",
-            progress=progress,
-        )
-        try:
-            self._pull_into(remote, part, size_bytes=size, on_tick=watch)
-            if part.stat().st_size != size:
+        target = local.absolute()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(target) as partial:
+            watch = self._watch(
+                lambda: partial.stat().st_size if partial.exists() else None,
+                size_bytes=size,
+                doing=f"pulling {remote}",
+                progress=progress,
+            )
+            self._pull_into(remote, partial, size_bytes=size, on_tick=watch)
+            if partial.stat().st_size != size:
                 raise TransferFailed(
-                    f"{remote} came as {part.stat().st_size} bytes instead of {size}.",
+                    f"{remote} came as {partial.stat().st_size} bytes instead of {size}.",
                     serial=self.serial,
                     next_step="Run the same command again.",
                 )
             progress(size, size)
-            part.replace(local)
-        finally:
-            part.unlink(missing_ok=True)
 
     def _run_unleased(
         self,

@@ -6,7 +6,6 @@ device, and renamed; see :mod:`toolkit.devices.proof`.
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from toolkit.devices.base import Device
 from toolkit.devices.proof import FILES_PER_CALL, Arrived, Delivery, check, finish, hash_timeout_s
 from toolkit.devices.resume import is_resumable, piece_bytes, push_resumably, resumable_part
 from toolkit.errors import DeviceError, DeviceFull, DeviceTimeout, TransferFailed
+from toolkit.files import sha256_of, whole_file
 from toolkit.progress import ProgressCallback, silent
 
 PushOutcome = Literal["pushed", "unchanged"]
@@ -116,11 +116,9 @@ def pull_verified(device: Device, remote: str, local: Path, *, progress: Progres
         TransferFailed: no such file, or the hashes differ; ``local`` is then not there.
         DeviceLost, DeviceTimeout, DeviceNotReady: as they say.
     """
-    arriving = local.with_name(f"{local.name}.unverified")
-    try:
+    with whole_file(local) as arriving:
         device.pull(remote, arriving, progress=progress)
-        with arriving.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        sha256 = sha256_of(arriving)
         result = device.shell(["sha256sum", remote], timeout_s=hash_timeout_s(arriving.stat().st_size))
         # A name with a newline or backslash makes sha256sum start its line with a backslash.
         if result.returncode != 0 or result.stdout.lstrip("\\")[:64] != sha256:
@@ -129,9 +127,6 @@ def pull_verified(device: Device, remote: str, local: Path, *, progress: Progres
                 serial=device.serial,
                 next_step="Run the same command again.",
             )
-        arriving.replace(local)
-    finally:
-        arriving.unlink(missing_ok=True)
     return sha256
 
 

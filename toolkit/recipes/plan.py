@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from toolkit.recipes.estimate import History
 from toolkit.recipes.freshness import Freshness
 from toolkit.recipes.planning import Phones, Planning, is_known, phones_here
 from toolkit.recipes.schema import LoadedRecipe
 from toolkit.recipes.share import Share
+from toolkit.recipes.step_estimates import History
 from toolkit.recipes.step_kinds import STEP_KINDS
 from toolkit.recipes.steps import STAGES, Step
 from toolkit.recipes.workspace import Workspace

@@ -10,9 +10,9 @@ from toolkit.devices.discovery import attached_phones, identities, list_devices
 from toolkit.devices.given_names import find_name
 from toolkit.devices.ssh.client import PREFIX as BOARD
 from toolkit.recipes import fingerprints
-from toolkit.recipes.estimate import History
 from toolkit.recipes.freshness import Freshness
 from toolkit.recipes.schema import LoadedRecipe
+from toolkit.recipes.step_estimates import History
 from toolkit.recipes.steps import Stage, State, Step, Work
 from toolkit.recipes.targets import LOCAL, PHONES, virtual_count, virtual_name
 from toolkit.recipes.workspace import StepRecord, Workspace

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, get_args
 
 from toolkit.artifact import Frozen
-from toolkit.recipes.estimate import Estimate
+from toolkit.recipes.step_estimates import StepEstimate
 from toolkit.recipes.workspace import Workspace
 from toolkit.settings import Settings
 
@@ -149,7 +149,7 @@ class Step:
     state: State
     needs: tuple[str, ...] = ()
     resources: Resources = Resources()
-    estimate: Estimate = Estimate()
+    estimate: StepEstimate = StepEstimate()
     output: Path | None = None
 
     @property

@@ -12,7 +12,7 @@ from toolkit.files import expanded
 from toolkit.models.catalogue.catalogue import Catalogue
 from toolkit.models.catalogue.entry import Entry
 from toolkit.models.catalogue.selection import parameter_count
-from toolkit.recipes.estimate import ModelSize, conversion_estimate, peak_bytes
+from toolkit.recipes.step_estimates import ModelSize, conversion_estimate, peak_bytes
 from toolkit.registry import did_you_mean
 from toolkit.sources.demo_wheel import DEMO
 from toolkit.studies.request import StudyRequest

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 from toolkit.errors import VirtualPhoneFailed
-from toolkit.files import check_room
+from toolkit.files import check_room, put_in_place
 from toolkit.settings import Settings
 
 _PACKAGE = "busybox-static"
@@ -36,8 +36,7 @@ def find_busybox(settings: Settings, abi: str) -> Path:
         if candidate and candidate.is_file() and is_static_elf(candidate, abi):
             return candidate
     fetched = _fetch(folder, abi)
-    fetched.replace(cached)
-    return cached
+    return put_in_place(fetched, cached)
 
 
 def is_static_elf(path: Path, abi: str | None = None) -> bool:

@@ -15,8 +15,8 @@ from toolkit.errors import ArtifactError, ToolkitError, UsageError
 from toolkit.export.request import ConvertRequest
 from toolkit.extras import missing_extras
 from toolkit.recipes import fingerprints, matrix
-from toolkit.recipes.estimate import ModelSize, conversion_estimate
 from toolkit.recipes.planning import Planning, is_known, unknown_key
+from toolkit.recipes.step_estimates import ModelSize, conversion_estimate
 from toolkit.recipes.step_kinds import StepKind
 from toolkit.recipes.steps import ModuleWork, Resources, Stage, State, Step
 from toolkit.recipes.workspace import Workspace

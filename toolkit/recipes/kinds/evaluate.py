@@ -19,10 +19,10 @@ from toolkit.extras import missing_extras
 from toolkit.files import sha256_of
 from toolkit.recipes import fingerprints
 from toolkit.recipes.axes import Section, all_fields
-from toolkit.recipes.estimate import Estimate
 from toolkit.recipes.kinds.convert import converted
 from toolkit.recipes.planning import Planning, is_known, unknown_key
 from toolkit.recipes.run_ids import run_id
+from toolkit.recipes.step_estimates import StepEstimate
 from toolkit.recipes.step_kinds import StepKind
 from toolkit.recipes.steps import Beginning, ModuleWork, Resources, Stage, Step
 from toolkit.recipes.targets import LOCAL, placed
@@ -33,7 +33,7 @@ What = Literal["text", "tasks", "needle"]
 _REQUESTS: dict[What, type[Request]] = {"text": TextRequest, "tasks": TaskRequest, "needle": NeedleRequest}
 _PACKAGES = ("lm-eval", "datasets", "transformers", "torch")
 # A first guess only; the first real step replaces it.
-_GUESS = Estimate(seconds=60.0)
+_GUESS = StepEstimate(seconds=60.0)
 
 
 class EvaluateSection(Section):

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from toolkit.recipes import fingerprints, matrix
-from toolkit.recipes.estimate import Estimate
 from toolkit.recipes.planning import Planning
+from toolkit.recipes.step_estimates import StepEstimate
 from toolkit.recipes.step_kinds import StepKind
 from toolkit.recipes.steps import ModuleWork, Stage, Step
 
@@ -55,7 +55,7 @@ class FetchKind(StepKind):
                     f"fetch {model.label}",
                     work,
                     "done" if there else "to do",
-                    estimate=Estimate(seconds=10.0),
+                    estimate=StepEstimate(seconds=10.0),
                 )
             )
         return steps

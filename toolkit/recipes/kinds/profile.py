@@ -12,10 +12,10 @@ from toolkit.errors import RuntimeBundleError, ToolkitError
 from toolkit.profiling.description import PROTOCOL, Origin
 from toolkit.profiling.request import ProfileRequest
 from toolkit.recipes import fingerprints, matrix
-from toolkit.recipes.estimate import ModelSize, profile_estimate
 from toolkit.recipes.kinds.convert import converted
 from toolkit.recipes.planning import Planning, is_known, unknown_key
 from toolkit.recipes.run_ids import run_id, stored_statuses
+from toolkit.recipes.step_estimates import ModelSize, profile_estimate
 from toolkit.recipes.step_kinds import StepKind
 from toolkit.recipes.steps import Beginning, ModuleWork, Resources, Stage, Step
 from toolkit.recipes.targets import is_on_host, placed

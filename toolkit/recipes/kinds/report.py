@@ -11,9 +11,9 @@ from pydantic import Field
 from toolkit.errors import ToolkitError
 from toolkit.extras import missing_extras
 from toolkit.recipes import fingerprints
-from toolkit.recipes.estimate import Estimate
 from toolkit.recipes.planning import Planning, is_known, unknown_key
 from toolkit.recipes.status import batch_status
+from toolkit.recipes.step_estimates import StepEstimate
 from toolkit.recipes.step_kinds import StepKind
 from toolkit.recipes.steps import Beginning, ModuleWork, Stage, State, Step
 from toolkit.recipes.workspace import Workspace
@@ -76,7 +76,7 @@ class ReportKind(StepKind):
                     state,
                     # One after the other: each of them tags the runs anew.
                     needs=(*keys, *(step.key for step in steps[-1:])),
-                    estimate=Estimate(seconds=3.0, disk_bytes=2_000_000),
+                    estimate=StepEstimate(seconds=3.0, disk_bytes=2_000_000),
                     output=written(file),
                 )
             )

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.devices.locks import device_lock
+from toolkit.devices.device_lock import device_lock
 from toolkit.errors import DeviceBusy
 
 HOLD = """
 import sys, pathlib
-from toolkit.devices.locks import device_lock
+from toolkit.devices.device_lock import device_lock
 with device_lock(pathlib.Path(sys.argv[1]), sys.argv[2]):
     print("held", flush=True)
     sys.stdin.read()

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from toolkit.engines import ENGINES
-from toolkit.estimate.estimate import Estimate as ModelEstimate
-from toolkit.estimate.estimate import estimate
+from toolkit.estimate.estimate import Estimate, estimate
 from toolkit.estimate.stored import quantized_as
 from toolkit.export.context import DEFAULT_CONTEXT
 from toolkit.export.quantization import plan_of
@@ -38,7 +37,7 @@ _DECODE_BYTES_PER_SECOND = 8e9
 
 
 @dataclass(frozen=True)
-class Estimate:
+class StepEstimate:
     """What a step is expected to take.
 
     Attributes:
@@ -114,10 +113,10 @@ class History:
                     history.ram_bytes.setdefault(tuple(alike), []).append(float(peak))
         return history
 
-    def corrected(self, guess: Estimate, alike: tuple[str, ...]) -> Estimate:
+    def corrected(self, guess: StepEstimate, alike: tuple[str, ...]) -> StepEstimate:
         """The guess, with what was really measured in its place where there is something."""
         seconds, ram = self.seconds.get(alike), self.ram_bytes.get(alike)
-        return Estimate(
+        return StepEstimate(
             statistics.median(seconds) if seconds else guess.seconds,
             guess.disk_bytes,
             # The most, not the median: this one decides whether a step may start.
@@ -125,9 +124,9 @@ class History:
         )
 
 
-def conversion_estimate(size: ModelSize, request: ConvertRequest) -> Estimate:
+def conversion_estimate(size: ModelSize, request: ConvertRequest) -> StepEstimate:
     """A first guess for a conversion."""
-    return Estimate(
+    return StepEstimate(
         seconds=_CONVERT_START_S + size.parameters / _CONVERT_PARAMETERS_PER_SECOND,
         disk_bytes=_estimate(size, request).artifact_bytes,
         ram_bytes=int(_IMPORTS_BYTES + 4 * _LARGEST_MATRIX_COPIES * size.largest_matrix),
@@ -139,7 +138,7 @@ def peak_bytes(size: ModelSize, request: ConvertRequest, text: int) -> int:
     return _estimate(size, request, text).memory.peak_bytes
 
 
-def profile_estimate(size: ModelSize, conversion: ConvertRequest, run: ProfileRequest) -> Estimate:
+def profile_estimate(size: ModelSize, conversion: ConvertRequest, run: ProfileRequest) -> StepEstimate:
     """A first guess for a profile run."""
     found = _estimate(size, conversion, run.tokens_per_repetition)
     prefill = size.shape.prefill_flops(run.prompt_tokens + run.depth) / _FLOPS
@@ -148,14 +147,14 @@ def profile_estimate(size: ModelSize, conversion: ConvertRequest, run: ProfileRe
     once = run.pause_s + prefill + decode
     seconds = _PROFILE_START_S + max(repetitions * once, run.warmup * once + run.repeat_s)
     peak = peak_bytes(size, conversion, run.positions(_context(size, conversion)))
-    return Estimate(seconds, _RESULT_BYTES, peak)
+    return StepEstimate(seconds, _RESULT_BYTES, peak)
 
 
 def _context(size: ModelSize, request: ConvertRequest) -> int:
     return request.context or min(DEFAULT_CONTEXT, size.shape.longest or DEFAULT_CONTEXT)
 
 
-def _estimate(size: ModelSize, request: ConvertRequest, text: int = 1) -> ModelEstimate:
+def _estimate(size: ModelSize, request: ConvertRequest, text: int = 1) -> Estimate:
     engine = ENGINES.get(request.backend)
     plan = plan_of(request, tied=size.shape.tied)
     return estimate(
