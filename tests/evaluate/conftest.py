@@ -2,18 +2,10 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-import warnings
 from pathlib import Path
 
+import loaded_executorch  # noqa: F401
 import pytest
-
-with warnings.catch_warnings():
-    # ExecuTorch calls deprecated functions while it is imported; ours stay errors.
-    warnings.simplefilter("ignore")
-    import executorch.backends.xnnpack
-    import executorch.extension.llm.custom_ops.custom_ops
-    import executorch.kernels.quantized  # noqa: F401
-
 from model_folders import edit_config, write_folder
 from own_tasks import write_tasks
 from questions import share_cache

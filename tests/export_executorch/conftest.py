@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import subprocess
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,14 +9,7 @@ import pytest
 
 pytest.importorskip("executorch", reason="the extra [executorch] is not installed")
 
-with warnings.catch_warnings():
-    # ExecuTorch and torchao call deprecated functions while they are imported; ours stay errors.
-    warnings.simplefilter("ignore")
-    import executorch.backends.xnnpack
-    import executorch.extension.llm.custom_ops.custom_ops
-    import executorch.extension.llm.runner
-    import executorch.kernels.quantized  # noqa: F401
-
+import loaded_executorch  # noqa: F401
 from runner_process import Runner
 
 from toolkit.artifact import Artifact

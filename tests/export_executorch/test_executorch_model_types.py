@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -11,10 +12,19 @@ import torch
 from transformers_reference import MODEL_TYPES, PREFILL, check_prefill_and_decode
 
 from toolkit.artifact import Artifact
-from toolkit.engines.executorch.session import ExecutorchDecoder
 from toolkit.errors import UnsupportedModel
 from toolkit.settings import Settings
 from toolkit.sources import resolve
+
+if TYPE_CHECKING:
+    from toolkit.engines.executorch.session import ExecutorchDecoder
+
+
+def decoder_of(artifact: Artifact) -> ExecutorchDecoder:
+    # Not at the top: docs/generate.py collects these tests, and ExecuTorch takes seconds to import.
+    from toolkit.engines.executorch.session import ExecutorchDecoder
+
+    return ExecutorchDecoder(artifact.path / "model.pte")
 
 
 @pytest.mark.parametrize("model_type", MODEL_TYPES)
@@ -22,7 +32,7 @@ def test_fp32_logits_equal_transformers_over_prefill_and_decode(
     model_type: str, convert_model: Callable[..., Artifact], settings: Settings
 ) -> None:
     source = resolve(f"random:{model_type}-tiny", settings)
-    check_prefill_and_decode(source, lambda: ExecutorchDecoder(convert_model(source).path / "model.pte"))
+    check_prefill_and_decode(source, lambda: decoder_of(convert_model(source)))
 
 
 @pytest.mark.parametrize("model_type", MODEL_TYPES)
@@ -32,7 +42,7 @@ def test_prefill_in_chunks_after_another_text_equals_prefill_at_once(
     artifact = convert_model(f"random:{model_type}-tiny")
     generator = np.random.default_rng(8)
     ids, other = generator.integers(3, artifact.manifest.architecture.vocab_size, (2, PREFILL)).tolist()
-    decoder = ExecutorchDecoder(artifact.path / "model.pte")
+    decoder = decoder_of(artifact)
     at_once = decoder.step(ids)
     decoder.reset()
     decoder.step(other)
@@ -64,7 +74,7 @@ def test_other_schemes_and_presets_convert(quant: str, convert_model: Callable[.
 
 def test_all_logits_are_those_of_every_position(convert_model: Callable[..., Artifact]) -> None:
     artifact = convert_model("random:qwen3-tiny", logits="all")
-    decoder = ExecutorchDecoder(artifact.path / "model.pte")
+    decoder = decoder_of(artifact)
     ids = [5, 9, 200, 31, 77]
     every = decoder.step(ids)
     assert every.shape[0] == len(ids)
@@ -77,9 +87,9 @@ def test_texts_longer_than_one_call_takes_are_cut(
     convert_model: Callable[..., Artifact], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = np.random.default_rng(9).integers(3, 500, PREFILL).tolist()
-    whole = ExecutorchDecoder(convert_model("random:llama-tiny").path / "model.pte").step(ids)
+    whole = decoder_of(convert_model("random:llama-tiny")).step(ids)
     monkeypatch.setattr("toolkit.export.executorch.export.LONGEST_CHUNK", 16)
-    cut = ExecutorchDecoder(convert_model("random:llama-tiny", logits="all").path / "model.pte").step(ids)
+    cut = decoder_of(convert_model("random:llama-tiny", logits="all")).step(ids)
     assert cut.shape[0] == PREFILL
     torch.testing.assert_close(cut[-1:], whole, atol=1e-3, rtol=0)
 
@@ -98,7 +108,7 @@ def test_the_program_says_how_long_its_context_is(
 
 def test_a_text_beyond_the_context_is_refused_by_the_runtime(convert_model: Callable[..., Artifact]) -> None:
     artifact = convert_model("random:llama-tiny", context=32)
-    decoder = ExecutorchDecoder(artifact.path / "model.pte")
+    decoder = decoder_of(artifact)
     decoder.step([5] * 32)
     with pytest.raises(RuntimeError, match="Failed to execute method forward"):
         decoder.step([5])

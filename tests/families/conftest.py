@@ -1,19 +1,12 @@
 from __future__ import annotations
 
-import warnings
-
 import pytest
 
 from toolkit.settings import Settings
 
 pytest.importorskip("executorch", reason="the extra [executorch] is not installed")
 
-with warnings.catch_warnings():
-    # ExecuTorch and torchao call deprecated functions while they are imported; ours stay errors.
-    warnings.simplefilter("ignore")
-    import executorch.backends.xnnpack
-    import executorch.extension.llm.custom_ops.custom_ops
-    import executorch.kernels.quantized  # noqa: F401
+import loaded_executorch  # noqa: F401
 
 
 @pytest.fixture(scope="session")

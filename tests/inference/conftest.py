@@ -1,17 +1,9 @@
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
+import loaded_executorch  # noqa: F401
 import pytest
-
-with warnings.catch_warnings():
-    # ExecuTorch calls deprecated functions while it is imported; ours stay errors.
-    warnings.simplefilter("ignore")
-    import executorch.backends.xnnpack
-    import executorch.extension.llm.custom_ops.custom_ops
-    import executorch.kernels.quantized  # noqa: F401
-
 
 from toolkit.settings import Settings
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from importlib.util import find_spec
 from pathlib import Path
-from subprocess import run
 
 import pytest
+from executorch_programs import convert
 from runs import SMALL_FLAGS
 from slm_process import SlmProcess
 
-from toolkit.artifact import Artifact
 from toolkit.settings import Settings
 from toolkit.store import open_store
 
@@ -60,19 +58,7 @@ def test_greedy_tokens_of_other_mechanisms_equal_the_host(
 
 def assert_tokens_equal(slm: SlmProcess, settings: Settings, tmp_path: Path, name: str, engine: str) -> None:
     folder = tmp_path / "artifact"
-    command = [sys.executable, "-c", "from toolkit.cli.main import main; main()", "convert"]
-    command += [
-        f"random:{CONFIGS / f'{name}.json'}",
-        "--backend",
-        engine,
-        "--quant",
-        "fp32",
-        "-o",
-        str(folder),
-    ]
-    # In a process of its own: importing ExecuTorch warns, and warnings are errors here.
-    run(command, check=True, capture_output=True, text=True, timeout=300)
-    artifact = Artifact.load(folder)
+    artifact = convert(f"random:{CONFIGS / f'{name}.json'}", folder, "--backend", engine, "--quant", "fp32")
     assert artifact.manifest.parity is not None and artifact.manifest.parity.passed
     runs_in_genai = engine == "onnxruntime" and name not in OTHER_STATES
     assert (folder / "genai_config.json").exists() == runs_in_genai
