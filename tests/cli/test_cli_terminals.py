@@ -56,7 +56,7 @@ from toolkit.export.estimated_conversion import EstimatedConversion
 from toolkit.export.request import ConvertRequest
 from toolkit.recipes.batch import Summary
 from toolkit.recipes.plan import Plan
-from toolkit.recipes.steps import Estimate as StepEstimate
+from toolkit.recipes.step_estimates import StepEstimate
 from toolkit.recipes.steps import Step
 from toolkit.report import BatchStatus, BatchStep
 from toolkit.store import open_store
