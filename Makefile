@@ -61,10 +61,10 @@ test: $(VENV)/.test lint ## Set up and run all tests (35 to 40 minutes on 2 core
 	@# Compiled ahead: tests that start the runner have limits of their own. Without a compiler they are skipped.
 	-for engine in onnxruntime executorch; do slm runtime build --engine $$engine; done
 	@# Both parts run, whatever fails in the first; after Ctrl-C the first one cleans up and the second is left out.
-	@# What was skipped in either is said at the end of the last.
+	@# What was skipped in either is said at the end of the last, which reads only files that have such tests.
 	@export SLM_SKIP_REASONS=$$(mktemp); trap 'rm -f $$SLM_SKIP_REASONS' EXIT; trap 'exit 130' INT; failed=0; set -x; \
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not soak and not serial" || failed=1; \
-	$(BIN)/pytest -m "serial and not soak" || failed=1; \
+	$(BIN)/pytest -m "serial and not soak" $$(grep -rl --include='test_*.py' 'mark\.serial' tests) || failed=1; \
 	exit $$failed
 
 # What needs no model, no device, no compiler.
