@@ -11,6 +11,7 @@ import onnx
 import pytest
 import torch
 from conversions import Convert
+from official_runtime import genai_greedy
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from toolkit.artifact import Artifact
@@ -135,29 +136,6 @@ def test_onnxruntime_genai_loads_the_folder_and_generates_the_same_tokens(
 ) -> None:
     artifact = convert_model(model, "8da4w")
     assert genai_greedy(artifact) == artifact.manifest.greedy_reference.token_ids
-
-
-def genai_greedy(artifact: Artifact) -> list[int]:
-    """Greedy continuation of the manifest's prompt in the official runtime."""
-    import onnxruntime_genai as og
-
-    reference = artifact.manifest.greedy_reference
-    assert reference is not None
-    length = len(reference.prompt_ids) + len(reference.token_ids)
-    config = og.Config(str(artifact.path))
-    # The reference goes on after an end token, as profiling does; min_length would forbid that token instead.
-    unused = next(token for token in range(len(reference.token_ids) + 1) if token not in reference.token_ids)
-    config.overlay(json.dumps({"model": {"eos_token_id": unused}}))
-    model = og.Model(config)
-    parameters = og.GeneratorParams(model)
-    parameters.set_search_options(max_length=length, do_sample=False)
-    generator = og.Generator(model, parameters)
-    generator.append_tokens(reference.prompt_ids)
-    tokens = []
-    while not generator.is_done():
-        generator.generate_next_token()
-        tokens.append(int(generator.get_next_tokens()[0]))
-    return tokens
 
 
 @pytest.fixture(scope="module")

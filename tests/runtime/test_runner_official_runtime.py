@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from official_runtime import genai_greedy
 from runner_process import Runner
 
 from toolkit.artifact import Artifact
@@ -39,28 +40,6 @@ def runner_tokens(runner: Runner, artifact: Artifact, kernels: str, folder: Path
     return [record["id"] for record in records if record["record"] == "token"]
 
 
-def genai_tokens(artifact: Artifact) -> list[int]:
-    import onnxruntime_genai as og
-
-    reference = artifact.manifest.greedy_reference
-    assert reference is not None
-    config = og.Config(str(artifact.path))
-    # Greedy text goes on after an end token, as it does in profiling.
-    unused = next(token for token in range(len(reference.token_ids) + 1) if token not in reference.token_ids)
-    config.overlay(json.dumps({"model": {"eos_token_id": unused}}))
-    model = og.Model(config)
-    parameters = og.GeneratorParams(model)
-    length = len(reference.prompt_ids) + len(reference.token_ids)
-    parameters.set_search_options(max_length=length, do_sample=False)
-    generator = og.Generator(model, parameters)
-    generator.append_tokens(reference.prompt_ids)
-    tokens = []
-    while not generator.is_done():
-        generator.generate_next_token()
-        tokens.append(int(generator.get_next_tokens()[0]))
-    return tokens
-
-
 @pytest.mark.parametrize(
     ("model", "quant"),
     [
@@ -76,7 +55,7 @@ def test_the_engines_kernels_give_genais_32_tokens(
     artifact = converted(model, quant, tmp_path)
     tokens = runner_tokens(runner, artifact, "engine", tmp_path)
     assert len(tokens) == 32
-    assert tokens == genai_tokens(artifact)
+    assert tokens == genai_greedy(artifact)
 
 
 @pytest.mark.parametrize("model", ["random:llama-tiny", "random:qwen3-tiny", "random:gemma3-tiny"])
@@ -85,7 +64,7 @@ def test_own_kernels_give_genais_32_tokens_where_nothing_is_rounded(
 ) -> None:
     # With int8 activations a last-bit difference becomes a whole step: see docs/kernels.md.
     artifact = converted(model, "4w", tmp_path)
-    assert runner_tokens(runner, artifact, "own", tmp_path) == genai_tokens(artifact)
+    assert runner_tokens(runner, artifact, "own", tmp_path) == genai_greedy(artifact)
 
 
 CONFIGS = Path(__file__).parents[1] / "families" / "configs"
@@ -98,4 +77,4 @@ def test_genai_gives_the_hosts_tokens_of_models_unlike_llama(name: str, tmp_path
     artifact = converted(f"random:{CONFIGS / name}.json", "fp32", tmp_path)
     reference = artifact.manifest.greedy_reference
     assert reference is not None
-    assert genai_tokens(artifact) == list(reference.token_ids)
+    assert genai_greedy(artifact) == list(reference.token_ids)

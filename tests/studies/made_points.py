@@ -6,26 +6,15 @@ import hashlib
 from dataclasses import fields, replace
 from typing import Any
 
+from sample_runs import PHONE
+from stored_runs import ARTIFACT
+
 from toolkit.analysis.condition_key import ConditionKey
 from toolkit.models.catalogue.catalogue import shipped
-from toolkit.store.rows import Artifact, Device
+from toolkit.store.rows import Device
 from toolkit.studies.data import Number, Point
 
-DEVICE = Device(
-    key="1" * 64,
-    serial="R5CT10ABCDE",
-    kind="adb",
-    emulated=False,
-    manufacturer="Samsung",
-    model="SM-S921B",
-    soc=None,
-    abi="arm64-v8a",
-    os_version="Android 15",
-    api_level=35,
-    build="X",
-    cpu_cores=8,
-    ram_bytes=8_000_000_000,
-)
+DEVICE = replace(PHONE, soc=None, build="X", cpu_cores=8)
 _TEXT: dict[str, Any] = {
     "model": "m",
     "quantization": "8da4w g32",
@@ -75,20 +64,14 @@ def point(
     unique = parameters or (counted.unique if counted else 1_000_000)
     stored = counted.stored if counted and parameters is None else unique
     sha256 = hashlib.sha256(f"{model}{quantization}".encode()).hexdigest()
-    artifact = Artifact(
+    artifact = replace(
+        ARTIFACT,
         sha256=sha256,
         name=model,
         model=f"random:{model}",
         revision=None,
-        model_type="llama",
-        backend="onnxruntime",
-        backend_version="1.31.1",
         quantization=quantization,
         scheme=quantization.split()[0],
-        group_size=32,
-        algorithm="hqq",
-        preset=None,
-        context_length=2048,
         size_bytes=unique // 2,
         unique_parameters=unique,
         stored_parameters=stored,

@@ -86,7 +86,7 @@ class ProfileKind(StepKind):
         return _with_states(unique, planning)
 
     def lacks(self, works: Sequence[ProfileWork], settings: Settings) -> Sequence[ToolkitError]:
-        """Compiler and engine of the runner for this machine; what a phone needs shows when it is asked."""
+        """The compiler of the runner for this machine; what a phone needs shows when it is asked."""
         if not any(is_on_host(work.device) for work in works):
             return ()
         try:
