@@ -20,8 +20,8 @@ from toolkit.artifact import TensorQuantization
 from toolkit.capture.capture import capture
 from toolkit.capture.parts import matrix_parts
 from toolkit.capture.skeleton import build_skeleton, tied_names
-from toolkit.compress.algorithms import quantize
 from toolkit.compress.plan import QuantizationPlan, Role, for_model, plan_from_flags
+from toolkit.compress.quantize import quantize
 from toolkit.compress.schemes import SCHEMES
 from toolkit.compress.spec import tensor_spec
 from toolkit.evaluate.likelihood import divergence, negative_log_likelihood, perplexity

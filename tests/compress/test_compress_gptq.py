@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 
 from toolkit.artifact import TensorQuantization
-from toolkit.compress.algorithms import quantize
 from toolkit.compress.gptq import gptq
 from toolkit.compress.plan import plan_from_flags
+from toolkit.compress.quantize import quantize
 from toolkit.errors import BadGroupSize, CompressError
 
 

@@ -8,9 +8,10 @@ import torch
 from hypothesis import given, settings
 
 from toolkit.artifact import TensorQuantization
-from toolkit.compress.algorithms import ALGORITHMS, CHUNK_ELEMENTS, quantize
+from toolkit.compress.algorithms import ALGORITHMS
 from toolkit.compress.floats import stored_floats
 from toolkit.compress.hqq import half_quadratic, squared_error
+from toolkit.compress.quantize import CHUNK_ELEMENTS, quantize
 from toolkit.compress.rtn import round_to_nearest
 from toolkit.compress.schemes import SCHEMES
 from toolkit.errors import BadGroupSize, CompressError, UnknownScheme

@@ -15,7 +15,7 @@ from toolkit.capture.cached import cached_capture
 from toolkit.capture.patches import register_attention
 from toolkit.capture.patterns import linear_matrix
 from toolkit.capture.skeleton import build_skeleton, tied_names
-from toolkit.compress.algorithms import quantize
+from toolkit.compress.quantize import quantize
 from toolkit.errors import UsageError
 from toolkit.export.quantization import plan_for
 from toolkit.inference.reference import streamed_logits

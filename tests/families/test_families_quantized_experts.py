@@ -10,8 +10,8 @@ import torch
 from conversions_of_families import decoder, tiny_source
 
 from toolkit.artifact import TensorQuantization
-from toolkit.compress.algorithms import quantize
 from toolkit.compress.plan import QuantizationPlan
+from toolkit.compress.quantize import quantize
 from toolkit.export.convert import convert
 from toolkit.export.request import ConvertRequest
 from toolkit.settings import Settings

@@ -14,8 +14,8 @@ from toolkit.capture.cached import cached_capture
 from toolkit.capture.graph import DecoderGraph
 from toolkit.capture.patterns import linear_matrix, routers
 from toolkit.capture.skeleton import build_skeleton, tied_names
-from toolkit.compress.algorithms import quantize
 from toolkit.compress.plan import QuantizationPlan
+from toolkit.compress.quantize import quantize
 from toolkit.engines import ENGINES as INSTALLED
 from toolkit.export.convert import convert
 from toolkit.export.request import ConvertRequest

@@ -210,6 +210,16 @@ def test_a_task_of_ones_own_is_found_beside_the_recipe_and_known_by_what_it_hold
     assert evaluations() == before
 
 
+def test_a_plan_and_a_report_are_made_without_torch() -> None:
+    """It takes longer to load than they take."""
+    program = (
+        "import sys\nsys.modules['torch'] = None\n"
+        "import toolkit.recipes.plan, toolkit.report.content\n"
+        "from toolkit.recipes.step_kinds import recipe_type\nrecipe_type()"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 def test_whatever_a_conversion_imports_is_part_of_its_key() -> None:
     program = (
         "import sys, toolkit.export.convert, toolkit.sources\n"

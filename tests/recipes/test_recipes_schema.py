@@ -9,7 +9,6 @@ import yaml
 from typer.testing import CliRunner
 
 from toolkit.cli.main import app
-from toolkit.compress import algorithm_names
 from toolkit.engines import ENGINES
 from toolkit.errors import UsageError
 from toolkit.recipes import presets
@@ -55,13 +54,6 @@ def test_the_command_prints_the_schema() -> None:
     done = CliRunner().invoke(app, ["recipe", "schema"])
     assert done.exit_code == 0
     assert json.loads(done.stdout) == json_schema(recipe_type())
-
-
-def test_algorithms_are_those_of_the_registry() -> None:
-    from toolkit.compress.algorithms import ALGORITHMS, CALIBRATED_ALGORITHMS
-
-    assert set(algorithm_names.ALGORITHM_NAMES) == set(ALGORITHMS)
-    assert set(algorithm_names.CALIBRATED_ALGORITHM_NAMES) == set(CALIBRATED_ALGORITHMS)
 
 
 def test_backends_are_those_of_the_registry() -> None:

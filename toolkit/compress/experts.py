@@ -8,9 +8,10 @@ from typing import Literal
 import torch
 
 from toolkit.artifact import TensorQuantization
-from toolkit.compress.algorithms import CALIBRATED_ALGORITHMS, quantize
+from toolkit.compress.algorithms import CALIBRATED_ALGORITHMS
 from toolkit.compress.parameters import Weights
 from toolkit.compress.plan import DEFAULT_ALGORITHM, QuantizationPlan
+from toolkit.compress.quantize import quantize
 from toolkit.compress.tensor import QuantizedTensor
 
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 import torch
 
 from toolkit.artifact import TensorQuantization
-from toolkit.compress.algorithms import in_half_precision, in_parallel
 from toolkit.compress.groups import columns_per_group
 from toolkit.compress.hqq import half_quadratic
+from toolkit.compress.quantize import in_half_precision, in_parallel
 from toolkit.compress.schemes import SCHEMES
 from toolkit.compress.tensor import QuantizedTensor
 from toolkit.errors import CompressError

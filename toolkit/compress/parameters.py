@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from toolkit.artifact import TensorQuantization
-from toolkit.compress.algorithms import quantize
 from toolkit.compress.plan import QuantizationPlan, Role
+from toolkit.compress.quantize import quantize
 from toolkit.compress.schemes import find_scheme
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from toolkit.compress.algorithm_names import ALGORITHM_NAMES, CALIBRATED_ALGORITHM_NAMES
+from toolkit.compress.algorithms import ALGORITHMS, CALIBRATED_ALGORITHMS
 from toolkit.compress.groups import GROUP_SIZES, PER_CHANNEL
 from toolkit.compress.presets import PRESETS
 from toolkit.compress.schemes import SCHEMES
@@ -71,7 +71,7 @@ def _check_value(
     elif axis in ("embedding", "lm_head"):
         _check_word(value, list(SCHEMES), "scheme", at, document)
     elif axis == "algorithm":
-        _check_word(value, (*ALGORITHM_NAMES, *CALIBRATED_ALGORITHM_NAMES), "algorithm", at, document)
+        _check_word(value, (*ALGORITHMS, *CALIBRATED_ALGORITHMS), "algorithm", at, document)
     elif axis == "device" and not is_device_word(value):
         near = difflib.get_close_matches(value, DEVICE_WORDS, n=1, cutoff=0.5)
         hint = f"Did you mean {near[0]!r}? " if near else ""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from toolkit.compress.algorithm_names import CALIBRATED_ALGORITHM_NAMES
+from toolkit.compress.algorithms import CALIBRATED_ALGORITHMS
 from toolkit.compress.schemes import SCHEMES
 from toolkit.export.request import ConvertRequest
 from toolkit.profiling.request import ProfileRequest
@@ -114,7 +114,7 @@ def _conversion(convert: Convert, values: Mapping[str, Any]) -> Conversion:
     all_float = scheme in SCHEMES and not SCHEMES.get(scheme).quantized
     if all_float and values["embedding"] is None and values["lm_head"] is None:
         values |= dict.fromkeys(("group_size", "algorithm", "symmetric", "eight_bit"))
-    if values["algorithm"] not in CALIBRATED_ALGORITHM_NAMES:
+    if values["algorithm"] not in CALIBRATED_ALGORITHMS:
         values["calibration"] = None
     request = convert.request_type.of(model=model.id, revision=model.revision, **values)
     return Conversion(model, request)

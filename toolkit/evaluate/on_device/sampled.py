@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from toolkit.artifact import Frozen
-from toolkit.evaluate.on_device.asking import Asking
 from toolkit.evaluate.scoring import Answer, Request, ScoreAnswer
+
+if TYPE_CHECKING:
+    # It loads torch, and reports read scores alone.
+    from toolkit.evaluate.on_device.asking import Asking
 
 
 class Sampled(Frozen):

@@ -15,7 +15,7 @@ from __future__ import annotations
 import torch
 
 from toolkit.artifact import TensorQuantization
-from toolkit.compress.algorithms import quantize
+from toolkit.compress.quantize import quantize
 from toolkit.compress.tensor import QuantizedTensor
 
 
