@@ -25,7 +25,7 @@ from toolkit.store.table import HEADERS, rows_of
 ALGORITHMS = ("rtn", "hqq", "gptq")
 
 
-def generated(store: Store, seed: int) -> Content:
+def generate(store: Store, seed: int) -> None:
     """Runs that differ here and there, in what is shown and in what is not."""
     rng = random.Random(seed)
     base = artifact(*MODELS[0], SCHEMES[2], "onnxruntime")
@@ -52,12 +52,16 @@ def generated(store: Store, seed: int) -> Content:
         }
         made, device = rng.choice(artifacts), rng.choice(devices)
         store.add_run(run_of(made, device, number=number, decode=100.0, **changes), manifest(SCHEMES[2]))
-    return read_content(store, store.list_runs(), title="t", selection="", batch=None)
+
+
+def content_of(store: Store, **how: bool) -> Content:
+    return read_content(store, store.list_runs(), title="t", selection="", batch=None, **how)
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_every_name_tells_apart_what_the_key_tells_apart(empty_store: Store, seed: int) -> None:
-    content = generated(empty_store, seed)
+    generate(empty_store, seed)
+    content = content_of(empty_store)
     labels = unique_labels(content.configurations, content.names)
     shown = {
         (content.names.device(one.device), str(one.workload), label)
@@ -94,7 +98,7 @@ def test_algorithms_of_one_preset_are_named(empty_store: Store) -> None:
     for number, algorithm in enumerate(ALGORITHMS):
         made = replace(base, sha256=str(number) * 64, algorithm=algorithm)
         empty_store.add_run(run_of(made, HOST, number=number, decode=100.0), manifest(SCHEMES[2]))
-    content = read_content(empty_store, empty_store.list_runs(), title="t", selection="", batch=None)
+    content = content_of(empty_store)
     assert {content.names.quantization(one.artifact) for one in content.runs} == {
         f"mobile-4bit {algorithm}" for algorithm in ALGORITHMS
     }
@@ -114,7 +118,7 @@ def score_rows(store: Store, *asked: Evaluation, score: Score = SCORE) -> list[d
     """The table of scores, by its columns' titles."""
     for number, one in enumerate(asked):
         add_evaluation(store, StoredEvaluation(replace(one, id=f"e{number}"), (score,)), [])
-    content = read_content(store, store.list_runs(), title="t", selection="", batch=None, every_score=True)
+    content = content_of(store, every_score=True)
     titles = [column.title for column in COLUMNS]
     return [
         dict(zip(titles, (cell.text for cell in row), strict=True))
@@ -161,7 +165,7 @@ def test_scores_of_artifacts_without_a_run_are_told_apart(empty_store: Store) ->
 @pytest.mark.parametrize("seed", range(4))
 def test_no_two_rows_of_scores_say_the_same(empty_store: Store, seed: int) -> None:
     rng = random.Random(seed)
-    generated(empty_store, seed)
+    generate(empty_store, seed)
     known = [one.artifact for one in empty_store.list_runs()]
     for number in range(80):
         one = rng.choice(known)
