@@ -83,7 +83,7 @@ _COLUMNS: Mapping[str, sa.ColumnElement[Any]] = {
     "model": artifacts.c.model,
     "revision": sa.func.coalesce(artifacts.c.revision, artifacts.c.manifest[("source", "files")].as_string()),
     "quantization": artifacts.c.quantization,
-    # A preset's name is the same whichever algorithm rounded.
+    # A preset's name is the same whichever algorithm quantized.
     "algorithm": artifacts.c.algorithm,
     "backend": artifacts.c.backend,
     "backend_version": artifacts.c.backend_version,

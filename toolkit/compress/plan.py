@@ -21,7 +21,7 @@ Role = Literal["linear", "embedding", "lm_head"]
 SOURCE = "source"
 DEFAULT_GROUP_SIZE = 32
 DEFAULT_ALGORITHM = "hqq"
-# Of a matrix that is never rounded.
+# Of a matrix that is never quantized.
 EXACT = TensorQuantization(scheme="fp32", group_size=None, symmetric=True, algorithm="none")
 
 
@@ -159,7 +159,7 @@ def for_model(plan: QuantizationPlan, parts: Mapping[str, Part]) -> Quantization
 
 
 def with_exact(plan: QuantizationPlan, names: Sequence[str]) -> QuantizationPlan:
-    """The plan with some small matrices in float32: a router's rounding sends tokens to other experts."""
+    """The plan with some small matrices in float32: a quantized router sends tokens to other experts."""
     if not SCHEMES.get(plan.linear.scheme).quantized or not names:
         return plan
     return replace(plan, overrides=(*((name, EXACT) for name in names), *plan.overrides))

@@ -50,7 +50,7 @@ class Filter:
         columns: input features.
         bits: 32, 8 or 4.
         groups: scales per row; 0 for one float32 scale per row, else bfloat16 ones.
-        dynamic_activation: the input is rounded to int8 row by row.
+        dynamic_activation: the input is quantized to int8 row by row.
         pairs_swapped: of each two columns the second comes first, as in a 4-bit token table.
         offsets: what every weight of a group has on top of its own value, [rows, groups]; None for zero.
     """
@@ -319,7 +319,7 @@ class XnnpackGraph:
         return len(self._stored) - 1
 
     def _round(self, operand: Node) -> int:
-        """The operand rounded to int8 with one scale per row; linears over one input share it."""
+        """The operand quantized to int8 with one scale per row; linears over one input share it."""
         if operand.id not in self._rounded:
             value = self._value(operand.shape, schema.XNNDatatype.xnn_datatype_qdint8)
             identifier = len(self._tensors)

@@ -26,7 +26,7 @@ class StoredExperts:
 
     Attributes:
         block_size: columns per scale; 0 for one scale per row.
-        dynamic: activations are rounded to int8.
+        dynamic: activations are quantized to int8.
     """
 
     values: str

@@ -217,7 +217,7 @@ class _Quantized:
 
     Attributes:
         group_sums: columns at the end that belong to sums of the other inputs.
-        dynamic: activations are rounded to int8.
+        dynamic: activations are quantized to int8.
     """
 
     name: str
