@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -332,3 +333,16 @@ def test_this_machine_is_another_device_than_any_other_machine(
 def test_a_model_that_is_not_there_yet_is_as_large_as_the_catalogue_says(model: str) -> None:
     # The published count (model card of SmolLM2), not a guess of a billion.
     assert ModelSize.of({}, model).parameters == pytest.approx(135e6, rel=0.01)
+
+
+def test_a_model_whose_size_alone_is_known_is_guessed_as_real_ones_of_that_size_are() -> None:
+    # What decides whether a conversion may start is its largest matrix.
+    real = [size for name in shipped() if (size := ModelSize.of_entry(shipped()[name]))]
+    real = [size for size in real if size.parameters > 100_000_000]
+    assert len(real) > 50
+    guessed = [ModelSize.of({"file_bytes": one.parameters * 4.5 / 8}) for one in real]
+    for known, guess in zip(real, guessed, strict=True):
+        assert guess.parameters == pytest.approx(known.parameters, rel=0.01)
+    ratios = [guess.largest_matrix / known.largest_matrix for known, guess in zip(real, guessed, strict=True)]
+    assert 0.7 < statistics.median(ratios) < 2
+    assert 0.25 < min(ratios) and max(ratios) < 8

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from recipe_process import wait_until
 
-from toolkit.recipes.batch import Batch, Choice
+from toolkit.recipes.batch import Batch, Choice, Event
 from toolkit.recipes.child import Answer
 from toolkit.recipes.executor import Ended, Task
 from toolkit.recipes.local_pool import LocalPool
@@ -113,7 +113,7 @@ def test_a_step_that_cannot_fit_into_memory_is_not_begun(
     made = plan_of(tmp_path, settings, limits="{memory_gb: 60000}")
     events = run_batch(made, workspace, pool)
     assert "needs about 60000.0 GB of memory" in events[-1][1]
-    assert not workspace.log(made.steps[0].key).exists()
+    assert workspace.log(made.steps[0].key).read_text() == f"error: {events[-1][1]}\n"
 
 
 def test_a_killed_child_is_tried_again_and_the_batch_ends_well(
@@ -143,6 +143,30 @@ def test_the_server_of_the_children_may_die_as_well(
     (tiny,) = plan_of(tmp_path, settings).steps
     pool.start(task_of(tiny, workspace))
     assert end_of(pool).answer.outcome == "done"
+
+
+@pytest.mark.parametrize(("moment", "quant"), [("before the step", "8w"), ("while it imports torch", "fp32")])
+def test_a_step_whose_process_never_began_has_a_log_that_says_why(
+    tmp_path: Path, settings: Settings, workspace: Workspace, moment: str, quant: str
+) -> None:
+    made = plan_of(tmp_path, settings, limits="{retries: 0}", quant=quant)
+    pool = LocalPool(workspace, settings, cpus=2)
+    server = pool._start_server().process
+    if moment == "before the step":
+        server.kill()
+        server.wait()
+    failures: list[str] = []
+
+    def listen(event: Event) -> None:
+        server.kill()
+        failures.extend([event.error] if event.what == "failed" else [])
+
+    Batch(made, workspace, pool, Choice(), listen).run()
+    pool.close()
+    (failure,) = failures
+    assert "the process that starts steps was killed by signal 9" in failure
+    assert str(workspace.log("forkserver")) in failure and workspace.log("forkserver").is_file()
+    assert workspace.log(made.steps[0].key).read_text().endswith(f"error: {failure}\n")
 
 
 def test_a_step_over_its_time_is_killed_and_tried_as_often_as_allowed(

@@ -252,6 +252,8 @@ class Batch:
         answer = ended.answer
         if answer.outcome != "done":
             step.work.remove_leftovers(step.key, self.workspace)
+            # Here, not in its process: that one may never have begun, or been killed before its first word.
+            self.workspace.add_to_log(step.key, f"error: {answer.error}")
         found = answer.result is not None and answer.result.get("found", False)
         attempt = self._attempts.pop(step.key)
         record = self.workspace.record(step.key)

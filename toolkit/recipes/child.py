@@ -76,10 +76,8 @@ def _answered(
     except ToolkitError as error:
         if isinstance(error, ArtifactCorrupt) and Path(error.subject or "").is_relative_to(workspace.root):
             error.next_step = f"Delete {error.subject}, and run the recipe again: it is converted again."
-        print(f"error: {error}", file=sys.stderr)
         return Answer(outcome="failed", error=str(error), exit_code=error.exit_code, again=_may_pass(error))
     except ModuleNotFoundError as error:
-        print(f"error: {error}", file=sys.stderr)
         install = install_command("convert", *converting_extras(), "report")
         return failed(f"needs the package {error.name}", install, exit_code=2)
     except MemoryError:

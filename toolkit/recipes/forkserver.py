@@ -80,6 +80,8 @@ class _Server:
     def _be_child(self, command: dict[str, Any], failure: BaseException | None, server: int) -> None:
         """Do the work and exit; nothing of the server may run in here afterwards."""
         try:
+            # First of all: what goes wrong from here on is in the step's own log.
+            _redirect(Path(command["log"]))
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGCHLD, signal.SIGTERM):
                 signal.signal(number, signal.SIG_DFL)
@@ -87,7 +89,6 @@ class _Server:
             os.setsid()
             die_with(server)
             _offer_to_oom_killer()
-            _redirect(Path(command["log"]))
             for stream in (self._commands, self._events):
                 stream.close()
             signal.signal(signal.SIGINT, signal.default_int_handler)

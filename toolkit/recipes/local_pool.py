@@ -26,6 +26,7 @@ from toolkit.settings import Settings
 # How often memory is looked at. A child that takes a gigabyte per second overshoots by a fifth of one.
 _LOOK_S = 0.2
 _INTERRUPT_S = 20.0
+_SERVER_LOG = "forkserver"
 _STAYS_DONE = "what is done stays done"
 
 
@@ -47,8 +48,8 @@ class _Server:
     selector: selectors.BaseSelector
     pending: bytes = b""
 
-    def close(self) -> None:
-        """Close its pipes, which ends it, and wait until it has ended."""
+    def close(self) -> int:
+        """Close its pipes, which ends it, and wait for its exit code, which is negative for a signal."""
         self.selector.close()
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
@@ -56,7 +57,7 @@ class _Server:
                     pipe.close()
                 except BrokenPipeError:
                     pass  # it is gone, and what was written to it last was never read
-        self.process.wait()
+        return self.process.wait()
 
 
 @dataclass
@@ -153,13 +154,16 @@ class LocalPool:
     def _send(self, command: dict[str, Any]) -> None:
         server = self._server or self._start_server()
         assert server.process.stdin is not None, "it was opened with a pipe"
-        server.process.stdin.write(json.dumps(command).encode() + b"\n")
-        server.process.stdin.flush()
+        try:
+            server.process.stdin.write(json.dumps(command).encode() + b"\n")
+            server.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it is gone; the end of its events says so, and ends the task that was meant for it
 
     def _start_server(self) -> _Server:
         # More threads than the CPUs that a step declares would only get into each other's way.
         environ = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-        log = self.workspace.log("forkserver")
+        log = self.workspace.log(_SERVER_LOG)
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as stderr:
             process = subprocess.Popen(
@@ -212,13 +216,15 @@ class LocalPool:
             )
 
     def _lost_server(self) -> list[Ended]:
-        """The warm process itself was killed, and the children with it: the next task starts another one."""
+        """The warm process itself has ended, and the children with it: the next task starts another one."""
         lost, self._jobs = self._jobs, {}
         server, self._server = self._server, None
-        if server is not None:
-            server.close()
+        code = server.close() if server is not None else 0
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         answer = failed(
-            "the process that starts steps was killed", f"run the recipe again: {_STAYS_DONE}", again=True
+            f"the process that starts steps {how}; what it printed is in {self.workspace.log(_SERVER_LOG)}",
+            f"run the recipe again: {_STAYS_DONE}",
+            again=True,
         )
         return [Ended(job.task.key, answer) for job in lost.values()]
 

@@ -31,6 +31,12 @@ _CONVERT_PARAMETERS_PER_SECOND = 8e6
 _LARGEST_MATRIX_COPIES = 6
 _PROFILE_START_S = 3.0
 _RESULT_BYTES = 200_000
+# Of a model whose size alone is known: below 2e9 parameters SmolLM2, Qwen2.5 and Llama 3.2 have about a fifth
+# of them in the vocabulary, larger ones hardly more than this (Llama 3 8B: 128,256 x 4096). And how many
+# matrices there are beside it.
+_VOCABULARY_PART = 5
+_VOCABULARY_LARGEST = 525_000_000
+_LINEARS = 100
 # Multiplications and additions of a small core, and bytes of its memory.
 _FLOPS = 120e9
 _DECODE_BYTES_PER_SECOND = 8e9
@@ -168,12 +174,14 @@ def _estimate(size: ModelSize, request: ConvertRequest, text: int = 1) -> Estima
 
 
 def _unknown(parameters: int) -> DecoderShape:
-    """A decoder of which the size alone is known, a fifth of it its vocabulary."""
+    """A decoder of which the size alone is known: its largest matrix is its vocabulary, as in real ones."""
     hidden = 1024
+    vocabulary = min(parameters // _VOCABULARY_PART, _VOCABULARY_LARGEST)
+    linears = (parameters - vocabulary) // _LINEARS
     names: tuple[tuple[str, MatrixRole, int], ...] = (
-        ("embedding", "embedding", parameters // 5),
-        ("linears", "linear", parameters - parameters // 5),
-        ("embedding", "lm_head", parameters // 5),
+        ("embedding", "embedding", vocabulary),
+        *((f"linear{number}", "linear", linears) for number in range(_LINEARS)),
+        ("embedding", "lm_head", vocabulary),
     )
     matrices = tuple(MatrixShape(name, role, max(1, count // hidden), hidden) for name, role, count in names)
     return DecoderShape(hidden, matrices[0].rows, (), matrices, 0, tied=True)

@@ -163,6 +163,13 @@ class Workspace:
         """A step's log."""
         return self.root / "logs" / f"{key}.log"
 
+    def add_to_log(self, key: str, line: str) -> None:
+        """Say in a step's log what only the batch knows of it."""
+        path = self.log(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8", errors="replace") as log:
+            log.write(f"{line}\n")
+
     def batch(self, name: str) -> Path:
         """Folder of a recipe's batch."""
         return self.root / "batches" / name
