@@ -16,7 +16,7 @@ from private_adb import adb_binary
 from toolkit.devices.adb.client import AdbClient
 from toolkit.devices.discovery import attached_phones, list_devices, open_device
 from toolkit.devices.selection import chosen_serials
-from toolkit.errors import AdbServerFailed
+from toolkit.errors import AdbServerFailed, DeviceUnreadable
 from toolkit.settings import Settings
 
 # What is printed when a port is held by another program, and by an adb that died on its way.
@@ -67,6 +67,35 @@ def test_this_machine_is_listed_and_the_command_fails(broken_adb: Path, tmp_path
     assert listed.returncode == AdbServerFailed.exit_code
     assert [device["serial"] for device in json.loads(listed.stdout)] == ["local"]
     assert "devices` failed" in listed.stderr and "Traceback" not in listed.stderr
+
+
+@pytest.mark.parametrize(
+    ("attached", "code"),
+    [
+        ({}, 0),
+        ({"R58N12ABCDE": "unauthorized", "R58N12ABCDF": "offline"}, 0),
+        ({"R58N12ABCDE": "device", "R58N12ABCDF": "offline"}, DeviceUnreadable.exit_code),
+        ({"R58N12ABCDE": "device", "R58N12ABCDF": "device"}, DeviceUnreadable.exit_code),
+    ],
+)
+def test_no_phone_and_phones_that_do_not_answer_are_two_answers(
+    attached: dict[str, str], code: int, tmp_path: Path
+) -> None:
+    lines = "".join(f"echo '{serial}  {state} usb:1-1';" for serial, state in attached.items())
+    adb = tmp_path / "adb"
+    adb.write_text(
+        f"#!/bin/sh\ncase \"$*\" in *devices*) echo 'List of devices attached'; {lines} exit 0;; esac\n"
+        "echo 'error: closed' >&2; exit 1\n"
+    )
+    adb.chmod(0o755)
+    listed = slm({"SLM_ADB": str(adb), "SLM_DATA_DIR": str(tmp_path)}, "devices", "list", "--json")
+    assert listed.returncode == code, listed.stderr
+    states = {device["serial"]: device["state"] for device in json.loads(listed.stdout)}
+    silent = {serial for serial, state in attached.items() if state == "device"}
+    assert states == {"local": "device", **attached, **dict.fromkeys(silent, "unresponsive")}
+    assert all(serial in listed.stderr for serial in silent) and "Traceback" not in listed.stderr
+    if silent:
+        assert f"{len(silent)} of 2 phones did not answer" in listed.stderr
 
 
 def test_this_machine_is_measured_only_when_it_is_named(broken_adb: Path, tmp_path: Path) -> None:

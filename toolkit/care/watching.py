@@ -15,7 +15,7 @@ from toolkit.care.device_findings import device_facts
 from toolkit.devices.adb.parsers import AttachedDevice
 from toolkit.devices.base import Device, Readings
 from toolkit.devices.device_lock import lock_holder
-from toolkit.devices.discovery import attached_phones, open_device
+from toolkit.devices.discovery import UNRESPONSIVE, attached_phones, open_device
 from toolkit.devices.given_names import name_of
 from toolkit.devices.lease import host_id
 from toolkit.devices.local import LOCAL_SERIAL
@@ -92,7 +92,7 @@ class Watch:
             self._read[serial] = device.readings(cpu_window_s=0)
         except DeviceError as error:
             self._devices.pop(serial, None)
-            return replace(seen, state="unresponsive", advice=error.next_step or error.what)
+            return replace(seen, state=UNRESPONSIVE, advice=error.next_step or error.what)
         return replace(seen, readings=self._read[serial])
 
     def _lease(self, device: Device) -> str | None:

@@ -37,11 +37,13 @@ def list_command(as_json: bool = _JSON) -> None:
 
     settings = Settings.from_environment()
     try:
-        _print_devices(list_devices(settings), as_json)
+        devices = list_devices(settings)
     except AdbServerFailed:
         # This machine is there whatever adb says; that phones may be missing is told by the error.
         _print_devices([LocalDevice(settings).info()], as_json)
         raise
+    _print_devices(devices, as_json)
+    _refuse_silent(devices)
 
 
 # Help shows commands in the order in which they come.
@@ -137,6 +139,25 @@ def set_command(
     phone = find_phone(named.serial if named else device, settings)
     conditions = set_conditions(phone, **parse_assignments(assignments or []))
     print(conditions.model_dump_json(indent=2))
+
+
+def _refuse_silent(devices: list[DeviceInfo]) -> None:
+    """Fail for phones that adb calls usable and that could not be asked: what they are is not known.
+
+    Raises:
+        DeviceUnreadable: names them.
+    """
+    from toolkit.devices.discovery import UNRESPONSIVE
+    from toolkit.errors import DeviceUnreadable
+
+    silent = [device.serial for device in devices if device.state == UNRESPONSIVE]
+    if silent:
+        phones = sum(device.kind == "adb" for device in devices)
+        raise DeviceUnreadable(
+            f"{len(silent)} of {phones} phones did not answer.",
+            serial=", ".join(silent),
+            next_step="Do what the list says below it; `adb -s SERIAL shell true` tells whether it answers.",
+        )
 
 
 def _print_serials(serials: list[str], as_json: bool) -> None:

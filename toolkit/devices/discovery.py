@@ -22,6 +22,8 @@ from toolkit.devices.states import advice_for
 from toolkit.errors import AdbNotFound, DeviceError, DeviceNotFound, DeviceNotReady, UsageError
 from toolkit.settings import Settings
 
+# The state of a phone that adb calls usable and that does not answer.
+UNRESPONSIVE = "unresponsive"
 # A listing does not wait long for a frozen phone.
 _LISTING_PATIENCE = Patience(call_s=5.0)
 _PARALLEL_PHONES = 8
@@ -153,7 +155,7 @@ def _describe(phone: AttachedDevice, client: AdbClient, settings: Settings) -> D
         info = device.info()
         return dataclasses.replace(info, name=name_of(info.identity or info.serial, settings))
     except DeviceError as error:
-        return dataclasses.replace(known, state="unresponsive", advice=error.next_step or error.what)
+        return dataclasses.replace(known, state=UNRESPONSIVE, advice=error.next_step or error.what)
 
 
 def _lock_folder(settings: Settings) -> Path:
