@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
+import time
 
 import pytest
 from hypothesis import given
@@ -174,6 +176,38 @@ def test_what_comes_before_the_first_marker_is_not_output(greeting: str, text: s
     marked.feed(f"{greeting}\n{TOKEN} pid 321\n{text}\n{TOKEN} rc 0\n".encode())
     assert (marked.pid, marked.returncode, marked.text) == (321, 0, text)
     assert lines == (text.removesuffix("\n").split("\n") if text else [])
+
+
+@pytest.mark.parametrize("kind", ["MarkedOutput", "BetweenMarkers"])
+@pytest.mark.parametrize("greeting", [b"x", b"Welcome to this board.\n"], ids=["one line", "lines"])
+def test_a_greeting_of_20_megabytes_costs_neither_time_nor_memory(greeting: bytes, kind: str) -> None:
+    # In the pieces of a pipe; the shortest limit of a call is 5 s, and each call has the greeting.
+    piece = (greeting * 16384)[:16384]
+    got = bytearray()
+    marked, between = MarkedOutput(TOKEN), BetweenMarkers(TOKEN, got.extend)
+    feed = marked.feed if kind == "MarkedOutput" else between.feed
+    began = time.process_time()
+    for _ in range(20_000_000 // len(piece)):
+        feed(piece)
+    assert time.process_time() - began < 3
+    held = pickle.dumps(vars(marked)) if kind == "MarkedOutput" else between._waiting
+    assert len(held) < 10_000
+    if kind == "MarkedOutput":
+        feed(f"\n{TOKEN} pid 7\nhello\n\n{TOKEN} rc 3\n".encode())
+        assert (marked.pid, marked.text, marked.returncode) == (7, "hello\n", 3)
+    else:
+        feed(f"\n{TOKEN}\nhello\n{TOKEN}\n".encode())
+        assert got == b"hello"
+
+
+def test_one_line_of_output_of_20_megabytes_arrives_whole_and_at_once() -> None:
+    marked, began = MarkedOutput(TOKEN), time.process_time()
+    marked.feed(f"\n{TOKEN} pid 7\n".encode())
+    for _ in range(20_000_000 // 16384):
+        marked.feed(b"x" * 16384)
+    marked.feed(f"\n\n{TOKEN} rc 0\n".encode())
+    assert time.process_time() - began < 3
+    assert marked.text == "x" * (20_000_000 // 16384 * 16384) + "\n"
 
 
 def test_output_without_its_first_marker_is_none() -> None:

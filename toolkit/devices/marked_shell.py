@@ -14,6 +14,8 @@ import shlex
 from collections.abc import Callable, Sequence
 
 _KEPT_BEFORE = 300
+# Above the token, a word, a number and the white space between them, by far.
+_LONGEST_MARKER = 4096
 
 
 def remote_script(argv: Sequence[str], token: str) -> str:
@@ -81,11 +83,17 @@ class MarkedOutput:
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes."""
-        self._partial += data
-        *lines, rest = self._partial.split(b"\n")
-        self._partial = bytearray(rest)
-        for line in lines:
-            self._line(bytes(line))
+        # Only what is new is searched: a line may come in thousands of parts.
+        ended, newline, rest = data.rpartition(b"\n")
+        if newline:
+            lines = bytes(self._partial + ended).split(b"\n")
+            self._partial = bytearray()
+            for line in lines:
+                self._line(line)
+        self._partial += rest
+        if self.pid is None:
+            # A greeting without end: no marker is as long.
+            del self._partial[:-_LONGEST_MARKER]
 
     def _line(self, line: bytes) -> None:
         if self.returncode is not None:
