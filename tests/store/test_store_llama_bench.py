@@ -19,6 +19,7 @@ from toolkit.errors import ImportInvalid, RunNotFound
 from toolkit.store import Store
 from toolkit.store.importing import Imported, import_file
 from toolkit.store.llama_bench import llama_bench_rows
+from toolkit.store.llama_bench_checks import contradiction
 from toolkit.store.llama_bench_names import architecture_of, model_of, quantization_of
 from toolkit.store.removing import delete_runs, list_imports, undo_import
 
@@ -26,8 +27,9 @@ _COMMON = {
     "build_commit": "aaaa001", "build_number": 1300, "cpu_info": "", "gpu_info": "",
     "model_filename": "/data/local/tmp/tinyllama-1.1b.Q4_0.gguf", "model_size": 636000000,
     "model_n_params": 1100048384, "n_threads": 4, "n_gpu_layers": 99, "main_gpu": 0, "tensor_split": "0.00",
-    "n_prompt": 512, "n_gen": 0, "test_time": "2023-10-01T10:00:00Z", "avg_ns": 1000, "stddev_ns": 1,
-    "avg_ts": 1.0, "stddev_ts": 0.1, "samples_ns": [1_000_000_000, 1_010_000_000], "samples_ts": [1, 1],
+    "n_prompt": 512, "n_gen": 0, "test_time": "2023-10-01T10:00:00Z", "avg_ns": 1_005_000_000,
+    "stddev_ns": 7_071_067, "avg_ts": 509.465, "stddev_ts": 3.584,
+    "samples_ns": [1_000_000_000, 1_010_000_000], "samples_ts": [512, 506.931],
 }  # fmt: skip
 # As builds of these years wrote it; the fork by ikawrakow kept the fields of 2024.
 OF_2023: dict[str, Any] = {
@@ -52,8 +54,19 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "bench.json"
 
 
-def imported(store: Store, file: Path, *rows: dict[str, Any], name: str | None = None) -> Imported:
-    file.write_text(json.dumps(rows))
+def summed_up(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with the averages of its samples, as llama-bench computes them."""
+    samples = row["samples_ns"]
+    timed = row["n_gen"] if "@" in row.get("test", "") else row["n_prompt"] + row["n_gen"]
+    rates = [timed * 1e9 / ns for ns in samples]
+    averages = {"avg_ns": sum(samples) // len(samples), "avg_ts": sum(rates) / len(rates)}
+    return {**row, **averages, "samples_ts": rates}
+
+
+def imported(
+    store: Store, file: Path, *rows: dict[str, Any], name: str | None = None, as_they_are: bool = False
+) -> Imported:
+    file.write_text(json.dumps([row if as_they_are else summed_up(row) for row in rows]))
     return import_file(store, file, device_name=name)
 
 
@@ -235,6 +248,47 @@ def test_numbers_that_no_store_holds_are_refused(store: Store, file: Path, field
     with pytest.raises(ImportInvalid, match="test 2: "):
         imported(store, file, LLAMA_BENCH, LLAMA_BENCH | field)
     assert list(store.list_runs()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"avg_ts": 1017.37 * 2}, "avg_ts is 2034.74, the mean by samples_ns is 1017.36"),
+        ({"avg_ns": 400_000_000}, "avg_ns is 400000000, the mean of samples_ns is 503333333.3"),
+        ({"samples_ns": [500_000_000] * 3}, r"samples_ts\[1\] is 1000, tokens and samples_ns give 1024"),
+        ({"samples_ts": [1024.0, 1000.0, 102.811]}, r"samples_ts\[2\] is 102.811"),
+        ({"samples_ts": [1024.0, 1000.0]}, "samples_ts has 2 values, samples_ns 3"),
+        ({"n_prompt": 128}, r"samples_ts\[0\] is 1024, tokens and samples_ns give 256"),
+        ({"test_time": "2099-01-01T00:00:00Z"}, "test_time is 2099-01-01T00:00:00.*, and now is 20"),
+    ],
+)
+def test_what_a_row_says_twice_must_agree(
+    store: Store, file: Path, changes: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ImportInvalid, match=f"bench.json: test 2: {said}") as caught:
+        imported(store, file, LLAMA_BENCH, LLAMA_BENCH | changes, as_they_are=True)
+    assert "Nothing was imported" in (caught.value.next_step or "")
+    assert list(store.list_runs()) == []
+
+
+@given(
+    st.lists(st.integers(1_000, 10**14), min_size=1, max_size=8),
+    st.integers(1, 100_000),
+    st.sampled_from(["{:.6f}", "{:.6g}"]),
+)
+def test_what_llama_bench_rounds_is_no_contradiction(samples: list[int], tokens: int, form: str) -> None:
+    """C++ prints six decimals of an average, and six digits of a sample."""
+    rates = [tokens * 1e9 / ns for ns in samples]
+    assert (
+        contradiction(
+            tokens=tokens,
+            samples_ns=samples,
+            samples_ts=[float(f"{rate:.6g}") for rate in rates],
+            avg_ns=sum(samples) // len(samples),
+            avg_ts=float(form.format(sum(rates) / len(rates))),
+        )
+        is None
+    )
 
 
 @pytest.mark.parametrize("text", ["half \\ud800 of a pair", "a \\u0000 within"])

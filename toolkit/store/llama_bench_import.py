@@ -15,13 +15,14 @@ import json
 import re
 import statistics
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from toolkit.errors import ImportInvalid
 from toolkit.store.ids import id_of_content
+from toolkit.store.llama_bench_checks import contradiction, is_in_future
 from toolkit.store.llama_bench_names import (
     architecture_of,
     file_name,
@@ -65,6 +66,9 @@ class LlamaBenchTest(BaseModel):
     # Of the ik fork: what is timed, e.g. tg128@pp512.
     test: str = ""
     samples_ns: Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=1)]
+    samples_ts: list[float] | None = None
+    avg_ns: float | None = None
+    avg_ts: float | None = None
 
 
 def runs_of_llama_bench(
@@ -78,7 +82,8 @@ def runs_of_llama_bench(
         device_name: what to call the device.
 
     Raises:
-        ImportInvalid: not what llama-bench writes, or a test of no tokens.
+        ImportInvalid: not what llama-bench writes, a test of no tokens, one whose figures contradict its
+            samples, or one of the future.
     """
     if not isinstance(rows, list):
         raise ImportInvalid(
@@ -107,9 +112,34 @@ def runs_of_llama_bench(
                 subject=subject,
                 next_step="Nothing was imported. Measure with -p, -n or -pg.",
             )
+        _check(test, number, subject)
         yield (
             _run(test, row, _device(test, device_name, unnamed)),
             {"imported_from": "llama-bench", "model_filename": test.model_filename},
+        )
+
+
+def _check(test: LlamaBenchTest, number: int, subject: str) -> None:
+    found = contradiction(
+        tokens=test.n_prompt + test.n_gen,
+        samples_ns=test.samples_ns,
+        samples_ts=test.samples_ts,
+        avg_ns=test.avg_ns,
+        avg_ts=test.avg_ts,
+    )
+    if found:
+        raise ImportInvalid(
+            f"test {number}: {found}",
+            subject=subject,
+            next_step="Nothing was imported. Take the file as llama-bench wrote it, or leave this test out.",
+        )
+    if is_in_future(test.test_time):
+        raise ImportInvalid(
+            f"test {number}: test_time is {test.test_time.isoformat()}, and now is "
+            f"{datetime.now(UTC).isoformat(timespec='seconds')}",
+            subject=subject,
+            next_step="Nothing was imported. Set this machine's clock; or, if that of the device was wrong, "
+            "write the day of the measurement into test_time.",
         )
 
 
