@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from measured_runs import add_measured
+from stored_runs import MANIFEST, stored_run
 
 from toolkit.analysis.compare import compare
 from toolkit.analysis.compared_figures import find_figure
+from toolkit.analysis.lacking import Lacking
 from toolkit.analysis.regress import Regression, regress
 from toolkit.errors import ConditionsDiffer, RunNotFound
 from toolkit.store import Store
+from toolkit.store.measurements import measurement
 from toolkit.store.tags import tag_runs
 
 DECODE = find_figure("decode")
@@ -154,9 +158,30 @@ def test_a_figure_that_was_asked_for_and_the_baseline_lacks_is_told(store: Store
     candidate(store, decode=100)
     joules = find_figure("decode_joules_per_token")
     found = regress(store, [DECODE, joules], "v1", limit=0.05)
-    assert outcomes(found) == ["same"] and found.lacking == (joules,)
+    assert outcomes(found) == ["same"] and found.lacking == (Lacking(joules),)
     found = regress(store, [DECODE, joules], "v1", limit=0.05, may_lack=True)
     assert outcomes(found) == ["same"] and found.lacking == ()
+
+
+def test_a_figure_that_some_conditions_of_the_baseline_lack_is_told_for_each(store: Store) -> None:
+    joules = find_figure("decode_joules_per_token")
+    for threads, joules_of in ((2, 0.05), (4, None), (8, None)):
+        measured = () if joules_of is None else (measurement(joules.name, joules_of),)
+        baseline(store, threads=threads, measurements=measured)
+        # The candidate has it everywhere: that is no check of what the baseline lacks.
+        candidate(store, decode=100, threads=threads, measurements=(measurement(joules.name, 0.05),))
+    # Nothing is decoded here, so there is nothing to lack.
+    prefill = stored_run(
+        id="prefill", prompt_tokens=64, generate_tokens=1, decode_tokens_per_second=None, repetitions=0
+    )
+    assert store.add_run(replace(prefill, repetitions=()), MANIFEST)
+    tag_runs(store, "v1", ["prefill"])
+    found = regress(store, [joules], "v1", limit=0.05)
+    assert outcomes(found) == ["same"]
+    assert sorted(one.key.threads for one in found.lacking if one.key) == [4, 8]
+    assert {one.figure for one in found.lacking} == {joules}
+    assert regress(store, [joules], "v1", limit=0.05, axes=["version", "threads"]).lacking == ()
+    assert regress(store, [joules], "v1", limit=0.05, may_lack=True).lacking == ()
 
 
 @pytest.mark.parametrize("decode", [50.0, 100.0])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 import statistics
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from stored_runs import ARTIFACT, MANIFEST, stored_run
 
 from toolkit.store import Store
-from toolkit.store.rows import Repetition
+from toolkit.store.rows import Measurement, Repetition
 
 STEPS = 8
 
@@ -24,6 +25,7 @@ def add_measured(
     repetitions: int = 5,
     artifact: dict[str, Any] | None = None,
     manifest: dict[str, Any] = MANIFEST,
+    measurements: Sequence[Measurement] = (),
     **changes: Any,
 ) -> str:
     """Store a run that decodes at about ``decode`` tokens per second, each repetition off by ``spread``."""
@@ -51,5 +53,5 @@ def add_measured(
     )
     if run.run.status == "ok":
         run = replace(run, repetitions=(warmup, *measured))
-    assert store.add_run(replace(run, artifact=chosen), manifest)
+    assert store.add_run(replace(run, artifact=chosen, measurements=measurements), manifest)
     return run_id

@@ -21,6 +21,7 @@ from toolkit.analysis.condition_key import (
     without,
 )
 from toolkit.analysis.groups import SEED, Group, load_groups
+from toolkit.analysis.lacking import Lacking, lacking_in
 from toolkit.analysis.left_out import LeftOut, left_out_words, load_left_out
 from toolkit.analysis.noise import load_noise
 from toolkit.analysis.statistics import Interval
@@ -92,13 +93,14 @@ class Regression:
         checks: what was measured on both sides.
         unpaired: what was not.
         left_out: runs of either side that are not ok.
-        lacking: figures that were asked for and that no run of the baseline has: inconclusive, too.
+        lacking: figures that were asked for and that the baseline, or some of its conditions, does not have:
+            inconclusive, too.
     """
 
     checks: tuple[Check, ...]
     unpaired: tuple[Unpaired, ...]
     left_out: tuple[LeftOut, ...] = ()
-    lacking: tuple[Figure, ...] = ()
+    lacking: tuple[Lacking, ...] = ()
 
     @property
     def regressions(self) -> tuple[Check, ...]:
@@ -173,7 +175,7 @@ def regress(
         unpaired += _all_unpaired("candidate", new, old, allowed, lost)
     _refuse_nothing(checks, unpaired, baseline_tag, axes, lost, again)
     checks.sort(key=lambda check: (OUTCOMES.index(check.outcome), -check.worse_by))
-    lacking = () if may_lack else tuple(figure for figure, groups in baselines.items() if not groups)
+    lacking = () if may_lack else lacking_in(store, tagged, baselines, axes)
     return Regression(tuple(checks), tuple(unpaired), (*lost, *again), lacking)
 
 

@@ -82,7 +82,12 @@ def regression_as_json(regression: Regression) -> dict[str, Any]:
             for one in regression.unpaired
         ],
         "left_out": [{"run": one.run_id, "status": one.status} for one in regression.left_out],
-        "lacking": [figure.name for figure in regression.lacking],
+        "lacking": list(dict.fromkeys(one.figure.name for one in regression.lacking)),
+        "lacking_under": [
+            {"figure": one.figure.name, "conditions": asdict(one.key)}
+            for one in regression.lacking
+            if one.key is not None
+        ],
     }
 
 

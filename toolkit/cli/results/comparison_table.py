@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from toolkit.analysis.compare import Change, Comparison, Ranking, Unranked
     from toolkit.analysis.compared_figures import Figure
     from toolkit.analysis.groups import Group
+    from toolkit.analysis.lacking import Lacking
     from toolkit.analysis.noise import NoiseFloor
     from toolkit.analysis.regress import Check, Regression, Unpaired
     from toolkit.analysis.statistics import Interval
@@ -98,14 +99,16 @@ def print_regression(regression: Regression) -> None:
     _explain(floors, width, left_out)
     for unpaired in regression.unpaired:
         print_folded(unpaired_words(unpaired, under), width=width, indent="  ")
-    for figure in regression.lacking:
-        print_folded(lacking_words(figure), width=width, indent="  ")
+    for lacking in regression.lacking:
+        print_folded(lacking_words(lacking, under), width=width, indent="  ")
 
 
 def conditions_under(regression: Regression) -> dict[ConditionKey, str]:
     """A line for each of the conditions that a check speaks of."""
     keys = [check.candidate.key for check in regression.checks]
-    return conditions_of(list(dict.fromkeys([*keys, *(one.group.key for one in regression.unpaired)])))
+    keys += [one.group.key for one in regression.unpaired]
+    keys += [one.key for one in regression.lacking if one.key is not None]
+    return conditions_of(list(dict.fromkeys(keys)))
 
 
 def conditions_of(keys: Sequence[ConditionKey]) -> dict[ConditionKey, str]:
@@ -226,9 +229,12 @@ def unpaired_words(unpaired: Unpaired, under: Mapping[ConditionKey, str]) -> str
     return f"{where}: {figure}, {under[unpaired.group.key]}{why}"
 
 
-def lacking_words(figure: Figure) -> str:
+def lacking_words(lacking: Lacking, under: Mapping[ConditionKey, str]) -> str:
     """What was asked for and could not be checked."""
-    return f"not checked: {short_figure(figure)}, inconclusive: no run of the baseline that is ok has it"
+    figure = f"not checked: {short_figure(lacking.figure)}"
+    if lacking.key is None:
+        return f"{figure}, inconclusive: no run of the baseline that is ok has it"
+    return f"{figure}, {under[lacking.key]}; inconclusive: the baseline's runs under these conditions lack it"
 
 
 def _named(differences: Sequence[Difference]) -> str:

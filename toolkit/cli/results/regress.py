@@ -44,7 +44,7 @@ def regress(
     What the interval cannot decide is inconclusive, with how many rounds would tell; the interval is at
     least as wide as the noise between equal runs. The worst comes first. What only one side has measured is
     listed; it is inconclusive, too, where the other side's runs are not ok. Those are counted. A figure that
-    is named and that the baseline lacks is inconclusive.
+    is named and that the baseline lacks, under some of its conditions or all, is inconclusive.
 
     \b
     Examples:

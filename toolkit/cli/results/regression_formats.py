@@ -57,7 +57,7 @@ def _markdown(regression: Regression, strict: bool, require_all: bool) -> None:
     for unpaired in regression.unpaired:
         print(f"\n- {unpaired_words(unpaired, under)}")
     for lacking in regression.lacking:
-        print(f"\n- {lacking_words(lacking)}")
+        print(f"\n- {lacking_words(lacking, under)}")
     if regression.left_out:
         print(f"\n- {left_out_words(regression.left_out)}")
 
@@ -75,8 +75,8 @@ def _github(regression: Regression, strict: bool, require_all: bool) -> None:
         level = "error" if _fails(missing, strict, require_all) else "warning"
         print(_command(level, "not measured again", unpaired_words(missing, under)))
     for lacking in regression.lacking:
-        title = f"{short_figure(lacking)} not checked"
-        print(_command("error" if strict else "warning", title, lacking_words(lacking)))
+        title = f"{short_figure(lacking.figure)} not checked"
+        print(_command("error" if strict else "warning", title, lacking_words(lacking, under)))
     told = ", ".join(f"{count} {outcome}" for outcome, count in _counts(regression))
     if regression.left_out:
         told = f"{told}; {left_out_words(regression.left_out)}"
@@ -104,7 +104,9 @@ def _junit(regression: Regression, strict: bool, require_all: bool) -> None:
         else:
             ElementTree.SubElement(case, "skipped", message=words)
     for lacking in regression.lacking:
-        case, words = _case(suite, short_figure(lacking), "baseline"), lacking_words(lacking)
+        where = "baseline" if lacking.key is None else under[lacking.key]
+        case = _case(suite, short_figure(lacking.figure), where)
+        words = xml_text(lacking_words(lacking, under))
         if strict:
             ElementTree.SubElement(case, "failure", type="not checked", message=words)
         else:
