@@ -20,6 +20,7 @@ from toolkit.capture.places import Places, places
 from toolkit.capture.shape import longest_text
 from toolkit.capture.skeleton import shared_names
 from toolkit.errors import UnsupportedModel
+from toolkit.progress import detail, say
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -75,10 +76,12 @@ def capture(model: PreTrainedModel, config: Any) -> DecoderGraph:
         torch.zeros((1, length), dtype=torch.long),
         torch.zeros((1, length), dtype=torch.long),
     )
+    printed = io.StringIO()
     try:
         with torch.no_grad(), places(traced) as noted, traced_operators(traced):
             # Where it fails, torch prints all that it traced so far: thousands of lines above the reason.
-            with contextlib.redirect_stderr(io.StringIO()):
+            # Where it does not, what was printed is said below.
+            with contextlib.redirect_stderr(printed):
                 program = torch.export.export(
                     wrapper,
                     inputs,
@@ -95,11 +98,14 @@ def capture(model: PreTrainedModel, config: Any) -> DecoderGraph:
         raise
     except (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError, KeyError) as error:
         # Whatever a model's own Python does wrong under tracing surfaces as one of these.
+        detail(printed.getvalue())
         raise UnsupportedModel(
             f"model type {config.model_type!r} cannot be traced: {_reason(error, noted)}",
             subject=config.name_or_path or config.model_type,
             next_step="docs/families.md lists the model types that convert.",
         ) from error
+    if printed.getvalue():
+        say(printed.getvalue().rstrip("\n"))
     return to_graph(program, limit, shared_names(model))
 
 
