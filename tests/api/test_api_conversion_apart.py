@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import toolkit
-from toolkit.errors import SourceNotFound
+from toolkit.api.conversion_apart import ConversionFault
+from toolkit.errors import SourceNotFound, ToolkitError
 from toolkit.settings import Settings
 
 
@@ -46,3 +47,22 @@ def test_a_package_that_is_not_installed_is_named(
     with pytest.raises(ModuleNotFoundError) as caught:
         toolkit.convert("random:llama-tiny", tmp_path / "out", settings=settings, trust_remote_code=True)
     assert caught.value.name == "transformers"
+
+
+def test_a_fault_of_the_toolkit_is_none_of_the_model(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In this process it would be a bare exception with a traceback; so it is in another."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import toolkit.api.conversion_here as here\n"
+        "def convert_here(*_, **__):\n    {}['no such key']\n"
+        "here.convert_here = convert_here\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(
+        ConversionFault, match=r"KeyError: 'no such key' \(.*sitecustomize.py, line 3\)"
+    ) as caught:
+        toolkit.convert("random:llama-tiny", tmp_path / "out", settings=settings, trust_remote_code=True)
+    assert not isinstance(caught.value, ToolkitError)
+    assert "Traceback (most recent call last)" in caught.value.__notes__[0]
+    assert not (tmp_path / "out").exists()

@@ -25,8 +25,16 @@ from toolkit.export.request import ConvertRequest
 from toolkit.settings import Settings
 
 _STDERR = 2
+_FAULT = "fault of ours"
 # transformers keeps copies of models' own code in a package of this name.
 _FOREIGN = "transformers_modules"
+
+
+class ConversionFault(Exception):
+    """A fault of the toolkit in the process that converted: no model's, so no error that people can mend.
+
+    Its note is the traceback of that process.
+    """
 
 
 def convert_apart(request: ConvertRequest, output: Path, settings: Settings, *, overwrite: bool) -> Artifact:
@@ -41,6 +49,7 @@ def convert_apart(request: ConvertRequest, output: Path, settings: Settings, *, 
     Raises:
         ToolkitError: as :func:`toolkit.export.convert.convert` and :func:`toolkit.sources.resolve`.
         UnsupportedModel: the model's own code failed, or ended the process.
+        ConversionFault: anything else failed that should not.
     """
     ours, theirs = Pipe()
     with ours:
@@ -93,6 +102,10 @@ def _raise(answer: dict[str, Any]) -> None:
         raise OSError(*answer["arguments"])
     if answer["error"] == ModuleNotFoundError.__name__:
         raise ModuleNotFoundError(answer["what"], name=answer["name"])
+    if answer["error"] == _FAULT:
+        fault = ConversionFault(answer["what"])
+        fault.add_note(answer["traceback"])
+        raise fault
     kind = getattr(errors, answer["error"], None)
     if not (isinstance(kind, type) and issubclass(kind, ToolkitError)):
         kind = UnsupportedModel
@@ -100,16 +113,18 @@ def _raise(answer: dict[str, Any]) -> None:
 
 
 def _answer(work: dict[str, Any]) -> dict[str, Any]:
-    request = ConvertRequest.model_validate(work["request"])
-    settings = Settings.from_json(work["settings"])
     try:
+        request = ConvertRequest.model_validate(work["request"])
+        settings = Settings.from_json(work["settings"])
         convert_here(request, Path(work["output"]), settings, overwrite=bool(work["overwrite"]))
     except Exception as error:
         # Code from elsewhere raises whatever it likes; what is not its doing stays a fault of ours.
-        answer = _of_the_toolkit(error) or _of_foreign_code(error, request.model) or _of_the_machine(error)
-        if answer is None:
-            raise
-        return answer
+        return (
+            _of_the_toolkit(error)
+            or _of_foreign_code(error, str(work["request"]["model"]))
+            or _of_the_machine(error)
+            or _of_ours(error)
+        )
     return {"error": None}
 
 
@@ -143,6 +158,17 @@ def _of_the_machine(error: Exception) -> dict[str, Any] | None:
     if isinstance(error, ModuleNotFoundError):
         return {"error": ModuleNotFoundError.__name__, "what": str(error), "name": error.name}
     return None
+
+
+def _of_ours(error: Exception) -> dict[str, Any]:
+    *_, last = traceback.extract_tb(error.__traceback__)
+    first = (str(error).splitlines() or [""])[0][:300]
+    return {
+        "error": _FAULT,
+        "what": f"a fault of the toolkit: {type(error).__name__}: {first} "
+        f"({last.filename}, line {last.lineno})",
+        "traceback": "".join(traceback.format_exception(error)),
+    }
 
 
 def _modules(error: BaseException) -> Iterator[str]:
