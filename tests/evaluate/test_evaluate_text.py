@@ -18,12 +18,15 @@ import toolkit
 from toolkit.analysis.scores import SIGNIFICANT, rank_scores
 from toolkit.artifact import Artifact
 from toolkit.cli.main import app
-from toolkit.errors import BadLogits, NotAnArtifact, OtherSource, ToolkitError, UsageError
+from toolkit.engines import ENGINES
+from toolkit.engines.onnxruntime import ONNXRUNTIME
+from toolkit.errors import BadLogits, EngineFailed, NotAnArtifact, OtherSource, ToolkitError, UsageError
 from toolkit.evaluate.intervals import estimate
 from toolkit.evaluate.likelihood import divergence, negative_log_likelihood
+from toolkit.evaluate.request import TextRequest
 from toolkit.evaluate.stored.score_rows import text_rows
-from toolkit.evaluate.subject import Subject
-from toolkit.evaluate.text import TextFigures
+from toolkit.evaluate.subject import Subject, subject_of
+from toolkit.evaluate.text import TextFigures, evaluate_text
 from toolkit.evaluate.windows import Window
 from toolkit.settings import Settings
 from toolkit.store import open_store
@@ -202,3 +205,23 @@ def test_the_same_text_in_other_tokens_is_not_the_same_items() -> None:
         for tokens in ("b" * 64, "c" * 64)
     }
     assert len(set(hashes.values())) == 2
+
+
+@pytest.mark.parametrize(("how", "said"), [("SIGSEGV", "signal SIGSEGV"), ("exit", "exit code 3")])
+def test_an_engine_that_dies_over_a_text_takes_nothing_along(
+    how: str, said: str, onnx: Artifact, text: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a conversion with --check-text: the artifact stays, and the command says what happened."""
+    monkeypatch.setenv("HOW_TO_DIE", how)
+    dying = dataclasses.replace(ONNXRUNTIME, name="dying", title="Dying", decoder="dying_decoders:Dying")
+    backend = onnx.manifest.backend.model_copy(update={"name": "dying"})
+    manifest = onnx.manifest.model_copy(update={"backend": backend})
+    subject = subject_of(str(onnx.path), settings)
+    subject = dataclasses.replace(subject, artifact=dataclasses.replace(onnx, manifest=manifest))
+    ENGINES.register("dying", dying)
+    try:
+        with pytest.raises(EngineFailed, match=said) as caught:
+            evaluate_text(subject, None, TextRequest.of(text=text, window=WINDOW))
+    finally:
+        ENGINES.unregister("dying")
+    assert caught.value.subject == onnx.name and caught.value.next_step

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +16,9 @@ import torch
 from toolkit.artifact import MANIFEST, Artifact
 from toolkit.capture.shape import longest_text
 from toolkit.engines import ENGINES
-from toolkit.errors import OtherSource, SourceNotFound, UsageError
+from toolkit.errors import EngineFailed, OtherSource, SourceNotFound, UsageError
 from toolkit.files import expanded
+from toolkit.inference.apart import decoder_apart
 from toolkit.inference.decoder import Decoder, open_decoder
 from toolkit.inference.transformers_decoder import open_original
 from toolkit.settings import Settings
@@ -64,6 +67,25 @@ class Subject:
             return open_decoder(engine, self.artifact.path, capacity)
         assert self.source is not None
         return open_original(self.source, DTYPES[dtype])
+
+    @contextmanager
+    def opened(self, capacity: int, dtype: str = "fp32") -> Iterator[Decoder]:
+        """As :meth:`open`; an artifact's engine is in a process of its own, for as long as the block runs.
+
+        Raises:
+            EngineFailed: the engine refuses the artifact, or ended its process; methods say so, too.
+        """
+        if self.artifact is None:
+            yield self.open(capacity, dtype)
+            return
+        engine = ENGINES.get(self.artifact.manifest.backend.name)
+        engine.check_installed()
+        try:
+            with decoder_apart(engine, self.artifact.path, capacity) as decoder:
+                yield decoder
+        except EngineFailed as error:
+            error.subject = error.subject or self.name
+            raise
 
     def write_tokenizer(self, folder: Path) -> Path:
         """Where the tokenizer's files are: the artifact's own, or written into the folder given."""

@@ -98,15 +98,16 @@ def evaluate_text(
         UsageError: no such text, too short a text, or windows that cannot be.
         BadLogits: a model gives logits that are no numbers.
         SourceError: the source cannot be loaded.
+        EngineFailed: the engine refuses the artifact, or ended its process.
     """
     text = readable(request.text)
     length, stride, windows = text_windows(subject, text, request)
-    decoder = subject.open(length, request.dtype)
     reference = source.open(length, request.dtype) if source is not None else None
     sums = []
-    for window in windows:
-        sums.append(_sums(subject.name, decoder, reference, window))
-        progress(len(sums), len(windows))
+    with subject.opened(length, request.dtype) as decoder:
+        for window in windows:
+            sums.append(_sums(subject.name, decoder, reference, window))
+            progress(len(sums), len(windows))
     return TextFigures(
         target=subject.name,
         source=source.name if source is not None else None,
