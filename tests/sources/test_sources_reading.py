@@ -19,8 +19,12 @@ from changed_folders import (
 )
 from model_folders import edit_config, shard, write_folder
 from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM
 
+from toolkit.capture.capture import capture
+from toolkit.capture.skeleton import build_skeleton
 from toolkit.errors import SourceError
+from toolkit.inference.original import whole_original
 from toolkit.settings import Settings
 from toolkit.sources import resolve
 
@@ -182,3 +186,27 @@ def test_a_copy_of_a_shared_layer_is_taken_as_transformers_takes_it(
         assert torch.equal(weights.read(name), theirs[name]), name
     assert (SHARED in weights.names()) == (HEAD in weights.names()) == copied
     assert torch.equal(theirs[SHARED], weights.read(SHARED if copied else first))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"_attn_implementation": "flash_attention_2"},
+        {"attn_implementation": "made_up"},
+        {"_experts_implementation": "grouped_mm"},
+        {"return_dict": False},
+    ],
+    ids=lambda said: next(iter(said)),
+)
+def test_how_a_model_was_run_says_nothing_about_what_it_computes(
+    said: dict[str, object], folder: Path, settings: Settings
+) -> None:
+    """transformers itself does not load the first three where the kernels are not installed."""
+    plain = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    edit_config(folder, **said)
+    source = resolve(str(folder), settings)
+    capture(build_skeleton(source.config), source.config)
+    judge = whole_original(source, 1)
+    ids = torch.arange(8)[None]
+    with torch.no_grad():
+        assert judge is not None and torch.equal(judge(ids).logits, plain(ids).logits)

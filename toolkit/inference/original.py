@@ -17,6 +17,7 @@ import torch
 
 from toolkit.errors import ParityFailed, SourceError
 from toolkit.models.facts_shape import LAYER_COUNTS
+from toolkit.sources.run_options import forget_run_options
 
 if TYPE_CHECKING:
     from toolkit.sources.base import ModelSource, Original
@@ -172,7 +173,9 @@ def _config(original: Original) -> Any:
     from transformers import AutoConfig
 
     with _loading(original.path):
-        return AutoConfig.from_pretrained(original.path, trust_remote_code=original.trust_remote_code)
+        config = AutoConfig.from_pretrained(original.path, trust_remote_code=original.trust_remote_code)
+    forget_run_options(config)
+    return config
 
 
 def _auto_class(config: Any, *, trust: bool) -> Any:

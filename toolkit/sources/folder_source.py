@@ -21,6 +21,7 @@ from toolkit.sources.folder_tokenizer import FolderTokenizer
 from toolkit.sources.naming import safe_name
 from toolkit.sources.pickle_weights import StoredPickles
 from toolkit.sources.prequantized import refuse_quantized_config
+from toolkit.sources.run_options import forget_run_options
 from toolkit.sources.safetensors_weights import StoredSafetensors
 from toolkit.sources.stand_ins import refuse_stand_ins
 from toolkit.sources.tasks import check_task
@@ -135,6 +136,7 @@ def config_from_fields(
             subject=str(origin),
             next_step="Check model_type in config.json, or install a newer transformers.",
         )
+    forget_run_options(config)
     decoder = config.get_text_config(decoder=True)
     if not isinstance(decoder, PreTrainedConfig):
         raise SourceCorrupt(
