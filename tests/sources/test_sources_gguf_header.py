@@ -99,10 +99,9 @@ def tensor_info(name: str, shape: tuple[int, ...], type_id: int, offset: int = 0
     ("info", "message"),
     [
         (tensor_info("t", (2**32, 2**31), 0), "cut short"),
-        (tensor_info("t", (32, 2), 0, 2**63), "cut short"),
+        (tensor_info("t", (32, 2), 0, 2**63), "offset"),
         (tensor_info("t", (33, 2), 2), "shape"),
         (tensor_info("t", (0, 2), 0), "shape"),
-        (tensor_info("t", (32, 2), 9999), "unknown type 9999"),
         (tensor_info("t", (1,) * 9, 0), "9 dimensions"),
     ],
 )
@@ -111,6 +110,55 @@ def test_impossible_tensors_are_corrupt(tmp_path: Path, info: bytes, message: st
     path.write_bytes(header_with(1, 1, ARCHITECTURE + info + bytes(64)))
     with pytest.raises(SourceCorrupt, match=message):
         read_header(path)
+
+
+@pytest.mark.parametrize("alignment", [32, 64])
+@pytest.mark.parametrize("second", ["as it lies", 0, "at 4 more", "one place further", "before the first"])
+def test_a_tensor_lies_where_the_one_before_it_ends(
+    alignment: int, second: int | str, tmp_path: Path
+) -> None:
+    # llama.cpp (gguf_init_from_reader) reads no file with another offset than the padded sizes so far.
+    right = -(-3 * 32 * 4 // alignment) * alignment
+    offset = {"as it lies": right, "at 4 more": right + 4, "one place further": right + alignment}.get(
+        str(second), 0 if second == 0 else 2**64 - alignment
+    )
+    infos = tensor_info("a", (32, 3), 0) + tensor_info("b", (32,), 0, offset)
+    aligned = key_value("general.alignment", 4, struct.pack("<I", alignment))
+    path = tmp_path / "model.gguf"
+    path.write_bytes(header_with(2, 2, ARCHITECTURE + aligned + infos + bytes(4096)))
+    if offset == right:
+        entries = read_header(path).tensors
+        assert entries["b"].offset_bytes - entries["a"].offset_bytes == right
+        return
+    with pytest.raises(SourceCorrupt, match=rf"'b' has the offset {offset}, not {right}") as caught:
+        read_header(path)
+    assert caught.value.subject == str(path) and caught.value.next_step
+
+
+# ggml.h: numbers that once were types of llama.cpp's, and one of a fork's (ik_llama.cpp's IQ2_K).
+REMOVED = {4: "Q4_2", 5: "Q4_3", 31: "Q4_0_4_4", 32: "Q4_0_4_8", 33: "Q4_0_8_8"}
+REMOVED |= {36: "IQ4_NL_4_4", 37: "IQ4_NL_4_8", 38: "IQ4_NL_8_8"}
+
+
+@pytest.mark.parametrize("type_id", [*REMOVED, 137, 9999])
+def test_types_that_llama_cpp_lacks_are_named_and_another_is_asked_for(type_id: int, tmp_path: Path) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(header_with(1, 1, ARCHITECTURE + tensor_info("t", (32, 2), type_id) + bytes(256)))
+    said = (
+        rf"{type_id} \({REMOVED[type_id]}\)" if type_id in REMOVED else f"{type_id}, .*fork's or a newer one"
+    )
+    with pytest.raises(SourceError, match=said) as caught:
+        read_header(path)
+    step = caught.value.next_step or ""
+    named = next(name for name in ("IQ4_NL", "Q4_0") if name in step)
+    assert REMOVED.get(type_id, "Q4_0").startswith(("Q4", named))
+    # What is asked for is read.
+    path.write_bytes(
+        header_with(
+            1, 1, ARCHITECTURE + tensor_info("t", (32, 2), gguf.GGMLQuantizationType[named]) + bytes(256)
+        )
+    )
+    assert read_header(path).tensors["t"].type_name == named
 
 
 @pytest.mark.parametrize(

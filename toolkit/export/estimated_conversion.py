@@ -28,6 +28,7 @@ from toolkit.settings import Settings
 from toolkit.sources import resolve
 from toolkit.sources.demo_wheel import DEMO
 from toolkit.sources.folder_source import config_fields, config_from_fields
+from toolkit.sources.gguf.recognition import is_gguf
 from toolkit.sources.hub import Hub
 from toolkit.sources.resolution import check_hub_id
 
@@ -168,7 +169,7 @@ def found_decoder(request: ConvertRequest, settings: Settings) -> FoundDecoder:
         UnsupportedModel: cannot be traced, and no facts are known.
     """
     model, path = request.model, expanded(request.model)
-    local = model.startswith("random:") or model.lower().endswith(".gguf") or path.is_dir()
+    local = model.startswith("random:") or is_gguf(path) or path.is_dir()
     if local or model == DEMO.model_name:
         source = resolve(
             model, settings, offline=request.offline, trust_remote_code=request.trust_remote_code

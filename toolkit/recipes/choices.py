@@ -96,6 +96,7 @@ def _check_word(
 def _check_model(model: str, at: tuple[int, int], document: Document, folder: Path, own: Path | None) -> None:
     """Models on this machine must be there; whether the hub has one shows when it is fetched."""
     from toolkit.models.catalogue.catalogue import catalogue_for
+    from toolkit.sources.gguf.recognition import is_gguf
 
     problems = document.problems
     if "\0" in model:
@@ -113,7 +114,7 @@ def _check_model(model: str, at: tuple[int, int], document: Document, folder: Pa
                 f"no model of the catalogue and no file {name!r}",
                 nearest_choice(name, known.buildable()),
             )
-    elif model.endswith(".gguf"):
+    elif is_gguf(folder / expanded(model)):
         if not _is_file(folder / expanded(model)):
             problems.add(at, f"no file {model!r}", "Paths start from the recipe's folder.")
     elif not _HUB_ID.fullmatch(model) and not _is_folder(folder / expanded(model)):

@@ -79,14 +79,18 @@ def reference(model: Model, folder: Path) -> str:
     if model.id.startswith("random:"):
         name = model.id.removeprefix("random:")
         return f"random:{folder / name}" if (folder / name).is_file() else model.id
+    from toolkit.sources.gguf.recognition import is_gguf
+
     path = folder / expanded(model.id)
-    return str(path) if model.id.endswith(".gguf") or path.is_dir() else model.id
+    return str(path) if is_gguf(path) or path.is_dir() else model.id
 
 
 def is_fetched(model: Model, folder: Path) -> bool:
     """Whether a model comes from a hub, so that its content is known only once it was fetched."""
+    from toolkit.sources.gguf.recognition import is_gguf
+
     where = reference(model, folder)
-    return not (where.startswith("random:") or where.endswith(".gguf") or Path(where).is_dir())
+    return not (where.startswith("random:") or is_gguf(Path(where)) or Path(where).is_dir())
 
 
 def lock_name(model: Model) -> str:
@@ -133,7 +137,7 @@ def config_fields(model: Model, folder: Path, workspace: Workspace, settings: Se
         if where.startswith("random:"):
             fields = json.loads(_random_config(where, settings))
         elif Path(where).is_dir():
-            fields = json.loads((Path(where) / "config.json").read_text())
+            fields = json.loads((Path(where) / "config.json").read_text(encoding="utf-8"))
         else:
             return {"file_bytes": Path(where).stat().st_size}
     except (OSError, ValueError):

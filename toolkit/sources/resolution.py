@@ -11,6 +11,7 @@ from toolkit.files import expanded
 from toolkit.settings import Settings
 from toolkit.sources.base import ModelSource
 from toolkit.sources.demo_wheel import DEMO
+from toolkit.sources.gguf.recognition import is_gguf
 from toolkit.sources.hub import Hub, HubUnreachable
 
 _HUB_ID = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*")
@@ -25,7 +26,7 @@ def resolve(
     trust_remote_code: bool = False,
     hub: Hub | None = None,
 ) -> ModelSource:
-    """Find a model: ``random:...``, a ``.gguf`` file, a local folder, or a hub id, in this order.
+    """Find a model: ``random:...``, a GGUF file, a local folder, or a hub id, in this order.
 
     Args:
         model: what the user typed.
@@ -41,7 +42,7 @@ def resolve(
         UsageError: a revision for something that has none.
     """
     path = expanded(model)
-    if model.startswith("random:") or _is_gguf(model) or path.is_dir():
+    if model.startswith("random:") or is_gguf(path) or path.is_dir():
         if revision is not None:
             raise UsageError(
                 "--revision is for hub models only", subject=model, next_step="Leave out --revision."
@@ -49,7 +50,7 @@ def resolve(
         return _open_local(model, path, settings, trust_remote_code)
     if path.is_file():
         raise SourceNotFound(
-            "is a file, and no .gguf file",
+            "is a file, and no GGUF file",
             subject=model,
             next_step=f"Give the folder of the model: {path.parent}",
         )
@@ -88,16 +89,12 @@ def check_hub_id(model: str) -> None:
         )
 
 
-def _is_gguf(model: str) -> bool:
-    return model.lower().endswith(".gguf")
-
-
 def _open_local(model: str, path: Path, settings: Settings, trust_remote_code: bool) -> ModelSource:
     if model.startswith("random:"):
         from toolkit.sources.random_source import from_random
 
         return from_random(model, settings.models_dir, trust_remote_code=trust_remote_code)
-    if _is_gguf(model):
+    if is_gguf(path):
         from toolkit.sources.gguf.source import from_gguf
 
         return from_gguf(path, settings)

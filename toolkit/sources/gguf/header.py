@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import SourceCorrupt, SourceError, SourceNotFound
+from toolkit.sources.gguf.recognition import MAGIC
 from toolkit.sources.stand_ins import refuse_broken_link, refuse_pointer
 
-_MAGIC = b"GGUF"
 _VERSIONS = (2, 3)
 _STRING, _ARRAY = 8, 9
 # GGUF value type -> struct format of one scalar.
@@ -27,6 +27,17 @@ _DEFAULT_ALIGNMENT = 32
 # Far above any real file (the largest vocabularies have 300,000 tokens), far below what hurts.
 _MAX_ARRAY_LENGTH = 1 << 24
 _MAX_DIMENSIONS = 4
+# ggml's numbers of types that llama.cpp no longer reads -> their names (ggml.h).
+_REMOVED_TYPES = {
+    4: "Q4_2",
+    5: "Q4_3",
+    31: "Q4_0_4_4",
+    32: "Q4_0_4_8",
+    33: "Q4_0_8_8",
+    36: "IQ4_NL_4_4",
+    37: "IQ4_NL_4_8",
+    38: "IQ4_NL_8_8",
+}
 
 
 @dataclass(frozen=True)
@@ -74,8 +85,8 @@ def read_header(path: Path) -> GgufHeader:
 
     Raises:
         SourceNotFound: no such file.
-        SourceCorrupt: not a GGUF file, cut short, or with impossible counts.
-        SourceError: a version or byte order that is not supported.
+        SourceCorrupt: not a GGUF file, cut short, with impossible counts or offsets.
+        SourceError: a version, byte order or type of a tensor that is not supported.
     """
     if path.is_dir():
         raise SourceError(
@@ -109,9 +120,9 @@ class _HeaderParser:
 
     def parse(self) -> GgufHeader:
         refuse_pointer(self._path, self._view[:64])
-        if self._view[:4] != _MAGIC:
+        if self._view[: len(MAGIC)] != MAGIC:
             raise _corrupt(self._path, "it does not start with the GGUF magic")
-        self._position = 4
+        self._position = len(MAGIC)
         version, tensor_count, metadata_count = self._unpack("IQQ")
         if version & 0xFFFF == 0:
             raise SourceError(
@@ -193,10 +204,19 @@ class _HeaderParser:
             raise _corrupt(self._path, f"alignment {alignment!r} is not a power of two")
         data_start = -(-self._position // alignment) * alignment
         tensors: dict[str, TensorEntry] = {}
+        # Tensors lie one behind the other, each padded; with any other offset llama.cpp reads no file, and
+        # one that points elsewhere within it would give another tensor's numbers.
+        expected = 0
         for name, shape, type_id, offset in rows:
             if name in tensors:
                 raise _corrupt(self._path, f"tensor {name!r} occurs twice")
-            tensors[name] = self._entry(name, shape, type_id, data_start + offset)
+            size_bytes, type_name = self._size(name, shape, type_id)
+            if offset != expected:
+                raise _corrupt(self._path, f"tensor {name!r} has the offset {offset}, not {expected}")
+            if data_start + offset + size_bytes > len(self._view):
+                raise _corrupt(self._path, f"the data of tensor {name!r} is cut short")
+            tensors[name] = TensorEntry(self._path, name, shape, type_name, data_start + offset, size_bytes)
+            expected += -(-size_bytes // alignment) * alignment
         return tensors
 
     def _tensor_row(self) -> tuple[str, tuple[int, ...], int, int]:
@@ -209,17 +229,34 @@ class _HeaderParser:
         # ggml counts the fastest-moving dimension first, torch last.
         return name, tuple(reversed(shape)), type_id, offset
 
-    def _entry(self, name: str, shape: tuple[int, ...], type_id: int, offset_bytes: int) -> TensorEntry:
+    def _size(self, name: str, shape: tuple[int, ...], type_id: int) -> tuple[int, str]:
+        """Bytes that a tensor takes in the file, and the name of its type."""
         from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
 
         try:
             ggml_type = GGMLQuantizationType(type_id)
         except ValueError:
-            raise _corrupt(self._path, f"tensor {name!r} has the unknown type {type_id}") from None
+            raise self._other_type(name, type_id) from None
         block_length, block_bytes = GGML_QUANT_SIZES[ggml_type]
         if 0 in shape or shape[-1] % block_length:
             raise _corrupt(self._path, f"tensor {name!r} of type {ggml_type.name} has shape {list(shape)}")
-        size_bytes = math.prod(shape) // block_length * block_bytes
-        if offset_bytes + size_bytes > len(self._view):
-            raise _corrupt(self._path, f"the data of tensor {name!r} is cut short")
-        return TensorEntry(self._path, name, shape, ggml_type.name, offset_bytes, size_bytes)
+        return math.prod(shape) // block_length * block_bytes, ggml_type.name
+
+    def _other_type(self, name: str, type_id: int) -> SourceError:
+        removed = _REMOVED_TYPES.get(type_id)
+        if removed is None:
+            what = f"{type_id}, which llama.cpp's {_package()} does not know: a fork's or a newer one"
+        else:
+            what = f"{type_id} ({removed}), which llama.cpp no longer reads"
+        stem = "IQ4_NL" if removed and removed.startswith("IQ4_NL") else "Q4_0"
+        return SourceError(
+            f"tensor {name!r} is of ggml type {what}",
+            subject=str(self._path),
+            next_step=f"Get the model in {stem} or another type of llama.cpp's, or its safetensors folder.",
+        )
+
+
+def _package() -> str:
+    from importlib.metadata import version
+
+    return f"gguf package {version('gguf')}"

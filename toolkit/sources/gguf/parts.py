@@ -7,6 +7,7 @@ from pathlib import Path
 
 from toolkit.errors import MissingWeights, SourceCorrupt
 from toolkit.sources.gguf.header import GgufHeader, TensorEntry, read_header
+from toolkit.sources.gguf.recognition import without_ending
 
 # llama.cpp's names of parts (llama_split_path): MODEL-00001-of-00003.gguf.
 _PART = re.compile(r"(?P<model>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<ending>\.gguf)", re.IGNORECASE)
@@ -25,7 +26,7 @@ def parts_of(path: Path) -> list[Path]:
 def model_name(path: Path) -> str:
     """The name of a file without its ending and the number of its part."""
     match = _PART.fullmatch(path.name)
-    return path.stem if match is None else match["model"]
+    return without_ending(path.name) if match is None else match["model"]
 
 
 def read_headers(path: Path) -> GgufHeader:
