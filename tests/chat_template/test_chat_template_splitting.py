@@ -13,8 +13,8 @@ from pydantic import TypeAdapter
 
 from toolkit.artifact import Manifest
 from toolkit.chat_format import ChatFormat, UnsplitChat
-from toolkit.chat_template.environment import render_with_transformers
-from toolkit.chat_template.splitting import chat_format, split_template
+from toolkit.chat_template.environment import Message, render_with_transformers
+from toolkit.chat_template.splitting import chat_format, split_template, unsplit_in_words
 
 TOKENS = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
 PIECES = [
@@ -133,3 +133,28 @@ def test_a_manifest_keeps_it() -> None:
     field = TypeAdapter(Manifest.model_fields["chat"].rebuild_annotation())
     for value in (split_template(SHAPES["llama_3_2"], TOKENS), UnsplitChat(reason="x"), None):
         assert field.validate_json(field.dump_json(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("template", "renders"),
+    [
+        ("{{ messages | length }}", True),
+        ("{% for %}", False),
+        ("{{ raise_exception('no') }}", False),
+        ("{{ nothing.at.all }}", False),
+        ("{% trans %}x{% endtrans %}", False),
+    ],
+)
+def test_only_a_template_that_renders_is_said_to(template: str, renders: bool, tmp_path: Path) -> None:
+    (tmp_path / "chat_template.jinja").write_text(template)
+    found = chat_format(tmp_path, "chat_template.jinja")
+    assert isinstance(found, UnsplitChat)
+    said = unsplit_in_words(tmp_path, "chat_template.jinja", found)
+    message: list[Message] = [{"role": "user", "content": "Hi"}]
+    if renders:
+        render_with_transformers(template, message, {})
+        assert "slm generate and slm chat render it" in said
+        return
+    with pytest.raises(Exception):  # noqa: B017 - whatever jinja raises there
+        render_with_transformers(template, message, {})
+    assert "renders no message" in said and "slm generate --no-chat" in said

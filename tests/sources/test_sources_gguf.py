@@ -140,6 +140,17 @@ def test_the_ending_may_be_in_capitals(write_gguf: WriteGguf, settings: Settings
     assert resolve(str(renamed), settings).info.kind == "gguf"
 
 
+# Ollama's blobs, a browser's unfinished names, names without an ending.
+@pytest.mark.parametrize("name", ["sha256-" + "ab" * 32, "model.gguf.part", "model.Q4_0", "model"])
+def test_a_gguf_file_is_one_whatever_its_name_is(
+    name: str, write_gguf: WriteGguf, settings: Settings, tmp_path: Path
+) -> None:
+    renamed = tmp_path / name
+    renamed.write_bytes(write_gguf("llama-tiny").read_bytes())
+    source = resolve(str(renamed), settings)
+    assert (source.info.kind, source.name) == ("gguf", name)
+
+
 SENTENCEPIECE = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
 SENTENCEPIECE += ["\u2581", "h", "e", "l", "o", "he", "ll", "hell", "hello", "\u2581hello"]
 

@@ -105,6 +105,57 @@ def test_end_of_turn_tokens_of_a_chat_model_end_generation(
     assert json.loads((tmp_path / name).read_text()) == {"bos_token_id": 1, "eos_token_id": [2, 106]}
 
 
+# llama.cpp, llama_vocab::impl::load: these end a text at all, whatever their type, template or none.
+ENDING = [
+    "<|endoftext|>",
+    "<|eom_id|>",
+    "<EOT>",
+    "<|return|>",
+    "<end_of_utterance>",
+    "<|eot_id|>",
+    "<|im_end|>",
+]
+ENDING += [
+    "<|end_of_text|>",
+    "[EOS]",
+    "<eos>",
+    "<｜end▁of▁sentence｜>",
+    "<|fim_pad|>",
+    "<|repo_name|>",
+    "<|file_sep|>",
+]
+
+
+@pytest.mark.parametrize(
+    ("texts", "ends"),
+    [
+        *(([text], [text]) for text in ENDING),
+        (["<|im_start|>", "<pad>", "<|start|>", "<|fim_prefix|>"], []),
+        (["<|end|>", "<|return|>"], ["<|end|>", "<|return|>"]),
+        # Within answers, in vocabularies of harmony's kind and of Gemma 4's.
+        (["<|end|>", "<|return|>", "<|call|>"], ["<|return|>", "<|call|>"]),
+        (["<|end|>", "<|flush|>", "<|calls|>"], ["<|flush|>", "<|calls|>"]),
+        (["</s>", "<|tool_response>"], ["<|tool_response>"]),
+        (["<PAD>", "<|fim_pad|>"], ["<|fim_pad|>"]),
+    ],
+)
+@pytest.mark.parametrize("kind", [1, 3, 4])
+def test_texts_end_where_llama_cpp_ends_them(
+    texts: list[str], ends: list[str], kind: int, write_gguf: WriteGguf, settings: Settings
+) -> None:
+    tokens = [f"t{index}" for index in range(512)]
+    tokens[100 : 100 + len(texts)] = texts
+    path = write_gguf(
+        "llama-tiny",
+        metadata={"tokenizer.ggml.tokens": tokens, "tokenizer.ggml.token_type": [kind] * 512},
+    )
+    found = resolve(str(path), settings).config.eos_token_id
+    assert sorted(found if isinstance(found, list) else [found]) == [
+        2,
+        *(100 + texts.index(end) for end in ends),
+    ]
+
+
 def test_layers_slide_where_the_file_says_so(write_gguf: WriteGguf, settings: Settings) -> None:
     key = "gemma3.attention.sliding_window_pattern"
     by_period = resolve(str(write_gguf("gemma3-tiny", metadata={key: 3})), settings).config

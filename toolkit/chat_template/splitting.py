@@ -23,7 +23,12 @@ from toolkit.chat_format import (
 )
 from toolkit.chat_template.environment import Message, Render, render, renderer
 from toolkit.chat_template.limits import NotRendered, why_not_rendered, within_limits
-from toolkit.chat_template.template import find_template, special_tokens, splits_special_tokens
+from toolkit.chat_template.template import (
+    find_template,
+    special_tokens,
+    splits_special_tokens,
+    why_no_message,
+)
 
 _SYSTEM = "Qzsystem"
 _WORDS = ("Qzuser", "Qzanswer", "Qzsecond", "Qzreply", "Qzthird")
@@ -65,6 +70,24 @@ def chat_format(folder: Path, chat_template_file: str | None) -> ChatFormat | Un
     if splits_special_tokens(folder):
         return UnsplitChat(reason="the tokenizer takes the template's special tokens for plain text")
     return split_template(template, special_tokens(folder))
+
+
+def unsplit_in_words(folder: Path, chat_template_file: str | None, chat: UnsplitChat) -> str:
+    """What cannot be done with a template that is not split.
+
+    Raises:
+        NotAnArtifact: a file that should tell is damaged.
+    """
+    why = why_no_message(folder, chat_template_file)
+    if why is None:
+        return (
+            f"The chat template cannot be split into texts around messages: {chat.reason}. "
+            "slm generate and slm chat render it; the Android app's chat cannot."
+        )
+    return (
+        f"The chat template renders no message: {why}. slm generate --no-chat sends texts as they are; to "
+        "chat, put a chat_template.jinja that renders beside the model and convert it again."
+    )
 
 
 def split_template(template: str, tokens: dict[str, str]) -> ChatFormat | UnsplitChat:

@@ -67,6 +67,19 @@ def splits_special_tokens(folder: Path) -> bool:
     return read_json(folder / _TOKENIZER_CONFIG).get("split_special_tokens") is True
 
 
+def why_no_message(folder: Path, chat_template_file: str | None) -> str | None:
+    """Why the template in an artifact's folder makes no text of a single message; None where it does.
+
+    Raises:
+        NotAnArtifact: a file that should tell is damaged.
+    """
+    template = find_template(folder, chat_template_file)
+    if not isinstance(template, str):
+        return "there is none for a plain conversation"
+    rendered = _rendered(template, [{"role": "user", "content": "Hi"}], special_tokens(folder))
+    return None if isinstance(rendered, str) else str(rendered)
+
+
 def _rendered(template: str, messages: list[Message], tokens: dict[str, str]) -> str | NotRendered:
     """The rendered text, or why there is none."""
     render = renderer()

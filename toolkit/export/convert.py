@@ -38,7 +38,7 @@ from toolkit.capture.rope import rope_table, rope_values
 from toolkit.capture.shape import decoder_shape, longest_text
 from toolkit.capture.skeleton import build_skeleton, tied_names
 from toolkit.chat_format import UnsplitChat
-from toolkit.chat_template.splitting import chat_format
+from toolkit.chat_template.splitting import chat_format, unsplit_in_words
 from toolkit.compress.adaptation import check_supported, slowness
 from toolkit.compress.fitting import Columns, fitted
 from toolkit.compress.plan import QuantizationPlan, for_model, with_exact
@@ -145,10 +145,7 @@ def _converted(
         texts = parity.parity_ids(folder, source.config.vocab_size, subject=source.name)
         chat = chat_format(folder, tokenizer.chat_template)
         if isinstance(chat, UnsplitChat):
-            progress.say(
-                f"The chat template cannot be split into texts around messages: {chat.reason}. "
-                "slm generate and slm chat render it; the Android app's chat cannot."
-            )
+            progress.say(unsplit_in_words(folder, tokenizer.chat_template, chat))
         with (
             _calibrated(source, model, request.calibration, plan, graph, tied, folder, stages) as calibrated,
             stages("quantize and write"),

@@ -17,6 +17,7 @@ from toolkit.errors import SourceCorrupt, SourceError, UntrustedSource
 from toolkit.progress import say
 from toolkit.sources.base import TokenizerFiles
 from toolkit.sources.generation import GENERATION_CONFIG, TokenId, read_tokens, write_generation_config
+from toolkit.sources.generation_rules import not_applied
 from toolkit.sources.side_files import SideFiles, read_side_files
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ class FolderTokenizer:
             # As in transformers, the model's config does not fill what this file leaves out.
             fields: Mapping[str, Any] = files.object(GENERATION_CONFIG)
             subject = str(self.folder / GENERATION_CONFIG)
+            if (rules := not_applied(fields)) is not None:
+                say(f"{self.folder.name}: {GENERATION_CONFIG} {rules}")
         else:
             keys = ("bos_token_id", "eos_token_id", "pad_token_id")
             fields = {key: getattr(self.config, key, None) for key in keys}

@@ -55,6 +55,16 @@ def read_tokens(fields: Mapping[str, Any], token_id: TokenId, *, subject: str) -
     # Old checkpoints write -1 for none.
     pad = [one for one in pad if one >= 0]
     other = {key: value for key, value in fields.items() if key not in keys}
+    for key, value in other.items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except ValueError:
+            # Python writes and reads NaN and Infinity; JSON has neither, and others' readers refuse the file.
+            raise SourceCorrupt(
+                f"{key} is {json.dumps(value)[:80]}, which is no number in JSON",
+                subject=subject,
+                next_step=f"Write a number or leave {key} out. {_CORRECT}",
+            ) from None
     return GenerationTokens(
         bos[0] if bos else None, tuple(dict.fromkeys(ends)), pad[0] if pad else None, other
     )

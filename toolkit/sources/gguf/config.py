@@ -6,16 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import SourceCorrupt, UnsupportedModel
 from toolkit.sources.architectures.own import register_own_architectures
+from toolkit.sources.gguf.end_tokens import end_token_ids
 from toolkit.sources.gguf.families import FAMILIES
 from toolkit.sources.gguf.header import GgufHeader
 from toolkit.sources.gguf.metadata import Metadata
+from toolkit.sources.rotary_values import check_rotary
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
-
-# Tokens that end a turn in common chat formats; a file names one end token only, chats end with these.
-_END_OF_TURN = ("<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>")
-_CONTROL_TOKEN = 3
 
 
 def read_config(header: GgufHeader) -> tuple[PretrainedConfig, set[str]]:
@@ -40,27 +38,15 @@ def read_config(header: GgufHeader) -> tuple[PretrainedConfig, set[str]]:
     fields = FAMILIES[header.architecture](metadata) | _token_ids(header)
     model_type = fields.pop("model_type")
     try:
-        return AutoConfig.for_model(model_type, **fields), metadata.read
+        config = AutoConfig.for_model(model_type, **fields)
     except (StrictDataclassError, ValueError, TypeError) as error:
         raise SourceCorrupt(
             f"its metadata makes no model: {' '.join(str(error).split())[:200]}",
             subject=str(header.path),
             next_step="Get the file again.",
         ) from None
-
-
-def end_token_ids(header: GgufHeader) -> list[int]:
-    """Tokens that end generation: the ones the file names, then end-of-turn tokens in its vocabulary."""
-    metadata = header.metadata
-    named = [metadata.get(f"tokenizer.ggml.{key}_token_id") for key in ("eos", "eot", "eom")]
-    ids = [token_id for token_id in named if isinstance(token_id, int)]
-    types = metadata.get("tokenizer.ggml.token_type", [])
-    tokens = metadata.get("tokenizer.ggml.tokens", [])
-    if "tokenizer.chat_template" in metadata:
-        position = {token: index for index, token in enumerate(tokens)}
-        turns = (position.get(token, len(types)) for token in _END_OF_TURN)
-        ids += [index for index in turns if index < len(types) and types[index] == _CONTROL_TOKEN]
-    return list(dict.fromkeys(ids))
+    check_rotary(config, subject=str(header.path))
+    return config, metadata.read
 
 
 def _token_ids(header: GgufHeader) -> dict[str, Any]:

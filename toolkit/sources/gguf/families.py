@@ -15,6 +15,7 @@ from toolkit.sources.gguf.metadata import (
     decoder_of_before,
     head_dim,
     head_width,
+    original_context,
     rotary,
     sizes,
     sliding_layers,
@@ -193,7 +194,7 @@ def _gemma3(metadata: Metadata) -> dict[str, Any]:
             "full_attention": fields["rope_parameters"],
             "sliding_attention": {
                 "rope_type": "default",
-                "rope_theta": metadata.get("rope.freq_base_swa", 10000.0),
+                "rope_theta": metadata.positive("rope.freq_base_swa", 10000.0),
             },
         },
     }
@@ -211,12 +212,12 @@ def _phi2(metadata: Metadata) -> dict[str, Any]:
 def _phi3(metadata: Metadata) -> dict[str, Any]:
     fields = decoder(metadata)
     if "rope_factors_long.weight" in metadata.tensors:
-        original = metadata.count("rope.scaling.original_context_length")
+        original = original_context(metadata)
         fields["rope_parameters"] = long_rotary(
             metadata.header, fields["rope_parameters"]["rope_theta"], original
         )
         # llama.cpp's converter writes what transformers computes; the file's own value holds.
-        if factor := metadata.get("rope.scaling.attn_factor", 0.0):
+        if factor := metadata.number("rope.scaling.attn_factor", 0.0):
             fields["rope_parameters"]["attention_factor"] = factor
         fields["original_max_position_embeddings"] = original
     fields["rope_parameters"]["partial_rotary_factor"] = turned_share(metadata)

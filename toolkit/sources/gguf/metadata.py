@@ -57,6 +57,13 @@ class Metadata:
             raise self._corrupt(f"metadata {self.header.architecture}.{key} is {value!r}")
         return float(value)
 
+    def positive(self, key: str, default: float) -> float:
+        """A finite number above 0."""
+        value: float = self.number(key, default)
+        if value <= 0:
+            raise self._corrupt(f"metadata {self.header.architecture}.{key} is {value!r}, not above 0")
+        return value
+
     def rows(self, tensor: str) -> int:
         """Rows of a tensor."""
         if tensor not in self.tensors:
@@ -102,24 +109,29 @@ def decoder_of_before(metadata: Metadata) -> dict[str, Any]:
 
 def rotary(metadata: Metadata) -> dict[str, Any]:
     """Rotary scaling, where parameters or Llama 3's factors say it."""
-    theta = metadata.get("rope.freq_base", 10000.0)
+    theta = metadata.positive("rope.freq_base", 10000.0)
     if "rope_freqs.weight" in metadata.tensors:
         return llama3_rotary(metadata.header, theta)
     # As llama.cpp: a factor without a type scales linearly, and scale_linear is the factor's older name.
     kind = metadata.get("rope.scaling.type", "linear") or "linear"
-    factor = metadata.get("rope.scaling.factor", 0.0) or metadata.get("rope.scale_linear", 0.0) or 1.0
+    factor = metadata.number("rope.scaling.factor", 0.0) or metadata.number("rope.scale_linear", 0.0) or 1.0
     if kind == "none" or (kind == "linear" and factor == 1.0):
         return {"rope_type": "default", "rope_theta": theta}
     parameters = {"rope_type": kind, "rope_theta": theta, "factor": factor}
     if kind == "yarn":
-        parameters["original_max_position_embeddings"] = metadata.count(
-            "rope.scaling.original_context_length"
-        )
+        parameters["original_max_position_embeddings"] = original_context(metadata)
     elif kind == "longrope" and "rope_factors_long.weight" in metadata.tensors:
         return {"rope_type": "default", "rope_theta": theta}  # replaced by the factors
     elif kind != "linear":
         raise metadata.refusal(f"rotary scaling {kind!r} is not supported in GGUF files")
     return parameters
+
+
+def original_context(metadata: Metadata) -> int:
+    """Positions that the model was trained on before its rotary embedding was scaled."""
+    # As llama.cpp: without the key, its whole context.
+    original: int = metadata.count("rope.scaling.original_context_length", metadata.count("context_length"))
+    return original
 
 
 def head_dim(metadata: Metadata) -> int:

@@ -10,7 +10,7 @@ from toolkit.errors import SourceError
 from toolkit.sources.base import TokenizerFiles
 from toolkit.sources.generation import GenerationTokens, write_generation_config
 from toolkit.sources.gguf.byte_level import byte_level_tokenizer
-from toolkit.sources.gguf.config import end_token_ids
+from toolkit.sources.gguf.end_tokens import end_token_ids
 from toolkit.sources.gguf.header import GgufHeader
 from toolkit.sources.gguf.sentencepiece import sentencepiece_tokenizer
 
@@ -98,7 +98,7 @@ class GgufTokenizer:
 
 def _drop_local_flags(tokenizer_config: Path) -> None:
     """Remove what describes this process's loading instead of the tokenizer."""
-    fields = json.loads(tokenizer_config.read_text())
+    fields = json.loads(tokenizer_config.read_text(encoding="utf-8"))
     for flag in ("is_local", "local_files_only", "name_or_path"):
         fields.pop(flag, None)
-    tokenizer_config.write_text(json.dumps(fields, indent=2, ensure_ascii=False) + "\n")
+    tokenizer_config.write_text(json.dumps(fields, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,112 @@
+"""What generate() would do otherwise is said when a model is converted, and only then."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from model_folders import write_folder
+
+from toolkit.errors import SourceCorrupt
+from toolkit.settings import Settings
+from toolkit.sources import resolve
+from toolkit.sources.generation_rules import _NEUTRAL, _OTHER_SAMPLING, not_applied
+
+PROMPT, TOKENS = [3, 4, 5], 8
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    cache = tmp_path_factory.mktemp("generation")
+    write_folder(cache / "m", Settings(cache_dir=cache / "cache"))
+    return AutoModelForCausalLM.from_pretrained(cache / "m", dtype=torch.float32).eval()
+
+
+def generated(model: Any, **fields: Any) -> list[int]:
+    from transformers import GenerationConfig
+
+    told = GenerationConfig(**{"max_new_tokens": TOKENS, "pad_token_id": 0, "eos_token_id": None} | fields)
+    ids: list[int] = model.generate(torch.tensor([PROMPT]), generation_config=told)[0, len(PROMPT) :].tolist()
+    return ids
+
+
+@pytest.mark.parametrize(
+    ("fields", "changes"),
+    [
+        ({"repetition_penalty": 1.0}, False),
+        ({"repetition_penalty": 9.0}, True),
+        ({"no_repeat_ngram_size": 0}, False),
+        ({"suppress_tokens": "FIRST"}, True),
+        ({"begin_suppress_tokens": "FIRST"}, True),
+        ({"bad_words_ids": ["FIRST"]}, True),
+        ({"forced_eos_token_id": 9}, True),
+        ({"max_new_tokens": 3}, True),
+        ({"sequence_bias": [[[9], 100.0]]}, True),
+        ({"num_beams": 1, "min_length": 0, "temperature": 0.1, "top_k": 5, "use_cache": True}, False),
+    ],
+)
+def test_what_changes_greedy_texts_of_transformers_is_said(
+    fields: dict[str, Any], changes: bool, model: Any
+) -> None:
+    greedy = generated(model)
+    first = json.loads(json.dumps(fields).replace('"FIRST"', f"[{greedy[0]}]"))
+    assert (generated(model, **first) != greedy) is changes
+    said = not_applied(first)
+    assert (said is not None) is changes
+    if said is not None:
+        assert next(iter(fields)) in said
+
+
+def test_every_field_is_one_of_transformers() -> None:
+    from transformers import GenerationConfig
+
+    known = vars(GenerationConfig())
+    # Fields that transformers dropped stay in older files, and change nothing today.
+    assert {name for name in {*_NEUTRAL, *_OTHER_SAMPLING} if name not in known} <= {
+        "penalty_alpha",
+        "dola_layers",
+    }
+
+
+def test_sampling_is_said_with_the_options_that_do_it() -> None:
+    qwen = {"do_sample": True, "repetition_penalty": 1.05, "temperature": 0.7, "top_p": 0.8, "top_k": 20}
+    said = not_applied(qwen)
+    assert said is not None and "repetition_penalty 1.05" in said
+    assert "--temperature 0.7 --top-k 20 --top-p 0.8" in said
+    # transformers' own values hold where the file says none.
+    assert "--temperature 1.0 --top-k 50 --top-p 1.0" in str(not_applied({"do_sample": True}))
+
+
+def test_a_conversion_says_it(tmp_path: Path, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    write_folder(tmp_path / "m", settings)
+    file = tmp_path / "m" / "generation_config.json"
+    fields = json.loads(file.read_text())
+    written = tmp_path / "written"
+    for more, said in (({}, False), ({"repetition_penalty": 1.3}, True)):
+        file.write_text(json.dumps(fields | more))
+        written.mkdir(exist_ok=True)
+        resolve(str(tmp_path / "m"), settings).write_tokenizer(written)
+        assert ("asks for repetition_penalty 1.3" in capsys.readouterr().err) is said
+        # The file is kept as it came.
+        assert json.loads((written / file.name).read_text()).get("repetition_penalty") == more.get(
+            "repetition_penalty"
+        )
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), [1.0, float("-inf")]])
+def test_what_json_has_not_is_refused(value: Any, tmp_path: Path, settings: Settings) -> None:
+    write_folder(tmp_path / "m", settings)
+    file = tmp_path / "m" / "generation_config.json"
+    fields = json.loads(file.read_text())
+    file.write_text(json.dumps(fields | {"temperature": value}))
+    (tmp_path / "written").mkdir()
+    with pytest.raises(SourceCorrupt, match="temperature is .*no number in JSON") as caught:
+        resolve(str(tmp_path / "m"), settings).write_tokenizer(tmp_path / "written")
+    assert caught.value.subject == str(file) and "leave temperature out" in str(caught.value.next_step)
+    file.write_text(json.dumps(fields))
+    resolve(str(tmp_path / "m"), settings).write_tokenizer(tmp_path / "written")
