@@ -231,7 +231,7 @@ class Artifact:
         manifest_path = path / MANIFEST
         again = "Convert the model again: slm convert MODEL -o DIR"
         try:
-            raw = json.loads(manifest_path.read_text())
+            raw = json.loads(manifest_path.read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError):
             raise NotAnArtifact("no manifest.json", subject=str(path), next_step=again) from None
         except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:

@@ -50,7 +50,7 @@ def held_or_refused(path: Path) -> Iterator[None]:
     try:
         _acquire_at_once(lock, path)
     except Timeout:
-        raise LockHeld(path.read_text().strip() or "unknown") from None
+        raise LockHeld(path.read_text(encoding="utf-8").strip() or "unknown") from None
     try:
         path.write_text(f"{os.getpid()}\n")
         yield
@@ -80,7 +80,7 @@ def holder(path: Path) -> str | None:
     """
     try:
         inode = path.stat().st_ino
-        locks = Path("/proc/locks").read_text()
+        locks = Path("/proc/locks").read_text(encoding="utf-8")
     except OSError:
         return None
     for line in locks.splitlines():

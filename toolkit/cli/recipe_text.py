@@ -29,7 +29,7 @@ def shipped_recipes() -> Iterator[tuple[Path, str]]:
     package = Path(toolkit.__file__).parent
     for folder in (package / "recipes" / "shipped", package.parent / "recipes"):
         for path in sorted(folder.glob("*/*.yaml")):
-            first = takewhile(lambda line: line.strip("# "), path.read_text().splitlines())
+            first = takewhile(lambda line: line.strip("# "), path.read_text(encoding="utf-8").splitlines())
             yield path, " ".join(line.lstrip("# ") for line in first)
 
 

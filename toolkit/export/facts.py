@@ -90,7 +90,7 @@ def work(
 
 def special_tokens(folder: Path) -> dict[str, Any]:
     """bos, eos and pad token ids, where there are such: the written generation config alone decides."""
-    fields = json.loads((folder / "generation_config.json").read_text())
+    fields = json.loads((folder / "generation_config.json").read_text(encoding="utf-8"))
     keys = ("bos_token_id", "eos_token_id", "pad_token_id")
     return {key: fields[key] for key in keys if fields.get(key) is not None}
 

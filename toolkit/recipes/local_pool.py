@@ -206,7 +206,7 @@ class LocalPool:
         if os.WIFSIGNALED(status):
             return _killed(os.WTERMSIG(status), job)
         try:
-            return Answer.model_validate_json(job.reply.read_text())
+            return Answer.model_validate_json(job.reply.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return failed(
                 f"its process ended with exit code {os.WEXITSTATUS(status)} and no answer",

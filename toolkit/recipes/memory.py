@@ -39,7 +39,9 @@ def held_bytes(pid: int) -> int | None:
 def oom_kills() -> int | None:
     """How often the kernel has killed a process of this machine because memory ran out."""
     try:
-        found = re.search(r"^oom_kill ([0-9]+)$", Path("/proc/vmstat").read_text(), re.MULTILINE)
+        found = re.search(
+            r"^oom_kill ([0-9]+)$", Path("/proc/vmstat").read_text(encoding="utf-8"), re.MULTILINE
+        )
     except OSError:
         return None
     return int(found[1]) if found else None
@@ -47,14 +49,16 @@ def oom_kills() -> int | None:
 
 def _fields(path: Path) -> dict[str, int]:
     try:
-        return {name: int(value) * 1024 for name, value in _KILOBYTES.findall(path.read_text())}
+        return {
+            name: int(value) * 1024 for name, value in _KILOBYTES.findall(path.read_text(encoding="utf-8"))
+        }
     except OSError:
         return {}
 
 
 def _reclaimable(path: Path) -> int:
     try:
-        found = re.search(r"^inactive_file ([0-9]+)$", path.read_text(), re.MULTILINE)
+        found = re.search(r"^inactive_file ([0-9]+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
     except OSError:
         return 0
     return int(found[1]) if found else 0
@@ -62,7 +66,7 @@ def _reclaimable(path: Path) -> int:
 
 def _number(path: Path) -> int | None:
     try:
-        text = path.read_text().strip()
+        text = path.read_text(encoding="utf-8").strip()
     except OSError:
         return None
     return int(text) if text.isdigit() else None

@@ -145,7 +145,7 @@ class Workspace:
         # Two batches may begin at once; the first one's is kept.
         with locks.exclusive(self.root / ".identity.lock"):
             if path.is_file():
-                known, _, where = path.read_text().partition("\n")
+                known, _, where = path.read_text(encoding="utf-8").partition("\n")
             else:
                 used = next((self.root / "steps").glob("*.json"), None) is not None
                 known, where = "" if used else secrets.token_hex(8), ""
@@ -264,6 +264,6 @@ def write_atomically(path: Path, text: str) -> None:
 
 def _read(model: type[M], path: Path) -> M | None:
     try:
-        return model.model_validate(json.loads(path.read_text()))
+        return model.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, ValidationError):
         return None

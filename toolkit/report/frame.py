@@ -33,13 +33,13 @@ def render(template: str, library: str, scripts: Sequence[str], data: object, **
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    texts = [library, *((_ASSETS / name).read_text() for name in scripts)]
+    texts = [library, *((_ASSETS / name).read_text(encoding="utf-8") for name in scripts)]
     return environment.get_template(template).render(
         policy=_policy(texts),
         style=Markup(_style()),
         data=Markup(_json(data)),
         scripts=[Markup(script) for script in texts],
-        licenses=Markup((_ASSETS / "LICENSES.txt").read_text()),
+        licenses=Markup((_ASSETS / "LICENSES.txt").read_text(encoding="utf-8")),
         **values,
     )
 
@@ -63,7 +63,7 @@ def _style() -> str:
             f":root[data-theme=light] {{ color-scheme: light; {LIGHT.css()} }}",
             f":root[data-theme=dark] {{ color-scheme: dark; {DARK.css()} }}",
             f"@media print {{ :root, :root[data-theme] {{ color-scheme: light; {LIGHT.css()} }} }}",
-            (_ASSETS / "report.css").read_text(),
+            (_ASSETS / "report.css").read_text(encoding="utf-8"),
         )
     )
 

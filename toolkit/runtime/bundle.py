@@ -135,7 +135,7 @@ def load_bundle(path: Path) -> Bundle | None:
     None when it is missing or unreadable, its files are not as described, or its engine has no runner here.
     """
     try:
-        description = _Description.model_validate_json((path / _DESCRIPTION).read_text())
+        description = _Description.model_validate_json((path / _DESCRIPTION).read_text(encoding="utf-8"))
         described = [*description.files, *description.licenses]
         whole = all((path / f.path).stat().st_size == f.size_bytes for f in described)
     except (OSError, ValueError, ValidationError):

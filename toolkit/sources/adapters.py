@@ -40,7 +40,7 @@ def refuse_adapter_folder(
     if not file.is_file():
         return
     try:
-        fields = json.loads(file.read_text())
+        fields = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         fields = {}
     fields = fields if isinstance(fields, dict) else {}

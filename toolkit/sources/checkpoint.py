@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from toolkit.sources.accounting import check_all_read
 from toolkit.sources.adapters import refuse_adapter_tensors, without_adapters_of_senses
-from toolkit.sources.checkpoint_names import locate
+from toolkit.sources.checkpoint_names import locate, refuse_wrapped
 from toolkit.sources.conversions import ConvertedWeights, conversions_of
 from toolkit.sources.parameters import check_complete, model_parameters
 from toolkit.sources.prequantized import refuse_other_forms, refuse_quantized_tensors
@@ -65,6 +65,8 @@ def read_checkpoint(
     names = list(plain)
     refuse_adapter_tensors(names, subject=subject)
     model = model_parameters(config, subject=subject, trust_remote_code=trust_remote_code)
+    if not composite:
+        refuse_wrapped(model.parameters, names, subject=subject)
     accounted = locate([*model.parameters, *model.tied], names)
     tied = model.tied
     differing = [alias for alias, source in tied.items() if _differ(stored, plain, accounted, alias, source)]

@@ -5,9 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 
+from toolkit.errors import SourceError
+
 # Base models are stored without the wrapper's prefix (gpt2), decoders of multimodal models below another one.
 _BASE_PREFIXES = ("model.", "transformer.")
 _WRAPPERS = ("language_model.", "model.language_model.", "text_model.", "model.text_model.")
+# What a training wraps around a model, whose name then stands in its tensors' -> who does.
+_TRAINING = {
+    "_fsdp_wrapped_module.": "FullyShardedDataParallel",
+    "_orig_mod.": "torch.compile",
+    "module.": "DataParallel",
+}
 _LAYER = re.compile(r"\.\d+\.")
 
 
@@ -26,6 +34,44 @@ def locate(parameters: Iterable[str], stored: Collection[str]) -> dict[str, str]
         others = (_located(wanted, names, (prefix,)) for prefix in _prefixes(wanted, names))
         located = max([located, *others], key=len)
     return located
+
+
+def refuse_wrapped(parameters: Iterable[str], stored: Collection[str], *, subject: str) -> None:
+    """Refuse names with something in them that transformers would not find the parameters behind.
+
+    Args:
+        parameters: entries of the ``state_dict()``.
+        stored: names in the checkpoint.
+        subject: folder or file, for messages.
+
+    Raises:
+        SourceError: names what to take out of them.
+    """
+    wanted = list(parameters)
+    for part, maker in _TRAINING.items():
+        if not any(_within(part, name) for name in wanted) and any(_within(part, name) for name in stored):
+            raise _refusal(part, f"as {maker} leaves it", stored, subject)
+    probe = next((name for name in wanted if _LAYER.search(name)), None)
+    if probe is None or probe in stored:
+        return
+    for name in stored:
+        prefix = name.removesuffix(probe)
+        if name.endswith(f".{probe}") and prefix not in _WRAPPERS:
+            raise _refusal(prefix, "which transformers does not take off", stored, subject)
+
+
+def _within(part: str, name: str) -> bool:
+    return f".{part}" in f".{name}"
+
+
+def _refusal(part: str, why: str, stored: Collection[str], subject: str) -> SourceError:
+    found = [name for name in stored if _within(part, name)]
+    return SourceError(
+        f"{len(found)} of {len(stored)} stored tensors have {part!r} in their names, {why}: {found[0]}",
+        subject=subject,
+        next_step=f'Save the weights without it (safetensors.torch): save_file({{name.replace("{part}", ""): '
+        'tensor for name, tensor in load_file(FILE).items()}, FILE, {"format": "pt"}).',
+    )
 
 
 def _located(parameters: list[str], names: set[str], wrappers: Sequence[str]) -> dict[str, str]:

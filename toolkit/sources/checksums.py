@@ -65,7 +65,7 @@ def _remembered_sha256(file: Path, cache_dir: Path, progress: ProgressCallback) 
     }
     record = cache_dir / "sha256" / f"{hashlib.sha256(str(resolved).encode()).hexdigest()}.json"
     try:
-        remembered = json.loads(record.read_text())
+        remembered = json.loads(record.read_text(encoding="utf-8"))
         if {key: remembered[key] for key in identity} == identity:
             return str(remembered["sha256"])
     except (OSError, ValueError, KeyError, TypeError):

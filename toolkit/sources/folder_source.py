@@ -22,6 +22,7 @@ from toolkit.sources.naming import safe_name
 from toolkit.sources.pickle_weights import StoredPickles
 from toolkit.sources.prequantized import refuse_quantized_config
 from toolkit.sources.run_options import forget_run_options
+from toolkit.sources.rotary_values import check_rotary
 from toolkit.sources.safetensors_weights import StoredSafetensors
 from toolkit.sources.stand_ins import refuse_stand_ins
 from toolkit.sources.tasks import check_task
@@ -126,7 +127,11 @@ def config_from_fields(
         )
     refuse_quantized_config(fields, origin)
     if known:
-        given = {key: value for key, value in fields.items() if key not in ("model_type", "auto_map")}
+        given = {
+            key: value
+            for key, value in _without_dtypes(fields).items()
+            if key not in ("model_type", "auto_map")
+        }
         config = _build(lambda: AutoConfig.for_model(model_type, **given), origin)
     elif "auto_map" in fields:
         config = _build_foreign(origin)
@@ -151,8 +156,18 @@ def config_from_fields(
         for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
             if getattr(decoder, name, None) is None:
                 setattr(decoder, name, getattr(config, name, None))
+    check_rotary(decoder, subject=str(origin))
     register_text_decoder(decoder, config)
     return decoder
+
+
+def _without_dtypes(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """A config without the types that its weights once had: conversion reads float32 all the same."""
+    return {
+        key: _without_dtypes(value) if isinstance(value, dict) and key.endswith("_config") else value
+        for key, value in fields.items()
+        if key not in ("dtype", "torch_dtype")
+    }
 
 
 def is_composite(config: PretrainedConfig, fields: Mapping[str, Any]) -> bool:
@@ -206,7 +221,7 @@ def config_fields(folder: Path) -> dict[str, Any]:
     """
     path = folder / "config.json"
     try:
-        fields = json.loads(path.read_text())
+        fields = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         gguf = sorted(file.name for file in folder.glob("*") if file.suffix.lower() == ".gguf")
         raise SourceNotFound(

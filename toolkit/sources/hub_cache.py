@@ -80,7 +80,7 @@ def _modules(auto_map: object) -> Iterator[str]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        fields = json.loads(path.read_text())
+        fields = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         # Its reader says what is wrong with it.
         return {}

@@ -139,7 +139,7 @@ def _method(block: Mapping[str, Any]) -> str:
 
 def _read(file: Path) -> Mapping[str, Any]:
     try:
-        fields = json.loads(file.read_text())
+        fields = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return fields if isinstance(fields, dict) else {}

@@ -28,7 +28,7 @@ def check_tokens(folder: Path, vocabulary_size: int, *, subject: str) -> None:
         SourceError: the first, an end or a pad token, or one that the tokenizer adds to every text, has no
             embedding; or the tokenizer fails on characters that it does not know.
     """
-    fields = json.loads((folder / GENERATION_CONFIG).read_text())
+    fields = json.loads((folder / GENERATION_CONFIG).read_text(encoding="utf-8"))
     for role in ("bos", "eos", "pad"):
         value = fields.get(f"{role}_token_id")
         for token_id in value if isinstance(value, list) else [value]:

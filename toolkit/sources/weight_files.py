@@ -94,7 +94,7 @@ def shards_of_index(index: Path) -> list[str]:
         SourceCorrupt: not an index, or one that points outside its folder.
     """
     try:
-        fields = json.loads(index.read_text())
+        fields = json.loads(index.read_text(encoding="utf-8"))
         shards = sorted(set(fields["weight_map"].values()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise SourceCorrupt(

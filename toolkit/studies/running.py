@@ -158,7 +158,7 @@ def stored_study(name: str, workspace: Workspace) -> tuple[str, StudyFile]:
         if not path.is_file():
             continue
         try:
-            return folder, StudyFile.model_validate_json(path.read_text())
+            return folder, StudyFile.model_validate_json(path.read_text(encoding="utf-8"))
         except (OSError, ValidationError, ValueError) as error:
             raise StudyError(
                 f"cannot be read: {error}", subject=str(path), next_step=f"Run it again: slm study run {name}"

@@ -78,7 +78,11 @@ def find_headers(settings: Settings, environ: Mapping[str, str] = os.environ) ->
         return Headers(path, str(PACKAGE), int(ORT_VERSION.split(".")[1]), True)
     path = Path(replaced).absolute()
     main = path / _MAIN_HEADER
-    found = re.search(r"#define ORT_API_VERSION (\d+)", main.read_text()) if main.is_file() else None
+    found = (
+        re.search(r"#define ORT_API_VERSION (\d+)", main.read_text(encoding="utf-8"))
+        if main.is_file()
+        else None
+    )
     if found is None:
         raise BuildFailed(
             f"ORT_INCLUDE_DIR holds no {_MAIN_HEADER}",

@@ -131,7 +131,9 @@ def _run(
         assert error is not None, "an exit code other than 0 is an error"
         raise error
     device.pull(f"{run_dir}/{name}.jsonl", folder / f"{name}.jsonl")
-    result = parse_result((folder / f"{name}.jsonl").read_text(), run_id=run_id, subject=device.serial)
+    result = parse_result(
+        (folder / f"{name}.jsonl").read_text(encoding="utf-8"), run_id=run_id, subject=device.serial
+    )
     (repetition,) = result.measured
     return _Pass(name, {"prefill": repetition.prefill_ns, "decode": sum(repetition.decode_ns)})
 

@@ -19,7 +19,7 @@ def verify_artifact(artifact: Artifact, settings: Settings) -> None:
     """
     receipt = settings.cache_dir / "verified" / f"{artifact.manifest.sha256[:16]}.json"
     stamps = json.dumps([_stamp(artifact.path / entry.path) for entry in artifact.manifest.files])
-    if receipt.is_file() and receipt.read_text() == stamps:
+    if receipt.is_file() and receipt.read_text(encoding="utf-8") == stamps:
         return
     artifact.verify()
     receipt.parent.mkdir(parents=True, exist_ok=True)

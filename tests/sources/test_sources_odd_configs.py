@@ -1,0 +1,153 @@
+"""Values of a config, and names of tensors, from which no model follows, and some that say nothing to us."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from changed_folders import loaded_by_transformers, rewrite
+from gguf_files import WriteGguf
+from model_folders import edit_config, write_folder
+
+from toolkit.errors import SourceCorrupt, SourceError
+from toolkit.settings import Settings
+from toolkit.sources import resolve
+
+
+@pytest.fixture
+def folder(tmp_path: Path, settings: Settings) -> Path:
+    write_folder(tmp_path / "m", settings)
+    return tmp_path / "m"
+
+
+FACTORS = {"short_factor": [1.0] * 8, "long_factor": [2.0] * 8}
+# transformers makes no numbers of these: infinite or undefined angles, or an error in its own words.
+NO_ANGLES: list[tuple[str, dict[str, Any]]] = [
+    *(("rope_theta", {"rope_theta": value}) for value in (0, 0.0, -1.0, "1e4", None, True, float("nan"))),
+    *(("factor", {"rope_type": "linear", "factor": value}) for value in (0, -2.0, "4", None, float("inf"))),
+    *(("factor", {"rope_type": kind, "factor": 0}) for kind in ("dynamic", "yarn")),
+    (
+        "low_freq_factor",
+        {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 0, "high_freq_factor": 4.0}
+        | {"original_max_position_embeddings": 64},
+    ),
+    *(
+        (name, {"rope_type": "longrope", "factor": 2.0, **FACTORS, name: value})
+        for name in FACTORS
+        for value in ([1.0] * 7, [0.0] * 8, [1.0] * 7 + ["x"])
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "values"), NO_ANGLES)
+def test_rotary_values_that_give_no_angles_are_named(
+    name: str, values: dict[str, Any], folder: Path, settings: Settings
+) -> None:
+    edit_config(folder, rope_parameters={"rope_type": "default", "rope_theta": 10000.0} | values)
+    with pytest.raises(SourceCorrupt, match=rf"rope_parameters\.{name} (is|has)") as caught:
+        resolve(str(folder), settings)
+    assert str(folder) in str(caught.value) and caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"rope_theta": 10000},
+        {"rope_type": "linear", "factor": 0.5},
+        {"rope_type": "yarn", "factor": None, "original_max_position_embeddings": 64},
+        {"rope_type": "longrope", "factor": 2.0, **FACTORS},
+    ],
+)
+def test_rotary_values_that_transformers_computes_with_are_taken(
+    values: dict[str, Any], folder: Path, settings: Settings
+) -> None:
+    edit_config(folder, rope_parameters={"rope_type": "default", "rope_theta": 10000.0} | values)
+    assert resolve(str(folder), settings).config.rope_parameters["rope_type"] == values.get(
+        "rope_type", "default"
+    )
+    assert loaded_by_transformers(folder)
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), True, "10000"])
+def test_a_gguf_files_base_must_be_a_number_above_0(
+    value: Any, write_gguf: WriteGguf, settings: Settings
+) -> None:
+    path = write_gguf("llama-tiny", metadata={"llama.rope.freq_base": value})
+    with pytest.raises(SourceCorrupt, match=r"llama\.rope\.freq_base is") as caught:
+        resolve(str(path), settings)
+    assert caught.value.subject == str(path)
+
+
+def test_yarn_without_an_original_context_takes_the_context(
+    write_gguf: WriteGguf, settings: Settings
+) -> None:
+    # llama.cpp: n_ctx_orig_yarn is n_ctx_train until the key says another.
+    scaling = {
+        "llama.rope.scaling.type": "yarn",
+        "llama.rope.scaling.factor": 4.0,
+        "llama.context_length": 96,
+    }
+    path = write_gguf("llama-tiny", metadata=scaling)
+    assert resolve(str(path), settings).config.rope_parameters["original_max_position_embeddings"] == 96
+
+
+@pytest.mark.parametrize("key", ["torch_dtype", "dtype"])
+@pytest.mark.parametrize(
+    "dtype", [{"": "float32"}, ["float16"], 16, "float8_e4m3fn", "auto", "bf16", "torch.bfloat16", None]
+)
+def test_what_type_the_weights_once_had_decides_nothing(
+    key: str, dtype: Any, folder: Path, settings: Settings
+) -> None:
+    edit_config(folder, dtype=None)
+    expected = resolve(str(folder), settings)
+    edit_config(folder, **{key: dtype})
+    source = resolve(str(folder), settings)
+    name = source.weights.names()[0]
+    assert torch.equal(source.weights.read(name), expected.weights.read(name))
+
+
+@pytest.mark.parametrize(
+    ("part", "put"),
+    [
+        ("module.", lambda name: f"module.{name}"),
+        ("_orig_mod.", lambda name: f"_orig_mod.{name}"),
+        ("_orig_mod.", lambda name: name.replace("layers.0.", "layers.0._orig_mod.")),
+        ("_fsdp_wrapped_module.", lambda name: name.replace("model.", "model._fsdp_wrapped_module.", 1)),
+        ("transformer.", lambda name: f"transformer.{name}"),
+        ("student.", lambda name: f"student.{name}"),
+    ],
+)
+@pytest.mark.parametrize("tied", [False, True])
+def test_what_a_training_puts_into_names_is_said_and_taken_out(
+    part: str, put: Any, tied: bool, folder: Path, settings: Settings
+) -> None:
+    if tied:
+        edit_config(folder, tie_word_embeddings=True)
+        rewrite(folder, lambda tensors: {k: v for k, v in tensors.items() if k != "lm_head.weight"})
+    rewrite(folder, lambda tensors: {put(name): values for name, values in tensors.items()})
+    with pytest.raises(SourceError, match=re.escape(repr(part))) as caught:
+        resolve(str(folder), settings)
+    step = caught.value.next_step or ""
+    assert f'name.replace("{part}", "")' in step
+    rewrite(folder, lambda tensors: {name.replace(part, ""): values for name, values in tensors.items()})
+    assert resolve(str(folder), settings).weights.names()
+
+
+def test_a_config_is_utf8_whatever_the_locale_is(folder: Path) -> None:
+    config = folder / "config.json"
+    config.write_text(config.read_text().replace("{", '{"author": "Ren\u00e9",', 1), encoding="utf-8")
+    code = (
+        "import sys, pathlib; from toolkit.sources.folder_source import config_fields;"
+        "print(ascii(config_fields(pathlib.Path(sys.argv[1]))['author']))"
+    )
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    read = subprocess.run(
+        [sys.executable, "-c", code, str(folder)], env=os.environ | plain, capture_output=True, text=True
+    )
+    assert read.stdout.strip() == ascii("Ren\u00e9"), read.stderr
