@@ -253,7 +253,7 @@ def test_what_would_be_lost_or_misread_is_refused(change: Change, folder: Path, 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
 def test_a_file_of_a_folder_is_no_model(name: str, folder: Path, settings: Settings) -> None:
-    with pytest.raises(SourceError, match=r"is a file, and no \.gguf file") as caught:
+    with pytest.raises(SourceError, match=r"is a file, and no GGUF file") as caught:
         resolve(str(folder / name), settings)
     assert (caught.value.next_step or "").endswith(str(folder))
     assert resolve(str(folder), settings).weights.names()
