@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import pty
 import stat
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -45,6 +50,178 @@ def test_what_raises_leaves_nothing(tmp_path: Path, error: type[BaseException]) 
         (folder / "file").write_text("half")
         raise error
     assert names(tmp_path) == []
+
+
+@contextlib.contextmanager
+def stream(kind: str, folder: Path) -> Iterator[tuple[Path, int]]:
+    """What exists and is no regular file, or is one that is open, and where its content comes out."""
+    if kind == "terminal":
+        reader, writer = pty.openpty()
+        name = Path(os.ttyname(writer))
+    elif kind == "named pipe":
+        name = folder / "pipe"
+        os.mkfifo(name)
+        # Waits for no reader, so that the test needs no thread.
+        reader = writer = os.open(name, os.O_RDWR)
+    elif kind == "process substitution":
+        reader, writer = os.pipe()
+        name = Path(f"/dev/fd/{writer}")
+    else:
+        file = folder / "log"
+        file.write_text("first\n")
+        reader, writer = os.open(file, os.O_RDONLY), os.open(file, os.O_WRONLY | os.O_APPEND)
+        os.lseek(reader, 0, os.SEEK_END)
+        name = Path(f"/dev/fd/{writer}")
+    try:
+        yield name, reader
+    finally:
+        for descriptor in {reader, writer}:
+            os.close(descriptor)
+
+
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("kind", ["terminal", "named pipe", "process substitution", "open file"])
+def test_what_is_no_regular_file_is_written_into(tmp_path: Path, kind: str, linked: bool) -> None:
+    with stream(kind, tmp_path) as (name, reader):
+        target = name
+        if linked:
+            target = tmp_path / "link"
+            target.symlink_to(name)
+        before, there = target.stat(), names(tmp_path)
+        with pytest.raises(ValueError), whole_file(target) as partial:
+            partial.write_text("half")
+            raise ValueError
+        write_whole(target, "whole")
+        assert os.read(reader, 100) == b"whole"
+        after = target.stat()
+        assert [(one.st_mode, one.st_dev, one.st_ino) for one in (before, after)] == [
+            (before.st_mode, before.st_dev, before.st_ino)
+        ] * 2
+        assert names(tmp_path) == there
+    if kind == "open file":
+        assert (tmp_path / "log").read_text() == "first\nwhole"
+
+
+def test_more_than_a_pipe_holds_reaches_its_reader(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    read: list[bytes] = []
+    reader = threading.Thread(target=lambda: read.append((tmp_path / "pipe").read_bytes()))
+    reader.start()
+    write_whole(tmp_path / "pipe", b"x" * 1_000_001)
+    reader.join()
+    assert read == [b"x" * 1_000_001]
+
+
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize(("minor", "takes"), [(3, True), (7, False)], ids=["null", "full"])
+def test_nodes_of_devices_stay_nodes(tmp_path: Path, minor: int, takes: bool, linked: bool) -> None:
+    node = target = tmp_path / "node"
+    try:
+        os.mknod(node, stat.S_IFCHR | 0o666, os.makedev(1, minor))
+        os.close(os.open(node, os.O_WRONLY))
+    except PermissionError:
+        pytest.skip("makes no nodes: needs root, and a file system that has nodes")
+    if linked:
+        target = tmp_path / "link"
+        target.symlink_to("node")
+    there = names(tmp_path)
+    with contextlib.nullcontext() if takes else pytest.raises(OSError) as raised:
+        write_whole(target, "x")
+    assert takes or raised.value.errno == errno.ENOSPC
+    assert stat.S_ISCHR(node.lstat().st_mode) and node.lstat().st_rdev == os.makedev(1, minor)
+    assert names(tmp_path) == there
+
+
+@pytest.mark.parametrize("content", [None, "old"], ids=["leads nowhere yet", "leads to a file"])
+@pytest.mark.parametrize("raises", [False, True])
+def test_links_stay_and_what_they_lead_to_is_replaced(
+    tmp_path: Path, content: str | None, raises: bool
+) -> None:
+    (tmp_path / "kept").mkdir()
+    real = tmp_path / "kept" / "real"
+    if content is not None:
+        real.write_text(content)
+    (tmp_path / "second").symlink_to("kept/real")
+    (tmp_path / "first").symlink_to(tmp_path / "second")
+    with contextlib.suppress(KeyboardInterrupt), whole_file(tmp_path / "first") as partial:
+        partial.write_text("new")
+        if raises:
+            raise KeyboardInterrupt
+    assert [os.readlink(tmp_path / name) for name in ("first", "second")] == [
+        str(tmp_path / "second"),
+        "kept/real",
+    ]
+    assert (real.read_text() if real.exists() else None) == (content if raises else "new")
+    assert names(tmp_path) == ["first", "kept", "second"]
+    assert names(real.parent) == (["real"] if real.exists() else [])
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644, 0o755, 0o444])
+def test_a_file_that_is_replaced_hands_on_its_mode_and_owner(tmp_path: Path, mode: int) -> None:
+    target = tmp_path / "file"
+    target.write_text("old")
+    if os.geteuid() == 0:
+        os.chown(target, 1234, 4321)
+    target.chmod(mode)
+    before = target.stat()
+    with whole_file(target) as partial:
+        partial.write_text("new")
+        assert stat.S_IMODE(partial.stat().st_mode) & 0o077 & ~mode == 0, "nobody else reads it meanwhile"
+    after = target.stat()
+    assert target.read_text() == "new"
+    assert [(one.st_mode, one.st_uid, one.st_gid) for one in (before, after)] == [
+        (stat.S_IFREG | mode, before.st_uid, before.st_gid)
+    ] * 2
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_folder_goes_where_a_link_leads(tmp_path: Path, there: bool) -> None:
+    real, link = tmp_path / "disk" / "real", tmp_path / "link"
+    real.parent.mkdir()
+    if there:
+        real.mkdir()
+        (real / "old").touch()
+    link.symlink_to("disk/real")
+    with staged_folder(link) as folder:
+        (folder / "new").touch()
+        assert put_in_place(folder, link) == link
+    assert os.readlink(link) == "disk/real"
+    assert (names(real), names(real.parent), names(tmp_path)) == (["new"], ["real"], ["disk", "link"])
+
+
+_DIES_IN_PLACE = """
+import os, pathlib, sys
+from toolkit import files
+target = pathlib.Path(sys.argv[1])
+if sys.argv[2] == "before":
+    rename = pathlib.Path.rename
+    pathlib.Path.rename = lambda self, to: (rename(self, to), os._exit(9))
+else:
+    files.shutil.rmtree = lambda *given, **named: os._exit(9)
+with files.staged_folder(target) as folder:
+    (folder / "new").touch()
+    files.put_in_place(folder, target)
+"""
+
+
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("killed", ["before", "behind"])
+def test_a_folder_that_made_way_goes_once_the_new_one_is_there(
+    tmp_path: Path, killed: str, linked: bool
+) -> None:
+    real = target = tmp_path / "disk" / "folder"
+    real.mkdir(parents=True)
+    (real / "old").touch()
+    if linked:
+        target = tmp_path / "link"
+        target.symlink_to(real)
+    assert subprocess.run([sys.executable, "-c", _DIES_IN_PLACE, target, killed]).returncode == 9
+    remove_leftovers_of_the_dead(target)
+    if killed == "behind":
+        assert (names(real.parent), names(real)) == (["folder"], ["new"])
+    else:
+        [only] = real.parent.iterdir()
+        assert names(only) == ["old"], "the only one that is left"
 
 
 def test_text_is_utf8_whatever_the_locale_says(tmp_path: Path) -> None:
