@@ -270,6 +270,48 @@ def test_a_floor_of_few_runs_holds_the_next_pairs_as_often_as_it_says(
     assert 0.92 <= closer / trials <= 0.98
 
 
+@pytest.mark.parametrize(("conditions", "runs"), [(1, 2), (1, 3), (2, 2), (1, 5), (3, 2), (4, 2)])
+@pytest.mark.parametrize("coarse", [0.5, 2.0, 10.0])
+def test_rounded_figures_of_few_runs_make_no_certainty(
+    two_backends: Store, conditions: int, runs: int, coarse: float
+) -> None:
+    """The spread is 1: of figures in steps of 10 nearly all pairs are equal."""
+    key = load_groups(two_backends, DECODE)[0].key
+    chance, claimed, trials = random.Random(runs), 0, 400
+    for _ in range(trials):
+        middle = chance.uniform(95, 105)
+
+        def figure(middle: float = middle) -> float:
+            return round(chance.gauss(middle, 1) / coarse) * coarse
+
+        made = [
+            RunSamples(f"{threads} {number}", replace(key, threads=threads), 1, (figure(),))
+            for threads in range(conditions)
+            for number in range(runs)
+        ]
+        floor = NoiseFloors(made).floor(replace(key, threads=0))
+        first, second = figure(), figure()
+        claimed += floor is not None and max(first, second) / min(first, second) - 1 > floor.relative
+    assert claimed / trials <= 0.08
+
+
+@pytest.mark.parametrize("runs", [2, 3, 5, 20, 21, 25])
+@pytest.mark.parametrize("apart", [0.0, 1e-13])
+def test_equal_figures_are_no_floor_before_there_are_many(
+    two_backends: Store, runs: int, apart: float
+) -> None:
+    key = load_groups(two_backends, DECODE)[0].key
+    made = [RunSamples(str(number), key, 1, (64.1 * (1 + number % 2 * apart),)) for number in range(runs)]
+    floor = NoiseFloors(made).floor(key)
+    # 21 runs of one condition are 20 independent gaps.
+    assert (floor is not None) == (runs >= 21)
+    assert floor is None or (floor.relative == pytest.approx(0, abs=1e-12) and floor.settled)
+    # Those of the device tell, if they came out different.
+    other = [RunSamples(f"other{number}", replace(key, threads=9), 1, (64.0 + number,)) for number in (0, 1)]
+    wider = NoiseFloors([*made, *other]).floor(key)
+    assert wider is not None and (wider.relative > 0 or runs >= 21)
+
+
 @pytest.mark.parametrize(
     ("relative", "floor", "larger"),
     [(-0.5, 1.0, False), (-0.51, 1.0, True), (-1.0, 1.0, True), (-1.03, 1.0, True), (1.1, 1.0, True)]

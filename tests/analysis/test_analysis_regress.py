@@ -70,6 +70,24 @@ def test_a_regression_under_the_very_same_conditions_does_not_pass_for_noise(sto
     assert outcomes(regress(store, [DECODE], "v1", limit=0.05)) == ["worse"]
 
 
+@pytest.mark.parametrize("repeated", [{"threads": 1}, {}], ids=["others", "the baseline"])
+@pytest.mark.parametrize("decode", [50.0, 94.0, 100.0, 150.0])
+def test_equal_runs_that_came_out_equal_are_no_certainty(
+    store: Store, decode: float, repeated: dict[str, int]
+) -> None:
+    for number in range(2):
+        add_measured(store, f"tie{number}", decode=50 if repeated else 100, spread=0, **repeated)
+        if not repeated:
+            tag_runs(store, "v1", [f"tie{number}"])
+    if repeated:
+        baseline(store, runs=1)
+    candidate(store, decode=decode, runs=1)
+    [check] = regress(store, [DECODE], "v1", limit=0.05).checks
+    assert (check.outcome, check.change.verdict, check.change.noise) == ("inconclusive", "inconclusive", None)
+    assert check.power is not None
+    assert (check.power.rounds, check.power.baseline_rounds) == (2, 2 if repeated else 3)
+
+
 def test_the_limit_decides(store: Store) -> None:
     baseline(store)
     candidate(store, decode=90)

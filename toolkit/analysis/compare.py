@@ -24,7 +24,7 @@ from toolkit.analysis.condition_labels import told_apart
 from toolkit.analysis.groups import SEED, Group, load_groups
 from toolkit.analysis.noise import NoiseFloor, NoiseFloors, load_noise
 from toolkit.analysis.statistics import Interval, cliffs_delta, percentile_interval
-from toolkit.analysis.verdicts import UNKNOWN_NOISE, Power, power_of, widened
+from toolkit.analysis.verdicts import Power, power_of, unknown_noise, widened
 from toolkit.errors import ConditionsDiffer
 from toolkit.store.filters import Filter
 from toolkit.store.store import Store
@@ -217,12 +217,12 @@ def change(group: Group, base: Group, noise: NoiseFloor | None) -> Change:
 def _verdict(
     group: Group, base: Group, relative: float, interval: Interval, noise: NoiseFloor | None
 ) -> tuple[Verdict, Power | None]:
+    runs, base_runs = len(group.runs), len(base.runs)
     if noise is None:
-        return "inconclusive", UNKNOWN_NOISE
+        return "inconclusive", unknown_noise(runs, base_runs)
     beyond_noise = exceeds(relative, noise.relative)
     if beyond_noise and not interval.holds(0.0):
         return ("better" if group.figure.is_better(group.median, base.median) else "worse"), None
-    runs, base_runs = len(group.runs), len(base.runs)
     possible = widened(interval, relative, noise.relative, runs, base_runs)
     if not exceeds(possible.low, SAME_WITHIN) and not exceeds(possible.high, SAME_WITHIN):
         return "no difference", None

@@ -5,7 +5,9 @@ difference below it says nothing, whatever its interval, because repetitions of 
 other than with those of the next.
 
 Of few runs the largest gap is a matter of luck: the floor then is the interval that Student's t gives for the
-gap of two more runs, of normal logarithms and the spread that all conditions share.
+gap of two more runs, of normal logarithms and the spread that all conditions share. Where all of them came
+out equal there is no such form: normal figures never do, so they were rounded by more than runs differ by,
+and how much that is nobody saw. Then there is no floor, until so many agree that their own percentile counts.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ from toolkit.store.store import Store
 _SHARE = 0.95
 # From so many independent gaps on, their own percentile tells more than the form that is assumed of few.
 _MANY = 20
+# Of a second this is a nanosecond, which is as fine as times are measured: closer figures came out equal.
+_EQUAL = 1e-9
 # With fewer pairs of their own, two conditions borrow those of their device.
 _ENOUGH_PAIRS = 10
 # Newest runs that are looked at, in all and for one condition: bounds the time, and forgets old drift.
@@ -77,6 +81,11 @@ class _Spread:
         self.squares += sum((one - middle) ** 2 for one in logs)
         self.freedom += len(figures) - 1
 
+    @property
+    def tells(self) -> bool:
+        """Whether anything follows from it: few figures that all came out equal bound no noise."""
+        return self.freedom >= _MANY or any(gap > _EQUAL for gap in self.gaps)
+
     def floor(self, scope: Literal["conditions", "device"]) -> NoiseFloor:
         """What 95 % of pairs are closer than."""
         if self.freedom >= _MANY:
@@ -108,15 +117,18 @@ class NoiseFloors:
                 self._of_device[key.device_key].append(figures)
 
     def floor(self, *keys: ConditionKey) -> NoiseFloor | None:
-        """The floor for figures of these conditions, or None where nothing was ever repeated."""
+        """The floor for figures of these conditions.
+
+        None where nothing was ever repeated, or so seldom that all of it came out equal.
+        """
         own = _spread(some for key in dict.fromkeys(keys) for some in self._repeated.get(key, ()))
-        if len(own.gaps) >= _ENOUGH_PAIRS:
+        if len(own.gaps) >= _ENOUGH_PAIRS and own.tells:
             return own.floor("conditions")
         devices = dict.fromkeys(key.device_key for key in keys)
         wider = _spread(some for device in devices for some in self._of_device.get(device, ()))
-        if len(wider.gaps) > len(own.gaps):
+        if len(wider.gaps) > len(own.gaps) and wider.tells:
             return wider.floor("device")
-        return own.floor("conditions") if own.gaps else None
+        return own.floor("conditions") if own.tells else None
 
 
 def _spread(conditions: Iterable[Sequence[float]]) -> _Spread:

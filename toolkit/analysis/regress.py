@@ -27,11 +27,11 @@ from toolkit.analysis.noise import load_noise
 from toolkit.analysis.statistics import Interval
 from toolkit.analysis.verdicts import (
     OUTCOMES,
-    UNKNOWN_NOISE,
     Outcome,
     Power,
     outcome_of,
     power_of,
+    unknown_noise,
     widened,
 )
 from toolkit.errors import ConditionsDiffer, RunNotFound
@@ -224,7 +224,8 @@ def _check(base: Group, candidate: Group, found: Change, limit: float) -> Check:
     if base.figure.higher_is_better:
         worse_by, interval = -worse_by, Interval(-interval.high, -interval.low, interval.level)
     if noise is None:
-        return Check(base, candidate, found, worse_by, interval, "inconclusive", UNKNOWN_NOISE)
+        unknown = unknown_noise(runs, baseline_runs)
+        return Check(base, candidate, found, worse_by, interval, "inconclusive", unknown)
     outcome = outcome_of(interval, limit)
     needed = power_of(interval, worse_by, limit, runs, baseline_runs) if outcome == "inconclusive" else None
     return Check(base, candidate, found, worse_by, interval, outcome, needed)

@@ -40,8 +40,10 @@ class Power:
     reason: str | None = None
 
 
-# Where nothing was run twice, no interval knows how far equal runs are apart.
-UNKNOWN_NOISE = Power(2, 2, reason="nothing was run twice: the noise is unknown")
+def unknown_noise(runs: int, baseline_runs: int) -> Power:
+    """What to do where no interval knows how far equal runs are apart: run both once more."""
+    reason = "nothing was run twice and came out different: the noise is unknown"
+    return Power(runs + 1, baseline_runs + 1, reason=reason)
 
 
 def widened(
@@ -55,7 +57,7 @@ def widened(
     Args:
         interval: of the bootstrap.
         relative: the change itself.
-        noise: the floor, or None when nothing was ever repeated.
+        noise: the floor, or None when it is not known.
         runs: of the candidate.
         baseline_runs: of the baseline.
     """

@@ -169,7 +169,7 @@ class StudyData:
                 yield f"{self.names.device(device)}{emulated}, {series}, {_short(workload)}", some
 
     def noise(self, figure: str, points: Sequence[Point]) -> NoiseFloor | None:
-        """How far equal runs were apart; None where nothing was repeated."""
+        """How far equal runs were apart; None where that is not known."""
         keys = [one.key for one in points]
         return load_noise(self.store, find_figure(figure), keys).floor(*keys) if keys else None
 

@@ -16,7 +16,9 @@ from toolkit.studies.data import Point
 _LARGER = 1.1
 # Equal architectures may differ by this much before size and shape explain less than noise.
 _EQUAL = 0.05
-_NO_NOISE = "no run was repeated, so nobody knows how far two equal runs are apart; see --rounds"
+_NO_NOISE = (
+    "no run was repeated and came out different, so nobody knows how far equal runs are apart; see --rounds"
+)
 
 
 def larger_but_faster(
@@ -34,7 +36,7 @@ def larger_but_faster(
     Args:
         samples: what was measured.
         name: of the value.
-        noise: how far equal runs are apart; None where nothing was repeated.
+        noise: how far equal runs are apart; None where that is not known.
         where: the samples in words.
         others: the published samples.
     """
@@ -107,7 +109,7 @@ def equal_architectures(
 
     Args:
         points: what was measured.
-        noise: by the numbers to compare, how far equal runs are apart; None where nothing was repeated.
+        noise: by the numbers to compare, how far equal runs are apart; None where that is not known.
         where: the points in words.
     """
     text = f"Two models of one architecture differ by less than {_EQUAL:.0%}"

@@ -283,7 +283,7 @@ def _explain(floors: Sequence[NoiseFloor | None], width: int | None, left_out: C
         words = "* pairs of equal runs from all conditions of the device: these were repeated too seldom"
         print_folded(words, width=width, indent="  ")
     if any(floor is None for floor in floors):
-        words = "- no conditions of the device were ever run twice: repeat runs to know the noise"
+        words = "- nothing was run twice on the device and came out different: repeat runs to know the noise"
         print_folded(words, width=width, indent="  ")
 
 
