@@ -45,6 +45,8 @@ def test_serial_numbers_of_phones_and_boards_are_believed(serial: str) -> None:
             "0123456789ABCDEF",
             "1234567890",
             "12345678",
+            "20080411",
+            "19991231",
             "0000000000000000",
             "11111111",
         ),

@@ -81,7 +81,10 @@ def open_device(name: str, settings: Settings, *, patience: Patience = Patience(
         board = ssh.find_client(name if named is None else named.serial)
         return open_board(board, lock_folder=_lock_folder(settings), patience=patience)
     client = AdbClient(find_adb(settings))
-    attached = {phone.serial: phone for phone in client.devices()}
+    # Of several lines with one serial the usable one counts, wherever adb put it.
+    attached = {
+        phone.serial: phone for phone in sorted(client.devices(), key=lambda one: one.state == "device")
+    }
     if name not in attached:
         found = _by_identity(name if named is None else named.identity, attached.values(), client, settings)
         if found is None:

@@ -34,6 +34,8 @@ _SHARED = (
     *("unknown", "default", "android", "emulator", "serial", "none", "null", "c4f12fdd949f22f"),
     *("0123456", "1234567"),
 )
+# A maker's day, such as the 20080411 of many devices with Allwinner's chips, is no number of one device.
+_DATE = re.compile(r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])")
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ def trusted_serial(candidates: Iterable[str]) -> str | None:
     """The first serial number that only one device can have."""
     for candidate in map(str.strip, candidates):
         shared = candidate.lower().startswith(_SHARED) or len(set(candidate)) < 3
+        shared = shared or _DATE.fullmatch(candidate) is not None
         if _SERIAL.fullmatch(candidate) and not shared:
             return candidate
     return None

@@ -11,6 +11,9 @@ from toolkit.errors import DeviceError, DeviceFull, DeviceLost, DeviceNotReady, 
 
 _LOST_NEXT = "Reconnect the phone, check it with `slm devices list`, and run the same command again."
 
+# The number tells devices apart whose serials do not.
+_TCP = "`adb -t TRANSPORT_ID tcpip 5555`, the number is in `adb devices -l`, then `adb connect ADDRESS`"
+
 
 def raise_failure(text: str, *, serial: str, doing: str, otherwise: type[DeviceError]) -> NoReturn:
     """Raise what adb's text means.
@@ -38,6 +41,13 @@ def raise_failure(text: str, *, serial: str, doing: str, otherwise: type[DeviceE
                 f"No permission to use the phone while {doing}.",
                 serial=serial,
                 next_step=advice_for("no permissions", serial),
+            )
+        case Failure.AMBIGUOUS:
+            raise DeviceNotReady(
+                f"adb lists more than one device with this serial (while {doing}).",
+                serial=serial,
+                next_step=f"Leave one of them attached, or reach one over the network ({_TCP}). "
+                "If only one is attached, the other line is stale: `adb kill-server`.",
             )
         case Failure.MISSING_FILE | Failure.DENIED:
             raise TransferFailed(

@@ -76,6 +76,8 @@ class Failure(Enum):
     FULL = auto()
     UNAUTHORIZED = auto()
     NO_PERMISSIONS = auto()
+    AMBIGUOUS = auto()
+    """Several devices have the serial, which some makers give to all of theirs."""
     LOST = auto()
     MISSING_FILE = auto()
     DENIED = auto()
@@ -86,6 +88,7 @@ _FAILURES: tuple[tuple[str, Failure], ...] = (
     (r"no space left on device", Failure.FULL),
     (r"unauthorized|authorizing", Failure.UNAUTHORIZED),
     (r"no permissions|insufficient permissions", Failure.NO_PERMISSIONS),
+    (r"^(?:error|adb): more than one (?:device|emulator)", Failure.AMBIGUOUS),
     (r"no such file or directory|does not exist", Failure.MISSING_FILE),
     (r"permission denied|read-only file system", Failure.DENIED),
     (
