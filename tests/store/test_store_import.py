@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from stored_runs import MANIFEST, RUN, stored_run
 
 from toolkit.analysis.compare import compare
@@ -65,6 +69,78 @@ def test_what_was_exported_comes_back_whole(store: Store, ours: Path) -> None:
     assert store.manifest(stored_run().artifact.sha256) == MANIFEST
     assert tags_of(store, [RUN.id, "second"]) == {"second": ["v1"]}
     assert exported(store, RUN.id, "second", "third") == ours.read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["named pipe", "process substitution"])
+@pytest.mark.parametrize("content", ["ours", "ours behind a warning", "llama-bench", "nothing of ours"])
+def test_what_can_be_read_only_once_is_taken_in(
+    store: Store, ours: Path, kind: str, content: str, tmp_path: Path
+) -> None:
+    written = {
+        "ours": ours.read_bytes(),
+        "ours behind a warning": b"WARNING: linker: something\n" + ours.read_bytes(),
+        "llama-bench": json.dumps([LLAMA_BENCH, DECODE, {**DECODE, "n_depth": 1}]).encode(),
+        "nothing of ours": b"{" * 100_000,
+    }[content]
+    path = tmp_path / "pipe"
+    if kind == "named pipe":
+        os.mkfifo(path)
+        feeder = threading.Thread(target=path.write_bytes, args=[written], daemon=True)
+    else:
+        reader, writer = os.pipe()
+        path = Path(f"/dev/fd/{reader}")
+
+        def feed() -> None:
+            with os.fdopen(writer, "wb") as stream:
+                stream.write(written)
+
+        feeder = threading.Thread(target=feed, daemon=True)
+    feeder.start()
+    if content == "nothing of ours":
+        with pytest.raises(ImportInvalid) as raised:
+            import_file(store, path)
+        assert raised.value.subject == str(path), "not the copy"
+    else:
+        assert import_file(store, path) == Imported(added=3, known=0)
+    feeder.join()
+    if kind != "named pipe":
+        os.close(reader)
+
+
+LOGS = (
+    "WARNING: linker: something unused in libx.so\n",
+    "[INFO] {loading}\n",
+    'register_backend: "CPU"\n',
+    "* daemon started successfully *\n",
+    "llama_perf: done [ok]\n",
+)
+
+
+@given(st.lists(st.sampled_from(LOGS), max_size=3), st.integers(0, 3), st.sampled_from(["utf-8", "utf-16"]))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+def test_lines_of_logs_may_stand_among_our_own(
+    sqlite_store: Store, tmp_path: Path, ours: Path, logs: list[str], place: int, encoding: str
+) -> None:
+    lines = ours.read_text().splitlines(keepends=True)
+    among = tmp_path / "among.jsonl"
+    among.write_text("".join([*lines[:place], *logs, *lines[place:]]), encoding=encoding)
+    found = import_file(sqlite_store, among)
+    assert found.added + found.known == 3
+
+
+@given(st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+def test_a_line_of_ours_that_is_cut_is_no_log(
+    sqlite_store: Store, tmp_path: Path, ours: Path, data: st.DataObject
+) -> None:
+    lines = ours.read_text().splitlines()
+    number = data.draw(st.integers(0, 2))
+    cut = data.draw(st.integers(1, len(lines[number]) - 1))
+    lines[number] = data.draw(st.sampled_from([lines[number][:cut], lines[number][cut:]]))
+    damaged = tmp_path / "damaged.jsonl"
+    damaged.write_text("\n".join(lines))
+    with pytest.raises(ImportInvalid):
+        import_file(sqlite_store, damaged)
 
 
 def test_runs_that_are_there_are_skipped(store: Store, ours: Path) -> None:

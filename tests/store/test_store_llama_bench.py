@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import codecs
 import json
+from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given
+from hypothesis import settings as tried
 from hypothesis import strategies as st
+from stored_runs import stored_run
 from test_store_import import DECODE, LLAMA_BENCH
 
 from toolkit.analysis.compare import compare
 from toolkit.analysis.compared_figures import find_figure
+from toolkit.analysis.condition_key import ConditionKey
 from toolkit.analysis.groups import load_groups
 from toolkit.errors import ImportInvalid, RunNotFound
-from toolkit.store import Store
+from toolkit.store import Store, open_store
 from toolkit.store.importing import Imported, import_file
 from toolkit.store.llama_bench import llama_bench_rows
 from toolkit.store.llama_bench_checks import contradiction
-from toolkit.store.llama_bench_names import architecture_of, model_of, quantization_of
+from toolkit.store.llama_bench_names import architecture_of, model_of, names_a_chip, quantization_of
 from toolkit.store.removing import delete_runs, list_imports, undo_import
 
 _COMMON = {
@@ -135,6 +140,10 @@ def test_files_that_name_no_device_are_devices_of_their_own(store: Store, file: 
         ("AArch64 Processor rev 13 (aarch64)", ""),
         ("CPU", "QUALCOMM Adreno(TM)"),
         ("unknown", ""),
+        ("Qualcomm Technologies, Inc", ""),
+        ("Qualcomm Technologies, Inc.", "QUALCOMM Adreno(TM)"),
+        ("MediaTek Inc., CPU", ""),
+        ("Samsung Electronics Co., Ltd.", "ARM Mali"),
     ],
 )
 def test_a_name_that_all_phones_have_is_none(sqlite_store: Store, file: Path, cpu: str, gpu: str) -> None:
@@ -305,6 +314,91 @@ def test_settings_are_exported_as_they_were_imported(store: Store, file: Path) -
     [row] = llama_bench_rows(next(iter(store.iterate_runs([summary.run.id]))))
     kept = ("flash_attn", "n_gpu_layers", "type_k", "type_v", "use_mmap", "split_mode", "n_batch")
     assert {name: row[name] for name in kept} == {name: OF_2024[name] for name in kept}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Qualcomm Technologies, Inc SM8350", "Intel Corporation, Core i7-8650U", "Apple M2", "Snapdragon"],
+)
+def test_a_maker_with_a_chip_names_it(name: str) -> None:
+    assert names_a_chip(name)
+
+
+def keys_of(store: Store) -> list[ConditionKey]:
+    figures = ("decode", "prefill", "combined_tokens_per_second")
+    groups = [group for figure in figures for group in load_groups(store, find_figure(figure))]
+    return sorted((group.key for group in groups for _ in group.runs), key=repr)
+
+
+ROWS = st.builds(
+    lambda row, tokens, changes, gone: {
+        **{name: value for name, value in row.items() if name not in gone},
+        **tokens,
+        **changes,
+    },
+    st.sampled_from([OF_2023, OF_2024, LLAMA_BENCH, OF_2026]),
+    st.sampled_from(
+        [
+            {"n_prompt": 512, "n_gen": 0},
+            {"n_prompt": 0, "n_gen": 128, "n_depth": 64},
+            {"n_prompt": 32, "n_gen": 8},
+            {"n_prompt": 512, "n_gen": 16, "test": "tg16@pp512"},
+        ]
+    ),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "build_commit": st.sampled_from(["dddd005", "eeee006", "1abc"]),
+            "backends": st.sampled_from(["CPU", "CUDA,Vulkan", "OpenCL", ""]),
+            "cpu_info": st.sampled_from(["", "Snapdragon", "emulated: Pixel", "CPU"]),
+            "gpu_info": st.sampled_from(["", "Adreno 740"]),
+            "model_type": st.sampled_from(["llama 1B Q4_0", "LLaMA 7B mostly Q4_0", "x 1B", ""]),
+            "cpu_mask": st.sampled_from(["0x0", "0xf0", "0x5"]),
+            "n_ubatch": st.integers(0, 512),
+            "n_batch": st.integers(0, 4096),
+            "n_cpu_moe": st.integers(0, 4),
+            "devices": st.sampled_from(["auto", "GPUOpenCL"]),
+            "load_mode": st.sampled_from(["mmap", "none", "dio", "mlock"]),
+            "tensor_buft_overrides": st.sampled_from(["none", ["a", "b"], {"exps": "CPU"}]),
+            "no_host": st.sampled_from([True, False, 0, 1]),
+            "flash_attn": st.sampled_from([True, False, 0, 1, -1, "auto", "on"]),
+            "fit_target": st.sampled_from([None, 0, 1024, 0.5]),
+            "a_setting_of_next_year": st.one_of(st.text("ab", max_size=3), st.floats(0, 1), st.booleans()),
+        },
+    ),
+    st.sets(st.sampled_from(["n_batch", "use_mmap", "embeddings", "poll", "type_k", "split_mode"])),
+)
+
+
+@given(st.lists(ROWS, min_size=1, max_size=4), st.sampled_from([None, "pixel-8"]))
+@tried(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+def test_a_round_trip_keeps_conditions_runs_and_devices(
+    tmp_path: Path, rows: list[dict[str, Any]], name: str | None
+) -> None:
+    rows = [{**row, "test_time": f"2026-01-0{day}T10:00:00Z"} for day, row in enumerate(rows, start=1)]
+    with ExitStack() as stack:
+        first, second, third = (stack.enter_context(open_store("sqlite://")) for _ in range(3))
+        imported(first, tmp_path / "first.json", *rows[:2], name=name)
+        # Of another device, unless both are named.
+        if rows[2:]:
+            imported(first, tmp_path / "first.json", *rows[2:], name=name)
+        for store, other in ((first, second), (second, third)):
+            out = [row for run in store.iterate_runs(store.run_ids()) for row in llama_bench_rows(run)]
+            again = imported(other, tmp_path / "again.json", *json.loads(json.dumps(out)))
+            assert again.added == len(rows) and (name is None or not again.unnamed)
+            assert keys_of(other) == keys_of(first)
+            assert sorted(other.run_ids()) == sorted(first.run_ids())
+            assert imported(store, tmp_path / "again.json", *out).added == 0, "they are there already"
+
+
+def test_our_own_runs_of_two_phones_stay_those_of_two(store: Store, file: Path) -> None:
+    ours = [stored_run(id=f"run{serial}", serial=f"phone-{serial}") for serial in (1, 2)]
+    rows = [row for run in ours for row in llama_bench_rows(run)]
+    assert imported(store, file, *rows).added == len(rows)
+    by_device = Counter(run.device.key for run in store.list_runs())
+    assert sorted(by_device.values()) == [len(rows) // 2] * 2
+    assert not {run.device.key for run in ours} & set(by_device), "a stand-in is not the phone"
+    assert "phone-1" not in json.dumps(rows), "nobody was asked whether serials may be shared"
 
 
 def test_an_import_is_taken_back_and_runs_are_deleted(store: Store, file: Path) -> None:

@@ -10,7 +10,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -19,12 +19,13 @@ import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from toolkit.errors import ImportInvalid, UsageError
+from toolkit.files import readable_again
 from toolkit.store import tables
 from toolkit.store.export import SCHEMA
 from toolkit.store.first_export import FIRST, of_first_schema
 from toolkit.store.ids import new_run_id
-from toolkit.store.llama_bench_file import encoding_of, rows_in
-from toolkit.store.llama_bench_import import runs_of_llama_bench
+from toolkit.store.llama_bench_file import encoding_of, json_begins, rows_in
+from toolkit.store.llama_bench_import import runs_of_llama_bench, serial_of
 from toolkit.store.llama_bench_names import names_a_chip
 from toolkit.store.row_columns import values_of
 from toolkit.store.rows import Artifact, Condition, Device, Measurement, Repetition, Run, StoredRun
@@ -96,20 +97,43 @@ class Imported:
     unnamed: bool = field(default=False, compare=False)
 
 
-def import_file(store: Store, path: Path, *, device_name: str | None = None) -> Imported:
+def import_file(
+    store: Store, path: Path, *, device_name: str | None = None, content: Path | None = None
+) -> Imported:
     """Take in a file.
 
     Args:
         store: where the runs go.
         path: JSON lines of ours, or llama-bench's output in JSON or JSON lines.
+        content: where to read what stands in ``path``, when that was a pipe that has been read.
         device_name: what to call the device of a llama-bench file, which names only its CPU.
 
     Raises:
         UsageError: the file cannot be read.
         ImportInvalid: something in it cannot be taken in; says where. Nothing is written.
     """
-    imported = take_in(store, path, lambda: _read(path, device_name))
+    with readable(path if content is None else content, path) as again:
+        imported = take_in(store, path, lambda: _read(path, again, device_name))
     return replace(imported, unnamed=imported.unnamed and device_name is None)
+
+
+@contextmanager
+def readable(content: Path, path: Path) -> Iterator[Path]:
+    """A file that can be read as often as is needed; what a pipe brings is written to one.
+
+    Args:
+        content: what to read.
+        path: its name, for errors.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    with ExitStack() as stack:
+        try:
+            again = stack.enter_context(readable_again(content))
+        except OSError as error:
+            raise _unreadable(path, error) from None
+        yield again
 
 
 def take_in(store: Store, path: Path, read: Callable[[], Iterator[Incoming]]) -> Imported:
@@ -141,7 +165,9 @@ def take_in(store: Store, path: Path, read: Callable[[], Iterator[Incoming]]) ->
             else:
                 known += 1
     unnamed = any(
-        device.kind == "imported" and not any(names_a_chip(one or "") for one in (device.model, device.soc))
+        device.kind == "imported"
+        and device.serial == serial_of(device.key)
+        and not any(names_a_chip(one or "") for one in (device.model, device.soc))
         for device in devices.values()
     )
     return Imported(added, known, import_id if added else None, unnamed)
@@ -167,33 +193,43 @@ def _tag(connection: sa.Connection, incoming: Incoming) -> None:
         )
 
 
-def _read(path: Path, device_name: str | None) -> Iterator[Incoming]:
-    with _opened(path) as text:
-        start = text.read(_LOOKED_AT_CHARACTERS).lstrip()
+def _read(path: Path, content: Path, device_name: str | None) -> Iterator[Incoming]:
+    with _opened(path, content) as text:
+        first = json_begins(text.read(_LOOKED_AT_CHARACTERS)).partition("\n")[0]
         text.seek(0)
-        if not start.startswith("[") and '"schema"' in start.partition("\n")[0]:
+        if first.startswith("{") and '"schema"' in first:
             for number, line in enumerate(text, start=1):
-                if line.strip():
+                if line.strip() and not _is_log(line):
                     yield _ours(line, f"line {number}", path)
         else:
             yield from _llama_bench(rows_in(text.read(), str(path), _EXPECTED), path, device_name)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _opened(path: Path, content: Path) -> Iterator[Any]:
     try:
-        with path.open("rb") as binary:
+        with content.open("rb") as binary:
             encoding = encoding_of(binary.read(4))
-        with path.open(encoding=encoding) as text:
+        with content.open(encoding=encoding) as text:
             yield text
     except OSError as error:
-        raise UsageError(
-            f"cannot be read: {error.strerror}",
-            subject=str(path),
-            next_step="Check the path, and who may read the file.",
-        ) from None
+        raise _unreadable(path, error) from None
     except (json.JSONDecodeError, UnicodeError, RecursionError) as error:
         raise ImportInvalid(f"is not JSON: {error}", subject=str(path), next_step=_EXPECTED) from None
+
+
+def _is_log(line: str) -> bool:
+    """Whether some program printed a line among ours: half a run has a key in it, or an end too many."""
+    text = line.strip()
+    return not (text.startswith("{") or '":' in text or text.count("}") > text.count("{"))
+
+
+def _unreadable(path: Path, error: OSError) -> UsageError:
+    return UsageError(
+        f"cannot be read: {error.strerror or error}",
+        subject=str(path),
+        next_step="Check the path, and who may read the file.",
+    )
 
 
 def _ours(line: str, place: str, path: Path) -> Incoming:

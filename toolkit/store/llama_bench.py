@@ -3,24 +3,22 @@
 llama-bench has one row per test, either prefill (``n_gen`` 0) or decode (``n_prompt`` 0), so one run
 gives two rows. Our decode steps follow the prompt; in llama-bench's words they run at a depth of
 ``depth + prompt_tokens``, and there are ``generate_tokens - 1`` of them, because the first token
-belongs to prefill. Settings of a file of llama-bench's own are given back; what else has no counterpart here
-is empty, zero or false.
+belongs to prefill. What else has no counterpart here is empty, zero or false.
+
+A run of llama-bench's own goes out with the settings that it came with and no others, and with the identity
+that it has here (``slm_*``): imported again it is the same run, under the same conditions.
 """
 
 from __future__ import annotations
 
+import hashlib
 import statistics
 from datetime import UTC, datetime
 from typing import Any
 
+from toolkit.store.llama_bench_import import LLAMA_CPP, PROTOCOL, serial_of
 from toolkit.store.measurements import tokens_per_second
 from toolkit.store.rows import StoredRun
-
-# Fields whose values an import keeps by the same names.
-_SETTINGS = frozenset(
-    "n_batch cpu_strict poll type_k type_v n_gpu_layers split_mode main_gpu no_kv_offload flash_attn "
-    "tensor_split use_mmap embeddings".split()
-)
 
 
 def llama_bench_rows(stored: StoredRun) -> list[dict[str, Any]]:
@@ -59,22 +57,41 @@ def _row(
 ) -> dict[str, Any]:
     run, artifact = stored.run, stored.artifact
     samples_ts = [tokens_per_second(n_prompt + n_gen, ns) for ns in samples_ns]
-    batch = run.prefill_chunk or run.prompt_tokens
     started = datetime.fromtimestamp(run.created_unix_ns // 1_000_000_000, UTC)
-    row = {
+    return {
         "build_commit": run.runner_version or "",
         "build_number": 0,
-        "cpu_info": _cpu_info(stored),
-        "gpu_info": "",
-        "backends": f"{run.engine} {run.engine_version}",
+        **(_as_it_came(stored) if run.protocol == PROTOCOL else _ours(stored)),
         "model_filename": artifact.name,
         "model_type": f"{artifact.model_type} {artifact.quantization}",
         "model_size": artifact.size_bytes,
         "model_n_params": artifact.unique_parameters,
-        "n_batch": batch,
-        "n_ubatch": batch,
         "n_threads": run.threads,
         "cpu_mask": hex(sum(1 << cpu for cpu in run.affinity)),
+        "n_prompt": n_prompt,
+        "n_gen": n_gen,
+        "n_depth": n_depth,
+        "test_time": started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "avg_ns": round(statistics.fmean(samples_ns)),
+        "stddev_ns": round(_stdev(samples_ns)),
+        "avg_ts": statistics.fmean(samples_ts),
+        "stddev_ts": _stdev(samples_ts),
+        "samples_ns": samples_ns,
+        "samples_ts": samples_ts,
+    }
+
+
+def _ours(stored: StoredRun) -> dict[str, Any]:
+    """What describes a run of this toolkit: its settings have no counterpart."""
+    run, device = stored.run, stored.device
+    batch = run.prefill_chunk or run.prompt_tokens
+    name = " ".join(part for part in (device.manufacturer, device.model, device.soc) if part) or device.serial
+    return {
+        "cpu_info": _cpu_info(stored, name),
+        "gpu_info": "",
+        "backends": f"{run.engine} {run.engine_version}",
+        "n_batch": batch,
+        "n_ubatch": batch,
         "cpu_strict": False,
         "poll": 0,
         "type_k": "",
@@ -87,25 +104,32 @@ def _row(
         "tensor_split": "0.00",
         "use_mmap": False,
         "embeddings": False,
-        "n_prompt": n_prompt,
-        "n_gen": n_gen,
-        "n_depth": n_depth,
-        "test_time": started.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "avg_ns": round(statistics.fmean(samples_ns)),
-        "stddev_ns": round(_stdev(samples_ns)),
-        "avg_ts": statistics.fmean(samples_ts),
-        "stddev_ts": _stdev(samples_ts),
-        "samples_ns": samples_ns,
-        "samples_ts": samples_ts,
+        # Another than its own, under which a store may know more of it; two phones of a kind stay two.
+        "slm_device_key": hashlib.sha256(device.key.encode()).hexdigest(),
     }
-    kept = {name: value for name, value in (run.settings or {}).items() if name in _SETTINGS}
-    return row | kept
 
 
-def _cpu_info(stored: StoredRun) -> str:
-    device = stored.device
-    name = " ".join(part for part in (device.manufacturer, device.model, device.soc) if part) or device.serial
-    return f"emulated: {name}" if device.emulated else name
+def _as_it_came(stored: StoredRun) -> dict[str, Any]:
+    """What describes a run of llama-bench's own, or one of ours that came back from its format."""
+    run, device = stored.run, stored.device
+    named = {} if device.serial == serial_of(device.key) else {"slm_device_name": device.serial}
+    settings = dict(run.settings or {})
+    backends = settings.pop("backends", "")
+    return {
+        "cpu_info": _cpu_info(stored, device.model or ""),
+        "gpu_info": device.soc or "",
+        "backends": backends if run.engine == LLAMA_CPP else f"{run.engine} {run.engine_version}",
+        "n_ubatch": run.prefill_chunk,
+        **settings,
+        "slm_run_id": run.id,
+        "slm_artifact_sha256": run.artifact_sha256,
+        "slm_device_key": device.key,
+        **named,
+    }
+
+
+def _cpu_info(stored: StoredRun, name: str) -> str:
+    return f"emulated: {name}" if stored.device.emulated else name
 
 
 def _stdev(samples: list[int] | list[float]) -> float:

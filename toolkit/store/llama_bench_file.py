@@ -28,6 +28,12 @@ def encoding_of(start: bytes) -> str:
     return "utf-8"
 
 
+def json_begins(text: str) -> str:
+    """A text from its first line on which JSON may begin; nothing where there is none."""
+    begins = _BEGINS.search(text)
+    return text[begins.end() :] if begins is not None else ""
+
+
 def rows_in(text: str, subject: str, expected: str) -> list[Any]:
     """The tests of all JSON lists and objects in a text, in their order.
 

@@ -35,9 +35,11 @@ from toolkit.store.measurements import measurement, tokens_per_second
 from toolkit.store.rows import Artifact, Device, Repetition, Run, StoredRun
 
 PROTOCOL = 0
+LLAMA_CPP = "llama.cpp"
 _NS_PER_S = 1_000_000_000
 _EMULATED = "emulated: "
 _AFTER_PROMPT = re.compile(r"tg[0-9]+@pp[0-9]+")
+_HASH = "^[0-9a-f]{64}$"
 # "engine 1.2.3", as our export writes it; llama-bench itself lists backends without versions.
 _OURS = re.compile(r"([a-z][\w.-]*) (\d\S*)")
 
@@ -69,6 +71,11 @@ class LlamaBenchTest(BaseModel):
     samples_ts: list[float] | None = None
     avg_ns: float | None = None
     avg_ts: float | None = None
+    # Of files that we exported: what the run, its artifact and its device are here.
+    slm_run_id: str | None = None
+    slm_artifact_sha256: Annotated[str, Field(pattern=_HASH)] | None = None
+    slm_device_key: Annotated[str, Field(pattern=_HASH)] | None = None
+    slm_device_name: str | None = None
 
 
 def runs_of_llama_bench(
@@ -154,7 +161,7 @@ def _run(test: LlamaBenchTest, row: dict[str, Any], device: Device) -> StoredRun
     combined = test.n_prompt > 0 and test.n_gen > 0
     prefill, decode = test.n_prompt > 0 and not combined, test.n_gen > 0 and not combined
     run = Run(
-        id=id_of_content([row, device.key]),
+        id=_id(test, row, device),
         device_key=device.key,
         artifact_sha256=artifact.sha256,
         status="ok",
@@ -186,7 +193,7 @@ def _run(test: LlamaBenchTest, row: dict[str, Any], device: Device) -> StoredRun
         decode_tokens_per_second=rate if decode else None,
         decode_stdev=spread if decode else None,
         ttft_ns=round(statistics.median(test.samples_ns)) if prefill else None,
-        settings=settings_of({**row, "backends": ""} if engine != "llama.cpp" else row),
+        settings=settings_of({**row, "backends": ""} if engine != LLAMA_CPP else row),
     )
     repetitions = tuple(
         Repetition(
@@ -210,6 +217,18 @@ def _run(test: LlamaBenchTest, row: dict[str, Any], device: Device) -> StoredRun
     )
 
 
+def serial_of(key: str) -> str:
+    """What to call a device that nobody named."""
+    return f"llama-bench-{key[:8]}"
+
+
+def _id(test: LlamaBenchTest, row: dict[str, Any], device: Device) -> str:
+    """That of the run in the store that exported it, unless it is said to be of another device."""
+    if test.slm_run_id is not None and device.key == test.slm_device_key:
+        return test.slm_run_id
+    return id_of_content([row, device.key])
+
+
 def _device(test: LlamaBenchTest, name: str | None, unnamed: str) -> Device:
     """The device; ``unnamed`` stands for one that nothing names."""
     emulated = test.cpu_info.startswith(_EMULATED)
@@ -217,9 +236,11 @@ def _device(test: LlamaBenchTest, name: str | None, unnamed: str) -> Device:
     known = [name, test.cpu_info, test.gpu_info]
     named = name or names_a_chip(model) or names_a_chip(test.gpu_info)
     identity = _sha256(known if named else [*known, unnamed])
+    if name is None and test.slm_device_key is not None:
+        identity, name = test.slm_device_key, test.slm_device_name
     return Device(
         key=identity,
-        serial=name or f"llama-bench-{identity[:8]}",
+        serial=name or serial_of(identity),
         kind="imported",
         emulated=emulated,
         manufacturer=None,
@@ -239,7 +260,8 @@ def _artifact(test: LlamaBenchTest) -> Artifact:
     quantization = quantization_of(test.model_type, test.model_filename)
     engine, version = _engine(test)
     return Artifact(
-        sha256=_sha256([name, test.model_type, test.model_size, test.model_n_params]),
+        sha256=test.slm_artifact_sha256
+        or _sha256([name, test.model_type, test.model_size, test.model_n_params]),
         name=name,
         model=model_of(test.model_filename),
         revision=None,
@@ -261,7 +283,7 @@ def _artifact(test: LlamaBenchTest) -> Artifact:
 def _engine(test: LlamaBenchTest) -> tuple[str, str]:
     """Engine and version; a file that we exported names one of ours."""
     ours = _OURS.fullmatch(test.backends)
-    return (ours[1], ours[2][:32]) if ours else ("llama.cpp", test.build_commit[:32])
+    return (ours[1], ours[2][:32]) if ours else (LLAMA_CPP, test.build_commit[:32])
 
 
 def _cpus(mask: str) -> tuple[int, ...]:

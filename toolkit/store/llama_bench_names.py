@@ -18,14 +18,22 @@ _SHARD = re.compile(r"-[0-9]{5}-of-[0-9]{5}$")
 
 # What llama.cpp's back ends and ARM kernels say where they know no name; all phones of a maker say the same.
 _NO_CHIP = re.compile(
-    r"cpu|blas|unknown|(?:arm|aarch)[v0-9]*(?: processor.*)?|(?:arm |qualcomm )?(?:adreno|mali)(?:\(tm\))?",
+    r"cpu|blas|unknown|(?:arm|aarch)[v0-9]*(?: processor.*)?|(?:arm |qualcomm )?(?:adreno|mali)(?:\(tm\))?"
+    r"|qualcomm|mediatek|samsung|hisilicon|huawei|google|unisoc|spreadtrum|rockchip|amlogic|allwinner|nvidia"
+    r"|intel|amd|apple|broadcom|xiaomi",
+    re.IGNORECASE,
+)
+# "Qualcomm Technologies, Inc" is what the kernels of many phones say before the chip's name, or alone.
+_COMPANY = re.compile(
+    r"\b(?:technolog(?:y|ies)|semiconductors?|electronics|corp(?:oration)?|company|co|incorporated|inc|ltd"
+    r"|limited|llc)\b\.?",
     re.IGNORECASE,
 )
 
 
 def names_a_chip(text: str) -> bool:
     """Whether llama-bench's `cpu_info` or `gpu_info`, of one or several, says which chip it is."""
-    parts = (part.strip() for part in text.split(","))
+    parts = (" ".join(_COMPANY.sub("", part).split()) for part in text.split(","))
     return any(part and not _NO_CHIP.fullmatch(part) for part in parts)
 
 

@@ -31,17 +31,18 @@ def import_runs(
     """  # noqa: D301
     from toolkit.profiling.session.shared_run import is_shared_run, keep_raw, read_shared_run
     from toolkit.store import open_store
-    from toolkit.store.importing import import_file, take_in
+    from toolkit.store.importing import import_file, readable, take_in
 
     settings = Settings.from_environment()
     with open_store(settings.store_url) as store:
         for path in files:
-            if is_shared_run(path):
-                imported = take_in(store, path, partial(read_shared_run, path))
-                # Of a known run as well: the disk may have been full when it was added.
-                keep_raw(path, settings)
-            else:
-                imported = import_file(store, path, device_name=device_name)
+            with readable(path, path) as content:
+                if is_shared_run(content):
+                    imported = take_in(store, path, partial(read_shared_run, path, content))
+                    # Of a known run as well: the disk may have been full when it was added.
+                    keep_raw(content, settings)
+                else:
+                    imported = import_file(store, path, device_name=device_name, content=content)
             undo = f"; undo: slm results undo-import {imported.id}" if imported.id else ""
             print(
                 f"{path}: {imported.added} runs added, {imported.known} known already{undo}", file=sys.stderr

@@ -126,14 +126,18 @@ def is_shared_run(path: Path) -> bool:
         return False
 
 
-def read_shared_run(path: Path) -> Iterator[Incoming]:
+def read_shared_run(path: Path, content: Path | None = None) -> Iterator[Incoming]:
     """The run in a file that the app has shared.
+
+    Args:
+        path: its name.
+        content: where to read it, when that was a pipe that has been read.
 
     Raises:
         ImportInvalid: it is not whole, or not what the app writes.
     """
     try:
-        parts = _parts(path)
+        parts = _parts(content or path)
         shared = SharedRun.model_validate_json(parts.head)
         description = _description(
             shared, parse_result(parts.result, run_id=shared.run_id, subject=str(path))
