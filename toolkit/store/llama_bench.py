@@ -11,7 +11,6 @@ that it has here (``slm_*``): imported again it is the same run, under the same 
 
 from __future__ import annotations
 
-import hashlib
 import statistics
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +18,23 @@ from typing import Any
 from toolkit.store.llama_bench_import import LLAMA_CPP, PROTOCOL, serial_of
 from toolkit.store.measurements import tokens_per_second
 from toolkit.store.rows import StoredRun
+
+
+# What runs of this toolkit have no counterpart of.
+_NO_SETTINGS = {
+    "cpu_strict": False,
+    "poll": 0,
+    "type_k": "",
+    "type_v": "",
+    "n_gpu_layers": 0,
+    "split_mode": "none",
+    "main_gpu": 0,
+    "no_kv_offload": False,
+    "flash_attn": False,
+    "tensor_split": "0.00",
+    "use_mmap": False,
+    "embeddings": False,
+}
 
 
 def llama_bench_rows(stored: StoredRun) -> list[dict[str, Any]]:
@@ -57,17 +73,23 @@ def _row(
 ) -> dict[str, Any]:
     run, artifact = stored.run, stored.artifact
     samples_ts = [tokens_per_second(n_prompt + n_gen, ns) for ns in samples_ns]
+    batch = run.prefill_chunk or run.prompt_tokens
     started = datetime.fromtimestamp(run.created_unix_ns // 1_000_000_000, UTC)
-    return {
+    row = {
         "build_commit": run.runner_version or "",
         "build_number": 0,
-        **(_as_it_came(stored) if run.protocol == PROTOCOL else _ours(stored)),
+        "cpu_info": _cpu_info(stored),
+        "gpu_info": "",
+        "backends": f"{run.engine} {run.engine_version}",
         "model_filename": artifact.name,
         "model_type": f"{artifact.model_type} {artifact.quantization}",
         "model_size": artifact.size_bytes,
         "model_n_params": artifact.unique_parameters,
+        "n_batch": batch,
+        "n_ubatch": batch,
         "n_threads": run.threads,
         "cpu_mask": hex(sum(1 << cpu for cpu in run.affinity)),
+        **_NO_SETTINGS,
         "n_prompt": n_prompt,
         "n_gen": n_gen,
         "n_depth": n_depth,
@@ -79,34 +101,10 @@ def _row(
         "samples_ns": samples_ns,
         "samples_ts": samples_ts,
     }
-
-
-def _ours(stored: StoredRun) -> dict[str, Any]:
-    """What describes a run of this toolkit: its settings have no counterpart."""
-    run, device = stored.run, stored.device
-    batch = run.prefill_chunk or run.prompt_tokens
-    name = " ".join(part for part in (device.manufacturer, device.model, device.soc) if part) or device.serial
-    return {
-        "cpu_info": _cpu_info(stored, name),
-        "gpu_info": "",
-        "backends": f"{run.engine} {run.engine_version}",
-        "n_batch": batch,
-        "n_ubatch": batch,
-        "cpu_strict": False,
-        "poll": 0,
-        "type_k": "",
-        "type_v": "",
-        "n_gpu_layers": 0,
-        "split_mode": "none",
-        "main_gpu": 0,
-        "no_kv_offload": False,
-        "flash_attn": False,
-        "tensor_split": "0.00",
-        "use_mmap": False,
-        "embeddings": False,
-        # Another than its own, under which a store may know more of it; two phones of a kind stay two.
-        "slm_device_key": hashlib.sha256(device.key.encode()).hexdigest(),
-    }
+    if run.protocol != PROTOCOL:
+        return row
+    kept = {name: value for name, value in row.items() if name != "n_batch" and name not in _NO_SETTINGS}
+    return kept | _as_it_came(stored)
 
 
 def _as_it_came(stored: StoredRun) -> dict[str, Any]:
@@ -115,10 +113,12 @@ def _as_it_came(stored: StoredRun) -> dict[str, Any]:
     named = {} if device.serial == serial_of(device.key) else {"slm_device_name": device.serial}
     settings = dict(run.settings or {})
     backends = settings.pop("backends", "")
+    if run.engine != LLAMA_CPP:
+        backends = f"{run.engine} {run.engine_version}"
     return {
-        "cpu_info": _cpu_info(stored, device.model or ""),
+        "cpu_info": f"emulated: {device.model or ''}" if device.emulated else device.model or "",
         "gpu_info": device.soc or "",
-        "backends": backends if run.engine == LLAMA_CPP else f"{run.engine} {run.engine_version}",
+        "backends": backends,
         "n_ubatch": run.prefill_chunk,
         **settings,
         "slm_run_id": run.id,
@@ -128,8 +128,10 @@ def _as_it_came(stored: StoredRun) -> dict[str, Any]:
     }
 
 
-def _cpu_info(stored: StoredRun, name: str) -> str:
-    return f"emulated: {name}" if stored.device.emulated else name
+def _cpu_info(stored: StoredRun) -> str:
+    device = stored.device
+    name = " ".join(part for part in (device.manufacturer, device.model, device.soc) if part) or device.serial
+    return f"emulated: {name}" if device.emulated else name
 
 
 def _stdev(samples: list[int] | list[float]) -> float:
