@@ -19,7 +19,6 @@ from toolkit.store.llama_bench_import import LLAMA_CPP, PROTOCOL, serial_of
 from toolkit.store.measurements import tokens_per_second
 from toolkit.store.rows import StoredRun
 
-
 # What runs of this toolkit have no counterpart of.
 _NO_SETTINGS = {
     "cpu_strict": False,
