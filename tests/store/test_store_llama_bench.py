@@ -107,7 +107,10 @@ def test_a_change_of_settings_is_never_one_of_the_version(
     store: Store, file: Path, name: str, value: Any
 ) -> None:
     steady = {**DECODE, "samples_ns": [1_000_000_000, 1_001_000_000]}
-    old = [{**steady, "test_time": f"2026-11-0{day}T00:00:00Z"} for day in (1, 2)]
+    old = [
+        {**steady, "test_time": f"2026-11-0{day}T00:00:00Z", "samples_ns": [1_000_000_000 + day * 1_000_000]}
+        for day in (1, 2)
+    ]
     new = [{**one, "build_commit": "new"} for one in old]
     slow = [{**one, name: value, "samples_ns": [9_000_000_000]} for one in new]
     imported(store, file, *old, *new, *slow, name="phone")
