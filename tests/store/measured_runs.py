@@ -31,15 +31,17 @@ def add_measured(
     """Store a run that decodes at about ``decode`` tokens per second, each repetition off by ``spread``."""
     chance = random.Random(run_id)
     rates = [decode * chance.gauss(1, spread) for _ in range(repetitions)]
+    # Steadier than decoding, but no two runs come out equal.
+    prefills_ns = [round(1e9 * chance.gauss(1, spread / 10)) for _ in range(repetitions)]
     measured = [
         Repetition(
             index=index + 1,
             warmup=False,
             started_unix_ns=index,
-            prefill_ns=1_000_000_000,
+            prefill_ns=prefill_ns,
             decode_ns=(round(1e9 / rate),) * STEPS,
         )
-        for index, rate in enumerate(rates)
+        for index, (rate, prefill_ns) in enumerate(zip(rates, prefills_ns, strict=True))
     ]
     # Ten times as fast: a figure that took it in would be far off.
     warmup = replace(measured[0], index=0, warmup=True, decode_ns=(round(1e8 / decode),) * STEPS)
@@ -49,7 +51,11 @@ def add_measured(
         artifact_sha256=chosen.sha256,
         generate_tokens=STEPS + 1,
         decode_tokens_per_second=statistics.median(rates),
-        **changes,
+        **{
+            "prefill_tokens_per_second": 512e9 / statistics.median(prefills_ns),
+            "peak_bytes": 250_000_000 + 4096 * chance.randrange(100),
+            **changes,
+        },
     )
     if run.run.status == "ok":
         run = replace(run, repetitions=(warmup, *measured))
