@@ -29,6 +29,9 @@ SWITCHES = {
     "a gate with a slope below zero": "llama-leaky_relu",
     "a gate that is cut off": "llama-gelu_10",
     "a gate of tanh and softplus": "llama-mish",
+    "an output matrix of its own, whatever the config says, and layers that do not say they are causal": (
+        "bigbird_pegasus-decoder"
+    ),
 }
 # The line of each model's own code that no operator says.
 UNTRACED = {

@@ -28,14 +28,17 @@ ATTENTION = "slm"
 def register_attention() -> None:
     """Make ``attn_implementation="slm"`` known to transformers; it emits slm::attention and no mask."""
     from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.masking_utils import causal_mask_function
 
-    # Of the masks that the model has asked for, 0 where it is without one.
+    # Of the masks that the model has asked for: windows, 0 where one has none; whether it is plainly causal.
     windows: set[int] = set()
+    causal: set[bool] = set()
 
-    def mask(*args: Any, local_size: int | None = None, **kwargs: Any) -> None:
+    def mask(*args: Any, mask_function: Any = None, local_size: int | None = None, **kwargs: Any) -> None:
         windows.add(int(local_size or 0))
+        causal.add(mask_function is causal_mask_function)
 
-    AttentionInterface.register(ATTENTION, partial(_attention, windows))
+    AttentionInterface.register(ATTENTION, partial(_attention, windows, causal))
     AttentionMaskInterface.register(ATTENTION, mask)
 
 
@@ -73,6 +76,7 @@ def _chunk(module: Any) -> int:
 
 def _attention(
     windows: set[int],
+    causal: set[bool],
     module: Any,
     query: Tensor,
     key: Tensor,
@@ -85,7 +89,8 @@ def _attention(
     unknown = [name for name in _UNKNOWN if kwargs.get(name) is not None]
     if attention_mask is not None:
         unknown.append("a mask that the model makes itself")
-    if not getattr(module, "is_causal", True):
+    # Layers of BigBird-Pegasus do not say that they are causal; their model asks for such a mask.
+    if not getattr(module, "is_causal", True) and True not in causal:
         unknown.append("a mask that it does not call causal, as an encoder's does")
     if unknown:
         decoder = getattr(getattr(module, "config", None), "is_decoder", None)

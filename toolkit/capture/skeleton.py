@@ -128,9 +128,10 @@ def _lacks_numbers(buffer: torch.Tensor) -> bool:
 
 def tied_names(model: PreTrainedModel) -> dict[str, str]:
     """Parameters that are another one's alias: ``{"lm_head.weight": "model.embed_tokens.weight"}``."""
-    if not getattr(model.config, "tie_word_embeddings", False):
-        return {}
     output, inputs = model.get_output_embeddings(), model.get_input_embeddings()
+    # The config may ask for what the model's class does not do.
+    if output is None or getattr(output, "weight", None) is not inputs.weight:
+        return {}
     names = {id(module): name for name, module in model.named_modules()}
     return {f"{names[id(output)]}.weight": f"{names[id(inputs)]}.weight"}
 
