@@ -21,8 +21,8 @@ from toolkit.sources.folder_tokenizer import FolderTokenizer
 from toolkit.sources.naming import safe_name
 from toolkit.sources.pickle_weights import StoredPickles
 from toolkit.sources.prequantized import refuse_quantized_config
-from toolkit.sources.run_options import forget_run_options
 from toolkit.sources.rotary_values import check_rotary
+from toolkit.sources.run_options import forget_run_options
 from toolkit.sources.safetensors_weights import StoredSafetensors
 from toolkit.sources.stand_ins import refuse_stand_ins
 from toolkit.sources.tasks import check_task
