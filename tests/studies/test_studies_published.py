@@ -41,7 +41,7 @@ def test_phones_that_were_measured_have_a_panel_before_the_published_one() -> No
     real, emulated, published_one = phones_figure(data_of(short, *found)).panels
     assert (real.emulated, emulated.emulated, published_one.published) == (False, True, True)
     prefill, decode = ([row["value"] for row in chart.rows] for chart in real.charts)
-    assert prefill == [100 / 50, 200 / 50] and decode == [20, 40]
+    assert sorted(prefill) == [100 / 50, 200 / 50] and sorted(decode) == [20, 40]
     assert [row["value"] for row in emulated.charts[0].rows] == [300 / 50]
     assert {row["label"] for row in real.charts[0].rows} == {"SmolLM-135M"}
 
