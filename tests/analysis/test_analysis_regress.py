@@ -190,7 +190,7 @@ def test_a_figure_that_some_conditions_of_the_baseline_lack_is_told_for_each(sto
         candidate(store, decode=100, threads=threads, measurements=(measurement(joules.name, 0.05),))
     # Nothing is decoded here, so there is nothing to lack.
     prefill = stored_run(
-        id="prefill", prompt_tokens=64, generate_tokens=1, decode_tokens_per_second=None, repetitions=0
+        id="prefill", prompt_tokens=64, generate_tokens=1, decode_tokens_per_second=None, created_unix_ns=0
     )
     assert store.add_run(replace(prefill, repetitions=()), MANIFEST)
     tag_runs(store, "v1", ["prefill"])

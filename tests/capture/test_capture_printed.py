@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import Any
 
@@ -19,6 +20,8 @@ def test_what_is_printed_shows_where_the_trace_succeeds_and_the_reason_alone_whe
 ) -> None:
     forward = LlamaForCausalLM.forward
 
+    # Its parameters stay: the positions are given to those that take them.
+    @functools.wraps(forward)
     def talkative(self: Any, *inputs: Any, **options: Any) -> Any:
         print("the weights of this model are a draft", file=sys.stderr)
         if fails:

@@ -11,6 +11,8 @@ import torch
 
 
 class Dying:
+    every_position = True
+
     def __init__(self, model: Path, capacity: int) -> None:
         self.how = os.environ["HOW_TO_DIE"]
 
