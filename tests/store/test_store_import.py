@@ -117,7 +117,7 @@ LOGS = (
 
 
 @given(st.lists(st.sampled_from(LOGS), max_size=3), st.integers(0, 3), st.sampled_from(["utf-8", "utf-16"]))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20, deadline=None)
 def test_lines_of_logs_may_stand_among_our_own(
     sqlite_store: Store, tmp_path: Path, ours: Path, logs: list[str], place: int, encoding: str
 ) -> None:
@@ -129,7 +129,7 @@ def test_lines_of_logs_may_stand_among_our_own(
 
 
 @given(st.data())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20, deadline=None)
 def test_a_line_of_ours_that_is_cut_is_no_log(
     sqlite_store: Store, tmp_path: Path, ours: Path, data: st.DataObject
 ) -> None:
