@@ -68,11 +68,11 @@ def test_backends_are_ranked_with_what_else_differs(two_backends: Store) -> None
 
 
 def test_less_is_better_for_time(two_backends: Store) -> None:
-    add_measured(
-        two_backends, "slow", decode=50, engine="llama.cpp", artifact={"backend": "x", "sha256": "x"}
-    )
-    ttft = compare(two_backends, find_figure("ttft"), ["backend"]).rankings[0]
-    assert {place.change.verdict for place in ttft.places if place.change} == {"no difference"}
+    other = {"backend": "x", "sha256": "x"}
+    add_measured(two_backends, "slow", prefill_seconds=2, engine="llama.cpp", artifact=other)
+    [ranking] = compare(two_backends, find_figure("ttft"), ["backend"]).rankings
+    last = ranking.places[-1]
+    assert (last.label, last.change and last.change.verdict) == ("x", "worse")
 
 
 def test_a_change_within_the_noise_is_neither_one_nor_none(store: Store) -> None:
@@ -309,7 +309,8 @@ def test_equal_figures_are_no_floor_before_there_are_many(
     # Those of the device tell, if they came out different.
     other = [RunSamples(f"other{number}", replace(key, threads=9), 1, (64.0 + number,)) for number in (0, 1)]
     wider = NoiseFloors([*made, *other]).floor(key)
-    assert wider is not None and (wider.relative > 0 or runs >= 21)
+    # With theirs there are 20 from 20 runs on, and one that differs is less than 5 % of the pairs.
+    assert wider is not None and (wider.relative > 0 or runs >= 20)
 
 
 @pytest.mark.parametrize(

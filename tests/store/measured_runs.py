@@ -21,6 +21,7 @@ def add_measured(
     run_id: str,
     *,
     decode: float = 100.0,
+    prefill_seconds: float = 1.0,
     spread: float = 0.01,
     repetitions: int = 5,
     artifact: dict[str, Any] | None = None,
@@ -32,7 +33,7 @@ def add_measured(
     chance = random.Random(run_id)
     rates = [decode * chance.gauss(1, spread) for _ in range(repetitions)]
     # Steadier than decoding, but no two runs come out equal.
-    prefills_ns = [round(1e9 * chance.gauss(1, spread / 10)) for _ in range(repetitions)]
+    prefills_ns = [round(1e9 * prefill_seconds * chance.gauss(1, spread / 10)) for _ in range(repetitions)]
     measured = [
         Repetition(
             index=index + 1,
@@ -52,6 +53,7 @@ def add_measured(
         generate_tokens=STEPS + 1,
         decode_tokens_per_second=statistics.median(rates),
         **{
+            "ttft_ns": round(statistics.median(prefills_ns)),
             "prefill_tokens_per_second": 512e9 / statistics.median(prefills_ns),
             "peak_bytes": 250_000_000 + 4096 * chance.randrange(100),
             **changes,

@@ -335,7 +335,12 @@ def keys_of(store: Store) -> list[ConditionKey]:
 
 ROWS = st.builds(
     lambda row, tokens, changes, gone: {
-        **{name: value for name, value in row.items() if name not in gone},
+        # Averages of other tokens would contradict the samples.
+        **{
+            name: value
+            for name, value in row.items()
+            if name not in {*gone, "avg_ns", "avg_ts", "samples_ts"}
+        },
         **tokens,
         **changes,
     },

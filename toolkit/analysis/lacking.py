@@ -11,9 +11,7 @@ from toolkit.analysis.compared_figures import Figure
 from toolkit.analysis.condition_key import (
     KEY_COLUMNS,
     ConditionKey,
-    axis_parts,
     read_key,
-    setting_names,
     without,
 )
 from toolkit.analysis.groups import Group
@@ -37,7 +35,7 @@ class Lacking:
 
 
 def lacking_in(
-    store: Store, baseline: Filter, groups: Mapping[Figure, Sequence[Group]], axes: Sequence[str]
+    store: Store, baseline: Filter, groups: Mapping[Figure, Sequence[Group]], allowed: Sequence[str]
 ) -> tuple[Lacking, ...]:
     """What runs of the baseline lack: a figure as a whole, or under conditions that could have it.
 
@@ -45,10 +43,9 @@ def lacking_in(
         store: where the runs are.
         baseline: its runs.
         groups: of the baseline, by the figures that were asked for.
-        axes: what may differ: conditions that differ in it alone are one.
+        allowed: parts of the condition key that may differ: conditions that differ in these alone are one.
     """
     keys = _conditions(store, baseline)
-    allowed = axis_parts(axes, setting_names(keys))
     found = []
     for figure, some in groups.items():
         if not some:

@@ -160,12 +160,15 @@ def regress(
     newest = max(started, default=0)
     checked = _checked(tagged, where, newest)
     lost, again = load_left_out(store, tagged), load_left_out(store, checked)
+    allowed: Sequence[str] = ()
+    seen = [one.key for one in (*lost, *again)]
     for figure, baseline in baselines.items():
         if not baseline:
             continue
         candidates = load_groups(store, figure, where=checked, seed=seed)
-        keys = [one.key for one in (*baseline, *candidates)] + [one.key for one in (*lost, *again)]
-        allowed = axis_parts(axes, setting_names(keys))
+        seen += [one.key for one in (*baseline, *candidates)]
+        # Settings of imported runs are axes, too: those of all figures so far.
+        allowed = axis_parts(axes, setting_names(seen))
         old = _by_conditions(baseline, allowed)
         new = {key: _newest_versions(groups) for key, groups in _by_conditions(candidates, allowed).items()}
         for groups in old.values():
@@ -175,7 +178,7 @@ def regress(
         unpaired += _all_unpaired("candidate", new, old, allowed, lost)
     _refuse_nothing(checks, unpaired, baseline_tag, axes, lost, again)
     checks.sort(key=lambda check: (OUTCOMES.index(check.outcome), -check.worse_by))
-    lacking = () if may_lack else lacking_in(store, tagged, baselines, axes)
+    lacking = () if may_lack else lacking_in(store, tagged, baselines, allowed)
     return Regression(tuple(checks), tuple(unpaired), (*lost, *again), lacking)
 
 

@@ -122,6 +122,8 @@ def _as_it_came(stored: StoredRun) -> dict[str, Any]:
         **settings,
         "slm_run_id": run.id,
         "slm_artifact_sha256": run.artifact_sha256,
+        # That of the first run that was imported with this file; rows go out in another order.
+        "slm_backend_version": stored.artifact.backend_version,
         "slm_device_key": device.key,
         **named,
     }

@@ -74,6 +74,7 @@ class LlamaBenchTest(BaseModel):
     # Of files that we exported: what the run, its artifact and its device are here.
     slm_run_id: str | None = None
     slm_artifact_sha256: Annotated[str, Field(pattern=_HASH)] | None = None
+    slm_backend_version: str | None = None
     slm_device_key: Annotated[str, Field(pattern=_HASH)] | None = None
     slm_device_name: str | None = None
 
@@ -267,7 +268,7 @@ def _artifact(test: LlamaBenchTest) -> Artifact:
         revision=None,
         model_type=architecture_of(test.model_type)[:64],
         backend=engine,
-        backend_version=version,
+        backend_version=test.slm_backend_version or version,
         quantization=quantization,
         scheme=quantization[:32],
         group_size=None,

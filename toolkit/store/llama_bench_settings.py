@@ -12,7 +12,8 @@ from toolkit.store.rows import Setting
 _NOT_SETTINGS = frozenset(
     "build_commit build_number cpu_info gpu_info model_filename model_type model_size model_n_params "
     "n_prompt n_gen n_depth test_time n_threads cpu_mask n_ubatch avg_ns stddev_ns avg_ts stddev_ts "
-    "samples_ns samples_ts test slm_run_id slm_artifact_sha256 slm_device_key slm_device_name".split()
+    "samples_ns samples_ts test "
+    "slm_run_id slm_artifact_sha256 slm_backend_version slm_device_key slm_device_name".split()
 )
 # Until 2024 each back end was a field of its own: true when it was compiled in.
 BACKEND_FLAGS = (
