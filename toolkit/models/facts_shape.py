@@ -161,6 +161,8 @@ def _of_config(fields: Mapping[str, Any]) -> DecoderShape:
         count,
     )
     head_dim = int(fields.get("head_dim") or hidden // heads[0])
+    # Gemma 4's layers without a window have wider heads.
+    wide = int(fields.get("global_head_dim") or head_dim)
     inner = _inner(fields, hidden, count)
     types = fields.get("layer_types") or fields.get("layers_block_type") or ["full_attention"] * count
     windows = [
@@ -177,7 +179,7 @@ def _of_config(fields: Mapping[str, Any]) -> DecoderShape:
         LayerFacts(
             heads=heads[index] if types[index] in _ATTENDING else 0,
             kv_heads=kv_heads[index] if types[index] in _ATTENDING else 0,
-            head_dim=head_dim,
+            head_dim=wide if types[index] == "full_attention" else head_dim,
             inner=inner[index],
             gated=gated,
             window=windows[index],

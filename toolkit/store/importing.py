@@ -221,7 +221,13 @@ def _opened(path: Path, content: Path) -> Iterator[Any]:
 def _is_log(line: str) -> bool:
     """Whether some program printed a line among ours: half a run has a key in it, or an end too many."""
     text = line.strip()
-    return not (text.startswith("{") or '":' in text or text.count("}") > text.count("{"))
+    if text.startswith("{") or '":' in text or text.count("}") > text.count("{"):
+        return False
+    try:
+        json.loads(text)
+    except ValueError:
+        return True
+    return False
 
 
 def _unreadable(path: Path, error: OSError) -> UsageError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,6 +38,7 @@ class Attention:
     ) -> None:
         self._partition = partition
         self._position_tables = position_tables
+        self._stored_tables: dict[tuple[tuple[int, ...], bytes], Value] = {}
         self._rope_tables = rope_tables
         self._tables: dict[str, tuple[Result, Result]] = {}
         self._caches: dict[int, tuple[Value, Value]] = {}
@@ -233,10 +235,23 @@ class Attention:
         if len(table) < partition.context_length:
             raise UnsupportedModel(f"the {subject} has {len(table)} positions only")
         start, _, end = partition.positions()
-        constant = method.constant(np.ascontiguousarray(table[None, : partition.context_length]))
+        stored = np.ascontiguousarray(table[None, : partition.context_length])
+        # Layers that turn alike compute the same table each.
+        key = (stored.shape, hashlib.sha256(stored.tobytes()).digest())
+        if key not in self._stored_tables:
+            self._stored_tables[key] = method.constant(stored)
+        constant = self._stored_tables[key]
         shape = (1, SEQUENCE, *table.shape[1:])
         output = method.tensor(partition.bound(shape))
-        arguments = [constant, method.literal(1), start, end, method.literal(1), output, output]
+        arguments = [
+            constant,
+            method.literal(1),
+            start,
+            end,
+            method.literal(1),
+            output,
+            output,
+        ]
         method.call("aten::slice_copy.Tensor_out", arguments)
         return partition.from_value(output, shape)
 

@@ -6,6 +6,7 @@ when something asks for their value, so what was fused away never reaches the mo
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -73,6 +74,7 @@ class Lowering:
         self.users = graph.users()
         self._states = states
         self._position_tables = position_tables
+        self._stored_tables: dict[tuple[tuple[int, ...], bytes], str] = {}
         self._tied = tied
         self._all_logits = all_logits
         self._values: dict[str, str] = {}
@@ -205,8 +207,11 @@ class Lowering:
             raise UnsupportedModel(f"{op} is a flag for each position, which has no ONNX lowering")
         # Look-ups read integers from the table themselves; all else computes in floats.
         table = table.astype(np.float32)
-        stored = self.builder.data.add(f"positions.{op.args[1]}", [table], table.shape)
-        self.set_value(op.name, self._rows(stored, op.shape or ()))
+        # Layers that turn alike compute the same table each.
+        key = (table.shape, hashlib.sha256(table.tobytes()).digest())
+        if key not in self._stored_tables:
+            self._stored_tables[key] = self.builder.data.add(f"positions.{op.args[1]}", [table], table.shape)
+        self.set_value(op.name, self._rows(self._stored_tables[key], op.shape or ()))
 
     def _rows(self, table: str, shape: tuple[int | str, ...]) -> str:
         """The call's positions' rows of a table [context, ...], shaped as ``shape``."""
