@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from toolkit.capture.code_places import Places, places
 from toolkit.capture.exported import is_parameter, to_graph
 from toolkit.capture.graph import DecoderGraph
 from toolkit.capture.patches import ATTENTION, register_attention, traced_operators
-from toolkit.capture.places import Places, places
 from toolkit.capture.shape import longest_text
 from toolkit.capture.skeleton import shared_names
 from toolkit.errors import UnsupportedModel

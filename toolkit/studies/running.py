@@ -26,10 +26,10 @@ from toolkit.report.study_content import StudyContent
 from toolkit.settings import Settings
 from toolkit.store.store import Store
 from toolkit.studies.data import StudyData, read_data
-from toolkit.studies.places import meant_devices, refuse_too_few, refuse_without_battery, smallest_ram
 from toolkit.studies.protocols import PROTOCOLS
 from toolkit.studies.request import StudyRequest
 from toolkit.studies.study import STUDIES, LeftOut, Study, Subject
+from toolkit.studies.study_devices import meant_devices, refuse_too_few, refuse_without_battery, smallest_ram
 from toolkit.studies.subjects import chosen_subjects
 
 _SHARE_OF_RAM = 0.75
