@@ -15,7 +15,7 @@ from toolkit.artifact import Artifact
 from toolkit.autotune.request import AutotuneRequest
 from toolkit.autotune.tuning import name_of, tune
 from toolkit.errors import UsageError
-from toolkit.recipes.executor import Task
+from toolkit.recipes.executors.executor import Task
 from toolkit.recipes.workspace import Workspace
 from toolkit.settings import Settings
 from toolkit.store import open_store

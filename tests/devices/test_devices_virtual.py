@@ -27,7 +27,7 @@ from toolkit.devices.virtual.packets import BadPacket, unpack_header
 from toolkit.devices.virtual.services import battery_text, thermal_text
 from toolkit.devices.virtual.spec import PhoneSpec
 from toolkit.errors import VirtualPhoneFailed
-from toolkit.recipes.cluster_devices import devices_here, node_resources, offered_phones
+from toolkit.recipes.executors.cluster_devices import devices_here, node_resources, offered_phones
 from toolkit.settings import Settings
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from toolkit.recipes.child import Answer
-from toolkit.recipes.executor import Ended, Task
+from toolkit.recipes.executors.child import Answer
+from toolkit.recipes.executors.executor import Ended, Task
 from toolkit.recipes.kinds.fetch import FetchWork
 from toolkit.recipes.steps import Resources
 from toolkit.recipes.workspace import SourceLock, Workspace

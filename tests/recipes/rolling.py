@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 from toolkit.errors import DeviceLost
 from toolkit.recipes import fingerprints
-from toolkit.recipes.child import answered
-from toolkit.recipes.executor import Ended, Task
+from toolkit.recipes.executors.child import answered
+from toolkit.recipes.executors.executor import Ended, Task
 from toolkit.recipes.planning import Planning
 from toolkit.recipes.step_kinds import StepKind
 from toolkit.recipes.steps import Resources, Stage, Step, Work, work_to_json

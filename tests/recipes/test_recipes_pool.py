@@ -12,10 +12,10 @@ import pytest
 from recipe_process import wait_until
 
 from toolkit.recipes.batch import Batch, Choice, Event
-from toolkit.recipes.child import Answer
-from toolkit.recipes.executor import Ended, Task
-from toolkit.recipes.local_pool import LocalPool
-from toolkit.recipes.memory import group_available_bytes
+from toolkit.recipes.executors.child import Answer
+from toolkit.recipes.executors.executor import Ended, Task
+from toolkit.recipes.executors.local_pool import LocalPool
+from toolkit.recipes.executors.memory import group_available_bytes
 from toolkit.recipes.plan import Plan, make_plan
 from toolkit.recipes.steps import Resources, Step
 from toolkit.recipes.validation import load_recipe

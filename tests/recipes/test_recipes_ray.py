@@ -13,7 +13,7 @@ from recipe_process import SlmRecipe, wait_until
 
 from toolkit.devices.given_names import NamedDevice, give_name
 from toolkit.errors import BatchError
-from toolkit.recipes.cluster_devices import node_resources
+from toolkit.recipes.executors.cluster_devices import node_resources
 
 pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs ray: pip install -e '.[ray]'"),

@@ -262,6 +262,6 @@ def resources() -> None:
       ray start --head --resources="$(slm recipe resources)"
       ray start --address=lab-server:6379 --resources="$(slm recipe resources)"
     """  # noqa: D301
-    from toolkit.recipes.cluster_devices import devices_here, node_resources
+    from toolkit.recipes.executors.cluster_devices import devices_here, node_resources
 
     print(json.dumps(node_resources(devices_here(Settings.from_environment()))))

@@ -92,10 +92,10 @@ def executor_of(name: str, jobs: int | None, workspace: Workspace, settings: Set
         UsageError: no such executor.
     """
     if not _is_ray(name):
-        from toolkit.recipes.local_pool import LocalPool, cpu_count
+        from toolkit.recipes.executors.local_pool import LocalPool, cpu_count
 
         return lambda plan: LocalPool(workspace, settings, cpus=jobs or cpu_count())
-    from toolkit.recipes.ray_cluster import open_cluster
+    from toolkit.recipes.executors.ray_cluster import open_cluster
 
     return lambda plan: open_cluster(name, plan, workspace, settings, cpus=jobs)
 
@@ -110,7 +110,7 @@ def phones_of(executor: str) -> Phones:
         from toolkit.recipes.planning import phones_here
 
         return phones_here
-    from toolkit.recipes.ray_cluster import cluster_phones
+    from toolkit.recipes.executors.ray_cluster import cluster_phones
 
     return lambda settings: cluster_phones(executor, settings)
 

@@ -11,7 +11,7 @@ from itertools import takewhile
 from typing import Literal
 
 from toolkit.errors import StepsFailed, UsageError
-from toolkit.recipes.executor import Ended, Executor, Task
+from toolkit.recipes.executors.executor import Ended, Executor, Task
 from toolkit.recipes.freshness import Freshness
 from toolkit.recipes.plan import Plan
 from toolkit.recipes.steps import Beginning, Stage, Step

@@ -14,7 +14,7 @@ from functools import cache
 from toolkit.recipes import fingerprints, matrix
 from toolkit.recipes.baseline import begin_baseline
 from toolkit.recipes.batch import Batch, Choice, Listener, Summary
-from toolkit.recipes.executor import Executor
+from toolkit.recipes.executors.executor import Executor
 from toolkit.recipes.freshness import Freshness
 from toolkit.recipes.lacking import refuse_lacking
 from toolkit.recipes.plan import Plan, make_plan

@@ -7,7 +7,7 @@ Protocol, JSON lines. In: job (a number), work, workspace, share, settings, log,
 the child runs; job, status (its wait status) and peak_bytes when it has ended. What it did is in the reply
 file. When the other side goes away, everything ends.
 
-Started as ``python -m toolkit.recipes.forkserver PARENT_PID``.
+Started as ``python -m toolkit.recipes.executors.forkserver PARENT_PID``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import traceback
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from toolkit.recipes.child import answer, die_with
+from toolkit.recipes.executors.child import answer, die_with
 from toolkit.recipes.steps import work_from_json
 from toolkit.recipes.workspace import Workspace
 from toolkit.settings import Settings

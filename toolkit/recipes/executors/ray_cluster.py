@@ -20,18 +20,18 @@ from typing import Any
 
 from toolkit.errors import ClusterUnusable, UsageError
 from toolkit.extras import install_command
-from toolkit.recipes.child import Answer, failed
-from toolkit.recipes.cluster_devices import (
+from toolkit.recipes.executors.child import Answer, failed
+from toolkit.recipes.executors.cluster_devices import (
     device_resource,
     node_resources,
     offered_devices,
     offered_phones,
 )
-from toolkit.recipes.executor import Ended, Task
-from toolkit.recipes.local_pool import LocalPool, cpu_count, too_large
+from toolkit.recipes.executors.executor import Ended, Task
+from toolkit.recipes.executors.local_pool import LocalPool, cpu_count, too_large
+from toolkit.recipes.executors.ray_task import run_task
 from toolkit.recipes.plan import Plan
 from toolkit.recipes.planning import phones_here
-from toolkit.recipes.ray_task import run_task
 from toolkit.recipes.steps import Resources, work_to_json
 from toolkit.recipes.targets import PHONES, virtual_number
 from toolkit.recipes.workspace import Workspace

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from toolkit.recipes import memory
-from toolkit.recipes.child import Answer, failed
-from toolkit.recipes.executor import Ended, Task
+from toolkit.recipes.executors import memory
+from toolkit.recipes.executors.child import Answer, failed
+from toolkit.recipes.executors.executor import Ended, Task
 from toolkit.recipes.steps import Resources, work_to_json
 from toolkit.recipes.workspace import Workspace
 from toolkit.settings import Settings
@@ -167,7 +167,7 @@ class LocalPool:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as stderr:
             process = subprocess.Popen(
-                [sys.executable, "-m", "toolkit.recipes.forkserver", str(os.getpid())],
+                [sys.executable, "-m", "toolkit.recipes.executors.forkserver", str(os.getpid())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,

@@ -12,8 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from toolkit.recipes.executor import Ended, Task
-from toolkit.recipes.local_pool import LocalPool, cpu_count
+from toolkit.recipes.executors.executor import Ended, Task
+from toolkit.recipes.executors.local_pool import LocalPool, cpu_count
 from toolkit.recipes.steps import Resources, work_from_json
 from toolkit.recipes.workspace import Workspace
 from toolkit.settings import Settings

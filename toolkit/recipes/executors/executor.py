@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from toolkit.recipes.child import Answer
+from toolkit.recipes.executors.child import Answer
 from toolkit.recipes.steps import Resources, Work
 
 

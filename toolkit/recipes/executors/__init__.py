@@ -1,0 +1,1 @@
+"""What runs steps: a pool of processes on this machine, or a Ray cluster."""
