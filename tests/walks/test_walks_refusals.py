@@ -51,13 +51,15 @@ def run(command: Command) -> tuple[int, str]:
 
 @pytest.fixture(scope="module")
 def place(adb_server: AdbServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with what the commands name, a store with five runs, and no phone."""
+    """A folder with what the commands name, a store with six runs, and no phone."""
     folder = tmp_path_factory.mktemp("walk")
     with walking_in(folder):
         with open_store(f"sqlite:///{folder / 'results.db'}") as store:
             for run_id, changes in {
                 "aaaa0000": {}, "aaab0000": {}, "bbbb0000": {"threads": 4},
                 "cccc0000": {"status": "throttled"},
+                # Deleted by one of the tests, whichever comes first.
+                "eeee0000": {"status": "timeout"},
             }.items():  # fmt: skip
                 add_measured(store, run_id, **changes)
             add_measured(store, "dddd0000", engine_version="1.32.0", created_unix_ns=2 * 10**18)
@@ -164,9 +166,9 @@ RESULTS = {
         "results delete", "delete", does("results delete --where decode>9000 --yes", when="--where CONDITION")
     ),
     "a deletion that nobody confirmed": Refusal(
-        "results delete --where status_=_'throttled'",
+        "results delete --where status_=_'timeout'",
         "1 run",
-        does("results delete --where status_=_'throttled' --yes", when="--yes"),
+        does("results delete --where status_=_'timeout' --yes", when="--yes"),
     ),
     "a tag of odd letters": Refusal(
         "results tag night!y aaaa0000", "'night!y'", does("results tag night.y aaaa0000", when=r"letters.*\.")
