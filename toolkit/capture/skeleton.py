@@ -15,21 +15,10 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from toolkit.errors import UnsupportedModel
+from toolkit.sources.architectures.text_decoders import BUILDING_ERRORS
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
-
-# How transformers' own constructors fail on a config that lacks something, or that they have no model for.
-_BUILDING_ERRORS = (
-    ValueError,
-    TypeError,
-    AttributeError,
-    LookupError,
-    ArithmeticError,
-    AssertionError,
-    ImportError,
-    RuntimeError,
-)
 
 
 def build_skeleton(config: PretrainedConfig) -> PreTrainedModel:
@@ -66,7 +55,7 @@ def build_skeleton(config: PretrainedConfig) -> PreTrainedModel:
         if _materialize_buffers(model):
             with suppress(RuntimeError):
                 _take_numbers(model, build("eager", _NumbersOnHost()))
-    except _BUILDING_ERRORS as error:
+    except BUILDING_ERRORS as error:
         raise UnsupportedModel(
             f"transformers has no causal language model of model type {config.model_type!r} for this config"
             f" ({type(error).__name__}: {(str(error).splitlines() or [''])[0][:160]})",

@@ -13,8 +13,8 @@ from toolkit.errors import UnsupportedModel
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
-# How transformers' own constructors fail on a config that lacks something.
-_BUILDING_ERRORS = (
+# How transformers' own constructors fail on a config that lacks something, or that they have no model for.
+BUILDING_ERRORS = (
     ValueError,
     TypeError,
     AttributeError,
@@ -59,7 +59,7 @@ def _body_class(decoder: PretrainedConfig, whole: PretrainedConfig) -> Any | Non
             try:
                 with torch.device("meta"):
                     body = auto.from_config(whole).get_decoder()
-            except _BUILDING_ERRORS as error:
+            except BUILDING_ERRORS as error:
                 raise UnsupportedModel(
                     f"transformers cannot build the {whole.model_type!r} model that holds the text decoder "
                     f"{decoder.model_type!r} from this config ({type(error).__name__}: {str(error)[:160]})",
