@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import time
 from pathlib import Path
 
 import pytest
@@ -176,8 +177,13 @@ def test_removing_a_phone_ends_the_one_that_was_started_again(phone_settings: Se
 def test_a_dead_phones_commands_die_with_it(start: StartPhone, open_phone: OpenPhone) -> None:
     phone = start()
     marker = f"{os.getpid()}77"
-    open_phone(phone).shell(["sh", "-c", f"setsid sleep {marker} >/dev/null 2>&1 &"], timeout_s=10)
-    assert marker in _host_processes()
+    # In a session of its own before the command ends, for a phone ends what still is of the command's.
+    script = f"setsid sh -c 'sleep {marker} >/dev/null 2>&1 &'; true"
+    open_phone(phone).shell(["sh", "-c", script], timeout_s=10)
+    deadline = time.monotonic() + 10
+    while marker not in _host_processes():
+        assert time.monotonic() < deadline, "it did not outlive its command"
+        time.sleep(0.02)
     phone.die()
     assert marker not in _host_processes()
 
@@ -222,6 +228,7 @@ NOBODY = 65534
 START_AND_STOP = """
 import sys
 import sysconfig
+import time
 from pathlib import Path
 from toolkit.devices.virtual.fleet import remove_phone, start_phone
 from toolkit.devices.virtual.spec import PhoneSpec
