@@ -69,6 +69,31 @@ def test_phi3_long_rotary_factors_are_read(write_gguf: WriteGguf, settings: Sett
     assert config.original_max_position_embeddings == 256
 
 
+@pytest.mark.parametrize("said", [1.25, None])
+def test_long_rotary_factors_are_read_of_other_architectures(
+    write_gguf: WriteGguf, settings: Settings, said: float | None
+) -> None:
+    short, long = np.full(8, 1.5, np.float32), np.full(8, 4.0, np.float32)
+    path = write_gguf(
+        "llama-tiny",
+        metadata={
+            "llama.rope.scaling.type": "longrope",
+            "llama.rope.scaling.original_context_length": 64,
+            "llama.rope.scaling.attn_factor": said,
+        },
+        tensors={"rope_factors_short.weight": short, "rope_factors_long.weight": long},
+    )
+    config = resolve(str(path), settings).config
+    from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+
+    plain = 10000.0 ** -(torch.arange(8) / 8)
+    # llama.cpp: without the key, no factor.
+    for length, factor in ((64, 1.5), (65, 4.0)):
+        angles, scale = ROPE_INIT_FUNCTIONS["longrope"](config, torch.device("cpu"), length)
+        assert scale == (said or 1.0)
+        assert torch.allclose(angles, plain / factor)
+
+
 @pytest.mark.parametrize(
     "fields",
     [{"rope.scaling.type": "linear", "rope.scaling.factor": 4.0}, {"rope.scale_linear": 4.0}]

@@ -58,6 +58,20 @@ def test_rotary_scaling_that_is_not_llama3_is_refused(write_gguf: WriteGguf, set
         resolve(str(path), settings)
 
 
+@pytest.mark.parametrize("scaling", [{}, {"rope.scaling.type": "longrope", "rope.scaling.factor": 2.0}])
+def test_long_rotary_factors_that_llama_cpp_would_apply_otherwise_are_refused(
+    scaling: dict[str, Any], write_gguf: WriteGguf, settings: Settings
+) -> None:
+    factors = np.full(8, 4, np.float32)
+    path = write_gguf(
+        "llama-tiny",
+        metadata={f"llama.{key}": value for key, value in scaling.items()},
+        tensors={"rope_factors_long.weight": factors, "rope_factors_short.weight": factors},
+    )
+    with pytest.raises(SourceError, match="rope_factors_long|'longrope' by 2"):
+        resolve(str(path), settings)
+
+
 FOREIGN = [
     "blk.0.attn_output.bias",
     "blk.0.attn_v.bias",

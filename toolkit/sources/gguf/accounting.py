@@ -11,8 +11,6 @@ from toolkit.sources.adapters import refuse_adapter_tensors
 from toolkit.sources.gguf.header import GgufHeader
 from toolkit.sources.gguf.tensors import TENSOR_NAMES
 
-# Rotary factors, which become the config's scaling.
-_FACTORS = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight")
 # Keys that llama.cpp's graphs of these architectures do not read, where no config is made from them.
 _UNUSED = {
     "attention.head_count_kv",
@@ -90,13 +88,13 @@ def check_all_read(header: GgufHeader, read: Iterable[str], keys: Collection[str
     Args:
         header: the file's.
         read: GGUF names of the tensors that are read.
-        keys: the keys that the config is made from.
+        keys: the keys, and tensors of rotary factors, that the config is made from.
 
     Raises:
         SourceError: names them.
     """
     subject = str(header.path)
-    taken = {*read, *_FACTORS}
+    taken = {*read, *keys}
     unread = [name for name in header.tensors if name not in taken]
     refuse_adapter_tensors(unread, subject=subject)
     if unread:

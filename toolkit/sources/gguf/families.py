@@ -15,13 +15,14 @@ from toolkit.sources.gguf.metadata import (
     decoder_of_before,
     head_dim,
     head_width,
+    long_factors,
     original_context,
     rotary,
     sizes,
     sliding_layers,
     turned_share,
 )
-from toolkit.sources.gguf.rotary import long_rotary
+from toolkit.sources.gguf.rotary import LONG_FACTORS
 
 
 def _llama(metadata: Metadata) -> dict[str, Any]:
@@ -211,15 +212,10 @@ def _phi2(metadata: Metadata) -> dict[str, Any]:
 
 def _phi3(metadata: Metadata) -> dict[str, Any]:
     fields = decoder(metadata)
-    if "rope_factors_long.weight" in metadata.tensors:
-        original = original_context(metadata)
-        fields["rope_parameters"] = long_rotary(
-            metadata.header, fields["rope_parameters"]["rope_theta"], original
-        )
-        # llama.cpp's converter writes what transformers computes; the file's own value holds.
-        if factor := metadata.number("rope.scaling.attn_factor", 0.0):
-            fields["rope_parameters"]["attention_factor"] = factor
-        fields["original_max_position_embeddings"] = original
+    if LONG_FACTORS in metadata.tensors:
+        # Whatever the file says of the type of scaling, as llama.cpp.
+        fields["rope_parameters"] = long_factors(metadata, fields["rope_parameters"]["rope_theta"])
+        fields["original_max_position_embeddings"] = original_context(metadata)
     fields["rope_parameters"]["partial_rotary_factor"] = turned_share(metadata)
     window = metadata.get("attention.sliding_window", 0)
     return fields | {

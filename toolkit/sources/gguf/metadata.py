@@ -6,7 +6,7 @@ from typing import Any
 
 from toolkit.errors import SourceCorrupt, SourceError
 from toolkit.sources.gguf.header import GgufHeader
-from toolkit.sources.gguf.rotary import llama3_rotary
+from toolkit.sources.gguf.rotary import LONG_FACTORS, SHORT_FACTORS, llama3_rotary, long_rotary
 
 _NO_DEFAULT: Any = object()
 _FOLDER = "Use the model's safetensors folder."
@@ -16,7 +16,8 @@ class Metadata:
     """An architecture's keys; which of them were asked for is kept, so that none is passed over.
 
     Attributes:
-        read: names of the keys that were asked for, with the architecture's prefix.
+        read: names of the keys that were asked for, with the architecture's prefix, and of the tensors that
+            became a part of the config.
     """
 
     def __init__(self, header: GgufHeader) -> None:
@@ -111,6 +112,7 @@ def rotary(metadata: Metadata) -> dict[str, Any]:
     """Rotary scaling, where parameters or Llama 3's factors say it."""
     theta = metadata.positive("rope.freq_base", 10000.0)
     if "rope_freqs.weight" in metadata.tensors:
+        metadata.read.add("rope_freqs.weight")
         return llama3_rotary(metadata.header, theta)
     # As llama.cpp: a factor without a type scales linearly, and scale_linear is the factor's older name.
     kind = metadata.get("rope.scaling.type", "linear") or "linear"
@@ -120,10 +122,19 @@ def rotary(metadata: Metadata) -> dict[str, Any]:
     parameters = {"rope_type": kind, "rope_theta": theta, "factor": factor}
     if kind == "yarn":
         parameters["original_max_position_embeddings"] = original_context(metadata)
-    elif kind == "longrope" and "rope_factors_long.weight" in metadata.tensors:
-        return {"rope_type": "default", "rope_theta": theta}  # replaced by the factors
+    elif kind == "longrope" and LONG_FACTORS in metadata.tensors and factor == 1.0:
+        return long_factors(metadata, theta)
     elif kind != "linear":
-        raise metadata.refusal(f"rotary scaling {kind!r} is not supported in GGUF files")
+        raise metadata.refusal(f"rotary scaling {kind!r} by {factor:g} is not supported in GGUF files")
+    return parameters
+
+
+def long_factors(metadata: Metadata, theta: float) -> dict[str, Any]:
+    """The scaling that a file's long and short factors say."""
+    metadata.read |= {LONG_FACTORS, SHORT_FACTORS}
+    parameters = long_rotary(metadata.header, theta, original_context(metadata))
+    # As llama.cpp, which computes no factor of its own from the lengths.
+    parameters["attention_factor"] = metadata.positive("rope.scaling.attn_factor", 1.0)
     return parameters
 
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+LONG_FACTORS = "rope_factors_long.weight"
+SHORT_FACTORS = "rope_factors_short.weight"
 # Llama 3.1 and 3.2 all use these; the file stores only the factors that follow from them.
 _LLAMA3 = {"low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}
 
@@ -45,12 +47,12 @@ def llama3_rotary(header: GgufHeader, theta: float) -> dict[str, Any]:
 
 
 def long_rotary(header: GgufHeader, theta: float, original_positions: int) -> dict[str, Any]:
-    """Phi-3's long and short factors."""
+    """Phi-3's and MiniCPM 4's long and short factors."""
     return {
         "rope_type": "longrope",
         "rope_theta": theta,
-        "long_factor": _float32_vector(header, "rope_factors_long.weight").tolist(),
-        "short_factor": _float32_vector(header, "rope_factors_short.weight").tolist(),
+        "long_factor": _float32_vector(header, LONG_FACTORS).tolist(),
+        "short_factor": _float32_vector(header, SHORT_FACTORS).tolist(),
         "original_max_position_embeddings": original_positions,
     }
 
