@@ -48,11 +48,16 @@ _WITHIN_ANSWERS = (
 )
 
 
+def end_texts() -> frozenset[str]:
+    """Every text that llama.cpp knows a token by that ends a text."""
+    return frozenset((*_TEXTS, *(text for texts in _FILE_TEXTS.values() for text in texts)))
+
+
 def end_token_ids(header: GgufHeader) -> list[int]:
     """Every token that ends a text, the file's own end token first."""
     metadata = header.metadata
     tokens = metadata.get("tokenizer.ggml.tokens", [])
-    known = {*_TEXTS, *(text for texts in _FILE_TEXTS.values() for text in texts)}
+    known = end_texts()
     place = {token: index for index, token in enumerate(tokens) if token in known}
     named = {
         key: metadata.get(f"tokenizer.ggml.{key}_token_id") for key in ("eos", "eot", "eom", *_FILE_TEXTS)

@@ -13,6 +13,7 @@ from toolkit.sources.gguf.config import read_config
 from toolkit.sources.gguf.parts import model_name, parts_of, read_headers
 from toolkit.sources.gguf.tensors import TENSOR_NAMES
 from toolkit.sources.gguf.tokenizer import GgufTokenizer
+from toolkit.sources.gguf.vocabulary_defaults import with_defaults
 from toolkit.sources.gguf.vocabulary_keys import check_vocabulary_keys
 from toolkit.sources.gguf.weights import GgufWeights
 from toolkit.sources.naming import safe_name
@@ -39,6 +40,7 @@ def from_gguf(
     header = read_headers(path)
     refuse_other_kinds(header)
     check_vocabulary_keys(header)
+    header = with_defaults(header)
     config, keys = read_config(header)
     expected = expected_parameters(config, subject=str(path))
     heads = config.num_attention_heads

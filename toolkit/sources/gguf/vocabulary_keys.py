@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -67,6 +68,14 @@ def check_vocabulary_keys(header: GgufHeader) -> None:
         if is_right is not None and not is_right(value):
             raise _corrupt(header, f"{key} is {_shown(value)}, not {called}")
     tokens = metadata.get(_TOKENS)
+    # Two empty ones are no token at all, and get names by their numbers.
+    for token, count in Counter(filter(None, tokens or ())).most_common(1):
+        if count > 1:
+            raise SourceCorrupt(
+                f"its vocabulary has {token!r} {count} times, which llama.cpp refuses",
+                subject=str(header.path),
+                next_step="Use the model's safetensors folder.",
+            )
     for key in _BY_TOKEN:
         values = metadata.get(key)
         if values and tokens is not None and len(values) != len(tokens):
