@@ -97,3 +97,30 @@ def test_a_token_that_a_vocabulary_has_twice_is_refused(
     with pytest.raises(SourceCorrupt, match="'twice' 2 times") as caught:
         resolve(str(path), settings)
     assert caught.value.next_step
+
+
+CHATML = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
+
+
+@pytest.mark.parametrize(
+    ("template", "adds", "expected"),
+    [
+        (CHATML, True, "<s>[user]x"),
+        (CHATML, False, "[user]x"),
+        ("{{ bos_token }}" + CHATML, True, "<s>[user]x"),
+        ("{{ bos_token }}" + CHATML, False, "<s>[user]x"),
+        ("{{ '<s>' }}" + CHATML, True, "<s>[user]x"),
+    ],
+)
+def test_chat_prompts_begin_once_with_the_first_token_where_texts_do(
+    template: str, adds: bool, expected: str, write_gguf: WriteGguf, settings: Settings, tmp_path: Path
+) -> None:
+    from transformers import AutoTokenizer
+
+    said = {"tokenizer.chat_template": template, "tokenizer.ggml.add_bos_token": adds}
+    folder = tmp_path / "written"
+    written(write_gguf("llama-tiny", metadata=sentencepiece() | said), folder, settings)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    messages = [{"role": "user", "content": "x"}]
+    assert tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True) == expected
+    assert tokenizer.encode(expected, add_special_tokens=False).count(1) == expected.count("<s>")

@@ -15,7 +15,7 @@ from changed_folders import loaded_by_transformers, rewrite
 from gguf_files import WriteGguf
 from model_folders import edit_config, write_folder
 
-from toolkit.errors import SourceCorrupt, SourceError
+from toolkit.errors import SourceCorrupt, SourceError, UnsupportedModel
 from toolkit.settings import Settings
 from toolkit.sources import resolve
 
@@ -74,6 +74,20 @@ def test_rotary_values_that_transformers_computes_with_are_taken(
     assert loaded_by_transformers(folder)
 
 
+@pytest.mark.parametrize("kind", ["ntk-aware", "su", "LINEAR", "mrope", None])
+def test_a_type_of_rotary_scaling_that_transformers_does_not_know_is_named(
+    kind: Any, folder: Path, settings: Settings
+) -> None:
+    edit_config(folder, rope_parameters={"rope_type": kind, "rope_theta": 10000.0, "factor": 2.0})
+    with pytest.raises(
+        UnsupportedModel, match=rf"rope_type is {kind!r}, not one of default, linear"
+    ) as caught:
+        resolve(str(folder), settings)
+    assert str(folder) in str(caught.value)
+    edit_config(folder, rope_parameters={"rope_type": "linear", "rope_theta": 10000.0, "factor": 2.0})
+    assert resolve(str(folder), settings).config.rope_parameters["rope_type"] == "linear"
+
+
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), True, "10000"])
 def test_a_gguf_files_base_must_be_a_number_above_0(
     value: Any, write_gguf: WriteGguf, settings: Settings
@@ -116,6 +130,7 @@ def test_what_type_the_weights_once_had_decides_nothing(
     ("part", "put"),
     [
         ("module.", lambda name: f"module.{name}"),
+        ("_checkpoint_wrapped_module.", lambda name: name.replace("mlp.", "_checkpoint_wrapped_module.mlp.")),
         ("_orig_mod.", lambda name: f"_orig_mod.{name}"),
         ("_orig_mod.", lambda name: name.replace("layers.0.", "layers.0._orig_mod.")),
         ("_fsdp_wrapped_module.", lambda name: name.replace("model.", "model._fsdp_wrapped_module.", 1)),

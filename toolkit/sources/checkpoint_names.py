@@ -12,6 +12,7 @@ _BASE_PREFIXES = ("model.", "transformer.")
 _WRAPPERS = ("language_model.", "model.language_model.", "text_model.", "model.text_model.")
 # What a training wraps around a model, whose name then stands in its tensors' -> who does.
 _TRAINING = {
+    "_checkpoint_wrapped_module.": "activation checkpointing",
     "_fsdp_wrapped_module.": "FullyShardedDataParallel",
     "_orig_mod.": "torch.compile",
     "module.": "DataParallel",

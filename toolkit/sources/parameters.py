@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import MissingWeights, SourceCorrupt, UnsupportedModel
+from toolkit.sources.rotary_values import unknown_scaling
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -153,6 +154,12 @@ def _empty_model(config: PretrainedConfig, subject: str, trust_remote_code: bool
         ZeroDivisionError,
         ImportError,
     ) as error:
+        if (scaling := unknown_scaling(config)) is not None:
+            raise UnsupportedModel(
+                f"transformers scales no rotary embedding so: {scaling}",
+                subject=subject,
+                next_step="Write the type by one of these names, or get config.json of the original model.",
+            ) from error
         raise UnsupportedModel(
             f"transformers has no causal language model of model type {config.model_type!r} for this config"
             f" ({_first_line(error)})",

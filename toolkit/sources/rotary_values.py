@@ -44,6 +44,24 @@ def check_rotary(config: PretrainedConfig, *, subject: str) -> None:
             _check_lists(config, values, place, subject)
 
 
+def unknown_scaling(config: PretrainedConfig) -> str | None:
+    """A type of scaling that transformers does not know, in words; None where it knows all.
+
+    Asked where transformers makes no model: some classes have types of their own.
+
+    Args:
+        config: the text decoder's.
+    """
+    from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+
+    known = ["default", *ROPE_INIT_FUNCTIONS]
+    for place, values in _blocks(getattr(config, "rope_parameters", None), "rope_parameters"):
+        kind = values.get("rope_type", "default")
+        if kind not in known:
+            return f"{place}.rope_type is {kind!r}, not one of {', '.join(known)}"
+    return None
+
+
 def _check_lists(config: PretrainedConfig, values: Mapping[str, Any], place: str, subject: str) -> None:
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     count = int(width * (values.get("partial_rotary_factor") or 1.0)) // 2

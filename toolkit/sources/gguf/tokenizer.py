@@ -11,6 +11,7 @@ from toolkit.sources.base import TokenizerFiles
 from toolkit.sources.generation import GenerationTokens, write_generation_config
 from toolkit.sources.gguf.byte_level import byte_level_tokenizer
 from toolkit.sources.gguf.end_tokens import end_token_ids
+from toolkit.sources.gguf.first_token import beginning_with_first_token
 from toolkit.sources.gguf.header import GgufHeader
 from toolkit.sources.gguf.sentencepiece import sentencepiece_tokenizer
 
@@ -40,7 +41,13 @@ class GgufTokenizer:
         ]
         if "tokenizer.ggml.tokens" not in metadata:
             return TokenizerFiles(tuple(names), None)
-        saved = self._rebuild().save_pretrained(folder)
+        tokenizer = self._rebuild()
+        first = tokenizer.bos_token_id
+        if tokenizer.chat_template and first is not None and tokenizer.encode("")[:1] == [first]:
+            tokenizer.chat_template = beginning_with_first_token(
+                tokenizer.chat_template, tokenizer.special_tokens_map
+            )
+        saved = tokenizer.save_pretrained(folder)
         names += [Path(path).name for path in saved if Path(path).is_file()]
         template = "chat_template.jinja" if (folder / "chat_template.jinja").is_file() else None
         if template:
