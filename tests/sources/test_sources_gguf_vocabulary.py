@@ -124,3 +124,16 @@ def test_chat_prompts_begin_once_with_the_first_token_where_texts_do(
     messages = [{"role": "user", "content": "x"}]
     assert tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True) == expected
     assert tokenizer.encode(expected, add_special_tokens=False).count(1) == expected.count("<s>")
+
+
+def test_what_a_gguf_file_asks_of_llama_cpps_sampling_is_said(
+    write_gguf: WriteGguf, settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = {"temp": 0.7, "top_k": 20, "top_p": 0.95, "min_p": 0.05, "penalty_repeat": 1.1}
+    for said in (asked, {}):
+        keys = {f"general.sampling.{key}": value for key, value in said.items()}
+        path = write_gguf("llama-tiny", metadata=sentencepiece() | keys)
+        resolve(str(path), settings).write_tokenizer(tmp_path)
+        told = capsys.readouterr().err
+        assert ("--temperature 0.7 --top-k 20 --top-p 0.95; asks for" in told) is bool(said)
+        assert ("min_p 0.05, penalty_repeat 1.1, which is not applied" in told) is bool(said)

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import SourceError
+from toolkit.progress import say
 from toolkit.sources.base import TokenizerFiles
 from toolkit.sources.generation import GenerationTokens, write_generation_config
 from toolkit.sources.gguf.byte_level import byte_level_tokenizer
 from toolkit.sources.gguf.end_tokens import end_token_ids
 from toolkit.sources.gguf.first_token import beginning_with_first_token
 from toolkit.sources.gguf.header import GgufHeader
+from toolkit.sources.gguf.sampling import sampling_in_words
 from toolkit.sources.gguf.sentencepiece import sentencepiece_tokenizer
 
 
@@ -29,6 +31,8 @@ class GgufTokenizer:
             SourceError: a kind of vocabulary, or a way of cutting texts, that is not known.
         """
         metadata = self._header.metadata
+        if (sampling := sampling_in_words(metadata)) is not None:
+            say(f"{self._header.path.name} {sampling}")
         names = [
             write_generation_config(
                 folder,
