@@ -102,6 +102,23 @@ def test_what_is_no_regular_file_is_written_into(tmp_path: Path, kind: str, link
         assert (tmp_path / "log").read_text() == "first\nwhole"
 
 
+@pytest.mark.parametrize("linked", [False, True])
+def test_what_follows_on_stdout_stands_behind_what_was_written_into_it(tmp_path: Path, linked: bool) -> None:
+    file = tmp_path / "log"
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT)
+    try:
+        name = Path(f"/dev/fd/{descriptor}")
+        if linked:
+            (tmp_path / "link").symlink_to(name)
+            name = tmp_path / "link"
+        os.write(descriptor, b"first ")
+        write_whole(name, "whole ")
+        os.write(descriptor, b"last")
+    finally:
+        os.close(descriptor)
+    assert file.read_text() == "first whole last"
+
+
 def test_more_than_a_pipe_holds_reaches_its_reader(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     read: list[bytes] = []

@@ -11,6 +11,7 @@ regular file (a pipe, a terminal, /dev/null) has no place to be renamed to: it i
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import platform
@@ -94,20 +95,38 @@ def _is_stream(target: Path, status: os.stat_result) -> bool:
     """
     if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
         return True
+    return _open_file(target) is not None
+
+
+def _open_file(name: Path) -> Path | None:
+    """The place in the system's lists of open files that a name leads to; None where it leads to none."""
     for _ in range(_MAXIMUM_LINKS):
-        if str(_real(target.parent)).startswith(_OPEN_FILES):
-            return True
-        if not target.is_symlink():
+        folder = _real(name.parent)
+        if str(folder).startswith(_OPEN_FILES):
+            return folder / name.name
+        if not name.is_symlink():
             break
-        target = target.parent / target.readlink()
-    return False
+        name = name.parent / name.readlink()
+    return None
 
 
 def _pour(made: Path, stream: Path) -> None:
-    # Never made anew, never cut: what stood before in a log that stdout goes to stays.
-    descriptor = os.open(stream, os.O_WRONLY | os.O_APPEND | os.O_NOCTTY)
-    with made.open("rb") as source, open(descriptor, "wb") as sink:
+    with made.open("rb") as source, open(_descriptor(stream), "wb") as sink:
         shutil.copyfileobj(source, sink)
+
+
+def _descriptor(stream: Path) -> int:
+    """To write into what is there: never made anew, never cut.
+
+    What this process has open is not opened again: of a file that stdout goes to there would be two places
+    to write on at, and what comes next would be written over this.
+    """
+    place = _open_file(stream)
+    if place is not None and place.parent == _real(Path("/dev/fd")) and place.name.isdigit():
+        number = int(place.name)
+        if fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY:
+            return os.dup(number)
+    return os.open(stream, os.O_WRONLY | os.O_APPEND | os.O_NOCTTY)
 
 
 def _hand_on(before: os.stat_result, partial: Path) -> None:
