@@ -153,22 +153,22 @@ def regress(
         ConditionsDiffer: the baseline mixes versions, or not one condition is on both sides.
     """
     tagged = tables.runs.c.id.in_(sa.select(tables.tags.c.run_id).where(tables.tags.c.tag == baseline_tag))
-    checks: list[Check] = []
-    unpaired: list[Unpaired] = []
     baselines = {figure: load_groups(store, figure, where=tagged, seed=seed) for figure in figures}
     started = [group.runs[-1].created_unix_ns for groups in baselines.values() for group in groups]
-    newest = max(started, default=0)
-    checked = _checked(tagged, where, newest)
+    checked = _checked(tagged, where, max(started, default=0))
+    sides = {
+        figure: (baseline, load_groups(store, figure, where=checked, seed=seed))
+        for figure, baseline in baselines.items()
+        if baseline
+    }
     lost, again = load_left_out(store, tagged), load_left_out(store, checked)
-    allowed: Sequence[str] = ()
-    seen = [one.key for one in (*lost, *again)]
-    for figure, baseline in baselines.items():
-        if not baseline:
-            continue
-        candidates = load_groups(store, figure, where=checked, seed=seed)
-        seen += [one.key for one in (*baseline, *candidates)]
-        # Settings of imported runs are axes, too: those of all figures so far.
-        allowed = axis_parts(axes, setting_names(seen))
+    keys = [group.key for pair in sides.values() for groups in pair for group in groups]
+    keys += [one.key for one in (*lost, *again)]
+    # Settings of imported runs are axes, too. Without a baseline none is known, and that will be said.
+    allowed = axis_parts(axes, setting_names(keys)) if sides else ()
+    checks: list[Check] = []
+    unpaired: list[Unpaired] = []
+    for figure, (baseline, candidates) in sides.items():
         old = _by_conditions(baseline, allowed)
         new = {key: _newest_versions(groups) for key, groups in _by_conditions(candidates, allowed).items()}
         for groups in old.values():
