@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import sqlalchemy as sa
 
@@ -35,6 +36,7 @@ class Figure:
         unit: as shown.
         scale: what the stored number is divided by to be shown in that unit.
         higher_is_better: the good direction.
+        phase: what of a run it is of: its prefill, its decoding, or both in one time; None for the process.
         of_repetition: gives the figure of one repetition, or None where it was not timed. None for figures
             of which a run has just one.
     """
@@ -43,6 +45,7 @@ class Figure:
     unit: str
     scale: float
     higher_is_better: bool
+    phase: Literal["prefill", "decode", "combined"] | None
     of_repetition: Callable[[RepetitionTimes], float | None] | None = None
 
     @property
@@ -69,14 +72,14 @@ def _decode(times: RepetitionTimes) -> float | None:
 
 
 _FIGURES = (
-    Figure("decode_tokens_per_second", "tok/s", 1, True, _decode),
-    Figure("prefill_tokens_per_second", "tok/s", 1, True, _prefill),
-    Figure("ttft_ns", "ms", 1e6, False, lambda times: times.prefill_ns),
-    Figure("load_ns", "ms", 1e6, False),
-    Figure("peak_bytes", "MB", 1e6, False),
-    Figure("combined_tokens_per_second", "tok/s", 1, True),
-    Figure("prefill_joules_per_token", "J", 1, False),
-    Figure("decode_joules_per_token", "J", 1, False),
+    Figure("decode_tokens_per_second", "tok/s", 1, True, "decode", _decode),
+    Figure("prefill_tokens_per_second", "tok/s", 1, True, "prefill", _prefill),
+    Figure("ttft_ns", "ms", 1e6, False, "prefill", lambda times: times.prefill_ns),
+    Figure("load_ns", "ms", 1e6, False, None),
+    Figure("peak_bytes", "MB", 1e6, False, None),
+    Figure("combined_tokens_per_second", "tok/s", 1, True, "combined"),
+    Figure("prefill_joules_per_token", "J", 1, False, "prefill"),
+    Figure("decode_joules_per_token", "J", 1, False, "decode"),
 )
 
 FIGURES: Registry[Figure] = Registry("figure", UsageError)

@@ -8,15 +8,11 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from toolkit.analysis.compared_figures import Figure
-from toolkit.analysis.condition_key import (
-    KEY_COLUMNS,
-    ConditionKey,
-    read_key,
-    without,
-)
+from toolkit.analysis.condition_key import KEY_COLUMNS, ConditionKey, read_key, without
 from toolkit.analysis.groups import Group
 from toolkit.store import tables
 from toolkit.store.filters import Filter
+from toolkit.store.llama_bench_import import PROTOCOL
 from toolkit.store.query import matching
 from toolkit.store.store import Store
 
@@ -58,16 +54,12 @@ def lacking_in(
 
 
 def _may_have(figure: Figure, key: ConditionKey) -> bool:
-    """Whether runs of these conditions time what the figure is made of; llama-bench times each alone."""
-    kind = figure.name.partition("_")[0]
-    prefills, decodes = key.prompt_tokens > 0, key.generate_tokens > 1
-    # One time for both, of which neither has its own.
-    together = key.protocol == 0 and prefills and decodes
-    if kind == "combined":
-        return together
-    if kind in ("prefill", "ttft"):
-        return prefills and not together
-    return not (kind == "decode" and (together or not decodes))
+    """Whether runs of these conditions time what the figure is of."""
+    timed = {"prefill": key.prompt_tokens > 0, "decode": key.generate_tokens > 1}
+    if key.protocol == PROTOCOL and all(timed.values()):
+        # Of prompt and generation together llama-bench has one time, and neither's own.
+        timed = {"combined": True}
+    return figure.phase is None or timed.get(figure.phase, False)
 
 
 def _conditions(store: Store, where: Filter) -> list[ConditionKey]:
