@@ -4,75 +4,30 @@ from __future__ import annotations
 
 import codecs
 import json
-import shutil
-import tempfile
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as tried
 from hypothesis import strategies as st
+from llama_bench_files import OF_2023, OF_2024, OF_2026, imported
 from test_store_import import DECODE, LLAMA_BENCH
 
 from toolkit.analysis.compare import compare
 from toolkit.analysis.compared_figures import find_figure
-from toolkit.analysis.condition_key import ConditionKey
 from toolkit.analysis.groups import load_groups
 from toolkit.errors import ImportInvalid, RunNotFound
-from toolkit.store import Store, open_store
+from toolkit.store import Store
 from toolkit.store.importing import Imported, import_file
 from toolkit.store.llama_bench import llama_bench_rows
 from toolkit.store.llama_bench_checks import contradiction
 from toolkit.store.llama_bench_names import architecture_of, model_of, names_a_chip, quantization_of
 from toolkit.store.removing import delete_runs, list_imports, undo_import
 
-_COMMON = {
-    "build_commit": "aaaa001", "build_number": 1300, "cpu_info": "", "gpu_info": "",
-    "model_filename": "/data/local/tmp/tinyllama-1.1b.Q4_0.gguf", "model_size": 636000000,
-    "model_n_params": 1100048384, "n_threads": 4, "n_gpu_layers": 99, "main_gpu": 0, "tensor_split": "0.00",
-    "n_prompt": 512, "n_gen": 0, "test_time": "2023-10-01T10:00:00Z", "avg_ns": 1_005_000_000,
-    "stddev_ns": 7_071_067, "avg_ts": 509.465, "stddev_ts": 3.584,
-    "samples_ns": [1_000_000_000, 1_010_000_000], "samples_ts": [512, 506.931],
-}  # fmt: skip
-# As builds of these years wrote it; the fork by ikawrakow kept the fields of 2024.
-OF_2023: dict[str, Any] = {
-    **_COMMON, "cuda": False, "opencl": False, "metal": False, "gpu_blas": False, "blas": False,
-    "model_type": "LLaMA 1B mostly Q4_0", "n_batch": 512, "f16_kv": True, "mul_mat_q": True,
-}  # fmt: skip
-OF_2024: dict[str, Any] = {
-    **_COMMON, "cuda": False, "vulkan": True, "kompute": False, "metal": False, "sycl": False, "rpc": "0",
-    "gpu_blas": True, "blas": True, "model_type": "llama 1B Q4_0", "n_batch": 2048, "n_ubatch": 512,
-    "type_k": "f16", "type_v": "q8_0", "split_mode": "layer", "no_kv_offload": False, "flash_attn": True,
-    "use_mmap": True, "embeddings": False,
-}  # fmt: skip
-OF_2026: dict[str, Any] = {
-    **LLAMA_BENCH, "flash_attn": -1, "n_gpu_layers": -1, "devices": "auto", "load_mode": "mmap",
-    "no_op_offload": 0, "tensor_buft_overrides": ["a", "b"], "fit_target": 1024,
-}  # fmt: skip
-del OF_2026["use_mmap"]
-
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "bench.json"
-
-
-def summed_up(row: dict[str, Any]) -> dict[str, Any]:
-    """A row with the averages of its samples, as llama-bench computes them."""
-    samples = row["samples_ns"]
-    timed = row["n_gen"] if "@" in row.get("test", "") else row["n_prompt"] + row["n_gen"]
-    rates = [timed * 1e9 / ns for ns in samples]
-    averages = {"avg_ns": sum(samples) // len(samples), "avg_ts": sum(rates) / len(rates)}
-    return {**row, **averages, "samples_ts": rates}
-
-
-def imported(
-    store: Store, file: Path, *rows: dict[str, Any], name: str | None = None, as_they_are: bool = False
-) -> Imported:
-    file.write_text(json.dumps([row if as_they_are else summed_up(row) for row in rows]))
-    return import_file(store, file, device_name=name)
 
 
 @pytest.mark.parametrize(
@@ -311,94 +266,12 @@ def test_texts_that_no_store_holds_are_refused(store: Store, file: Path, name: s
     assert list(store.list_runs()) == []
 
 
-def test_settings_are_exported_as_they_were_imported(store: Store, file: Path) -> None:
-    imported(store, file, OF_2024)
-    [summary] = store.list_runs()
-    [row] = llama_bench_rows(next(iter(store.iterate_runs([summary.run.id]))))
-    kept = ("flash_attn", "n_gpu_layers", "type_k", "type_v", "use_mmap", "split_mode", "n_batch")
-    assert {name: row[name] for name in kept} == {name: OF_2024[name] for name in kept}
-
-
 @pytest.mark.parametrize(
     "name",
     ["Qualcomm Technologies, Inc SM8350", "Intel Corporation, Core i7-8650U", "Apple M2", "Snapdragon"],
 )
 def test_a_maker_with_a_chip_names_it(name: str) -> None:
     assert names_a_chip(name)
-
-
-def keys_of(store: Store) -> list[ConditionKey]:
-    figures = ("decode", "prefill", "combined_tokens_per_second")
-    groups = [group for figure in figures for group in load_groups(store, find_figure(figure))]
-    return sorted((group.key for group in groups for _ in group.runs), key=repr)
-
-
-ROWS = st.builds(
-    lambda row, tokens, changes, gone: {
-        # Averages of other tokens would contradict the samples.
-        **{
-            name: value
-            for name, value in row.items()
-            if name not in {*gone, "avg_ns", "avg_ts", "samples_ts"}
-        },
-        **tokens,
-        **changes,
-    },
-    st.sampled_from([OF_2023, OF_2024, LLAMA_BENCH, OF_2026]),
-    st.sampled_from(
-        [
-            {"n_prompt": 512, "n_gen": 0},
-            {"n_prompt": 0, "n_gen": 128, "n_depth": 64},
-            {"n_prompt": 32, "n_gen": 8},
-            {"n_prompt": 512, "n_gen": 16, "test": "tg16@pp512"},
-        ]
-    ),
-    st.fixed_dictionaries(
-        {},
-        optional={
-            "build_commit": st.sampled_from(["dddd005", "eeee006", "1abc"]),
-            "backends": st.sampled_from(["CPU", "CUDA,Vulkan", "OpenCL", ""]),
-            "cpu_info": st.sampled_from(["", "Snapdragon", "emulated: Pixel", "CPU"]),
-            "gpu_info": st.sampled_from(["", "Adreno 740"]),
-            "model_type": st.sampled_from(["llama 1B Q4_0", "LLaMA 7B mostly Q4_0", "x 1B", ""]),
-            "cpu_mask": st.sampled_from(["0x0", "0xf0", "0x5"]),
-            "n_ubatch": st.integers(0, 512),
-            "n_batch": st.integers(0, 4096),
-            "n_cpu_moe": st.integers(0, 4),
-            "devices": st.sampled_from(["auto", "GPUOpenCL"]),
-            "load_mode": st.sampled_from(["mmap", "none", "dio", "mlock"]),
-            "tensor_buft_overrides": st.sampled_from(["none", ["a", "b"], {"exps": "CPU"}]),
-            "no_host": st.sampled_from([True, False, 0, 1]),
-            "flash_attn": st.sampled_from([True, False, 0, 1, -1, "auto", "on"]),
-            "fit_target": st.sampled_from([None, 0, 1024, 0.5]),
-            "a_setting_of_next_year": st.one_of(st.text("ab", max_size=3), st.floats(0, 1), st.booleans()),
-        },
-    ),
-    st.sets(st.sampled_from(["n_batch", "use_mmap", "embeddings", "poll", "type_k", "split_mode"])),
-)
-
-
-@given(st.lists(ROWS, min_size=1, max_size=4), st.sampled_from([None, "pixel-8"]))
-@tried(max_examples=25, deadline=None)
-def test_a_round_trip_keeps_conditions_runs_and_devices(
-    sqlite_template: Path, rows: list[dict[str, Any]], name: str | None
-) -> None:
-    rows = [{**row, "test_time": f"2026-01-0{day}T10:00:00Z"} for day, row in enumerate(rows, start=1)]
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        tmp_path = Path(folder)
-        copies = [shutil.copy(sqlite_template, tmp_path / f"{number}.db") for number in range(3)]
-        first, second, third = (stack.enter_context(open_store(f"sqlite:///{copy}")) for copy in copies)
-        imported(first, tmp_path / "first.json", *rows[:2], name=name)
-        # Of another device, unless both are named.
-        if rows[2:]:
-            imported(first, tmp_path / "first.json", *rows[2:], name=name)
-        for store, other in ((first, second), (second, third)):
-            out = [row for run in store.iterate_runs(store.run_ids()) for row in llama_bench_rows(run)]
-            again = imported(other, tmp_path / "again.json", *json.loads(json.dumps(out)))
-            assert again.added == len(rows) and (name is None or not again.unnamed)
-            assert keys_of(other) == keys_of(first)
-            assert sorted(other.run_ids()) == sorted(first.run_ids())
-            assert imported(store, tmp_path / "again.json", *out).added == 0, "they are there already"
 
 
 def test_an_import_is_taken_back_and_runs_are_deleted(store: Store, file: Path) -> None:
