@@ -88,8 +88,11 @@ _STORED: Mapping[str, Column] = _stored()
 
 def all_columns() -> Mapping[str, Column]:
     """Every column by its full name: those of the tables, and one for each measurement of a run."""
-    measured = {one.name: Column(one.name, None, "number", _value(one)) for one in quantities("run")}
-    return {**_STORED, **measured}
+    return {**_STORED, **{one.name: _of_quantity(one) for one in quantities("run")}}
+
+
+def _of_quantity(quantity: Quantity) -> Column:
+    return Column(quantity.name, None, "number", _value(quantity))
 
 
 def _value(quantity: Quantity) -> sa.ColumnElement[Any]:
@@ -108,7 +111,9 @@ def find_column(name: str) -> Column:
         BadFilter: no such column; the next step names the closest ones.
     """
     lowered = name.lower()
-    found = all_columns().get(_SHORT.get(lowered, lowered))
+    full = _SHORT.get(lowered, lowered)
+    measured = (_of_quantity(one) for one in quantities("run") if one.name == full)
+    found = next(measured, None) or _STORED.get(full)
     if found is None:
         raise BadFilter(
             f"unknown column {name!r}", next_step=f"{_did_you_mean(lowered)}See: slm results columns"
