@@ -57,7 +57,7 @@ app-demo: $(VENV)/.demo ## A profile and a chat through the Android app's code, 
 # Tests at a time; those marked serial follow one by one.
 WORKERS ?= 2
 
-test: $(VENV)/.test lint ## Set up and run all tests (35 to 40 minutes on 2 cores)
+test: $(VENV)/.test lint ## Set up and run all tests (30 to 35 minutes on 2 cores)
 	@# Compiled ahead: tests that start the runner have limits of their own. Without a compiler they are skipped.
 	-for engine in onnxruntime executorch; do slm runtime build --engine $$engine; done
 	@# Both parts run, whatever fails in the first; after Ctrl-C the first one cleans up and the second is left out.
@@ -71,7 +71,7 @@ test: $(VENV)/.test lint ## Set up and run all tests (35 to 40 minutes on 2 core
 QUICK := analysis benchmarks chat chat_template compress docs models requests store recipes/test_recipes_schema.py \
   recipes/test_recipes_matrix.py test_*.py
 
-test-quick: $(VENV)/.test ## The tests of pure code (a good 2 minutes on 2 cores)
+test-quick: $(VENV)/.test ## The tests of pure code (about 2 minutes on 2 cores)
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not soak and not serial" $(addprefix tests/,$(QUICK))
 
 soak: $(VENV)/.test ## Slow checks: sanitizers, long fault runs
