@@ -46,6 +46,16 @@ def test_phones_that_were_measured_have_a_panel_before_the_published_one() -> No
     assert {row["label"] for row in real.charts[0].rows} == {"SmolLM-135M"}
 
 
+def test_a_longer_prompt_of_virtual_phones_hides_no_real_one() -> None:
+    virtual = replace(DEVICE, key="3" * 64, serial="127.0.0.1:5", model="Virtual Phone 1", emulated=True)
+    found = [
+        point("SmolLM-135M", device=device, conditions={"prompt_tokens": tokens}, ttft_ms=100.0)
+        for device, tokens in ((DEVICE, 50), (virtual, 512))
+    ]
+    *own, _ = phones_figure(data_of(*found)).panels
+    assert [[row["value"] for row in panel.charts[0].rows] for panel in own] == [[100 / 50], [100 / 512]]
+
+
 def test_the_leaderboards_small_models_are_shown_for_each_phone() -> None:
     (panel,) = phones_figure(data_of()).panels
     assert panel.published and "Xiaomi 14" in panel.title

@@ -15,9 +15,11 @@ _TABLE = "phones"
 # The leaderboard has models of 7 billion parameters as well.
 _MOST_BILLIONS = 5.0
 _SIZE = re.compile(r"([\d.]+)\s*([bm])$", re.IGNORECASE)
+_PREFILL, _DECODE = "prefill_ms_per_token", "decode_ms_per_token"
+# Title, unit and column of the leaderboard.
 _CHARTS = (
-    ("Prefill", "prefill_ms_per_token", "ms per prompt token"),
-    ("Decode", "decode_ms_per_token", "ms per generated token"),
+    ("Prefill", "ms per prompt token", _PREFILL),
+    ("Decode", "ms per generated token", _DECODE),
 )
 
 
@@ -32,16 +34,17 @@ def phones_figure(data: StudyData) -> StudyFigure:
 
 
 def _measured(data: StudyData) -> Iterator[Panel]:
-    """A panel for each set of conditions; of prompts of several lengths the longest."""
-    found: dict[tuple[Workload, bool], list[Point]] = defaultdict(list)
-    for point in data.points:
-        if point.device.kind == "adb":
-            found[point.workload, point.device.emulated].append(point)
-    longest = max((workload.prompt_tokens for workload, _ in found), default=0)
-    for (workload, emulated), points in sorted(found.items(), key=lambda pair: pair[0][1]):
-        if workload.prompt_tokens == longest:
-            charts = [_bars(*chart, _rows(data, points, chart[1])) for chart in _CHARTS]
-            title = "virtual phones" if emulated else "phones"
+    """A panel for each set of conditions; of prompts of several lengths the longest. Virtual phones last."""
+    phones = [point for point in data.points if point.device.kind == "adb"]
+    for emulated, title in ((False, "phones"), (True, "virtual phones")):
+        alike = [point for point in phones if point.device.emulated == emulated]
+        longest = max((point.key.prompt_tokens for point in alike), default=0)
+        panels: dict[Workload, list[Point]] = defaultdict(list)
+        for point in alike:
+            if point.key.prompt_tokens == longest:
+                panels[point.workload].append(point)
+        for workload, points in panels.items():
+            charts = [_bars(name, unit, _rows(data, points, column)) for name, unit, column in _CHARTS]
             yield Panel(title, f"Conditions: {workload}.", charts, emulated=emulated)
 
 
@@ -64,31 +67,28 @@ def _per_token(point: Point) -> dict[str, Number]:
     """Milliseconds by the leaderboard's columns."""
     found = {}
     if first := point.numbers.get("ttft_ms"):
-        found[_CHARTS[0][1]] = first.mapped(lambda ms: ms / point.key.prompt_tokens)
+        found[_PREFILL] = first.mapped(lambda ms: ms / point.key.prompt_tokens)
     if each := point.numbers.get("decode_ms"):
-        found[_CHARTS[1][1]] = each
+        found[_DECODE] = each
     return found
 
 
 def _published() -> Panel:
     small = [row for row in published.table(_TABLE) if _billions(str(row["model"])) < _MOST_BILLIONS]
     small.sort(key=lambda row: (_billions(str(row["model"])), str(row["model"]), str(row["device"])))
-    charts = [
-        _bars(
-            *chart,
-            [
-                {"label": str(row["model"]), "series": str(row["device"]), "value": float(row[chart[1]])}
-                for row in small
-            ],
-        )
-        for chart in _CHARTS
-    ]
+    charts = []
+    for name, unit, column in _CHARTS:
+        rows: list[Row] = [
+            {"label": str(row["model"]), "series": str(row["device"]), "value": float(row[column])}
+            for row in small
+        ]
+        charts.append(_bars(name, unit, rows))
     source = published.sources()[_TABLE]
     return Panel(source.device, str(source), charts, published=True)
 
 
-def _bars(title: str, _: str, words: str, rows: Sequence[Row]) -> Chart:
-    return Chart(title, "bars", {"x": words}, rows, {"label": "model", "series": "phone", "value": words})
+def _bars(title: str, unit: str, rows: Sequence[Row]) -> Chart:
+    return Chart(title, "bars", {"x": unit}, rows, {"label": "model", "series": "phone", "value": unit})
 
 
 def _billions(model: str) -> float:
