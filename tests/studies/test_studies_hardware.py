@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from made_points import DEVICE, point
 
+from toolkit.report.configurations import shared_words
 from toolkit.studies.data import Point
 from toolkit.studies.kinds.hardware import (
     _PREFILL,
@@ -46,6 +47,18 @@ def test_the_faster_device_is_further_ahead_in_one_of_the_two(
     judged = _PREFILL.test(found, "here", published_advantages())
     assert judged.verdict == verdict and judged.value == pytest.approx(prefill / decode)
     assert judged.published is not None and judged.published.startswith("supported")
+
+
+def test_a_caption_says_of_no_length_that_it_is_that_of_all() -> None:
+    found = [replace(one, key=replace(one.key, settings=(("reserve", "run"),))) for one in points(2.0, 2.0)]
+    assert shared_words(one.workload for one in found) == (
+        "50 generated, depth 0, context 2048, 4 threads, 1 warm-up, batch 1, power unknown, gate unknown, "
+        "reserve run, protocol 2"
+    )
+    cold = replace(found[0], key=replace(found[0].key, settings=(("page_cache", "cold"), ("reserve", "run"))))
+    words = shared_words([found[0].workload, cold.workload])
+    assert words.startswith("10 prompt tokens, 50 generated") and "reserve run" in words
+    assert "page_cache" not in words
 
 
 def test_one_device_is_no_comparison() -> None:

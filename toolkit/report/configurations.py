@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from toolkit.analysis.compared_figures import find_figure
@@ -134,6 +134,14 @@ class Workload:
             if value is not None and value is not False and value != ""
         ]
         return f"{self.gate} ({'; '.join(limits)})" if limits else self.gate
+
+
+def shared_words(workloads: Iterable[Workload]) -> str:
+    """The conditions that all of several have in common, in words; those that they differ in are left out."""
+    first, *others = workloads
+    common = tuple(one for one in first.settings if all(one in other.settings for other in others))
+    every = zip(*(replace(one, settings=common).parts for one in (first, *others)), strict=True)
+    return ", ".join(part for part, *more in every if part and set(more) <= {part})
 
 
 @dataclass(frozen=True)

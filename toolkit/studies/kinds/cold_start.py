@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from toolkit.analysis.findings import Finding, Middle, Sample, Statement, linearity
+from toolkit.report.configurations import shared_words
 from toolkit.report.study_content import Chart, Panel, Row, StudyFigure, Table
 from toolkit.studies.data import Point, StudyData
 from toolkit.studies.overview import shown
@@ -66,7 +67,7 @@ def _figures(data: StudyData) -> list[StudyFigure]:
         panels.append(
             Panel(
                 data.names.device(device),
-                f"Conditions: {points[0].workload}; page cache cold or warm.",
+                f"Conditions: {shared_words(one.workload for one in points)}; page cache cold or warm.",
                 drawn,
                 emulated=device.emulated,
             )

@@ -8,6 +8,7 @@ from statistics import mean, pstdev
 from typing import Any
 
 from toolkit.analysis.findings import Finding, Middle, Sample, Statement, linearity
+from toolkit.report.configurations import shared_words
 from toolkit.report.study_content import Panel, StudyFigure
 from toolkit.studies import lengths, published
 from toolkit.studies.data import Point, StudyData
@@ -65,7 +66,7 @@ def _figures(data: StudyData) -> list[StudyFigure]:
     own = [
         Panel(
             f"{model}, {series}" + (" on emulated devices" if emulated else ""),
-            f"Conditions: {points[0].workload}; prompts as on the axis.",
+            f"Conditions: {shared_words(one.workload for one in points)}; prompts as on the axis.",
             lengths.charts(data, points, lambda point: data.names.device(point.device)),
             emulated=emulated,
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 from toolkit.analysis.findings import Finding, Middle, Sample, Statement
 from toolkit.models.catalogue.entry import Entry
+from toolkit.report.configurations import shared_words
 from toolkit.report.study_content import Chart, Panel, Row, StudyFigure
 from toolkit.studies import lengths
 from toolkit.studies.data import Point, StudyData
@@ -113,7 +114,7 @@ def _panel(data: StudyData, points: Sequence[Point]) -> Panel:
     device = points[0].device
     return Panel(
         data.names.device(device),
-        f"Conditions: {points[0].workload}; contexts as on the axis.",
+        f"Conditions: {shared_words(one.workload for one in points)}; contexts as on the axis.",
         [Chart("Peak memory", "lines", {"x": _X, "y": _Y}, rows, {"series": "model", "x": _X, "y": _Y})],
         emulated=device.emulated,
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from toolkit.analysis.findings import Draw, Finding, Middle, Sample, Statement
 from toolkit.compress.schemes import SCHEMES
+from toolkit.report.configurations import shared_words
 from toolkit.report.study_content import Panel, StudyFigure
 from toolkit.studies import lengths, published
 from toolkit.studies.data import Number, Point, StudyData
@@ -80,7 +81,7 @@ def _figures(data: StudyData) -> list[StudyFigure]:
             own.append(
                 Panel(
                     f"{model} on {data.names.device(device)}",
-                    f"Conditions: {some[0].workload}; prompts as on the axis.",
+                    f"Conditions: {shared_words(one.workload for one in some)}; prompts as on the axis.",
                     lengths.charts(data, some, lambda point: point.series),
                     emulated=device.emulated,
                 )
