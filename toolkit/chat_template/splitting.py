@@ -21,6 +21,7 @@ from toolkit.chat_format import (
     Dropped,
     UnsplitChat,
 )
+from toolkit.chat_template.content import ContentForm
 from toolkit.chat_template.environment import Message, Render, render, renderer
 from toolkit.chat_template.limits import NotRendered, why_not_rendered, within_limits
 from toolkit.chat_template.template import (
@@ -102,11 +103,13 @@ def split_template(template: str, tokens: dict[str, str]) -> ChatFormat | Unspli
 
 
 def _found(template: str, tokens: dict[str, str], original: Render) -> ChatFormat | UnsplitChat:
+    form = ContentForm(original, template, tokens)
+
     def marked(said: Sequence[str], system: str | None) -> str:
-        return render(template, _messages(said, system), tokens, write_date=_mark)
+        return render(template, form.taken(_messages(said, system)), tokens, write_date=_mark)
 
     def real(said: Sequence[str], system: str | None) -> str:
-        return original(template, _messages(said, system), tokens)
+        return original(template, form.taken(_messages(said, system)), tokens)
 
     try:
         return _split(_telling(marked), _telling(real))

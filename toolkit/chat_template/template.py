@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.artifact import Artifact
+from toolkit.chat_template.content import ContentForm
 from toolkit.chat_template.environment import Message, renderer
 from toolkit.chat_template.limits import NotRendered, within_limits
 from toolkit.errors import NotAnArtifact, UsageError
@@ -83,8 +84,9 @@ def why_no_message(folder: Path, chat_template_file: str | None) -> str | None:
 def _rendered(template: str, messages: list[Message], tokens: dict[str, str]) -> str | NotRendered:
     """The rendered text, or why there is none."""
     render = renderer()
+    form = ContentForm(render, template, tokens)
     try:
-        return within_limits(lambda: render(template, messages, tokens))
+        return within_limits(lambda: render(template, form.taken(messages), tokens))
     except NotRendered as why:
         return why
 
