@@ -313,6 +313,27 @@ def test_runs_move_from_store_to_store(
     assert "0 runs added, 3 known" in slm(other, "import", str(target)).stderr
 
 
+def test_an_import_reads_standard_input(
+    measured: Store, store_url: str, sqlite_url: str, tmp_path: Path
+) -> None:
+    lines = slm(store_url, "export", "--format", "jsonl").stdout
+    done = subprocess.run(
+        [sys.executable, "-m", "toolkit.cli.main", "results", "import", "-"],
+        env={**os.environ, "SLM_STORE_URL": f"sqlite:///{tmp_path / 'other.db'}"},
+        input=lines, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0 and "/dev/stdin: 6 runs added" in done.stderr
+
+
+def test_an_export_counts_what_it_wrote(filled: Store, store_url: str, tmp_path: Path) -> None:
+    target = tmp_path / "bench.json"
+    done = slm(store_url, "export", "--format", "llama-bench", "-o", str(target))
+    # Of two runs one failed; a run that is ok has a row for its prefill and one for decoding.
+    assert len(json.loads(target.read_text())) == 2
+    assert "1 runs written" in done.stderr and "1 of 2 runs left out: not ok" in done.stderr
+    assert "1 of 2 runs left out" in slm(store_url, "export", "--format", "llama-bench").stderr
+
+
 def test_sql_answers_as_csv_and_json(measured: Store, store_url: str) -> None:
     question = "select id from runs order by id"
     done = slm(store_url, "sql", question, "--limit", "2")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import threading
 from collections.abc import Callable
@@ -185,6 +186,17 @@ def changed(change: Callable[[dict[str, Any]], object]) -> Callable[[str], str]:
         (changed(lambda run: run.update(measurements=[{**WATTS}, {**WATTS}])), "same measurement"),
         (changed(lambda run: run.update(measurements=[{**WATTS, "value": "2"}])), "measurements.0.value"),
         (changed(lambda run: run.update(repetitions=[{**REPETITION, "decode_ns": [5, -1]}])), "not positive"),
+        # A store that holds one of these cannot be listed any more.
+        (changed(lambda run: run["run"].update(decode_stdev=math.inf)), "decode_stdev: inf is not a number"),
+        (changed(lambda run: run["run"].update(decode_stdev=math.nan)), "decode_stdev: nan is not a number"),
+        (changed(lambda run: run["run"].update(settings={"a": math.nan})), "settings: nan is not a number"),
+        (changed(lambda run: run["manifest"].update(a=[{"b": math.inf}])), "manifest: inf is not a number"),
+        (changed(lambda run: run.update(measurements=[{**WATTS, "value": math.inf}])), "mean_watts: inf"),
+        (changed(lambda run: run["run"].update(created_unix_ns=-1)), "created_unix_ns: -1 is negative"),
+        (changed(lambda run: run.update(repetitions=[{**REPETITION, "index": -4}])), "index: -4 is negative"),
+        (changed(lambda run: run["run"].update(threads=-3)), "threads: -3 is negative"),
+        (changed(lambda run: run["run"].update(decode_tokens_per_second=0.0)), "0.0 is not positive"),
+        (changed(lambda run: run["run"].update(peak_bytes=0)), "peak_bytes: 0 is not positive"),
     ],
 )
 def test_a_damaged_line_imports_nothing(
@@ -253,6 +265,18 @@ def test_our_own_llama_bench_export_comes_back_as_emulated(store: Store, file: P
     assert import_file(store, file).added == 2
     imported = [run for run in store.list_runs() if run.run.protocol == 0]
     assert {(run.device.emulated, run.run.engine) for run in imported} == {(True, "onnxruntime")}
+
+
+def test_two_phones_of_one_model_stay_two_through_llama_bench(store: Store, file: Path) -> None:
+    for number in ("1", "2"):
+        store.add_run(stored_run(id=f"run{number}", serial=f"phone-{number}"), MANIFEST)
+    file.write_bytes(exported(store, "run1", "run2", format_name="llama-bench"))
+    assert import_file(store, file).added == 4
+    imported = [run for run in store.list_runs() if run.run.protocol == 0]
+    assert sorted(
+        len([run for run in imported if run.device.key == key])
+        for key in {run.device.key for run in imported}
+    ) == [2, 2]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -208,8 +209,11 @@ def test_files_that_differ_in_their_quantization_are_one_model(model: str, schem
         {"model_size": 1 << 63},
         {"test_time": "0001-01-01T00:00:00Z"},
         {"n_threads": 0},
+        {"a_setting_of_next_year": float("nan")},
+        {"cpu_mask": "0-3"},
+        {"cpu_mask": "-1"},
     ],
-    ids=lambda field: next(iter(field)),
+    ids=lambda field: str(next(iter(field.items()))),
 )
 def test_numbers_that_no_store_holds_are_refused(store: Store, file: Path, field: dict[str, Any]) -> None:
     with pytest.raises(ImportInvalid, match="test 2: "):
@@ -256,6 +260,38 @@ def test_what_llama_bench_rounds_is_no_contradiction(samples: list[int], tokens:
         )
         is None
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ('"n_threads": 8', '"n_threads": 8, "n_threads": 4', "'n_threads' stands twice in one test"),
+        ('"n_threads": 8', f'"n_threads": {"9" * 5000}', "4300 digits"),
+    ],
+)
+def test_json_that_means_several_things_or_no_number_is_refused(
+    store: Store, file: Path, before: str, after: str, said: str
+) -> None:
+    file.write_text(json.dumps([LLAMA_BENCH]).replace(before, after))
+    with pytest.raises(ImportInvalid, match=said):
+        import_file(store, file)
+    assert list(store.list_runs()) == []
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo"])
+def test_a_time_without_a_zone_is_of_utc_on_every_machine(
+    sqlite_store: Store, file: Path, zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        imported(sqlite_store, file, LLAMA_BENCH | {"test_time": "2026-05-01T10:00:00"})
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    [summary] = sqlite_store.list_runs()
+    # date -u -d '2026-05-01 10:00' +%s
+    assert summary.run.created_unix_ns == 1_777_629_600 * 10**9
 
 
 @pytest.mark.parametrize("text", ["half \\ud800 of a pair", "a \\u0000 within"])

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql.operators import OperatorType
 
 # The last nanosecond of the year 9999, where dates end.
-_LAST_UNIX_NS = 253_402_300_799_999_999_999
+LAST_UNIX_NS = 253_402_300_799_999_999_999
 
 Check = Callable[[Any], bool]
 
@@ -91,7 +91,7 @@ def stored_type(column: sa.Column[Any]) -> sa.types.TypeEngine[Any]:
 def _checks(hint: Any, column: str) -> tuple[Check, Check | None, str]:
     """Checks of what the database gives and of what is read of it, and what is wanted in words."""
     if hint is int and column.endswith("unix_ns"):
-        return lambda raw: type(raw) is int and 0 <= raw <= _LAST_UNIX_NS, None, "a time in ns since 1970"
+        return lambda raw: type(raw) is int and 0 <= raw <= LAST_UNIX_NS, None, "a time in ns since 1970"
     plain: dict[Any, tuple[Check, str]] = {
         int: (lambda raw: type(raw) is int, "a whole number"),
         float: (_is_number, "a finite number"),

@@ -40,11 +40,11 @@ class Format:
     """A way to write runs.
 
     Attributes:
-        write: writes the runs with these ids, in that order.
+        write: writes the runs with these ids, in that order; returns how many it left out, if it leaves any.
         is_text: whether a terminal can show it.
     """
 
-    write: Callable[[Store, Sequence[str], BinaryIO], None]
+    write: Callable[[Store, Sequence[str], BinaryIO], int | None]
     is_text: bool = True
 
 
@@ -67,14 +67,17 @@ def flat(summary: RunSummary) -> dict[str, Any]:
     return row
 
 
-def export(store: Store, run_ids: Sequence[str], format_name: str, stream: BinaryIO) -> None:
+def export(store: Store, run_ids: Sequence[str], format_name: str, stream: BinaryIO) -> int:
     """Write runs in one of ``FORMATS``.
+
+    Returns:
+        How many were left out, because the format has no place for runs that are not ok.
 
     Raises:
         UsageError: no such format.
         RunNotFound: one of the runs does not exist.
     """
-    FORMATS.get(format_name).write(store, run_ids, stream)
+    return FORMATS.get(format_name).write(store, run_ids, stream) or 0
 
 
 def portable(store: Store, run_ids: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -102,15 +105,19 @@ def _json(store: Store, run_ids: Sequence[str], stream: BinaryIO) -> None:
     _write_array(portable(store, run_ids), stream)
 
 
-def _llama_bench(store: Store, run_ids: Sequence[str], stream: BinaryIO) -> None:
-    # llama-bench knows no failed runs; a row there is a measurement.
-    rows = (
-        row
-        for stored in store.iterate_runs(run_ids)
-        if stored.run.status == "ok"
-        for row in llama_bench_rows(stored)
-    )
-    _write_array(rows, stream)
+def _llama_bench(store: Store, run_ids: Sequence[str], stream: BinaryIO) -> int:
+    left_out = 0
+
+    def rows() -> Iterator[dict[str, Any]]:
+        nonlocal left_out
+        for stored in store.iterate_runs(run_ids):
+            # llama-bench knows no failed runs; a row there is a measurement.
+            found = llama_bench_rows(stored) if stored.run.status == "ok" else []
+            left_out += not found
+            yield from found
+
+    _write_array(rows(), stream)
+    return left_out
 
 
 def _write_array(items: Iterable[Any], stream: BinaryIO) -> None:

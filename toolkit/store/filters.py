@@ -141,7 +141,7 @@ def _wrong(text: str, position: int, what: str, next_step: str | None = None) ->
     return BadFilter(
         f"{what} (character {position + 1})",
         subject=f"filter {text!r}",
-        next_step=next_step or "For example: \"decode > 50 and quantization = '8da4w'\"",
+        next_step=next_step or "For example: \"decode > 50 and scheme = '8da4w'\"",
     )
 
 

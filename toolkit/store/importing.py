@@ -7,6 +7,7 @@ left alone, by their ids, so importing a file again does nothing.
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from toolkit.errors import ImportInvalid, UsageError
 from toolkit.files import readable_again
 from toolkit.store import tables
+from toolkit.store.checked_types import LAST_UNIX_NS
 from toolkit.store.export import SCHEMA
 from toolkit.store.first_export import FIRST, of_first_schema
 from toolkit.store.ids import new_run_id
@@ -37,6 +39,12 @@ _UNKNOWN_FIELD = ("extra_forbidden", "unexpected_keyword_argument")
 # The largest columns have 64 bits.
 _INTEGERS = 1 << 63
 _NO_CHARACTER = re.compile("[\0\ud800-\udfff]")
+# All other whole numbers count something.
+_MAY_BE_NEGATIVE = frozenset({"exit_code", "energy_discharge_sign"})
+# Nothing takes no time, and comparisons divide by these.
+_POSITIVE = frozenset(
+    {"load_ns", "prefill_tokens_per_second", "decode_tokens_per_second", "ttft_ns", "peak_bytes"}
+)
 # Longest start of a file that is looked at to tell what it is.
 _LOOKED_AT_CHARACTERS = 100_000
 
@@ -284,22 +292,45 @@ def _check(incoming: Incoming, path: Path) -> None:
         raise _invalid(path, incoming.place, "the same measurement stands twice")
     if any(ns is not None and ns <= 0 for ns in durations):
         raise _invalid(path, incoming.place, "a duration is not positive")
-    for row in (run, stored.device, stored.artifact, *stored.repetitions, *stored.conditions):
-        for name, value in values_of(row).items():
-            numbers = value if isinstance(value, tuple) else (value,)
-            if any(isinstance(one, int) and not -_INTEGERS <= one < _INTEGERS for one in numbers):
-                raise _invalid(path, incoming.place, f"{name}: the number is beyond 64 bits")
-            if not _is_text_of_a_store(value):
-                raise _invalid(path, incoming.place, f"{name}: holds a character that no store holds")
+    rows = (run, stored.device, stored.artifact, *stored.repetitions, *stored.conditions)
+    values = [pair for row in rows for pair in values_of(row).items()]
+    values += [(one.name, one.value) for one in stored.measurements]
+    for name, value in (*values, ("manifest", incoming.manifest)):
+        if wrong := _why_not_kept(name, value):
+            raise _invalid(path, incoming.place, f"{name}: {wrong}")
 
 
-def _is_text_of_a_store(value: Any) -> bool:
-    """Whether every text in a column's value can be kept: UTF-8 has no half of a pair, PostgreSQL no NUL."""
-    if isinstance(value, str):
-        return not _NO_CHARACTER.search(value)
+def _why_not_kept(name: str, value: Any) -> str | None:
+    """Why no store gives a column's value back as it is, in words; None where one does."""
+    for part in _leaves(value):
+        if isinstance(part, str) and _NO_CHARACTER.search(part):
+            # UTF-8 has no half of a pair, PostgreSQL no NUL.
+            return "holds a character that no store holds"
+        if isinstance(part, float) and not math.isfinite(part):
+            return f"{part} is not a number"
+    numbers = value if isinstance(value, tuple) else (value,)
+    for number in numbers:
+        if isinstance(number, int) and not -_INTEGERS <= number < _INTEGERS:
+            return "the number is beyond 64 bits"
+        if isinstance(number, int) and number < 0 and name not in _MAY_BE_NEGATIVE:
+            return f"{number} is negative"
+    if name in _POSITIVE and value is not None and value <= 0:
+        return f"{value} is not positive"
+    if name.endswith("unix_ns") and value is not None and value > LAST_UNIX_NS:
+        return "the time is after the year 9999"
+    return None
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """The plain values in a column's value, keys of objects among them."""
     if isinstance(value, dict):
-        return all(_is_text_of_a_store(part) for pair in value.items() for part in pair)
-    return not isinstance(value, (list, tuple)) or all(map(_is_text_of_a_store, value))
+        yield from value
+        value = tuple(value.values())
+    if isinstance(value, (list, tuple)):
+        for part in value:
+            yield from _leaves(part)
+    else:
+        yield value
 
 
 def _invalid(path: Path, place: str, what: str) -> ImportInvalid:

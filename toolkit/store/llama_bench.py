@@ -132,6 +132,8 @@ def _as_it_came(stored: StoredRun) -> dict[str, Any]:
 def _cpu_info(stored: StoredRun) -> str:
     device = stored.device
     name = " ".join(part for part in (device.manufacturer, device.model, device.soc) if part) or device.serial
+    # Two phones of one model are two devices; llama-bench has no other field for that.
+    name = f"{name} (device {device.key[:8]})"
     return f"emulated: {name}" if device.emulated else name
 
 

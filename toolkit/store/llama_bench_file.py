@@ -41,7 +41,7 @@ def rows_in(text: str, subject: str, expected: str) -> list[Any]:
         ImportInvalid: JSON that is cut or damaged, or none at all.
         json.JSONDecodeError: the same, where the text begins with it.
     """
-    decoder = json.JSONDecoder()
+    decoder = json.JSONDecoder(object_pairs_hook=_each_key_once)
     rows: list[Any] = []
     position, documents = 0, 0
     while (begins := _BEGINS.search(text, position)) is not None:
@@ -52,8 +52,23 @@ def rows_in(text: str, subject: str, expected: str) -> list[Any]:
             raise ImportInvalid(
                 f"is not JSON: {error.msg} in line {line}; is it cut?", subject=subject, next_step=expected
             ) from None
+        except ValueError as error:
+            # A key that stands twice, or a number of more digits than Python reads.
+            raise ImportInvalid(
+                f"is not JSON that is read: {error}", subject=subject, next_step=expected
+            ) from None
         documents += 1
         rows += found if isinstance(found, list) else [found]
     if not documents and text.strip():
         raise ImportInvalid("is not JSON: no list of tests in it", subject=subject, next_step=expected)
     return rows
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; of two values for one key nobody knows which was measured."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"{name!r} stands twice in one test")
+        found[name] = value
+    return found

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from toolkit.errors import ImportInvalid
 from toolkit.store.ids import id_of_content
@@ -44,6 +44,11 @@ _HASH = "^[0-9a-f]{64}$"
 _OURS = re.compile(r"([a-z][\w.-]*) (\d\S*)")
 
 
+def _in_utc(moment: datetime) -> datetime:
+    """llama-bench writes UTC; a time without a zone must not mean another one on each machine."""
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
 class LlamaBenchTest(BaseModel):
     """The fields of a row that are needed; it may have any others."""
 
@@ -60,11 +65,11 @@ class LlamaBenchTest(BaseModel):
     n_batch: int = 0
     n_ubatch: int = 0
     n_threads: Annotated[int, Field(ge=1)]
-    cpu_mask: str = "0x0"
+    cpu_mask: Annotated[str, Field(pattern="^(0[xX])?[0-9a-fA-F]*$")] = "0x0"
     n_prompt: Annotated[int, Field(ge=0)]
     n_gen: Annotated[int, Field(ge=0)]
     n_depth: Annotated[int, Field(ge=0)] = 0
-    test_time: datetime
+    test_time: Annotated[datetime, AfterValidator(_in_utc)]
     # Of the ik fork: what is timed, e.g. tg128@pp512.
     test: str = ""
     samples_ns: Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=1)]
@@ -288,10 +293,7 @@ def _engine(test: LlamaBenchTest) -> tuple[str, str]:
 
 
 def _cpus(mask: str) -> tuple[int, ...]:
-    try:
-        bits = int(mask, 16)
-    except ValueError:
-        return ()
+    bits = int(mask.lower().removeprefix("0x") or "0", 16)
     return tuple(cpu for cpu in range(bits.bit_length()) if bits >> cpu & 1)
 
 

@@ -44,9 +44,14 @@ def export_runs(
     with open_store(Settings.from_environment().store_url) as store:
         run_ids = store.run_ids(selection.chosen(where, status, device, model))
         if output is None:
-            export(store, run_ids, format_name, sys.stdout.buffer)
+            left_out = export(store, run_ids, format_name, sys.stdout.buffer)
             sys.stdout.buffer.flush()
         else:
             with output_file(output) as partial, partial.open("wb") as stream:
-                export(store, run_ids, format_name, stream)
-            print(f"{len(run_ids)} runs written to {output}", file=sys.stderr)
+                left_out = export(store, run_ids, format_name, stream)
+            print(f"{len(run_ids) - left_out} runs written to {output}", file=sys.stderr)
+    if left_out:
+        print(
+            f"{left_out} of {len(run_ids)} runs left out: not ok, and {format_name} has no such runs",
+            file=sys.stderr,
+        )

@@ -10,10 +10,13 @@ import typer
 
 from toolkit.settings import Settings
 
+_STDIN = Path("/dev/stdin")
+
 
 def import_runs(
     files: list[Path] = typer.Argument(
-        help="Exported jsonl, llama-bench's JSON, or what the Android app shares.", metavar="FILE"
+        help="Exported jsonl, llama-bench's JSON, or what the Android app shares; - is standard input.",
+        metavar="FILE",
     ),
     device_name: str | None = typer.Option(
         None, "--device-name", help="What to call the device of a llama-bench file."
@@ -35,7 +38,7 @@ def import_runs(
 
     settings = Settings.from_environment()
     with open_store(settings.store_url) as store:
-        for path in files:
+        for path in [_STDIN if str(file) == "-" else file for file in files]:
             with readable(path, path) as content:
                 if is_shared_run(content):
                     imported = take_in(store, path, partial(read_shared_run, path, content))

@@ -37,7 +37,7 @@ def list_runs(
       slm results list
       slm results list -w
       slm results list --status ok --model smollm2 --json
-      slm results list --where "decode > 50 and quantization = '8da4w'" --sort -decode --limit 10
+      slm results list --where "decode > 50 and scheme = '8da4w'" --sort -decode --limit 10
       slm results list --recipe nightly --tag main
       slm results list --where "tag = 'nightly' and created >= '2026-11-01'"
     """  # noqa: D301

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 WHERE = typer.Option(
     None,
     "--where",
-    help="Only runs that pass this filter, e.g. \"decode > 50 and quantization = '8da4w'\".",
+    help="Only runs that pass this filter, e.g. \"decode > 50 and scheme = '8da4w'\".",
     show_default=False,
 )
 STATUS = typer.Option([], "--status", help="Only runs of this status; may be repeated.")
