@@ -45,6 +45,8 @@ def test_what_cannot_be_scored_says_why(
     (tmp_path / "needing.py").write_text("import no_such_package.inner\n")
     write_yaml(tmp_path, "own_typo", start + "process_docs: !function neding.docs\n")
     (tmp_path / "cut.yaml").write_text("task: [\n")
+    for group, inner in (("own_egg", "own_hen"), ("own_hen", "own_egg")):
+        (tmp_path / f"{group}.yaml").write_text(f"group: {group}\ntask: [{inner}]\n")
     refused: list[tuple[str, dict[str, Any], type[ToolkitError], str]] = [
         ("own_code", {}, EvaluationError, "own_code: runs the code that a model writes"),
         ("own_pictures", {}, EvaluationError, "own_pictures: shows pictures"),
@@ -56,6 +58,7 @@ def test_what_cannot_be_scored_says_why(
         ),
         ("own_typo", {}, TaskInvalid, "own_typo.*neding"),
         (str(tmp_path / "cut.yaml"), {}, TaskInvalid, "cut.yaml.*Correct its YAML"),
+        ("own_egg", {}, TaskInvalid, "own_egg, which holds own_hen, which holds own_egg"),
         ("own_chioce", {}, UnknownTask, "'own_choice'"),
         ("own_absent", {}, TaskDataMissing, "none.jsonl.*--fetch-only"),
         ("own_broken", {}, TaskInvalid, "no_such_type"),

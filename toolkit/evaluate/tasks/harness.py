@@ -163,7 +163,13 @@ class Tasks:
         """What a task's file in the folders says, and those of all that a group or tag stands for."""
         return [entry.cfg or {} for entry in self._entries(name)]
 
-    def _entries(self, name: str) -> Iterator[Any]:
+    def _entries(self, name: str, groups: tuple[str, ...] = ()) -> Iterator[Any]:
+        if name in groups:
+            raise TaskInvalid(
+                f"is a part of itself: {', which holds '.join((*groups, name))}",
+                subject=f"task {name}",
+                next_step="Take one of these groups out of the other's YAML file.",
+            )
         entry = self._manager.task_index.get(name)
         if entry is None:
             return
@@ -173,7 +179,7 @@ class Tasks:
         tagged = [] if config else sorted(entry.tags)
         for child in [*(children if isinstance(children, list) else []), *tagged]:
             if isinstance(child, str) and child != name:
-                yield from self._entries(child)
+                yield from self._entries(child, (*groups, name))
 
 
 def _refuse(name: str, unsafe: bool, other_input: bool) -> None:
