@@ -113,7 +113,7 @@ def pull_verified(device: Device, remote: str, local: Path, *, progress: Progres
     """Pull one file and check it against the device's own hash of it; returns the sha256 in hex.
 
     Raises:
-        TransferFailed: no such file, or the hashes differ; ``local`` is then not there.
+        TransferFailed: no such file, or the hashes differ; ``local`` is then what it was.
         DeviceLost, DeviceTimeout, DeviceNotReady: as they say.
     """
     with whole_file(local) as arriving:

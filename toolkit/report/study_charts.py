@@ -43,8 +43,8 @@ def scatter(rows: Sequence[Row], options: Mapping[str, Any], emulated: bool) -> 
     data = placed(rows, ends=ends)
     base = alt.Chart(alt.InlineData(values=data))
     x = alt.X("x:Q", title=options["x"], **log_axis([row["x"] for row in data], **BILLIONS))
-    ends = [row[end] for row in data for end in ("y", "low", "high") if end in row]
-    y = alt.Y("y:Q", title=options["y"], **log_axis(ends, format="~g"))
+    values = [row[end] for row in data for end in ("y", "low", "high") if end in row]
+    y = alt.Y("y:Q", title=options["y"], **log_axis(values, format="~g"))
     series = list(dict.fromkeys(str(row["series"]) for row in data))
     families = list(dict.fromkeys(str(row["family"]) for row in data))
     encodings: dict[str, Any] = {

@@ -16,7 +16,7 @@ from toolkit.studies.study import Study
 
 
 @dataclass(frozen=True)
-class Place:
+class MeantDevice:
     """A device that is meant.
 
     Attributes:
@@ -32,7 +32,7 @@ class Place:
     ram_bytes: int | None
 
 
-def meant_devices(words: Iterable[str], settings: Settings, phones: Phones) -> list[Place]:
+def meant_devices(words: Iterable[str], settings: Settings, phones: Phones) -> list[MeantDevice]:
     """The devices that words stand for, each once.
 
     Args:
@@ -43,30 +43,30 @@ def meant_devices(words: Iterable[str], settings: Settings, phones: Phones) -> l
     Raises:
         DeviceError: one that is named is not there.
     """
-    found: dict[str, Place] = {}
+    found: dict[str, MeantDevice] = {}
     for word in words:
-        for place in _meant(word, settings, phones):
-            found.setdefault(place.name, place)
+        for device in _meant(word, settings, phones):
+            found.setdefault(device.name, device)
     return list(found.values())
 
 
-def _meant(word: str, settings: Settings, phones: Phones) -> Iterable[Place]:
+def _meant(word: str, settings: Settings, phones: Phones) -> Iterable[MeantDevice]:
     if word == PHONES:
         # Other hosts' phones do not say here how much they have.
         here = {planned_name(one): one for one in list_devices(settings)}
         for name in phones(settings):
             info = here.get(name)
-            yield Place(name, info.serial if info else None, False, info.ram_bytes if info else None)
+            yield MeantDevice(name, info.serial if info else None, False, info.ram_bytes if info else None)
     elif count := virtual_count(word):
         # Their processes are this machine's.
         ram = LocalDevice(settings).info().ram_bytes
-        yield from (Place(virtual_name(number), None, True, ram) for number in range(1, count + 1))
+        yield from (MeantDevice(virtual_name(number), None, True, ram) for number in range(1, count + 1))
     else:
         info = open_device(word, settings).info()
-        yield Place(planned_name(info), word, info.emulated, info.ram_bytes)
+        yield MeantDevice(planned_name(info), word, info.emulated, info.ram_bytes)
 
 
-def refuse_too_few(study: Study, devices: Sequence[Place]) -> None:
+def refuse_too_few(study: Study, devices: Sequence[MeantDevice]) -> None:
     """Refuse devices that say nothing: too few, or, where they are compared, real beside emulated ones.
 
     Raises:
@@ -93,7 +93,7 @@ def refuse_too_few(study: Study, devices: Sequence[Place]) -> None:
     )
 
 
-def refuse_without_battery(devices: Iterable[Place], settings: Settings) -> None:
+def refuse_without_battery(devices: Iterable[MeantDevice], settings: Settings) -> None:
     """Refuse devices whose joules cannot be had, before anything is converted.
 
     Virtual phones that may not run yet, and phones of other hosts, are asked when they are measured.
@@ -106,7 +106,7 @@ def refuse_without_battery(devices: Iterable[Place], settings: Settings) -> None
             battery_of(open_device(one.word, settings))
 
 
-def smallest_ram(devices: Sequence[Place]) -> int | None:
+def smallest_ram(devices: Sequence[MeantDevice]) -> int | None:
     """Memory of the smallest device; None where one of them does not tell."""
     sizes = [one.ram_bytes for one in devices]
     known = [size for size in sizes if size is not None]

@@ -186,7 +186,7 @@ class LocalPool:
         assert server.process.stdout is not None, "it was opened with a pipe"
         chunk = os.read(server.process.stdout.fileno(), 1 << 16)
         if not chunk:
-            return self._lost_server()
+            return self._lost(server)
         *lines, server.pending = (server.pending + chunk).split(b"\n")
         return [ended for line in lines if (ended := self._event(json.loads(line)))]
 
@@ -215,11 +215,11 @@ class LocalPool:
                 again=True,
             )
 
-    def _lost_server(self) -> list[Ended]:
+    def _lost(self, server: _Server) -> list[Ended]:
         """The warm process itself has ended, and the children with it: the next task starts another one."""
         lost, self._jobs = self._jobs, {}
-        server, self._server = self._server, None
-        code = server.close() if server is not None else 0
+        self._server = None
+        code = server.close()
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         answer = failed(
             f"the process that starts steps {how}; what it printed is in {self.workspace.log(_SERVER_LOG)}",
