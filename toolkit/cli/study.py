@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -83,17 +84,14 @@ def show(study: StudyName) -> None:
 
     found = STUDIES.get(study)
     # A group's members, smallest first; a name stands for itself.
-    counted = {name: entry.parameters.unique if entry.parameters else 0 for name, entry in shipped().items()}
-    members = sorted(
-        (name for name, entry in shipped().items() if found.models in entry.groups),
-        key=lambda one: counted[one],
-    )
+    members = [entry for entry in shipped().values() if found.models in entry.groups]
+    members.sort(key=lambda one: one.parameters.unique if one.parameters else math.inf)
     facts = [("study", f"{found.title}: {found.question}")]
     if found.survey:
         facts.append(("redoes", f"{found.survey} of the survey, arXiv 2409.15790"))
     facts += [
         ("models", f"{found.models.replace(',', ', ')}; others with --models"),
-        *([("", f"{len(members)}: {', '.join(members)}")] if members else []),
+        *([("", f"{len(members)}: {', '.join(one.name for one in members)}")] if members else []),
         ("protocol", f"{found.protocol}: {PROTOCOLS[found.protocol].about}"),
     ]
     others = [one for one in PROTOCOLS if one != found.protocol]
