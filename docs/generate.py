@@ -320,7 +320,7 @@ def families() -> str:
         types = {row.model_type for row in known if row.model_type}
         good = types - {row.model_type for row in known if row.outcome != "converts"}
         counts.append(
-            f"{title} {len(passed)} of {len(known)} configs, all of {len(good)} of {len(types)} model types"
+            f"{title} {len(passed)} of {len(known)} configs (of {len(good)} of {len(types)} model types all)"
         )
 
     made = [row for row in rows if row.scheme == "fp32" and row.outcome == "converts"]
