@@ -151,7 +151,7 @@ def _random_config(where: str, settings: Settings) -> str:
     config = known[name].config if name in known else None
     if config is not None:
         return json.dumps(dict(config), sort_keys=True)
-    return Path(name).read_text(errors="replace")
+    return Path(name).read_text(encoding="utf-8", errors="replace")
 
 
 def _counts(file: Path, root: Path) -> bool:

@@ -55,7 +55,7 @@ def run_logged(command: Sequence[str], log: Path) -> None:
     Raises:
         BuildFailed: it failed or did not end in time.
     """
-    with log.open("a") as file:
+    with log.open("a", encoding="utf-8") as file:
         file.write(f"$ {' '.join(command)}\n")
         file.flush()
         try:
@@ -69,6 +69,6 @@ def run_logged(command: Sequence[str], log: Path) -> None:
 
 
 def _failed(why: str, log: Path) -> BuildFailed:
-    lines = log.read_text(errors="replace").splitlines()[-_SHOWN_LINES:]
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_SHOWN_LINES:]
     quoted = "\n".join(f"    {line}" for line in lines)
     return BuildFailed(f"building the runner {why}:\n{quoted}", next_step=f"Read the whole log: {log}")

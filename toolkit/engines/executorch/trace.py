@@ -27,7 +27,7 @@ def read_trace(path: Path) -> list[TracedCall]:
         ResultInvalid: not such a file, or cut short, or of a library that reports nothing.
     """
     try:
-        head, *lines = map(json.loads, path.read_text(errors="replace").splitlines())
+        head, *lines = map(json.loads, path.read_text(encoding="utf-8", errors="replace").splitlines())
         if head["format"] != FORMAT:
             raise ValueError(f"format {head['format']}")
         table = _Table(head["operators"])

@@ -21,7 +21,7 @@ def read_trace(path: Path) -> list[TracedCall]:
         ResultInvalid: not such a file, or cut short.
     """
     try:
-        events = json.loads(path.read_text(errors="replace"))
+        events = json.loads(path.read_text(encoding="utf-8", errors="replace"))
         calls = sorted(_of(events, "Session", _CALL), key=lambda event: int(event["ts"]))
         nodes = sorted(
             (event for event in events if event.get("cat") == "Node" and _KERNEL in event["name"]),

@@ -139,7 +139,7 @@ class RunnerScorer:
         with tempfile.TemporaryDirectory(prefix="slm-score-") as folder:
             local = Path(folder) / remote.STDOUT
             if pull_if_there(self.device, f"{run_dir}/{remote.STDOUT}", local):
-                for line in local.read_text(errors="replace").splitlines():
+                for line in local.read_text(encoding="utf-8", errors="replace").splitlines():
                     take(line)
 
     def _fail(self, run_dir: str, code: int) -> None:

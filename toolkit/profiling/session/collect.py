@@ -38,7 +38,7 @@ def collect(device: Device, description: RunDescription, exit_code: int | None, 
     }
     if exit_code not in (0, None):
         stderr = folder / remote.STDERR
-        said = stderr.read_text(errors="replace") if present[remote.STDERR] else ""
+        said = stderr.read_text(encoding="utf-8", errors="replace") if present[remote.STDERR] else ""
         return ending_of_exit_code(exit_code, said, serial=serial)
     if exit_code is None and not present[remote.RESULT]:
         return ending_of_device_error(

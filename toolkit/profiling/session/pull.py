@@ -108,5 +108,5 @@ def _description(device: Device, run_id: str) -> RunDescription | None:
         local = Path(folder) / remote.DESCRIPTION
         if not pull_if_there(device, f"{remote.run_dir(device, run_id)}/{remote.DESCRIPTION}", local):
             return None
-        text = local.read_text(errors="replace")
+        text = local.read_text(encoding="utf-8", errors="replace")
     return parse_description(text, subject=f"run {run_id} on device {device.serial}")

@@ -173,9 +173,9 @@ def keep_raw(path: Path, settings: Settings) -> Path:
     if (kept := raw.raw_dir(settings, run_id)).is_dir():
         return kept
     with raw.staged(settings, run_id) as folder:
-        (folder / "result.jsonl").write_text(parts.result)
+        (folder / "result.jsonl").write_text(parts.result, encoding="utf-8")
         if parts.samples:
-            (folder / "app.jsonl").write_text(parts.samples)
+            (folder / "app.jsonl").write_text(parts.samples, encoding="utf-8")
         return raw.keep(folder, settings, run_id)
 
 

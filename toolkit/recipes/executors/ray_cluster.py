@@ -266,7 +266,7 @@ class RayCluster:
             return Ended(task.key, self._lost(error))
         if told["log"]:
             task.log.parent.mkdir(parents=True, exist_ok=True)
-            with task.log.open("a") as file:
+            with task.log.open("a", encoding="utf-8") as file:
                 file.write(told["log"])
         return Ended(task.key, Answer.model_validate(told["answer"]), told["peak_bytes"])
 

@@ -37,7 +37,7 @@ def run_task(command: dict[str, Any]) -> dict[str, Any]:
     log = workspace.log(command["key"])
     log.parent.mkdir(parents=True, exist_ok=True)
     before = log.stat().st_size if log.is_file() else 0
-    with log.open("a") as file:
+    with log.open("a", encoding="utf-8") as file:
         file.write(f"on {platform.node()}, for process {os.getpid()}\n")
     resources = Resources(**command["resources"])
     task = Task(command["key"], command["title"], work_from_json(command["work"]), resources, log)
