@@ -39,6 +39,7 @@ from toolkit.capture.shape import decoder_shape, longest_text
 from toolkit.capture.skeleton import build_skeleton, tied_names
 from toolkit.chat_format import UnsplitChat
 from toolkit.chat_template.splitting import chat_format, unsplit_in_words
+from toolkit.chat_template.turns import unended_answers
 from toolkit.compress.adaptation import check_supported, slowness
 from toolkit.compress.fitting import Columns, fitted
 from toolkit.compress.plan import QuantizationPlan, for_model, with_exact
@@ -146,6 +147,8 @@ def _converted(
         chat = chat_format(folder, tokenizer.chat_template)
         if isinstance(chat, UnsplitChat):
             progress.say(unsplit_in_words(folder, tokenizer.chat_template, chat))
+        elif chat is not None and (unended := unended_answers(folder, chat)) is not None:
+            progress.say(unended)
         with (
             _calibrated(source, model, request.calibration, plan, graph, tied, folder, stages) as calibrated,
             stages("quantize and write"),
