@@ -58,3 +58,11 @@ def test_our_own_variables_come_first_and_are_made_absolute(
     environ = {**os.environ, "SLM_CACHE_DIR": "c", "SLM_DATA_DIR": "d", "XDG_CACHE_HOME": "/x"}
     settings = Settings.from_environment(environ)
     assert (settings.cache_dir, settings.data_dir) == (home / "c", home / "d")
+
+
+def test_the_phone_that_adb_is_told_to_take_is_the_device(home: Path) -> None:
+    environ = {"HOME": str(home), "SLM_CONFIG": str(home / "config.toml"), "ANDROID_SERIAL": "R5CT1234567"}
+    assert Settings.from_environment(environ).device == "R5CT1234567", "not the host where it is unplugged"
+    (home / "config.toml").write_text('device = "pixel7"\n')
+    assert Settings.from_environment(environ).device == "pixel7"
+    assert Settings.from_environment({**environ, "SLM_DEVICE": "local"}).device == "local"

@@ -16,6 +16,8 @@ from toolkit.errors import UsageError
 from toolkit.files import expanded, whole_file
 
 _NAME = "slm-toolkit"
+# adb's own variable for the phone that is meant.
+ADB_SERIAL = "ANDROID_SERIAL"
 # A database in a file; memory and URIs of SQLite's own have no path.
 _SQLITE_FILE = re.compile(r"(sqlite(?:\+\w+)?:///)(?!:memory:|file:)(.+)")
 
@@ -29,7 +31,8 @@ class Settings:
         data_dir: things that cannot: results, raw run files, virtual phones. ``SLM_DATA_DIR``.
         store_url: SQLAlchemy URL of the results database. ``SLM_STORE_URL``.
         adb: path of the adb binary, or None to look on PATH and then in the adbutils wheel. ``SLM_ADB``.
-        device: the devices that are meant when none is named, with commas. ``SLM_DEVICE``.
+        device: the devices that are meant when none is named, with commas. ``SLM_DEVICE``, else adb's own
+            ``ANDROID_SERIAL``.
     """
 
     cache_dir: Path
@@ -117,7 +120,7 @@ class Choice:
 
 
 def choices(environ: Mapping[str, str] = os.environ) -> dict[str, Choice]:
-    """Every setting as it is chosen: by its variable, else in the config file.
+    """Every setting as it is chosen: by its variable, else in the config file; a device last by adb's.
 
     Raises:
         UsageError: a config file that cannot be read.
@@ -130,6 +133,9 @@ def choices(environ: Mapping[str, str] = os.environ) -> dict[str, Choice]:
             found[name] = Choice(environ[setting.variable], setting.variable)
         else:
             found[name] = Choice(kept[name], str(path)) if name in kept else Choice()
+    if found["device"].value is None and environ.get(ADB_SERIAL):
+        # Whoever set it means that phone wherever adb is used, and never this machine.
+        found["device"] = Choice(environ[ADB_SERIAL], ADB_SERIAL)
     return found
 
 

@@ -92,7 +92,9 @@ def test_equal_runs_that_came_out_equal_are_no_certainty(
     [check] = regress(store, [DECODE], "v1", limit=0.05).checks
     assert (check.outcome, check.change.verdict, check.change.noise) == ("inconclusive", "inconclusive", None)
     assert check.power is not None
-    assert (check.power.rounds, check.power.baseline_rounds) == (2, 2 if repeated else 3)
+    assert "all 2 repeated runs came out equal" in (check.power.reason or "")
+    # So many that equal ones count: 10 gaps of each side.
+    assert (check.power.rounds, check.power.baseline_rounds) == (11, 11)
 
 
 def test_the_limit_decides(store: Store) -> None:
@@ -224,6 +226,22 @@ def test_two_single_numbers_say_nothing(store: Store) -> None:
     [check] = regress(store, [find_figure("memory")], "v1", limit=0.05).checks
     assert check.outcome == "inconclusive"
     assert check.power is not None and (check.power.rounds, check.power.baseline_rounds) == (2, 2)
+    assert "nothing was repeated" in (check.power.reason or "")
+
+
+def test_repetitions_that_came_out_equal_are_not_called_none(store: Store) -> None:
+    memory = find_figure("memory")
+    baseline(store, runs=3, peak_bytes=100)
+    candidate(store, decode=100, runs=3, peak_bytes=100)
+    [check] = regress(store, [memory], "v1", limit=0.05).checks
+    assert check.outcome == "inconclusive" and check.power is not None
+    assert "all 6 repeated runs came out equal" in (check.power.reason or "")
+    # What is advised is done, and tells.
+    assert (check.power.rounds, check.power.baseline_rounds) == (11, 11)
+    baseline(store, runs=11, threads=8, peak_bytes=100)
+    candidate(store, decode=100, runs=11, threads=8, peak_bytes=100)
+    found = regress(store, [memory], "v1", limit=0.05, where="threads = 8")
+    assert outcomes(found) == ["same"]
 
 
 def test_the_worst_comes_first(store: Store) -> None:

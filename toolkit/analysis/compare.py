@@ -49,7 +49,8 @@ class Change:
         relative: its median over the other's, less one; -0.05 is 5 % less.
         interval: of that.
         cliffs_delta: effect size; 1 when every repetition exceeds all of the other's, -1 the other way round.
-        noise: the A/A noise floor, or None when no conditions of these devices were ever repeated.
+        noise: the A/A noise floor, or None when no conditions of these devices were ever repeated, or the few
+            that were came out equal.
         verdict: better or worse only when the interval leaves out zero and the change exceeds the floor; no
             difference only when the interval, widened by the floor, is within SAME_WITHIN; else, and
             wherever the floor is unknown, inconclusive.
@@ -196,14 +197,20 @@ def refuse_to_mix(
             )
 
 
-def change(group: Group, base: Group, noise: NoiseFloor | None) -> Change:
+def change(group: Group, base: Group, floors: NoiseFloors) -> Change:
     """How ``group`` differs from ``base``."""
+    noise = floors.floor(group.key, base.key)
     relative = group.median / base.median - 1
     replicates = [
         one / other - 1 for one, other in zip(group.replicates, base.replicates, strict=False)
     ]  # of equal length but for very large groups
     interval = percentile_interval(replicates)
-    verdict, power = _verdict(group, base, relative, interval, noise)
+    if noise is None:
+        equal_runs = floors.equal_runs(group.key, base.key)
+        power: Power | None = unknown_noise(len(group.runs), len(base.runs), equal_runs)
+        verdict: Verdict = "inconclusive"
+    else:
+        verdict, power = _verdict(group, base, relative, interval, noise)
     return Change(
         relative=relative,
         interval=interval,
@@ -215,11 +222,9 @@ def change(group: Group, base: Group, noise: NoiseFloor | None) -> Change:
 
 
 def _verdict(
-    group: Group, base: Group, relative: float, interval: Interval, noise: NoiseFloor | None
+    group: Group, base: Group, relative: float, interval: Interval, noise: NoiseFloor
 ) -> tuple[Verdict, Power | None]:
     runs, base_runs = len(group.runs), len(base.runs)
-    if noise is None:
-        return "inconclusive", unknown_noise(runs, base_runs)
     beyond_noise = exceeds(relative, noise.relative)
     if beyond_noise and not interval.holds(0.0):
         return ("better" if group.figure.is_better(group.median, base.median) else "worse"), None
@@ -261,7 +266,7 @@ def _ranking(
             label=label,
             group=group,
             noise=noise.floor(group.key),
-            change=None if group is best else change(group, best, noise.floor(group.key, best.key)),
+            change=None if group is best else change(group, best, noise),
         )
         for label, group in zip(labels, ordered, strict=True)
     ]

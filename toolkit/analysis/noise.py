@@ -30,7 +30,7 @@ from toolkit.store.store import Store
 # Of the pairs, this share lies below the floor.
 _SHARE = 0.95
 # From so many independent gaps on, their own percentile tells more than the form that is assumed of few.
-_MANY = 20
+MANY = 20
 # Of a second this is a nanosecond, which is as fine as times are measured: closer figures came out equal.
 _EQUAL = 1e-9
 # With fewer pairs of their own, two conditions borrow those of their device.
@@ -84,11 +84,11 @@ class _Spread:
     @property
     def tells(self) -> bool:
         """Whether anything follows from it: few figures that all came out equal bound no noise."""
-        return self.freedom >= _MANY or any(gap > _EQUAL for gap in self.gaps)
+        return self.freedom >= MANY or any(gap > _EQUAL for gap in self.gaps)
 
     def floor(self, scope: Literal["conditions", "device"]) -> NoiseFloor:
         """What 95 % of pairs are closer than."""
-        if self.freedom >= _MANY:
+        if self.freedom >= MANY:
             return NoiseFloor(percentile(self.gaps, _SHARE), len(self.gaps), scope)
         half = students_t(self.freedom) * math.sqrt(2 * self.squares / self.freedom)
         return NoiseFloor(math.expm1(half), len(self.gaps), scope, settled=False)
@@ -115,6 +115,11 @@ class NoiseFloors:
             if len(figures) > 1:
                 self._repeated[key].append(figures)
                 self._of_device[key.device_key].append(figures)
+
+    def equal_runs(self, *keys: ConditionKey) -> int:
+        """Where there is no floor: how many runs were repeated, and all came out equal; 0 where none was."""
+        devices = dict.fromkeys(key.device_key for key in keys)
+        return sum(len(some) for device in devices for some in self._of_device.get(device, ()))
 
     def floor(self, *keys: ConditionKey) -> NoiseFloor | None:
         """The floor for figures of these conditions.

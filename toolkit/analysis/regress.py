@@ -31,7 +31,6 @@ from toolkit.analysis.verdicts import (
     Power,
     outcome_of,
     power_of,
-    unknown_noise,
     widened,
 )
 from toolkit.errors import ConditionsDiffer, RunNotFound
@@ -214,7 +213,7 @@ def _checks(
     noise = load_noise(store, figure, keys, lambda run_id: sides.get(run_id, 2))
     checks = []
     for base, candidate in pairs:
-        found = change(candidate, base, noise.floor(candidate.key, base.key))
+        found = change(candidate, base, noise)
         checks.append(_check(base, candidate, found, limit))
     return checks
 
@@ -227,8 +226,7 @@ def _check(base: Group, candidate: Group, found: Change, limit: float) -> Check:
     if base.figure.higher_is_better:
         worse_by, interval = -worse_by, Interval(-interval.high, -interval.low, interval.level)
     if noise is None:
-        unknown = unknown_noise(runs, baseline_runs)
-        return Check(base, candidate, found, worse_by, interval, "inconclusive", unknown)
+        return Check(base, candidate, found, worse_by, interval, "inconclusive", found.power)
     outcome = outcome_of(interval, limit)
     needed = power_of(interval, worse_by, limit, runs, baseline_runs) if outcome == "inconclusive" else None
     return Check(base, candidate, found, worse_by, interval, outcome, needed)

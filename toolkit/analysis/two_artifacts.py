@@ -53,8 +53,7 @@ def compare_two(store: Store, left: str, right: str, run_ids: Sequence[str]) -> 
         of = {one.key.artifact_sha256: one for one in groups}
         if left in of and right in of:
             noise = load_noise(store, figure, [one.key for one in groups])
-            floor = noise.floor(of[left].key, of[right].key)
-            found.append(FigureOfTwo(figure, of[left], of[right], change(of[right], of[left], floor)))
+            found.append(FigureOfTwo(figure, of[left], of[right], change(of[right], of[left], noise)))
     return found
 
 

@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from toolkit.analysis.noise import MANY
 from toolkit.analysis.statistics import Interval
 
 Outcome = Literal["worse", "same", "better", "inconclusive"]
@@ -40,10 +41,23 @@ class Power:
     reason: str | None = None
 
 
-def unknown_noise(runs: int, baseline_runs: int) -> Power:
-    """What to do where no interval knows how far equal runs are apart: run both once more."""
-    reason = "nothing was run twice and came out different: the noise is unknown"
-    return Power(runs + 1, baseline_runs + 1, reason=reason)
+def unknown_noise(runs: int, baseline_runs: int, equal_runs: int) -> Power:
+    """What to do where no interval knows how far equal runs are apart.
+
+    Args:
+        runs: of the candidate.
+        baseline_runs: of the baseline.
+        equal_runs: runs that were repeated and all came out equal; 0 where nothing was repeated.
+    """
+    if equal_runs == 0:
+        return Power(runs + 1, baseline_runs + 1, reason="nothing was repeated: the noise is unknown")
+    # Of two conditions, so many that the percentile of their gaps counts; one that differs tells earlier.
+    enough = MANY // 2 + 1
+    return Power(
+        max(runs + 1, enough),
+        max(baseline_runs + 1, enough),
+        reason=f"all {equal_runs} repeated runs came out equal, which are too few to know the noise by",
+    )
 
 
 def widened(

@@ -17,7 +17,8 @@ _LARGER = 1.1
 # Equal architectures may differ by this much before size and shape explain less than noise.
 _EQUAL = 0.05
 _NO_NOISE = (
-    "no run was repeated and came out different, so nobody knows how far equal runs are apart; see --rounds"
+    "nobody knows how far equal runs are apart: none was repeated, or the few that were came out equal; "
+    "see --rounds"
 )
 
 

@@ -283,7 +283,7 @@ def _explain(floors: Sequence[NoiseFloor | None], width: int | None, left_out: C
         words = "* pairs of equal runs from all conditions of the device: these were repeated too seldom"
         print_folded(words, width=width, indent="  ")
     if any(floor is None for floor in floors):
-        words = "- nothing was run twice on the device and came out different: repeat runs to know the noise"
+        words = "- unknown: nothing on the device was repeated, or the few runs that were came out equal"
         print_folded(words, width=width, indent="  ")
 
 
