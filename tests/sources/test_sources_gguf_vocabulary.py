@@ -137,3 +137,16 @@ def test_what_a_gguf_file_asks_of_llama_cpps_sampling_is_said(
         told = capsys.readouterr().err
         assert ("--temperature 0.7 --top-k 20 --top-p 0.95; asks for" in told) is bool(said)
         assert ("min_p 0.05, penalty_repeat 1.1, which is not applied" in told) is bool(said)
+
+
+def test_a_tokenizer_or_a_template_that_a_file_lacks_is_said(
+    write_gguf: WriteGguf, settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for lacking, metadata in (
+        ("no chat template", sentencepiece()),
+        ("no tokenizer", dict.fromkeys(("tokenizer.ggml.tokens", "tokenizer.ggml.model"))),
+        (None, sentencepiece() | {"tokenizer.chat_template": CHATML}),
+    ):
+        resolve(str(write_gguf("llama-tiny", metadata=metadata)), settings).write_tokenizer(tmp_path)
+        told = capsys.readouterr().err
+        assert (f"has {lacking}:" in told) if lacking else ("has no" not in told)

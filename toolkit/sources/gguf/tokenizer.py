@@ -44,6 +44,7 @@ class GgufTokenizer:
             )
         ]
         if "tokenizer.ggml.tokens" not in metadata:
+            say(f"{self._header.path.name} has no tokenizer: the artifact takes token ids, but no text")
             return TokenizerFiles(tuple(names), None)
         tokenizer = self._rebuild()
         first = tokenizer.bos_token_id
@@ -56,6 +57,8 @@ class GgufTokenizer:
         template = "chat_template.jinja" if (folder / "chat_template.jinja").is_file() else None
         if template:
             names.append(template)
+        else:
+            say(f"{self._header.path.name} has no chat template: prompts are sent as they are")
         _drop_local_flags(folder / "tokenizer_config.json")
         return TokenizerFiles(tuple(sorted(set(names))), template)
 
