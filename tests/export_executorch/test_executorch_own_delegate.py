@@ -25,7 +25,7 @@ from toolkit.artifact import Artifact
 from toolkit.capture.graph import SEQUENCE
 from toolkit.export.executorch.program import Constant, Method
 from toolkit.export.executorch.segments import Segments
-from toolkit.export.executorch.xnnpack import Filter, XnnpackGraph
+from toolkit.export.executorch.xnnpack import Filter, Node, XnnpackGraph
 
 pytestmark = [
     pytest.mark.timeout(900),
@@ -121,6 +121,31 @@ def test_float_activations_are_left_to_xnnpack(
     finished = subprocess.run(command, input=np.array([5]).tobytes(), capture_output=True, timeout=120)
     assert finished.returncode == 0
     assert finished.stderr.decode().strip() == "engine"
+
+
+CONFIGS = Path(__file__).parents[1] / "families" / "configs"
+
+
+def test_latent_attentions_products_of_floats_leave_the_other_delegates_to_the_runner(
+    convert_model: Callable[..., Artifact],
+    logits: Logits,
+    programs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    delegates: list[tuple[set[str], bytes]] = []
+    encode = XnnpackGraph.payload
+
+    def recorded(graph: XnnpackGraph, outputs: Sequence[Node]) -> bytes:
+        delegates.append(({kind for kind, _ in graph.operators}, encode(graph, outputs)))
+        return delegates[-1][1]
+
+    monkeypatch.setattr(XnnpackGraph, "payload", recorded)
+    artifact = convert_model(f"random:{CONFIGS / 'minicpm3.json'}", "8da4w", parity_check=False)
+    # In front of three layers' attentions and behind the last one, and the output projection.
+    rounding = [encoded for kinds, encoded in delegates if "Convert" in kinds]
+    assert len(rounding) == 5 and delegate_answers(programs, rounding) == ["ran"] * 5
+    assert sum("BatchMatrixMultiply" in kinds for kinds, _ in delegates) == 2 * 3
+    assert relative_difference(logits(artifact, "own"), logits(artifact, "engine")) < 0.05
 
 
 def payload(folder: Path) -> bytes:

@@ -175,9 +175,7 @@ class _Operations:
         to_keys = self._add("aten.slice", (each, 2, 0, keys), (1, heads, keys, latent))
         to_values = self._add("aten.slice", (each, 2, keys, keys + values), (1, heads, values, latent))
         to_values = self._add("aten.transpose", (to_values, 2, 3), (1, heads, latent, values))
-        query = _unpadded(self._graph, op.args[0])
-        plain = self._add("aten.slice", (query, 3, 0, keys), (1, heads, SEQUENCE, keys))
-        turned = self._add("aten.slice", (query, 3, keys, keys + rotary), (1, heads, SEQUENCE, rotary))
+        plain, turned = self._query_parts()
         plain = self._add("aten.matmul", (plain, to_keys), (1, heads, SEQUENCE, latent))
         query = self._add("aten.cat", ((plain, turned), 3), (1, heads, SEQUENCE, width))
         rows = self._add("aten.view", (found.rows, (1, 1, SEQUENCE, latent)), (1, 1, SEQUENCE, latent))
@@ -195,6 +193,19 @@ class _Operations:
         self._add("aten.transpose", (result, 1, 2), (1, SEQUENCE, heads, values))
         self._ops[-1] = replace(self._ops[-1], name=op.name)
         return self._ops
+
+    def _query_parts(self) -> tuple[Ref, Ref]:
+        """The columns of queries that meet expanded keys, and those that meet the rotated one."""
+        found, query = self._found, _unpadded(self._graph, self._op.args[0])
+        keys, width = found.key_dim, found.key_dim + found.rotary_dim
+        joined = resolve(self._graph, query)
+        if joined is not None and joined.target == "aten.cat" and len(joined.args[0]) == 2:
+            plain, turned = joined.args[0]
+            if shape_of(self._graph, plain)[-1] == keys and shape_of(self._graph, turned)[-1] == width - keys:
+                return plain, turned
+        shape = (1, found.heads, SEQUENCE)
+        plain = self._add("aten.slice", (query, 3, 0, keys), (*shape, keys))
+        return plain, self._add("aten.slice", (query, 3, keys, width), (*shape, width - keys))
 
     def _add(self, target: str, args: tuple[Any, ...], shape: tuple[int | str, ...], **kwargs: Any) -> Ref:
         name = f"{self._op.name}.latent.{len(self._ops)}"

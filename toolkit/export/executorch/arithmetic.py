@@ -211,6 +211,8 @@ def _softmax(partition: Partition, op: Op) -> Result:
 
 
 def _matmul(partition: Partition, op: Op) -> Result:
+    if any(ref.name in partition.graph.parameters for ref in op.args[:2]):
+        partition.begin_products(quantized=False)
     left, right = (partition.node(plain(partition, partition.result(ref))) for ref in op.args[:2])
     return partition.from_node(partition.delegate().matmul(left, right))
 

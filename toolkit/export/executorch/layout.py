@@ -70,6 +70,10 @@ def _view(partition: Partition, op: Op) -> Result:
     if source.shape == op.shape and not source.heads_second:
         return source
     node = partition.node(plain(partition, source))
+    if op.shape[:3] == (1, 1, SEQUENCE) and len(op.shape) == 4:
+        # A single head: what follows needs no transpose, which only XNNPACK has.
+        node = partition.delegate().reshape(node, (1, SEQUENCE, 1, op.shape[3]))
+        return partition.from_node(node, heads_second=True)
     return partition.from_node(partition.delegate().reshape(node, op.shape))
 
 

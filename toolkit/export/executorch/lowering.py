@@ -112,8 +112,10 @@ class Lowering:
 
     def _linear(self, op: Op) -> Result:
         partition = self._partition
-        source = plain(partition, partition.result(op.args[0]))
         weight = partition.weights.filter(linear_matrix(partition.graph, self._tied, op))
+        if weight.dynamic_activation:
+            partition.begin_products(quantized=True)
+        source = plain(partition, partition.result(op.args[0]))
         node, bias = partition.node(source), linear_bias(op)
         offset = None if bias is None else partition.weights.vector(bias.name)
         return partition.from_node(partition.delegate().linear(node, weight, offset))

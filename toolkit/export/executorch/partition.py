@@ -64,6 +64,8 @@ class Partition:
         self._results: dict[str, Result] = {}
         self._tensors: dict[Result, Value] = {}
         self._open: XnnpackGraph | None = None
+        # Whether the open delegate's products have quantized weights; None where it has none yet.
+        self._quantized_products: bool | None = None
         self._nodes: dict[Result, Node] = {}
         self._produced: set[Result] = set()
         self._arguments: list[Value] = []
@@ -92,6 +94,15 @@ class Partition:
             self._open = XnnpackGraph(self.method.segments, self.longest, self.context_length)
         self._open.module = self.method.operators.module
         return self._open
+
+    def begin_products(self, *, quantized: bool) -> None:
+        """Close a delegate that holds products of the other kind: of quantized weights, or of floats.
+
+        The runner's kernels run a delegate whole or not at all, and leave products of floats to XNNPACK.
+        """
+        if self._open is not None and self._quantized_products not in (None, quantized):
+            self._close([])
+        self._quantized_products = quantized
 
     def node(self, result: Result) -> Node:
         """A result as a value of the open delegate."""
@@ -159,6 +170,7 @@ class Partition:
             values.append(self._tensors[result])
         self.method.delegate(self._open, nodes, [*self._arguments, *values])
         self._open, self._nodes, self._produced, self._arguments = None, {}, set(), []
+        self._quantized_products = None
 
     def _constant(self, name: str) -> Result:
         array = self.numbers(name)
