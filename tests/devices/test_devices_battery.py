@@ -138,3 +138,16 @@ def test_battery(text: str, battery: Battery) -> None:
 def test_the_virtual_phones_battery_reads_back(percent: int, charging: bool) -> None:
     battery = Battery(percent, charging, "usb" if charging else "battery", 27.0)
     assert parse_battery(battery_text(percent=percent, charging=charging)) == battery
+
+
+@pytest.mark.parametrize("plug", ["Pogo powered", "POGO powered", "Keyboard powered"])
+def test_a_plug_of_the_makers_own_is_no_battery(plug: str) -> None:
+    text = BATTERY_SAMSUNG.replace("  Max charging current", f"  {plug}: true\n  Max charging current")
+    assert (parse_battery(text).charging, parse_battery(text).source) == (True, None)
+    unplugged = parse_battery(text.replace(f"{plug}: true", f"{plug}: false"))
+    assert (unplugged.charging, unplugged.source) == (False, "battery")
+
+
+def test_a_second_battery_does_not_stand_for_the_first() -> None:
+    second = "Second battery:\n  AC powered: true\n  level: 12\n  scale: 100\n  temperature: 310\n"
+    assert parse_battery(BATTERY_SAMSUNG + second) == parse_battery(BATTERY_SAMSUNG)

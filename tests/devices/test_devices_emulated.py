@@ -37,6 +37,8 @@ EMULATORS = {
         "ro.boot.hardware": "redroid",
     },
     "Waydroid": {"ro.hardware": "unknown", "ro.product.model": "WayDroid x86_64 Device"},
+    "an emulator's image of AOSP": {"ro.build.characteristics": "nosdcard,emulator"},
+    "LineageOS in QEMU": {"ro.hardware": "virtio", "ro.product.model": "VirtIO AArch64"},
     "Genymotion": {"ro.hardware": "vbox86", "ro.genymotion.version": "3.4.0"},
     "the toolkit's own": {"ro.slm.virtual": "1"},
 }
@@ -46,6 +48,7 @@ PHONES = {
     "Surface Duo": {"ro.hardware": "surfaceduo", "ro.product.manufacturer": "Microsoft"},
     "Xiaomi": {"ro.hardware": "qcom", "ro.kernel.qemu": "0", "ro.product.name": "fuxi_global"},
     "Nokia": {"ro.hardware": "mt6762", "ro.product.model": "Nokia 2.4"},
+    "a tablet": {"ro.build.characteristics": "tablet,nosdcard", "ro.hardware": "mt6789"},
     "nothing told": {},
 }
 

@@ -43,12 +43,17 @@ def parse_battery(text: str) -> Battery:
     """Read ``dumpsys battery`` of any Android version; makers append lines of their own."""
     if _FROZEN in text:
         return Battery()
-    fields = dict(re.findall(r"^\s{2}([A-Za-z ]+): (\S+)\s*$", text, re.MULTILINE))
+    fields: dict[str, str] = {}
+    for name, value in re.findall(r"^\s{2}([A-Za-z ]+): (\S+)\s*$", text, re.MULTILINE):
+        # What a maker appends, of a second battery, say, does not replace what Android says.
+        fields.setdefault(name, value)
     powered = {plug: fields.get(name) for name, plug in _PLUGS}
     attached = [plug for plug, value in powered.items() if value == "true"]
     # Versions differ in which plugs they know, but none says nothing about mains and USB.
     told = powered["ac"] in ("true", "false") and powered["usb"] in ("true", "false")
-    charging = True if attached else False if told else None
+    # A plug of the maker's own, such as "Pogo powered", gives power as well; which kind is not known.
+    other = any(name.endswith(" powered") and value == "true" for name, value in fields.items())
+    charging = True if attached or other else False if told else None
     return Battery(
         percent=_percent(fields),
         charging=charging,

@@ -26,6 +26,7 @@ _BOARDS = (
     "nox",
     "ttvm",
     "gce_x86",
+    "virtio",
 )
 _BOARD_PROPERTIES = (
     "ro.hardware",
@@ -65,7 +66,8 @@ def is_emulated(properties: Mapping[str, str]) -> bool:
         return any(properties.get(name, "").lower().startswith(starts) for name in names)
 
     return (
-        any(properties.get(name) == "1" for name in _FLAGS)
+        "emulator" in properties.get("ro.build.characteristics", "").split(",")
+        or any(properties.get(name) == "1" for name in _FLAGS)
         or any(name in properties for name in _MARKS)
         or begins(_BOARD_PROPERTIES, _BOARDS)
         or begins(_MODEL_PROPERTIES, _MODELS)
