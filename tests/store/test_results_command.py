@@ -325,6 +325,29 @@ def test_an_import_reads_standard_input(
     assert done.returncode == 0 and "/dev/stdin: 6 runs added" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "closed", "code"),
+    [
+        (["export", "--format", "jsonl"], "pipe", 141),
+        (["export", "--format", "csv"], "stdout", 0),
+        (["sql", "select id from runs"], "stdout", 0),
+    ],
+)
+def test_an_output_that_nobody_takes_ends_it_quietly(
+    measured: Store, store_url: str, arguments: list[str], closed: str, code: int
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-' if closed == "stdout" else 'exec "$@"', "sh"]
+        + [sys.executable, "-m", "toolkit.cli.main", "results", *arguments],
+        env={**os.environ, "SLM_STORE_URL": store_url},
+        stdout=writer, stderr=subprocess.PIPE, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (code, "")
+
+
 def test_an_export_counts_what_it_wrote(filled: Store, store_url: str, tmp_path: Path) -> None:
     target = tmp_path / "bench.json"
     done = slm(store_url, "export", "--format", "llama-bench", "-o", str(target))

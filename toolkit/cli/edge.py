@@ -178,7 +178,7 @@ def _open_what_is_closed() -> None:
     """Give stdin, stdout and stderr back their numbers when they are closed (`2>&-`).
 
     Else the next file that is opened gets one, and what libraries print goes into it. A stderr that is None
-    would make ``print`` take stdout instead.
+    would make ``print`` take stdout instead, and not everything that writes asks whether there is a stdout.
     """
     for number in range(3):
         try:
@@ -188,6 +188,8 @@ def _open_what_is_closed() -> None:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")
 
 
 def _print_every_character() -> None:

@@ -40,6 +40,12 @@ def check_words(document: Document, folder: Path, own: Path | None) -> None:
 def check_plan(recipe: Recipe, document: Document) -> None:
     """Add problems of a recipe whose words are all known: what it stands for as a whole."""
     _check_reports(recipe, document)
+    if recipe.baseline is not None and recipe.baseline in recipe.tag:
+        document.problems.add(
+            document.position(("baseline",)),
+            f"baseline {recipe.baseline!r} is a tag of every run, so no run could be compared with it",
+            "Give the baseline a tag of its own.",
+        )
     if not document.problems:
         _check_combinations(recipe, document)
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import html
-import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import Any, BinaryIO, TextIO
+from typing import Any, BinaryIO, TextIO, cast
 
 from toolkit.errors import UsageError
 from toolkit.registry import Registry
@@ -92,13 +91,9 @@ def portable(store: Store, run_ids: Sequence[str]) -> Iterator[dict[str, Any]]:
         }
 
 
-@contextmanager
-def _text(stream: BinaryIO) -> Iterator[TextIO]:
-    text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
-    yield text
-    text.flush()
-    # Or closing the wrapper would close the stream.
-    text.detach()
+def _text(stream: BinaryIO) -> TextIO:
+    """Writes UTF-8 into a stream; unlike io.TextIOWrapper it never closes one that broke."""
+    return cast(TextIO, codecs.getwriter("utf-8")(stream))
 
 
 def _json(store: Store, run_ids: Sequence[str], stream: BinaryIO) -> None:
@@ -121,49 +116,49 @@ def _llama_bench(store: Store, run_ids: Sequence[str], stream: BinaryIO) -> int:
 
 
 def _write_array(items: Iterable[Any], stream: BinaryIO) -> None:
-    with _text(stream) as text:
-        before = "[\n"
-        for item in items:
-            text.write(before + json.dumps(item))
-            before = ",\n"
-        text.write("\n]\n" if before == ",\n" else "[]\n")
+    text = _text(stream)
+    before = "[\n"
+    for item in items:
+        text.write(before + json.dumps(item))
+        before = ",\n"
+    text.write("\n]\n" if before == ",\n" else "[]\n")
 
 
 def _jsonl(store: Store, run_ids: Sequence[str], stream: BinaryIO) -> None:
-    with _text(stream) as text:
-        for item in portable(store, run_ids):
-            text.write(json.dumps(item, separators=(",", ":")) + "\n")
+    text = _text(stream)
+    for item in portable(store, run_ids):
+        text.write(json.dumps(item, separators=(",", ":")) + "\n")
 
 
 def _csv(store: Store, run_ids: Sequence[str], stream: BinaryIO) -> None:
-    with _text(stream) as text:
-        writer = None
-        for summary in store.iterate_summaries(run_ids):
-            row = flat(summary)
-            if writer is None:
-                writer = csv.DictWriter(text, fieldnames=list(row), lineterminator="\n")
-                writer.writeheader()
-            writer.writerow(row)
+    text = _text(stream)
+    writer = None
+    for summary in store.iterate_summaries(run_ids):
+        row = flat(summary)
+        if writer is None:
+            writer = csv.DictWriter(text, fieldnames=list(row), lineterminator="\n")
+            writer.writeheader()
+        writer.writerow(row)
 
 
 def _markdown(store: Store, run_ids: Sequence[str], stream: BinaryIO) -> None:
-    with _text(stream) as text:
-        text.write("| " + " | ".join(HEADERS) + " |\n|" + " --- |" * len(HEADERS) + "\n")
-        for summary in store.iterate_summaries(run_ids):
-            text.write("| " + " | ".join(cell.replace("|", "\\|") for cell in cells(summary)) + " |\n")
+    text = _text(stream)
+    text.write("| " + " | ".join(HEADERS) + " |\n|" + " --- |" * len(HEADERS) + "\n")
+    for summary in store.iterate_summaries(run_ids):
+        text.write("| " + " | ".join(cell.replace("|", "\\|") for cell in cells(summary)) + " |\n")
 
 
 def _html(store: Store, run_ids: Sequence[str], stream: BinaryIO) -> None:
-    with _text(stream) as text:
-        text.write(_HTML_HEAD)
-        for number, summary in enumerate(store.iterate_summaries(run_ids)):
-            row = flat(summary)
-            if number == 0:
-                text.write(f"<thead><tr>{_html_cells(row, 'th')}</tr></thead>\n<tbody>\n")
-            # Unknown is empty, as in CSV.
-            values = ("" if value is None else value for value in row.values())
-            text.write(f"<tr>{_html_cells(values, 'td')}</tr>\n")
-        text.write("</tbody></table>\n" if run_ids else "</table>\n")
+    text = _text(stream)
+    text.write(_HTML_HEAD)
+    for number, summary in enumerate(store.iterate_summaries(run_ids)):
+        row = flat(summary)
+        if number == 0:
+            text.write(f"<thead><tr>{_html_cells(row, 'th')}</tr></thead>\n<tbody>\n")
+        # Unknown is empty, as in CSV.
+        values = ("" if value is None else value for value in row.values())
+        text.write(f"<tr>{_html_cells(values, 'td')}</tr>\n")
+    text.write("</tbody></table>\n" if run_ids else "</table>\n")
 
 
 def _html_cells(texts: Iterable[object], element: str) -> str:
