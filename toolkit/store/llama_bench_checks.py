@@ -59,6 +59,6 @@ def _pairs(
         yield "avg_ts", avg_ts, "the mean by samples_ns is", statistics.fmean(rates)
 
 
-def is_in_future(moment: datetime, now: datetime | None = None) -> bool:
+def is_in_future(moment: datetime) -> bool:
     """Whether a time is later than any clock shows."""
-    return moment.timestamp() > ((now or datetime.now(UTC)) + _CLOCKS).timestamp()
+    return moment.timestamp() > (datetime.now(UTC) + _CLOCKS).timestamp()
