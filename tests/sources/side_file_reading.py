@@ -69,12 +69,9 @@ def by_transformers(folder: Path) -> Reading | None:
 
 def by_us(folder: Path, written: Path) -> Reading:
     """Raises ToolkitError where we refuse."""
-    from transformers import LlamaConfig
-
     fields = json.loads((folder / "config.json").read_text())
-    config = LlamaConfig(**{key: fields[key] for key in ("bos_token_id", "eos_token_id")}, pad_token_id=None)
     written.mkdir()
-    files = FolderTokenizer(folder, config).write(written)
+    files = FolderTokenizer(folder, fields).write(written)
     check_tokens(written, VOCABULARY_SIZE, subject="made")
     artifact: Any = SimpleNamespace(
         path=written, name="made", manifest=SimpleNamespace(chat_template_file=files.chat_template)

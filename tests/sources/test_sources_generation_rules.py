@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 import torch
-from model_folders import write_folder
+from model_folders import edit_config, write_folder
 
 from toolkit.errors import SourceCorrupt
 from toolkit.settings import Settings
 from toolkit.sources import resolve
+from toolkit.sources.generation import generation_fields
 from toolkit.sources.generation_rules import _NEUTRAL, _OTHER_SAMPLING, not_applied
 
 PROMPT, TOKENS = [3, 4, 5], 8
@@ -96,6 +97,60 @@ def test_a_conversion_says_it(tmp_path: Path, settings: Settings, capsys: pytest
         assert json.loads((written / file.name).read_text()).get("repetition_penalty") == more.get(
             "repetition_penalty"
         )
+
+
+def test_what_config_json_asks_for_is_said_where_transformers_takes_it_from_there(
+    tmp_path: Path, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from transformers import AutoModelForCausalLM
+
+    folder, written = tmp_path / "m", tmp_path / "written"
+    write_folder(folder, settings)
+    written.mkdir()
+    edit_config(folder, repetition_penalty=1.3)
+    for beside in (True, False):
+        if not beside:
+            (folder / "generation_config.json").unlink()
+        theirs = AutoModelForCausalLM.from_pretrained(folder).generation_config.repetition_penalty
+        assert (theirs == 1.3) is not beside
+        capsys.readouterr()
+        resolve(str(folder), settings).write_tokenizer(written)
+        assert ("config.json asks for repetition_penalty 1.3" in capsys.readouterr().err) is not beside
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"eos_token_id": 7, "bos_token_id": 3},
+        {"eos_token_id": [7, 8]},
+        {"text_config": {"eos_token_id": 9}},
+        {"eos_token_id": None, "text_config": {"eos_token_id": 9}},
+        {"eos_token_id": 7, "text_config": {"eos_token_id": 9}},
+    ],
+)
+def test_tokens_of_config_json_are_those_of_transformers(said: dict[str, Any]) -> None:
+    from transformers import GenerationConfig
+
+    theirs, ours = GenerationConfig.from_model_config(dict(said)), generation_fields(said)
+    for key in ("bos_token_id", "eos_token_id", "pad_token_id"):
+        assert ours.get(key) == getattr(theirs, key)
+
+
+def test_tokens_that_only_a_models_class_has_end_no_text(tmp_path: Path, settings: Settings) -> None:
+    from transformers import AutoModelForCausalLM
+
+    folder, written = tmp_path / "m", tmp_path / "written"
+    write_folder(folder, settings)
+    written.mkdir()
+    (folder / "generation_config.json").unlink()
+    fields = json.loads((folder / "config.json").read_text())
+    del fields["eos_token_id"]
+    (folder / "config.json").write_text(json.dumps(fields))
+    theirs = AutoModelForCausalLM.from_pretrained(folder)
+    assert (theirs.config.eos_token_id, theirs.generation_config.eos_token_id) == (2, None)
+    resolve(str(folder), settings).write_tokenizer(written)
+    assert json.loads((written / "generation_config.json").read_text())["eos_token_id"] is None
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), [1.0, float("-inf")]])

@@ -116,11 +116,9 @@ def test_a_damaged_file_is_named(name: str, content: bytes, said: str, folder: P
 
 
 def write(folder: Path, tmp_path: Path, **tokens: Any) -> Path:
-    from transformers import LlamaConfig
-
     written = tmp_path / "written"
     written.mkdir(exist_ok=True)
-    FolderTokenizer(folder, LlamaConfig(**tokens)).write(written)
+    FolderTokenizer(folder, tokens).write(written)
     return written
 
 

@@ -97,7 +97,7 @@ def from_folder(
         info,
         config,
         weights,
-        FolderTokenizer(folder, config, trust_remote_code=trust_remote_code),
+        FolderTokenizer(folder, fields, trust_remote_code=trust_remote_code),
         Original(folder, trust_remote_code=foreign_code),
     )
 

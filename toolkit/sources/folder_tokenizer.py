@@ -11,17 +11,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from toolkit.errors import SourceCorrupt, SourceError, UntrustedSource
 from toolkit.progress import say
 from toolkit.sources.base import TokenizerFiles
-from toolkit.sources.generation import GENERATION_CONFIG, TokenId, read_tokens, write_generation_config
+from toolkit.sources.generation import (
+    GENERATION_CONFIG,
+    TokenId,
+    generation_fields,
+    read_tokens,
+    write_generation_config,
+)
 from toolkit.sources.generation_rules import not_applied
 from toolkit.sources.side_files import SideFiles, read_side_files
-
-if TYPE_CHECKING:
-    from transformers import PretrainedConfig
 
 CHAT_TEMPLATE = "chat_template.jinja"
 _TOKENIZER = "tokenizer.json"
@@ -36,12 +39,12 @@ class FolderTokenizer:
 
     Attributes:
         folder: where the side files are.
-        config: the text decoder's; its tokens count where there is no generation_config.json.
+        config: content of config.json; its tokens count where there is no generation_config.json.
         trust_remote_code: run tokenizer code that comes with the folder.
     """
 
     folder: Path
-    config: PretrainedConfig
+    config: Mapping[str, Any]
     trust_remote_code: bool = False
 
     def write(self, folder: Path) -> TokenizerFiles:
@@ -76,13 +79,13 @@ class FolderTokenizer:
         if GENERATION_CONFIG in files.names:
             # As in transformers, the model's config does not fill what this file leaves out.
             fields: Mapping[str, Any] = files.object(GENERATION_CONFIG)
-            subject = str(self.folder / GENERATION_CONFIG)
-            if (rules := not_applied(fields)) is not None:
-                say(f"{self.folder.name}: {GENERATION_CONFIG} {rules}")
+            name, told = GENERATION_CONFIG, fields
         else:
-            keys = ("bos_token_id", "eos_token_id", "pad_token_id")
-            fields = {key: getattr(self.config, key, None) for key in keys}
-            subject = str(self.folder / "config.json")
+            name, told = "config.json", generation_fields(self.config)
+            fields = {key: told.get(key) for key in ("bos_token_id", "eos_token_id", "pad_token_id")}
+        if (rules := not_applied(told)) is not None:
+            say(f"{self.folder.name}: {name} {rules}")
+        subject = str(self.folder / name)
         return write_generation_config(folder, read_tokens(fields, token_id, subject=subject))
 
     def _load(self, files: SideFiles) -> Any:

@@ -33,6 +33,19 @@ class GenerationTokens:
     other: Mapping[str, Any] = field(default_factory=dict)
 
 
+def generation_fields(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a config.json says of generation, by transformers' rule (``GenerationConfig.from_model_config``).
+
+    The values that a model's class has where the file says nothing do not count.
+
+    Args:
+        config: the JSON object.
+    """
+    parts = (config.get(name) for name in ("decoder", "generator", "text_config"))
+    inner = next((part for part in parts if isinstance(part, dict) and part), {})
+    return inner | {key: value for key, value in config.items() if value is not None}
+
+
 def read_tokens(fields: Mapping[str, Any], token_id: TokenId, *, subject: str) -> GenerationTokens:
     """The tokens of a generation config or of a model's config.
 
