@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import errno
 import os
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+import toolkit
 from toolkit.files import (
     expanded,
     put_in_place,
@@ -342,3 +344,19 @@ def test_a_home_that_nobody_has_is_a_name_like_any_other(monkeypatch: pytest.Mon
     assert expanded("models/~a") == Path("models/~a")
     for odd in ("~nobody-has-this-name/a", "~[name]", "~a\0b"):
         assert expanded(odd) == Path(odd)
+
+
+def test_texts_are_utf_8_in_every_locale() -> None:
+    """A file that names no encoding is another file where the locale's is Latin-1, or cannot be written."""
+    folder = Path(toolkit.__file__).parent
+    silent = [
+        f"{path.relative_to(folder)}:{node.lineno}"
+        for path in sorted(folder.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("read_text", "write_text")
+        and not any(keyword.arg == "encoding" for keyword in node.keywords)
+    ]
+    # That one is of a package's metadata and takes no encoding.
+    assert [place for place in silent if not place.startswith("extras.py:")] == []

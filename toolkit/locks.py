@@ -52,7 +52,7 @@ def held_or_refused(path: Path) -> Iterator[None]:
     except Timeout:
         raise LockHeld(path.read_text(encoding="utf-8").strip() or "unknown") from None
     try:
-        path.write_text(f"{os.getpid()}\n")
+        path.write_text(f"{os.getpid()}\n", encoding="utf-8")
         yield
     finally:
         lock.release()

@@ -189,7 +189,9 @@ def write_config(path: Path, kept: Mapping[str, str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as part:
         # JSON strings are TOML strings.
-        part.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in kept.items()))
+        part.write_text(
+            "".join(f"{name} = {json.dumps(value)}\n" for name, value in kept.items()), encoding="utf-8"
+        )
 
 
 def _bad_config(path: Path, what: str) -> UsageError:

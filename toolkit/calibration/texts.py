@@ -46,7 +46,7 @@ def windows(text: Path, tokenizer: Path, vocab_size: int) -> list[list[int]]:
             f"--calibration {text}: {missing}",
             next_step="Name a text file, or leave the option out to let the model write its own.",
         )
-    encoding = Tokenizer.from_file(str(tokenizer)).encode(text.read_text(errors="replace"))
+    encoding = Tokenizer.from_file(str(tokenizer)).encode(text.read_text(errors="replace", encoding="utf-8"))
     ids = encoding.ids
     count = min(len(ids) // WINDOW_TOKENS, WINDOWS)
     if count < FEWEST_WINDOWS:

@@ -91,7 +91,7 @@ def chat_in_app(
             launch.make_run_dir(device, run_id)
             with tempfile.TemporaryDirectory(prefix="slm-chat-") as folder:
                 local = Path(folder) / _CONVERSATION
-                local.write_text(json.dumps({"system": system, "messages": list(messages)}))
+                local.write_text(json.dumps({"system": system, "messages": list(messages)}), encoding="utf-8")
                 device.push(local, f"{run_dir}/{_CONVERSATION}")
             flags = ["--model", pushed.artifact_dir, "--run-id", run_id, "--max-tokens", str(max_tokens)]
             flags += ["--conversation", f"{run_dir}/{_CONVERSATION}"]

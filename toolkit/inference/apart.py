@@ -137,7 +137,7 @@ def serve(connection: Connection, engine: EngineSpec, folder: Path, capacity: in
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(OSError):
         # When memory runs out, the kernel shall end this process; elsewhere than on Linux it chooses.
-        Path("/proc/self/oom_score_adj").write_text(str(_OOM_SCORE))
+        Path("/proc/self/oom_score_adj").write_text(str(_OOM_SCORE), encoding="utf-8")
     # OpenMP's threads do not come along into a copy.
     torch.set_num_threads(1)
     decoder = None

@@ -66,4 +66,4 @@ def engine_flags(threads: int, affinity: Sequence[int] = (), prefill_chunk: int 
 
 def write_token_ids(path: Path, ids: Sequence[int]) -> None:
     """Write a token file as the runner reads it: decimal ids separated by white space."""
-    path.write_text(" ".join(str(token) for token in ids) + "\n")
+    path.write_text(" ".join(str(token) for token in ids) + "\n", encoding="utf-8")

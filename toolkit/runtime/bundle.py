@@ -201,7 +201,7 @@ def _build(plan: _Plan) -> Bundle:
             files=files,
             licenses=licenses,
         )
-        (staged / _DESCRIPTION).write_text(description.model_dump_json(indent=2) + "\n")
+        (staged / _DESCRIPTION).write_text(description.model_dump_json(indent=2) + "\n", encoding="utf-8")
         # What is there now did not load; the lock keeps other builders away.
         put_in_place(staged, plan.path)
     return _bundle(plan.path, description)

@@ -44,7 +44,7 @@ def compile_runner(
     if toolchain.cmake_file:
         configure.append(f"-DCMAKE_TOOLCHAIN_FILE={source / toolchain.cmake_file}")
     log.parent.mkdir(parents=True, exist_ok=True)
-    log.write_text("")
+    log.write_text("", encoding="utf-8")
     run_logged(configure, log)
     run_logged([str(toolchain.cmake), "--build", str(build), "--target", *targets], log)
 

@@ -95,7 +95,7 @@ def _pip_download(wheel: EngineWheel, folder: Path) -> Path:
             next_step=f"Install it: {sys.executable} -m ensurepip",
         )
     requirements = folder / "requirements.txt"
-    requirements.write_text(f"{subject} --hash=sha256:{wheel.sha256}\n")
+    requirements.write_text(f"{subject} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
     platforms = [word for name in _PLATFORMS[wheel.abi] for word in ("--platform", name)]
     command = [
         *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),

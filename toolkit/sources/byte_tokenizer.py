@@ -63,7 +63,9 @@ class ByteTokenizer:
         special = self._special_tokens()
         if self.vocab_size >= _BYTES + len(special):
             self._write_tokenizer(folder / "tokenizer.json", special)
-            (folder / "tokenizer_config.json").write_text(json.dumps(self._config(special), indent=2) + "\n")
+            (folder / "tokenizer_config.json").write_text(
+                json.dumps(self._config(special), indent=2) + "\n", encoding="utf-8"
+            )
             names += ["tokenizer.json", "tokenizer_config.json"]
         return TokenizerFiles(tuple(sorted(names)), None)
 

@@ -95,7 +95,7 @@ def write_generation_config(folder: Path, tokens: GenerationTokens) -> str:
         del fields["bos_token_id"]
     if tokens.pad is None:
         del fields["pad_token_id"]
-    (folder / GENERATION_CONFIG).write_text(json.dumps(fields, indent=2) + "\n")
+    (folder / GENERATION_CONFIG).write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
     return GENERATION_CONFIG
 
 

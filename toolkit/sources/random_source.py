@@ -80,7 +80,7 @@ def _fields_of(entry: Entry) -> Mapping[str, Any]:
 
 def _fields_in(file: Path) -> Mapping[str, Any]:
     try:
-        fields = json.loads(file.read_text(errors="replace"))
+        fields = json.loads(file.read_text(errors="replace", encoding="utf-8"))
     except ValueError as error:
         raise SourceCorrupt(
             f"is not JSON: {error}", subject=str(file), next_step="Give the config.json of a model."

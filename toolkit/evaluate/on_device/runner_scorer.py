@@ -97,7 +97,9 @@ class RunnerScorer:
             launch.make_run_dir(device, run_id)
             with tempfile.TemporaryDirectory(prefix="slm-score-") as folder:
                 local = Path(folder) / _REQUESTS
-                local.write_text("".join(f"{line}\n" for line in request_lines(requests, order)))
+                local.write_text(
+                    "".join(f"{line}\n" for line in request_lines(requests, order)), encoding="utf-8"
+                )
                 device.push(local, f"{run_dir}/{_REQUESTS}")
             command = [*pushed.command, "score", "--model", pushed.artifact_dir, "--run-id", run_id]
             command += ["--requests", f"{run_dir}/{_REQUESTS}", *engine_flags(self.threads)]

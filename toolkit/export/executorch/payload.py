@@ -30,7 +30,7 @@ def encode(graph: schema.XNNGraph) -> bytes:
         source = Path(folder, "graph.fbs")
         source.write_bytes((package / "schema.fbs").read_bytes())
         content = Path(folder, "graph.json")
-        content.write_text(json.dumps(graph, default=_table))
+        content.write_text(json.dumps(graph, default=_table), encoding="utf-8")
         _flatc_compile(folder, str(source), str(content))
         flatbuffer = Path(folder, "graph.bin").read_bytes()
     start = _aligned(XNNHeader.EXPECTED_LENGTH)

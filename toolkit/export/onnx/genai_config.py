@@ -99,7 +99,7 @@ def write_genai_config(
             "past_present_share_buffer": True,
         },
     }
-    (folder / "genai_config.json").write_text(json.dumps(config, indent=2) + "\n")
+    (folder / "genai_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
 def _or(*candidates: Any) -> Any:

@@ -40,13 +40,13 @@ def keep(staged_folder: Path, settings: Settings, run_id: str) -> Path:
 
 def write_description(folder: Path, description: RunDescription) -> Path:
     """Write ``run.json`` and, for people, ``argv.json``."""
-    (folder / ARGV).write_text(json.dumps(description.argv, indent=2) + "\n")
+    (folder / ARGV).write_text(json.dumps(description.argv, indent=2) + "\n", encoding="utf-8")
     path = folder / remote.DESCRIPTION
-    path.write_text(description.to_json())
+    path.write_text(description.to_json(), encoding="utf-8")
     return path
 
 
 def write_readings(folder: Path, moments: Sequence[Moment]) -> None:
     """Write ``readings.json``."""
     readings = [asdict(moment) for moment in moments]
-    (folder / READINGS).write_text(json.dumps(readings, indent=2) + "\n")
+    (folder / READINGS).write_text(json.dumps(readings, indent=2) + "\n", encoding="utf-8")

@@ -113,7 +113,7 @@ def traced_passes(
         for phase, one in chosen.items()
     }
     summary = {phase: {"pass": chosen[phase].name, **asdict(one)} for phase, one in found.items()}
-    (folder / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
+    (folder / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     return tuple(measurements(found))
 
 

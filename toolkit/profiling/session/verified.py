@@ -23,7 +23,7 @@ def verify_artifact(artifact: Artifact, settings: Settings) -> None:
         return
     artifact.verify()
     receipt.parent.mkdir(parents=True, exist_ok=True)
-    receipt.write_text(stamps)
+    receipt.write_text(stamps, encoding="utf-8")
 
 
 def _stamp(file: Path) -> list[str | int]:

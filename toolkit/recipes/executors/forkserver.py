@@ -146,7 +146,7 @@ def _prepare(work: dict[str, Any]) -> BaseException | None:
 def _offer_to_oom_killer() -> None:
     """When memory runs out, the kernel shall end this child, not the batch and not the user's editor."""
     try:
-        Path("/proc/self/oom_score_adj").write_text(str(_OOM_SCORE))
+        Path("/proc/self/oom_score_adj").write_text(str(_OOM_SCORE), encoding="utf-8")
     except OSError:
         pass  # not Linux, or not allowed: the kernel chooses by itself
 
