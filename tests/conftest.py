@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from functools import cache
 
 import pytest
-import typer.main
-import typer.testing
 from debian_packages import summary_line, with_earlier_parts
 from private_adb import AdbServer, adb_binary
 from private_sshd import Board
@@ -44,16 +41,6 @@ def no_terminal_size() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("COLUMNS", "LINES"):
             patch.delenv(name, raising=False)
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def commands_built_once() -> Iterator[None]:
-    """Typer builds all commands at every call in a process, which takes longer than most of them."""
-    once = cache(typer.main.get_command)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(typer.main, "get_command", once)
-        patch.setattr(typer.testing, "_get_command", once)
         yield
 
 
