@@ -175,6 +175,16 @@ except DeviceBusy:
     assert sorted(answers) == ["busy", "busy", "busy", "held"]
 
 
+def test_a_host_that_died_while_it_took_the_lease_keeps_nobody_out(
+    adb_client: AdbClient, shared_phone: VirtualPhone, tmp_path: Path
+) -> None:
+    guard = (shared_phone.root / LEASE).with_name(".lease.taking")
+    guard.mkdir(parents=True)
+    with AdbDevice(shared_phone.serial, adb_client, lock_folder=tmp_path).lock():
+        assert (shared_phone.root / LEASE).exists()
+    assert not guard.exists()
+
+
 def test_a_hosts_id_is_made_once(tmp_path: Path) -> None:
     assert host_id(tmp_path / "a") == host_id(tmp_path / "a") != host_id(tmp_path / "b")
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["host-id"]

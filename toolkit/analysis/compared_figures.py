@@ -45,7 +45,7 @@ class Figure:
     unit: str
     scale: float
     higher_is_better: bool
-    phase: Literal["prefill", "decode", "combined"] | None
+    phase: Literal["prefill", "decode", "combined"] | None = None
     of_repetition: Callable[[RepetitionTimes], float | None] | None = None
 
     @property
@@ -75,8 +75,8 @@ _FIGURES = (
     Figure("decode_tokens_per_second", "tok/s", 1, True, "decode", _decode),
     Figure("prefill_tokens_per_second", "tok/s", 1, True, "prefill", _prefill),
     Figure("ttft_ns", "ms", 1e6, False, "prefill", lambda times: times.prefill_ns),
-    Figure("load_ns", "ms", 1e6, False, None),
-    Figure("peak_bytes", "MB", 1e6, False, None),
+    Figure("load_ns", "ms", 1e6, False),
+    Figure("peak_bytes", "MB", 1e6, False),
     Figure("combined_tokens_per_second", "tok/s", 1, True, "combined"),
     Figure("prefill_joules_per_token", "J", 1, False, "prefill"),
     Figure("decode_joules_per_token", "J", 1, False, "decode"),

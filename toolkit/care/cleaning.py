@@ -37,7 +37,7 @@ done
 _TIDY = """
 cd "$1" 2>/dev/null || exit 0
 rmdir artifacts bundles runs 2>/dev/null
-[ -e lease ] || rm -f .lease.lock lease.new
+[ -e lease ] || rm -fr .lease.lock .lease.taking lease.new
 cd / && rmdir "$1" 2>/dev/null
 :
 """

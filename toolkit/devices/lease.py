@@ -25,14 +25,29 @@ LEASE_S = 120.0
 _RELEASE_TIMEOUT_S = 5.0
 LEASE_FILE = "lease"
 _GUARD = ".lease.lock"
+# The same where there is no flock.
+_GUARD_FOLDER = ".lease.taking"
+# Tenths of a second that one may stay; who is at work there needs far less.
+_LONGEST_GUARD = 30
 
 # The lines of a lease: token, host, taken at, ends at (seconds of uptime), boot id, who.
 # Android's shell keeps what exec opened to itself unless it is handed on, hence 9>&9.
-# Where there is no flock (toybox has it), two hosts that ask in the same millisecond may both be told "ours".
+# Where there is no flock (toybox has it, small busyboxes do not) hosts make a folder
+# instead, which only one can. If it stays for seconds, the host that made it died meanwhile.
 _TAKE = f"""
 folder=$1 token=$2 host=$3 seconds=$4 who=$5
 mkdir -p "$folder" && exec 9>"$folder/{_GUARD}" || exit 1
-command -v flock >/dev/null && flock 9 9>&9
+guard=$folder/{_GUARD_FOLDER}
+if command -v flock >/dev/null; then flock 9 9>&9
+else
+  waited=0
+  until mkdir "$guard" 2>/dev/null; do
+    if [ "$waited" -ge {_LONGEST_GUARD} ]; then rmdir "$guard" 2>/dev/null; guard=; break; fi
+    sleep 0.1 2>/dev/null || {{ sleep 1; waited=$((waited + 9)); }}
+    waited=$((waited + 1))
+  done
+  [ -z "$guard" ] || trap 'rmdir "$guard"' EXIT
+fi
 read -r now rest </proc/uptime
 now=${{now%%.*}}
 [ -n "$now" ] || now=$(date +%s)
