@@ -88,7 +88,7 @@ bench: $(VENV)/.test ## Our runner beside its peers; writes benchmarks/results/l
 	$(BIN)/python -m benchmarks
 
 docs: $(VENV)/.test ## Write docs/reference from the code
-	$(BIN)/python docs/generate.py
+	$(BIN)/python -m docs.generate
 
 clean: ## Remove what the other targets made in this folder
 	rm -rf $(VENV) .venvs artifacts benchmarks/out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

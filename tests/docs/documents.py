@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -18,9 +19,14 @@ def documents() -> Iterator[Path]:
 
 
 def generator() -> ModuleType:
-    """docs/generate.py, which is no package."""
-    spec = importlib.util.spec_from_file_location("docs_generate", DOCS / "generate.py")
+    """What `make docs` runs. The folder's name is not imported: another package may be called docs, too."""
+    if (loaded := sys.modules.get("docs_generate")) is not None:
+        return loaded
+    folder = DOCS / "generate"
+    spec = importlib.util.spec_from_file_location(
+        "docs_generate", folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
     assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    module = sys.modules["docs_generate"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def decoder_of(artifact: Artifact) -> ExecutorchDecoder:
-    # Not at the top: docs/generate.py collects these tests, and ExecuTorch takes seconds to import.
+    # Not at the top: docs/generate collects these tests, and ExecuTorch takes seconds to import.
     from toolkit.engines.executorch.session import ExecutorchDecoder
 
     return ExecutorchDecoder(artifact.path / "model.pte")

@@ -1,0 +1,5 @@
+"""`make docs`: writes docs/reference and docs/families.md."""
+
+from docs.generate import main
+
+main()
