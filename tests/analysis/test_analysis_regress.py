@@ -2,16 +2,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from llama_bench_files import OF_2024, imported
 from measured_runs import add_measured
 from stored_runs import MANIFEST, stored_run
 
 from toolkit.analysis.compare import compare
-from toolkit.analysis.compared_figures import find_figure
+from toolkit.analysis.compared_figures import FIGURES, find_figure
 from toolkit.analysis.lacking import Lacking
 from toolkit.analysis.regress import Regression, regress
-from toolkit.errors import ConditionsDiffer, RunNotFound
+from toolkit.errors import ConditionsDiffer, RunNotFound, UsageError
 from toolkit.store import Store
 from toolkit.store.measurements import measurement
 from toolkit.store.tags import tag_runs
@@ -210,6 +212,54 @@ def test_a_figure_that_some_conditions_of_the_baseline_lack_is_told_for_each(sto
     assert {one.figure for one in found.lacking} == {joules}
     assert regress(store, [joules], "v1", limit=0.05, axes=["version", "threads"]).lacking == ()
     assert regress(store, [joules], "v1", limit=0.05, may_lack=True).lacking == ()
+
+
+@pytest.mark.parametrize("name", list(FIGURES))
+def test_a_check_that_could_never_fail_is_refused(sqlite_store: Store, name: str) -> None:
+    """A rate of nearly nothing is worse by 99.99 %; a time may be worse by any share."""
+    figure = find_figure(name)
+    if figure.higher_is_better:
+        for limit in (1.0, 1.5):
+            with pytest.raises(UsageError, match="cannot get worse by 1[05]0%"):
+                regress(sqlite_store, [DECODE, figure], "v1", limit=limit)
+    else:
+        with pytest.raises(RunNotFound):
+            regress(sqlite_store, [figure], "v1", limit=1.5)
+    with pytest.raises(RunNotFound):
+        regress(sqlite_store, [figure], "v1", limit=0.99)
+
+
+@pytest.mark.parametrize(("name", "limit", "changed"), [("decode", 0.9, 1.0), ("ttft", 1.5, 300.0)])
+def test_the_largest_limits_still_fail_in_each_direction(
+    sqlite_store: Store, name: str, limit: float, changed: float
+) -> None:
+    for number in range(3):
+        add_measured(sqlite_store, f"base{number}", created_unix_ns=number)
+        tag_runs(sqlite_store, "v1", [f"base{number}"])
+        slow = {"decode": changed} if name == "decode" else {"prefill_seconds": changed}
+        version = {"runner_version": "0.2.0", "bundle_sha256": "c" * 64}
+        add_measured(sqlite_store, f"new{number}", created_unix_ns=1000 + number, **slow, **version)
+    assert outcomes(regress(sqlite_store, [find_figure(name)], "v1", limit=limit)) == ["worse"]
+
+
+def test_llama_benchs_conditions_lack_nothing_that_it_cannot_time(
+    sqlite_store: Store, tmp_path: Path
+) -> None:
+    baseline(sqlite_store)
+    candidate(sqlite_store, decode=100)
+    file = tmp_path / "bench.json"
+    imported(sqlite_store, file, OF_2024, {**OF_2024, "n_gen": 8}, {**OF_2024, "n_prompt": 0, "n_gen": 8})
+    tag_runs(
+        sqlite_store, "v1", [run.run.id for run in sqlite_store.list_runs(where="device_kind = 'imported'")]
+    )
+    new = "runner_version = '0.2.0'"
+    for name in ("load", "memory"):
+        found = regress(sqlite_store, [find_figure(name)], "v1", limit=0.05, where=new)
+        assert found.checks and found.lacking == (), name
+    # What it times otherwise is not lacking either: each of its tests is of one phase.
+    assert regress(sqlite_store, [DECODE], "v1", limit=0.05, where=new).lacking == ()
+    joules = find_figure("decode_joules_per_token")
+    assert regress(sqlite_store, [DECODE, joules], "v1", limit=0.05, where=new).lacking == (Lacking(joules),)
 
 
 @pytest.mark.parametrize("decode", [50.0, 100.0])

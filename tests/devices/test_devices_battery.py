@@ -148,6 +148,24 @@ def test_a_plug_of_the_makers_own_is_no_battery(plug: str) -> None:
     assert (unplugged.charging, unplugged.source) == (False, "battery")
 
 
+@pytest.mark.parametrize(
+    ("status", "charging", "source"),
+    [
+        # android.os.BatteryManager.BATTERY_STATUS_*: unknown, charging, discharging, not charging, full.
+        (1, False, "battery"),
+        (2, True, None),
+        (3, False, "battery"),
+        (4, False, "battery"),
+        (5, False, "battery"),
+    ],
+)
+def test_a_battery_that_is_charged_without_a_named_plug_is_not_unplugged(
+    status: int, charging: bool, source: str | None
+) -> None:
+    battery = parse_battery(BATTERY_SAMSUNG.replace("status: 3", f"status: {status}"))
+    assert (battery.charging, battery.source) == (charging, source)
+
+
 def test_a_second_battery_does_not_stand_for_the_first() -> None:
     second = "Second battery:\n  AC powered: true\n  level: 12\n  scale: 100\n  temperature: 310\n"
     assert parse_battery(BATTERY_SAMSUNG + second) == parse_battery(BATTERY_SAMSUNG)

@@ -38,6 +38,9 @@ def written(folder: Path, supplies: Supplies) -> Path:
         ({"a": IDLE_PORT, "b": IDLE_PORT, "BAT0": BATTERY}, "battery", 63),
         ({"BAT0": BATTERY}, "battery", 63),
         ({"BAT0": BATTERY | {"status": "Full"}}, None, 63),
+        # Charged by something that no supply names.
+        ({"a": IDLE_PORT, "BAT0": BATTERY | {"status": "Charging"}}, None, 63),
+        ({"BAT0": BATTERY, "BAT1": BATTERY | {"status": "Charging"}}, None, 63),
         # A desktop with an idle port, and with a mouse, has no battery.
         ({"ucsi-source-psy-1": IDLE_PORT}, None, None),
         ({"hidpp_battery_0": MOUSE, "ucsi-source-psy-1": IDLE_PORT}, None, None),

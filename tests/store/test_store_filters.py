@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -8,10 +9,14 @@ from hypothesis import strategies as st
 from measured_runs import add_measured
 from stored_runs import MANIFEST, stored_run
 
+from toolkit.devices.base import DeviceKind
+from toolkit.devices.battery import PowerSource
 from toolkit.errors import BadFilter
+from toolkit.profiling.gate_options import GateName
 from toolkit.store import Store, open_store
 from toolkit.store.columns import all_columns
 from toolkit.store.filters import all_of, parse_filter
+from toolkit.store.rows import Status
 
 DAY_NS = 86_400 * 10**9
 
@@ -62,6 +67,15 @@ def ids(store: Store, where: str) -> str:
         ("group_size != 32", "c"),
         ("created >= '1970-01-03' and created < '1970-01-04T00:00'", "b"),
         ("created = '1970-01-03T01:00+01:00'", "b"),
+        ("created = '1970-01-03'", "b"),
+        ("created != '1970-01-03'", "acd"),
+        ("created <= '1970-01-03'", "ab"),
+        ("created > '1970-01-03'", "cd"),
+        ("created < '1970-01-03'", "a"),
+        ("created in ('1970-01-03', '1970-01-04T00')", "bc"),
+        ("created not in ('19700103')", "acd"),
+        ("created = '1970-01-03T00:00:00.000000Z'", "b"),
+        ("created = '1970-01-03T00:00:00.000001'", ""),
         ("created_unix_ns > 300_000_000_000_000", "d"),
         ("  id   =   'a'  ", "a"),
         ("decode = 50 or decode = 5", ""),
@@ -99,6 +113,14 @@ def test_filters_find(four: Store, where: str, found: str) -> None:
         ("status = 'ok'; DROP TABLE runs", "cannot be read from ';"),
         ("1 = 1", "has '1' where a column should be"),
         ("decode = threads", "needs a value for decode_tokens_per_second"),
+        ("status = 'OK'", "status is never 'OK' .character 10.*Did you mean 'ok'. Available: ok, throttled"),
+        ("status != 'done'", "status is never 'done'.*Available: ok, throttled"),
+        ("status in ('ok', 'lost')", "status is never 'lost' .character 18"),
+        ("gate = 'of'", "gate is never 'of'.*Did you mean 'off'"),
+        ("power_source = 'plug'", "power_source is never 'plug'.*Available: ac, usb"),
+        ("device_kind = 'phone'", "device_kind is never 'phone'.*Available: local, adb, ssh, imported"),
+        ("created = '2026-W47'", "is not a date"),
+        ("created = '2026-11-31'", "is not a date"),
         ("(" * 80 + "decode > 1" + ")" * 80, "nested deeper"),
         ("not " * 80 + "emulated", "nested deeper"),
         ("status = 'a\0b'", "cannot be in a text"),
@@ -107,6 +129,26 @@ def test_filters_find(four: Store, where: str, found: str) -> None:
 def test_what_cannot_be_read_is_said(where: str, said: str) -> None:
     with pytest.raises(BadFilter, match=f"(?s){said}"):
         parse_filter(where)
+
+
+def test_the_words_of_a_filter_are_those_that_are_written() -> None:
+    written = {
+        "status": get_args(Status),
+        "gate": (*get_args(GateName), "unattended"),
+        "power_source": (*get_args(PowerSource), "changed"),
+        "device_kind": (*get_args(DeviceKind), "imported"),
+    }
+    assert {name: tuple(column.words) for name, column in all_columns().items() if column.words} == written
+
+
+def test_a_time_as_a_listing_shows_it_finds_its_run(store: Store) -> None:
+    begun = 1_700_000_000_123_456_789
+    store.add_run(stored_run(id="one", created_unix_ns=begun), MANIFEST)
+    for shown in ("2023-11-14", "2023-11-14T22:13", "2023-11-14T22:13:20Z", "2023-11-14 22:13:20.123456"):
+        assert ids(store, f"created = '{shown}'") == "one", shown
+        assert ids(store, f"created <= '{shown}' and created >= '{shown}'") == "one"
+        assert ids(store, f"created < '{shown}' or created > '{shown}' or created != '{shown}'") == ""
+    assert ids(store, "created = '2023-11-14T22:13:20.123457'") == ""
 
 
 def test_listings_are_sorted_unknown_last(four: Store) -> None:
@@ -134,7 +176,8 @@ def test_the_listings_short_options_join_the_filter(four: Store) -> None:
 def test_every_column_can_be_filtered_and_sorted_by(four: Store) -> None:
     values = {"text": "'x'", "number": "1", "boolean": "true", "time": "'2026-11-22'", "tag": "'x'"}
     for column in all_columns().values():
-        four.count_runs(f"{column.name} = {values[column.kind]}")
+        value = f"'{column.words[0]}'" if column.words else values[column.kind]
+        four.count_runs(f"{column.name} = {value}")
         if column.kind != "tag":
             four.list_runs(sort=[column.name], limit=1)
 

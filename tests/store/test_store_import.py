@@ -213,6 +213,44 @@ WATTS = {"name": "mean_watts", "value": 2.5, "unit": "W", "repetition": None}
 REPETITION = {"index": 0, "warmup": False, "started_unix_ns": 1, "prefill_ns": 1, "decode_ns": []}
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            lambda run: run["run"].update(decode_tokens_per_second=200.0),
+            "run.decode_tokens_per_second is 200, the median of its repetitions 99.99",
+        ),
+        (lambda run: run["run"].update(prefill_tokens_per_second=5120.0), "is 5120, .* 51[12]"),
+        (lambda run: run["run"].update(ttft_ns=1), "run.ttft_ns is 1, .* 1000000002"),
+        (lambda run: run["run"].update(prompt_tokens=1024), "prefill_tokens_per_second is 512, .* 102[34]"),
+        (lambda run: run["run"].update(greedy_matched=33), "greedy_matched is 33, greedy_total 32"),
+        (lambda run: run["repetitions"][1].update(decode_total_ns=1), "is 1, the sum of decode_ns 30000003"),
+        (lambda run: run["repetitions"][1].update(decode_ns=[10, 10]), "the sum of decode_ns 20"),
+        (lambda run: run["run"].update(created_unix_ns=4_000_000_000 * 10**9), "2096-.*Set this machine's"),
+        (lambda run: run.update(tags=["v1", "two words"]), "tags: 'two words' is not a tag"),
+        (lambda run: run.update(tags=[""]), "tags: '' is not a tag"),
+        (lambda run: run.update(measurements=[{**WATTS, "unit": "mW"}]), "the unit is 'mW', not 'W'"),
+        (lambda run: run.update(measurements=[{**WATTS, "repetition": 1}]), "is measured of each run"),
+    ],
+)
+def test_what_contradicts_its_own_samples_words_or_clock_imports_nothing(
+    sqlite_store: Store, ours: Path, change: Callable[[dict[str, Any]], object], said: str
+) -> None:
+    first, *others = ours.read_text().splitlines()
+    ours.write_text("\n".join([changed(change)(first), *others]))
+    with pytest.raises(ImportInvalid, match=f"(?s)line 1: .*{said}.*") as raised:
+        import_file(sqlite_store, ours)
+    assert "Nothing was imported" in str(raised.value)
+    assert sqlite_store.list_runs() == []
+
+
+def test_what_newer_toolkits_measure_is_taken_in(sqlite_store: Store, ours: Path) -> None:
+    first, *others = ours.read_text().splitlines()
+    newer = {"name": "mean_lux", "value": 2.5, "unit": "lx", "repetition": None}
+    ours.write_text("\n".join([changed(lambda run: run.update(measurements=[newer]))(first), *others]))
+    assert import_file(sqlite_store, ours).added == 3
+
+
 def test_a_row_that_the_database_refuses_takes_the_others_with_it(postgres_url: str, ours: Path) -> None:
     first, second, third = ours.read_text().splitlines()
     too_long = changed(lambda run: run["run"].update(abi="x" * 100))(third)

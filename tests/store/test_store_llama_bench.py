@@ -18,7 +18,8 @@ from toolkit.analysis.compare import compare
 from toolkit.analysis.compared_figures import find_figure
 from toolkit.analysis.groups import load_groups
 from toolkit.errors import ImportInvalid, RunNotFound
-from toolkit.store import Store
+from toolkit.store import Store, open_store
+from toolkit.store.export import export
 from toolkit.store.importing import Imported, import_file
 from toolkit.store.llama_bench import llama_bench_rows
 from toolkit.store.llama_bench_checks import contradiction
@@ -113,6 +114,34 @@ def test_a_name_that_all_phones_have_is_none(sqlite_store: Store, file: Path, cp
     assert len({run.device.key for run in sqlite_store.list_runs()}) == 2
     assert not imported(sqlite_store, file, {**named, "n_depth": 1, "cpu_info": "ARM Cortex-X4"}).unnamed
     assert not imported(sqlite_store, file, {**named, "n_depth": 2, "gpu_info": "Mali-G715"}).unnamed
+
+
+@pytest.mark.parametrize("commit", ["unknown", "", "none"])
+def test_builds_that_do_not_know_their_commit_are_versions_of_their_own(
+    sqlite_store: Store, file: Path, commit: str
+) -> None:
+    row = {**OF_2024, "build_commit": commit, "n_prompt": 0, "n_gen": 64}
+    first = imported(sqlite_store, file, row, {**row, "n_gen": 32}, name="phone")
+    assert imported(sqlite_store, file, row, {**row, "n_gen": 32}, name="phone") == Imported(0, 2)
+    slower = {**row, "samples_ns": [3_000_000_000]}
+    second = imported(sqlite_store, file, slower, name="phone")
+    assert first.unknown_build and second.unknown_build
+    assert len({run.run.engine_version for run in sqlite_store.list_runs()}) == 2
+    comparison = compare(sqlite_store, find_figure("decode"), ["version"], where="tg = 65")
+    assert [len(ranking.places) for ranking in comparison.rankings] == [2], "not one of both"
+    known = imported(sqlite_store, file, {**row, "build_commit": "b1234"}, name="phone")
+    assert not known.unknown_build
+
+
+def test_an_unknown_build_stays_what_it_is_through_our_export(sqlite_store: Store, file: Path) -> None:
+    imported(sqlite_store, file, {**OF_2024, "build_commit": "unknown"}, name="phone")
+    [run] = sqlite_store.list_runs()
+    with file.open("wb") as stream:
+        export(sqlite_store, [run.run.id], "llama-bench", stream)
+    assert import_file(sqlite_store, file) == Imported(0, 1)
+    with open_store("sqlite://") as other:
+        import_file(other, file)
+        assert [one.run for one in other.list_runs()] == [run.run]
 
 
 def test_tokens_generated_after_a_prompt_are_at_its_depth(store: Store, file: Path) -> None:

@@ -55,6 +55,9 @@ def lacking_in(
 
 def _may_have(figure: Figure, key: ConditionKey) -> bool:
     """Whether runs of these conditions time what the figure is of."""
+    if key.protocol == PROTOCOL and figure.of_repetition is None and figure.phase != "combined":
+        # llama-bench times tokens, and nothing of the process or the battery.
+        return False
     timed = {"prefill": key.prompt_tokens > 0, "decode": key.generate_tokens > 1}
     if key.protocol == PROTOCOL and all(timed.values()):
         # Of prompt and generation together llama-bench has one time, and neither's own.

@@ -33,7 +33,7 @@ from toolkit.analysis.verdicts import (
     power_of,
     widened,
 )
-from toolkit.errors import ConditionsDiffer, RunNotFound
+from toolkit.errors import ConditionsDiffer, RunNotFound, UsageError
 from toolkit.store import tables
 from toolkit.store.filters import Filter, all_of
 from toolkit.store.store import Store
@@ -150,7 +150,9 @@ def regress(
         BadFilter: a filter or axis that cannot be read.
         RunNotFound: no run with the tag is ok, or there is nothing to check.
         ConditionsDiffer: the baseline mixes versions, or not one condition is on both sides.
+        UsageError: a limit that a figure could never be beyond.
     """
+    _refuse_idle_limit(figures, limit)
     tagged = tables.runs.c.id.in_(sa.select(tables.tags.c.run_id).where(tables.tags.c.tag == baseline_tag))
     baselines = {figure: load_groups(store, figure, where=tagged, seed=seed) for figure in figures}
     started = [group.runs[-1].created_unix_ns for groups in baselines.values() for group in groups]
@@ -179,6 +181,18 @@ def regress(
     checks.sort(key=lambda check: (OUTCOMES.index(check.outcome), -check.worse_by))
     lacking = () if may_lack else lacking_in(store, tagged, baselines, allowed)
     return Regression(tuple(checks), tuple(unpaired), (*lost, *again), lacking)
+
+
+def _refuse_idle_limit(figures: Sequence[Figure], limit: float) -> None:
+    """What gets worse by getting lower loses less than 100 %: such a check would never fail."""
+    idle = [figure.name for figure in figures if figure.higher_is_better and limit >= 1]
+    if idle:
+        raise UsageError(
+            f"{', '.join(idle)} cannot get worse by {limit:.0%} or more, as a rate never falls below zero",
+            subject=f"a limit of {limit:.0%}",
+            next_step="Give a limit below 100 %, or only figures that get worse by getting higher, such as "
+            "ttft, load and memory.",
+        )
 
 
 def _checked(tagged: Filter, where: Filter | str | None, newest_unix_ns: int) -> Filter:

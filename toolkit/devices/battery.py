@@ -17,6 +17,9 @@ _PLUGS: tuple[tuple[str, PowerSource], ...] = (
 )
 # After `dumpsys battery unplug` or `set`, the service tells what it was told to tell.
 _FROZEN = "(UPDATES STOPPED"
+# android.os.BatteryManager.BATTERY_STATUS_CHARGING. Others say nothing of plugs: a phone that was just
+# unplugged is full, too.
+_CHARGING = "2"
 _PLAUSIBLE_DECIDEGREES = (-400, 1500)
 
 
@@ -53,6 +56,8 @@ def parse_battery(text: str) -> Battery:
     told = powered["ac"] in ("true", "false") and powered["usb"] in ("true", "false")
     # A plug of the maker's own, such as "Pogo powered", gives power as well; which kind is not known.
     other = any(name.endswith(" powered") and value == "true" for name, value in fields.items())
+    # A battery that is being charged is so by something, whether a plug is named or not.
+    other = other or fields.get("status") == _CHARGING
     charging = True if attached or other else False if told else None
     return Battery(
         percent=_percent(fields),

@@ -98,8 +98,12 @@ def power_source(supplies: Path = _POWER_SUPPLIES) -> PowerSource | None:
     if "Wireless" in plugged:
         return "wireless"
     batteries = [supply for supply in own if _kind(supply) == "Battery"]
+    statuses = [first_line(supply / "status") for supply in batteries]
+    if "Charging" in statuses:
+        # By something that no supply names.
+        return None
     unplugged = any(first_line(supply / "online") == "0" for supply in own)
-    drained = any(first_line(supply / "status") == "Discharging" for supply in batteries)
+    drained = "Discharging" in statuses
     return "battery" if batteries and (unplugged or drained) else None
 
 

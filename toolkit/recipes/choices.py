@@ -83,7 +83,7 @@ def _check_value(
         hint = f"Did you mean {near[0]!r}? " if near else ""
         text = "Write local, virtual, virtual:N (1 to 16), phones, ssh:USER@HOST, or a serial."
         problems.add(at, f"{value!r} names no device", hint + text)
-    elif axis == "calibration" and not _is_file(folder / expanded(value)):
+    elif axis == "calibration" and not is_file(folder / expanded(value)):
         problems.add(at, f"no file {value!r}", "Paths start from the recipe's folder.")
     elif axis == "affinity":
         try:
@@ -114,27 +114,29 @@ def _check_model(model: str, at: tuple[int, int], document: Document, folder: Pa
             entry = known[name]
             if entry.config is None:
                 problems.add(at, f"the catalogue has no config of {entry.name}", entry.config_note or "")
-        elif not _is_file(folder / name):
+        elif not is_file(folder / name):
             problems.add(
                 at,
                 f"no model of the catalogue and no file {name!r}",
                 nearest_choice(name, known.buildable()),
             )
     elif is_gguf(folder / expanded(model)):
-        if not _is_file(folder / expanded(model)):
+        if not is_file(folder / expanded(model)):
             problems.add(at, f"no file {model!r}", "Paths start from the recipe's folder.")
-    elif not _HUB_ID.fullmatch(model) and not _is_folder(folder / expanded(model)):
+    elif not _HUB_ID.fullmatch(model) and not is_folder(folder / expanded(model)):
         problems.add(at, f"{model!r} is no folder, and no hub id either", "Hub ids are owner/name.")
 
 
-def _is_file(path: Path) -> bool:
+def is_file(path: Path) -> bool:
+    """Whether there is one; a name that no file system takes is none."""
     try:
         return path.is_file()
-    except OSError:  # a name that is too long for the file system
+    except OSError:
         return False
 
 
-def _is_folder(path: Path) -> bool:
+def is_folder(path: Path) -> bool:
+    """Whether there is one."""
     try:
         return path.is_dir()
     except OSError:

@@ -9,12 +9,13 @@ where. Nothing else in `recipes/` knows one kind from another.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import Field, create_model
 
-from toolkit.errors import RecipeError, ToolkitError
+from toolkit.errors import RecipeError, ToolkitError, UsageError
 from toolkit.recipes.axes import Section
 from toolkit.recipes.planning import Planning
 from toolkit.recipes.schema import Recipe
@@ -44,6 +45,15 @@ class StepKind(ABC):
         Raises:
             ToolkitError: the store cannot be opened, or a model's files cannot be read.
         """
+
+    def problems(self, recipe: Recipe, folder: Path) -> Iterator[tuple[str, UsageError]]:
+        """What a recipe's text asks of this kind that no plan could be made of, with the field's name.
+
+        Args:
+            recipe: it.
+            folder: where its files start from.
+        """
+        yield from ()
 
     def lacks(self, works: Sequence[Any], settings: Settings) -> Sequence[ToolkitError]:
         """What its steps would end with on this machine, as far as that shows before any of them begins.

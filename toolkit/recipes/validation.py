@@ -13,7 +13,7 @@ from toolkit.recipes.choices import check_plan, check_words
 from toolkit.recipes.document import Document, PathInFile, parse_document, read_document
 from toolkit.recipes.problems import nearest_choice
 from toolkit.recipes.schema import SCHEMA, Convert, Limits, LoadedRecipe, Model, Profile, Recipe, Schedule
-from toolkit.recipes.step_kinds import recipe_type, sections
+from toolkit.recipes.step_kinds import STEP_KINDS, recipe_type, sections
 
 # Sections by where they are in the file; * stands for an index in a list.
 _SECTIONS: dict[PathInFile, type[BaseModel]] = {
@@ -80,7 +80,17 @@ def checked(document: Document, folder: Path, own: Path | None = None) -> Recipe
             _add(document, one)
         return None
     check_plan(recipe, document)
+    _check_kinds(recipe, document, folder)
     return recipe
+
+
+def _check_kinds(recipe: Recipe, document: Document, folder: Path) -> None:
+    """What the kinds of steps would refuse to plan, whatever machine it is."""
+    for name in STEP_KINDS:
+        for field, error in STEP_KINDS.get(name).problems(recipe, folder):
+            path = (name, field) if field else (name,)
+            what = f"{error.subject}: {error.what}" if error.subject else error.what
+            document.problems.add(document.position(path), what, error.next_step or "")
 
 
 def _add(document: Document, error: Any) -> None:

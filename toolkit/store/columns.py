@@ -18,6 +18,7 @@ from toolkit.errors import BadFilter
 from toolkit.store import tables
 from toolkit.store.checked_types import stored_type
 from toolkit.store.measurements import Quantity, quantities
+from toolkit.store.rows import DEVICE_KINDS, GATES, POWER_SOURCES, STATUSES
 
 # "tag" is not a column of the run: a run has any number of them.
 Kind = Literal["text", "number", "boolean", "time", "tag"]
@@ -51,12 +52,22 @@ class Column:
         short: a shorter one, or None.
         kind: what its values are; ``time`` is nanoseconds since 1970 and may be written as a date.
         expression: the database column.
+        words: all that it may hold, where that is known; anything else would find nothing, without a word.
     """
 
     name: str
     short: str | None
     kind: Kind
     expression: sa.ColumnElement[Any]
+    words: Sequence[str] = ()
+
+
+_WORDS = {
+    "status": STATUSES,
+    "gate": GATES,
+    "power_source": POWER_SOURCES,
+    "device_kind": DEVICE_KINDS,
+}
 
 
 def _kind(column: sa.Column[Any]) -> Kind | None:
@@ -77,7 +88,7 @@ def _stored() -> Mapping[str, Column]:
         for column in table.columns:
             name, kind = prefix + column.name, _kind(column)
             if kind is not None and not column.foreign_keys:
-                columns[name] = Column(name, shorts.get(name), kind, column)
+                columns[name] = Column(name, shorts.get(name), kind, column, _WORDS.get(name, ()))
     columns["artifact_sha256"] = Column("artifact_sha256", None, "text", tables.runs.c.artifact_sha256)
     columns["tag"] = Column("tag", None, "tag", tables.tags.c.tag)
     return columns

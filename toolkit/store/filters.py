@@ -12,7 +12,9 @@
     value       = number | text in quotes | true | false
 
 A column without a test must be a yes/no one: ``not emulated``. Times may be written as dates:
-``created >= '2026-11-01'``, in UTC. What is not known passes ``is null`` and ``!=`` only.
+``created >= '2026-11-01'``, in UTC. A date is the whole day, a time the whole hour, minute or second
+that it names: ``created = '2026-11-01'`` is any time of that day. What is not known passes ``is null``
+and ``!=`` only.
 """
 
 from __future__ import annotations
@@ -20,18 +22,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from toolkit.errors import BadFilter
+from toolkit.registry import did_you_mean
 from toolkit.store import tables
 from toolkit.store.columns import Column, find_column
 from toolkit.store.rows import Status
 
 Filter = sa.ColumnElement[bool]
-Value = bool | float | int | str
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>[+-]?(?:\d[\d_]*)(?:\.\d*)?(?:[eE][+-]?\d+)?(?![\w.]))"
@@ -51,10 +53,48 @@ _COMPARE: dict[str, Callable[[Any, Any], Filter]] = {
     ">": lambda column, value: column > value,
     ">=": lambda column, value: column >= value,
 }
+# Days, hours and so on as ISO 8601 has them, with or without its dashes and colons.
+_TIME = re.compile(
+    r"\d{4}-?\d{2}-?\d{2}"
+    r"(?:[T ](?P<hour>\d{2})(?::?(?P<minute>\d{2})(?::?(?P<second>\d{2})(?P<fraction>[.,]\d+)?)?)?"
+    r"(?:Z|[+-]\d{2}:?\d{2}(?::?\d{2})?)?)?",
+    re.IGNORECASE,
+)
+_NS = {
+    "day": 86_400_000_000_000,
+    "hour": 3_600_000_000_000,
+    "minute": 60_000_000_000,
+    "second": 1_000_000_000,
+    "fraction": 1000,
+}
+_UNIX_BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
 _ORDERED = frozenset({"<", "<=", ">", ">="})
 _KEYWORDS = frozenset({"and", "or", "not", "in", "is", "null", "contains", "true", "false"})
 # Deeper nesting is nobody's question; it would end in a RecursionError.
 _MAX_DEPTH = 50
+
+
+@dataclass(frozen=True)
+class Span:
+    """The nanoseconds since 1970 that a date or time stands for, as exact as it is written.
+
+    ``end`` is the first one behind it.
+    """
+
+    start: int
+    end: int
+
+    def compared(self, column: Any, operator: str) -> Filter:
+        """A time held against it; one that is not known is unlike it, as elsewhere."""
+        if operator in ("=", "==", "!=", "<>"):
+            inside = sa.and_(column >= self.start, column < self.end)
+            return inside if operator in ("=", "==") else sa.not_(sa.func.coalesce(inside, sa.false()))
+        if operator in ("<", ">="):
+            return _COMPARE[operator](column, self.start)
+        return column < self.end if operator == "<=" else column >= self.end
+
+
+Value = bool | float | int | str | Span
 
 
 @dataclass(frozen=True)
@@ -217,7 +257,7 @@ class _Parser:
         negated = self._word("not")
         if self._word("in"):
             values = self._list_of(column)
-            return self._applied(column, lambda expression: expression.in_(values), negated)
+            return self._applied(column, lambda expression: _one_of(expression, values), negated)
         if self._word("contains"):
             part = self._value(column, "contains")
             return self._applied(
@@ -247,6 +287,8 @@ class _Parser:
         if column.kind == "tag" and operator in ("!=", "<>"):
             # A run has several tags: "is not x" means that none of them is x.
             return self._applied(column, lambda expression: expression == value, True)
+        if isinstance(value, Span):
+            return self._applied(column, lambda expression: value.compared(expression, operator), False)
         return self._applied(column, lambda expression: _COMPARE[operator](expression, value), False)
 
     def _list_of(self, column: Column) -> list[Value]:
@@ -266,9 +308,12 @@ class _Parser:
         problem = _misfit(column, operator, value)
         if problem:
             raise _wrong(self._text, token.position, problem)
+        if column.words and operator != "contains" and value not in column.words:
+            hint = f"{did_you_mean(str(value), column.words)}Available: {', '.join(column.words)}"
+            raise _wrong(self._text, token.position, f"{column.name} is never {value!r}", hint)
         self._at += 1
         if column.kind == "time" and isinstance(value, str):
-            return _unix_ns(value, self._text, token.position)
+            return _span(value, self._text, token.position)
         return value
 
     @staticmethod
@@ -313,19 +358,30 @@ def _misfit(column: Column, operator: str, value: Value) -> str | None:
     return None
 
 
-def _unix_ns(text: str, whole: str, position: int) -> int:
+def _one_of(expression: Any, values: Sequence[Value]) -> Filter:
+    spans = [value for value in values if isinstance(value, Span)]
+    plain = expression.in_([value for value in values if not isinstance(value, Span)])
+    return sa.or_(plain, *(span.compared(expression, "=") for span in spans))
+
+
+def _span(text: str, whole: str, position: int) -> Span:
+    written = _TIME.fullmatch(text.strip())
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text.strip()) if written else None
     except ValueError:
+        moment = None
+    if written is None or moment is None:
         raise _wrong(
             whole, position, f"{text!r} is not a date", "Write it like '2026-11-22' or '2026-11-22T14:30'."
-        ) from None
+        )
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    unix_ns = int(moment.timestamp()) * 1_000_000_000
-    if not _fits_a_database(unix_ns):
+    start = (moment - _UNIX_BEGIN) // timedelta(microseconds=1) * 1000
+    named = [name for name, part in written.groupdict().items() if part]
+    end = start + _NS[named[-1] if named else "day"]
+    if not _fits_a_database(start) or not _fits_a_database(end):
         raise _wrong(whole, position, f"{text!r} is out of range", "Dates are from 1678 to 2262.")
-    return unix_ns
+    return Span(start, end)
 
 
 def _fits_a_database(value: int | float) -> bool:

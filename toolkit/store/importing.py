@@ -7,12 +7,11 @@ left alone, by their ids, so importing a file again does nothing.
 from __future__ import annotations
 
 import json
-import math
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,29 +21,19 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from toolkit.errors import ImportInvalid, UsageError
 from toolkit.files import readable_again
 from toolkit.store import tables
-from toolkit.store.checked_types import LAST_UNIX_NS
 from toolkit.store.export import SCHEMA
 from toolkit.store.first_export import FIRST, of_first_schema
 from toolkit.store.ids import new_run_id
+from toolkit.store.import_checks import is_in_future, wrong_with
 from toolkit.store.llama_bench_file import encoding_of, json_begins, rows_in
-from toolkit.store.llama_bench_import import runs_of_llama_bench, serial_of
+from toolkit.store.llama_bench_import import UNKNOWN_BUILD, runs_of_llama_bench, serial_of
 from toolkit.store.llama_bench_names import names_a_chip
 from toolkit.store.row_columns import values_of
 from toolkit.store.rows import Artifact, Condition, Device, Measurement, Repetition, Run, StoredRun
 from toolkit.store.store import Store, insert_if_absent, write_run
 
-_ID = re.compile(r"[0-9a-z-]{1,32}")
 # What pydantic calls one: in its models, and in dataclasses.
 _UNKNOWN_FIELD = ("extra_forbidden", "unexpected_keyword_argument")
-# The largest columns have 64 bits.
-_INTEGERS = 1 << 63
-_NO_CHARACTER = re.compile("[\0\ud800-\udfff]")
-# All other whole numbers count something.
-_MAY_BE_NEGATIVE = frozenset({"exit_code", "energy_discharge_sign"})
-# Nothing takes no time, and comparisons divide by these.
-_POSITIVE = frozenset(
-    {"load_ns", "prefill_tokens_per_second", "decode_tokens_per_second", "ttft_ns", "peak_bytes"}
-)
 # Longest start of a file that is looked at to tell what it is.
 _LOOKED_AT_CHARACTERS = 100_000
 
@@ -96,13 +85,14 @@ class Imported:
     """How many runs were added, and how many were there already.
 
     ``id`` names the import, to undo it; None when nothing was added. ``unnamed`` says that the file names no
-    device, so that it counts as one of its own.
+    device, so that it counts as one of its own; ``unknown_build`` the same of llama.cpp's version.
     """
 
     added: int
     known: int
     id: str | None = field(default=None, compare=False)
     unnamed: bool = field(default=False, compare=False)
+    unknown_build: bool = field(default=False, compare=False)
 
 
 def import_file(
@@ -151,10 +141,12 @@ def take_in(store: Store, path: Path, read: Callable[[], Iterator[Incoming]]) ->
         ImportInvalid: something in it cannot be taken in; says where. Nothing is written.
     """
     devices: dict[str, Device] = {}
+    versions: set[str] = set()
     artifacts: dict[str, tuple[Artifact, dict[str, Any]]] = {}
     for incoming in read():
         _check(incoming, path)
         devices[incoming.stored.device.key] = incoming.stored.device
+        versions.add(incoming.stored.run.engine_version)
         artifacts[incoming.stored.artifact.sha256] = (incoming.stored.artifact, incoming.manifest)
     added = known = 0
     import_id, unix_ns = new_run_id()[:8], time.time_ns()
@@ -178,7 +170,8 @@ def take_in(store: Store, path: Path, read: Callable[[], Iterator[Incoming]]) ->
         and not any(names_a_chip(one or "") for one in (device.model, device.soc))
         for device in devices.values()
     )
-    return Imported(added, known, import_id if added else None, unnamed)
+    unknown_build = any(version.startswith(UNKNOWN_BUILD) for version in versions)
+    return Imported(added, known, import_id if added else None, unnamed, unknown_build)
 
 
 def _note(connection: sa.Connection, incoming: Incoming, import_id: str, path: Path, unix_ns: int) -> None:
@@ -276,61 +269,17 @@ def _llama_bench(rows: Any, path: Path, device_name: str | None) -> Iterator[Inc
 
 def _check(incoming: Incoming, path: Path) -> None:
     """What the types do not say."""
-    stored, run = incoming.stored, incoming.stored.run
-    indices = [repetition.index for repetition in stored.repetitions]
-    durations = [
-        ns for repetition in stored.repetitions for ns in (repetition.prefill_ns, *repetition.decode_ns)
-    ]
-    if not _ID.fullmatch(run.id):
-        raise _invalid(path, incoming.place, f"run.id: {run.id!r} is not an id")
-    if run.device_key != stored.device.key or run.artifact_sha256 != stored.artifact.sha256:
-        raise _invalid(path, incoming.place, "the run belongs to another device or artifact")
-    if len(set(indices)) != len(indices):
-        raise _invalid(path, incoming.place, "two repetitions have the same index")
-    measured = [(one.name, one.repetition) for one in stored.measurements]
-    if len(set(measured)) != len(measured):
-        raise _invalid(path, incoming.place, "the same measurement stands twice")
-    if any(ns is not None and ns <= 0 for ns in durations):
-        raise _invalid(path, incoming.place, "a duration is not positive")
-    rows = (run, stored.device, stored.artifact, *stored.repetitions, *stored.conditions)
-    values = [pair for row in rows for pair in values_of(row).items()]
-    values += [(one.name, one.value) for one in stored.measurements]
-    for name, value in (*values, ("manifest", incoming.manifest)):
-        if wrong := _why_not_kept(name, value):
-            raise _invalid(path, incoming.place, f"{name}: {wrong}")
-
-
-def _why_not_kept(name: str, value: Any) -> str | None:
-    """Why no store gives a column's value back as it is, in words; None where one does."""
-    for part in _leaves(value):
-        if isinstance(part, str) and _NO_CHARACTER.search(part):
-            # UTF-8 has no half of a pair, PostgreSQL no NUL.
-            return "holds a character that no store holds"
-        if isinstance(part, float) and not math.isfinite(part):
-            return f"{part} is not a number"
-    numbers = value if isinstance(value, tuple) else (value,)
-    for number in numbers:
-        if isinstance(number, int) and not -_INTEGERS <= number < _INTEGERS:
-            return "the number is beyond 64 bits"
-        if isinstance(number, int) and number < 0 and name not in _MAY_BE_NEGATIVE:
-            return f"{number} is negative"
-    if name in _POSITIVE and value is not None and value <= 0:
-        return f"{value} is not positive"
-    if name.endswith("unix_ns") and value is not None and value > LAST_UNIX_NS:
-        return "the time is after the year 9999"
-    return None
-
-
-def _leaves(value: Any) -> Iterator[Any]:
-    """The plain values in a column's value, keys of objects among them."""
-    if isinstance(value, dict):
-        yield from value
-        value = tuple(value.values())
-    if isinstance(value, (list, tuple)):
-        for part in value:
-            yield from _leaves(part)
-    else:
-        yield value
+    if wrong := wrong_with(incoming.stored, incoming.manifest, incoming.tags):
+        raise _invalid(path, incoming.place, wrong)
+    begun = datetime.fromtimestamp(incoming.stored.run.created_unix_ns // 1_000_000_000, UTC)
+    if is_in_future(begun):
+        raise ImportInvalid(
+            f"{incoming.place}: run.created_unix_ns is {begun.isoformat(timespec='seconds')}, and now is "
+            f"{datetime.now(UTC).isoformat(timespec='seconds')}",
+            subject=str(path),
+            next_step="Nothing was imported. Set this machine's clock; or, if that of where the run was made "
+            "was wrong, write the time of the measurement into created_unix_ns.",
+        )
 
 
 def _invalid(path: Path, place: str, what: str) -> ImportInvalid:

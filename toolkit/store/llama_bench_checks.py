@@ -5,15 +5,12 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
 
 from toolkit.store.measurements import tokens_per_second
 
 # Builds print six digits, or six decimals, of a rate; averages of nanoseconds are cut to whole ones.
 _RELATIVE = 1e-3
 _ABSOLUTE = 1e-5
-# Clocks and time zones differ; a phone without a network may be years off.
-_CLOCKS = timedelta(days=1)
 
 
 def contradiction(
@@ -57,8 +54,3 @@ def _pairs(
         yield "avg_ns", avg_ns, "the mean of samples_ns is", mean_ns
     if avg_ts is not None:
         yield "avg_ts", avg_ts, "the mean by samples_ns is", statistics.fmean(rates)
-
-
-def is_in_future(moment: datetime) -> bool:
-    """Whether a time is later than any clock shows."""
-    return moment.timestamp() > (datetime.now(UTC) + _CLOCKS).timestamp()

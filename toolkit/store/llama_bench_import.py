@@ -5,7 +5,8 @@ cache, ours after the prompt. All settings that have no column here (batch, KV t
 offload, back ends ...) are kept as the run's settings and so are parts of the condition key, by name. Ids are
 made from the content: the same file gives the same runs. What the file does not tell is ``unknown``, or 0 for
 the artifact's context. A file that names neither CPU nor GPU, or only a kind of them that many phones have,
-is a device of its own: two phones are never one.
+is a device of its own: two phones are never one. A build that does not know its commit is a version of its
+own in each file, likewise.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from toolkit.errors import ImportInvalid
 from toolkit.store.ids import id_of_content
-from toolkit.store.llama_bench_checks import contradiction, is_in_future
+from toolkit.store.import_checks import is_in_future
+from toolkit.store.llama_bench_checks import contradiction
 from toolkit.store.llama_bench_names import (
     architecture_of,
     file_name,
@@ -39,6 +41,9 @@ LLAMA_CPP = "llama.cpp"
 _NS_PER_S = 1_000_000_000
 _EMULATED = "emulated: "
 _AFTER_PROMPT = re.compile(r"tg[0-9]+@pp[0-9]+")
+_NO_COMMIT = frozenset({"", "unknown", "none", "n/a", "(unknown)"})
+# What versions begin with that no build tells; the rest is of the file.
+UNKNOWN_BUILD = "unknown-"
 _HASH = "^[0-9a-f]{64}$"
 # "engine 1.2.3", as our export writes it; llama-bench itself lists backends without versions.
 _OURS = re.compile(r"([a-z][\w.-]*) (\d\S*)")
@@ -116,6 +121,9 @@ def runs_of_llama_bench(
                 subject=subject,
                 next_step="Nothing was imported. Expected is what `llama-bench -o json` writes.",
             ) from None
+        if _is_unknown_build(test):
+            # Two of them are never one version.
+            test = test.model_copy(update={"build_commit": f"{UNKNOWN_BUILD}{unnamed[:8]}"})
         if _AFTER_PROMPT.fullmatch(test.test):
             # The prompt is only the depth at which tokens are generated, and is not timed.
             test = test.model_copy(update={"n_depth": test.n_depth + test.n_prompt, "n_prompt": 0})
@@ -130,6 +138,11 @@ def runs_of_llama_bench(
             _run(test, row, _device(test, device_name, unnamed)),
             {"imported_from": "llama-bench", "model_filename": test.model_filename},
         )
+
+
+def _is_unknown_build(test: LlamaBenchTest) -> bool:
+    """Whether llama.cpp was built where git could not be asked, as from a release's archive."""
+    return _engine(test)[0] == LLAMA_CPP and test.build_commit.strip().lower() in _NO_COMMIT
 
 
 def _check(test: LlamaBenchTest, number: int, subject: str) -> None:

@@ -55,6 +55,11 @@ STATUSES: tuple[Status, ...] = (
 )
 
 
+# Words of other columns, as the code above this folder writes them.
+GATES = ("off", "watch", "default", "strict", "unattended")
+POWER_SOURCES = ("ac", "usb", "wireless", "dock", "battery", "changed")
+DEVICE_KINDS = ("local", "adb", "ssh", "imported")
+
 # Fields that make two devices different ones to compare; RAM varies a little from boot to boot.
 COMPARABLE_FACTS = (
     "kind",

@@ -112,7 +112,7 @@ class StudyRequest(Request):
     trials: Annotated[Count | None, Option("Needles of each kind in each cell.", group="Needles")] = None
     minutes: Annotated[
         float | None,
-        Field(ge=1 / 60, le=1440),
+        Field(ge=0.02, le=1440),
         Option("Minutes of decoding; of sustained. Default: 10.", group="Work"),
     ] = None
     name: Annotated[

@@ -58,3 +58,9 @@ def import_runs(
                     "Say which it is: undo, and import with --device-name",
                     file=sys.stderr,
                 )
+            if imported.unknown_build:
+                print(
+                    f"{path}: does not say which build of llama.cpp, so it counts as a version of its own. "
+                    "If you know the commit: undo, write it into build_commit, and import again",
+                    file=sys.stderr,
+                )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -19,9 +19,11 @@ from toolkit.extras import missing_extras
 from toolkit.files import sha256_of
 from toolkit.recipes import fingerprints
 from toolkit.recipes.axes import Section, all_fields
+from toolkit.recipes.choices import is_file, is_folder
 from toolkit.recipes.kinds.convert import converted
 from toolkit.recipes.planning import Planning, is_known, unknown_key
 from toolkit.recipes.run_ids import run_id
+from toolkit.recipes.schema import Recipe
 from toolkit.recipes.step_estimates import StepEstimate
 from toolkit.recipes.step_kinds import StepKind
 from toolkit.recipes.steps import Beginning, ModuleWork, Resources, Stage, Step
@@ -104,6 +106,12 @@ class EvaluateKind(StepKind):
         ]
         return _with_states(list({(step.key, step.title): step for step in steps}.values()), planning)
 
+    def problems(self, recipe: Recipe, folder: Path) -> Iterator[tuple[str, UsageError]]:
+        """A section that asks for nothing, files that are not there, lengths and depths that are none."""
+        section = getattr(recipe, "evaluate", None)
+        if section is not None:
+            yield from _problems(section, folder)
+
     def lacks(self, works: Sequence[EvaluateWork], settings: Settings) -> Sequence[ToolkitError]:
         """Packages, and of tasks that there are such, with functions and data."""
         if missing := missing_extras("convert"):
@@ -136,21 +144,10 @@ def _asked(section: EvaluateSection, planning: Planning) -> Iterator[tuple[What,
         "tasks": values["tasks"],
         "needle": section.needle,
     }
-    if not any(chosen.values()):
-        raise UsageError(
-            "the section evaluate asks for nothing", next_step="Give it text, tasks, or needle: true."
-        )
-    if values["text"] is not None and not values["text"].is_file():
-        raise UsageError(
-            "no such file",
-            subject=f"evaluate.text {values['text']}",
-            next_step="Paths start from the recipe's folder.",
-        )
+    for _, problem in _problems(section, folder):
+        raise problem
     if values["tasks"] is not None:
         values["tasks"] = placed_tasks(values["tasks"], folder)
-    if section.needle:
-        given_lengths(values["lengths"])
-        given_depths(values["depths"])
     shots = values["shots"]
     named = (one for word in values["device"] for one in planning.devices(word or LOCAL))
     devices = list(dict.fromkeys(named))
@@ -161,6 +158,36 @@ def _asked(section: EvaluateSection, planning: Planning) -> Iterator[tuple[What,
             for device, count in product(places, shots if what == "tasks" else [None]):
                 known = values | {"device": device, "shots": count}
                 yield what, kind.of(**{name: known[name] for name in kind.model_fields})
+
+
+def _problems(section: EvaluateSection, folder: Path) -> Iterator[tuple[str, UsageError]]:
+    """What is wrong with a section, with the field that it is about; the section itself has none."""
+    values: dict[str, Any] = {name: getattr(section, name) for name in EvaluateRequest.model_fields}
+    text, tasks, include_path = values["text"], values["tasks"], values["include_path"]
+    if text is None and not tasks and not section.needle:
+        yield (
+            "",
+            UsageError(
+                "the section evaluate asks for nothing", next_step="Give it text, tasks, or needle: true."
+            ),
+        )
+    start = f"Paths start from {folder.absolute()}."
+    if text is not None and not is_file(folder / text):
+        yield "text", UsageError("no such file", subject=f"evaluate.text {text}", next_step=start)
+    if include_path is not None and not is_folder(folder / include_path):
+        place = f"evaluate.include_path {include_path}"
+        yield "include_path", UsageError("no such folder", subject=place, next_step=start)
+    checks: list[tuple[str, Callable[[], object]]] = []
+    if tasks is not None:
+        checks.append(("tasks", lambda: placed_tasks(tasks, folder)))
+    if section.needle:
+        checks.append(("lengths", lambda: given_lengths(values["lengths"])))
+        checks.append(("depths", lambda: given_depths(values["depths"])))
+    for name, check in checks:
+        try:
+            check()
+        except UsageError as error:
+            yield name, error
 
 
 def _step(conversion: Step, what: What, request: Any, planning: Planning) -> Step:
