@@ -91,7 +91,7 @@ class Span:
             return inside if operator in ("=", "==") else sa.not_(sa.func.coalesce(inside, sa.false()))
         if operator in ("<", ">="):
             return _COMPARE[operator](column, self.start)
-        return column < self.end if operator == "<=" else column >= self.end
+        return _COMPARE["<" if operator == "<=" else ">="](column, self.end)
 
 
 Value = bool | float | int | str | Span
