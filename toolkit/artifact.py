@@ -296,11 +296,19 @@ def staging(target: Path, *, overwrite: bool) -> Iterator[Path]:
     """A folder beside ``target`` to build in; it is removed when the block raises.
 
     Raises:
-        ArtifactExists: the target exists and may not be replaced.
+        ArtifactExists: the target exists and may not be replaced, or another process is making it.
     """
     check_target(target, overwrite=overwrite)
     files.remove_leftovers_of_the_dead(target)
-    with files.staged_folder(target) as folder:
+    with files.staged_folder(target) as folder, files.claimed(target, folder.parent) as alone:
+        if not alone:
+            raise ArtifactExists(
+                "is being made by another process",
+                subject=str(target),
+                next_step="Wait until that has ended, or choose another folder with -o.",
+            )
+        # Whoever made it meanwhile has put it there.
+        check_target(target, overwrite=overwrite)
         yield folder
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import glob
 import hashlib
 import os
 import platform
@@ -221,6 +222,53 @@ def staged_folder(target: Path) -> Iterator[Path]:
         yield folder
 
 
+@contextmanager
+def claimed(target: Path, scratch: Path) -> Iterator[bool]:
+    """Whether nobody else is making ``target``; nobody else is told so until the block ends.
+
+    The system drops the claim when its holder dies, and no file is left of it. Between hosts that share a
+    folder, and where a file system has no locks, there is none: the last one wins.
+
+    Args:
+        target: what is being made.
+        scratch: the folder of :func:`scratch_beside` in which it is.
+    """
+    real = _real(target)
+    with _opened(scratch) as own:
+        with _opened(real.parent) as parent:
+            # One after the other: two that claim at once would each be in the other's way.
+            with suppress(OSError):
+                fcntl.flock(parent, fcntl.LOCK_EX)
+            others = [
+                one for one in real.parent.glob(f".{glob.escape(real.name)}{PARTIAL}*") if one != scratch
+            ]
+            alone = not any(map(_is_claimed, others))
+            with suppress(OSError):
+                fcntl.flock(own, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield alone
+
+
+def _is_claimed(folder: Path) -> bool:
+    try:
+        with _opened(folder) as other:
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        # Gone meanwhile, or on a file system without locks.
+        return False
+    return False
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
 def put_in_place(made: Path, target: Path) -> Path:
     """Give what was made its name; a folder of that name makes way only then. Returns ``target``.
 
@@ -240,7 +288,7 @@ def put_in_place(made: Path, target: Path) -> Path:
 def remove_leftovers(target: Path) -> None:
     """Delete what killed processes left of ``target``. Nobody else may be making it now."""
     real = _real(target)
-    for pattern in (f".{real.name}{PARTIAL}*", f".{real.name}{_REPLACED}*"):
+    for pattern in (f".{glob.escape(real.name)}{PARTIAL}*", f".{glob.escape(real.name)}{_REPLACED}*"):
         for left in real.parent.glob(pattern):
             if left.is_dir():
                 shutil.rmtree(left, ignore_errors=True)

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from conversions import Convert, request
 from gguf_files import write_model
 from transformers import LlamaConfig
 
-from toolkit.artifact import Artifact
+from toolkit import files
+from toolkit.artifact import Artifact, staging
 from toolkit.compress.adaptation import slowness
 from toolkit.engines import ENGINES
 from toolkit.errors import (
@@ -137,6 +139,68 @@ def test_existing_artifact_stays_unless_forced(convert_model: Convert, tmp_path:
     assert first.manifest.sha256 != second.manifest.sha256
     Artifact.load(tmp_path / "a").verify()
     assert [entry.name for entry in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_two_conversions_into_one_folder_do_not_run_at_once(
+    overwrite: bool, convert_model: Convert, tmp_path: Path
+) -> None:
+    target = tmp_path / "a [b]*"
+    with staging(target, overwrite=overwrite):
+        with pytest.raises(ArtifactExists, match="made by another process") as caught:
+            convert_model("random:llama-tiny", output=target, overwrite=overwrite)
+        assert caught.value.subject == str(target)
+        # As is advised; and a folder of a name that begins alike is another one.
+        convert_model("random:llama-tiny", output=tmp_path / "a")
+    convert_model("random:llama-tiny", output=target, overwrite=overwrite)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a", target.name]
+
+
+def test_what_came_while_a_model_was_loaded_stays(
+    convert_model: Convert, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two that began together: the first is done when the second comes to write."""
+    first = convert_model("random:llama-tiny", "8w", output=tmp_path / "made")
+
+    def late(target: Path, scratch: Path) -> AbstractContextManager[bool]:
+        (tmp_path / "made").rename(target)
+        return nullcontext(True)
+
+    monkeypatch.setattr(files, "claimed", late)
+    with pytest.raises(ArtifactExists, match="already exists"):
+        convert_model("random:llama-tiny", output=tmp_path / "a")
+    assert Artifact.load(tmp_path / "a").manifest.sha256 == first.manifest.sha256
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("window", [0, -1])
+def test_a_window_in_which_no_token_sees_itself_is_named(
+    window: int, convert_model: Convert, settings: Settings, tmp_path: Path
+) -> None:
+    config = tmp_path / "config.json"
+    fields = resolve("random:mistral-tiny", settings).config.to_dict()
+    config.write_text(json.dumps(fields | {"sliding_window": window}))
+    with pytest.raises(UnsupportedModel, match=rf"sliding_window is {window}, so that no token") as caught:
+        convert_model(f"random:{config}", output=tmp_path / "a")
+    assert caught.value.subject and "null" in (caught.value.next_step or "")
+    for taken in (None, 16):
+        config.write_text(json.dumps(fields | {"sliding_window": taken}))
+        assert convert_model(f"random:{config}", output=tmp_path / f"{taken}").manifest
+
+
+@pytest.mark.parametrize(("positions", "converts"), [(1, False), (4, False), (7, False), (8, True)])
+def test_a_model_for_texts_shorter_than_a_trace_is_refused(
+    positions: int, converts: bool, convert_model: Convert, settings: Settings, tmp_path: Path
+) -> None:
+    config = tmp_path / "config.json"
+    fields = resolve("random:llama-tiny", settings).config.to_dict()
+    config.write_text(json.dumps(fields | {"max_position_embeddings": positions}))
+    if converts:
+        assert convert_model(f"random:{config}").manifest.context_length == positions
+        return
+    with pytest.raises(UnsupportedModel, match=f"texts of {positions} tokens") as caught:
+        convert_model(f"random:{config}")
+    assert "max_position_embeddings" in (caught.value.next_step or "")
 
 
 def test_force_never_wipes_a_folder_that_is_not_an_artifact(convert_model: Convert, tmp_path: Path) -> None:

@@ -35,6 +35,12 @@ def register_attention() -> None:
     causal: set[bool] = set()
 
     def mask(*args: Any, mask_function: Any = None, local_size: int | None = None, **kwargs: Any) -> None:
+        if local_size is not None and local_size < 1:
+            raise UnsupportedModel(
+                f"sliding_window is {local_size}, so that no token sees another, nor itself",
+                next_step="Correct sliding_window in its config to the original model's; null, where the "
+                "model takes it, is no window.",
+            )
         windows.add(int(local_size or 0))
         causal.add(mask_function is causal_mask_function)
 

@@ -6,6 +6,8 @@ from toolkit.errors import ContextTooLong, UnsupportedModel, UsageError
 
 # Long enough for a chat on a phone; models trained for less get less.
 DEFAULT_CONTEXT = 4096
+# What a trace and its judge need.
+_SHORTEST = 8
 
 
 def context_length(asked: int | None, limit: int | None, *, subject: str) -> int:
@@ -21,9 +23,9 @@ def context_length(asked: int | None, limit: int | None, *, subject: str) -> int
         ContextTooLong: more than the model was trained for.
         UsageError: fewer than one token.
     """
-    if limit is not None and limit < 2:
+    if limit is not None and limit < _SHORTEST:
         raise UnsupportedModel(
-            f"is made for texts of {limit} tokens (max_position_embeddings)",
+            f"is made for texts of {limit} tokens (max_position_embeddings), not of {_SHORTEST} at least",
             subject=subject,
             next_step="Correct max_position_embeddings in its config, or choose another model.",
         )
