@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 from fake_hub import COMMIT, REPO, FakeHub
+from model_folders import write_folder
+from transformers import AutoConfig
 
 from toolkit.errors import SourceError, SourceNotFound
 from toolkit.models.catalogue.catalogue import shipped
@@ -34,6 +36,20 @@ def test_model_is_downloaded_once(fake_hub: FakeHub, hub: Hub, settings: Setting
     assert resolve(REPO, settings, hub=hub, offline=True).info == source.info
     assert resolve(REPO, settings, hub=hub, revision=COMMIT).info == source.info
     assert not fake_hub.requests
+
+
+def test_a_folder_of_a_hub_models_name_wins_unless_the_hubs_is_known_to_be_meant(
+    hub: Hub, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_folder(tmp_path / REPO, settings, "gpt2-tiny")
+    # The rule of from_pretrained.
+    assert AutoConfig.from_pretrained(REPO).model_type == "gpt2"
+    local = resolve(REPO, settings, hub=hub)
+    assert (local.info.kind, local.config.model_type) == ("folder", "gpt2")
+    fetched = resolve(REPO, settings, hub=hub, from_hub=True)
+    assert (fetched.info.kind, fetched.config.model_type) == ("hub", "llama")
+    assert resolve(REPO, settings, hub=hub, from_hub=True, revision=COMMIT).info == fetched.info
 
 
 def test_a_catalogue_entry_needs_the_config_only(fake_hub: FakeHub, hub: Hub, settings: Settings) -> None:

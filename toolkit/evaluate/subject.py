@@ -165,9 +165,10 @@ def source_of(artifact: Artifact, named: str | None, settings: Settings) -> Mode
         SourceError: it is not to be found.
     """
     info = artifact.manifest.source
-    revision = info.revision if info.kind == "hub" and named in (None, info.id) else None
+    from_hub = info.kind == "hub" and named in (None, info.id)
+    revision = info.revision if from_hub else None
     try:
-        source = resolve(named or info.id, settings, revision=revision)
+        source = resolve(named or info.id, settings, revision=revision, from_hub=from_hub)
     except SourceNotFound as error:
         if named is None:
             error.next_step = "Name the model with --source, or leave the comparison out: --no-compare."

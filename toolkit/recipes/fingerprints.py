@@ -86,7 +86,10 @@ def reference(model: Model, folder: Path) -> str:
 
 
 def is_fetched(model: Model, folder: Path) -> bool:
-    """Whether a model comes from a hub, so that its content is known only once it was fetched."""
+    """Whether a model comes from a hub, so that its content is known only once it was fetched.
+
+    As for ``from_pretrained``, a file or folder of that name comes first; a recipe's lie beside it.
+    """
     from toolkit.sources.gguf.recognition import is_gguf
 
     where = reference(model, folder)

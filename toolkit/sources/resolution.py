@@ -25,8 +25,11 @@ def resolve(
     offline: bool = False,
     trust_remote_code: bool = False,
     hub: Hub | None = None,
+    from_hub: bool = False,
 ) -> ModelSource:
     """Find a model: ``random:...``, a GGUF file, a local folder, or a hub id, in this order.
+
+    So does ``from_pretrained``: a folder ``owner/name`` wins over the hub's model of that name.
 
     Args:
         model: what the user typed.
@@ -35,6 +38,8 @@ def resolve(
         offline: use only what is on this machine.
         trust_remote_code: allow pickled weights and model code that comes with the model.
         hub: another hub or hub cache than the user's.
+        from_hub: the name is known to be a hub's, whatever folders there are here: a recipe looks for folders
+            beside itself, not where it happens to be run.
 
     Raises:
         SourceNotFound: nothing of this name; the message lists what was tried.
@@ -42,13 +47,13 @@ def resolve(
         UsageError: a revision for something that has none.
     """
     path = expanded(model)
-    if model.startswith("random:") or is_gguf(path) or path.is_dir():
+    if not from_hub and (model.startswith("random:") or is_gguf(path) or path.is_dir()):
         if revision is not None:
             raise UsageError(
                 "--revision is for hub models only", subject=model, next_step="Leave out --revision."
             )
         return _open_local(model, path, settings, trust_remote_code)
-    if path.is_file():
+    if not from_hub and path.is_file():
         raise SourceNotFound(
             "is a file, and no GGUF file",
             subject=model,

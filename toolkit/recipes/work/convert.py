@@ -91,6 +91,8 @@ def _convert(work: ConvertWork, workspace: Workspace, settings: Settings) -> Art
         revision=request.revision,
         offline=request.offline,
         trust_remote_code=request.trust_remote_code,
+        # Planned as what the fetch step pinned.
+        from_hub=work.source is not None,
     )
     _check_unchanged(work, source, settings)
     artifact = convert(source, request, workspace.artifact(work.key), settings)

@@ -26,6 +26,7 @@ def run(work: FetchWork, workspace: Workspace, settings: Settings) -> dict[str, 
         revision=work.revision,
         offline=work.offline,
         trust_remote_code=work.trust_remote_code,
+        from_hub=True,
     )
     config = {name: value for name, value in source.config.to_dict().items() if isinstance(value, int | bool)}
     lock = SourceLock(model=work.model, asked_revision=work.revision, info=source.info, config=config)
