@@ -113,6 +113,8 @@ def test_parts_in_another_order_than_their_names_are_refused(tmp_path: Path, set
         ("olmo", {"attention__layer_norm_epsilon": 1e-3}, "epsilon"),
         ("starcoder2", {"rope__dimension_count": 8}, "8 of"),
         ("gemma2", {"attention__sliding_window_pattern": [True]}, "sliding_window_pattern"),
+        ("gemma2", {"attn_logit_softcapping": 0.0}, "attn_logit_softcapping is 0.0, not above 0"),
+        ("gemma2", {"final_logit_softcapping": -30.0}, "final_logit_softcapping is -30.0, not above 0"),
         ("gemma", {"attention__value_length": 8}, "values of 8"),
         ("seed_oss", {"logit_scale": 2.0}, "logit_scale"),
         ("cohere2", {"residual_scale": 0.5}, "residual_scale"),

@@ -23,6 +23,15 @@ SIZE = 512
 NORMAL = 1
 
 
+@pytest.mark.parametrize("count", [SIZE - 1, SIZE + 1, 1])
+def test_an_embedding_has_a_row_for_each_token(count: int, write_gguf: WriteGguf, settings: Settings) -> None:
+    # llama.cpp: check_tensor_dims, "tensor 'token_embd.weight' has wrong shape".
+    tokens = {"tokenizer.ggml.tokens": [f"t{index}" for index in range(count)]}
+    with pytest.raises(SourceCorrupt, match=f"has {count} tokens, its embedding .* {SIZE} rows") as caught:
+        resolve(str(write_gguf("llama-tiny", metadata=tokens)), settings)
+    assert caught.value.subject and caught.value.next_step
+
+
 def filled(tokens: list[str]) -> list[str]:
     return tokens + [f"[unused{index}]" for index in range(SIZE - len(tokens))]
 

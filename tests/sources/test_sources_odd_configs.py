@@ -18,6 +18,7 @@ from model_folders import edit_config, write_folder
 from toolkit.errors import SourceCorrupt, SourceError, UnsupportedModel
 from toolkit.settings import Settings
 from toolkit.sources import resolve
+from toolkit.sources.folder_source import config_from_fields
 
 
 @pytest.fixture
@@ -53,6 +54,64 @@ def test_rotary_values_that_give_no_angles_are_named(
     with pytest.raises(SourceCorrupt, match=rf"rope_parameters\.{name} (is|has)") as caught:
         resolve(str(folder), settings)
     assert str(folder) in str(caught.value) and caught.value.next_step
+
+
+# Value -> what is said, and a value that the next step leads to.
+NO_MODEL: list[tuple[str, Any, str, Any]] = [
+    ("hidden_act", "silly", "hidden_act is 'silly', an activation", "silu"),
+    ("hidden_act", "SiLU", "hidden_act is 'SiLU', an activation", "silu"),
+    ("vocab_size", 0, "vocab_size is 0", 512),
+    ("num_attention_heads", 0, "num_attention_heads is 0", 4),
+    ("num_attention_heads", -1, "num_attention_heads is -1", 4),
+    ("num_key_value_heads", 0, "num_key_value_heads is 0", 2),
+    ("intermediate_size", -1, "intermediate_size is -1", 128),
+    ("head_dim", 0, "head_dim is 0", 16),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "said", "right"), NO_MODEL)
+def test_a_value_that_makes_no_model_is_named(
+    name: str, value: Any, said: str, right: Any, folder: Path, settings: Settings
+) -> None:
+    edit_config(folder, **{name: value})
+    with pytest.raises(SourceCorrupt, match=re.escape(said)) as caught:
+        resolve(str(folder), settings)
+    assert caught.value.subject == str(folder)
+    assert name in (caught.value.next_step or "") or "embedding" in (caught.value.next_step or "")
+    edit_config(folder, **{name: right})
+    assert resolve(str(folder), settings).weights.names()
+
+
+def test_an_activation_is_advised_that_transformers_has(folder: Path, settings: Settings) -> None:
+    edit_config(folder, hidden_act="SILU")
+    with pytest.raises(SourceCorrupt) as caught:
+        resolve(str(folder), settings)
+    assert "Did you mean 'silu'?" in (caught.value.next_step or "")
+
+
+@pytest.mark.parametrize("name", ["use_return_dict", "num_labels"])
+def test_what_transformers_computes_is_not_set_but_what_it_takes_is(
+    name: str, folder: Path, settings: Settings
+) -> None:
+    edit_config(folder, **{name: 3})
+    if name == "num_labels":
+        assert resolve(str(folder), settings).weights.names()
+        return
+    with pytest.raises(AttributeError, match="has no setter"):
+        loaded_by_transformers(folder)
+    with pytest.raises(SourceCorrupt, match=f"sets {name}, which transformers computes") as caught:
+        resolve(str(folder), settings)
+    assert caught.value.next_step == f"Remove {name} from config.json."
+
+
+@pytest.mark.parametrize("name", ["attn_logit_softcapping", "final_logit_softcapping"])
+@pytest.mark.parametrize("cap", [0.0, -30.0, float("inf"), float("nan")])
+def test_a_soft_cap_is_a_number_above_0_or_null(name: str, cap: float, tmp_path: Path) -> None:
+    fields = {"model_type": "gemma2", "hidden_size": 64, "num_hidden_layers": 1, name: cap}
+    with pytest.raises(SourceCorrupt, match=f"{name} is .*no number above 0"):
+        config_from_fields(fields, tmp_path)
+    for taken in (30.0, None):
+        assert getattr(config_from_fields(fields | {name: taken}, tmp_path), name) == taken
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,17 @@ def old_buffers(folder: Path) -> None:
     rewrite(folder, lambda tensors: tensors | {"model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(8)})
 
 
+def body_named_twice(folder: Path) -> None:
+    rewrite(
+        folder, lambda tensors: {name.replace("model.", "model.model.", 1): v for name, v in tensors.items()}
+    )
+
+
+def all_below_the_body(folder: Path) -> None:
+    """As a training saves a model that is a part of its own, named ``model``."""
+    rewrite(folder, lambda tensors: {f"model.{name}": values for name, values in tensors.items()})
+
+
 READ = [
     tied,
     tied_with_another_head,
@@ -109,6 +120,8 @@ READ = [
     shards_beside_strays,
     file_named_in_the_config,
     old_buffers,
+    body_named_twice,
+    all_below_the_body,
 ]
 
 

@@ -205,6 +205,93 @@ def pth_alone(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
 
 
+TORCHTUNE = {
+    "model.embed_tokens": "tok_embeddings",
+    "model.layers": "layers",
+    "self_attn.o_proj": "attn.output_proj",
+    "self_attn": "attn",
+    "input_layernorm.weight": "sa_norm.scale",
+    "post_attention_layernorm.weight": "mlp_norm.scale",
+    "mlp.gate_proj": "mlp.w1",
+    "mlp.down_proj": "mlp.w2",
+    "mlp.up_proj": "mlp.w3",
+    "model.norm.weight": "norm.scale",
+    "lm_head": "output",
+}
+META = TORCHTUNE | {
+    "self_attn.o_proj": "attention.wo",
+    "self_attn.q_proj": "attention.wq",
+    "self_attn.k_proj": "attention.wk",
+    "self_attn.v_proj": "attention.wv",
+    "self_attn": "attention",
+    "input_layernorm.weight": "attention_norm.weight",
+    "post_attention_layernorm.weight": "ffn_norm.weight",
+    "mlp": "feed_forward",
+    "model.norm.weight": "norm.weight",
+}
+
+
+def named_by(names: dict[str, str]) -> Change:
+    def renamed_(name: str) -> str:
+        for theirs, other in names.items():
+            name = name.replace(theirs, other)
+        return name
+
+    return lambda folder: rewrite(folder, lambda tensors: {renamed_(k): v for k, v in tensors.items()})
+
+
+def torchtune(folder: Path) -> None:
+    named_by(TORCHTUNE)(folder)
+
+
+def meta(folder: Path) -> None:
+    named_by(META)(folder)
+
+
+def fused(*parts: str, whole: str) -> Change:
+    """Several matrices stored as one, as Phi-3 and others do."""
+
+    def joined(tensors: Tensors) -> Tensors:
+        kept = {name: values for name, values in tensors.items() if not any(part in name for part in parts)}
+        for name in tensors:
+            if parts[0] in name:
+                pieces = [tensors[name.replace(parts[0], part)] for part in parts]
+                kept[name.replace(parts[0], whole)] = torch.cat(pieces)
+        return kept
+
+    def change(folder: Path) -> None:
+        rewrite(folder, joined)
+
+    change.__name__ = f"{whole} in one"
+    return change
+
+
+QKV, GATE_UP = (
+    fused("q_proj", "k_proj", "v_proj", whole="qkv_proj"),
+    fused("gate_proj", "up_proj", whole="gate_up_proj"),
+)
+
+
+def cut_apart(folder: Path) -> None:
+    """As the refusal advises; the rows are those of the config."""
+    rows = {"qkv_proj": {"q_proj": 64, "k_proj": 32, "v_proj": 32}}
+
+    def cut(tensors: Tensors) -> Tensors:
+        kept = {}
+        for name, values in tensors.items():
+            if "qkv_proj" not in name:
+                kept[name] = values
+                continue
+            pieces = torch.split(values, list(rows["qkv_proj"].values()))
+            kept |= {
+                name.replace("qkv_proj", part): piece.clone()
+                for part, piece in zip(rows["qkv_proj"], pieces, strict=True)
+            }
+        return kept
+
+    rewrite(folder, cut)
+
+
 REFUSED = {
     fp8_alone: "FP8",
     fp8_without_scales: "FP8",
@@ -239,6 +326,10 @@ REFUSED = {
     consolidated_alone: "their publisher's own layout",
     another_name_alone: "a name that transformers does not read",
     pth_alone: "their publisher's own layout",
+    torchtune: "the names of torchtune (layers.0.attn.",
+    meta: "the names of their publisher",
+    QKV: "q_proj, k_proj, v_proj are stored as one matrix (model.layers.0.self_attn.qkv_proj.weight)",
+    GATE_UP: "gate_proj, up_proj are stored as one matrix",
 }
 
 
@@ -291,6 +382,7 @@ NEXT_STEPS = [
     (another_name_alone, renamed),
     (surplus_layers, more_layers),
     (foreign_tensor, without_foreign_tensors),
+    (QKV, cut_apart),
 ]
 
 

@@ -115,6 +115,25 @@ def test_a_damaged_file_is_named(name: str, content: bytes, said: str, folder: P
     assert caught.value.next_step
 
 
+@pytest.mark.parametrize("text", ["", " \n"])
+@pytest.mark.parametrize("others", [False, True])
+def test_a_blank_template_is_none_or_writes_nothing_as_in_transformers(
+    text: str, others: bool, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from transformers import AutoTokenizer
+
+    (folder / "chat_template.jinja").write_text(text)
+    if others:
+        (folder / "additional_chat_templates").mkdir()
+        (folder / "additional_chat_templates" / "tool.jinja").write_text("{{ messages }}")
+    theirs = AutoTokenizer.from_pretrained(folder).chat_template
+    theirs = theirs["default"] if others else theirs
+    assert theirs == text
+    written = write(folder, tmp_path) / "chat_template.jinja"
+    assert written.exists() is bool(theirs)
+    assert ("has no chat template" in capsys.readouterr().err) is not bool(theirs)
+
+
 def write(folder: Path, tmp_path: Path, **tokens: Any) -> Path:
     written = tmp_path / "written"
     written.mkdir(exist_ok=True)

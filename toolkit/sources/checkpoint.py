@@ -10,6 +10,7 @@ from toolkit.sources.accounting import check_all_read
 from toolkit.sources.adapters import refuse_adapter_tensors, without_adapters_of_senses
 from toolkit.sources.checkpoint_names import locate, refuse_wrapped
 from toolkit.sources.conversions import ConvertedWeights, conversions_of
+from toolkit.sources.other_layouts import refuse_other_layouts
 from toolkit.sources.parameters import check_complete, model_parameters
 from toolkit.sources.prequantized import refuse_other_forms, refuse_quantized_tensors
 
@@ -66,8 +67,8 @@ def read_checkpoint(
     refuse_adapter_tensors(names, subject=subject)
     model = model_parameters(config, subject=subject, trust_remote_code=trust_remote_code)
     if not composite:
-        refuse_wrapped(model.parameters, names, subject=subject)
-    accounted = locate([*model.parameters, *model.tied], names)
+        refuse_wrapped(model.parameters, names, base=model.base_prefix, subject=subject)
+    accounted = locate([*model.parameters, *model.tied], names, base=model.base_prefix)
     tied = model.tied
     differing = [alias for alias, source in tied.items() if _differ(stored, plain, accounted, alias, source)]
     for alias, source in tied.items():
@@ -93,7 +94,9 @@ def read_checkpoint(
     unread = [name for name in names if name not in read]
     dtypes = {name: stored.dtype(plain[name]) for name in (*located.values(), *pieces)}
     refuse_quantized_tensors(dtypes, unread, subject=subject)
-    refuse_other_forms([name for name in missing if name not in conversions], unread, subject=subject)
+    lacking = [name for name in missing if name not in conversions]
+    refuse_other_layouts(lacking, unread, subject=subject)
+    refuse_other_forms(lacking, unread, subject=subject)
     weights = stored.weights({parameter: plain[name] for parameter, name in located.items()})
     if conversions:
         converted = stored.weights({name: plain[name] for name in pieces})

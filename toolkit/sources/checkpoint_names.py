@@ -20,16 +20,17 @@ _TRAINING = {
 _LAYER = re.compile(r"\.\d+\.")
 
 
-def locate(parameters: Iterable[str], stored: Collection[str]) -> dict[str, str]:
+def locate(parameters: Iterable[str], stored: Collection[str], *, base: str = "") -> dict[str, str]:
     """Parameters that a checkpoint holds -> the names under which it does.
 
     Args:
         parameters: entries of the ``state_dict()``, e.g. ``model.layers.0.self_attn.q_proj.weight``.
         stored: names in the checkpoint.
+        base: the module that holds the body; transformers takes its name off where it stands once more.
     """
     names = set(stored)
     wanted = list(parameters)
-    located = _located(wanted, names, _WRAPPERS)
+    located = _located(wanted, names, (*_WRAPPERS, f"{base}.") if base else _WRAPPERS)
     # Tied aliases are rarely stored; whatever else is missing may lie below a prefix that is not known here.
     if any(_bare(parameter) != parameter and parameter not in located for parameter in wanted):
         others = (_located(wanted, names, (prefix,)) for prefix in _prefixes(wanted, names))
@@ -37,12 +38,15 @@ def locate(parameters: Iterable[str], stored: Collection[str]) -> dict[str, str]
     return located
 
 
-def refuse_wrapped(parameters: Iterable[str], stored: Collection[str], *, subject: str) -> None:
+def refuse_wrapped(
+    parameters: Iterable[str], stored: Collection[str], *, base: str = "", subject: str
+) -> None:
     """Refuse names with something in them that transformers would not find the parameters behind.
 
     Args:
         parameters: entries of the ``state_dict()``.
         stored: names in the checkpoint.
+        base: the module that holds the body, whose name transformers takes off.
         subject: folder or file, for messages.
 
     Raises:
@@ -57,7 +61,7 @@ def refuse_wrapped(parameters: Iterable[str], stored: Collection[str], *, subjec
         return
     for name in stored:
         prefix = name.removesuffix(probe)
-        if name.endswith(f".{probe}") and prefix not in _WRAPPERS:
+        if name.endswith(f".{probe}") and prefix not in (*_WRAPPERS, f"{base}."):
             raise _refusal(prefix, "which transformers does not take off", stored, subject)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from toolkit.sources.architectures.text_decoders import register_text_decoder
 from toolkit.sources.base import ModelSource, Original
 from toolkit.sources.checkpoint import read_checkpoint
 from toolkit.sources.checksums import weight_file_entries
+from toolkit.sources.config_values import check_values, odd_size
 from toolkit.sources.folder_tokenizer import FolderTokenizer
 from toolkit.sources.naming import safe_name
 from toolkit.sources.pickle_weights import StoredPickles
@@ -132,7 +134,7 @@ def config_from_fields(
             for key, value in _without_dtypes(fields).items()
             if key not in ("model_type", "auto_map")
         }
-        config = _build(lambda: AutoConfig.for_model(model_type, **given), origin)
+        config = _build(lambda: AutoConfig.for_model(model_type, **given), origin, fields)
     elif "auto_map" in fields:
         config = _build_foreign(origin)
     else:
@@ -157,6 +159,7 @@ def config_from_fields(
             if getattr(decoder, name, None) is None:
                 setattr(decoder, name, getattr(config, name, None))
     check_rotary(decoder, subject=str(origin))
+    check_values(decoder, subject=str(origin))
     register_text_decoder(decoder, config)
     return decoder
 
@@ -176,12 +179,27 @@ def is_composite(config: PretrainedConfig, fields: Mapping[str, Any]) -> bool:
     return config.model_type != fields.get("model_type") or any(fields.get(name) for name in senses)
 
 
-def _build(make: Any, origin: Path) -> Any:
+def _build(make: Any, origin: Path, fields: Mapping[str, Any]) -> Any:
     from huggingface_hub.errors import StrictDataclassError
 
     try:
         return make()
-    except (StrictDataclassError, ValueError, TypeError, LookupError, AttributeError) as error:
+    except (
+        StrictDataclassError,
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        ArithmeticError,
+    ) as error:
+        if (computed := re.search(r"property '(\w+)' of .* has no setter", str(error))) is not None:
+            raise SourceCorrupt(
+                f"config.json sets {computed[1]}, which transformers computes and lets nobody set",
+                subject=str(origin),
+                next_step=f"Remove {computed[1]} from config.json.",
+            ) from error
+        if (odd := odd_size(fields)) is not None:
+            raise SourceCorrupt(odd[0], subject=str(origin), next_step=odd[1]) from error
         raise SourceCorrupt(
             f"config.json does not make a valid config: {' '.join(str(error).split())[:300]}",
             subject=str(origin),

@@ -189,7 +189,7 @@ def _write_template(folder: Path, tokenizer: Any, files: SideFiles) -> str | Non
     odd = next((one for one in texts if one is not None and not isinstance(one, str)), None)
     if isinstance(template, dict):
         template = template.get("default")
-    if template is None and odd is None:
+    if not template and odd is None:
         return None
     if odd is not None:
         raise SourceCorrupt(

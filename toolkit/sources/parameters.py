@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import MissingWeights, SourceCorrupt, UnsupportedModel
+from toolkit.sources.config_values import odd_value
 from toolkit.sources.rotary_values import unknown_scaling
 
 if TYPE_CHECKING:
@@ -160,6 +161,8 @@ def _empty_model(config: PretrainedConfig, subject: str, trust_remote_code: bool
                 subject=subject,
                 next_step="Write the type by one of these names, or get config.json of the original model.",
             ) from error
+        if (odd := odd_value(config)) is not None:
+            raise SourceCorrupt(odd[0], subject=subject, next_step=odd[1]) from error
         raise UnsupportedModel(
             f"transformers has no causal language model of model type {config.model_type!r} for this config"
             f" ({_first_line(error)})",
@@ -177,6 +180,8 @@ def _empty_model(config: PretrainedConfig, subject: str, trust_remote_code: bool
             next_step="Get all *.py files of the model beside config.json.",
         ) from error
     except _ODD_CONFIG as error:
+        if (odd := odd_value(config)) is not None:
+            raise SourceCorrupt(odd[0], subject=subject, next_step=odd[1]) from error
         raise SourceCorrupt(
             f"config.json does not make a model: {_first_line(error)}",
             subject=subject,

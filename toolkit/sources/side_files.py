@@ -76,7 +76,8 @@ def read_side_files(folder: Path) -> SideFiles:
     names = tuple(name for name in TOKENIZER_FILES if (folder / name).is_file())
     objects = {}
     for name in names:
-        content = _read(folder / name)
+        # transformers takes a blank template for none, or for one that writes nothing.
+        content = _read(folder / name, blank=name.endswith(".jinja"))
         if name.endswith(".json"):
             objects[name] = _object(folder / name, content)
         elif name.endswith((".jinja", ".txt")):
@@ -84,7 +85,7 @@ def read_side_files(folder: Path) -> SideFiles:
     return SideFiles(folder, names, objects)
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, *, blank: bool = False) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -92,7 +93,7 @@ def _read(path: Path) -> bytes:
             f"cannot be read: {error.strerror}", subject=str(path), next_step="Check who may read the file."
         ) from None
     refuse_pointer(path, content)
-    if not content.strip():
+    if not blank and not content.strip():
         raise SourceCorrupt("is empty", subject=str(path), next_step=_AGAIN)
     return content
 

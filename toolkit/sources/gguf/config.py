@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import SourceCorrupt, UnsupportedModel
 from toolkit.sources.architectures.own import register_own_architectures
+from toolkit.sources.config_values import check_values
 from toolkit.sources.gguf.end_tokens import end_token_ids
 from toolkit.sources.gguf.families import FAMILIES
 from toolkit.sources.gguf.header import GgufHeader
@@ -46,6 +47,7 @@ def read_config(header: GgufHeader) -> tuple[PretrainedConfig, set[str]]:
             next_step="Get the file again.",
         ) from None
     check_rotary(config, subject=str(header.path))
+    check_values(config, subject=str(header.path))
     return config, metadata.read
 
 

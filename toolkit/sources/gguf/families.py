@@ -173,8 +173,8 @@ def _gemma2(metadata: Metadata) -> dict[str, Any]:
         "query_pre_attn_scalar": scalar,
         "sliding_window": metadata.count("attention.sliding_window", 4096),
         "layer_types": sliding_layers(metadata, layers, 2),
-        "attn_logit_softcapping": metadata.number("attn_logit_softcapping", 50.0) or None,
-        "final_logit_softcapping": metadata.number("final_logit_softcapping", 30.0) or None,
+        "attn_logit_softcapping": metadata.positive("attn_logit_softcapping", 50.0),
+        "final_logit_softcapping": metadata.positive("final_logit_softcapping", 30.0),
     }
 
 

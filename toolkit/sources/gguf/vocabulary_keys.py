@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from toolkit.errors import SourceCorrupt
@@ -76,10 +76,25 @@ def check_vocabulary_keys(header: GgufHeader) -> None:
                 subject=str(header.path),
                 next_step="Use the model's safetensors folder.",
             )
+    _check_embedding(header, tokens)
     for key in _BY_TOKEN:
         values = metadata.get(key)
         if values and tokens is not None and len(values) != len(tokens):
             raise _corrupt(header, f"{key} has {len(values)} values for {len(tokens)} tokens")
+
+
+def _check_embedding(header: GgufHeader, tokens: Sequence[str] | None) -> None:
+    """An embedding has a row for each token: llama.cpp takes no other (``check_tensor_dims``)."""
+    embedding = header.tensors.get("token_embd.weight")
+    if tokens is None or embedding is None or embedding.shape[0] == len(tokens):
+        return
+    raise SourceCorrupt(
+        f"its vocabulary has {len(tokens)} tokens, its embedding (token_embd.weight) "
+        f"{embedding.shape[0]} rows, which llama.cpp refuses",
+        subject=str(header.path),
+        next_step="Use the model's safetensors folder, or write the file anew with llama.cpp's converter, "
+        "which names tokens for all rows.",
+    )
 
 
 def _shown(value: Any) -> str:
