@@ -6,7 +6,6 @@ from the :class:`Option` of each. Whoever adds an option writes one field.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import types
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from toolkit.errors import UsageError
+from toolkit.files import sha256_of
 from toolkit.registry import did_you_mean
 
 Text = Annotated[str, Field(min_length=1, strict=True)]
@@ -154,7 +154,11 @@ class Request(BaseModel):
         )
 
     def identity(self) -> dict[str, Any]:
-        """JSON data that differs when the output may differ; a file counts by its content."""
+        """JSON data that differs when the output may differ; a file counts by its content.
+
+        Raises:
+            UsageError: a file that cannot be read.
+        """
         return {
             one.name: _identity(getattr(self, one.name)) for one in type(self).options() if one.option.key
         }
@@ -201,7 +205,15 @@ def _constraints(kind: Any) -> Iterator[Any]:
 
 def _identity(value: Any) -> Any:
     if isinstance(value, Path):
-        return hashlib.sha256(value.read_bytes()).hexdigest() if value.is_file() else None
+        try:
+            return sha256_of(value)
+        except OSError as error:
+            # Never as if there were no file: what was made without one would count as made with it.
+            raise UsageError(
+                f"cannot be read: {error.strerror}",
+                subject=str(value),
+                next_step="Give a file that is there and may be read.",
+            ) from None
     return _json(value)
 
 

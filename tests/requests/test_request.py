@@ -162,6 +162,10 @@ def test_text_to_calibrate_with_counts_by_its_content(tmp_path: Path) -> None:
     assert requests[0].identity() == requests[1].identity()
     other.write_text("b")
     assert requests[0].identity() != requests[1].identity()
+    # A text that is gone is not the same as none.
+    other.unlink()
+    with pytest.raises(UsageError, match=r"2\.txt.*No such file"):
+        requests[1].identity()
 
 
 def test_what_cannot_be_meant_is_refused_with_its_field() -> None:

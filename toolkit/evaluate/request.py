@@ -78,7 +78,9 @@ class TaskRequest(PlacedRequest):
     ] = None
     limit: Annotated[Count | None, Option("Items of each task. Default: all.", group="Tasks")] = None
     include_path: Annotated[
-        Path | None, Option("A folder with YAML files of tasks of one's own.", group="Tasks")
+        Path | None,
+        # What the folder holds is in a step's key by itself.
+        Option("A folder with YAML files of tasks of one's own.", key=False, group="Tasks"),
     ] = None
     sample_on_device: Annotated[
         Count | None,

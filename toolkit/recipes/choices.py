@@ -174,6 +174,14 @@ def _check_combinations(recipe: Recipe, document: Document) -> None:
     converted = matrix.conversions(convert)
     if not converted:
         document.problems.add(document.key_position(("convert", "exclude")), "nothing is left to convert")
+    calibration: Path | None = getattr(convert, "calibration")  # noqa: B009
+    if converted and calibration is not None and all(one.request.calibration is None for one in converted):
+        names = " or ".join(CALIBRATED_ALGORITHMS)
+        document.problems.add(
+            document.key_position(("convert", "calibration")),
+            f"calibration is for algorithm {names}, and nothing is converted with it",
+            f"Leave it out, or add {names} to algorithm.",
+        )
     if recipe.profile is None:
         return
     runs = matrix.profile_runs(recipe.profile.model_copy(update={"exclude": []}), converted)

@@ -14,6 +14,7 @@ from toolkit.engines import ENGINES
 from toolkit.errors import ArtifactError, ToolkitError, UsageError
 from toolkit.export.request import ConvertRequest
 from toolkit.extras import missing_extras
+from toolkit.files import expanded
 from toolkit.recipes import fingerprints, matrix
 from toolkit.recipes.planning import Planning, is_known, unknown_key
 from toolkit.recipes.step_estimates import ModelSize, conversion_estimate
@@ -138,7 +139,7 @@ def _step(one: matrix.Conversion, planning: Planning) -> Step:
 
 def _placed(request: ConvertRequest, folder: Path) -> ConvertRequest:
     """A request whose files are where the recipe's folder has them."""
-    files = {name: folder / value for name, value in request if isinstance(value, Path)}
+    files = {name: folder / expanded(value) for name, value in request if isinstance(value, Path)}
     return request.model_copy(update=files)
 
 

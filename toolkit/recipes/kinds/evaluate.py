@@ -16,7 +16,7 @@ from toolkit.evaluate.request import EvaluateRequest, NeedleRequest, PlacedReque
 from toolkit.evaluate.tasks.task_files import made_of, named, yaml_files
 from toolkit.evaluate.tasks.task_files import placed as placed_tasks
 from toolkit.extras import missing_extras
-from toolkit.files import sha256_of
+from toolkit.files import expanded, sha256_of
 from toolkit.recipes import fingerprints
 from toolkit.recipes.axes import Section, all_fields
 from toolkit.recipes.choices import is_file, is_folder
@@ -134,11 +134,11 @@ def _asked(section: EvaluateSection, planning: Planning) -> Iterator[tuple[What,
     """What a section asks for, with files where the recipe's folder has them, on each of its devices.
 
     Raises:
-        UsageError: nothing, a text or task that is not there, or lengths or depths that are none.
+        UsageError: nothing, a text, task or folder that is not there, or lengths or depths that are none.
     """
     values: dict[str, Any] = {name: getattr(section, name) for name in EvaluateRequest.model_fields}
     folder = planning.loaded.folder
-    values = {name: folder / one if isinstance(one, Path) else one for name, one in values.items()}
+    values = {name: folder / expanded(one) if isinstance(one, Path) else one for name, one in values.items()}
     chosen: dict[What, Any] = {
         "text": values["text"],
         "tasks": values["tasks"],
@@ -172,9 +172,9 @@ def _problems(section: EvaluateSection, folder: Path) -> Iterator[tuple[str, Usa
             ),
         )
     start = f"Paths start from {folder.absolute()}."
-    if text is not None and not is_file(folder / text):
+    if text is not None and not is_file(folder / expanded(text)):
         yield "text", UsageError("no such file", subject=f"evaluate.text {text}", next_step=start)
-    if include_path is not None and not is_folder(folder / include_path):
+    if include_path is not None and not is_folder(folder / expanded(include_path)):
         place = f"evaluate.include_path {include_path}"
         yield "include_path", UsageError("no such folder", subject=place, next_step=start)
     checks: list[tuple[str, Callable[[], object]]] = []
