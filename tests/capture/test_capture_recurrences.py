@@ -38,6 +38,19 @@ def test_functions_of_every_family_agree_with_what_stands_for_them(family: str, 
     assert set(found) == {"causal_conv1d_fn", function} - {None}
 
 
+def test_a_mean_that_fades_agrees_with_what_stands_for_it() -> None:
+    assert set(dict(function_replacements(modeling("rwkv")))) == {"rwkv_linear_attention"}
+
+
+def test_only_the_shift_by_one_token_is_taken_of_paddings() -> None:
+    assert module_replacement(nn.ZeroPad2d((0, 0, 2, -2))) is None
+    module = nn.ZeroPad2d((0, 0, 1, -1))
+    replacement = module_replacement(module)
+    assert replacement is not None
+    hidden = torch.randn(1, 9, 6, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(replacement(hidden), module(hidden))
+
+
 def test_a_function_that_does_something_else_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     owner = modeling("lfm2")
     original = owner.causal_conv1d_fn
@@ -60,6 +73,6 @@ def test_only_causal_depthwise_convolutions_are_taken() -> None:
 
 
 def test_a_recurrence_without_an_operator_is_named() -> None:
-    config = AutoConfig.for_model("rwkv", num_hidden_layers=1, hidden_size=16, vocab_size=32)
-    with pytest.raises(UnsupportedModel, match="'rwkv' keeps a WKV state"):
+    config = AutoConfig.for_model("xlstm", num_blocks=1, hidden_size=64, num_heads=2, vocab_size=32)
+    with pytest.raises(UnsupportedModel, match="'xlstm' keeps the matrix memory"):
         capture(build_skeleton(config), config)

@@ -111,8 +111,8 @@ def test_a_model_type_that_cannot_be_converted_is_refused(
 ) -> None:
     config = tmp_path / "config.json"
     config.write_text(
-        '{"model_type": "rwkv", "architectures": ["RwkvForCausalLM"], "hidden_size": 64,'
-        ' "num_hidden_layers": 2, "vocab_size": 128}'
+        '{"model_type": "xlstm", "architectures": ["xLSTMForCausalLM"], "hidden_size": 64,'
+        ' "num_blocks": 2, "num_heads": 2, "vocab_size": 128}'
     )
     with pytest.raises(UnsupportedModel):
         convert_model(f"random:{config}")

@@ -32,6 +32,9 @@ SWITCHES = {
     "an output matrix of its own, whatever the config says, and layers that do not say they are causal": (
         "bigbird_pegasus-decoder"
     ),
+    "a rotary embedding that turns every column of a head": "stablelm-whole-rotary",
+    "a weighted mean that fades, halved every few layers": "rwkv-rescaled",
+    "an attention without a softmax, computed block by block": "minimax-blocks",
 }
 # The line of each model's own code that no operator says.
 UNTRACED = {

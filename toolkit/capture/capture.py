@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 # Recurrences that models write out as loops, which a trace would unroll.
 _NO_OPERATOR = {
-    "rwkv": "a WKV state (arXiv 2305.13048)",
     "xlstm": "the matrix memory of an mLSTM (arXiv 2405.04517)",
 }
 

@@ -25,8 +25,8 @@ _IGNORED = ("_guards", "aten._assert", "aten.sym_constrain", "_operator.", "aten
 
 
 def is_parameter(buffer: torch.Tensor) -> bool:
-    """Whether a stored buffer is a parameter of a graph; others are constants."""
-    return buffer.is_floating_point() and buffer.dim() > 0
+    """Whether a stored buffer is a parameter of a graph, a router's bias say; others are constants."""
+    return buffer.is_floating_point() and buffer.dim() == 1
 
 
 def to_graph(program: torch.export.ExportedProgram, limit: int, shared: Mapping[str, str]) -> DecoderGraph:

@@ -141,6 +141,16 @@ def _concatenate(do: Rewriting) -> Op | None:
     return do.add("aten.cat", (do.op.args[0], int(do.arg(1, 0, "dim")) % len(do.shape)), do.shape)
 
 
+def _without_empty(do: Rewriting) -> Op | None:
+    """Joined with nothing, as where a rotary embedding turns all columns and the rest has none."""
+    refs = tuple(ref for ref in do.op.args[0] if 0 not in do.shape_of(ref))
+    if len(refs) == len(do.op.args[0]) or not refs:
+        return None
+    if len(refs) == 1:
+        return do.alias(refs[0])
+    return do.add("aten.cat", (refs, *do.op.args[1:]), do.shape)
+
+
 def _permute(do: Rewriting) -> Op | None:
     rank = len(do.shape)
     order = [int(dim) % rank for dim in do.op.args[1]]
@@ -231,6 +241,7 @@ _RESHAPES = (
 MOVES: dict[str, Rule] = {
     **dict.fromkeys(_RESHAPES, _as_view),
     **dict.fromkeys(("aten.concat", "aten.concatenate"), _concatenate),
+    "aten.cat": _without_empty,
     "aten.select": _select,
     "aten.slice": _slice,
     "aten.slice_scatter": _slice_scatter,

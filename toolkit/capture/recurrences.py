@@ -58,6 +58,8 @@ def module_replacement(module: nn.Module) -> Callable[..., Any] | None:
     """What stands for a module's forward."""
     if isinstance(module, nn.Conv1d):
         return _causal_convolution(module)
+    if isinstance(module, nn.ZeroPad2d):
+        return _delayed if tuple(module.padding) == (0, 0, 1, -1) else None
     make = _MODULES.get(type(module).__name__)
     return make(module) if make is not None else None
 
@@ -175,6 +177,82 @@ def _causal_convolution(module: nn.Conv1d) -> Callable[[Tensor], Tensor] | None:
     return lambda hidden: _convolved(hidden, module.weight.squeeze(1), module.bias)
 
 
+def _delayed(hidden: Tensor) -> Tensor:
+    """Each token's row [B, S, C] at the next token, zeros at the first: a convolution's first tap."""
+    taps = torch.tensor([1.0, 0.0]).repeat(hidden.shape[-1], 1)
+    result: Tensor = torch.ops.slm.short_convolution(hidden, taps, None, "")
+    return result
+
+
+def _wkv(
+    time_decay: Tensor, time_first: Tensor, key: Tensor, value: Tensor, **kwargs: Any
+) -> tuple[Tensor, None]:
+    """RWKV's weighted mean (arXiv 2305.13048): its sum of values and its sum of weights fade alike.
+
+    Decays [C], key and value [B, S, C]. A token adds its own value with a weight of its own, and fades for
+    the tokens behind it only.
+    """
+    weight = key.exp()
+    sums = torch.stack((weight * value, weight), dim=-1)
+    before = _delayed(sums.flatten(2)).reshape(sums.shape)
+    ones = torch.ones_like(key).unsqueeze(-1)
+    decay = ones * -time_decay.exp().unsqueeze(-1)
+    kept = torch.ops.slm.linear_recurrence(ones, ones, before, decay, None, "wkv", "")
+    total = kept + sums * time_first.exp().unsqueeze(-1)
+    return total[..., 0] / total[..., 1], None
+
+
+def _scaled_block(module: Any) -> Callable[..., Any]:
+    """RWKV's layers as they are at inference: what each adds is halved once for every few layers below it.
+
+    transformers divides weights in place instead. Powers of two make the same numbers.
+    """
+    every = module.config.rescale_every
+    scale = 0.5 ** (module.layer_id // every if every > 0 else 0)
+
+    def forward(hidden: Tensor, **kwargs: Any) -> tuple[Tensor, None, None]:
+        if module.layer_id == 0:
+            hidden = module.pre_ln(hidden)
+        hidden = hidden + module.attention(module.ln1(hidden))[0] * scale
+        return hidden + module.feed_forward(module.ln2(hidden))[0] * scale, None, None
+
+    return forward
+
+
+def _scaled_already(module: Any) -> Callable[..., Any]:
+    """RWKV's stack of layers, which divides no weight."""
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        module.layers_are_rescaled = True
+        return type(module).forward(module, *args, **kwargs)
+
+    return forward
+
+
+def _lightning(module: Any) -> Callable[..., Any] | None:
+    """MiniMax's attention without a softmax, which fades (Lightning Attention-2, arXiv 2401.04658)."""
+
+    def forward(owner: Any, hidden: Tensor) -> tuple[Tensor, None]:
+        batch, length, _ = hidden.shape
+        states = owner.act_fn(owner.qkv_proj(hidden))
+        states = states.reshape(batch, length, owner.num_attention_heads, 3 * owner.head_dim)
+        query, key, value = states.split(owner.head_dim, dim=3)
+        decay = torch.ones_like(query[..., :1]) * -owner.slope_rate.reshape(1, 1, -1, 1)
+        read: Tensor = torch.ops.slm.linear_recurrence(query, key, value, decay, None, "lightning", "")
+        read = owner.norm(read.reshape(batch, length, -1))
+        return owner.out_proj(torch.sigmoid(owner.output_gate(hidden)) * read), None
+
+    probe: Any = _filled(module)
+    probe.block_size = 4
+    probe.slope_rate = probe.get_slope_rate("cpu")
+    probe.query_decay, probe.key_decay, probe.diagonal_decay = probe.decay_factors(probe.slope_rate)
+    [hidden] = _random((1, _LENGTH, probe.qkv_proj.in_features))
+    pair = (lambda states: probe(states, None, None)), (lambda states: forward(probe, states))
+    if not _agree(*pair, (hidden,), {}):
+        return None
+    return lambda hidden_states, *args, **kwargs: forward(module, hidden_states)
+
+
 def _rg_lru(module: Any) -> Callable[[Tensor, Tensor], Tensor] | None:
     """RecurrentGemma's recurrence (Griffin, arXiv 2402.19427)."""
 
@@ -206,7 +284,12 @@ def _rg_lru(module: Any) -> Callable[[Tensor, Tensor], Tensor] | None:
     return lambda activations, position_ids: forward(module, activations, position_ids)
 
 
-_MODULES: dict[str, Callable[[Any], Callable[..., Any] | None]] = {"RecurrentGemmaRglru": _rg_lru}
+_MODULES: dict[str, Callable[[Any], Callable[..., Any] | None]] = {
+    "MiniMaxLightningAttention": _lightning,
+    "RecurrentGemmaRglru": _rg_lru,
+    "RwkvBlock": _scaled_block,
+    "RwkvModel": _scaled_already,
+}
 
 
 def _filled(module: nn.Module) -> nn.Module:
@@ -277,6 +360,10 @@ def _chunk_scan_probe() -> Probe:
     return (hidden, steps, -rates.exp(), keys, queries), kwargs
 
 
+def _wkv_probe() -> Probe:
+    return tuple(_random((6,), (6,), *[(1, _LENGTH, 6)] * 2)), {}
+
+
 def _delta_probe(*decays: int) -> Probe:
     query, key, value, decay, beta = _random(
         *[(1, _LENGTH, 4, 8)] * 2, (1, _LENGTH, 4, 6), (1, _LENGTH, 4, *decays), (1, _LENGTH, 4)
@@ -289,6 +376,7 @@ _FUNCTIONS = {
     "causal_conv1d_fn": _Function(_causal_conv1d, _convolution_probe),
     "mamba_selective_scan": _Function(_selective_scan, _selective_scan_probe),
     "mamba2_chunk_scan": _Function(_chunk_scan, _chunk_scan_probe),
+    "rwkv_linear_attention": _Function(_wkv, _wkv_probe),
     "torch_chunk_gated_delta_rule": _Function(_gated_delta_rule, _delta_probe),
     "chunk_kimi_delta_attention": _Function(_gated_delta_rule, lambda: _delta_probe(8)),
 }

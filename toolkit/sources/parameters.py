@@ -98,9 +98,9 @@ def _parameters(model: Any) -> dict[str, Parameter]:
     named = [pair for pair in model.named_parameters(remove_duplicate=False) if pair[0] not in tied]
     once = {id(parameter): (name, parameter) for name, parameter in reversed(named)}
     tensors = [*reversed(once.values()), *model.named_buffers()]
-    # Others, such as a router's biases, are as little known before the checkpoint is as parameters are.
+    # Vectors, such as a router's biases, are as little known before the checkpoint is as parameters are.
     buffers = {
-        name for name, value in model.named_buffers() if not value.is_floating_point() or value.dim() == 0
+        name for name, value in model.named_buffers() if not value.is_floating_point() or value.dim() != 1
     }
     owners = {name: type(module).__name__ for name, module in model.named_modules()}
     norms = {type(module): module for module in model.modules() if _is_norm(module)}

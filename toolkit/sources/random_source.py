@@ -101,7 +101,7 @@ class RandomWeights:
 
     def __init__(self, parameters: dict[str, Parameter]) -> None:
         # A number that the model's class makes itself is no weight; a vector, such as a router's bias, is.
-        self._parameters = {name: one for name, one in parameters.items() if one.shape or not one.buffer}
+        self._parameters = {name: one for name, one in parameters.items() if not one.buffer}
 
     def names(self) -> list[str]:
         """All parameters, in the model's order."""
