@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from private_adb import AdbServer
 from slm_process import SlmProcess
+from virtual_phones import running_phone
 
 from toolkit.artifact import Artifact
 from toolkit.care.device_findings import DeviceFacts, device_findings, parse_facts
@@ -20,7 +23,10 @@ from toolkit.devices.base import DeviceInfo, Readings
 from toolkit.devices.lease import LeaseFile, parse_lease
 from toolkit.devices.power_supply import PowerSupply
 from toolkit.devices.virtual.conditions import Conditions, set_conditions
+from toolkit.devices.virtual.faults import Faults
 from toolkit.devices.virtual.fleet import VirtualPhone
+from toolkit.devices.virtual.spec import PhoneSpec
+from toolkit.settings import Settings
 
 INFO = DeviceInfo(
     serial="R58",
@@ -40,6 +46,7 @@ FACTS = DeviceFacts(
     zones=(30, 82),
     lease_readable=True,
     battery=PowerSupply("/sys/class/power_supply/battery", "Battery", "Discharging", -310_000, 4_000_000),
+    folder="",
 )
 BLIND = replace(FACTS, zones=None)
 READINGS = Readings(
@@ -129,6 +136,8 @@ def test_a_healthy_phone_has_nothing_but_ok_lines(artifact: Artifact) -> None:
         ),
         ({"cpu_frequency_caps_khz": (None,) * 8}, "frequency caps", "warn", "cannot be read"),
         ({"battery_percent": None}, "battery", "warn", "unreadable"),
+        ({"facts": replace(FACTS, folder="runs no programs: x")}, "folder", "fail", "runs no programs: x"),
+        ({"facts": replace(FACTS, folder=None)}, "folder", "warn", "cannot be read"),
         ({"facts": replace(FACTS, lease_readable=False)}, "in use", "warn", "unreadable"),
         ({"facts": replace(FACTS, lease=LeaseFile("us", "m@h", 9))}, "in use", "warn", "this host: m@h"),
         ({"facts": replace(FACTS, lease=LeaseFile("they", "x@y", 9))}, "in use", "fail", "another host: x@y"),
@@ -262,6 +271,24 @@ def test_a_phone_through_adb(healthy: VirtualPhone, slm: SlmProcess, artifact: A
     assert of_phone["governor"]["found"] == "schedutil"
     assert of_phone["energy counters"]["found"] == "/sys/class/power_supply/battery"
     assert lines[("host", "extra [runner]")]["level"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        ("noexec", r"runs no programs: .*/slm-toolkit/\.trial-\d+: Permission denied"),
+        ("read-only", "cannot be written to: .*Read-only file system"),
+    ],
+)
+def test_a_phone_whose_data_cannot_be_used_is_not_fit(
+    adb_server: AdbServer, phones_home: Settings, slm: SlmProcess, data: Any, found: str
+) -> None:
+    spec = PhoneSpec(f"data-{data}", model="Virtual", faults=Faults(data=data))
+    with running_phone(adb_server.client, phones_home, spec) as phone:
+        _, lines = run_doctor(slm, "-d", phone.serial)
+        line = lines[(phone.serial, "folder")]
+        assert line["level"] == "fail" and re.search(found, line["found"]), line
+        assert list((phone.root / "data/local/tmp").iterdir()) == [], "nothing is left"
 
 
 def test_a_phone_that_is_not_fit_says_so(healthy: VirtualPhone, slm: SlmProcess) -> None:

@@ -49,6 +49,15 @@ echo "$readable $all"
 {section("lease")}; if [ -e "$1/{LEASE_FILE}" ]; then cat "$1/{LEASE_FILE}"; else echo none; fi 2>/dev/null
 {section("uptime")}; cat /proc/uptime
 {section("boot")}; cat /proc/sys/kernel/random/boot_id 2>/dev/null
+{section("folder")}
+there=yes; [ -d "$1" ] || there=
+trial=$1/.trial-$$
+if mkdir -p "$1" 2>&1 && (echo '#!/bin/sh' >"$trial" && chmod 755 "$trial") 2>&1; then
+  (exec "$trial") 2>&1
+  echo "code $?"
+fi
+rm -f "$trial"
+[ "$there" ] || rmdir "$1" 2>/dev/null
 {section("supplies")}
 folder=$2
 set -- "$folder"
@@ -67,6 +76,7 @@ class DeviceFacts:
         lease: who uses the device by its lease file, when that lease still holds.
         lease_readable: whether the lease file, or that there is none, could be read.
         battery: whose counters can be read.
+        folder: why the toolkit's folder cannot be used, in words; empty where it can.
     """
 
     page_size_bytes: int | None = None
@@ -75,6 +85,7 @@ class DeviceFacts:
     lease: LeaseFile | None = None
     lease_readable: bool = False
     battery: PowerSupply | None = None
+    folder: str | None = None
 
 
 def device_facts(device: Device) -> DeviceFacts:
@@ -100,7 +111,24 @@ def parse_facts(text: str) -> DeviceFacts:
         lease=parse_lease(lease, uptime=uptime, boot=sections.get("boot", "")),
         lease_readable=lease == "none" or is_lease(lease, uptime=uptime),
         battery=battery_with_counters(parse_power_supplies(sections.get("supplies", ""))),
+        folder=_folder(sections.get("folder")),
     )
+
+
+def _folder(tried: str | None) -> str | None:
+    """What came of writing a file into the folder and running it."""
+    if tried is None:
+        return None
+    said, _, code = tried.strip().rpartition("code ")
+    if not code.isdigit():
+        return f"cannot be written to: {_last_line(tried) or 'no reason given'}"
+    # 126 is the shell's word for a file that may not be run; where its first line names no program here, that
+    # is another code, and says nothing of programs that do without.
+    return f"runs no programs: {_last_line(said) or 'no reason given'}" if code == "126" else ""
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or [""])[-1][-200:]
 
 
 def device_findings(
@@ -117,6 +145,7 @@ def device_findings(
     """
     say = _Lines(info.serial)
     _judge_system(say, info, facts)
+    _judge_folder(say, facts)
     if artifact is not None:
         _judge_artifact(say, info, readings, artifact)
     _judge_sensors(say, info, facts, readings)
@@ -152,6 +181,19 @@ class _Lines:
 
     def add(self, level: Level, check: str, found: str, next_step: str) -> None:
         self.findings.append(Finding(self._serial, check, level, found, None if level == "ok" else next_step))
+
+
+def _judge_folder(say: _Lines, facts: DeviceFacts) -> None:
+    if facts.folder:
+        say.fail(
+            "folder", facts.folder,
+            "Free some space there, or allow it: a folder that is mounted read-only or noexec, or that the "
+            "system's rules forbid, cannot be measured in.",
+        )  # fmt: skip
+    elif facts.folder is None:
+        say.warn("folder", "whether it can be used cannot be read", "Run the same command again.")
+    else:
+        say.ok("folder", "can be written to, and runs programs")
 
 
 def _judge_system(say: _Lines, info: DeviceInfo, facts: DeviceFacts) -> None:

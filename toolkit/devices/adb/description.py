@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from toolkit.devices.adb.emulated import is_emulated
 from toolkit.devices.base import DeviceInfo
 from toolkit.devices.conditions import (
@@ -14,6 +16,8 @@ from toolkit.devices.conditions import (
 from toolkit.devices.cpus import CPUS_SCRIPT, parse_cpus
 from toolkit.devices.identity import IDENTITY_SCRIPT, parse_identity
 from toolkit.devices.sections import section, split_sections
+
+_ABIS_64 = ("arm64-v8a", "x86_64", "riscv64")
 
 # Each part may fail or be forbidden on some phone without taking the others with it.
 INFO_SCRIPT = f"""
@@ -42,7 +46,7 @@ def describe(serial: str, text: str) -> DeviceInfo:
         model=properties.get("ro.product.model"),
         # ro.soc.model is Android 12's; before it the platform name is the best there is.
         soc=properties.get("ro.soc.model") or properties.get("ro.board.platform"),
-        abi=properties.get("ro.product.cpu.abi"),
+        abi=_abi(properties),
         os_version=f"Android {release}" if release else None,
         api_level=int(sdk) if sdk.isdecimal() else None,
         build=properties.get("ro.build.fingerprint"),
@@ -53,3 +57,16 @@ def describe(serial: str, text: str) -> DeviceInfo:
         used_bytes=parse_du_bytes(sections.get("du", "")),
         emulated=is_emulated(properties),
     )
+
+
+def _abi(properties: Mapping[str, str]) -> str | None:
+    """The ABI of 64-bit programs where there is one: some systems that run them name a 32-bit one first."""
+    first = properties.get("ro.product.cpu.abi") or None
+    listed = [*_words(properties, "ro.product.cpu.abilist64"), *_words(properties, "ro.product.cpu.abilist")]
+    if first in _ABIS_64:
+        return first
+    return next((abi for abi in listed if abi in _ABIS_64), first or next(iter(listed), None))
+
+
+def _words(properties: Mapping[str, str], name: str) -> list[str]:
+    return [word.strip() for word in properties.get(name, "").split(",") if word.strip()]

@@ -34,7 +34,7 @@ _READ_BUFFER_BYTES = 4 << 20
 def main(spec_path: Path, root: Path, ready_path: Path, emulator: Path | None = None) -> None:
     """Serve one phone until it is killed; ``emulator`` runs its programs when this machine cannot."""
     spec = PhoneSpec.read(spec_path)
-    mount_system_folders(root, root / PROC_FOLDER, data_bytes=spec.faults.space_bytes)
+    mount_system_folders(root, root / PROC_FOLDER, faults=spec.faults)
     environment = {}
     if emulator is not None:
         let_kernel_run(emulator, root)

@@ -24,6 +24,7 @@ class Faults:
             the phone lives on. Each cut is a line of its log.
         bytes_per_second: speed of the link, as fast as it goes by default.
         space_bytes: size of /data, which is then kept in memory.
+        data: what is not allowed in /data: running files, or writing any.
     """
 
     auth: AuthPolicy = "none"
@@ -33,6 +34,7 @@ class Faults:
     cuts_after_bytes: tuple[int, ...] = ()
     bytes_per_second: float | None = None
     space_bytes: int | None = None
+    data: Literal["noexec", "read-only"] | None = None
 
 
 class ConnectionCut(Exception):

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from toolkit.devices.virtual.faults import Faults
 from toolkit.errors import VirtualPhoneFailed
 
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REMOUNT = 1, 2, 4, 8, 32
@@ -48,21 +49,25 @@ def sandbox_command(*, user_namespace: bool = False) -> list[str]:
     return prefix
 
 
-def mount_system_folders(root: Path, proc_files: Path, *, data_bytes: int | None) -> None:
+def mount_system_folders(root: Path, proc_files: Path, *, faults: Faults) -> None:
     """Give the root /proc, its own /sys (read-only) and a few devices; call it inside the namespaces.
 
     Args:
         root: the phone's root.
         proc_files: files that take the place of those in /proc.
-        data_bytes: size of a /data kept in memory, so that both ``df`` and writing know its limit.
+        faults: say how large a /data kept in memory is, so that both ``df`` and writing know its limit, and
+            what is not allowed there.
     """
     # df finds a path's file system by its mount point, so the root and /data have to be mount points.
     mount(str(root), root, None, _MS_BIND | _MS_REC)
-    if data_bytes is None:
+    if faults.space_bytes is None:
         mount(str(root / "data"), root / "data", None, _MS_BIND)
     else:
-        mount("tmpfs", root / "data", "tmpfs", _MS_NOSUID | _MS_NODEV, f"size={data_bytes}")
+        mount("tmpfs", root / "data", "tmpfs", _MS_NOSUID | _MS_NODEV, f"size={faults.space_bytes}")
         (root / "data" / "local" / "tmp").mkdir(parents=True)
+    if faults.data is not None:
+        forbidden = _MS_NOEXEC if faults.data == "noexec" else _MS_RDONLY
+        mount(None, root / "data", None, _MS_REMOUNT | _MS_BIND | _MS_NOSUID | _MS_NODEV | forbidden)
     mount("proc", root / "proc", "proc", _HARMLESS)
     for file in proc_files.iterdir():
         mount(str(file), root / "proc" / file.name, None, _MS_BIND)

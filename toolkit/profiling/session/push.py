@@ -19,6 +19,7 @@ from toolkit.profiling.description import BundleIdentity
 from toolkit.profiling.session.preflight import check_pages
 from toolkit.profiling.session.verified import verify_artifact
 from toolkit.progress import ShowProgress, bar
+from toolkit.runtime.abi import LOADERS
 from toolkit.runtime.bundle import Bundle, build_bundle
 from toolkit.settings import Settings
 
@@ -125,6 +126,12 @@ def _described(device: Device, settings: Settings) -> tuple[DeviceInfo, str]:
     if info.abi is None:
         raise DeviceNotReady(
             "its ABI cannot be read", serial=device.serial, next_step="See: slm devices list"
+        )
+    if info.abi not in LOADERS:
+        raise DeviceNotReady(
+            f"its system runs programs of {info.abi}, for which there is no runner",
+            serial=device.serial,
+            next_step=f"Measure a device of {' or '.join(LOADERS)}: the system counts, not the CPU alone.",
         )
     return replace(info, name=name_of(info.identity or info.serial, settings)), info.abi
 
