@@ -34,7 +34,7 @@ from toolkit.recipes.plan import make_plan
 from toolkit.recipes.schema import LoadedRecipe, convert_section, profile_section
 from toolkit.recipes.validation import load_recipe
 from toolkit.recipes.workspace import Workspace
-from toolkit.request import Count, Option, Text
+from toolkit.request import Count, Option, Request, Text
 from toolkit.settings import Settings
 from toolkit.sources import resolve
 from toolkit.store import open_store
@@ -47,6 +47,7 @@ class FlavouredConversion(ConvertRequest):
 
 class FlavouredRun(ProfileRequest):
     spoons: Annotated[Count, Option("How much of it.", recipe="axis", label="{} spoons".format)] = 1
+    silent: Annotated[bool, Option("Say nothing.", key=False)] = False
 
 
 def settings_in(folder: Path) -> Settings:
@@ -55,34 +56,66 @@ def settings_in(folder: Path) -> Settings:
     )
 
 
-def app(request: type[ConvertRequest], told: list[Any]) -> typer.Typer:
-    made = typer.Typer(rich_markup_mode=None)
-
-    @made.command()
-    @takes(request)
-    def command(request: ConvertRequest, loud: Annotated[bool, typer.Option("--loud")] = False) -> None:
-        told.extend((request, loud))
-
-    return made
-
-
-def test_a_new_field_is_an_option_of_the_command() -> None:
+def called(request: type[Request], *words: str, sweep: bool = False) -> tuple[str, list[Any]]:
+    """What a command with the options of a request prints, and what it is called with."""
     told: list[Any] = []
-    shown = CliRunner().invoke(app(FlavouredConversion, told), ["--help"]).stdout
-    assert "--flavour" in shown and "How it tastes." in shown and "--silent / --no-silent" in shown
-    done = CliRunner().invoke(app(FlavouredConversion, told), ["some/model", "--flavour", "salt", "--loud"])
+    made = typer.Typer(rich_markup_mode=None)
+    if sweep:
+
+        @made.command()
+        @takes(request, sweep=True)
+        def several(requests: list[Request]) -> None:
+            told.extend(requests)
+
+    else:
+
+        @made.command()
+        @takes(request)
+        def one(request: Request, loud: Annotated[bool, typer.Option("--loud")] = False) -> None:
+            told.extend((request, loud))
+
+    done = CliRunner().invoke(made, words)
     assert done.exit_code == 0, done.output
-    assert told == [FlavouredConversion(model="some/model", flavour="salt"), True]
+    return done.stdout, told
 
 
-def recipe(folder: Path, flavours: list[str | None], **fields: Any) -> LoadedRecipe:
+@pytest.mark.parametrize(
+    ("words", "asked", "helped"),
+    [
+        (
+            ("some/model", "--flavour", "salt"),
+            FlavouredConversion(model="some/model", flavour="salt"),
+            "How it tastes.",
+        ),
+        (("--spoons", "2"), FlavouredRun(spoons=2), "How much of it."),
+    ],
+)
+def test_a_new_field_is_an_option_of_the_command(words: tuple[str, ...], asked: Request, helped: str) -> None:
+    shown, _ = called(type(asked), "--help")
+    assert words[-2] in shown and helped in shown and "--silent / --no-silent" in shown
+    assert called(type(asked), *words, "--loud")[1] == [asked, True]
+
+
+def test_a_new_axis_of_numbers_takes_several_with_commas() -> None:
+    shown, _ = called(FlavouredRun, "--help", sweep=True)
+    assert "--spoons N,..." in " ".join(shown.split())
+    _, told = called(FlavouredRun, "--spoons", "1,2", "--threads", "4,8", "--silent", sweep=True)
+    assert told == [
+        FlavouredRun(spoons=spoons, threads=threads, silent=True) for threads in (4, 8) for spoons in (1, 2)
+    ]
+
+
+def recipe(folder: Path, convert: dict[str, Any], profile: dict[str, Any]) -> LoadedRecipe:
     path = folder / "recipe.yaml"
     path.write_text("schema: slm-recipe/1\nname: x\nconvert: {model: random:llama-tiny}\n")
     loaded = load_recipe(path)
-    section = convert_section(FlavouredConversion).model_validate(
-        {"model": "random:llama-tiny", "flavour": flavours, **fields}
-    )
-    return dataclasses.replace(loaded, recipe=loaded.recipe.model_copy(update={"convert": section}))
+    sections = {
+        "convert": convert_section(FlavouredConversion).model_validate(
+            {"model": "random:llama-tiny", **convert}
+        ),
+        "profile": profile_section(FlavouredRun, FlavouredConversion).model_validate(profile),
+    }
+    return dataclasses.replace(loaded, recipe=loaded.recipe.model_copy(update=sections))
 
 
 def test_a_new_axis_is_a_field_of_the_recipe_and_multiplies_its_steps() -> None:
@@ -110,18 +143,23 @@ def runs_of_both() -> list[str]:
     return ["pp512 tg128 on local", "pp512 tg128 2 spoons on local"]
 
 
-def test_a_new_field_is_part_of_the_steps_key_unless_it_says_otherwise(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "name", "values"), [("convert", "flavour", ["salt", "sugar"]), ("profile", "spoons", [1, 2])]
+)
+def test_a_new_field_is_part_of_the_steps_key_unless_it_says_otherwise(
+    tmp_path: Path, kind: str, name: str, values: list[Any]
+) -> None:
     settings = settings_in(tmp_path)
-    workspace = Workspace.default(settings)
 
-    def keys(*flavours: str | None, **fields: Any) -> list[str]:
-        loaded = recipe(tmp_path, list(flavours), **fields)
-        return [step.key for step in make_plan(loaded, workspace, settings).steps]
+    def keys(**fields: Any) -> list[str]:
+        sections = {"convert": {}, "profile": {}} | {kind: fields}
+        plan = make_plan(recipe(tmp_path, **sections), Workspace.default(settings), settings)
+        return [step.key for step in plan.steps if step.kind == kind]
 
-    salt, sugar = keys("salt", "sugar")
-    assert salt != sugar
-    assert keys("salt") == [salt]
-    assert keys("salt", silent=True) == [salt]
+    one, other = keys(**{name: values})
+    assert one != other
+    assert keys(**{name: values[0]}) == [one] and keys(**{name: values[1]}) == [other]
+    assert keys(**{name: values[0]}, silent=True) == [one]
 
 
 def test_the_manifest_keeps_what_was_asked(tmp_path: Path) -> None:
