@@ -71,7 +71,7 @@ def sentencepiece_json() -> Tokenizer:
 
 
 def unigram_json() -> Tokenizer:
-    pieces = ["<unk>", "<s>", "</s>", "▁", "▁the", "▁capital", *"abcdefghijklmnopqrstuvwxyzTF0123456789|<>_"]
+    pieces = ["<unk>", "<s>", "</s>", "▁", "▁the", "▁capital", *"abcdefghijklmnopqrstuvwxyzTF0123456789|<>_."]
     tokenizer = Tokenizer(models.Unigram([(t, -float(i) / 10) for i, t in enumerate(pieces)], unk_id=0))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Metaspace()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from changed_folders import (
     EMBEDDING,
     HEAD,
+    SINGLE,
     Change,
     Tensors,
     loaded_by_transformers,
@@ -108,6 +110,18 @@ def all_below_the_body(folder: Path) -> None:
     rewrite(folder, lambda tensors: {f"model.{name}": values for name, values in tensors.items()})
 
 
+def pickled_before_torch_1_6(folder: Path) -> None:
+    tensors = {name: values.clone() for name, values in load_file(folder / SINGLE).items()}
+    (folder / SINGLE).unlink()
+    torch.save(tensors, folder / "pytorch_model.bin", _use_new_zipfile_serialization=False)
+
+
+def pickled_beside_a_step(folder: Path) -> None:
+    tensors: dict[Any, Any] = {name: values.clone() for name, values in load_file(folder / SINGLE).items()}
+    (folder / SINGLE).unlink()
+    torch.save(tensors | {"step": 3, "epoch": 1.5}, folder / "pytorch_model.bin")
+
+
 READ = [
     tied,
     tied_with_another_head,
@@ -122,6 +136,8 @@ READ = [
     old_buffers,
     body_named_twice,
     all_below_the_body,
+    pickled_before_torch_1_6,
+    pickled_beside_a_step,
 ]
 
 
@@ -129,7 +145,7 @@ READ = [
 def test_a_folder_is_read_as_transformers_reads_it(change: Change, folder: Path, settings: Settings) -> None:
     change(folder)
     theirs = loaded_by_transformers(folder)
-    source = resolve(str(folder), settings)
+    source = resolve(str(folder), settings, trust_remote_code=True)
     ours = {name: source.weights.read(name) for name in source.weights.names()}
     if source.config.tie_word_embeddings:
         ours[HEAD] = ours[EMBEDDING]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -292,6 +296,69 @@ def cut_apart(folder: Path) -> None:
     rewrite(folder, cut)
 
 
+def pickled(name: str, change: Callable[[Tensors], Any]) -> Change:
+    def changed(folder: Path) -> None:
+        tensors = {key: values.clone() for key, values in load_file(folder / "model.safetensors").items()}
+        (folder / "model.safetensors").unlink()
+        torch.save(change(tensors), folder / "pytorch_model.bin")
+
+    changed.__name__ = name
+    return changed
+
+
+NORM = "model.norm.weight"
+TRAINING = pickled("state of a training", lambda tensors: {"model_state": tensors, "step": 3})
+SPARSE = pickled("sparse tensor", lambda tensors: tensors | {NORM: tensors[NORM].to_sparse()})
+META_DEVICE = pickled("tensor without numbers", lambda tensors: tensors | {NORM: tensors[NORM].to("meta")})
+
+
+def weights_alone(folder: Path) -> None:
+    file = folder / "pytorch_model.bin"
+    torch.save(torch.load(file)["model_state"], file)
+
+
+def index_of(*shards: Any) -> Change:
+    def change(folder: Path) -> None:
+        (folder / "model.safetensors").rename(folder / "weights.safetensors")
+        weight_map = {f"tensor{number}": shard for number, shard in enumerate(shards)}
+        put_config(folder, "model.safetensors.index.json", metadata={}, weight_map=weight_map)
+
+    change.__name__ = f"index of {shards}"
+    return change
+
+
+NO_SHARD, SHARD_BELOW, NULL_SHARD = (
+    index_of(),
+    index_of("below/a.safetensors"),
+    index_of(None, "a.safetensors"),
+)
+
+
+def checkpoints_of_a_training(folder: Path) -> None:
+    for step in (100, 90):
+        (folder / f"checkpoint-{step}").mkdir()
+        for name in ("config.json", "model.safetensors"):
+            shutil.copy(folder / name, folder / f"checkpoint-{step}" / name)
+        os.utime(folder / f"checkpoint-{step}" / "config.json", (step, step))
+    (folder / "config.json").unlink()
+    (folder / "model.safetensors").unlink()
+
+
+def quantization_in_a_word(folder: Path) -> None:
+    edit_config(folder, quantization_config="awq")
+
+
+def bnb_left_behind(folder: Path) -> None:
+    """What QLoRA's merging often leaves: floats, and the block of the 4-bit model they were loaded as."""
+    edit_config(folder, quantization_config={"quant_method": "bitsandbytes", "load_in_4bit": True})
+
+
+def without_the_block(folder: Path) -> None:
+    fields = json.loads((folder / "config.json").read_text())
+    del fields["quantization_config"]
+    (folder / "config.json").write_text(json.dumps(fields))
+
+
 REFUSED = {
     fp8_alone: "FP8",
     fp8_without_scales: "FP8",
@@ -326,6 +393,15 @@ REFUSED = {
     consolidated_alone: "their publisher's own layout",
     another_name_alone: "a name that transformers does not read",
     pth_alone: "their publisher's own layout",
+    TRAINING: "its weights lie within 'model_state'",
+    SPARSE: "model.norm.weight is torch.sparse_coo, no plain tensor",
+    META_DEVICE: "model.norm.weight is without numbers",
+    NO_SHARD: "the index names no file",
+    SHARD_BELOW: "the index names 'below/a.safetensors', no file beside it",
+    NULL_SHARD: "the index names None, no file beside it",
+    checkpoints_of_a_training: "no config.json in the folder, but one in checkpoint-100",
+    quantization_in_a_word: "quantization_config in config.json is 'awq'",
+    bnb_left_behind: "bitsandbytes; quantization_config in config.json",
     torchtune: "the names of torchtune (layers.0.attn.",
     meta: "the names of their publisher",
     QKV: "q_proj, k_proj, v_proj are stored as one matrix (model.layers.0.self_attn.qkv_proj.weight)",
@@ -337,7 +413,7 @@ REFUSED = {
 def test_what_would_be_lost_or_misread_is_refused(change: Change, folder: Path, settings: Settings) -> None:
     change(folder)
     with pytest.raises(SourceError) as caught:
-        resolve(str(folder), settings)
+        resolve(str(folder), settings, trust_remote_code=True)
     assert REFUSED[change] in caught.value.what
     assert caught.value.subject and caught.value.next_step
 
@@ -383,6 +459,9 @@ NEXT_STEPS = [
     (surplus_layers, more_layers),
     (foreign_tensor, without_foreign_tensors),
     (QKV, cut_apart),
+    (TRAINING, weights_alone),
+    (bnb_left_behind, without_the_block),
+    (quantization_in_a_word, without_the_block),
 ]
 
 
@@ -394,4 +473,4 @@ def test_the_next_step_of_a_refusal_is_accepted(
     with pytest.raises(ToolkitError):
         resolve(str(folder), settings)
     advice(folder)
-    assert resolve(str(folder), settings).weights.names()
+    assert resolve(str(folder), settings, trust_remote_code=True).weights.names()

@@ -134,6 +134,28 @@ def test_a_blank_template_is_none_or_writes_nothing_as_in_transformers(
     assert ("has no chat template" in capsys.readouterr().err) is not bool(theirs)
 
 
+@pytest.mark.parametrize(("name", "said"), [("unigram", True), ("plain", False)])
+def test_texts_that_transformers_cleans_up_are_said(
+    name: str, said: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from transformers import AutoTokenizer
+
+    model = tmp_path / "model"
+    model.mkdir()
+    FOLDERS[name](model)
+    fields = json.loads((model / "tokenizer_config.json").read_text())
+    fields["clean_up_tokenization_spaces"] = True
+    (model / "tokenizer_config.json").write_text(json.dumps(fields))
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    # What transformers does, seen on a text that it would change.
+    assert (
+        tokenizer.decode(tokenizer.encode("of ."))
+        != tokenizer.backend_tokenizer.decode(tokenizer.encode("of ."), skip_special_tokens=False)
+    ) is said
+    write(model, tmp_path)
+    assert ("clean_up_tokenization_spaces" in capsys.readouterr().err) is said
+
+
 def write(folder: Path, tmp_path: Path, **tokens: Any) -> Path:
     written = tmp_path / "written"
     written.mkdir(exist_ok=True)

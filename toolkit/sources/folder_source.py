@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.artifact import SourceInfo
 from toolkit.errors import SourceCorrupt, SourceNotFound, UnsupportedModel, UntrustedSource
+from toolkit.registry import did_you_mean
 from toolkit.settings import Settings
 from toolkit.sources.adapters import refuse_adapter_folder
 from toolkit.sources.architectures.own import OWN_TYPES, register_own_architectures
@@ -141,7 +142,8 @@ def config_from_fields(
         raise UnsupportedModel(
             f"transformers does not know the model type {model_type!r}",
             subject=str(origin),
-            next_step="Check model_type in config.json, or install a newer transformers.",
+            next_step=f"{did_you_mean(str(model_type), CONFIG_MAPPING)}Check model_type in config.json, or "
+            "install a newer transformers.",
         )
     forget_run_options(config)
     decoder = config.get_text_config(decoder=True)
@@ -230,6 +232,22 @@ def _build_foreign(origin: Path) -> Any:
         ) from error
 
 
+def _without_config(folder: Path) -> SourceNotFound:
+    """Says where the model may be: a GGUF file, a training's checkpoint, a snapshot of the hub's cache."""
+    gguf = sorted(file.name for file in folder.glob("*") if file.suffix.lower() == ".gguf")
+    inner = [path.parent for depth in ("*", "snapshots/*") for path in folder.glob(f"{depth}/config.json")]
+    newest = max(inner, key=lambda path: (path / "config.json").stat().st_mtime_ns, default=None)
+    found, then = "", "Give a folder that holds config.json and model.safetensors."
+    if gguf:
+        found, then = ", but a GGUF file", f"Give the path of {gguf[0]}."
+    elif newest is not None:
+        found, then = f", but one in {newest.relative_to(folder)}", f"Give that folder: {newest}"
+    elif (folder / "params.json").is_file():
+        found = ", but a params.json: its publisher's own layout"
+        then = "Get the repository of the same model in transformers' layout."
+    return SourceNotFound(f"no config.json in the folder{found}", subject=str(folder), next_step=then)
+
+
 def config_fields(folder: Path) -> dict[str, Any]:
     """Content of a folder's config.json.
 
@@ -241,14 +259,7 @@ def config_fields(folder: Path) -> dict[str, Any]:
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        gguf = sorted(file.name for file in folder.glob("*") if file.suffix.lower() == ".gguf")
-        raise SourceNotFound(
-            f"no config.json in the folder{', but a GGUF file' if gguf else ''}",
-            subject=str(path.parent),
-            next_step=f"Give the path of {gguf[0]}."
-            if gguf
-            else "Give a folder that holds config.json and model.safetensors.",
-        ) from None
+        raise _without_config(folder) from None
     except (OSError, ValueError, RecursionError) as error:
         raise SourceCorrupt(
             f"cannot be read: {error}", subject=str(path), next_step="Get config.json of the model again."

@@ -68,6 +68,11 @@ class FolderTokenizer:
             token_id = tokenizer.backend_tokenizer.token_to_id
             template = _write_template(folder, tokenizer, files)
             names += _write_tokenizer(folder, tokenizer, files)
+            if _cleans_up(tokenizer):
+                say(
+                    f"{self.folder.name}: transformers takes blanks before punctuation out of decoded texts "
+                    "(clean_up_tokenization_spaces), which is not applied"
+                )
             if template is None:
                 say(f"{self.folder.name} has no chat template: prompts are sent as they are")
         if template is not None:
@@ -199,6 +204,13 @@ def _write_template(folder: Path, tokenizer: Any, files: SideFiles) -> str | Non
         )
     (folder / CHAT_TEMPLATE).write_text(template, encoding="utf-8", newline="")
     return CHAT_TEMPLATE
+
+
+def _cleans_up(tokenizer: Any) -> bool:
+    """Whether decode() changes what the vocabulary gives; of BPE it does so only where that is forced."""
+    forced = tokenizer.clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output
+    is_bpe = type(tokenizer.backend_tokenizer.model).__name__ == "BPE"
+    return bool(tokenizer.clean_up_tokenization_spaces) and (bool(forced) or not is_bpe)
 
 
 def _parts(files: SideFiles) -> tuple[str, ...]:

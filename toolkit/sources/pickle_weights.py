@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import SourceCorrupt
 
@@ -93,12 +93,15 @@ class PickleWeights:
 
 def _load(file: Path) -> dict[str, torch.Tensor]:
     import pickle
+    import zipfile
 
     import torch
 
     try:
         # weights_only keeps even a trusted file from running code that loading weights does not need.
-        loaded = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+        # Files of before torch 1.6 are no archives, and cannot be mapped.
+        mapped = zipfile.is_zipfile(file)
+        loaded = torch.load(file, map_location="cpu", weights_only=True, mmap=mapped)
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError) as error:
         raise SourceCorrupt(
             f"cannot be loaded as plain tensors ({str(error).splitlines()[0]})",
@@ -109,4 +112,34 @@ def _load(file: Path) -> dict[str, torch.Tensor]:
         raise SourceCorrupt(
             "holds no state dict", subject=str(file), next_step="Get a model.safetensors of the same model."
         )
-    return {name: value for name, value in loaded.items() if isinstance(value, torch.Tensor)}
+    tensors = {
+        name: value
+        for name, value in loaded.items()
+        if isinstance(name, str) and isinstance(value, torch.Tensor)
+    }
+    _check_plain(file, loaded, tensors)
+    return tensors
+
+
+def _check_plain(file: Path, loaded: Mapping[Any, Any], tensors: Mapping[str, torch.Tensor]) -> None:
+    """Refuse tensors without numbers of their own, and a training's state around the weights."""
+    import torch
+
+    for name, tensor in tensors.items():
+        if tensor.is_meta or tensor.layout != torch.strided:
+            raise SourceCorrupt(
+                f"{name} is {'without numbers' if tensor.is_meta else str(tensor.layout)}, no plain tensor",
+                subject=str(file),
+                next_step="Get a model.safetensors of the same model.",
+            )
+    inner = [
+        name
+        for name, value in loaded.items()
+        if isinstance(value, dict) and any(isinstance(one, torch.Tensor) for one in value.values())
+    ]
+    if inner and not tensors:
+        raise SourceCorrupt(
+            f"is a training's state: its weights lie within {inner[0]!r}, where nobody looks for them",
+            subject=str(file),
+            next_step=f"Save them alone: torch.save(torch.load(FILE)[{inner[0]!r}], FILE).",
+        )

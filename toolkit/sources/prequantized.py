@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from toolkit.errors import SourceError
+from toolkit.errors import SourceCorrupt, SourceError
 
 # Numbers that are the weights themselves, as safetensors names them.
 _FLOATS = ("F64", "F32", "F16", "BF16")
@@ -57,8 +57,18 @@ def refuse_quantized_config(fields: Mapping[str, Any], origin: Path) -> None:
     Raises:
         SourceError: names the scheme and where it is said.
     """
+    for key in _CONFIG_KEYS[:2]:
+        if fields.get(key) and not isinstance(fields[key], dict):
+            raise SourceCorrupt(
+                f"{key} in config.json is {fields[key]!r}, no block that says how weights are quantized",
+                subject=str(origin),
+                next_step=f"{_NEXT} If its tensors are plain floats, remove {key} from config.json.",
+            )
     for path, block in _blocks(fields, ""):
-        raise _refusal(f"{_method(block)}; {path} in config.json", str(origin))
+        refusal = _refusal(f"{_method(block)}; {path} in config.json", str(origin))
+        # What merges an adapter into a model that was loaded in 4 bits often leaves the block behind.
+        refusal.next_step = f"{_NEXT} If its tensors are plain floats again, remove {path} from config.json."
+        raise refusal
     for name in QUANTIZATION_FILES:
         file = origin / name
         if file.is_file():

@@ -95,7 +95,7 @@ def shards_of_index(index: Path) -> list[str]:
     """
     try:
         fields = json.loads(index.read_text(encoding="utf-8"))
-        shards = sorted(set(fields["weight_map"].values()))
+        shards = sorted(set(fields["weight_map"].values()), key=str)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise SourceCorrupt(
             f"the index cannot be read: {error}", subject=str(index), next_step="Get the file again."
@@ -106,9 +106,14 @@ def shards_of_index(index: Path) -> list[str]:
             subject=str(index),
             next_step='Add "metadata": {} beside "weight_map".',
         )
-    if any(not isinstance(shard, str) or Path(shard).name != shard for shard in shards):
+    if not shards:
+        raise SourceCorrupt("the index names no file", subject=str(index), next_step="Get the file again.")
+    odd = [shard for shard in shards if not isinstance(shard, str) or Path(shard).name != shard]
+    if odd:
         raise SourceCorrupt(
-            "the index names files outside its folder", subject=str(index), next_step="Get the file again."
+            f"the index names {odd[0]!r}, no file beside it",
+            subject=str(index),
+            next_step="Put the weight files beside the index and name them so, or get the index again.",
         )
     return shards
 
