@@ -37,10 +37,10 @@ def test_kernels_and_own_nodes_are_what_the_program_says(tmp_path: Path) -> None
     (call,) = read_trace(write(tmp_path / "trace", TABLE, events))
     assert call.ns == 100
     assert call.operators == (
-        TracedOperator("/embed/embedding_byte.dtype_out", "embedding_byte.dtype_out", 7),
-        TracedOperator("/attn/aten::sym_size.int", "aten::sym_size.int", 1),
-        TracedOperator("/norm/own Square", "own Square", 2),
-        TracedOperator("/q_proj/own FullyConnected", "own FullyConnected", 5),
+        TracedOperator("/embed/embedding_byte.dtype_out", "embedding_byte.dtype_out", "copies", 7),
+        TracedOperator("/attn/aten::sym_size.int", "aten::sym_size.int", "other", 1),
+        TracedOperator("/norm/own Square", "own Square", "elementwise", 2),
+        TracedOperator("/q_proj/own FullyConnected", "own FullyConnected", "products", 5),
     )
 
 

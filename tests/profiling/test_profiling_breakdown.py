@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
@@ -16,11 +16,12 @@ from executorch_programs import convert
 from toolkit.artifact import Artifact
 from toolkit.devices.local import LocalDevice
 from toolkit.engines import ENGINES
+from toolkit.engines.executorch.trace import kind_of as kind_on_executorch
+from toolkit.engines.onnxruntime.trace import kind_of as kind_on_onnxruntime
 from toolkit.engines.onnxruntime.trace import read_trace
-from toolkit.engines.trace import TracedCall, TracedOperator
+from toolkit.engines.trace import OPERATOR_KINDS, OperatorKind, TracedCall, TracedOperator
 from toolkit.errors import ResultInvalid, UsageError
 from toolkit.profiling.breakdown import PARTS, Part, Work, breakdown, measurements, part_of
-from toolkit.profiling.operator_kinds import OPERATOR_KINDS, OperatorKind, kind_of
 from toolkit.profiling.request import ProfileRequest
 from toolkit.profiling.session.raw import raw_dir
 from toolkit.profiling.session.session import Session, profile
@@ -33,7 +34,7 @@ needs_executorch = pytest.mark.skipif(
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "part"),
+    ("name", "operator", "part"),
     [
         ("/embedding/GatherBlockQuantized", "GatherBlockQuantized", "embedding"),
         ("/model.layers.0.self_attn.q_proj/MatMulNBits", "MatMulNBits", "attention"),
@@ -53,47 +54,66 @@ needs_executorch = pytest.mark.skipif(
         ("/Shape", "Shape", "other"),
     ],
 )
-def test_an_operator_s_part_is_in_its_name(name: str, kind: str, part: Part) -> None:
-    assert part_of(name, kind) == part
+def test_an_operator_s_part_is_in_its_name(name: str, operator: str, part: Part) -> None:
+    assert part_of(traced(name, operator, 1)) == part
+
+
+ON_ONNXRUNTIME: list[tuple[str, OperatorKind]] = [
+    ("MatMulNBits", "products"),
+    ("DynamicQuantizeMatMul", "products"),
+    ("QMoE", "products"),
+    ("CausalConvWithState", "products"),
+    ("GroupQueryAttention", "attention"),
+    ("LinearAttention", "attention"),
+    ("SkipSimplifiedLayerNormalization", "norms"),
+    ("GatherBlockQuantized", "copies"),
+    ("Transpose", "copies"),
+    ("Cast", "copies"),
+    ("DynamicQuantizeLinear", "quantizing"),
+    ("Mul", "elementwise"),
+    ("RotaryEmbedding", "elementwise"),
+    ("Softmax", "elementwise"),
+    ("QuickGelu", "elementwise"),
+    ("Shape", "other"),
+]
+ON_EXECUTORCH: list[tuple[str, OperatorKind]] = [
+    ("own FullyConnected", "products"),
+    ("Fully Connected (NC, QD8, F32, QB4W) GEMM", "products"),
+    ("Batch Matrix Multiply (NC, F32) GEMM", "products"),
+    ("llama::custom_sdpa.out", "attention"),
+    ("embedding_4bit.dtype_out", "copies"),
+    ("llama::update_cache.out", "copies"),
+    ("Convert (NC, F32, QD8)", "quantizing"),
+    ("Multiply (ND, F32)", "elementwise"),
+    ("Binary Elementwise (ND)", "elementwise"),
+    ("aten::cat.out", "copies"),
+    ("llama::gated_delta_rule.out", "attention"),
+    ("own Square", "elementwise"),
+    ("aten::sym_size.int", "other"),
+]
 
 
 @pytest.mark.parametrize(
-    ("operator", "kind"),
+    ("kind_of", "operator", "kind"),
     [
-        ("MatMulNBits", "products"),
-        ("DynamicQuantizeMatMul", "products"),
-        ("own FullyConnected", "products"),
-        ("Fully Connected (NC, QD8, F32, QB4W) GEMM", "products"),
-        ("Batch Matrix Multiply (NC, F32) GEMM", "products"),
-        ("QMoE", "products"),
-        ("CausalConvWithState", "products"),
-        ("GroupQueryAttention", "attention"),
-        ("llama::custom_sdpa.out", "attention"),
-        ("LinearAttention", "attention"),
-        ("SkipSimplifiedLayerNormalization", "norms"),
-        ("GatherBlockQuantized", "copies"),
-        ("embedding_4bit.dtype_out", "copies"),
-        ("Transpose", "copies"),
-        ("Cast", "copies"),
-        ("llama::update_cache.out", "copies"),
-        ("Convert (NC, F32, QD8)", "quantizing"),
-        ("DynamicQuantizeLinear", "quantizing"),
-        ("Mul", "elementwise"),
-        ("Multiply (ND, F32)", "elementwise"),
-        ("Binary Elementwise (ND)", "elementwise"),
-        ("RotaryEmbedding", "elementwise"),
-        ("Softmax", "elementwise"),
-        ("QuickGelu", "elementwise"),
-        ("Shape", "other"),
-        ("(engine)", "other"),
+        *((kind_on_onnxruntime, *row) for row in ON_ONNXRUNTIME),
+        *((kind_on_executorch, *row) for row in ON_EXECUTORCH),
     ],
 )
-def test_an_operator_s_kind_is_in_what_its_engine_calls_it(operator: str, kind: OperatorKind) -> None:
+def test_an_operator_s_kind_is_in_what_its_engine_calls_it(
+    kind_of: Callable[[str], OperatorKind], operator: str, kind: OperatorKind
+) -> None:
     assert kind_of(operator) == kind
 
 
+def traced(name: str, operator: str, ns: int) -> TracedOperator:
+    """An operator whose name either engine may give it."""
+    kinds = {kind_on_onnxruntime(operator), kind_on_executorch(operator)} - {"other"}
+    return TracedOperator(name, operator, next(iter(kinds), "other"), ns)
+
+
 def call(ns: int, *operators: tuple[str, str, int]) -> TracedCall:
-    return TracedCall(ns, tuple(TracedOperator(*one) for one in operators))
+    return TracedCall(ns, tuple(traced(*one) for one in operators))
 
 
 def test_the_last_repetition_counts_and_parts_are_the_whole() -> None:
@@ -265,6 +285,7 @@ def assert_broken_down(stored: StoredRun, session: Session, parts: Sequence[Part
     summary: dict[str, Any] = json.loads((raw_dir(session.settings, stored.run.id) / SUMMARY).read_text())
     assert sum(summary["decode"]["operators"].values()) == summary["decode"]["ns"]
     # Every operator of the engines has its kind; what makes up shapes and masks may have none.
+    kind_of = {"onnxruntime": kind_on_onnxruntime, "executorch": kind_on_executorch}[stored.artifact.backend]
     unknown = {name for one in summary.values() for name in one["operators"] if kind_of(name) == "other"}
     assert unknown <= {"(engine)", "(runner)", "Shape", "aten::sym_size.int", "aten::_local_scalar_dense"}
     return summary

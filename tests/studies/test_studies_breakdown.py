@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from toolkit.analysis.findings import Sample
+from toolkit.engines.trace import OPERATOR_KINDS
 from toolkit.profiling.breakdown import PARTS as MEASURED_PARTS
-from toolkit.profiling.operator_kinds import OPERATOR_KINDS
 from toolkit.store.measurements import OPERATOR_NAMES, VOCABULARY
 from toolkit.studies.kinds.latency_breakdown import (
     PARTS,

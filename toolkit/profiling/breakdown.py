@@ -8,9 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from toolkit.engines.trace import TracedCall
+from toolkit.engines.trace import OPERATOR_KINDS, OperatorKind, TracedCall, TracedOperator
 from toolkit.errors import ResultInvalid
-from toolkit.profiling.operator_kinds import OPERATOR_KINDS, OperatorKind, kind_of
 from toolkit.store.measurements import measurement
 from toolkit.store.rows import Measurement
 
@@ -18,7 +17,6 @@ Part = Literal["embedding", "attention", "feed_forward", "norms", "lm_head", "en
 PARTS: tuple[Part, ...] = get_args(Part)
 Phase = Literal["prefill", "decode"]
 
-_PRODUCTS = ("MatMul", "Gemm", "Linear", "FullyConnected", "Fully Connected")
 # Words of modules' names, the first that fits deciding; a module's norm is named in its parent.
 _WORDS: tuple[tuple[Part, re.Pattern[str]], ...] = (
     ("norms", re.compile(r"(^|[._/])(\w*norm\w*|ln_\w+|ln\d?)([._/]|$)", re.IGNORECASE)),
@@ -37,25 +35,22 @@ class PhaseBreakdown:
         ns: of the whole phase, as the runner timed it.
         parts: nanoseconds by part; they sum to ``ns``. "engine" is what its calls took beside operators,
             "runner" what the phase took beside its calls.
-        operators: nanoseconds by operator; they sum to ``ns`` with "(engine)" and "(runner)".
+        operators: nanoseconds by what the engine calls the operator; they sum to ``ns`` with "(engine)" and
+            "(runner)".
+        kinds: nanoseconds by kind of operator; they sum to ``ns``, the engine's and the runner's own work is
+            "other".
         overhead: how much longer the phase took than the untraced one, as a share of that.
     """
 
     ns: int
     parts: dict[Part, int]
     operators: dict[str, int]
+    kinds: dict[OperatorKind, int]
     overhead: float
 
     def share(self, part: Part) -> float:
         """Of the phase's time."""
         return self.parts[part] / self.ns
-
-    def operator_shares(self) -> dict[OperatorKind, float]:
-        """Of the phase's time by kind of operator; they sum to 1."""
-        found: dict[OperatorKind, float] = dict.fromkeys(OPERATOR_KINDS, 0.0)
-        for name, ns in self.operators.items():
-            found[kind_of(name)] += ns / self.ns
-        return found
 
 
 @dataclass(frozen=True)
@@ -116,33 +111,34 @@ def breakdown(
         )
     parts: dict[Part, int] = dict.fromkeys(PARTS, 0)
     operators: dict[str, int] = defaultdict(int)
+    kinds: dict[OperatorKind, int] = dict.fromkeys(OPERATOR_KINDS, 0)
     in_calls = 0
     for call in calls[-work.calls :][work.phases[phase]]:
         inside = 0
         for operator in call.operators:
-            parts[part_of(operator.name, operator.kind)] += operator.ns
-            operators[operator.kind] += operator.ns
+            parts[part_of(operator)] += operator.ns
+            operators[operator.operator] += operator.ns
+            kinds[operator.kind] += operator.ns
             inside += operator.ns
         # An engine's clock may have microseconds: rounding may make the parts a little longer than the whole.
         parts["engine"] += max(call.ns - inside, 0)
         in_calls += max(call.ns, inside)
     parts["runner"] = max(traced_ns - in_calls, 0)
     operators |= {"(engine)": parts["engine"], "(runner)": parts["runner"]}
-    return PhaseBreakdown(max(traced_ns, in_calls), parts, dict(operators), traced_ns / untraced_ns - 1)
+    kinds["other"] += parts["engine"] + parts["runner"]
+    return PhaseBreakdown(
+        max(traced_ns, in_calls), parts, dict(operators), kinds, traced_ns / untraced_ns - 1
+    )
 
 
-def part_of(name: str, kind: str) -> Part:
+def part_of(operator: TracedOperator) -> Part:
     """The part of the model that an operator belongs to, by its node's name and its kind."""
-    if "Norm" in kind:
-        return "norms"
-    if "Attention" in kind:
-        return "attention"
-    path = name.rpartition("/")[0]
+    if operator.kind == "norms" or operator.kind == "attention":
+        return operator.kind
+    path = operator.name.rpartition("/")[0]
     found: Part = next((part for part, word in _WORDS if word.search(path)), "other")
     # A tied vocabulary's matrix goes by the embedding's name wherever it is multiplied with.
-    if found == "embedding" and any(product in kind for product in _PRODUCTS):
-        return "lm_head"
-    return found
+    return "lm_head" if found == "embedding" and operator.kind == "products" else found
 
 
 def measurements(found: dict[Phase, PhaseBreakdown]) -> Iterator[Measurement]:
@@ -150,6 +146,6 @@ def measurements(found: dict[Phase, PhaseBreakdown]) -> Iterator[Measurement]:
     for phase, one in found.items():
         for part in PARTS:
             yield measurement(f"{phase}_{part}_percent", 100 * one.share(part))
-        for kind, share in one.operator_shares().items():
-            yield measurement(f"{phase}_operators_{kind}_percent", 100 * share)
+        for kind, ns in one.kinds.items():
+            yield measurement(f"{phase}_operators_{kind}_percent", 100 * ns / one.ns)
         yield measurement(f"{phase}_trace_overhead_percent", 100 * one.overhead)

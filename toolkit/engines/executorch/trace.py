@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from toolkit.engines.trace import TracedCall, TracedOperator
+from toolkit.engines.trace import TracedCall, TracedOperator, kinds_by
 from toolkit.errors import ResultInvalid
 
 FORMAT = "slm-trace/1"
@@ -18,6 +18,21 @@ _NO_NODE = -1
 _UNNAMED_CALL = "OPERATOR_CALL"
 # ExecuTorch numbers XNNPACK's operators of a kind, and marks its generated kernels.
 _DECORATION = re.compile(r"^native_call_| #\d+$")
+
+# Words of XNNPACK's operators, of ATen's and of the runner's own, which are called after XNNPACK's nodes.
+kind_of = kinds_by(
+    {
+        "norms": r"norm",
+        "attention": r"attention|sdpa|delta_rule",
+        "products": r"mat\s?mul|matrix multiply|gemm|linear|fully\s?connected|moe|einsum|conv(?!ert)"
+        r"|\b[ab]?mm\b|::mm",
+        "copies": r"gather|scatter|cast|copy|concat|\bcat\b|::cat|transpose|permute|reshape|slice|split"
+        r"|expand|pad|index|embedding|update_cache|squeeze|clone|fill|full",
+        "quantizing": r"quant|convert",
+        "elementwise": r"elementwise|add|sub|mul|div|max|min|sigmoid|gelu|elu|silu|mish|hardswish|tanh|pow"
+        r"|square|sqrt|reciprocal|rotary|exp|log|erf|sin|cos|abs|neg|floor|clamp|where|soft|reduce|mean|sum",
+    }
+)
 
 
 def read_trace(path: Path) -> list[TracedCall]:
@@ -69,7 +84,7 @@ class _Table:
                 named, module = self._node(instruction, node)
             else:
                 named, module = _kind(kind), modules[instruction][node]
-            yield TracedOperator(f"/{module}/{named}", named, int(ns))
+            yield TracedOperator(f"/{module}/{named}", named, kind_of(named), int(ns))
 
     def _kernel(self, instruction: int, kind: str) -> tuple[str, str]:
         if instruction >= len(self._instructions) or isinstance(self._instructions[instruction][0], list):

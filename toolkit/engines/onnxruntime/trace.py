@@ -6,12 +6,26 @@ import json
 from pathlib import Path
 from typing import Any
 
-from toolkit.engines.trace import TracedCall, TracedOperator
+from toolkit.engines.trace import TracedCall, TracedOperator, kinds_by
 from toolkit.errors import ResultInvalid
 
 _CALL = "model_run"
 _KERNEL = "_kernel_time"
 _NS_PER_US = 1000
+
+# DynamicQuantizeMatMul multiplies, GatherBlockQuantized looks up: the order matters.
+kind_of = kinds_by(
+    {
+        "norms": r"norm",
+        "attention": r"attention",
+        "products": r"matmul|gemm|moe|einsum|conv(?!ert)",
+        "copies": r"gather|scatter|cast|copy|concat|transpose|reshape|slice|split|expand|pad|tile"
+        r"|(?<!rotary)embedding|identity|squeeze|constant|memcpy",
+        "quantizing": r"quant|convert",
+        "elementwise": r"add|sub|mul|div|max|min|sigmoid|gelu|elu|silu|swish|mish|tanh|pow|sqrt|reciprocal"
+        r"|rotary|exp|log|erf|sin|cos|abs|neg|floor|clip|where|soft|reduce|mean|sum",
+    }
+)
 
 
 def read_trace(path: Path) -> list[TracedCall]:
@@ -51,10 +65,12 @@ def _calls(calls: list[dict[str, Any]], nodes: list[dict[str, Any]]) -> list[Tra
             place += 1
             if int(node["ts"]) < int(call["ts"]):
                 continue
+            operator = str(node["args"]["op_name"])
             operators.append(
                 TracedOperator(
                     name=node["name"].removesuffix(_KERNEL),
-                    kind=str(node["args"]["op_name"]),
+                    operator=operator,
+                    kind=kind_of(operator),
                     ns=int(node["dur"]) * _NS_PER_US,
                 )
             )
