@@ -12,7 +12,9 @@ from documents import DOCS, ROOT
 from imports import Import, circles, imports_within
 
 TOOLKIT = ROOT / "toolkit"
+RUNNER = ROOT / "device_runner"
 _PATH = re.compile("`([a-z_./]+)`")
+_INCLUDE = re.compile('^#include "([a-z_]+)/', re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,26 @@ def test_the_tree_of_the_page_is_the_tree_of_the_code(floors: Floors) -> None:
 def test_the_package_itself_imports_nothing_when_it_is_imported() -> None:
     at_once = re.findall("^(?:from|import) toolkit.*", (TOOLKIT / "__init__.py").read_text(), re.MULTILINE)
     assert at_once == []
+
+
+def test_the_runners_folders_link_those_before_them_only() -> None:
+    page = (DOCS / "runner.md").read_text(encoding="utf-8").split("## As a library")[1].split("\n## ")[0]
+    said = [
+        name.strip("/")
+        for line in page.splitlines()
+        if line.startswith("| `")
+        for name in _PATH.findall(line.split("|")[1])
+    ]
+    there = {file.parent.name for file in RUNNER.glob("*/CMakeLists.txt")}
+    assert sorted(said) == sorted(there - {"tests", "benchmarks"})
+    upwards = []
+    for folder in said:
+        for file in sorted((RUNNER / folder).rglob("*")):
+            if file.suffix not in (".h", ".cpp"):
+                continue
+            used = set(_INCLUDE.findall(file.read_text(encoding="utf-8"))) & set(said)
+            upwards += [f"{file.name} includes {x}/" for x in used if said.index(x) > said.index(folder)]
+    assert not upwards, f"see docs/runner.md, As a library: {', '.join(upwards)}"
 
 
 # The judge itself, on a small package.

@@ -12,7 +12,7 @@ TOOLKIT = Path(toolkit.__file__).parent
 # The last has packages by the names that pip knows.
 OWN = ("engines/", "export/onnx/", "export/executorch/", "extras.py")
 # Words for parts of engines, beside their own names.
-PARTS = ("xnnpack", "onnx", "ort", "matmulnbits")
+PARTS = ("xnnpack", "onnx", "ort", "matmulnbits", "genai", r"\w*executionprovider")
 
 
 def test_no_file_outside_an_engines_own_names_it() -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.artifact import Artifact
 from toolkit.chat_template.template import read_json
+from toolkit.engines import ENGINES
 from toolkit.errors import NotAnArtifact, UsageError
 from toolkit.extras import install_command
 
@@ -15,10 +16,7 @@ if TYPE_CHECKING:
 _TOKENIZER = "tokenizer.json"
 _GENERATION_CONFIG = "generation_config.json"
 # Where older artifacts may keep the ids that end a generation, and the keys that lead to them.
-_OLDER_PLACES = (
-    ("genai_config.json", ("model", "eos_token_id")),
-    ("config.json", ("eos_token_id",)),
-)
+_OLDER_PLACE = ("config.json", ("eos_token_id",))
 
 
 def load_tokenizer(artifact: Artifact) -> Tokenizer:
@@ -67,7 +65,8 @@ def stop_token_ids(artifact: Artifact) -> list[int]:
     if "eos_token_id" in generation:
         return _whole_numbers(generation["eos_token_id"])
     found: set[int] = set()
-    for name, keys in _OLDER_PLACES:
+    of_engine = ENGINES.get(artifact.manifest.backend.name).older_end_tokens
+    for name, keys in filter(None, (of_engine, _OLDER_PLACE)):
         value: Any = read_json(artifact.path / name)
         for key in keys:
             value = value.get(key) if isinstance(value, dict) else None

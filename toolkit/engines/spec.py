@@ -151,6 +151,8 @@ class EngineSpec:
             as :class:`toolkit.engines.trace.TracedCall`; None where there is no such trace.
         storage: how large things are in it.
         slow_schemes: schemes whose linears decode more slowly than fp32 -> one as exact that does not.
+        older_end_tokens: the file, and the keys that lead to the number, where artifacts of toolkits before
+            generation_config.json have the tokens that end a generation; None where they have no such file.
     """
 
     name: str
@@ -175,6 +177,7 @@ class EngineSpec:
     storage: Storage = field(default_factory=Storage)
     slow_schemes: Mapping[str, str] = field(default_factory=dict)
     other_processors: tuple[Processor, ...] = ()
+    older_end_tokens: tuple[str, tuple[str, ...]] | None = None
 
     @property
     def install(self) -> str:

@@ -155,7 +155,7 @@ class ProfileRequest(Request):
     provider: Annotated[
         str | None,
         Option(
-            "The engine's word for what runs it there, like CPUExecutionProvider.",
+            "The engine's word for what runs it there, as slm runtime engines lists it.",
             recipe="axis",
             recipe_help="The engine's word for what runs it there; null for its own choice.",
             label=str,

@@ -64,4 +64,5 @@ ONNXRUNTIME = EngineSpec(
         ),
     ),
     slow_schemes={"8w": "8da8w"},
+    older_end_tokens=("genai_config.json", ("model", "eos_token_id")),
 )
