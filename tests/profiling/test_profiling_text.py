@@ -167,7 +167,6 @@ def test_stop_tokens_come_from_every_place(loose: Artifact) -> None:
 
 
 def test_artifacts_before_generation_config_have_their_engines_place(loose: Artifact) -> None:
-    (loose.path / "generation_config.json").unlink()
     (loose.path / "genai_config.json").write_text('{"model": {"eos_token_id": [5]}}')
     assert stop_token_ids(loose) == [5]
 

@@ -1,8 +1,7 @@
-#include "engines/onnxruntime/library.h"
-
 #include <cstdlib>
 #include <cstring>
 
+#include "engines/onnxruntime/library.h"
 #include "tests/check.h"
 #include "tests/temporary.h"
 
