@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import pwd
 import sys
 from pathlib import Path
 
 import pytest
 
-from toolkit.settings import Settings
+from toolkit.errors import UsageError
+from toolkit.settings import Settings, config_file, user_name
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the places of Linux")
 
@@ -66,3 +68,27 @@ def test_the_phone_that_adb_is_told_to_take_is_the_device(home: Path) -> None:
     (home / "config.toml").write_text('device = "pixel7"\n')
     assert Settings.from_environment(environ).device == "pixel7"
     assert Settings.from_environment({**environ, "SLM_DEVICE": "local"}).device == "local"
+
+
+@linux
+def test_a_user_without_a_name_or_a_home_needs_folders_only(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container that runs as a number: no HOME, no USER, and nothing about the number."""
+
+    def unknown(_: int) -> pwd.struct_passwd:
+        raise KeyError("getpwuid(): uid not found: 4321")
+
+    for name in ("HOME", "USER", "LOGNAME", "LNAME", "USERNAME", "SLM_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.setattr(os, "getuid", lambda: 4321)
+    assert user_name() == "user 4321"
+    with pytest.raises(UsageError, match="user 4321 has no home folder") as refused:
+        Settings.from_environment()
+    assert refused.value.next_step == "Set HOME, or SLM_CACHE_DIR."
+    monkeypatch.setenv("SLM_CACHE_DIR", str(home / "c"))
+    monkeypatch.setenv("SLM_DATA_DIR", str(home / "d"))
+    assert Settings.from_environment().data_dir == home / "d"
+    with pytest.raises(UsageError, match="Set HOME, or SLM_CONFIG"):
+        config_file()

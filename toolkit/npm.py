@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -68,9 +69,17 @@ def _pack(package: NpmPackage, folder: Path, brings: str, otherwise: str) -> Pat
     command = [npm, "pack", str(package), "--silent", "--pack-destination", str(folder)]
     failed = "npm could not download the package"
     again = f"Check the network and run it again. {otherwise}".rstrip()
+    # npm does nothing for a user without a home folder, as a container's number without a name may be.
+    homeless = {"HOME": str(folder)} if os.path.expanduser("~") == "~" else {}
     try:
         done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+            command,
+            cwd=folder,
+            env=os.environ | homeless,
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_S,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         raise BuildFailed(f"{failed} in {_TIMEOUT_S} s", subject=package.name, next_step=again) from None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -64,18 +66,20 @@ class Settings:
             UsageError: a config file that cannot be read.
         """
         chosen = {name: choice.value for name, choice in choices(environ).items()}
-        home = Path(environ.get("HOME") or Path.home())
         places = PlatformDirs(_NAME, appauthor=False)
-        cache = Path(
-            chosen["cache_dir"]
-            or _folder(places.user_cache_path, Path(environ.get("XDG_CACHE_HOME") or home / ".cache") / _NAME)
-        )
-        data = Path(
-            chosen["data_dir"]
-            or _folder(
-                places.user_data_path, Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share") / _NAME
-            )
-        )
+
+        def earlier(variable: str, below_home: str) -> Path:
+            home = environ.get("HOME") or Path.home()
+            return Path(environ.get(variable) or Path(home, below_home)) / _NAME
+
+        def usual_cache() -> Path:
+            return _folder(places.user_cache_path, earlier("XDG_CACHE_HOME", ".cache"))
+
+        def usual_data() -> Path:
+            return _folder(places.user_data_path, earlier("XDG_DATA_HOME", ".local/share"))
+
+        cache = Path(chosen["cache_dir"] or _of_user(usual_cache, "SLM_CACHE_DIR"))
+        data = Path(chosen["data_dir"] or _of_user(usual_data, "SLM_DATA_DIR"))
         return cls(
             cache_dir=cache.absolute(),
             data_dir=data.absolute(),
@@ -125,8 +129,11 @@ def choices(environ: Mapping[str, str] = os.environ) -> dict[str, Choice]:
     Raises:
         UsageError: a config file that cannot be read.
     """
-    path = config_file(environ)
-    kept = read_config(path)
+    path: Path | None = None
+    # Without a home folder there is no file in it either.
+    with suppress(UsageError):
+        path = config_file(environ)
+    kept = {} if path is None else read_config(path)
     found = {}
     for name, setting in SETTINGS.items():
         if environ.get(setting.variable):
@@ -140,9 +147,15 @@ def choices(environ: Mapping[str, str] = os.environ) -> dict[str, Choice]:
 
 
 def config_file(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where settings are kept: ``SLM_CONFIG``, or this platform's place for them."""
-    given = environ.get("SLM_CONFIG")
-    return Path(given) if given else PlatformDirs(_NAME, appauthor=False).user_config_path / "config.toml"
+    """Where settings are kept: ``SLM_CONFIG``, or this platform's place for them.
+
+    Raises:
+        UsageError: this user has no home folder.
+    """
+    if given := environ.get("SLM_CONFIG"):
+        return Path(given)
+    usual = _of_user(lambda: PlatformDirs(_NAME, appauthor=False).user_config_path, "SLM_CONFIG")
+    return usual / "config.toml"
 
 
 def read_config(path: Path) -> dict[str, str]:
@@ -201,3 +214,26 @@ def _bad_config(path: Path, what: str) -> UsageError:
 def _folder(of_this_platform: Path, of_earlier_versions: Path) -> Path:
     """Earlier versions used Linux's places on every platform; what they kept there must be found."""
     return of_earlier_versions if of_earlier_versions.is_dir() else of_this_platform
+
+
+def _of_user(place: Callable[[], Path], variable: str) -> Path:
+    """A place below the home folder, which a container's user, a number without a name, may lack.
+
+    Raises:
+        UsageError: there is no home folder.
+    """
+    try:
+        return place()
+    except RuntimeError:
+        raise UsageError(
+            f"{user_name()} has no home folder: HOME is not set, and this machine does not know the user",
+            next_step=f"Set HOME, or {variable}.",
+        ) from None
+
+
+def user_name() -> str:
+    """Who runs this, for people; a number where this machine has no name for it."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"

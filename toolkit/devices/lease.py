@@ -8,7 +8,6 @@ may outlast it and never in between, because whatever runs beside a measurement 
 
 from __future__ import annotations
 
-import getpass
 import os
 import platform
 import secrets
@@ -20,6 +19,7 @@ from pathlib import Path
 from toolkit.devices.base import CommandResult
 from toolkit.devices.conditions import parse_df_free_bytes
 from toolkit.errors import DeviceBusy, DeviceError, DeviceFull
+from toolkit.settings import user_name
 
 LEASE_S = 120.0
 _RELEASE_TIMEOUT_S = 5.0
@@ -169,7 +169,7 @@ class Lease:
             return
         seconds += LEASE_S
         asked_at_s = time.monotonic()
-        who = f"{getpass.getuser()}@{platform.node()}, process {os.getpid()}"
+        who = f"{user_name()}@{platform.node()}, process {os.getpid()}"
         result = self._run(
             ["sh", "-c", _TAKE, "slm-lease", self._folder, self._token, self._host, f"{seconds:.0f}", who],
             self._call_s,
