@@ -47,7 +47,7 @@ def stored_run(description: RunDescription, ending: Ending, moments: Sequence[Mo
         ending: how it ended.
         moments: the readings around it and around its repetitions.
     """
-    throttling = throttling_by_repetition(moments)
+    throttling = throttling_by_repetition(moments, description.device.cpu_cores)
     device = device_row(description.device)
     artifact = artifact_row(description.manifest)
     asked = description.options

@@ -37,26 +37,31 @@ class Throttling:
         return self.sign or (f"unknown: {self.doubt}" if self.doubt else None)
 
 
-def throttling_by_repetition(moments: Sequence[Moment]) -> dict[int, Throttling]:
-    """Repetition -> what its two readings say; repetitions without both are left out."""
+def throttling_by_repetition(moments: Sequence[Moment], cpus: int | None) -> dict[int, Throttling]:
+    """Repetition -> what its two readings say; repetitions without both are left out.
+
+    Args:
+        moments: the readings around a run and around its repetitions.
+        cpus: how many CPUs the device has, on line or not; None where it does not say.
+    """
     taken: dict[int, dict[str, Readings]] = {}
     for moment in moments:
         if moment.repetition is not None:
             taken.setdefault(moment.repetition, {})[moment.moment] = moment.readings
     return {
-        index: throttling(both["before"], both["after"])
+        index: throttling(both["before"], both["after"], cpus)
         for index, both in sorted(taken.items())
         if both.keys() == {"before", "after"}
     }
 
 
-def throttling(before: Readings, after: Readings) -> Throttling:
+def throttling(before: Readings, after: Readings, cpus: int | None = None) -> Throttling:
     """Compare readings taken just before and just after a repetition.
 
     Android's thermal status rises with heat, cores go off line, and frequency caps fall, or were low from the
     start. Current frequencies say nothing: an idle CPU is slow by choice.
     """
-    status, cores, caps = _status(before, after), _cores(before, after), _caps(before, after)
+    status, cores, caps = _status(before, after), _cores(before, after, cpus), _caps(before, after)
     evidence = (status, cores, caps)
     signs = [found.words for found in evidence if found.shown and found.words]
     if signs:
@@ -114,12 +119,16 @@ def _status(before: Readings, after: Readings) -> _Evidence:
     return _Evidence(False)
 
 
-def _cores(before: Readings, after: Readings) -> _Evidence:
+def _cores(before: Readings, after: Readings, cpus: int | None) -> _Evidence:
     old, new = before.online_cpus, after.online_cpus
     if old is None or new is None:
         return _Evidence(None, None if old is None else "which CPUs were on line could not be read any more")
-    gone = set(old) - set(new)
-    return _Evidence(True, f"{cpu_list_words(gone)} went off line") if gone else _Evidence(False)
+    if gone := set(old) - set(new):
+        return _Evidence(True, f"{cpu_list_words(gone)} went off line")
+    caps = before.cpu_frequency_caps_khz or after.cpu_frequency_caps_khz or ()
+    if off := set(range(max(cpus or 0, len(caps)))) - set(new):
+        return _Evidence(None, f"{cpu_list_words(off)} were off line before and after")
+    return _Evidence(False)
 
 
 def _caps(before: Readings, after: Readings) -> _Evidence:
@@ -154,12 +163,10 @@ def _doubts(
     lost = [cpu for cpu, cap in enumerate(new) if cap is None and old[cpu] is not None]
     if lost:
         return _Evidence(None, f"the frequency caps of {cpu_list_words(lost)} could not be read any more")
-    if before.online_cpus is not None and after.online_cpus is not None:
-        off = set(range(len(old))) - set(before.online_cpus) - set(after.online_cpus)
-        if off:
-            return _Evidence(None, f"{cpu_list_words(off)} were off line before and after")
     maxima = after.cpu_maximum_frequencies_khz or before.cpu_maximum_frequencies_khz or ()
-    if unknown := unknown_caps_words(new, maxima, range(len(new))):
+    # A CPU off line has no cap, and is a doubt of its own.
+    told = [cpu for cpu in range(len(new)) if after.online_cpus is None or cpu in after.online_cpus]
+    if unknown := unknown_caps_words(new, maxima, told):
         return _Evidence(None, unknown)
     return _Evidence(False)
 

@@ -60,7 +60,9 @@ def run_attended(
             # The result is here; readings that cannot be had any more are not worth losing it.
             pass
     if description.options.gate.name != "watch":
-        ending = with_throttling(ending, throttling_by_repetition(moments), serial=device.serial)
+        ending = with_throttling(
+            ending, throttling_by_repetition(moments, description.device.cpu_cores), serial=device.serial
+        )
     return ending, tuple(moments)
 
 

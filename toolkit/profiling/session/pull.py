@@ -90,7 +90,9 @@ def _pull_one(device: Device, run_id: str, session: Session) -> LeftRun:
         # The readings that opened the gates lie beside the result; those after the run nobody took.
         moments = (Moment("before", None, description.before), *launch.left_moments(device, run_id))
         if description.options.gate.name != "watch":
-            ending = with_throttling(ending, throttling_by_repetition(moments), serial=device.serial)
+            ending = with_throttling(
+                ending, throttling_by_repetition(moments, description.device.cpu_cores), serial=device.serial
+            )
         keep_run(description, ending, moments, folder, session)
     launch.remove_run_dir(device, run_id)
     return LeftRun(run_id, "stored", ending.status, str(ending.error) if ending.error else None)

@@ -154,7 +154,9 @@ def read_shared_run(path: Path, content: Path | None = None) -> Iterator[Incomin
     moments = moments_of(_samples(path, parts.samples, shared.run_id))
     serial = shared.device.serial
     ending = ending_of_result(result, shared.manifest.greedy_reference, serial=serial)
-    ending = with_throttling(ending, throttling_by_repetition(moments), serial=serial)
+    ending = with_throttling(
+        ending, throttling_by_repetition(moments, description.device.cpu_cores), serial=serial
+    )
     stored = stored_run(description, ending, moments)
     yield Incoming("line 1", stored, shared.manifest.model_dump(mode="json", by_alias=True), ())
 
