@@ -101,6 +101,11 @@ def surplus_layers(folder: Path) -> None:
     edit_config(folder, num_hidden_layers=1)
 
 
+def surplus_layers_by_list(folder: Path) -> None:
+    """As configs are saved today: with what each layer is."""
+    edit_config(folder, num_hidden_layers=1, layer_types=["full_attention"])
+
+
 def layer_of_another_kind(folder: Path) -> None:
     """As models store heads that predict several tokens at once, behind their layers."""
     rewrite(
@@ -371,6 +376,7 @@ REFUSED = {
     modelopt_file: "NVFP4; hf_quant_config.json",
     autogptq_file: "4-bit; quantize_config.json",
     surplus_layers: "hold 2 layers, the config says 1",
+    surplus_layers_by_list: "hold 2 layers, the config says 1",
     layer_of_another_kind: "and layer 2 is not like those",
     layer_with_more_tensors: "and layer 1 is not like those",
     HQQ: "q_proj.weight is stored in another form (model.layers.0.self_attn.q_proj.W_q",
@@ -439,6 +445,10 @@ def more_layers(folder: Path) -> None:
     edit_config(folder, num_hidden_layers=2)
 
 
+def more_layers_by_list(folder: Path) -> None:
+    edit_config(folder, num_hidden_layers=2, layer_types=["full_attention"] * 2)
+
+
 def without_foreign_tensors(folder: Path) -> None:
     rewrite(folder, lambda tensors: {k: v for k, v in tensors.items() if not k.endswith("q_proj.bias")})
 
@@ -457,6 +467,7 @@ NEXT_STEPS = [
     (adapter_beside, merged),
     (another_name_alone, renamed),
     (surplus_layers, more_layers),
+    (surplus_layers_by_list, more_layers_by_list),
     (foreign_tensor, without_foreign_tensors),
     (QKV, cut_apart),
     (TRAINING, weights_alone),

@@ -71,7 +71,8 @@ def _refusal(unread: list[str], located: Mapping[str, str], layers: int, subject
     elif surplus:
         what = f"the weights hold {max(surplus) + 1} layers, the config says {layers}"
         then = (
-            f"Set num_hidden_layers to {max(surplus) + 1} in config.json, or get the config of these weights."
+            f"Set num_hidden_layers to {max(surplus) + 1} in config.json, and give lists with an entry for "
+            "each layer, like layer_types, as many; or get the config of these weights."
         )
     elif heads:
         what = f"is a classifier or reward model: it stores the head {heads[0]}"
