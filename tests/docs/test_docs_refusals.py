@@ -30,7 +30,7 @@ WITHOUT_SUBJECT = {
     ),
     "what this machine lacks or refuses": (
         *("BuildFailed", "EngineMismatch", "AdbNotFound", "AdbServerFailed", "VirtualPhoneFailed"),
-        "ToolkitError cli/edge.py",
+        *("ToolkitError cli/edge.py", "ToolkitError system_refusals.py"),
     ),
     "no device, or several": (
         "DeviceNotFound devices/selection.py",

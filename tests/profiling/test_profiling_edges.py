@@ -21,6 +21,7 @@ from toolkit.errors import AdbServerFailed
 from toolkit.files import scratch_beside
 from toolkit.settings import Settings
 from toolkit.store import open_store
+from toolkit.system_refusals import explain
 
 
 def slm(settings: Settings, *arguments: object, **more: object) -> subprocess.Popen[bytes]:
@@ -141,10 +142,10 @@ def test_an_error_of_a_callback_is_not_taken_for_a_program_that_cannot_start(tmp
     ids=lambda value: errno.errorcode.get(value, ""),
 )
 def test_what_the_system_refuses_names_path_and_remedy(code: int, remedy: str) -> None:
-    explained = edge.explain(OSError(code, os.strerror(code), "/somewhere/else"))
+    explained = explain(OSError(code, os.strerror(code), "/somewhere/else"), Settings.from_environment())
     assert explained is not None and explained.subject == "/somewhere/else"
     assert explained.next_step and remedy in explained.next_step
-    nameless = edge.explain(OSError(code, os.strerror(code)))
+    nameless = explain(OSError(code, os.strerror(code)), Settings.from_environment())
     assert nameless is not None and "SLM_CACHE_DIR" in str(nameless)
 
 
@@ -155,7 +156,7 @@ def test_a_folder_that_takes_no_files_is_named_with_the_remedy() -> None:
 
     with pytest.raises(OSError) as caught:
         make()
-    explained = edge.explain(caught.value)
+    explained = explain(caught.value, Settings.from_environment())
     assert explained is not None and "/proc" in str(explained.subject) and explained.next_step
 
 
@@ -209,8 +210,9 @@ def test_with_stderr_closed_an_error_keeps_to_its_exit_code_and_out_of_stdout(
 
 
 def test_an_error_that_nobody_expects_keeps_its_traceback() -> None:
-    assert edge.explain(FileNotFoundError(errno.ENOENT, "No such file", "/somewhere/else")) is None
-    assert edge.explain(OSError("something")) is None
+    settings = Settings.from_environment()
+    for error in (FileNotFoundError(errno.ENOENT, "No such file", "/somewhere/else"), OSError("something")):
+        assert explain(error, settings) is None
     with pytest.raises(ConnectionRefusedError):
         edge.run(lambda: (_ for _ in ()).throw(ConnectionRefusedError(errno.ECONNREFUSED, "refused")))
 

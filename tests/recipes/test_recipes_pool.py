@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import signal
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import pytest
 from recipe_process import wait_until
 
 from toolkit.recipes.batch import Batch, Choice, Event
-from toolkit.recipes.executors.child import Answer
+from toolkit.recipes.executors.child import Answer, answered
 from toolkit.recipes.executors.executor import Ended, Task
 from toolkit.recipes.executors.local_pool import LocalPool
 from toolkit.recipes.executors.memory import group_available_bytes
@@ -50,6 +51,24 @@ def pool(workspace: Workspace, settings: Settings) -> Iterator[LocalPool]:
     opened = LocalPool(workspace, settings, cpus=2)
     yield opened
     opened.close()
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES])
+@pytest.mark.parametrize("named", [False, True])
+def test_what_the_system_refuses_a_step_is_no_bug_and_names_the_place(
+    workspace: Workspace, settings: Settings, code: int, named: bool
+) -> None:
+    place = str(workspace.root / "artifacts" / "x")
+    error = OSError(code, os.strerror(code), place) if named else OSError(code, os.strerror(code))
+    answer = answered({}, workspace, settings, error)
+    assert answer.outcome == "failed" and answer.exit_code == 1 and answer.error is not None
+    assert "bug" not in answer.error and os.strerror(code) in answer.error
+    assert "\n  next: Make " in answer.error and str(workspace.root) in answer.error
+
+
+def test_what_nobody_expects_of_the_system_is_a_bug(workspace: Workspace, settings: Settings) -> None:
+    answer = answered({}, workspace, settings, OSError(errno.EDOM, "Numerical argument out of domain"))
+    assert answer.exit_code == 70 and "bug" in str(answer.error)
 
 
 def plan_of(

@@ -6,36 +6,18 @@ nobody's bug; every other one keeps its traceback. So it is with packages of ext
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TextIO
 
 from toolkit.errors import ToolkitError, UsageError
 from toolkit.extras import extra_of, install_command
-from toolkit.files import PARTIAL
 from toolkit.settings import Settings
+from toolkit.system_refusals import FULL, explain
 
 # What a shell reports of a program that a closed pipe ended.
 SIGPIPE_CODE = 128 + 13
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_REFUSED = (
-    *_FULL,
-    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO),
-    *(errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EMFILE, errno.ENFILE),
-    *(errno.EEXIST, errno.EBUSY, errno.ESTALE, errno.ENOLCK, errno.ENOTSUP),
-)
-# What helps instead of making it writable. Network file systems may lack locks, and lose files that are open.
-_REMEDIES = {
-    **dict.fromkeys(_FULL, "Make room there"),
-    **dict.fromkeys((errno.EEXIST, errno.ENOTDIR), "A file is in the way: move it away"),
-    **dict.fromkeys((errno.ENOLCK, errno.ENOTSUP, errno.ESTALE), "Put it on a disk of this machine"),
-    errno.EBUSY: "End what uses it",
-}
-# How tempfile says that none of its folders may be written to; it names no file.
-_NO_TEMPORARY_FOLDER = "No usable temporary directory"
 
 
 def run(command: Callable[[], object]) -> int:
@@ -73,40 +55,14 @@ def _run(command: Callable[[], object]) -> int:
         discard_stdout()
         return SIGPIPE_CODE
     except OSError as error:
-        explained = explain(error)
+        if error.filename is None and error.errno in FULL and _stdout_is_full():
+            explained: ToolkitError | None = _stdout_refused(error)
+        else:
+            explained = explain(error, Settings.from_environment())
         if explained is None:
             raise
         return _say(str(explained), explained.exit_code)
     return _flushed(code)
-
-
-def explain(error: OSError) -> ToolkitError | None:
-    """What the system refused, with the path and what to do; None for an error that nobody expects."""
-    if error.filename is None and error.errno in _FULL and _stdout_is_full():
-        return _stdout_refused(error)
-    if _NO_TEMPORARY_FOLDER in (error.strerror or ""):
-        return ToolkitError(
-            f"{error.strerror}",
-            next_step="Set TMPDIR to a folder that may be written to, or make room there.",
-        )
-    settings = Settings.from_environment()
-    path = Path(os.fsdecode(error.filename)).absolute() if isinstance(error.filename, str | bytes) else None
-    ours = _variable(path, settings) if path is not None else None
-    # What we make ourselves is missing only where the system takes no files, as /proc.
-    made = path is not None and PARTIAL in path.name
-    if error.errno not in _REFUSED and not (error.errno == errno.ENOENT and (ours or made)):
-        return None
-    doing = _REMEDIES.get(error.errno or 0, "Make it writable")
-    if path is None:
-        return ToolkitError(
-            f"the system refused: {error.strerror}",
-            next_step=f"{doing}: the cache is {settings.cache_dir} (SLM_CACHE_DIR), results are in "
-            f"{settings.data_dir} (SLM_DATA_DIR), temporary files in TMPDIR.",
-        )
-    elsewhere = f", or set {ours} to another folder" if ours else ""
-    return ToolkitError(
-        f"{error.strerror}", subject=str(path), next_step=f"{doing}{elsewhere or ', or use another path'}."
-    )
 
 
 def discard_stdout() -> None:
@@ -197,15 +153,6 @@ def _print_every_character() -> None:
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(errors="backslashreplace")
-
-
-def _variable(path: Path, settings: Settings) -> str | None:
-    """The variable by which the folder can be moved that a path is in, or on the way to."""
-    folders = {"SLM_CACHE_DIR": settings.cache_dir, "SLM_DATA_DIR": settings.data_dir}
-    return next(
-        (name for name, folder in folders.items() if path.is_relative_to(folder)),
-        next((name for name, folder in reversed(folders.items()) if folder.is_relative_to(path)), None),
-    )
 
 
 def _say(text: str, code: int) -> int:

@@ -18,6 +18,7 @@ from toolkit.extras import install_command
 from toolkit.recipes.steps import work_from_json
 from toolkit.recipes.workspace import Workspace, write_atomically
 from toolkit.settings import Settings
+from toolkit.system_refusals import explain
 
 _PR_SET_PDEATHSIG = 1
 
@@ -87,11 +88,28 @@ def _answered(
         )
     except KeyboardInterrupt:
         return Answer(outcome="interrupted", error="interrupted", exit_code=130)
+    except OSError as error:
+        return _refused(error, workspace, settings)
     except Exception as error:
-        # The batch goes on with other steps; the log keeps the traceback of what can only be a bug.
-        traceback.print_exc()
-        what = f"{type(error).__name__}: {error}"
-        return failed(what, "this is a bug; its traceback is in the log", exit_code=70)
+        return _bug(error)
+
+
+def _refused(error: OSError, workspace: Workspace, settings: Settings) -> Answer:
+    """A full disk, say, is nobody's bug; the log has the traceback all the same."""
+    explained = explain(error, settings)
+    if explained is None:
+        return _bug(error)
+    traceback.print_exc()
+    if error.filename is None:
+        explained.next_step = f"{explained.next_step} The workspace is {workspace.root}."
+    return Answer(outcome="failed", error=str(explained), exit_code=explained.exit_code)
+
+
+def _bug(error: Exception) -> Answer:
+    """The batch goes on with other steps; the log keeps the traceback of what can only be a bug."""
+    traceback.print_exc()
+    what = f"{type(error).__name__}: {error}"
+    return failed(what, "this is a bug; its traceback is in the log", exit_code=70)
 
 
 def die_with(parent: int) -> None:

@@ -210,7 +210,7 @@ class LocalPool:
         except (OSError, ValueError):
             return failed(
                 f"its process ended with exit code {os.WEXITSTATUS(status)} and no answer",
-                "this is a bug; what it printed is in the log",
+                "what it printed is in the log; where that names no full disk, this is a bug",
                 exit_code=70,
                 again=True,
             )
