@@ -12,12 +12,15 @@ from toolkit.autotune.candidates import Candidate, candidates
 from toolkit.autotune.picking import check_pick, picked
 from toolkit.autotune.request import AutotuneRequest
 from toolkit.autotune.search import Measured, first_ones, next_ones, small_enough
+from toolkit.autotune.tuning import recipe_text
 from toolkit.errors import UsageError
 from toolkit.export.estimated_conversion import FoundDecoder, estimate_of
 from toolkit.export.quantization import plan_of
 from toolkit.export.request import ConvertRequest
 from toolkit.models.catalogue.catalogue import shipped
 from toolkit.models.facts_shape import shape_of_entry
+from toolkit.recipes.matrix import conversions
+from toolkit.recipes.validation import recipe_from_text
 
 BASE = ConvertRequest(model="m")
 
@@ -54,6 +57,16 @@ def test_candidates_are_different_plans_with_the_estimators_sizes(smollm: FoundD
 def test_every_engine_has_candidates(smollm: FoundDecoder) -> None:
     found = candidates(smollm, BASE.model_copy(update={"backend": "executorch"}))
     assert len(found) > 10 and found[0].size_bytes < found[-1].size_bytes
+
+
+def test_the_recipe_of_a_search_asks_for_each_candidate_in_their_order(
+    smollm: FoundDecoder, tmp_path: Path
+) -> None:
+    base = ConvertRequest(model="random:llama-tiny", backend="executorch", context=64)
+    found = candidates(smollm, base)
+    text = recipe_text(AutotuneRequest(model=base.model, backend="executorch"), base, found)
+    asked = [one.request for one in conversions(recipe_from_text(text, tmp_path).convert)]
+    assert asked == [one.request for one in found] and len(asked) > 10
 
 
 def test_the_default_preset_is_among_the_first_and_ends_of_the_guessed_front(smollm: FoundDecoder) -> None:

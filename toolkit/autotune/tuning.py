@@ -20,6 +20,7 @@ from toolkit.evaluate.needle.haystack import TEXT
 from toolkit.export.estimated_conversion import decoder_of
 from toolkit.export.request import DEFAULT_QUANT, ConvertRequest
 from toolkit.files import expanded, write_whole
+from toolkit.recipes.axes import axes
 from toolkit.recipes.batch import Choice, Listener
 from toolkit.recipes.execution import OpenExecutor, run_recipe
 from toolkit.recipes.plan import make_plan
@@ -131,15 +132,14 @@ def name_of(request: AutotuneRequest) -> str:
 
 def recipe_text(request: AutotuneRequest, base: ConvertRequest, chosen: Sequence[Candidate]) -> str:
     """The recipe that builds and measures some candidates."""
-    axes = ("quant", "group_size", "algorithm", "symmetric", "embedding", "lm_head", "eight_bit")
-    combinations = [{axis: getattr(one.request, axis) for axis in axes} for one in chosen]
-    fixed = {"model": base.model, "backend": base.backend, "context": base.context}
+    names = [field.name for field in axes(ConvertRequest)]
+    combinations = [{name: getattr(one.request, name) for name in names} for one in chosen]
     text = request.text.absolute() if request.text is not None else TEXT
     sections: dict[str, Any] = {
         "schema": "slm-recipe/1",
         "name": name_of(request),
         "description": "Candidates of slm autotune.",
-        "convert": {**fixed, **combinations[0], "include": combinations[1:]},
+        "convert": {"model": base.model, **combinations[0], "include": combinations[1:]},
         "evaluate": {"text": str(text), "windows": request.windows},
     }
     if request.device is not None:

@@ -222,7 +222,7 @@ def _latent(fields: Mapping[str, Any], heads: int) -> LatentAttention | None:
 def _inner(fields: Mapping[str, Any], hidden: int, count: int) -> list[int]:
     if isinstance(factors := fields.get("ffn_multipliers"), list | tuple) and len(factors) == count:
         step = int(fields.get("ffn_dim_divisor") or 1)
-        return [_divisible(float(factor) * hidden, step) for factor in factors]
+        return [divisible_width(float(factor) * hidden, step) for factor in factors]
     names = ("moe_intermediate_size",) if fields.get("num_experts") or fields.get("n_routed_experts") else ()
     given = _first(
         fields, *names, "intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size", default=4 * hidden
@@ -230,10 +230,10 @@ def _inner(fields: Mapping[str, Any], hidden: int, count: int) -> list[int]:
     return _spread(given or 4 * hidden, count)
 
 
-def _divisible(value: float, step: int) -> int:
-    """Rounded to a multiple of a step, never down by more than a tenth (OpenELM's rule)."""
-    rounded = max(step, int(value + step / 2) // step * step)
-    return rounded + step if rounded < 0.9 * value else rounded
+def divisible_width(width: float, divisor: int) -> int:
+    """The nearest multiple, which is never more than a tenth below (OpenELM's rule)."""
+    nearest = max(divisor, int(width + divisor / 2) // divisor * divisor)
+    return nearest + divisor if nearest < 0.9 * width else nearest
 
 
 def _first(fields: Mapping[str, Any], *names: str, default: Any = None) -> Any:

@@ -33,12 +33,11 @@ from toolkit.store.llama_bench_names import (
     quantization_of,
 )
 from toolkit.store.llama_bench_settings import settings_of
-from toolkit.store.measurements import measurement, tokens_per_second
+from toolkit.store.measurements import NS_PER_S, measurement, tokens_per_second
 from toolkit.store.rows import Artifact, Device, Repetition, Run, StoredRun
 
 PROTOCOL = 0
 LLAMA_CPP = "llama.cpp"
-_NS_PER_S = 1_000_000_000
 _EMULATED = "emulated: "
 _AFTER_PROMPT = re.compile(r"tg[0-9]+@pp[0-9]+")
 _NO_COMMIT = frozenset({"", "unknown", "none", "n/a", "(unknown)"})
@@ -171,7 +170,7 @@ def _check(test: LlamaBenchTest, number: int, subject: str) -> None:
 
 def _run(test: LlamaBenchTest, row: dict[str, Any], device: Device) -> StoredRun:
     artifact = _artifact(test)
-    started_ns = int(test.test_time.timestamp()) * _NS_PER_S
+    started_ns = int(test.test_time.timestamp()) * NS_PER_S
     engine, version = _engine(test)
     tokens = test.n_prompt + test.n_gen
     rates = [tokens_per_second(tokens, ns) for ns in test.samples_ns]

@@ -14,7 +14,7 @@ from toolkit.errors import UsageError
 from toolkit.registry import Registry
 from toolkit.store.rows import Measurement
 
-_NS_PER_S = 1_000_000_000
+NS_PER_S = 1_000_000_000
 
 Of = Literal["run", "repetition"]
 
@@ -158,4 +158,4 @@ def measurement(name: str, value: float, repetition: int | None = None) -> Measu
 
 def tokens_per_second(tokens: int, duration_ns: int) -> float:
     """The rate of prefill and decode: tokens / time; the time must not be 0."""
-    return tokens * _NS_PER_S / duration_ns
+    return tokens * NS_PER_S / duration_ns

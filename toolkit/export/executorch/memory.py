@@ -15,6 +15,11 @@ class Lifetime:
     last: int
 
 
+def aligned(size: int, alignment: int) -> int:
+    """The smallest multiple of an alignment that is not below a size or offset, in bytes."""
+    return -(-size // alignment) * alignment
+
+
 def pack(lifetimes: Sequence[Lifetime], *, alignment: int) -> tuple[list[int], int]:
     """Offsets in bytes such that tensors in use at the same time do not overlap, and the bytes needed.
 
@@ -35,7 +40,7 @@ def pack(lifetimes: Sequence[Lifetime], *, alignment: int) -> tuple[list[int], i
         for start, end in taken:
             if offset + mine.size_bytes <= start:
                 break
-            offset = max(offset, -(-end // alignment) * alignment)
+            offset = max(offset, aligned(end, alignment))
         offsets[index] = offset
         placed.append(index)
         total = max(total, offset + mine.size_bytes)

@@ -19,6 +19,8 @@ from executorch.backends.xnnpack.serialization.xnnpack_graph_serialize import (
 )
 from executorch.exir._serialize._flatbuffer import _flatc_compile
 
+from toolkit.export.executorch.memory import aligned
+
 # Fields that may hold one of several tables; the encoding names which one beside them.
 _UNIONS = ("xnode_union", "xvalue_union", "quant_params")
 
@@ -33,15 +35,15 @@ def encode(graph: schema.XNNGraph) -> bytes:
         content.write_text(json.dumps(graph, default=_table), encoding="utf-8")
         _flatc_compile(folder, str(source), str(content))
         flatbuffer = Path(folder, "graph.bin").read_bytes()
-    start = _aligned(XNNHeader.EXPECTED_LENGTH)
+    start = aligned(XNNHeader.EXPECTED_LENGTH, CONSTANT_TENSOR_ALIGNMENT)
     header = XNNHeader(
         flatbuffer_offset=start,
         flatbuffer_size=len(flatbuffer),
-        constant_data_offset=start + _aligned(len(flatbuffer)),
+        constant_data_offset=start + aligned(len(flatbuffer), CONSTANT_TENSOR_ALIGNMENT),
         constant_data_size=0,
     )
     encoded: bytes = header.to_bytes().ljust(start, b"\0")
-    return encoded + flatbuffer.ljust(_aligned(len(flatbuffer)), b"\0")
+    return encoded + flatbuffer.ljust(aligned(len(flatbuffer), CONSTANT_TENSOR_ALIGNMENT), b"\0")
 
 
 def _table(table: Any) -> dict[str, Any]:
@@ -49,8 +51,3 @@ def _table(table: Any) -> dict[str, Any]:
     fields = {key: value for key, value in vars(table).items() if value is not None}
     # The compiler wants to know the kind before it reads the value.
     return {f"{key}_type": type(fields[key]).__name__ for key in _UNIONS if key in fields} | fields
-
-
-def _aligned(size: int) -> int:
-    alignment: int = CONSTANT_TENSOR_ALIGNMENT
-    return -(-size // alignment) * alignment

@@ -17,7 +17,7 @@ from executorch.exir import schema
 from executorch.exir.scalar_type import ScalarType
 from numpy.typing import NDArray
 
-from toolkit.export.executorch.memory import Lifetime, pack
+from toolkit.export.executorch.memory import Lifetime, aligned, pack
 from toolkit.export.executorch.operator_table import OPERATOR_TABLE, OperatorTable
 from toolkit.export.executorch.segments import Segments
 from toolkit.export.executorch.xnnpack import BACKEND, Node, XnnpackGraph
@@ -120,7 +120,7 @@ class Method:
     def _kept(self, shape: Sequence[int], dtype: str, buffer: int) -> Value:
         tensor = _tensor(shape, dtype, dynamic=False)
         tensor.allocation_info = _allocation(buffer, self._kept_bytes[buffer])
-        self._kept_bytes[buffer] += _aligned(_size_bytes(shape, dtype))
+        self._kept_bytes[buffer] += aligned(_size_bytes(shape, dtype), ALIGNMENT)
         return self._add(tensor)
 
     def shape(self, value: Value) -> tuple[int, ...]:
@@ -287,7 +287,3 @@ def _allocation(buffer: int, offset: int) -> schema.AllocationDetails:
 
 def _size_bytes(shape: Sequence[int], dtype: str) -> int:
     return int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
-
-
-def _aligned(size: int) -> int:
-    return -(-size // ALIGNMENT) * ALIGNMENT

@@ -19,6 +19,8 @@ from executorch.exir import schema
 from executorch.exir._serialize._flatbuffer_program import _program_to_flatbuffer
 from executorch.exir._serialize._program import _ExtendedHeader, _insert_flatbuffer_header
 
+from toolkit.export.executorch.memory import aligned
+
 # What ExecuTorch's own exporter aligns segments and the tensors within them to.
 _SEGMENT_ALIGNMENT = 128
 TENSOR_ALIGNMENT = 16
@@ -47,7 +49,7 @@ class Segments:
 
     def append(self, content: bytes) -> int:
         """Add a segment; returns its index."""
-        offset = _aligned(self._spool.tell(), _SEGMENT_ALIGNMENT)
+        offset = aligned(self._spool.tell(), _SEGMENT_ALIGNMENT)
         self._spool.write(b"\0" * (offset - self._spool.tell()))
         self._spool.write(content)
         self._table.append(schema.DataSegment(offset, len(content)))
@@ -79,9 +81,9 @@ class Segments:
         program.segments = self._table
         program.named_data = [schema.NamedData(key, index) for key, index in self._named.items()]
         encoded = _program_to_flatbuffer(program, constant_tensor_alignment=TENSOR_ALIGNMENT)
-        header_size = _aligned(_ExtendedHeader.EXPECTED_LENGTH, encoded.max_alignment)
+        header_size = aligned(_ExtendedHeader.EXPECTED_LENGTH, encoded.max_alignment)
         program_size = header_size + len(encoded.data)
-        base = _aligned(program_size, _SEGMENT_ALIGNMENT)
+        base = aligned(program_size, _SEGMENT_ALIGNMENT)
         header = _ExtendedHeader(
             program_size=program_size, segment_base_offset=base, segment_data_size=self._spool.tell()
         )
@@ -94,7 +96,3 @@ class Segments:
             stream.write(flatbuffer.ljust(base, b"\0"))
             self._spool.seek(0)
             shutil.copyfileobj(self._spool, stream, 1 << 20)
-
-
-def _aligned(size: int, alignment: int) -> int:
-    return -(-size // alignment) * alignment

@@ -14,12 +14,11 @@ from toolkit.profiling.energy.power_curve import PowerCurve
 from toolkit.profiling.energy_options import EnergyOptions
 from toolkit.profiling.gate.moments import Moment
 from toolkit.profiling.records import Repetition, Result
-from toolkit.store.measurements import measurement
+from toolkit.store.measurements import NS_PER_S, measurement
 from toolkit.store.rows import EnergyMethod, Measurement
 
 # A window shorter than this many updates of the fuel gauge holds more chance than energy.
 _UPDATES_PER_WINDOW = 2
-_NS_PER_S = 1_000_000_000
 # Figures from which the idle baseline is subtracted.
 _NET = ("net_watts", "joules_per_prompt", "prefill_joules_per_token", "decode_joules_per_token")
 
@@ -107,7 +106,7 @@ def _measured(result: Result, method: EnergyMethod, calibration: Calibration, cu
 
     def net(start_ns: int, end_ns: int) -> float | None:
         joules = curve.joules(start_ns, end_ns) if end_ns - start_ns >= shortest_ns else None
-        return None if joules is None else joules - baseline * (end_ns - start_ns) / _NS_PER_S
+        return None if joules is None else joules - baseline * (end_ns - start_ns) / NS_PER_S
 
     parts = {}
     for repetition in result.repetitions:

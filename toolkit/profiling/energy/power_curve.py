@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from toolkit.profiling.energy.counter_units import Calibration
 from toolkit.profiling.records import Power
+from toolkit.store.measurements import NS_PER_S
 
-_NS_PER_S = 1_000_000_000
 # Samples further apart than this many intervals, and than a second, leave a hole; nothing is guessed there.
 _GAP_INTERVALS = 5
 
@@ -34,7 +34,7 @@ class PowerCurve:
         return cls(
             power.monotonic_ns,
             [calibration.watts(i, v) for i, v in zip(power.current, power.voltage, strict=True)],
-            max(_GAP_INTERVALS * power.interval_ms * 1_000_000, _NS_PER_S),
+            max(_GAP_INTERVALS * power.interval_ms * 1_000_000, NS_PER_S),
         )
 
     def joules(self, start_ns: int, end_ns: int) -> float | None:
@@ -50,13 +50,13 @@ class PowerCurve:
         watts = [self._at(start_ns), *(self.watts[i] for i in inner), self._at(end_ns)]
         return (
             sum((watts[i] + watts[i + 1]) / 2 * (times[i + 1] - times[i]) for i in range(len(times) - 1))
-            / _NS_PER_S
+            / NS_PER_S
         )
 
     def mean_watts(self, start_ns: int, end_ns: int) -> float | None:
         """Mean power between two times, as :meth:`joules`."""
         joules = self.joules(start_ns, end_ns)
-        return None if joules is None else joules * _NS_PER_S / (end_ns - start_ns)
+        return None if joules is None else joules * NS_PER_S / (end_ns - start_ns)
 
     def _at(self, time_ns: int) -> float:
         right = bisect_left(self.times_ns, time_ns)

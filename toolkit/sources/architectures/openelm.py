@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig
 from transformers.models.llama.modeling_llama import LlamaRMSNorm, LlamaRotaryEmbedding
 
+from toolkit.models.facts_shape import divisible_width
 from toolkit.sources.architectures.decoder import OwnAttention, OwnBody, OwnCausalLM
 
 
@@ -53,7 +54,7 @@ class OpenELMConfig(PreTrainedConfig):  # type: ignore[misc]
         if self.num_query_heads is None:
             widths = [self.model_dim * factor for factor in _each(self.qkv_multipliers, layers)]
             multiple = self.head_dim * (self.num_gqa_groups or 2)
-            self.num_query_heads = [_divisible(width, multiple) // self.head_dim for width in widths]
+            self.num_query_heads = [divisible_width(width, multiple) // self.head_dim for width in widths]
         if self.num_kv_heads is None:
             groups = self.num_gqa_groups or 1
             self.num_kv_heads = [heads // groups for heads in self.num_query_heads]
@@ -65,7 +66,7 @@ class OpenELMConfig(PreTrainedConfig):  # type: ignore[misc]
 
     def intermediate_size(self, layer: int) -> int:
         """Width of a layer's feed-forward."""
-        return _divisible(self.ffn_multipliers[layer] * self.model_dim, self.ffn_dim_divisor)
+        return divisible_width(self.ffn_multipliers[layer] * self.model_dim, self.ffn_dim_divisor)
 
 
 def _each(factors: Any, layers: int) -> list[float]:
@@ -77,12 +78,6 @@ def _each(factors: Any, layers: int) -> list[float]:
     first, last = factors
     steps = max(layers - 1, 1)
     return [round(first + (last - first) * index / steps, 2) for index in range(layers)]
-
-
-def _divisible(value: float, divisor: int) -> int:
-    """The nearest multiple, which is never more than a tenth below."""
-    nearest = max(divisor, int(value + divisor / 2) // divisor * divisor)
-    return nearest + divisor if nearest < 0.9 * value else nearest
 
 
 class _Attention(OwnAttention):
