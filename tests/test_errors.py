@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from toolkit import errors
-from toolkit.errors import ToolkitError
+from toolkit.errors import ToolkitError, first_line
 
 
 def test_the_tree_has_every_error_below_its_base_with_its_exit_code() -> None:
@@ -27,3 +27,10 @@ def test_the_tree_has_every_error_below_its_base_with_its_exit_code() -> None:
         if isinstance(one, type) and issubclass(one, ToolkitError) and one is not ToolkitError
     }
     assert told == real
+
+
+def test_what_other_code_says_is_told_in_one_line() -> None:
+    assert first_line(ValueError("\n no such row\n  at 3")) == "no such row"
+    # As sockets and httpx raise them.
+    assert first_line(TimeoutError()) == first_line(TimeoutError("\n")) == "TimeoutError"
+    assert len(first_line(ValueError("x" * 10_000))) == 1000

@@ -80,6 +80,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+# A line may begin with the path of a folder; what is the matter comes behind it.
+_LONGEST_LINE = 1000
+
 
 class ToolkitError(Exception):
     """Base of all expected errors.
@@ -101,6 +104,12 @@ class ToolkitError(Exception):
     def __str__(self) -> str:
         text = f"{self.subject}: {self.what}" if self.subject else self.what
         return f"{text}\n  next: {self.next_step}" if self.next_step else text
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error of other code says; its type's name where it says nothing."""
+    said = str(error).strip().splitlines()
+    return said[0][:_LONGEST_LINE] if said else type(error).__name__
 
 
 class UsageError(ToolkitError):

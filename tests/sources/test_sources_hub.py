@@ -141,6 +141,18 @@ def test_closed_port_is_reported_quickly(tmp_path: Path, settings: Settings) -> 
     assert time.monotonic() - started < 5
 
 
+def test_a_network_that_fails_without_a_word_is_told_by_the_kind_of_its_error(
+    hub: Hub, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks_off(*args: object, **options: object) -> None:
+        raise ConnectionResetError
+
+    for name in ("hf_hub_download", "HfApi.model_info"):
+        monkeypatch.setattr(f"huggingface_hub.{name}", breaks_off)
+        with pytest.raises(SourceError, match="ConnectionResetError"):
+            resolve(REPO, settings, hub=hub)
+
+
 @pytest.mark.parametrize("read", [resolve, add_entry])
 def test_a_word_that_is_near_a_model_of_the_catalogue_is_met_with_it(
     read: Callable[..., object], tmp_path: Path, settings: Settings

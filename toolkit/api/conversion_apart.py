@@ -140,10 +140,9 @@ def _of_the_toolkit(error: Exception) -> dict[str, Any] | None:
 def _of_foreign_code(error: Exception, model: str) -> dict[str, Any] | None:
     if not any(name.split(".")[0] == _FOREIGN for name in _modules(error)):
         return None
-    first = (str(error).splitlines() or [""])[0][:200]
     return {
         "error": UnsupportedModel.__name__,
-        "what": f"the model's own code fails: {type(error).__name__}: {first}",
+        "what": f"the model's own code fails: {type(error).__name__}: {errors.first_line(error)}",
         "subject": model,
         "next_step": "Look into the Python code that comes with the model, or choose a model type that "
         "docs/families.md lists.",
@@ -162,10 +161,9 @@ def _of_the_machine(error: Exception) -> dict[str, Any] | None:
 
 def _of_ours(error: Exception) -> dict[str, Any]:
     *_, last = traceback.extract_tb(error.__traceback__)
-    first = (str(error).splitlines() or [""])[0][:300]
     return {
         "error": _FAULT,
-        "what": f"a fault of the toolkit: {type(error).__name__}: {first} "
+        "what": f"a fault of the toolkit: {type(error).__name__}: {errors.first_line(error)} "
         f"({last.filename}, line {last.lineno})",
         "traceback": "".join(traceback.format_exception(error)),
     }

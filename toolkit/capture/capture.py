@@ -19,7 +19,7 @@ from toolkit.capture.graph import DecoderGraph
 from toolkit.capture.patches import ATTENTION, register_attention, traced_operators
 from toolkit.capture.shape import longest_text
 from toolkit.capture.skeleton import shared_names
-from toolkit.errors import UnsupportedModel
+from toolkit.errors import UnsupportedModel, first_line
 from toolkit.progress import detail, say
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _in_no_memory(model: nn.Module) -> None:
 
 def _reason(error: Exception, noted: Places) -> str:
     """What torch said, in words that need no knowledge of it, and where in the model's code."""
-    first = (str(error).splitlines() or [type(error).__name__])[0][:300]
+    first = first_line(error)
     if first.startswith("Constraints violated"):
         where = f" ({noted.assumed})" if noted.assumed else ""
         return (

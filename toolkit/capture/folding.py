@@ -20,7 +20,7 @@ from toolkit.capture.graph import SEQUENCE, DecoderGraph, Op, Ref, references
 from toolkit.capture.interpret import Interpreter
 from toolkit.capture.patterns import rope_table
 from toolkit.capture.simplify import without_dead_code, without_no_ops
-from toolkit.errors import UnsupportedModel
+from toolkit.errors import UnsupportedModel, first_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -171,7 +171,7 @@ def _has_rows(op: Op, probes: list[Interpreter]) -> bool:
     try:
         short, long = (probe.value(op.name) for probe in probes)
     except (RuntimeError, TypeError, NotImplementedError, IndexError) as error:
-        raise UnsupportedModel(f"{op} cannot be computed ahead: {str(error).splitlines()[0][:200]}") from None
+        raise UnsupportedModel(f"{op} cannot be computed ahead: {first_line(error)}") from None
     return bool(torch.equal(long.narrow(dim, 0, short.shape[dim]), short))
 
 

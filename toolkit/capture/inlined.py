@@ -18,7 +18,7 @@ from toolkit.capture.attention_operations import AttentionOperations, Scores
 from toolkit.capture.graph import SEQUENCE, DecoderGraph, Op, references
 from toolkit.capture.interpret import Interpreter
 from toolkit.capture.pair_rows import PairRows, no_rope, unreadable
-from toolkit.errors import UnsupportedModel
+from toolkit.errors import UnsupportedModel, first_line
 
 # All rows of texts as long as this are computed.
 _LENGTH = 600
@@ -95,7 +95,7 @@ def _scores(graph: DecoderGraph, product: Op, result: str, limit: int) -> Scores
             value: Tensor = interpreter.value(result)
         except _FOLLOWING_ERRORS as error:
             raise UnsupportedModel(
-                f"{product} is attention whose scores cannot be followed: {str(error).splitlines()[0][:120]}"
+                f"{product} is attention whose scores cannot be followed: {first_line(error)}"
             ) from None
         return value.reshape(-1, length, length)
 
@@ -186,7 +186,7 @@ def _confirmed(
         except _FOLLOWING_ERRORS as error:
             raise UnsupportedModel(
                 f"{subject} is attention whose scores cannot be followed over {longest} positions: "
-                f"{str(error).splitlines()[0][:120]}"
+                f"{first_line(error)}"
             ) from None
 
     seen = int((scores(longest - 1)[0] > _HIDDEN).sum())
@@ -226,7 +226,7 @@ def _from_sdpa(graph: DecoderGraph, op: Op, layer: int, limit: int) -> list[Op]:
         value = Interpreter(graph, length, read=unreadable, rope=no_rope).value(mask.name)
     except _FOLLOWING_ERRORS as error:
         raise UnsupportedModel(
-            f"{op} is attention whose mask cannot be followed: {str(error).splitlines()[0][:120]}"
+            f"{op} is attention whose mask cannot be followed: {first_line(error)}"
         ) from None
     if value.dtype == torch.bool:
         value = torch.where(value, 0.0, -torch.inf)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from toolkit.errors import UnsupportedModel
+from toolkit.errors import UnsupportedModel, first_line
 from toolkit.sources.architectures.text_decoders import BUILDING_ERRORS
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def build_skeleton(config: PretrainedConfig) -> PreTrainedModel:
     except BUILDING_ERRORS as error:
         raise UnsupportedModel(
             f"transformers has no causal language model of model type {config.model_type!r} for this config"
-            f" ({type(error).__name__}: {(str(error).splitlines() or [''])[0][:160]})",
+            f" ({type(error).__name__}: {first_line(error)})",
             subject=config.name_or_path or config.model_type,
             next_step="Check the config; only decoder-only models can be converted.",
         ) from None

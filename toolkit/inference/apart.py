@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 
-from toolkit.errors import EngineFailed
+from toolkit.errors import EngineFailed, first_line
 from toolkit.inference.decoder import open_decoder
 from toolkit.registry import resolve
 
@@ -149,8 +149,7 @@ def serve(connection: Connection, engine: EngineSpec, folder: Path, capacity: in
                 answer = _answer(decoder, *question)
             except Exception as error:
                 # Engines raise classes of their own, or bare ones.
-                words = (str(error).strip().splitlines() or [""])[0][:300]
-                connection.send(("raised", f"{type(error).__name__}: {words}"))
+                connection.send(("raised", f"{type(error).__name__}: {first_line(error)}"))
             else:
                 connection.send(("done", answer))
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from toolkit.errors import ParityFailed, SourceError
+from toolkit.errors import ParityFailed, SourceError, first_line
 from toolkit.models.facts_shape import LAYER_COUNTS
 from toolkit.sources.run_options import forget_run_options
 
@@ -199,7 +199,7 @@ def _loading(path: Path) -> Iterator[None]:
     try:
         yield
     except _LOADING_ERRORS as error:
-        raise _refusal(path, (str(error).splitlines() or [type(error).__name__])[0][:200]) from error
+        raise _refusal(path, first_line(error)) from error
     finally:
         logging.set_verbosity(verbosity)
         if bars:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
-from toolkit.errors import ResultInvalid
+from toolkit.errors import ResultInvalid, first_line
 
 
 class RooflinePoint(BaseModel):
@@ -61,9 +61,10 @@ def parse_roofline(text: str, *, run_id: str, subject: str) -> Roofline:
     try:
         found = Roofline.model_validate(json.loads(text))
     except (json.JSONDecodeError, ValidationError) as error:
-        first = str(error).splitlines()[0]
         raise ResultInvalid(
-            f"what the runner measured cannot be read: {first}", subject=subject, next_step="Run it again."
+            f"what the runner measured cannot be read: {first_line(error)}",
+            subject=subject,
+            next_step="Run it again.",
         ) from None
     if found.run_id != run_id:
         raise ResultInvalid(

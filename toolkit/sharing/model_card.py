@@ -13,7 +13,7 @@ from toolkit.analysis.condition_key import ConditionKey
 from toolkit.analysis.condition_labels import told_apart
 from toolkit.analysis.groups import Group, load_groups
 from toolkit.artifact import Artifact, Manifest, TensorQuantization
-from toolkit.errors import UsageError
+from toolkit.errors import UsageError, first_line
 from toolkit.store import tables
 from toolkit.store.store import Store
 
@@ -54,9 +54,8 @@ def with_metadata_of(card: str, earlier: str) -> str:
         data = yaml.safe_load(theirs[1]) or {}
         kept = dict(data)
     except (yaml.YAMLError, TypeError, ValueError) as error:
-        said = (str(error).splitlines() or ["no mapping"])[0]
         raise UsageError(
-            f"the metadata of its {CARD} cannot be read, and would be lost: {said}",
+            f"the metadata of its {CARD} cannot be read, and would be lost: {first_line(error)}",
             next_step=f"Correct the {CARD} on the hub.",
         ) from None
     made = yaml.safe_load(own[1])

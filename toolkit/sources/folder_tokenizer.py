@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from toolkit.errors import SourceCorrupt, SourceError, UntrustedSource
+from toolkit.errors import SourceCorrupt, SourceError, UntrustedSource, first_line
 from toolkit.progress import say
 from toolkit.sources.base import TokenizerFiles
 from toolkit.sources.generation import (
@@ -123,7 +123,7 @@ class FolderTokenizer:
         return tokenizer
 
     def _failure(self, files: SideFiles, error: BaseException) -> SourceError:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         if "trust_remote_code" in str(error):
             return UntrustedSource(
                 "its tokenizer needs Python code that comes with the model",

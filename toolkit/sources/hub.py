@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolkit.errors import MissingWeights, SourceError, SourceNotFound, UntrustedSource
+from toolkit.errors import MissingWeights, SourceError, SourceNotFound, UntrustedSource, first_line
 from toolkit.models.catalogue.catalogue import shipped
 from toolkit.progress import ProgressCallback, bar, say
 from toolkit.registry import did_you_mean
@@ -220,7 +220,7 @@ class Hub:
         except network_errors(HfHubHTTPError) as error:
             _raise_of_this_machine(error)
             raise HubUnreachable(
-                f"not cached, and the hub cannot be reached ({str(error).splitlines()[0] or 'timeout'})",
+                f"not cached, and the hub cannot be reached ({first_line(error)})",
                 subject=repo_id,
                 next_step=f"{_near(repo_id)}Check the connection, or give a local folder or .gguf file.",
             ) from error
@@ -299,7 +299,7 @@ class _Fetch:
         except network_errors(HfHubHTTPError) as error:
             _raise_of_this_machine(error)
             raise SourceError(
-                f"the download of {name} failed: {str(error).splitlines()[0]}",
+                f"the download of {name} failed: {first_line(error)}",
                 subject=self._repo_id,
                 next_step="Run the command again; files that are complete are kept.",
             ) from error

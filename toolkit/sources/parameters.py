@@ -7,7 +7,7 @@ import errno
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from toolkit.errors import MissingWeights, SourceCorrupt, UnsupportedModel
+from toolkit.errors import MissingWeights, SourceCorrupt, UnsupportedModel, first_line
 from toolkit.sources.config_values import odd_value
 from toolkit.sources.rotary_values import unknown_scaling
 
@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 
 # What transformers and torch raise over numbers that make no model, such as no heads, and over wrong types.
 _ODD_CONFIG = (TypeError, AttributeError, RuntimeError, ArithmeticError, LookupError, AssertionError)
-
-
-# A reason may begin with the path of a folder; what is the matter comes behind it.
-_LONGEST_REASON = 1000
 
 
 @dataclass(frozen=True)
@@ -165,7 +161,7 @@ def _empty_model(config: PretrainedConfig, subject: str, trust_remote_code: bool
             raise SourceCorrupt(odd[0], subject=subject, next_step=odd[1]) from error
         raise UnsupportedModel(
             f"transformers has no causal language model of model type {config.model_type!r} for this config"
-            f" ({_first_line(error)})",
+            f" ({first_line(error)})",
             subject=subject,
             next_step="Check the config; only decoder-only models can be converted.",
         ) from error
@@ -175,7 +171,7 @@ def _empty_model(config: PretrainedConfig, subject: str, trust_remote_code: bool
         if error.errno not in (None, errno.ENOENT):
             raise
         raise SourceCorrupt(
-            f"the model's own Python code is not complete: {_first_line(error)}",
+            f"the model's own Python code is not complete: {first_line(error)}",
             subject=subject,
             next_step="Get all *.py files of the model beside config.json.",
         ) from error
@@ -183,7 +179,7 @@ def _empty_model(config: PretrainedConfig, subject: str, trust_remote_code: bool
         if (odd := odd_value(config)) is not None:
             raise SourceCorrupt(odd[0], subject=subject, next_step=odd[1]) from error
         raise SourceCorrupt(
-            f"config.json does not make a model: {_first_line(error)}",
+            f"config.json does not make a model: {first_line(error)}",
             subject=subject,
             next_step="Correct what it names, or get config.json of the model again.",
         ) from error
@@ -215,7 +211,3 @@ def check_complete(
                 subject=subject,
                 next_step="Check that config and weights belong together.",
             )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:_LONGEST_REASON]

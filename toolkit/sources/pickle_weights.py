@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolkit.errors import SourceCorrupt
+from toolkit.errors import SourceCorrupt, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,7 +104,7 @@ def _load(file: Path) -> dict[str, torch.Tensor]:
         loaded = torch.load(file, map_location="cpu", weights_only=True, mmap=mapped)
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError) as error:
         raise SourceCorrupt(
-            f"cannot be loaded as plain tensors ({str(error).splitlines()[0]})",
+            f"cannot be loaded as plain tensors ({first_line(error)})",
             subject=str(file),
             next_step="Get the file again, or a model.safetensors of the same model.",
         ) from None

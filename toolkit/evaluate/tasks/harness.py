@@ -10,7 +10,7 @@ from typing import Any
 
 from yaml import YAMLError
 
-from toolkit.errors import EvaluationError, TaskDataMissing, TaskInvalid, UnknownTask, UsageError
+from toolkit.errors import EvaluationError, TaskDataMissing, TaskInvalid, UnknownTask, UsageError, first_line
 from toolkit.evaluate.tasks.data_sets import DataSets, named_sets
 from toolkit.extras import install_command
 from toolkit.progress import stage
@@ -202,14 +202,14 @@ def _unusable(name: str, error: Exception) -> UsageError | TaskInvalid:
     if (missing := _missing_package(name, error)) is not None:
         return missing
     return TaskInvalid(
-        f"cannot be loaded: {_first_line(error)[:300]}",
+        f"cannot be loaded: {first_line(error)}",
         subject=f"task {name}",
         next_step="Correct its YAML file; the harness's guide to tasks says what it may hold.",
     )
 
 
 def _data_missing(name: str, configs: Iterable[Mapping[str, Any]], why: str | Exception) -> TaskDataMissing:
-    said = why if isinstance(why, str) else _first_line(why)
+    said = why if isinstance(why, str) else first_line(why)
     sets = ", ".join(named_sets(configs)) or "its data set"
     return TaskDataMissing(
         f"its data ({sets}) are neither cached here nor to be downloaded: {said[:200]}",
@@ -238,10 +238,6 @@ def _fetched_elsewhere(tasks: str) -> str:
         f"On a machine with a network run: slm evaluate --tasks {tasks} --fetch-only, then copy the folder "
         "that it names to this one and set HF_HOME to it."
     )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _missing_package(name: str, error: Exception) -> UsageError | None:

@@ -18,7 +18,7 @@ from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any
 
-from toolkit.errors import ClusterUnusable, UsageError
+from toolkit.errors import ClusterUnusable, UsageError, first_line
 from toolkit.extras import install_command
 from toolkit.recipes.executors.child import Answer, failed
 from toolkit.recipes.executors.cluster_devices import (
@@ -277,13 +277,13 @@ class RayCluster:
             return Answer(outcome="interrupted", error="interrupted", exit_code=130)
         if isinstance(error, errors.OutOfMemoryError):
             return failed(
-                f"Ray killed it because memory ran out: {_first_line(error)}",
+                f"Ray killed it because memory ran out: {first_line(error)}",
                 "take a node with more memory, or set limits.memory_gb in the recipe to what it takes",
             )
         if isinstance(error, errors.RayTaskError):
             return failed(_last_line(error), "install the same slm-toolkit on every node", exit_code=70)
         return failed(
-            f"its node or process was lost again and again: {_first_line(error)}",
+            f"its node or process was lost again and again: {first_line(error)}",
             "see with `ray status` which nodes are up, and run the recipe again: what is done stays done",
             again=True,
         )
@@ -327,10 +327,6 @@ def _offer(device: str) -> str:
     if virtual_number(device) is not None:
         start = f"slm devices emulate, then {start}"
     return f"On its host: {start}"
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
 def _last_line(error: BaseException) -> str:
