@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -14,8 +15,10 @@ import torch
 from changed_folders import loaded_by_transformers, rewrite
 from gguf_files import WriteGguf
 from model_folders import edit_config, write_folder
+from transformers import AutoConfig
 
-from toolkit.errors import SourceCorrupt, SourceError, UnsupportedModel
+from toolkit.errors import ParityFailed, SourceCorrupt, SourceError, UnsupportedModel
+from toolkit.inference.original import check_reader, whole_original
 from toolkit.settings import Settings
 from toolkit.sources import resolve
 from toolkit.sources.folder_source import config_from_fields
@@ -87,6 +90,65 @@ def test_an_activation_is_advised_that_transformers_has(folder: Path, settings: 
     with pytest.raises(SourceCorrupt) as caught:
         resolve(str(folder), settings)
     assert "Did you mean 'silu'?" in (caught.value.next_step or "")
+
+
+KINDS = ["sliding_attention", "full_attention"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "built"),
+    [
+        ({}, "mistral"),
+        ({"layer_types": KINDS}, "ministral"),
+        # The key decides, whatever it holds.
+        ({"layer_types": None}, "ministral"),
+        ({"model_type": "qwen2", "layer_types": KINDS}, "qwen2"),
+    ],
+)
+def test_a_folder_is_of_the_class_that_transformers_makes_of_it(
+    fields: dict[str, Any], built: str, tmp_path: Path, settings: Settings
+) -> None:
+    folder = tmp_path / "m"
+    write_folder(folder, settings, "qwen2-tiny" if built == "qwen2" else "mistral-tiny")
+    edit_config(folder, sliding_window=16, **fields)
+    theirs = AutoConfig.from_pretrained(folder)
+    source = resolve(str(folder), settings)
+    assert type(theirs) is type(source.config)
+    assert source.config.model_type == built
+    if built == "ministral":
+        assert source.config.layer_types == theirs.layer_types
+    assert whole_original(source, 1) is not None
+
+
+def test_another_class_than_transformers_makes_is_no_judge(tmp_path: Path, settings: Settings) -> None:
+    folder = tmp_path / "m"
+    write_folder(folder, settings, "mistral-tiny")
+    source = resolve(str(folder), settings)
+    edit_config(folder, layer_types=KINDS)
+    for judge in (lambda: whole_original(source, 1), lambda: check_reader(source)):
+        with pytest.raises(ParityFailed, match="a MinistralConfig to transformers, and a MistralConfig"):
+            judge()
+
+
+def test_the_config_for_this_version_of_transformers_is_read(folder: Path, settings: Settings) -> None:
+    older = json.loads((folder / "config.json").read_text())
+    for version, theta in (("4.0.0", 111.0), ("99.0.0", 222.0)):
+        rope = {"rope_parameters": {"rope_type": "default", "rope_theta": theta}}
+        (folder / f"config.{version}.json").write_text(json.dumps(older | rope))
+    edit_config(folder, configuration_files=["config.4.0.0.json", "config.99.0.0.json"])
+    theirs = AutoConfig.from_pretrained(folder)
+    ours = resolve(str(folder), settings).config
+    assert theirs.rope_parameters["rope_theta"] == ours.rope_parameters["rope_theta"] == 111.0
+    for odd in ("config.json", [1], {"a": 1}, ["config.x.json"], None):
+        edit_config(folder, configuration_files=odd)
+        try:
+            AutoConfig.from_pretrained(folder)
+        except Exception:
+            with pytest.raises(SourceError) as caught:
+                resolve(str(folder), settings)
+            assert caught.value.subject and caught.value.next_step
+        else:
+            assert resolve(str(folder), settings).weights.names()
 
 
 @pytest.mark.parametrize("name", ["use_return_dict", "num_labels"])

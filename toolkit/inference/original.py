@@ -43,7 +43,24 @@ def whole_original(source: ModelSource, parameters: int) -> Any | None:
     original = source.original
     if original is None or not original.path.is_dir() or parameters > WHOLE_PARAMETERS:
         return None
-    return _from_folder(original, _config(original))
+    config = _config(original)
+    _check_class(source, config)
+    return _from_folder(original, config)
+
+
+def _check_class(source: ModelSource, config: Any) -> None:
+    """Two classes may have the same parameters and compute otherwise, in long texts only.
+
+    Raises:
+        ParityFailed: transformers makes another model of the folder than we do.
+    """
+    theirs, ours = type(config.get_text_config(decoder=True)), type(source.config)
+    if theirs is not ours and theirs.__module__.startswith("transformers."):
+        raise ParityFailed(
+            f"is a {theirs.__name__} to transformers, and a {ours.__name__} here",
+            subject=source.name,
+            next_step="This is a fault of the toolkit: please report it with the name of the model.",
+        )
 
 
 def load_folder(original: Original, dtype: torch.dtype = torch.float32) -> Any:
@@ -70,6 +87,8 @@ def check_reader(source: ModelSource) -> None:
         return
     held = set(source.weights.names())
     folder = original.path.is_dir()
+    if folder:
+        _check_class(source, _config(original))
     compared = 0
     sample = _folder_sample(original) if folder else _gguf_sample(original, source.config)
     for name, theirs in sample:

@@ -12,7 +12,7 @@ from toolkit.models.catalogue import derive
 from toolkit.models.catalogue.catalogue import family_text, parse_family, shipped
 from toolkit.models.catalogue.entry import Entry
 from toolkit.settings import Settings
-from toolkit.sources.folder_source import config_fields, config_from_fields
+from toolkit.sources.folder_source import built_type, config_fields, config_from_fields
 from toolkit.sources.hub import Hub
 from toolkit.sources.naming import safe_name
 from toolkit.sources.parameters import expected_parameters
@@ -98,7 +98,7 @@ def derived(fields: Mapping[str, Any], name: str, *, hub_id: str | None, origin:
         CatalogueInvalid: facts that contradict each other.
     """
     config = config_from_fields(fields, origin)
-    composite = config.model_type != fields.get("model_type")
+    composite = config.model_type != built_type(fields)
     if not composite:
         check_task(fields, subject=hub_id or str(origin))
     made = expected_parameters(config, subject=name)

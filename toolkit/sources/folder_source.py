@@ -34,6 +34,7 @@ from toolkit.sources.weight_files import folder_files, is_pickled
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
+_CONFIG = "config.json"
 TRUST = "Pass --trust-remote-code if you trust whoever published it."
 
 
@@ -69,7 +70,7 @@ def from_folder(
     refuse_adapter_folder(folder, hub_id=hub_id)
     fields = config_fields(folder)
     config = config_from_fields(fields, folder, trust_remote_code=trust_remote_code)
-    if config.model_type == fields.get("model_type"):
+    if config.model_type == built_type(fields):
         # Of a model that does more than generate text, the decoder is taken.
         check_task(fields, subject=hub_id or str(folder), headless=True)
     files = folder_files(folder, fields)
@@ -118,7 +119,7 @@ def config_from_fields(
     from transformers import AutoConfig, PreTrainedConfig
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-    model_type = fields.get("model_type")
+    model_type = built_type(fields)
     if model_type in OWN_TYPES:
         register_own_architectures()
     known = isinstance(model_type, str) and model_type in CONFIG_MAPPING
@@ -166,6 +167,12 @@ def config_from_fields(
     return decoder
 
 
+def built_type(fields: Mapping[str, Any]) -> Any:
+    """The type that ``AutoConfig.from_pretrained`` builds: a Mistral with kinds of layers is a Ministral."""
+    named = fields.get("model_type")
+    return "ministral" if named == "mistral" and "layer_types" in fields else named
+
+
 def _without_dtypes(fields: Mapping[str, Any]) -> dict[str, Any]:
     """A config without the types that its weights once had: conversion reads float32 all the same."""
     return {
@@ -178,7 +185,7 @@ def _without_dtypes(fields: Mapping[str, Any]) -> dict[str, Any]:
 def is_composite(config: PretrainedConfig, fields: Mapping[str, Any]) -> bool:
     """Whether a checkpoint holds more than the text decoder of its config: what sees or hears."""
     senses = ("vision_config", "audio_config", "embd_layer", "audio_processor")
-    return config.model_type != fields.get("model_type") or any(fields.get(name) for name in senses)
+    return config.model_type != built_type(fields) or any(fields.get(name) for name in senses)
 
 
 def _build(make: Any, origin: Path, fields: Mapping[str, Any]) -> Any:
@@ -248,14 +255,14 @@ def _without_config(folder: Path) -> SourceNotFound:
     return SourceNotFound(f"no config.json in the folder{found}", subject=str(folder), next_step=then)
 
 
-def config_fields(folder: Path) -> dict[str, Any]:
+def config_fields(folder: Path, name: str = _CONFIG) -> dict[str, Any]:
     """Content of a folder's config.json.
 
     Raises:
         SourceNotFound: there is none.
         SourceCorrupt: it is no JSON object.
     """
-    path = folder / "config.json"
+    path = folder / name
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
@@ -268,4 +275,21 @@ def config_fields(folder: Path) -> dict[str, Any]:
         raise SourceCorrupt(
             "is not a JSON object", subject=str(path), next_step="Get config.json of the model again."
         )
+    if "configuration_files" in fields and path.name == _CONFIG:
+        # Files for versions of transformers, which takes the newest that is not newer than itself.
+        chosen = _of_this_version(fields["configuration_files"], path)
+        return fields if chosen == _CONFIG else config_fields(folder, chosen)
     return fields
+
+
+def _of_this_version(names: Any, path: Path) -> str:
+    from transformers.configuration_utils import get_configuration_file
+
+    try:
+        return str(get_configuration_file(names))
+    except (TypeError, ValueError, AttributeError) as error:
+        raise SourceCorrupt(
+            f"its configuration_files are no names of files: {error}",
+            subject=str(path),
+            next_step="Get config.json of the model again, or remove configuration_files from it.",
+        ) from None
