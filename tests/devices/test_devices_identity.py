@@ -14,15 +14,16 @@ from virtual_phones import OpenPhone, StartPhone
 
 from toolkit.devices.adb.client import AdbClient
 from toolkit.devices.base import Device
-from toolkit.devices.discovery import list_devices, open_device
+from toolkit.devices.discovery import has_own_number, identities, list_devices, open_device
 from toolkit.devices.given_names import NamedDevice, find_name, give_name, name_of, named_devices, remove_name
-from toolkit.devices.identity import Identity, parse_identity, running_system, trusted_serial
+from toolkit.devices.identity import Identity, believed, parse_identity, running_system, trusted_serial
 from toolkit.devices.local import LocalDevice
 from toolkit.devices.selection import chosen_serials
 from toolkit.devices.virtual.emulation import bring_online
 from toolkit.devices.virtual.fleet import VirtualPhone, start_phone
 from toolkit.errors import DeviceBusy, DeviceNotFound, UsageError
 from toolkit.profiling.run_rows import device_row
+from toolkit.recipes.planning import phones_here
 from toolkit.settings import Settings
 
 BOOT = "5c1e3f0a-9a40-4c6c-8f13-0d2ab3c4d5e6"
@@ -107,6 +108,40 @@ def test_two_phones_are_two_devices(
         pass
     serials = [phone.serial for phone in phones]
     assert chosen_serials(serials, phone_settings) == serials
+
+
+def test_two_phones_to_which_a_maker_gave_one_number_are_two_devices(
+    start: StartPhone, phone_settings: Settings
+) -> None:
+    phones = [start("clone1", serialno="A1B2C3D4E5"), start("clone2", serialno="A1B2C3D4E5")]
+    serials = [phone.serial for phone in phones]
+    assert {identities(serials, phone_settings)[serial].hardware for serial in serials} == {None}
+    assert chosen_serials(serials, phone_settings) == serials
+    for serial in serials:
+        assert not has_own_number(open_device(serial, phone_settings).info(), phone_settings)
+    with pytest.raises(DeviceNotFound, match="several phones have this serial number") as caught:
+        open_device("A1B2C3D4E5", phone_settings)
+    assert all(serial in str(caught.value) for serial in serials)
+    infos = [replace(one, emulated=False) for one in list_devices(phone_settings) if one.serial in serials]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("toolkit.recipes.planning.list_devices", lambda _: infos)
+        assert phones_here(phone_settings) == serials
+
+
+def test_a_number_is_believed_unless_two_running_systems_claim_it() -> None:
+    claims = {
+        "A1B2C3": Identity("A1B2C3", "one"),
+        "10.0.0.2:5555": Identity("A1B2C3", "two"),
+        "usb": Identity("R5CT12", "three"),
+        "wifi": Identity("R5CT12", "three"),
+        "mute": Identity("R5CT12", None),
+        "nameless": Identity(None, "four"),
+    }
+    told = {name: identity.hardware for name, identity in believed(claims).items()}
+    assert told == {
+        **dict.fromkeys(("usb", "wifi", "mute"), "R5CT12"),
+        **{"A1B2C3": "A1B2C3", "10.0.0.2:5555": None, "nameless": None},
+    }
 
 
 def test_a_phone_that_comes_back_on_another_port_is_the_same_and_keeps_its_name(

@@ -13,7 +13,7 @@ from toolkit.devices.adb.device import AdbDevice
 from toolkit.devices.adb.parsers import AttachedDevice
 from toolkit.devices.base import Device, DeviceInfo
 from toolkit.devices.given_names import NamedDevice, find_name, name_of
-from toolkit.devices.identity import Identity
+from toolkit.devices.identity import Identity, believed
 from toolkit.devices.local import LOCAL_SERIAL, LocalDevice
 from toolkit.devices.patience import Patience
 from toolkit.devices.ssh import client as ssh
@@ -107,7 +107,17 @@ def identities(names: Sequence[str], settings: Settings) -> dict[str, Identity]:
             return Identity()
 
     with ThreadPoolExecutor(_PARALLEL_PHONES) as pool:
-        return dict(zip(names, pool.map(ask, names), strict=True))
+        return believed(dict(zip(names, pool.map(ask, names), strict=True)))
+
+
+def has_own_number(info: DeviceInfo, settings: Settings) -> bool:
+    """Whether no other phone that is attached here has this one's serial number of the hardware."""
+    if info.kind != "adb" or info.identity in (None, info.serial):
+        return True
+    usable = [phone.serial for phone in attached_phones(settings) if phone.state == "device"]
+    if usable == [info.serial]:
+        return True
+    return identities(usable, settings).get(info.serial, Identity(info.identity)).hardware is not None
 
 
 def _by_identity(
@@ -115,21 +125,28 @@ def _by_identity(
 ) -> str | None:
     """What adb calls the phone whose hardware has this serial number; its first name when it has several."""
 
-    def ask(phone: AttachedDevice) -> str | None:
+    def ask(phone: AttachedDevice) -> Identity:
         device = AdbDevice(
             phone.serial, client, lock_folder=_lock_folder(settings), patience=_LISTING_PATIENCE
         )
         try:
-            return device.identity().hardware
+            return device.identity()
         except DeviceError:
-            return None
+            return Identity()
 
     usable = [phone for phone in attached if phone.state == "device"]
     if any(phone.serial == identity for phone in usable):
         return identity
     with ThreadPoolExecutor(_PARALLEL_PHONES) as pool:
-        found = zip(usable, pool.map(ask, usable), strict=True)
-        return next((phone.serial for phone, hardware in found if hardware == identity), None)
+        asked = zip(usable, pool.map(ask, usable), strict=True)
+        found = {phone.serial: one for phone, one in asked if one.hardware == identity}
+    if len({one.system or name for name, one in found.items()}) > 1:
+        raise DeviceNotFound(
+            f"several phones have this serial number: {', '.join(found)}",
+            serial=identity,
+            next_step="Name the one that is meant as adb calls it: slm devices list",
+        )
+    return next(iter(found), None)
 
 
 def _not_attached(name: str, named: NamedDevice | None, attached: Iterable[str]) -> DeviceNotFound:

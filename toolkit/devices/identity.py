@@ -12,8 +12,9 @@ questions are asked, and each has its own answer:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from toolkit.devices.sections import section, split_sections
 
@@ -68,6 +69,23 @@ def trusted_serial(candidates: Iterable[str]) -> str | None:
         if _SERIAL.fullmatch(candidate) and not shared:
             return candidate
     return None
+
+
+def believed(identities: Mapping[str, Identity]) -> dict[str, Identity]:
+    """Identities by name, without serial numbers that two running systems claim: a maker gave them to many.
+
+    A phone that adb calls by that very number keeps it: its name has to do, and is the same.
+    """
+    claimed: dict[str, set[str]] = defaultdict(set)
+    for identity in identities.values():
+        if identity.hardware is not None and identity.system is not None:
+            claimed[identity.hardware].add(identity.system)
+    return {
+        name: replace(identity, hardware=None)
+        if identity.hardware != name and len(claimed.get(identity.hardware or "", ())) > 1
+        else identity
+        for name, identity in identities.items()
+    }
 
 
 def running_system(boot_id: str, pid_namespace: str) -> str | None:

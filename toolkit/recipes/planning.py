@@ -70,7 +70,19 @@ def phones_here(settings: Settings) -> list[str]:
         AdbServerFailed: there is an adb, but it cannot say which phones are attached.
     """
     phones = [one for one in list_devices(settings) if one.kind != LOCAL and not one.emulated]
-    return list(dict.fromkeys(planned_name(one) for one in phones))
+    return list(dict.fromkeys(_told_apart(phones, settings)))
+
+
+def _told_apart(phones: Sequence[DeviceInfo], settings: Settings) -> list[str]:
+    """The names of phones in plans; two phones to which a maker gave one number keep what adb calls them."""
+    names = [planned_name(one) for one in phones]
+    if len(set(names)) == len(names):
+        return names
+    known = identities([one.serial for one in phones if one.identity], settings)
+    return [
+        one.serial if one.serial in known and known[one.serial].hardware is None else name
+        for one, name in zip(phones, names, strict=True)
+    ]
 
 
 @dataclass

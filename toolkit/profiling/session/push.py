@@ -10,6 +10,7 @@ from toolkit.app.copies import folder_for_app
 from toolkit.app.driver import AppState, Runner, app_command, needed_app
 from toolkit.artifact import MANIFEST, Artifact, FileEntry
 from toolkit.devices.base import Device, DeviceInfo
+from toolkit.devices.discovery import has_own_number
 from toolkit.devices.given_names import name_of
 from toolkit.devices.transfer import push_folder_verified
 from toolkit.errors import DeviceNotReady
@@ -133,7 +134,9 @@ def _described(device: Device, settings: Settings) -> tuple[DeviceInfo, str]:
             serial=device.serial,
             next_step=f"Measure a device of {' or '.join(LOADERS)}: the system counts, not the CPU alone.",
         )
-    return replace(info, name=name_of(info.identity or info.serial, settings)), info.abi
+    # Runs of two phones must not become those of one: the name has to do.
+    identity = info.identity if has_own_number(info, settings) else None
+    return replace(info, identity=identity, name=name_of(identity or info.serial, settings)), info.abi
 
 
 def _manifest_entry(artifact: Artifact) -> FileEntry:
