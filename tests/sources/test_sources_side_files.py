@@ -13,8 +13,9 @@ import pytest
 from side_file_folders import CHATML, FOLDERS, also, config, plain, sentencepiece_files
 from side_file_mutants import mutate
 from side_file_reading import compare, rendered
+from tokenizers import Tokenizer
 
-from toolkit.errors import SourceCorrupt, SourceError
+from toolkit.errors import SourceCorrupt, SourceError, UntrustedSource
 from toolkit.sources.folder_tokenizer import FolderTokenizer
 from toolkit.sources.generation import GenerationTokens, read_tokens, write_generation_config
 from toolkit.sources.side_files import read_side_files
@@ -156,10 +157,10 @@ def test_texts_that_transformers_cleans_up_are_said(
     assert ("clean_up_tokenization_spaces" in capsys.readouterr().err) is said
 
 
-def write(folder: Path, tmp_path: Path, **tokens: Any) -> Path:
+def write(folder: Path, tmp_path: Path, *, trust: bool = False, **tokens: Any) -> Path:
     written = tmp_path / "written"
     written.mkdir(exist_ok=True)
-    FolderTokenizer(folder, tokens).write(written)
+    FolderTokenizer(folder, tokens, trust).write(written)
     return written
 
 
@@ -191,9 +192,67 @@ def test_the_template_of_a_processor_is_kept(tmp_path: Path) -> None:
     also(plain, chat_template__json={"chat_template": CHATML})(folder)
     written = write(folder, tmp_path)
     assert rendered((written / "chat_template.jinja").read_text()) == rendered(CHATML)
-    # One of the tokenizer's own wins.
+    # As in transformers, the processor's config comes before that file, and one of the tokenizer's own wins.
+    (folder / "processor_config.json").write_text(json.dumps({"chat_template": "of its config"}))
+    assert (write(folder, tmp_path) / "chat_template.jinja").read_text() == "of its config"
     plain(folder, chat_template="own")
     assert (write(folder, tmp_path) / "chat_template.jinja").read_text() == "own"
+
+
+_PYTHON_TOKENIZER = """
+from pathlib import Path
+
+from transformers import PythonBackend
+
+
+class Words(PythonBackend):
+    vocab_files_names = {"vocab_file": "words.txt"}
+
+    def __init__(self, vocab_file, **kwargs):
+        self.words = {word: id for id, word in enumerate(Path(vocab_file).read_text().split())}
+        super().__init__(**kwargs)
+
+    @property
+    def vocab_size(self):
+        return len(self.words)
+
+    def get_vocab(self):
+        return dict(self.words)
+
+    def _tokenize(self, text, **kwargs):
+        return text.split()
+
+    def _convert_token_to_id(self, token):
+        return self.words.get(token, 0)
+
+    def _convert_id_to_token(self, index):
+        return list(self.words)[index]
+"""
+
+
+def test_in_place_of_a_tokenizer_of_python_code_its_tokenizer_json_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As Qwen-1 has one: each refusal's next step is taken, until one is accepted."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    plain(folder, tokenizer_class="Words", auto_map={"AutoTokenizer": ["words.Words", None]})
+    (folder / "words.py").write_text(_PYTHON_TOKENIZER)
+    (folder / "words.txt").write_text("<unk> <s> </s> <|im_start|> <|im_end|> <pad>")
+    beside = folder / "tokenizer.json"
+    whole = beside.read_text()
+    beside.unlink()
+    with pytest.raises(UntrustedSource, match="needs Python code") as untrusted:
+        write(folder, tmp_path)
+    with pytest.raises(SourceError, match="is Python code") as trusted:
+        write(folder, tmp_path, trust=True)
+    assert all("Put a tokenizer.json" in str(refused.value.next_step) for refused in (untrusted, trusted))
+    beside.write_text(whole)
+    for trust in (False, True):
+        out = write(folder, tmp_path, trust=trust)
+        assert Tokenizer.from_file(str(out / "tokenizer.json")).encode("the capital").ids
+        assert "auto_map" not in (out / "tokenizer_config.json").read_text()
+        assert "tokenizer.json is taken in its place" in capsys.readouterr().err
 
 
 def generation(written: Path) -> dict[str, Any]:

@@ -7,7 +7,8 @@ told again here: AutoTokenizer reads, and what it made of the files is written.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,7 +31,7 @@ CHAT_TEMPLATE = "chat_template.jinja"
 _TOKENIZER = "tokenizer.json"
 _TOKENIZER_CONFIG = "tokenizer_config.json"
 # What describes this process's loading, or files that are not written.
-_LOCAL = ("is_local", "local_files_only", "name_or_path", "chat_template", "added_tokens_decoder")
+_LOCAL = ("is_local", "local_files_only", "name_or_path", "chat_template", "added_tokens_decoder", "auto_map")
 
 
 @dataclass(frozen=True)
@@ -94,25 +95,26 @@ class FolderTokenizer:
         return write_generation_config(folder, read_tokens(fields, token_id, subject=subject))
 
     def _load(self, files: SideFiles) -> Any:
-        """The tokenizer as AutoTokenizer makes it."""
-        from transformers import AutoTokenizer
+        """The tokenizer as AutoTokenizer makes it; of one that is Python code what tokenizer.json says."""
+        from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(
-                self.folder, local_files_only=True, trust_remote_code=self.trust_remote_code
-            )
-        except Exception as error:  # noqa: BLE001 - whatever these files made transformers and tokenizers raise
-            raise self._failure(files, error) from error
-        except BaseException as error:
-            # A panic in tokenizers' Rust is not an Exception.
-            if type(error).__name__ != "PanicException":
-                raise
-            raise self._failure(files, error) from error
+        with self._failures(files):
+            try:
+                tokenizer = AutoTokenizer.from_pretrained(
+                    self.folder, local_files_only=True, trust_remote_code=self.trust_remote_code
+                )
+            except ValueError as error:
+                if "trust_remote_code" not in str(error) or _TOKENIZER not in files.names:
+                    raise
+                tokenizer = None
+            if not hasattr(tokenizer, "backend_tokenizer") and _TOKENIZER in files.names:
+                say(f"{self.folder.name} has a tokenizer of Python code: {_TOKENIZER} is taken in its place")
+                tokenizer = PreTrainedTokenizerFast.from_pretrained(self.folder, local_files_only=True)
         if not hasattr(tokenizer, "backend_tokenizer"):
             raise SourceError(
-                f"its tokenizer is Python code ({type(tokenizer).__name__}), which has no tokenizer.json",
+                f"its tokenizer is Python code ({type(tokenizer).__name__}), which has no {_TOKENIZER}",
                 subject=str(self.folder),
-                next_step="Put a tokenizer.json beside the model.",
+                next_step=f"Put a {_TOKENIZER} beside the model that reads texts as that code does.",
             )
         if not isinstance(tokenizer.model_max_length, int | float):
             raise SourceCorrupt(
@@ -122,13 +124,26 @@ class FolderTokenizer:
             )
         return tokenizer
 
+    @contextmanager
+    def _failures(self, files: SideFiles) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever these files made transformers and tokenizers raise
+            raise self._failure(files, error) from error
+        except BaseException as error:
+            # A panic in tokenizers' Rust is not an Exception.
+            if type(error).__name__ != "PanicException":
+                raise
+            raise self._failure(files, error) from error
+
     def _failure(self, files: SideFiles, error: BaseException) -> SourceError:
         reason = first_line(error)
         if "trust_remote_code" in str(error):
             return UntrustedSource(
                 "its tokenizer needs Python code that comes with the model",
                 subject=str(self.folder),
-                next_step="Pass --trust-remote-code if you trust whoever published it.",
+                next_step=f"Put a {_TOKENIZER} beside the model, or pass --trust-remote-code if you trust "
+                "whoever published it.",
             )
         missing = [name for name in ("sentencepiece", "google.protobuf") if not _installed(name)]
         if _TOKENIZER not in files.names and missing:
@@ -188,8 +203,9 @@ def _write_template(folder: Path, tokenizer: Any, files: SideFiles) -> str | Non
     """The template of a plain conversation, in a file of its own; engines look for that."""
     template = tokenizer.chat_template
     if not template:
-        # Where processors of vision-language models keep it.
-        template = files.object("chat_template.json").get("chat_template")
+        # Where processors of vision-language models keep it, the first one winning.
+        places = (files.object(name) for name in ("processor_config.json", "chat_template.json"))
+        template = next(filter(None, (place.get("chat_template") for place in places)), None)
     texts = [*template, *template.values()] if isinstance(template, dict) else [template]
     odd = next((one for one in texts if one is not None and not isinstance(one, str)), None)
     if isinstance(template, dict):

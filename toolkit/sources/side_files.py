@@ -27,6 +27,7 @@ TOKENIZER_FILES = (
     "tekken.json",
     "chat_template.jinja",
     "chat_template.json",
+    "processor_config.json",
     "generation_config.json",
 )
 # Those that hold a vocabulary.
