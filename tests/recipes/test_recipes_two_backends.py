@@ -23,6 +23,7 @@ LESS_WORK = {
     "prompt_tokens: 128": "prompt_tokens: 32",
     "generate_tokens: 32": "generate_tokens: 8",
     "repetitions: 3": "repetitions: 1",
+    "rounds: 2": "rounds: 1",
 }
 STEPS = {"fetch": 1, "convert": 4, "profile": 8, "report": 2}
 KILLS = 10
