@@ -23,6 +23,10 @@ _REMEDIES = {
     **dict.fromkeys((errno.EEXIST, errno.ENOTDIR), "A file is in the way: move it away"),
     **dict.fromkeys((errno.ENOLCK, errno.ENOTSUP, errno.ESTALE), "Put it on a disk of this machine"),
     errno.EBUSY: "End what uses it",
+    errno.ENAMETOOLONG: "Choose a shorter name: while it is made, its own is longer by 40 characters",
+    errno.ELOOP: "Its links lead in a circle: remove one",
+    errno.EISDIR: "A folder is in the way: move it away",
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "Close other programs, or raise `ulimit -n`"),
 }
 # How tempfile says that none of its folders may be written to; it names no file.
 _NO_TEMPORARY_FOLDER = "No usable temporary directory"

@@ -24,6 +24,7 @@ from safetensors.torch import load_file
 from toolkit.errors import SourceError, ToolkitError
 from toolkit.settings import Settings
 from toolkit.sources import resolve
+from toolkit.sources.adapters import PREFIXES
 
 
 @pytest.fixture
@@ -364,6 +365,10 @@ def without_the_block(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(fields))
 
 
+def artifact(folder: Path) -> None:
+    (folder / "config.json").rename(folder / "manifest.json")
+
+
 REFUSED = {
     fp8_alone: "FP8",
     fp8_without_scales: "FP8",
@@ -408,6 +413,7 @@ REFUSED = {
     checkpoints_of_a_training: "no config.json in the folder, but one in checkpoint-100",
     quantization_in_a_word: "quantization_config in config.json is 'awq'",
     bnb_left_behind: "bitsandbytes; quantization_config in config.json",
+    artifact: "an artifact, converted already",
     torchtune: "the names of torchtune (layers.0.attn.",
     meta: "the names of their publisher",
     QKV: "q_proj, k_proj, v_proj are stored as one matrix (model.layers.0.self_attn.qkv_proj.weight)",
@@ -422,6 +428,30 @@ def test_what_would_be_lost_or_misread_is_refused(change: Change, folder: Path, 
         resolve(str(folder), settings, trust_remote_code=True)
     assert REFUSED[change] in caught.value.what
     assert caught.value.subject and caught.value.next_step
+
+
+def test_every_adapter_of_peft_is_known_for_one() -> None:
+    from peft.mapping import PEFT_TYPE_TO_PREFIX_MAPPING
+
+    assert {prefix.removesuffix("_") for prefix in PEFT_TYPE_TO_PREFIX_MAPPING.values()} <= set(PREFIXES)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "model.layers.0.self_attn.q_proj.boft_R.default",
+        "model.embed_tokens.token_adapter.trainable_tokens_delta.default",
+        "model.layers.0.input_layernorm.ln_tuning_layers.default.weight",
+        "model.layers.0.self_attn.adaption_prompt",
+        "model.layers.0.adapters.down.weight",
+        "model.layers.0.self_attn.q_proj.lora_magnitude_vector.default.weight",
+    ],
+)
+def test_nobody_is_advised_to_throw_an_adapter_away(name: str, folder: Path, settings: Settings) -> None:
+    rewrite(folder, lambda tensors: tensors | {name: torch.ones(4)})
+    with pytest.raises(SourceError, match="an adapter that is not merged") as caught:
+        resolve(str(folder), settings)
+    assert (caught.value.next_step or "").startswith("Merge the adapter first")
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json"])

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from toolkit.errors import SourceError
+from toolkit.sources.adapters import refuse_unread_adapters
 from toolkit.sources.parameters import ModelParameters
 
 # Buffers that older versions of transformers stored and today's compute, and heads for predicting several
@@ -51,6 +52,7 @@ def check_all_read(
         _tell_what_is_left_out(beside, subject)
         unread = [name for name in unread if name not in set(beside)]
     if unread:
+        refuse_unread_adapters(unread, subject=subject)
         raise _refusal(unread, located, _layers(model), subject)
 
 

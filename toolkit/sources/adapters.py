@@ -18,6 +18,17 @@ _MARKS = re.compile(
     r"(?:^|\.)(?:lora_|base_layer\.|modules_to_save\.|original_module\.|ia3_|hada_|lokr_|oft_|vera_lambda|"
     r"prompt_encoder\.|base_model\.model\.)"
 )
+# How all of peft's adapters name their tensors (PEFT_TYPE_TO_PREFIX_MAPPING), and others. Some are ordinary
+# words, so that only what no part of a model reads is asked.
+PREFIXES = (
+    *("adamss", "adapters", "adaption_prompt", "beft", "boft", "bone", "c3a", "cartridge", "cpt", "deft"),
+    *("delora", "fourierft", "frod", "glora", "gralora", "hada", "hira", "hra", "ia3", "lily", "ln_tuning"),
+    *("lokr", "lora", "miss", "multitask_prompt_tuning", "oft", "osf", "p_tuning", "peanut", "poly"),
+    *("prefix_tuning", "prompt_tuning", "psoft", "pvera_lambda", "randlora", "road", "shadow", "shira"),
+    *("supertuning", "tinylora", "token_adapter", "trainable_tokens", "unilora", "vblora", "vera_lambda"),
+    *("waveft", "xlora"),
+)
+_PREFIXED = re.compile(rf"(?:^|\.)(?:{'|'.join(PREFIXES)})(?:[._]|$)")
 # Adapters for images and sound, which text goes without (Phi-4-multimodal); they wrap the decoder's matrices.
 _OF_A_SENSE = re.compile(r"\.lora_(?:[AB]|embedding_[AB])\.(?:vision|image|video|speech|audio)\.")
 _MERGE = "PeftModel.from_pretrained(base, adapter).merge_and_unload().save_pretrained(DIR), then convert DIR."
@@ -89,7 +100,19 @@ def refuse_adapter_tensors(stored: Iterable[str], *, subject: str) -> None:
     Raises:
         SourceError: names the first of them.
     """
-    found = sorted(name for name in stored if _MARKS.search(name))
+    _refuse_adapters(sorted(name for name in stored if _MARKS.search(name)), subject)
+
+
+def refuse_unread_adapters(unread: Iterable[str], *, subject: str) -> None:
+    """Refuse tensors of an adapter among those that no part of the model reads.
+
+    Raises:
+        SourceError: names the first of them.
+    """
+    _refuse_adapters(sorted(name for name in unread if _PREFIXED.search(name)), subject)
+
+
+def _refuse_adapters(found: list[str], subject: str) -> None:
     if found:
         raise SourceError(
             f"holds {len(found)} tensors of an adapter that is not merged ({found[0]})",

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolkit.artifact import SourceInfo
+from toolkit.artifact import MANIFEST, SourceInfo
 from toolkit.errors import SourceCorrupt, SourceNotFound, UnsupportedModel, UntrustedSource
 from toolkit.registry import did_you_mean
 from toolkit.settings import Settings
@@ -247,6 +247,8 @@ def _without_config(folder: Path) -> SourceNotFound:
     found, then = "", "Give a folder that holds config.json and model.safetensors."
     if gguf:
         found, then = ", but a GGUF file", f"Give the path of {gguf[0]}."
+    elif (folder / MANIFEST).is_file():
+        found, then = ": an artifact, converted already", "Give the model that it was made from."
     elif newest is not None:
         found, then = f", but one in {newest.relative_to(folder)}", f"Give that folder: {newest}"
     elif (folder / "params.json").is_file():
