@@ -88,6 +88,8 @@ class Lowering:
                 return self._partition.result(Ref(op.name))
             case "aten.cat" if op.dtype == "int64":
                 return routing.cat_integers(self._partition, op)
+            case "aten.slice" if op.dtype == "int64":
+                return routing.cut_integers(self._partition, op)
             case "slm.short_convolution":
                 return self._recurrences.short_convolution(op)
             case "slm.linear_recurrence":

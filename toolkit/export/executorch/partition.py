@@ -109,6 +109,11 @@ class Partition:
         result = result.stored
         graph = self.delegate()
         if result not in self._nodes:
+            if not self.method.holds_floats(self._tensors[result]):
+                # XNNPACK would take their bytes for floats.
+                raise UnsupportedModel(
+                    "integers that the model computes are read where XNNPACK has floats only"
+                )
             self._nodes[result] = graph.input(result.shape)
             self._arguments.append(self._tensors[result])
         return self._nodes[result]

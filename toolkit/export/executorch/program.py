@@ -129,6 +129,12 @@ class Method:
         assert isinstance(tensor, schema.Tensor), "only tensors have shapes"
         return tuple(tensor.sizes)
 
+    def holds_floats(self, value: Value) -> bool:
+        """Whether a tensor holds float32."""
+        tensor = self._values[value.index].val
+        assert isinstance(tensor, schema.Tensor), "only tensors hold numbers"
+        return bool(tensor.scalar_type == ScalarType.FLOAT)
+
     def constant(self, array: NDArray[np.generic], *, key: str | None = None) -> Value:
         """A tensor whose content is stored in the program; with a key, for delegates to share."""
         self._constants.append((np.ascontiguousarray(array).tobytes(), key))

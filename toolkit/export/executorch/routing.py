@@ -94,6 +94,16 @@ def cat_integers(partition: Partition, op: Op) -> Result:
     return partition.from_value(output, shape)
 
 
+def cut_integers(partition: Partition, op: Op) -> Result:
+    """Some of a dimension's places; XNNPACK cuts floats only."""
+    method, shape = partition.method, op.shape
+    assert shape is not None, "a cut is one tensor"
+    source, ends = _tensor(partition, op.args[0]), [method.literal(int(number)) for number in op.args[1:4]]
+    output = method.tensor(partition.bound(shape), "int64")
+    method.call("aten::slice_copy.Tensor_out", [source, *ends, method.literal(1), output, output])
+    return partition.from_value(output, shape)
+
+
 def _cast(partition: Partition, op: Op) -> Result:
     source = partition.result(op.args[0])
     before = partition.graph.by_name.get(op.args[0].name)
