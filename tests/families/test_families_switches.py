@@ -17,6 +17,7 @@ from conversions_of_families import (
 )
 from transformers import AutoModelForCausalLM
 
+from toolkit.errors import UnsupportedModel
 from toolkit.export.convert import convert
 from toolkit.export.request import ConvertRequest
 from toolkit.settings import Settings
@@ -33,6 +34,12 @@ SWITCHES = {
         "bigbird_pegasus-decoder"
     ),
     "a rotary embedding that turns every column of a head": "stablelm-whole-rotary",
+    "tokens that are chosen for each token, all of a short text": "glm_moe_dsa",
+    "blocks of tokens that are chosen for each token": "minimax_m3-blocks",
+    "heads of 12 numbers, whose results the model views": "afmoe-heads12",
+    "places of experts cut apart": "llama4_text-two",
+    "a mask of no token, made for layers that there are not": "qwen2_moe",
+    "a convolution of one tap": "lfm2-onetap",
     "a weighted mean that fades, halved every few layers": "rwkv-rescaled",
     "an attention without a softmax, computed block by block": "minimax-blocks",
 }
@@ -59,6 +66,26 @@ def test_a_mean_over_another_dimension_than_the_last(tmp_path: Path, settings: S
 def test_a_list_that_is_shorter_than_the_layers_is_refused(tmp_path: Path, settings: Settings) -> None:
     found = outcome("smollm3-fewlayers", "onnxruntime", tmp_path, settings)
     assert found.outcome == "refused" and "does not make a valid config" in found.reason
+
+
+def test_a_context_in_which_tokens_would_be_chosen_is_refused(tmp_path: Path, settings: Settings) -> None:
+    source = tiny_source("deepseek_v32-chosen", tmp_path, settings)
+    assert source.config.index_topk == 8
+
+    def request(context: int | None) -> ConvertRequest:
+        return ConvertRequest.of(model=source.name, quant="fp32", backend="onnxruntime", context=context)
+
+    with pytest.raises(UnsupportedModel, match="attends to 8 tokens that it chooses") as refused:
+        convert(source, request(None), tmp_path / "long", settings)
+    assert refused.value.next_step == "Pass --context 8 or less."
+
+    artifact = convert(source, request(8), tmp_path / "short", settings)
+
+    ids = list(range(3, 11))
+    with torch.no_grad():
+        expected = transformers_model(source)(torch.tensor([ids]), use_cache=False).logits[0, -1]
+    with decoder("onnxruntime", artifact.path) as loaded:
+        assert (loaded.step(ids)[-1] - expected).abs().max() < 1e-4
 
 
 @pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")

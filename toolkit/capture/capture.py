@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from toolkit.capture.chosen_tokens import EveryToken, whole_text
 from toolkit.capture.code_places import Places, places
 from toolkit.capture.exported import is_parameter, to_graph
 from toolkit.capture.graph import DecoderGraph
@@ -42,14 +43,6 @@ def capture(model: PreTrainedModel, config: Any) -> DecoderGraph:
     """
     from transformers import PretrainedConfig
 
-    chosen = getattr(config, "index_topk", None)
-    if chosen is not None:
-        raise UnsupportedModel(
-            f"model type {config.model_type!r} attends to {chosen} tokens that it chooses for each token "
-            "(index_topk), for which there is no operator",
-            subject=config.name_or_path or config.model_type,
-            next_step="docs/families.md lists the model types that convert.",
-        )
     if (state := _NO_OPERATOR.get(config.model_type)) is not None:
         raise UnsupportedModel(
             f"model type {config.model_type!r} keeps {state}, for which there is no operator",
@@ -60,7 +53,7 @@ def capture(model: PreTrainedModel, config: Any) -> DecoderGraph:
     # At the limit itself models may do something else: cut a mask as long as that, say.
     sequence = torch.export.Dim("sequence", min=2, max=limit - 1)
     traced = copy.deepcopy(model)
-    register_attention()
+    register_attention(None if whole_text(traced) is None else EveryToken())
     # A model that writes its attention out makes its own mask; it is recognized afterwards.
     has_interface = hasattr(sys.modules[type(traced).__module__], "ALL_ATTENTION_FUNCTIONS")
     traced.set_attn_implementation(ATTENTION if has_interface else "eager")

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from toolkit.capture import operators as _  # noqa: F401  registers torch.ops.slm
+from toolkit.capture.chosen_tokens import EveryToken, choose_every_token
 from toolkit.capture.experts import traced_experts
 from toolkit.capture.recurrences import function_replacements, module_replacement
 from toolkit.errors import UnsupportedModel
@@ -25,8 +26,12 @@ from toolkit.errors import UnsupportedModel
 ATTENTION = "slm"
 
 
-def register_attention() -> None:
-    """Make ``attn_implementation="slm"`` known to transformers; it emits slm::attention and no mask."""
+def register_attention(mask_value: EveryToken | None = None) -> None:
+    """Make ``attn_implementation="slm"`` known to transformers; it emits slm::attention and no mask.
+
+    Args:
+        mask_value: what models are given for a mask.
+    """
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.masking_utils import causal_mask_function
 
@@ -34,18 +39,30 @@ def register_attention() -> None:
     windows: set[int] = set()
     causal: set[bool] = set()
 
-    def mask(*args: Any, mask_function: Any = None, local_size: int | None = None, **kwargs: Any) -> None:
-        if local_size is not None and local_size < 1:
-            raise UnsupportedModel(
-                f"sliding_window is {local_size}, so that no token sees another, nor itself",
-                next_step="Correct sliding_window in its config to the original model's; null, where the "
-                "model takes it, is no window.",
-            )
-        windows.add(int(local_size or 0))
+    def mask(*args: Any, mask_function: Any = None, local_size: int | None = None, **kwargs: Any) -> Any:
+        # A window of no token is kept below 0. Qwen-MoE makes its mask for layers that it does not have.
+        windows.add(int(local_size or 0) if local_size is None or local_size > 0 else local_size - 1)
         causal.add(mask_function is causal_mask_function)
+        return mask_value
 
     AttentionInterface.register(ATTENTION, partial(_attention, windows, causal))
     AttentionMaskInterface.register(ATTENTION, mask)
+
+
+def _seeing_window(windows: set[int], module: Any, **given: Any) -> int:
+    """The sliding window of a layer, which has a token at least; 0 for none.
+
+    Raises:
+        UnsupportedModel: it has no token, or nothing says which window it is.
+    """
+    window = _window(windows, module, **given)
+    if window < 0:
+        raise UnsupportedModel(
+            f"sliding_window is {window + 1}, so that no token sees another, nor itself",
+            next_step="Correct sliding_window in its config to the original model's; null, where the "
+            "model takes it, is no window.",
+        )
+    return window
 
 
 def _window(windows: set[int], module: Any, **given: Any) -> int:
@@ -57,7 +74,8 @@ def _window(windows: set[int], module: Any, **given: Any) -> int:
     if len(windows) == 1:
         return next(iter(windows))
     if "sliding_window" in given or not windows:
-        return int(given.get("sliding_window") or 0)
+        told = given.get("sliding_window")
+        return min(windows) if windows and told is not None and told < 1 else int(told or 0)
     layers = getattr(getattr(module, "config", None), "layer_types", None)
     if layers is None or len(windows) > 2 or module.layer_idx is None:
         raise UnsupportedModel(
@@ -65,7 +83,7 @@ def _window(windows: set[int], module: Any, **given: Any) -> int:
             subject=type(module).__name__,
             next_step="docs/families.md lists the model types that convert.",
         )
-    return max(windows) if layers[module.layer_idx] == "sliding_attention" else 0
+    return max(windows, key=abs) if layers[module.layer_idx] == "sliding_attention" else 0
 
 
 def _chunk(module: Any) -> int:
@@ -87,13 +105,13 @@ def _attention(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    attention_mask: Tensor | None,
+    attention_mask: Tensor | EveryToken | None,
     scaling: float | None = None,
     softcap: float | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    unknown = [name for name in _UNKNOWN if kwargs.get(name) is not None]
-    if attention_mask is not None:
+    unknown = [name for name in _UNKNOWN if not isinstance(kwargs.get(name), EveryToken | None)]
+    if not isinstance(attention_mask, EveryToken | None):
         unknown.append("a mask that the model makes itself")
     # Layers of BigBird-Pegasus do not say that they are causal; their model asks for such a mask.
     if not getattr(module, "is_causal", True) and True not in causal:
@@ -119,12 +137,12 @@ def _attention(
         value,
         module.layer_idx or 0,
         scale,
-        0 if chunk else _window(windows, module, **kwargs),
+        0 if chunk else _seeing_window(windows, module, **kwargs),
         float(softcap or 0.0),
         kwargs.get("s_aux"),
         chunk,
     )
-    return output if output.shape[-1] == width else output[..., :width], None
+    return output if output.shape[-1] == width else output[..., :width].contiguous(), None
 
 
 # What some models give their attention beside a mask: biases, and the keys that it is to look at.
@@ -181,7 +199,7 @@ def _replacement(name: str, module: nn.Module) -> Callable[..., Any] | None:
         return _rope_table(name, module)
     if kind in ("NewGELUActivation", "FastGELUActivation", "GELUTanh", "PytorchGELUTanh"):
         return _tanh_gelu(module)
-    return traced_experts(module) or module_replacement(module)
+    return choose_every_token(module) or traced_experts(module) or module_replacement(module)
 
 
 def _rms_norm(module: nn.Module) -> Callable[[Tensor], Tensor] | None:

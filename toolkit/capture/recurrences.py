@@ -66,6 +66,10 @@ def module_replacement(module: nn.Module) -> Callable[..., Any] | None:
 
 def _convolved(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Channels first, as in transformers."""
+    if weight.shape[1] == 1:
+        # It sees the token itself alone and keeps nothing.
+        product = hidden * weight
+        return product if bias is None else product + bias.unsqueeze(-1)
     result: Tensor = torch.ops.slm.short_convolution(hidden.transpose(1, 2), weight, bias, "")
     return result.transpose(1, 2)
 

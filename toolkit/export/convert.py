@@ -28,6 +28,7 @@ from toolkit.calibration.matrices import calibrate
 from toolkit.calibration.texts import generated, windows
 from toolkit.capture.cached import cached_capture
 from toolkit.capture.capture import first_position
+from toolkit.capture.chosen_tokens import whole_text
 from toolkit.capture.description import describe
 from toolkit.capture.exported import is_parameter
 from toolkit.capture.folding import fold
@@ -130,7 +131,7 @@ def _converted(
         longest = longest_text(source.config)
         # Numbers of positions in front of the first are no place for a token.
         places = None if longest is None else longest - first_position(model)
-        context = context_length(request.context, places, subject=source.name)
+        context = context_length(request.context, places, subject=source.name, whole=whole_text(model))
         tied = tied_names(model)
         _take_buffers(source, model)
         graph, cached = cached_capture(model, source.config, settings.cache_dir)
