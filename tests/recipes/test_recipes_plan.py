@@ -13,7 +13,7 @@ from toolkit.artifact import Artifact
 from toolkit.devices.adb.parsers import AttachedDevice
 from toolkit.devices.given_names import NamedDevice, give_name
 from toolkit.devices.identity import Identity
-from toolkit.errors import AdbServerFailed, RecipeInvalid, SourceError, UsageError
+from toolkit.errors import AdbServerFailed, RecipeInvalid, SourceError
 from toolkit.models.catalogue.catalogue import family_text, shipped
 from toolkit.recipes import fingerprints, planning
 from toolkit.recipes.plan import Plan, make_plan
@@ -184,7 +184,7 @@ def test_a_task_of_ones_own_is_found_beside_the_recipe_and_known_by_what_it_hold
     home = tmp_path / "home"
     home.mkdir()
     text = RECIPE.format(model="random:llama-tiny") + "evaluate: {tasks: 'mine.yml, arc_easy'}\n"
-    with pytest.raises(UsageError, match="mine.yml"):
+    with pytest.raises(RecipeInvalid, match="mine.yml"):
         written_plan(home, settings, text)
     files = {
         "base.yaml": "task: base\nprocess_docs: !function own.words.of\n",

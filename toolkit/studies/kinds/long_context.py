@@ -9,7 +9,7 @@ from typing import Any
 
 from toolkit.analysis.findings import Finding, Middle, Sample, Statement
 from toolkit.errors import UsageError
-from toolkit.evaluate.needle.grid import given_lengths
+from toolkit.evaluate.needle.grid import given_depths, given_lengths
 from toolkit.evaluate.needle.haystack import KINDS
 from toolkit.evaluate.needle.needle_scores import middle_of_cells
 from toolkit.evaluate.stored.score_rows import cells
@@ -72,6 +72,8 @@ def _template(request: StudyRequest, subjects: Sequence[Subject]) -> Mapping[str
         if one.entry is not None
     }
     asked = given_lengths(request.lengths)
+    if request.depths is not None:
+        given_depths(request.depths)
     for one in subjects:
         room = longest.get(one.reference, [_LONGEST])[0]
         if asked and asked[-1] > room:
