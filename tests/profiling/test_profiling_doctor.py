@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -16,11 +19,11 @@ from slm_process import SlmProcess
 from virtual_phones import running_phone
 
 from toolkit.artifact import Artifact
-from toolkit.care.device_findings import DeviceFacts, device_findings, parse_facts
+from toolkit.care.device_findings import LEASE_SCRIPT, DeviceFacts, device_findings, parse_facts
 from toolkit.care.finding import Finding, exit_code
 from toolkit.care.host_findings import parse_adb_version
 from toolkit.devices.base import DeviceInfo, Readings
-from toolkit.devices.lease import LeaseFile, parse_lease
+from toolkit.devices.lease import LEASE_FILE, LeaseFile, parse_lease
 from toolkit.devices.power_supply import PowerSupply
 from toolkit.devices.virtual.conditions import Conditions, set_conditions
 from toolkit.devices.virtual.faults import Faults
@@ -232,6 +235,25 @@ def test_a_lease_that_cannot_be_read_is_not_taken_for_none(lease: str, uptime: s
     text = f"\n@@slm-section lease\n{lease}\n@@slm-section uptime\n{uptime}\n"
     facts = parse_facts(text)
     assert (facts.lease, facts.lease_readable) == (None, readable)
+
+
+def test_a_folder_that_may_not_be_looked_into_is_not_free() -> None:
+    def says(folder: Path) -> str:
+        # Root may look into everything, so somebody else asks.
+        other = 65534 if os.getuid() == 0 else None
+        command = ["sh", "-c", LEASE_SCRIPT, "slm-lease", str(folder)]
+        return subprocess.run(command, capture_output=True, text=True, check=False, user=other).stdout.strip()
+
+    with TemporaryDirectory(dir="/tmp") as made:
+        place = Path(made)
+        place.chmod(0o755)
+        (place / "slm").mkdir(mode=0o755)
+        assert says(place / "slm") == says(place / "absent" / "slm") == "none"
+        (place / "slm" / LEASE_FILE).write_text("held")
+        assert says(place / "slm") == "held"
+        (place / "slm").chmod(0)
+        assert says(place / "slm") == says(place / "slm" / "deeper") == ""
+        (place / "slm").chmod(0o755)
 
 
 def test_a_device_that_answers_nothing_has_no_facts() -> None:

@@ -35,6 +35,14 @@ _THERMAL_API_LEVEL = 29
 _BUNDLE_BYTES = 60_000_000
 _LOW_BATTERY_PERCENT = 20
 
+# $1 is the toolkit's folder. No lease is in it only if the part of its path that is there can be looked into.
+LEASE_SCRIPT = f"""
+if [ -e "$1/{LEASE_FILE}" ]; then cat "$1/{LEASE_FILE}"; else
+  there=$1
+  while [ -n "$there" ] && [ ! -e "$there" ]; do there=${{there%/*}}; done
+  [ -x "${{there:-/}}" ] && echo none
+fi 2>/dev/null
+"""
 # $1 is the toolkit's folder, $2 the folder of power supplies.
 _SCRIPT = f"""
 {section("page-size")}; getconf PAGE_SIZE 2>/dev/null || getconf PAGESIZE
@@ -46,7 +54,8 @@ for zone in /sys/class/thermal/thermal_zone*; do
   cat "$zone/temp" >/dev/null 2>&1 && readable=$((readable + 1))
 done
 echo "$readable $all"
-{section("lease")}; if [ -e "$1/{LEASE_FILE}" ]; then cat "$1/{LEASE_FILE}"; else echo none; fi 2>/dev/null
+{section("lease")}
+{LEASE_SCRIPT}
 {section("uptime")}; cat /proc/uptime
 {section("boot")}; cat /proc/sys/kernel/random/boot_id 2>/dev/null
 {section("folder")}
