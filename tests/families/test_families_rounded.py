@@ -44,6 +44,7 @@ COARSE = (
     "gpt_neo",
     "gpt_neo-untied",
     "phimoe-swa",
+    "bailing_hybrid",
 )
 
 
