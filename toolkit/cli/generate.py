@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from toolkit.errors import UsageError
 from toolkit.progress import remark
 
 if TYPE_CHECKING:
+    from toolkit.chat.answer import Generated
     from toolkit.chat_template.environment import Message
 
 
@@ -82,27 +83,16 @@ def generate(
                 raise UsageError(
                     "--prompts excludes --prompt and --messages", next_step="Give one of the three."
                 )
-            several: list[dict[str, Any]] = []
-            # Closed in any case: the model stays loaded for as long as somebody may ask.
-            with (
-                _written(several, as_json),
-                closing(
-                    toolkit.generate_each(
-                        artifact,
-                        _each(prompts),
-                        request,
-                        device=device,
-                        chat=chat,
-                        system=system,
-                        on_text=on_text,
-                    )
-                ) as answers,
-            ):
-                for generated in answers:
-                    several.append(generated.model_dump())
-                    if not as_json:
-                        write_text("\n")
-                        remark(generated.speed())
+            answers = toolkit.generate_each(
+                artifact,
+                _each(prompts),
+                request,
+                device=device,
+                chat=chat,
+                system=system,
+                on_text=on_text,
+            )
+            _write_each(answers, as_json)
             return
         generated = toolkit.generate(
             artifact,
@@ -120,14 +110,20 @@ def generate(
         remark(generated.speed())
 
 
-@contextmanager
-def _written(answers: list[dict[str, Any]], as_json: bool) -> Iterator[None]:
-    """Write the answers at the end: those that are there, whatever broke the rest off."""
+def _write_each(answers: Generator[Generated], as_json: bool) -> None:
+    """Write what ends each answer, or JSON of all: of those that are there, whatever broke the rest off."""
+    written: list[dict[str, Any]] = []
     try:
-        yield
+        # Closed in any case: the model stays loaded for as long as somebody may ask.
+        with closing(answers):
+            for generated in answers:
+                written.append(generated.model_dump())
+                if not as_json:
+                    write_text("\n")
+                    remark(generated.speed())
     finally:
-        if as_json and (answers or sys.exc_info()[0] is None):
-            write_text(json.dumps(answers, indent=2) + "\n")
+        if as_json and (written or sys.exc_info()[0] is None):
+            write_text(json.dumps(written, indent=2) + "\n")
 
 
 def _each(file: Path) -> list[str | list[Message]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lm_eval import simple_evaluate
 from lm_eval.api.model import TemplateLM
 from lm_eval.models.utils import (
     handle_stop_sequences,
@@ -27,6 +28,8 @@ from toolkit.evaluate.scoring import (
 )
 
 _GENERATED_TOKENS = 256
+# Of the bootstrap that the harness takes for metrics without a formula.
+_BOOTSTRAP = 1000
 
 
 @dataclass(frozen=True)
@@ -248,3 +251,32 @@ def tokenizer_of(folder: Path, subject: str) -> Any:
 def _task_of(requests: Sequence[Any]) -> str:
     names = dict.fromkeys(str(getattr(one, "task_name", None)) for one in requests)
     return f"task {', '.join(list(names)[:3])}"
+
+
+def results_of(
+    model: ScoredModel, tasks: Sequence[Any], manager: Any, shots: int | None, limit: int | None, seed: int
+) -> dict[str, Any]:
+    """What the harness says of a model on some tasks, with every question and answer.
+
+    Args:
+        model: it.
+        tasks: the harness's tasks and groups, with their data.
+        manager: the TaskManager that loaded them; without it the harness reads all of its thousands of tasks.
+        shots: examples in each prompt; None for what each task says.
+        limit: items of each task; None for all.
+        seed: of whatever is drawn.
+    """
+    results: dict[str, Any] = simple_evaluate(
+        model=model,
+        tasks=list(tasks),
+        task_manager=manager,
+        num_fewshot=shots,
+        limit=limit,
+        bootstrap_iters=_BOOTSTRAP,
+        log_samples=True,
+        random_seed=seed,
+        numpy_random_seed=seed,
+        torch_random_seed=seed,
+        fewshot_random_seed=seed,
+    )
+    return results

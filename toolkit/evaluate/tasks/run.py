@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 import time
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,6 @@ from toolkit.progress import ProgressCallback, silent
 from toolkit.settings import Settings
 
 _PACKAGES = ("lm-eval", "datasets", "transformers")
-# Of the bootstrap that the harness takes for metrics without a formula.
-_BOOTSTRAP = 1000
 
 
 def fetch(request: TaskRequest) -> tuple[list[str], Path]:
@@ -60,9 +57,7 @@ def evaluate_tasks(
         DeviceError: the device failed; what it answered is kept.
     """
     harness.prepare()
-    from lm_eval import simple_evaluate
-
-    from toolkit.evaluate.tasks.model import Limits, ScoredModel, tokenizer_of
+    from toolkit.evaluate.tasks.model import Limits, ScoredModel, results_of, tokenizer_of
 
     started = time.monotonic()
     work = work_of(request)
@@ -73,30 +68,16 @@ def evaluate_tasks(
     questions = asking(subject, asked, settings, progress)
     # A device that is not there shows now, and not after hours of answers.
     there = None if request.sample_on_device is None else asking(subject, request, settings, progress)
-    with ExitStack() as stack:
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slm-tokenizer-")))
+    scores, items, left_out = [], [], []
+    with tempfile.TemporaryDirectory(prefix="slm-tokenizer-") as scratch:
         model = ScoredModel(
             subject.name,
-            tokenizer_of(subject.write_tokenizer(scratch), subject.name),
+            tokenizer_of(subject.write_tokenizer(Path(scratch)), subject.name),
             questions,
             Limits(subject.context_length or UNKNOWN_CONTEXT, subject.vocab_size, request.truncate),
         )
-        scores, items, left_out = [], [], []
         for one, chosen in zip(work.rounds, loaded, strict=True):
-            results: dict[str, Any] = simple_evaluate(
-                model=model,
-                tasks=chosen,
-                # Without one it reads all of its thousands of tasks, for each round.
-                task_manager=tasks.manager,
-                num_fewshot=one.shots,
-                limit=work.limit,
-                bootstrap_iters=_BOOTSTRAP,
-                log_samples=True,
-                random_seed=request.seed,
-                numpy_random_seed=request.seed,
-                torch_random_seed=request.seed,
-                fewshot_random_seed=request.seed,
-            )
+            results = results_of(model, chosen, tasks.manager, one.shots, work.limit, request.seed)
             scores += scores_of(results)
             items += items_of(results)
             left_out += left_out_of(results)
