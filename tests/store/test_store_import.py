@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import math
@@ -342,6 +343,23 @@ def test_what_is_no_json_is_said(store: Store, file: Path, content: bytes) -> No
     file.write_bytes(content)
     with pytest.raises(ImportInvalid, match="is not JSON"):
         import_file(store, file)
+
+
+@pytest.mark.parametrize("kind", ["parquet", "sqlite", "gzip", "csv", "md", "html"])
+def test_what_is_exported_and_not_imported_is_said(
+    sqlite_store: Store, sqlite_url: str, ours: Path, file: Path, kind: str
+) -> None:
+    import_file(sqlite_store, ours)
+    written = {
+        "sqlite": lambda: Path(sqlite_url.removeprefix("sqlite:///")).read_bytes(),
+        "gzip": lambda: gzip.compress(ours.read_bytes()),
+    }
+    content = written.get(kind, lambda: exported(sqlite_store, RUN.id, format_name=kind))()
+    file.write_bytes(content)
+    said = {"parquet": "it is Parquet", "sqlite": "it is a SQLite database", "gzip": "it is compressed"}
+    with pytest.raises(ImportInvalid, match=said.get(kind, "no list of tests")) as caught:
+        import_file(sqlite_store, file)
+    assert "results export --format jsonl" in str(caught.value.next_step)
 
 
 def test_files_that_are_empty_or_missing(store: Store, file: Path) -> None:

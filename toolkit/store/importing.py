@@ -25,7 +25,7 @@ from toolkit.store.export import SCHEMA
 from toolkit.store.first_export import FIRST, of_first_schema
 from toolkit.store.ids import new_run_id
 from toolkit.store.import_checks import is_in_future, wrong_with
-from toolkit.store.llama_bench_file import encoding_of, json_begins, rows_in
+from toolkit.store.llama_bench_file import binary_kind, encoding_of, json_begins, rows_in
 from toolkit.store.llama_bench_import import UNKNOWN_BUILD, runs_of_llama_bench, serial_of
 from toolkit.store.llama_bench_names import names_a_chip
 from toolkit.store.row_columns import values_of
@@ -210,7 +210,10 @@ def _read(path: Path, content: Path, device_name: str | None) -> Iterator[Incomi
 def _opened(path: Path, content: Path) -> Iterator[Any]:
     try:
         with content.open("rb") as binary:
-            encoding = encoding_of(binary.read(4))
+            start = binary.read(16)
+        if kind := binary_kind(start):
+            raise ImportInvalid(f"is not JSON: it is {kind}", subject=str(path), next_step=_EXPECTED)
+        encoding = encoding_of(start[:4])
         with content.open(encoding=encoding) as text:
             yield text
     except OSError as error:

@@ -14,6 +14,19 @@ from toolkit.errors import ImportInvalid
 # A line on which JSON may begin; "[INFO] loading" is none.
 _BEGINS = re.compile(r'^[ \t]*(?=\[\s*[{\]]|\{\s*["}])', re.MULTILINE)
 
+_BINARY = {
+    b"PAR1": "Parquet",
+    b"SQLite format 3\0": "a SQLite database",
+    b"\x1f\x8b": "compressed with gzip",
+    b"PK\x03\x04": "a ZIP archive",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd",
+}
+
+
+def binary_kind(start: bytes) -> str | None:
+    """What a file is that is no text, by how it begins; None where it may be one."""
+    return next((kind for magic, kind in _BINARY.items() if start.startswith(magic)), None)
+
 
 def encoding_of(start: bytes) -> str:
     """The encoding of a text file, by its byte-order mark or by where its zeros are."""
