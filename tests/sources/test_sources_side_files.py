@@ -157,6 +157,24 @@ def test_texts_that_transformers_cleans_up_are_said(
     assert ("clean_up_tokenization_spaces" in capsys.readouterr().err) is said
 
 
+def test_a_text_is_cut_alike_each_time(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tokenizers import Tokenizer
+
+    text = "the capital of France is " * 20
+    path = folder / "tokenizer.json"
+    plainly = Tokenizer.from_file(str(path)).encode(text).ids
+    data = json.loads(path.read_text())
+    data["model"]["dropout"] = 0.5
+    path.write_text(json.dumps(data))
+    training = Tokenizer.from_file(str(path))
+    assert len({tuple(training.encode(text).ids) for _ in range(5)}) > 1
+    written = Tokenizer.from_file(str(write(folder, tmp_path) / "tokenizer.json"))
+    assert all(written.encode(text).ids == plainly for _ in range(5))
+    assert "by chance (dropout)" in capsys.readouterr().err
+
+
 def write(folder: Path, tmp_path: Path, *, trust: bool = False, **tokens: Any) -> Path:
     written = tmp_path / "written"
     written.mkdir(exist_ok=True)

@@ -172,6 +172,12 @@ def _write_tokenizer(folder: Path, tokenizer: Any, files: SideFiles) -> list[str
     # Left over from a training; transformers asks for both anew with every text.
     backend.no_truncation()
     backend.no_padding()
+    if getattr(backend.model, "dropout", None):
+        say(
+            f"{files.folder.name}: its tokenizer leaves out merges by chance (dropout), as trainings do; "
+            "here it does not"
+        )
+        backend.model.dropout = None
     text = backend.to_str(pretty=False)
     if type(backend).from_str(text).get_vocab() != backend.get_vocab():
         raise SourceCorrupt(
