@@ -38,7 +38,7 @@ from toolkit.capture.patterns import matrix_columns, routers
 from toolkit.capture.rope import rope_table, rope_values
 from toolkit.capture.shape import decoder_shape, longest_text
 from toolkit.capture.skeleton import build_skeleton, tied_names
-from toolkit.chat_format import UnsplitChat
+from toolkit.chat_format import ChatFormat, UnsplitChat
 from toolkit.chat_template.splitting import chat_format, unsplit_in_words
 from toolkit.chat_template.turns import unended_answers
 from toolkit.compress.adaptation import check_supported, slowness
@@ -61,6 +61,7 @@ from toolkit.settings import Settings
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from toolkit.models.layers import Layer
     from toolkit.sources import ModelSource
 
 
@@ -127,16 +128,8 @@ def _converted(
     opset = lowering.opset(request.opset)
     stages = _Stages()
     with stages("capture"):
-        model = build_skeleton(source.config)
-        longest = longest_text(source.config)
-        # Numbers of positions in front of the first are no place for a token.
-        places = None if longest is None else longest - first_position(model)
-        context = context_length(request.context, places, subject=source.name, whole=whole_text(model))
-        tied = tied_names(model)
-        _take_buffers(source, model)
-        graph, cached = cached_capture(model, source.config, settings.cache_dir)
-        _check_weights(source, graph, tied)
-        layers = describe(graph)
+        captured = _captured(source, request, settings)
+    model, graph, tied, context = captured.model, captured.graph, captured.tied, captured.context
     if (warning := slowness(plan, engine)) is not None:
         print(warning, file=sys.stderr)
     plan = for_model(plan, matrix_parts(graph, tied))
@@ -145,11 +138,7 @@ def _converted(
         tokenizer = source.write_tokenizer(folder)
         # Texts that the model cannot read are met before the long part.
         texts = parity.parity_ids(folder, source.config.vocab_size, subject=source.name)
-        chat = chat_format(folder, tokenizer.chat_template)
-        if isinstance(chat, UnsplitChat):
-            progress.say(unsplit_in_words(folder, tokenizer.chat_template, chat))
-        elif chat is not None and (unended := unended_answers(folder, chat)) is not None:
-            progress.say(unended)
+        chat = _chat(folder, tokenizer.chat_template)
         with (
             _calibrated(source, model, request.calibration, plan, graph, tied, folder, stages) as calibrated,
             stages("quantize and write"),
@@ -161,7 +150,7 @@ def _converted(
                 name=source.name,
                 config=source.config,
                 graph=folded.graph,
-                layers=layers,
+                layers=captured.layers,
                 weights=folded.weights,
                 calibrated=calibrated,
                 plan=plan,
@@ -184,7 +173,7 @@ def _converted(
                 name=f"{source.name}-{engine.artifact_word}-{label_of(request, plan)}",
                 created_utc=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
                 source=source.info,
-                architecture=facts.architecture(source.config, graph, layers, lowered, tied),
+                architecture=facts.architecture(source.config, graph, captured.layers, lowered, tied),
                 backend=Backend(name=engine.name, version=facts.version(engine.package), opset=opset),
                 quantization=facts.quantization(plan, lowered, graph),
                 context_length=context,
@@ -198,12 +187,14 @@ def _converted(
                 conversion=Conversion(
                     seconds=round(time.monotonic() - started, 3),
                     peak_rss_bytes=facts.peak_rss_bytes(),
-                    capture_cached=cached,
+                    capture_cached=captured.cached,
                     stage_seconds=stages.seconds,
                 ),
                 tools=facts.tool_versions(engine.packages),
                 runtimes=lowered.runtimes,
-                work=facts.work(decoder_shape(graph, layers, tied, source.config), plan, lowered, engine),
+                work=facts.work(
+                    decoder_shape(graph, captured.layers, tied, source.config), plan, lowered, engine
+                ),
                 request=request.recorded(),
                 chat=chat,
             )
@@ -211,6 +202,50 @@ def _converted(
     # Here, where every way to a conversion ends: commands, recipes, optimum-cli, Python.
     progress.say(f"verdict: {in_words(manifest)}")
     return artifact
+
+
+@dataclass(frozen=True)
+class _Captured:
+    """A model without its weights, and what of it does not depend on an engine.
+
+    Attributes:
+        model: the skeleton.
+        graph: its operators.
+        layers: what each of its layers is.
+        tied: parameter -> the one that it is the same as.
+        context: positions that the artifact will have.
+        cached: whether the graph was there from before.
+    """
+
+    model: PreTrainedModel
+    graph: DecoderGraph
+    layers: tuple[Layer, ...]
+    tied: Mapping[str, str]
+    context: int
+    cached: bool
+
+
+def _captured(source: ModelSource, request: ConvertRequest, settings: Settings) -> _Captured:
+    model = build_skeleton(source.config)
+    longest = longest_text(source.config)
+    # Numbers of positions in front of the first are no place for a token.
+    places = None if longest is None else longest - first_position(model)
+    context = context_length(request.context, places, subject=source.name, whole=whole_text(model))
+    tied = tied_names(model)
+    _take_buffers(source, model)
+    graph, cached = cached_capture(model, source.config, settings.cache_dir)
+    _check_weights(source, graph, tied)
+    return _Captured(model, graph, describe(graph), tied, context, cached)
+
+
+def _chat(folder: Path, template: str | None) -> ChatFormat | UnsplitChat | None:
+    """How conversations are written, and a word to the user where they cannot be as one expects."""
+    chat = chat_format(folder, template)
+    if isinstance(chat, UnsplitChat):
+        progress.say(unsplit_in_words(folder, template, chat))
+    elif chat is not None and (unended := unended_answers(folder, chat)) is not None:
+        progress.say(unended)
+    return chat
 
 
 @contextmanager
