@@ -10,11 +10,13 @@ import pytest
 import torch
 from model_folders import edit_config, write_folder
 
-from toolkit.errors import SourceCorrupt
+from toolkit.chat.request import GenerateRequest
+from toolkit.errors import SourceCorrupt, UsageError
 from toolkit.settings import Settings
 from toolkit.sources import resolve
 from toolkit.sources.generation import generation_fields
 from toolkit.sources.generation_rules import _NEUTRAL, _OTHER_SAMPLING, not_applied
+from toolkit.sources.sampling import sampling_options
 
 PROMPT, TOKENS = [3, 4, 5], 8
 
@@ -81,6 +83,28 @@ def test_sampling_is_said_with_the_options_that_do_it() -> None:
     assert "--temperature 0.7 --top-k 20 --top-p 0.8" in said
     # transformers' own values hold where the file says none.
     assert "--temperature 1.0 --top-k 50 --top-p 1.0" in str(not_applied({"do_sample": True}))
+
+
+@pytest.mark.parametrize("temperature", [0, 0.001, 1.5, 100.0, 101.0, -1.0, "hot", float("nan")])
+@pytest.mark.parametrize("top_k", [0, 40, -1, 2.5])
+@pytest.mark.parametrize("top_p", [0.01, 1, 0.95, 1.5, 0.0])
+def test_options_that_are_advised_are_accepted(temperature: object, top_k: object, top_p: object) -> None:
+    asked = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
+    options, beyond = sampling_options(asked)
+    words = options.split()
+    flags, values = words[::2], words[1::2]
+    taken = {flag[2:].replace("-", "_"): json.loads(value) for flag, value in zip(flags, values, strict=True)}
+    assert taken.keys() | set(beyond) == asked.keys() and not taken.keys() & set(beyond)
+    GenerateRequest(**taken)
+    for name in beyond:
+        with pytest.raises(UsageError):
+            GenerateRequest(**{name: asked[name]})
+
+
+def test_what_no_option_takes_is_said_as_not_applied() -> None:
+    said = str(not_applied({"do_sample": True, "top_p": 1.5, "top_k": None, "temperature": 0.7}))
+    assert "asks for top_p 1.5, which is not applied" in said
+    assert said.endswith("slm generate and slm chat do with --temperature 0.7")
 
 
 def test_a_conversion_says_it(tmp_path: Path, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:

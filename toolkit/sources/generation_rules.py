@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from toolkit.sources.sampling import sampling_options
+
 # Fields that change which token is taken, or how many are -> values that ask for nothing; None does in all.
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "bad_words_ids": ([],),
@@ -31,9 +33,7 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "token_healing": (False,),
     "watermarking_config": (),
 }
-# Of those that count only where do_sample is set, the ones that slm generate and slm chat have.
-_OPTIONS = {"temperature": "--temperature", "top_k": "--top-k", "top_p": "--top-p"}
-# Neutral values of those that they have not.
+# Neutral values of those that count only where do_sample is set, and for which slm generate has no option.
 _OTHER_SAMPLING: dict[str, tuple[Any, ...]] = {
     "epsilon_cutoff": (0,),
     "eta_cutoff": (0,),
@@ -55,20 +55,17 @@ def not_applied(fields: Mapping[str, Any]) -> str | None:
     samples = fields.get("do_sample") is True
     rules = _NEUTRAL | (_OTHER_SAMPLING if samples else {})
     asked = [
-        f"{name} {_shown(fields[name])}"
+        name
         for name, neutral in rules.items()
         if fields.get(name) is not None and not any(fields[name] == value for value in neutral)
     ]
+    options, beyond = sampling_options({**_SAMPLED, **fields}) if samples else ("", [])
     said = []
-    if asked:
-        said.append(f"asks for {', '.join(asked)}, which is not applied: texts differ from generate()'s")
-    if samples:
-        options = (
-            f"{option} {fields.get(name, _SAMPLED[name])}"
-            for name, option in _OPTIONS.items()
-            if fields.get(name, _SAMPLED[name]) is not None
-        )
-        said.append(f"samples, which slm generate and slm chat do with {' '.join(options)}")
+    if asked or beyond:
+        values = ", ".join(f"{name} {_shown(fields[name])}" for name in (*asked, *beyond))
+        said.append(f"asks for {values}, which is not applied: texts differ from generate()'s")
+    if options:
+        said.append(f"samples, which slm generate and slm chat do with {options}")
     return "; ".join(said) or None
 
 

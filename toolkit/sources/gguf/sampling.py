@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from toolkit.sources.sampling import sampling_options
+
 _PREFIX = "general.sampling."
-_OPTIONS = {"temp": "--temperature", "top_k": "--top-k", "top_p": "--top-p"}
+# llama.cpp's names -> transformers'.
+_NAMES = {"temp": "temperature", "top_k": "top_k", "top_p": "top_p"}
 
 
 def sampling_in_words(metadata: Mapping[str, Any]) -> str | None:
@@ -16,11 +19,13 @@ def sampling_in_words(metadata: Mapping[str, Any]) -> str | None:
         metadata: the file's keys.
     """
     asked = {key.removeprefix(_PREFIX): value for key, value in metadata.items() if key.startswith(_PREFIX)}
-    options = [f"{option} {_shown(asked[key])}" for key, option in _OPTIONS.items() if key in asked]
-    others = [f"{key} {_shown(value)}" for key, value in asked.items() if key not in _OPTIONS]
+    options, beyond = sampling_options({name: asked.get(key) for key, name in _NAMES.items()})
+    others = [
+        f"{key} {_shown(value)}" for key, value in asked.items() if key not in _NAMES or _NAMES[key] in beyond
+    ]
     said = []
     if options:
-        said.append(f"samples, which slm generate and slm chat do with {' '.join(options)}")
+        said.append(f"samples, which slm generate and slm chat do with {options}")
     if others:
         said.append(f"asks for {', '.join(others)}, which is not applied: texts differ from llama.cpp's")
     return "; ".join(said) or None
