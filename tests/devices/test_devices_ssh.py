@@ -219,14 +219,15 @@ class TestABoardThatFails:
         self.repeat_succeeds(own_board, device, file)
 
     def test_it_dies_during_a_command(self, own_board: Board, tmp_path: Path) -> None:
-        device = opened(tmp_path)
+        device, end = opened(tmp_path), threading.Thread(target=own_board.stop)
         with pytest.raises(DeviceLost, match=SERIAL) as raised:
             device.shell(
                 ["sh", "-c", "echo begun; sleep 100"],
                 timeout_s=60,
-                on_stdout_line=lambda line: threading.Thread(target=own_board.stop).start(),
+                on_stdout_line=lambda line: end.start(),
             )
         assert raised.value.next_step
+        end.join()
         own_board.start()
         assert device.shell(["echo", "back"], timeout_s=10).stdout == "back\n"
 
