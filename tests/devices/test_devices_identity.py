@@ -125,7 +125,7 @@ def test_two_phones_to_which_a_maker_gave_one_number_are_two_devices(
     infos = [replace(one, emulated=False) for one in list_devices(phone_settings) if one.serial in serials]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("toolkit.recipes.planning.list_devices", lambda _: infos)
-        assert phones_here(phone_settings) == serials
+        assert sorted(phones_here(phone_settings)) == sorted(serials)
 
 
 def test_a_number_is_believed_unless_two_running_systems_claim_it() -> None:
