@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from documents import DOCS, generator
+from documents import DOCS, ROOT, generator
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +23,15 @@ def test_no_page_has_drifted_from_the_code(made: dict[str, str]) -> None:
 def test_the_table_of_families_is_what_was_measured() -> None:
     kept = (DOCS / "families.md").read_text(encoding="utf-8")
     assert kept == generator().families(), "docs/families.md differs from the measurements; run: make docs"
+
+
+def test_the_readme_counts_what_the_table_of_families_counts() -> None:
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    said = re.search(r"Of (\d+) tiny configs, .*? of (\d+) model types, (\d+) agree likewise on each", readme)
+    counted = re.findall(r"(\d+) of (\d+) configs \(of \d+ of (\d+) model types", generator().families())
+    assert said is not None and len(counted) == 2
+    for agree, configs, types in counted:
+        assert said.groups() == (configs, types, agree)
 
 
 def test_no_page_depends_on_the_terminal(made: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
